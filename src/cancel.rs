@@ -1,0 +1,423 @@
+//! Cancellation: a tree of tokens that can be asked, waited on and selected.
+//!
+//! # Invariants
+//!
+//! 1. A child holds its parent; a parent knows a child only while somebody
+//!    waits on the child. An unwaited token registers nowhere.
+//! 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
+//!    a listener is added under the same lock after a look at the flag. So a
+//!    listener is either fired by the cancel or sees the flag.
+//! 3. No lock is held while somebody is woken, and never two at once, so
+//!    there is no order of locks to keep.
+//! 4. Everything that walks the tree does so in a loop: a chain of a hundred
+//!    thousand tokens does not recurse, dropping it included.
+//!
+//! Waking is disconnection: a node that is waited on owns the only sender of a
+//! channel on which nothing can be sent, and firing it drops that sender.
+
+use crate::clock::{self, Deadline};
+use crate::sync::channel::{self, Receiver, RecvTimeoutError, Select, Sender};
+use crate::sync::{Acquire, Arc, AtomicBool, AtomicU64, Mutex, OnceLock, Relaxed, Release};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::mem;
+use std::time::{Duration, Instant};
+
+/// A request to end, that running code can ask for, wait for or select on.
+///
+/// Tokens form a tree: cancelling one cancels all its descendants, and none
+/// of its ancestors. A clone is the same token; a [`child`](Self::child) is a
+/// new one below it. A token that was cancelled stays so.
+///
+/// Cancelling never interrupts anything: the code that holds the token has to
+/// look.
+///
+/// # Cost
+///
+/// A token is one allocation. [`is_cancelled`](Self::is_cancelled) reads one
+/// flag for each ancestor. A parent keeps nothing of a child, except while the
+/// child is or was waited on and still exists.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::CancelToken;
+///
+/// let parent = CancelToken::new();
+/// let child = parent.child();
+///
+/// parent.cancel();
+/// assert!(child.is_cancelled());
+/// assert!(child.check().is_err());
+/// ```
+#[derive(Clone)]
+pub struct CancelToken {
+    node: Arc<Node>,
+}
+
+struct Node {
+    /// Written once, under the lock of `listeners`; read by anyone. Release
+    /// and Acquire, so that what happened before the cancel is seen by who
+    /// sees the flag.
+    cancelled: AtomicBool,
+    /// When it was cancelled; written by the canceller before `cancelled`.
+    at: OnceLock<Instant>,
+    parent: Option<Arc<Node>>,
+    /// What is fired with this node, by the number of the signal: its own and
+    /// those of descendants that are waited on. Taken out again when the
+    /// descendant's last token is dropped, unless a receiver outlives it.
+    listeners: Mutex<HashMap<u64, Arc<Signal>>>,
+    /// Made by the first wait on this token: what fires, and what it fires.
+    signal: OnceLock<(Arc<Signal>, Receiver<Infallible>)>,
+    /// A receiver was handed out, which may outlive this node.
+    lent: AtomicBool,
+}
+
+/// The sending end of the channel on which the waiters of one token wait.
+struct Signal {
+    number: u64,
+    /// Taken and dropped by whoever fires the signal.
+    sender: Mutex<Option<Sender<Infallible>>>,
+}
+
+impl Signal {
+    fn new() -> (Arc<Signal>, Receiver<Infallible>) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Nothing is ever sent, so a channel without room is enough.
+        let (sender, receiver) = channel::bounded(0);
+        let signal = Signal {
+            number: NEXT.fetch_add(1, Relaxed),
+            sender: Mutex::new(Some(sender)),
+        };
+        (Arc::new(signal), receiver)
+    }
+
+    fn fire(&self) {
+        let sender = self.sender.lock().take();
+        drop(sender);
+    }
+
+    /// Whether some receiver surely exists.
+    ///
+    /// crossbeam does not tell, but an operation on a channel without room is
+    /// "ready" if the other side is gone, or if a thread is blocked there this
+    /// very moment. [`CancelToken::receiver`] documents what follows from that.
+    fn is_received(&self) -> bool {
+        self.sender.lock().as_ref().is_some_and(|sender| {
+            let mut select = Select::new();
+            select.send(sender);
+            select.try_ready().is_err()
+        })
+    }
+}
+
+impl Drop for Signal {
+    /// Only a signal whose receiver outlived its token and all ancestors still
+    /// has its sender here. Nobody can cancel it any more, and dropping the
+    /// sender would tell of a cancel that never was: it is leaked.
+    fn drop(&mut self) {
+        mem::forget(self.sender.get_mut().take());
+    }
+}
+
+impl Node {
+    fn new(parent: Option<Arc<Node>>) -> CancelToken {
+        CancelToken {
+            node: Arc::new(Node {
+                cancelled: AtomicBool::new(false),
+                at: OnceLock::new(),
+                parent,
+                listeners: Mutex::default(),
+                signal: OnceLock::new(),
+                lent: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// This node, then its ancestors up to the root.
+    fn lineage(&self) -> impl Iterator<Item = &Node> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
+    }
+
+    /// The channel to wait on, registered with this node and all ancestors.
+    fn receiver(&self) -> &Receiver<Infallible> {
+        let (_, receiver) = self.signal.get_or_init(|| {
+            let (signal, receiver) = Signal::new();
+            for node in self.lineage() {
+                let mut listeners = node.listeners.lock();
+                if node.cancelled.load(Relaxed) {
+                    drop(listeners);
+                    signal.fire();
+                    break;
+                }
+                listeners.insert(signal.number, signal.clone());
+            }
+            (signal, receiver)
+        });
+        receiver
+    }
+
+    /// Takes this node's signal out of the ancestors' listeners, unless a
+    /// receiver that lives on wants to hear of their cancel.
+    fn retire(&mut self) {
+        let Some((signal, receiver)) = self.signal.take() else {
+            return;
+        };
+        drop(receiver);
+        if *self.lent.get_mut() && signal.is_received() {
+            return;
+        }
+        for ancestor in self.lineage().skip(1) {
+            ancestor.listeners.lock().remove(&signal.number);
+        }
+        signal.fire();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.retire();
+        // Invariant 4: a parent that only this node held would drop its own
+        // parent in turn, and so on.
+        let mut parent = self.parent.take();
+        while let Some(mut node) = parent.and_then(Arc::into_inner) {
+            node.retire();
+            parent = node.parent.take();
+        }
+    }
+}
+
+impl CancelToken {
+    /// A token without a parent. Does not block.
+    pub fn new() -> CancelToken {
+        Node::new(None)
+    }
+
+    /// A new token below this one: cancelled when this one is, and on its own.
+    /// Does not block.
+    ///
+    /// The child of a cancelled token is cancelled from the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let parent = groundcrew::CancelToken::new();
+    /// let child = parent.child();
+    /// child.cancel();
+    /// assert!(child.is_cancelled());
+    /// assert!(!parent.is_cancelled());
+    /// ```
+    #[must_use = "a child does nothing unless somebody looks at it"]
+    pub fn child(&self) -> CancelToken {
+        Node::new(Some(self.node.clone()))
+    }
+
+    /// Cancels this token and everything below it. Does not block.
+    ///
+    /// When it returns, every look at this token or a descendant says
+    /// "cancelled", and whoever waits on one of them has been woken. A second
+    /// cancel does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = groundcrew::CancelToken::new();
+    /// token.cancel();
+    /// token.wait(); // returns at once
+    /// assert!(token.is_cancelled());
+    /// ```
+    pub fn cancel(&self) {
+        let at = clock::now();
+        let listeners = {
+            let mut listeners = self.node.listeners.lock();
+            if self.node.cancelled.load(Relaxed) {
+                return;
+            }
+            // Only the first canceller comes here, so this cannot fail.
+            let _ = self.node.at.set(at);
+            self.node.cancelled.store(true, Release);
+            mem::take(&mut *listeners)
+        };
+        for signal in listeners.values() {
+            signal.fire();
+        }
+    }
+
+    /// Whether this token or an ancestor was cancelled. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = groundcrew::CancelToken::new();
+    /// assert!(!token.is_cancelled());
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.node.lineage().any(|node| node.cancelled.load(Acquire))
+    }
+
+    /// `Err` once this token is cancelled, for use with `?`. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when this token or an ancestor was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{CancelToken, Cancelled};
+    ///
+    /// fn sum(rows: &[u32], token: &CancelToken) -> Result<u32, Cancelled> {
+    ///     let mut sum = 0;
+    ///     for row in rows {
+    ///         token.check()?;
+    ///         sum += row;
+    ///     }
+    ///     Ok(sum)
+    /// }
+    ///
+    /// let token = CancelToken::new();
+    /// assert_eq!(sum(&[1, 2], &token), Ok(3));
+    /// token.cancel();
+    /// assert_eq!(sum(&[1, 2], &token), Err(Cancelled));
+    /// ```
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if self.is_cancelled() {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Blocks until this token is cancelled; for ever if nobody does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = groundcrew::CancelToken::new();
+    /// let waiting = token.clone();
+    /// let waiter = std::thread::spawn(move || waiting.wait());
+    /// token.cancel();
+    /// waiter.join().unwrap();
+    /// ```
+    pub fn wait(&self) {
+        self.wait_until(Deadline::NEVER);
+    }
+
+    /// Blocks until this token is cancelled or `timeout` has passed; returns
+    /// whether it is cancelled.
+    ///
+    /// With a zero timeout it only looks; [`Duration::MAX`] waits like
+    /// [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let token = groundcrew::CancelToken::new();
+    /// assert!(!token.wait_timeout(Duration::from_millis(1)));
+    /// token.cancel();
+    /// assert!(token.wait_timeout(Duration::MAX));
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.is_cancelled() || self.wait_until(Deadline::after(timeout))
+    }
+
+    fn wait_until(&self, deadline: Deadline) -> bool {
+        let receiver = self.node.receiver();
+        let end = match deadline.moment() {
+            Some(moment) => receiver.recv_deadline(moment),
+            None => receiver.recv().map_err(RecvTimeoutError::from),
+        };
+        match end {
+            Ok(never) => match never {},
+            Err(end) => end.is_disconnected(),
+        }
+    }
+
+    /// A channel that disconnects when this token is cancelled, and on which
+    /// nothing ever arrives: an arm for crossbeam's `select!`. Does not block.
+    ///
+    /// # How long it lives
+    ///
+    /// Keep the token, or a clone of it, for as long as the receiver is used.
+    /// A receiver that outlives its token is still disconnected when an
+    /// ancestor is cancelled, and costs the ancestors some 200 bytes until
+    /// then. But if a thread is blocked on it at the very moment the last
+    /// clone of its token is dropped, it disconnects then, as any channel does
+    /// whose other end is gone: crossbeam cannot tell a blocked receiver from
+    /// none at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::CancelToken;
+    /// use groundcrew::channel::{bounded, select};
+    ///
+    /// let token = CancelToken::new();
+    /// let (sender, work) = bounded::<u32>(1);
+    /// sender.send(7).unwrap();
+    ///
+    /// let stopped = token.receiver();
+    /// select! {
+    ///     recv(work) -> item => assert_eq!(item, Ok(7)),
+    ///     recv(stopped) -> _ => panic!("nobody cancelled"),
+    /// }
+    ///
+    /// token.cancel();
+    /// select! {
+    ///     recv(work) -> _ => panic!("nothing was sent"),
+    ///     recv(stopped) -> end => assert!(end.is_err()),
+    /// }
+    /// ```
+    pub fn receiver(&self) -> Receiver<Infallible> {
+        self.node.lent.store(true, Relaxed);
+        self.node.receiver().clone()
+    }
+
+    /// When this token or the first of its ancestors was cancelled.
+    pub(crate) fn cancelled_at(&self) -> Option<Instant> {
+        self.node
+            .lineage()
+            .filter_map(|node| node.at.get().copied())
+            .min()
+    }
+}
+
+impl Default for CancelToken {
+    /// The same as [`CancelToken::new`].
+    fn default() -> CancelToken {
+        CancelToken::new()
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The work was asked to end, by a [`CancelToken`], before it was done.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(groundcrew::Cancelled.to_string(), "cancelled");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled")
+    }
+}
+
+impl Error for Cancelled {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use super::*;
+use crate::sync::channel::TryRecvError;
+use std::thread;
+
+fn listeners(token: &CancelToken) -> usize {
+    token.node.listeners.lock().len()
+}
+
+#[test]
+fn a_million_children_of_one_parent_leave_nothing_behind() {
+    let parent = CancelToken::new();
+    for number in 0..1_000_000 {
+        let child = parent.child();
+        match number % 4 {
+            0 => assert!(!child.is_cancelled()),
+            1 => assert!(!child.wait_timeout(Duration::ZERO)),
+            2 => assert_eq!(child.receiver().try_recv(), Err(TryRecvError::Empty)),
+            _ => drop(child.child().child()),
+        }
+    }
+    assert_eq!(listeners(&parent), 0);
+    assert_eq!(Arc::strong_count(&parent.node), 1);
+}
+
+#[test]
+fn an_unwaited_token_registers_nowhere_and_a_waited_one_only_while_it_lives() {
+    let parent = CancelToken::new();
+    let child = parent.child();
+    assert_eq!(listeners(&parent), 0);
+    child.wait_timeout(Duration::ZERO);
+    assert_eq!(listeners(&parent), 1);
+    drop(child);
+    assert_eq!(listeners(&parent), 0);
+}
+
+#[test]
+fn a_chain_of_a_hundred_thousand_is_cancelled_waited_on_and_dropped_without_recursion() {
+    let root = CancelToken::new();
+    let mut leaf = root.child();
+    for _ in 0..100_000 {
+        leaf = leaf.child();
+    }
+    assert!(!leaf.wait_timeout(Duration::ZERO));
+    root.cancel();
+    leaf.wait();
+    assert!(leaf.is_cancelled());
+    drop(leaf);
+    assert_eq!(Arc::strong_count(&root.node), 1);
+}
+
+#[test]
+fn cancelling_a_child_leaves_parent_and_siblings_alone() {
+    let parent = CancelToken::new();
+    let (one, other) = (parent.child(), parent.child());
+    let (heard, unheard) = (one.receiver(), other.receiver());
+    one.cancel();
+    assert_eq!(heard.try_recv(), Err(TryRecvError::Disconnected));
+    assert_eq!(unheard.try_recv(), Err(TryRecvError::Empty));
+    assert!(!parent.is_cancelled());
+    assert!(parent.cancelled_at().is_none());
+    assert!(one.cancelled_at().is_some());
+}
+
+#[test]
+fn a_receiver_that_outlives_its_token_still_hears_every_ancestor_and_nothing_else() {
+    for cancelled in 0..3 {
+        let root = CancelToken::new();
+        let middle = root.child();
+        let receiver = middle.child().receiver();
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        match cancelled {
+            0 => root.cancel(),
+            1 => middle.cancel(),
+            _ => {
+                drop((root, middle));
+                assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+                continue;
+            }
+        }
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    }
+}
+
+#[test]
+fn every_waiter_on_every_level_wakes() {
+    let root = CancelToken::new();
+    let middle = root.child();
+    let leaf = middle.child();
+    thread::scope(|scope| {
+        for token in [&root, &middle, &leaf, &leaf] {
+            scope.spawn(|| token.wait());
+        }
+        root.cancel();
+    });
+}
+
+#[test]
+fn a_wait_racing_the_cancel_is_never_missed() {
+    for _ in 0..2_000 {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        thread::scope(|scope| {
+            scope.spawn(|| child.wait());
+            parent.cancel();
+        });
+    }
+}
+
+#[test]
+fn a_child_of_a_cancelled_token_is_cancelled_and_its_wait_returns() {
+    let parent = CancelToken::new();
+    parent.cancel();
+    parent.cancel();
+    let child = parent.child();
+    child.wait();
+    assert_eq!(child.check(), Err(Cancelled));
+}

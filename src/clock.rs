@@ -1,0 +1,103 @@
+//! Deadline arithmetic that cannot overflow, and the one reader of clocks.
+
+use crate::sync::{Condvar, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Reads the monotonic clock. Nothing else in the crate does.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A moment to wait for, or never. "Never" is what an addition that would
+/// overflow gives, so no duration is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(crate) const NEVER: Deadline = Deadline(None);
+
+    pub(crate) fn at(moment: Instant) -> Deadline {
+        Deadline(Some(moment))
+    }
+
+    /// `wait` from now on. `Duration::MAX` and other sums that no clock can
+    /// show are [`NEVER`](Self::NEVER).
+    pub(crate) fn after(wait: Duration) -> Deadline {
+        Deadline::after_from(now(), wait)
+    }
+
+    pub(crate) fn after_from(start: Instant, wait: Duration) -> Deadline {
+        Deadline(start.checked_add(wait))
+    }
+
+    pub(crate) fn moment(self) -> Option<Instant> {
+        self.0
+    }
+
+    pub(crate) fn has_passed(self, now: Instant) -> bool {
+        self.0.is_some_and(|moment| moment <= now)
+    }
+
+    pub(crate) fn earlier(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
+            (a, b) => Deadline(a.or(b)),
+        }
+    }
+
+    /// This deadline moved forward by `by`, but not before `floor`.
+    pub(crate) fn minus(self, by: Duration, floor: Instant) -> Deadline {
+        Deadline(
+            self.0
+                .map(|moment| moment.checked_sub(by).unwrap_or(floor).max(floor)),
+        )
+    }
+
+    /// Waits on `changed` until it is notified or this deadline has come;
+    /// returns whether the deadline has come.
+    pub(crate) fn wait<T>(self, changed: &Condvar, guard: &mut MutexGuard<'_, T>) -> bool {
+        match self.0 {
+            Some(moment) => changed.wait_until(guard, moment).timed_out(),
+            None => {
+                changed.wait(guard);
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_too_far_for_the_clock_is_never() {
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+        assert!(!Deadline::NEVER.has_passed(now()));
+    }
+
+    #[test]
+    fn the_earlier_of_two_deadlines_wins_and_never_loses() {
+        let start = now();
+        let soon = Deadline::at(start);
+        let late = Deadline::after_from(start, Duration::from_secs(1));
+        assert_eq!(soon.earlier(late), soon);
+        assert_eq!(Deadline::NEVER.earlier(late), late);
+        assert_eq!(late.earlier(Deadline::NEVER), late);
+    }
+
+    #[test]
+    fn subtracting_more_than_there_is_stops_at_the_floor() {
+        let start = now();
+        let late = Deadline::after_from(start, Duration::from_secs(1));
+        assert_eq!(late.minus(Duration::MAX, start), Deadline::at(start));
+        assert_eq!(
+            late.minus(Duration::from_secs(2), start),
+            Deadline::at(start)
+        );
+        assert_eq!(
+            Deadline::NEVER.minus(Duration::ZERO, start),
+            Deadline::NEVER
+        );
+    }
+}

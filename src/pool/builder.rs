@@ -1,0 +1,256 @@
+//! Everything that can be set about a pool.
+
+use super::Pool;
+use super::worker::{Hooks, Worker};
+use crate::clock;
+use crate::queue::{Home, PanicHook, Queue, Settings};
+use crate::stop::{StopPlan, Stopper};
+use crate::sync::Arc;
+use crate::task::TaskInfo;
+use crate::threads;
+use crate::unwind;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Sets up a [`Pool`]. Made by [`Pool::builder`].
+///
+/// # Hooks
+///
+/// All hooks run on the pool's workers, one after the other on each, and no
+/// lock is held meanwhile: they may submit. A panic in one is caught and logged
+/// as an error, and changes nothing else.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+///
+/// let pool = Pool::builder()
+///     .threads(2)
+///     .queue_capacity(64)
+///     .name("render")
+///     .on_panic(|info, message| eprintln!("{info} panicked: {message}"))
+///     .build()?;
+/// let name = pool.submit(|| std::thread::current().name().map(str::to_owned))?;
+/// assert!(name.join()?.unwrap().starts_with("render-"));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[must_use = "a pool is not built before `build` is called"]
+pub struct PoolBuilder {
+    threads: Option<usize>,
+    capacity: usize,
+    name: String,
+    stack_size: Option<usize>,
+    hooks: Hooks,
+    panic_hook: Option<PanicHook>,
+    drop_plan: StopPlan,
+    in_place: bool,
+}
+
+const MOST_THREADS: usize = 1 << 16;
+const MOST_PLACES: usize = 1 << 26;
+
+impl PoolBuilder {
+    pub(super) fn new() -> PoolBuilder {
+        PoolBuilder {
+            threads: None,
+            capacity: 1024,
+            name: "groundcrew".to_owned(),
+            stack_size: None,
+            hooks: Hooks::default(),
+            panic_hook: None,
+            drop_plan: StopPlan::drain(Duration::from_secs(5)),
+            in_place: false,
+        }
+    }
+
+    /// How many worker threads there are, for all the pool's life.
+    ///
+    /// Defaults to [`std::thread::available_parallelism`], which knows the
+    /// limits of cgroups.
+    pub fn threads(mut self, threads: usize) -> PoolBuilder {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken
+    /// at once. Defaults to 1024.
+    pub fn queue_capacity(mut self, places: usize) -> PoolBuilder {
+        self.capacity = places;
+        self
+    }
+
+    /// The name of the pool. Its workers are called `name-0`, `name-1` and so
+    /// on; where that is longer than the 15 bytes that Linux shows, the name is
+    /// cut and the number kept. Defaults to `groundcrew`.
+    pub fn name(mut self, name: impl Into<String>) -> PoolBuilder {
+        self.name = name.into();
+        self
+    }
+
+    /// The stack of each worker, in bytes. Defaults to what the standard
+    /// library takes: 2 MiB, or the environment's `RUST_MIN_STACK`.
+    pub fn stack_size(mut self, bytes: usize) -> PoolBuilder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Called by each worker before its first task, with its index from 0 on.
+    /// `build` does not wait for it.
+    ///
+    /// Defaults to nothing.
+    pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
+        self.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by each worker after its last task, with its index from 0 on. A
+    /// stop waits for it, but not beyond its deadline: a worker that is still
+    /// in it then is [`lingering`](crate::StopReport::lingering).
+    ///
+    /// Defaults to nothing.
+    pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
+        self.hooks.stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called when a task panicked, with the task and the panic's message, by
+    /// the worker that ran it: after the log record, before the panic is
+    /// counted and its handle is told. (A task run by
+    /// [`UnstartedTask::run`](crate::UnstartedTask::run) calls it on that
+    /// thread.)
+    ///
+    /// Defaults to nothing.
+    pub fn on_panic(
+        mut self,
+        hook: impl Fn(&TaskInfo, &str) + Send + Sync + 'static,
+    ) -> PoolBuilder {
+        self.panic_hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// How dropping the pool stops it. The plan has to have a deadline.
+    ///
+    /// Defaults to [`StopPlan::drain`] with 5 s.
+    pub fn drop_plan(mut self, plan: impl Into<StopPlan>) -> PoolBuilder {
+        self.drop_plan = plan.into();
+        self
+    }
+
+    /// Runs a task that a worker submits to a full queue at once, on top of the
+    /// submitting one, instead of keeping it in the worker's overflow list; as
+    /// long as less than half of the worker's stack is used.
+    ///
+    /// It keeps memory flat and is the fastest way for tasks that fan out. The
+    /// price: the submitting task waits for a task it never asked to wait for.
+    /// If it holds a lock, a borrow or the end of a channel that the other one
+    /// needs, it deadlocks; `submit` then no longer is a call that only puts
+    /// something into a queue.
+    ///
+    /// Defaults to overflow lists.
+    pub fn run_in_place_when_full(mut self) -> PoolBuilder {
+        self.in_place = true;
+        self
+    }
+
+    /// Starts the workers. Does not wait for them to run.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a value that cannot
+    /// work, with a sentence that says what to write instead. When a thread
+    /// cannot be started, the system's error: the error's kind is its kind, and
+    /// its source is the error itself; the threads before it are gone, without
+    /// having called a hook.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    ///
+    /// let error = Pool::builder().threads(0).build().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// assert!(error.to_string().contains("at least 1"));
+    /// ```
+    pub fn build(self) -> io::Result<Pool> {
+        let threads = self.threads.unwrap_or_else(threads::available_parallelism);
+        self.check(threads)?;
+        if cfg!(panic = "abort") {
+            log::warn!("panic = \"abort\": a panic in a task ends the process");
+        }
+        let stack_size = self.stack_size.unwrap_or_else(threads::default_stack_size);
+        let names: Vec<Arc<str>> = (0..threads)
+            .map(|index| threads::worker_name(&self.name, index).into())
+            .collect();
+        let queue = Queue::new(Settings {
+            name: self.name.into(),
+            workers: threads,
+            capacity: self.capacity,
+            in_place: self.in_place,
+            panic_hook: self.panic_hook,
+        });
+        let stopper = Stopper::new(queue.clone(), &names);
+        let started = threads::spawn_all(&names, stack_size, |index| {
+            let worker = Worker {
+                index,
+                stack_size,
+                stopper: stopper.clone(),
+                hooks: self.hooks.clone(),
+            };
+            move || worker.run()
+        })?;
+        stopper.set_threads(started);
+        let name = &queue.name;
+        unwind::log_guarded(|| {
+            log::info!(
+                "pool {name}: open, {threads} workers, {} places",
+                self.capacity
+            );
+        });
+        Ok(Pool {
+            home: Home::new(&queue),
+            stopper,
+            drop_plan: self.drop_plan,
+        })
+    }
+
+    fn check(&self, threads: usize) -> io::Result<()> {
+        let wrong = if threads == 0 {
+            "a pool of 0 threads would never run a task; ask for at least 1, or leave \
+             `threads` out for one a core"
+        } else if threads > MOST_THREADS {
+            "a pool has at most 65536 threads; a CPU-bound one needs one a core, which is what \
+             leaving `threads` out gives"
+        } else if self.capacity == 0 {
+            "a queue of 0 places would accept no task; ask for at least 1, or leave \
+             `queue_capacity` out for 1024"
+        } else if self.capacity > MOST_PLACES {
+            "a queue has at most 67108864 places, whose 2 GiB are taken at once; ask for as many \
+             as may wait, or leave `queue_capacity` out for 1024"
+        } else if self.name.contains('\0') {
+            "the name of a thread cannot contain a NUL character; leave it out of `name`"
+        } else if self.stack_size == Some(0) {
+            "a stack of 0 bytes cannot run a task; leave `stack_size` out for 2 MiB"
+        } else if self.drop_plan.is_endless(clock::now()) {
+            "a drop plan without a deadline would let a drop wait for ever; give it one, or \
+             leave `drop_plan` out for 5 s"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("threads", &self.threads)
+            .field("queue_capacity", &self.capacity)
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("drop_plan", &self.drop_plan)
+            .field("run_in_place_when_full", &self.in_place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,281 @@
+//! The pool: the owner of its workers.
+
+mod builder;
+mod stats;
+mod worker;
+
+pub use builder::PoolBuilder;
+pub use stats::{RunningTask, Stats};
+
+use crate::clock::Deadline;
+use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
+use crate::stop::{StopHandle, StopPlan, StopReport, Stopper};
+use crate::sync::Arc;
+use crate::task::{UnstartedTask, index_in};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// A fixed set of worker threads fed by one bounded queue.
+///
+/// A pool has one owner: it is not `Clone`, and dropping it stops it. Others
+/// submit through a [`Submitter`], and stop it through a [`StopHandle`].
+///
+/// # When the queue is full
+///
+/// | verb | from outside | from one of the pool's own workers |
+/// | --- | --- | --- |
+/// | `submit`, `execute` | waits | never waits: the worker's overflow list |
+/// | `try_submit`, `try_execute` | refuses | refuses |
+/// | `submit_timeout`, `submit_deadline` | waits, then refuses | waits, then refuses |
+///
+/// So for submitters outside the memory is bounded by the capacity, whatever
+/// the number of tasks, and tasks can submit without a thought of deadlock.
+/// The overflow lists are not bounded and show in [`stats`](Self::stats). A
+/// refusal gives the closure back. Tasks of one outside thread are started in
+/// the order in which they were submitted, unless one is joined by a worker.
+///
+/// Two pools whose tasks submit to each other can still deadlock, when both
+/// queues are full.
+///
+/// # What happens to a panicking task
+///
+/// It costs its own result and nothing else: the worker lives on, the panic is
+/// counted, logged, told to the [`on_panic`](PoolBuilder::on_panic) hook and
+/// then to whoever joins. The same goes for a panic in the drop of something
+/// the task captured.
+///
+/// Rust itself aborts the process, and no pool can help it: on a panic during
+/// the unwinding of another, on one in the panic hook, on one in the destructor
+/// of a thread-local, on a stack overflow, and on any with `panic = "abort"`.
+///
+/// # Stopping
+///
+/// [`stop`](Self::stop) closes the pool, waits as its [`StopPlan`] says, and
+/// returns a [`StopReport`] that names who was abandoned and who never started.
+/// Dropping the pool is a stop with its drop plan
+/// ([`PoolBuilder::drop_plan`], 5 s by default); a report that is not clean is
+/// then logged, or written to stderr where no logger is enabled. Dropped by one
+/// of its own tasks, the pool drains without limit.
+///
+/// If `main` returns, or anybody calls [`std::process::exit`], the process ends
+/// and what still runs ends with it, in the middle of an instruction. Keep the
+/// pool in `main`. A `fork` copies only the thread that calls it: fork before
+/// the pool is built.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// let handles: Vec<_> = (1..=3_u32)
+///     .map(|n| pool.submit(move || n * n))
+///     .collect::<Result<_, _>>()?;
+/// let squares: Vec<u32> = handles.into_iter().map(|handle| handle.join().unwrap()).collect();
+/// assert_eq!(squares, [1, 4, 9]);
+///
+/// let report = pool.stop(Duration::from_secs(5));
+/// assert!(report.is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct Pool {
+    home: Arc<Home>,
+    stopper: Arc<Stopper>,
+    drop_plan: StopPlan,
+}
+
+impl Pool {
+    /// A pool of so many threads, with a queue of 1024 places, and everything
+    /// else as [`builder`](Self::builder) has it. Does not wait for the threads
+    /// to run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PoolBuilder::build`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(4)?;
+    /// assert_eq!(pool.stats().workers_alive(), 4);
+    /// assert!(groundcrew::Pool::new(0).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new(threads: usize) -> io::Result<Pool> {
+        Pool::builder().threads(threads).build()
+    }
+
+    /// Everything that can be set about a pool.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    /// A submitter to this pool, that does not keep it open.
+    pub fn submitter(&self) -> Submitter {
+        Submitter::new(&self.home.queue)
+    }
+
+    /// Names the next task, for reports, logs and
+    /// [`TaskInfo::name`](crate::TaskInfo::name).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// pool.task("resize beach.png").execute(|| ())?;
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
+        TaskBuilder::new(&self.home, name.into())
+    }
+
+    fn door(&self) -> Door<'_> {
+        Door::unnamed(&self.home)
+    }
+
+    verbs!();
+
+    /// Submits a task that another pool's stop handed back. Blocks while the
+    /// queue is full, and never from the pool's own workers, like
+    /// [`submit`](Self::submit).
+    ///
+    /// Its handle stays attached: `join` now waits for this pool.
+    ///
+    /// # Errors
+    ///
+    /// When the pool is closed; the error gives the task back.
+    ///
+    /// # Examples
+    ///
+    /// See [`StopReport::take_unstarted`].
+    pub fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
+        self.door().resubmit(task, WhenFull::Spill)
+    }
+
+    /// Submits a task that another pool's stop handed back, if there is room in
+    /// the queue. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full, or the pool is closed; the error gives the task
+    /// back.
+    pub fn try_resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
+        self.door().resubmit(task, WhenFull::Refuse)
+    }
+
+    /// Blocks until no task waits and none runs, or until the report of a stop
+    /// is made.
+    ///
+    /// Called from a task it does not wait for that task, nor for those below
+    /// it on its worker's stack, nor for others that are inside `wait_idle`. It
+    /// keeps its worker busy: tasks that wait need another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(2)?;
+    /// pool.execute(|| ())?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_idle(&self) {
+        self.home.queue.wait_idle(Deadline::NEVER);
+    }
+
+    /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most;
+    /// returns `false` if that has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// assert!(!pool.wait_idle_timeout(Duration::from_millis(1)));
+    /// drop(open);
+    /// assert!(pool.wait_idle_timeout(Duration::MAX));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
+        self.home.queue.wait_idle(Deadline::after(timeout))
+    }
+
+    /// The pool in numbers, as of now. Does not block, beyond a lock for each
+    /// worker.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.stopper)
+    }
+
+    /// What the workers do now, the innermost task of each first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("wait").execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let running = pool.running();
+    /// assert_eq!(running[0].info().name(), "wait");
+    /// assert_eq!(running[0].worker(), "groundcrew-0");
+    /// drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn running(&self) -> Vec<RunningTask> {
+        stats::running(&self.stopper)
+    }
+
+    /// A handle that stops this pool, from any thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle::new(self.stopper.clone())
+    }
+
+    /// Closes the pool, waits for it as `plan` says, and returns the report:
+    /// the same as [`StopHandle::stop`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, StopPlan};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// pool.execute(|| ())?;
+    /// let report = pool.stop(Duration::from_secs(5)); // or StopPlan::drain, finish, cancel
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
+        self.stopper.stop(plan.into())
+    }
+}
+
+impl Drop for Pool {
+    /// Stops the pool with its drop plan; see [above](Self#stopping).
+    fn drop(&mut self) {
+        if self.stopper.is_fetched() {
+            return;
+        }
+        if index_in(self.home.queue.id).is_some() {
+            self.stopper.disown();
+            return;
+        }
+        let report = self.stopper.stop(self.drop_plan);
+        self.stopper.tell_unclean(&report);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.home.queue.name)
+            .field("phase", &self.stopper.phase())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! What a running task can ask of its pool.
+
+use super::home::Home;
+use super::submitter::Submitter;
+use crate::cancel::{CancelToken, Cancelled};
+use crate::sync::Arc;
+use crate::task::{RunContext, TaskFn, TaskInfo};
+use std::fmt;
+use std::time::Duration;
+
+/// What a task submitted with `submit_with` or `execute_with` is given: its
+/// token, a place for a note, and a way to submit more.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, StopPlan};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let handle = pool.submit_with(|ctx| {
+///     for row in 0.. {
+///         ctx.note(format!("row {row}"));
+///         if ctx.is_cancelled() {
+///             return row;
+///         }
+///     }
+///     unreachable!()
+/// })?;
+/// while pool.running().is_empty() {}
+/// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
+/// assert!(report.is_clean());
+/// assert!(handle.join().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct TaskContext {
+    run: RunContext,
+}
+
+impl TaskContext {
+    /// The task's token: a child of the pool's, cancelled when the pool's stop
+    /// comes to that phase, or with [`TaskHandle::cancel`]. Never a child of
+    /// the task that submitted this one.
+    ///
+    /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
+    pub fn token(&self) -> &CancelToken {
+        &self.run.watch.token
+    }
+
+    /// Whether the task is asked to end. Does not block.
+    pub fn is_cancelled(&self) -> bool {
+        self.token().is_cancelled()
+    }
+
+    /// Blocks for `duration`, or until the task is asked to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the task is asked to end, at once if it already was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| ctx.sleep(Duration::MAX))?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert!(handle.join()?.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        match self.token().wait_timeout(duration) {
+            true => Err(Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// Says how far the task is, for [`Pool::running`] and for the report of a
+    /// stop that abandons it. Replaces the note before. Does not block; costs
+    /// an allocation.
+    ///
+    /// [`Pool::running`]: crate::Pool::running
+    pub fn note(&self, text: impl Into<String>) {
+        let note = Arc::from(text.into());
+        *self.run.watch.note.lock() = Some(note);
+    }
+
+    /// Who the task is.
+    pub fn info(&self) -> &TaskInfo {
+        &self.run.info
+    }
+
+    /// A submitter to the pool that runs this task.
+    ///
+    /// To a task run by [`UnstartedTask::run`], the pool that handed it back.
+    ///
+    /// [`UnstartedTask::run`]: crate::UnstartedTask::run
+    pub fn submitter(&self) -> Submitter {
+        match self.run.ledger.clone().into_any().downcast::<Home>() {
+            Ok(home) => Submitter::new(&home.queue),
+            Err(_) => unreachable!("a pool's ledger is a home"),
+        }
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("info", self.info())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A closure that wants its context.
+pub(crate) struct WithContext<F>(pub(crate) F);
+
+impl<F, T> TaskFn for WithContext<F>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+{
+    type Output = T;
+    const WANTS_CONTEXT: bool = true;
+
+    fn call(self, context: Option<RunContext>) -> T {
+        match context {
+            Some(run) => (self.0)(&TaskContext { run }),
+            None => unreachable!("WANTS_CONTEXT says that there is one"),
+        }
+    }
+}

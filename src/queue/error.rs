@@ -1,0 +1,93 @@
+//! Why a task was not accepted, with the task.
+
+use crate::sync::Mutex;
+use std::error::Error;
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Full,
+    Closed,
+    TimedOut,
+}
+
+/// A task was not accepted; [`into_task`](Self::into_task) gives it back,
+/// unchanged and callable.
+///
+/// One type for all verbs. It is `Send`, `Sync` and `'static` whatever the
+/// closure is, so that `?` turns it into any boxed error.
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+/// use std::time::Duration;
+///
+/// fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
+///     let pool = groundcrew::Pool::new(1)?;
+///     pool.stop(Duration::from_secs(5));
+///
+///     let refused = pool.submit(|| 7).unwrap_err();
+///     assert!(refused.is_closed());
+///     let closure = refused.into_task();
+///     assert_eq!(closure(), 7);
+///
+///     pool.execute(|| ())?; // and so this returns an error
+///     Ok(())
+/// }
+/// assert_eq!(run().unwrap_err().to_string(), "the pool is closed");
+/// ```
+pub struct SubmitError<F> {
+    refusal: Refusal,
+    /// Behind a lock only so that the error is `Sync` where the task is not.
+    task: Mutex<F>,
+}
+
+impl<F> SubmitError<F> {
+    pub(crate) fn new(task: F, refusal: Refusal) -> SubmitError<F> {
+        SubmitError {
+            refusal,
+            task: Mutex::new(task),
+        }
+    }
+
+    /// The task that was not accepted.
+    pub fn into_task(self) -> F {
+        self.task.into_inner()
+    }
+
+    /// Whether the queue was full, and the verb one that does not wait.
+    pub fn is_full(&self) -> bool {
+        self.refusal == Refusal::Full
+    }
+
+    /// Whether the pool is closed: it will never accept a task again.
+    pub fn is_closed(&self) -> bool {
+        self.refusal == Refusal::Closed
+    }
+
+    /// Whether the queue was full for as long as the verb was to wait.
+    pub fn is_timeout(&self) -> bool {
+        self.refusal == Refusal::TimedOut
+    }
+}
+
+impl<F> fmt::Display for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.refusal {
+            Refusal::Full => "the pool's queue is full",
+            Refusal::Closed => "the pool is closed",
+            Refusal::TimedOut => "the pool's queue was full until the submit timed out",
+        })
+    }
+}
+
+impl<F> fmt::Debug for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmitError")
+            .field("refusal", &self.refusal)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> Error for SubmitError<F> {}

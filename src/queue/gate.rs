@@ -1,0 +1,116 @@
+//! The gate: submitters from outside wait here for room in the channel.
+//!
+//! # Invariants
+//!
+//! 1. A waiter holds the gate's lock from its last try to its sleep, and who
+//!    opens the gate takes that lock: no opening is missed in between.
+//! 2. A waiter counts itself in `waiters` and sets `armed`, then tries; a
+//!    worker takes a task, then reads both. All SeqCst: either the worker sees
+//!    the waiter, or the waiter sees the room.
+//!
+//! # Whom to wake
+//!
+//! Waking a submitter for every single place makes short tasks three times as
+//! dear: it runs, fills one place and sleeps again. So where tasks are short
+//! all are woken, once the channel has fallen to its low-water mark. Where tasks
+//! are long one is woken for every place: else a submitter would sleep for
+//! minutes beside free places. Since a worker may turn from short to long
+//! tasks without having looked, a sleeper also looks by itself now and then.
+
+use super::Queue;
+use super::error::Refusal;
+use crate::clock::{self, Deadline};
+use crate::sync::{Condvar, Mutex, Relaxed, SeqCst};
+use crate::task::Queued;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(super) struct Gate {
+    lock: Mutex<()>,
+    opened: Condvar,
+}
+
+/// After so long a sleeper first looks by itself, and from then on after `LOOK`.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Queue {
+    fn low_water(&self) -> usize {
+        self.capacity / 2
+    }
+
+    /// Whether others wait, and a newcomer has to wait behind them.
+    fn has_to_queue_up(&self) -> bool {
+        self.flags.waiters.load(Relaxed) > 0 && self.receiver.len() > self.low_water()
+    }
+
+    /// Puts a task into the channel, waiting for room until `deadline`.
+    pub(super) fn push_waiting(
+        &self,
+        mut task: Queued,
+        id: u64,
+        deadline: Deadline,
+    ) -> Result<(), (Queued, Refusal)> {
+        if !self.has_to_queue_up() {
+            match self.send(task) {
+                Ok(()) => return self.pushed(id, None),
+                Err(back) => task = back,
+            }
+        }
+        self.wait_at_gate(task, deadline)?;
+        self.pushed(id, None)
+    }
+
+    #[cold]
+    fn wait_at_gate(&self, mut task: Queued, deadline: Deadline) -> Result<(), (Queued, Refusal)> {
+        let mut guard = self.gate.lock.lock();
+        let mut queue_up = self.has_to_queue_up();
+        let mut look = FIRST_LOOK;
+        self.flags.waiters.fetch_add(1, SeqCst);
+        let end = loop {
+            self.flags.armed.store(true, SeqCst);
+            if self.is_closed() {
+                break Err((task, Refusal::Closed));
+            }
+            let now = clock::now();
+            let timed_out = deadline.has_passed(now);
+            if timed_out || !queue_up || self.receiver.len() <= self.low_water() {
+                match self.send(task) {
+                    Ok(()) => break Ok(()),
+                    Err(back) => task = back,
+                }
+            }
+            if timed_out {
+                break Err((task, Refusal::TimedOut));
+            }
+            let next_look = Deadline::after_from(now, look);
+            deadline
+                .earlier(next_look)
+                .wait(&self.gate.opened, &mut guard);
+            queue_up = false;
+            look = LOOK;
+        };
+        self.flags.waiters.fetch_sub(1, SeqCst);
+        end
+    }
+
+    /// A worker took a task from the channel.
+    pub(super) fn made_room(&self, runs_long_tasks: bool) {
+        if self.flags.waiters.load(SeqCst) == 0 {
+            return;
+        }
+        if runs_long_tasks {
+            let _guard = self.gate.lock.lock();
+            self.gate.opened.notify_one();
+        } else if self.flags.armed.load(SeqCst) && self.receiver.len() <= self.low_water() {
+            self.open_gate();
+        }
+    }
+
+    /// Wakes all waiters; also for them to see that the pool is closed.
+    pub(super) fn open_gate(&self) {
+        let _guard = self.gate.lock.lock();
+        self.flags.armed.store(false, SeqCst);
+        self.gate.opened.notify_all();
+    }
+}

@@ -1,0 +1,140 @@
+//! Close and seal: who owns a push that raced the close.
+//!
+//! The queue is *closed* when nothing more is to get in, and *sealed* when
+//! nothing more is taken from it: by the last worker to leave, which found it
+//! empty, or by a stopper, which took everything out.
+//!
+//! # Invariants
+//!
+//! 1. A push is followed by a look at `closed`. If that is false the push came
+//!    before the close, and whoever seals finds the task.
+//! 2. If it is true the lock of `Late` orders push and seal. Not sealed yet:
+//!    accepted, the seal will find it. Sealed: the pusher looks for its task
+//!    and takes it back, refused; if it is not there, the seal found it, and it
+//!    was accepted.
+//! 3. After the seal no worker takes anything, so what lies in the queue then
+//!    are late pushes only, each about to be taken back by its pusher.
+//!
+//! # Argument
+//!
+//! A push into the channel is a SeqCst read-modify-write of its tail
+//! (`start_send` in crossbeam-channel's array flavour, 0.5.15 to 0.5.17),
+//! followed by the load L of `closed`. A sealer wrote or read `closed` = true
+//! before it looks at the tail, with a SeqCst fence in between (`start_recv`).
+//! If L reads false, L comes before the store of `closed` in the total order of
+//! sequentially consistent operations, hence so does the tail's update, and the
+//! sealer sees it. A push into a list happens under the list's lock, which the
+//! sealer takes: had the sealer taken it first, L would read true.
+//! `tests/stress.rs` would show it if a version of crossbeam broke this.
+
+use super::Queue;
+use crate::sync::SeqCst;
+use crate::task::{self, Queued};
+
+pub(super) struct Late {
+    sealed: bool,
+    /// Workers that have not left.
+    present: usize,
+    /// Late pushes that were found while another one was looked for.
+    stranded: Vec<Queued>,
+}
+
+impl Late {
+    pub(super) fn new(workers: usize) -> Late {
+        Late {
+            sealed: false,
+            present: workers,
+            stranded: Vec::new(),
+        }
+    }
+}
+
+/// What a stopper took out of the queue.
+#[derive(Default)]
+pub(crate) struct TakenOut {
+    /// What never started: the channel's oldest first, then the lists'.
+    pub(crate) unstarted: Vec<Queued>,
+    /// Cancelled tasks that nobody had counted.
+    pub(crate) cancelled: u64,
+    /// Everything that was taken out, husks included.
+    pub(crate) taken: u64,
+}
+
+impl Queue {
+    /// Nothing more gets in. Does not block. Returns whether it was open.
+    pub(crate) fn close(&self) -> bool {
+        let was_open = !self.flags.closed.swap(true, SeqCst);
+        if was_open {
+            self.wake_all();
+            self.open_gate();
+        }
+        was_open
+    }
+
+    /// Settles a push that found the queue closed afterwards: `Err` gives the
+    /// task back, refused.
+    #[cold]
+    pub(super) fn settle_late_push(&self, id: u64, index: Option<usize>) -> Result<(), Queued> {
+        let mut late = self.late.lock();
+        if !late.sealed {
+            return Ok(());
+        }
+        late.stranded.extend(self.receiver.try_iter());
+        if let Some(index) = index {
+            late.stranded.extend(self.overflow[index].drain());
+        }
+        let own = late.stranded.iter().position(|task| task.meta().id == id);
+        match own {
+            Some(own) => Err(late.stranded.swap_remove(own)),
+            None => Ok(()),
+        }
+    }
+
+    /// A worker wants to leave: it read `closed` as true and then found nothing
+    /// to do, or it was told to take nothing more (`marked`). `false`: it is
+    /// the last one, and there is something to do after all.
+    pub(crate) fn leave(&self, marked: bool) -> bool {
+        let mut late = self.late.lock();
+        let is_last = late.present == 1;
+        if is_last && !marked && !late.sealed {
+            if self.has_tasks() {
+                return false;
+            }
+            late.sealed = true;
+        }
+        late.present -= 1;
+        true
+    }
+
+    /// How many workers have not left.
+    pub(crate) fn present(&self) -> usize {
+        self.late.lock().present
+    }
+
+    /// Takes everything out of the queue and seals it. Runs no user code; waits
+    /// for workers between two tasks only.
+    pub(crate) fn take_out(&self) -> TakenOut {
+        self.slots.iter().for_each(|slot| slot.mark());
+        self.slots.iter().for_each(|slot| slot.wait_while_looking());
+        let mut late = self.late.lock();
+        let mut out = TakenOut::default();
+        if late.sealed {
+            return out;
+        }
+        late.sealed = true;
+        let tasks = self.receiver.try_iter();
+        let overflow = self.overflow.iter().flat_map(|list| list.drain());
+        for task in tasks.chain(overflow) {
+            out.taken += 1;
+            match task.take_out() {
+                task::TakenOut::Live => out.unstarted.push(task),
+                task::TakenOut::Husk { count_cancelled } => {
+                    out.cancelled += u64::from(count_cancelled);
+                }
+            }
+        }
+        drop(late);
+        self.idle_changed();
+        out
+    }
+}

@@ -1,0 +1,320 @@
+//! How work gets in, waits, overflows, and is closed off.
+//!
+//! A task waits in the pool's one bounded channel, or in the overflow list of
+//! the worker that submitted it. The parts, each in its file:
+//!
+//! - `gate`: submitters from outside wait here for room.
+//! - `sleep`: workers wait here for work.
+//! - `overflow`: one list for each worker.
+//! - `late`: closing, and who owns a push that raced it.
+//! - `idle`: `wait_idle`.
+//!
+//! # Invariants
+//!
+//! 1. Nobody ever blocks inside crossbeam: a thread there can only be woken by
+//!    a message or by disconnection, and would be woken for every single place.
+//! 2. A worker takes from the queue only while its slot says LOOKING, and
+//!    nothing once the queue is sealed.
+//! 3. Whoever puts a task in looks at `closed` afterwards, and then at
+//!    `sleepers`; whoever sleeps or leaves announces it and then looks for
+//!    tasks. All four are sequentially consistent, so one sees the other.
+//! 4. A worker of this pool never waits to submit, except with `submit_timeout`
+//!    and `submit_deadline`: where the channel is full its task goes to its
+//!    own list.
+//!
+//! # Why this cannot deadlock
+//!
+//! An unstarted task lies in the channel or in a list, and its handle can claim
+//! it wherever it lies. So a worker's join only ever waits for a task that is
+//! running, and a task below another on a stack waits for one that was joined
+//! from it. With joins as the only waits, whoever waits for whom is part of the
+//! program's own join graph (compare leapfrogging: Wagner and Calder, 1993,
+//! "Leapfrogging: a portable technique for implementing efficient futures").
+//!
+//! # Order of locks
+//!
+//! Idle, then slot, then cell. Late, then cell, or list. The gate and the beds
+//! have nothing inside them.
+
+mod context;
+mod error;
+mod gate;
+mod home;
+mod idle;
+mod late;
+mod overflow;
+mod panics;
+mod sleep;
+mod submitter;
+mod task_builder;
+mod verbs;
+
+pub(crate) use context::WithContext;
+pub(crate) use home::Home;
+pub(crate) use late::TakenOut;
+pub(crate) use panics::PanicHook;
+pub(crate) use verbs::{Door, WhenFull, verbs};
+
+pub use context::TaskContext;
+pub use error::SubmitError;
+pub use submitter::Submitter;
+pub use task_builder::TaskBuilder;
+
+use crate::cancel::CancelToken;
+use crate::clock::Deadline;
+use crate::sync::channel::{self, Receiver, Sender, TrySendError};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
+use crate::task::{Me, Queued, Slot, index_in, me_in};
+use error::Refusal;
+use gate::Gate;
+use idle::Idle;
+use late::Late;
+use overflow::Overflow;
+use panics::PanicLog;
+use sleep::Beds;
+
+/// What submitters, workers and stoppers of one pool share.
+pub(crate) struct Queue {
+    /// Unique in the process, never 0.
+    pub(crate) id: u64,
+    pub(crate) name: Box<str>,
+    pub(crate) capacity: usize,
+    sender: Sender<Queued>,
+    receiver: Receiver<Queued>,
+    flags: CachePadded<Flags>,
+    gate: CachePadded<Gate>,
+    beds: CachePadded<Beds>,
+    idle: CachePadded<Idle>,
+    /// One for each worker, by its index.
+    overflow: Box<[CachePadded<Overflow>]>,
+    pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
+    late: CachePadded<Mutex<Late>>,
+    /// Parent of every task's token.
+    pub(crate) token: CancelToken,
+    outside: CachePadded<Outside>,
+    /// Run a worker's own task on top of it where the channel is full.
+    in_place: bool,
+    panic_hook: Option<PanicHook>,
+    panic_log: PanicLog,
+}
+
+/// What every submit and every task looks at, and what changes only when
+/// somebody begins to wait or the pool closes.
+#[derive(Default)]
+struct Flags {
+    /// Written once, by `close`; SeqCst for invariant 3.
+    closed: AtomicBool,
+    /// How many workers are in bed. Written under the lock of `beds`.
+    sleepers: AtomicUsize,
+    /// A worker was woken and has not looked yet: it will see what was put in
+    /// since, and wake the next one if there is more.
+    waking: AtomicBool,
+    /// How many submitters are at the gate. Written under its lock.
+    waiters: AtomicUsize,
+    /// Somebody went to sleep at the gate since it was last opened.
+    armed: AtomicBool,
+    /// How many threads are in `wait_idle`. Written under its lock.
+    idlers: AtomicUsize,
+}
+
+/// Counters that others than workers write, on rare occasions.
+#[derive(Default)]
+struct Outside {
+    refused: AtomicU64,
+    cancelled: AtomicU64,
+    husks_made: AtomicU64,
+    /// The longest the channel was found.
+    peak: AtomicUsize,
+}
+
+/// What a queue is made from.
+pub(crate) struct Settings {
+    pub(crate) name: Box<str>,
+    pub(crate) workers: usize,
+    pub(crate) capacity: usize,
+    pub(crate) in_place: bool,
+    pub(crate) panic_hook: Option<PanicHook>,
+}
+
+/// Every so many tasks a worker looks at the channel before its own list, so
+/// that a task that feeds itself cannot starve the submitters outside; and
+/// samples the channel's length.
+const CHANNEL_FIRST_EVERY: u32 = 64;
+
+impl Queue {
+    pub(crate) fn new(settings: Settings) -> Arc<Queue> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let Settings {
+            name,
+            workers,
+            capacity,
+            in_place,
+            panic_hook,
+        } = settings;
+        let (sender, receiver) = channel::bounded(capacity);
+        Arc::new(Queue {
+            id: NEXT.fetch_add(1, Relaxed),
+            name,
+            capacity,
+            sender,
+            receiver,
+            flags: CachePadded::default(),
+            gate: CachePadded::default(),
+            beds: CachePadded::new(Beds::new(workers)),
+            idle: CachePadded::default(),
+            overflow: (0..workers).map(|_| CachePadded::default()).collect(),
+            slots: (0..workers)
+                .map(|_| Arc::new(CachePadded::new(Slot::new())))
+                .collect(),
+            late: CachePadded::new(Mutex::new(Late::new(workers))),
+            token: CancelToken::new(),
+            outside: CachePadded::default(),
+            in_place,
+            panic_hook,
+            panic_log: PanicLog::default(),
+        })
+    }
+
+    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
+    fn push(&self, task: Queued, id: u64, when_full: WhenFull) -> Result<(), (Queued, Refusal)> {
+        let pushed = if self.is_closed() {
+            Err((task, Refusal::Closed))
+        } else {
+            match (when_full, index_in(self.id)) {
+                (WhenFull::Spill, Some(index)) => self.push_own(task, id, index),
+                (WhenFull::Refuse, _) => self.push_now(task, id),
+                (WhenFull::Spill, None) => self.push_waiting(task, id, Deadline::NEVER),
+                (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
+            }
+        };
+        if pushed.is_err() {
+            self.count_refused();
+        }
+        pushed
+    }
+
+    fn count_refused(&self) {
+        self.outside.refused.fetch_add(1, Relaxed);
+    }
+
+    fn push_now(&self, task: Queued, id: u64) -> Result<(), (Queued, Refusal)> {
+        match self.send(task) {
+            Ok(()) => self.pushed(id, None),
+            Err(task) => Err((task, Refusal::Full)),
+        }
+    }
+
+    /// A worker's own task: where the channel is full it goes to the worker's
+    /// list, and as long as that is not empty the channel is not even tried.
+    fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
+        let list = &self.overflow[index];
+        let task = if list.is_empty() {
+            match self.send(task) {
+                Ok(()) => return self.pushed(id, Some(index)),
+                Err(task) => task,
+            }
+        } else {
+            task
+        };
+        if self.in_place {
+            if let Some(me) = me_in(self.id).filter(|me| me.has_stack_left()) {
+                return task
+                    .run_in_place(&me)
+                    .map_err(|task| (task, Refusal::Closed));
+            }
+        }
+        list.push(task);
+        self.pushed(id, Some(index))
+    }
+
+    /// What follows every push: see invariant 3.
+    fn pushed(&self, id: u64, index: Option<usize>) -> Result<(), (Queued, Refusal)> {
+        if self.flags.closed.load(SeqCst) {
+            self.settle_late_push(id, index)
+                .map_err(|task| (task, Refusal::Closed))?;
+        }
+        self.wake_one();
+        Ok(())
+    }
+
+    /// One try to put a task into the channel.
+    fn send(&self, task: Queued) -> Result<(), Queued> {
+        match self.sender.try_send(task) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(task)) => {
+                self.outside.peak.store(self.capacity, Relaxed);
+                Err(task)
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                unreachable!("the queue itself holds a receiver")
+            }
+        }
+    }
+
+    /// The next task for this worker: its own newest, then the channel's
+    /// oldest, then the oldest of the others. `turn` counts the calls.
+    ///
+    /// Its own newest first keeps the list of a recursion as short as its depth
+    /// times its fan-out.
+    pub(crate) fn take(&self, me: &Me, turn: u32) -> Option<Queued> {
+        if turn % CHANNEL_FIRST_EVERY == 0 {
+            self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
+            if let Some(task) = self.receive(me) {
+                return Some(task);
+            }
+        }
+        self.overflow[me.index]
+            .pop_newest()
+            .or_else(|| self.receive(me))
+            .or_else(|| self.steal(me.index))
+    }
+
+    fn receive(&self, me: &Me) -> Option<Queued> {
+        let task = self.receiver.try_recv().ok()?;
+        self.made_room(me.runs_long_tasks());
+        Some(task)
+    }
+
+    fn steal(&self, index: usize) -> Option<Queued> {
+        let (before, from) = self.overflow.split_at(index);
+        from.iter()
+            .skip(1)
+            .chain(before)
+            .find_map(|list| list.pop_oldest())
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.receiver.is_empty() || self.overflow.iter().any(|list| !list.is_empty())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.flags.closed.load(SeqCst)
+    }
+
+    // For statistics.
+
+    pub(crate) fn queued(&self) -> usize {
+        self.receiver.len()
+    }
+
+    pub(crate) fn overflowed(&self) -> usize {
+        self.overflow.iter().map(|list| list.len()).sum()
+    }
+
+    pub(crate) fn overflow_peak(&self) -> usize {
+        self.overflow.iter().map(|list| list.peak()).sum()
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.outside.peak.load(Relaxed).max(self.receiver.len())
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.outside.refused.load(Relaxed)
+    }
+
+    /// Cancelled tasks that no worker has counted.
+    pub(crate) fn cancelled_outside(&self) -> u64 {
+        self.outside.cancelled.load(Relaxed)
+    }
+}

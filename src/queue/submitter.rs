@@ -1,0 +1,67 @@
+//! A way to a pool for those who do not own it.
+
+use super::{Door, Home, Queue, TaskBuilder, verbs};
+use crate::sync::Arc;
+use std::fmt;
+
+/// Submits to a pool, from anywhere, without keeping the pool open.
+///
+/// Once the pool is closed every verb refuses. A clone costs an allocation;
+/// give each thread its own, so that they do not all count references on one.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+///
+/// let pool = groundcrew::Pool::new(2)?;
+/// let submitter = pool.submitter();
+/// let producer = thread::spawn(move || {
+///     (1..=10_u64).map(|n| submitter.submit(move || n * n).unwrap()).collect::<Vec<_>>()
+/// });
+/// let mut sum = 0;
+/// for handle in producer.join().unwrap() {
+///     sum += handle.join()?;
+/// }
+/// assert_eq!(sum, 385);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct Submitter {
+    home: Arc<Home>,
+}
+
+impl Submitter {
+    pub(crate) fn new(queue: &Arc<Queue>) -> Submitter {
+        Submitter {
+            home: Home::new(queue),
+        }
+    }
+
+    /// Names the next task, for reports, logs and [`TaskInfo::name`].
+    ///
+    /// [`TaskInfo::name`]: crate::TaskInfo::name
+    pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
+        TaskBuilder::new(&self.home, name.into())
+    }
+
+    fn door(&self) -> Door<'_> {
+        Door::unnamed(&self.home)
+    }
+
+    verbs!();
+}
+
+impl Clone for Submitter {
+    fn clone(&self) -> Submitter {
+        Submitter::new(&self.home.queue)
+    }
+}
+
+impl fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter")
+            .field("pool", &self.home.queue.name)
+            .field("is_closed", &self.home.queue.is_closed())
+            .finish_non_exhaustive()
+    }
+}

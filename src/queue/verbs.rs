@@ -1,0 +1,437 @@
+//! The verbs: how a closure becomes a task in the queue. Written once, for
+//! `Pool`, `Submitter` and `TaskBuilder`.
+
+use super::Home;
+use super::context::WithContext;
+use super::error::{Refusal, SubmitError};
+use crate::clock::Deadline;
+use crate::sync::Arc;
+use crate::task::{
+    Bare, Cell, Meta, Name, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id,
+};
+use std::any::type_name;
+use std::panic::Location;
+
+/// What to do where the channel is full.
+#[derive(Clone, Copy)]
+pub(crate) enum WhenFull {
+    /// Wait; a worker of the pool never waits, but uses its overflow list.
+    Spill,
+    Refuse,
+    Wait(Deadline),
+}
+
+/// Where tasks come in.
+pub(crate) struct Door<'a> {
+    home: &'a Arc<Home>,
+    name: Option<&'a Arc<str>>,
+}
+
+/// A closure with or without context that can be had back.
+pub(crate) trait Closure: TaskFn {
+    type Inner;
+    fn into_inner(self) -> Self::Inner;
+}
+
+impl<F: FnOnce() -> T + Send + 'static, T> Closure for Bare<F> {
+    type Inner = F;
+    fn into_inner(self) -> F {
+        self.0
+    }
+}
+
+impl<F, T> Closure for WithContext<F>
+where
+    WithContext<F>: TaskFn<Output = T>,
+{
+    type Inner = F;
+    fn into_inner(self) -> F {
+        self.0
+    }
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn unnamed(home: &'a Arc<Home>) -> Door<'a> {
+        Door { home, name: None }
+    }
+
+    pub(crate) fn named(home: &'a Arc<Home>, name: &'a Arc<str>) -> Door<'a> {
+        Door {
+            home,
+            name: Some(name),
+        }
+    }
+
+    fn meta<C: Closure>(&self, submitted_at: &'static Location<'static>) -> Meta {
+        Meta {
+            id: next_id(),
+            name: match self.name {
+                Some(name) => Name::Given(name.clone()),
+                None => Name::Type(type_name::<C::Inner>()),
+            },
+            submitted_at,
+        }
+    }
+
+    /// A closed pool refuses before anything is allocated.
+    fn refuse_if_closed<C: Closure>(&self, closure: C) -> Result<C, SubmitError<C::Inner>> {
+        match self.home.queue.is_closed() {
+            false => Ok(closure),
+            true => {
+                self.home.queue.count_refused();
+                Err(SubmitError::new(closure.into_inner(), Refusal::Closed))
+            }
+        }
+    }
+
+    /// A task with a handle.
+    pub(crate) fn submit<C: Closure<Output: Send>>(
+        &self,
+        closure: C,
+        when_full: WhenFull,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
+        let closure = self.refuse_if_closed(closure)?;
+        let meta = self.meta::<C>(submitted_at);
+        let id = meta.id;
+        let cell = Cell::new(meta, closure, self.home.clone());
+        let task = Queued::Shared(cell.clone());
+        match self.home.queue.push(task, id, when_full) {
+            Ok(()) => Ok(TaskHandle::new(cell)),
+            Err((_, refusal)) => match cell.into_body() {
+                Some(closure) => Err(SubmitError::new(closure.into_inner(), refusal)),
+                None => unreachable!("a refused task was not run"),
+            },
+        }
+    }
+
+    /// A task without a handle.
+    pub(crate) fn execute<C: Closure>(
+        &self,
+        closure: C,
+        when_full: WhenFull,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<(), SubmitError<C::Inner>> {
+        let closure = self.refuse_if_closed(closure)?;
+        let meta = self.meta::<C>(submitted_at);
+        let id = meta.id;
+        let task = Queued::Plain(Box::new(Plain {
+            meta,
+            body: closure,
+        }));
+        self.home
+            .queue
+            .push(task, id, when_full)
+            .map_err(|(task, refusal)| {
+                let plain = match task {
+                    Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),
+                    Queued::Shared(_) => None,
+                };
+                match plain {
+                    Some(plain) => SubmitError::new(plain.body.into_inner(), refusal),
+                    None => unreachable!("what is given back is what was pushed"),
+                }
+            })
+    }
+
+    /// A task that a stop handed back.
+    pub(crate) fn resubmit(
+        &self,
+        task: UnstartedTask,
+        when_full: WhenFull,
+    ) -> Result<(), SubmitError<UnstartedTask>> {
+        let (task, ledger) = task.into_parts();
+        let id = task.meta().id;
+        let cell = match &task {
+            Queued::Plain(_) => None,
+            Queued::Shared(cell) => Some(cell.clone()),
+        };
+        if let Some(cell) = &cell {
+            cell.prepare_resubmit(self.home.clone());
+        }
+        let pushed = self.home.queue.push(task, id, when_full);
+        if let Some(cell) = &cell {
+            cell.settle_resubmit(pushed.is_ok());
+        }
+        pushed
+            .map_err(|(task, refusal)| SubmitError::new(UnstartedTask::new(task, ledger), refusal))
+    }
+}
+
+/// The verbs, for a type with a method `door`.
+macro_rules! verbs {
+    () => {
+        /// Submits a task and returns a handle to its result. Blocks while the
+        /// queue is full, without limit.
+        ///
+        /// Called by one of the pool's own workers it never blocks: where the
+        /// queue is full the task goes to that worker's overflow list, which is
+        /// not bounded. A task that wants the bound uses `try_submit`, which
+        /// refuses, or `submit_timeout`, which waits.
+        ///
+        /// # Errors
+        ///
+        /// When the pool is closed, also while this waited; the error gives the
+        /// closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let handle = pool.submit(|| 6 * 7)?;
+        /// assert_eq!(handle.join()?, 42);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn submit<F, T>(&self, task: F) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            self.door().submit(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Spill,
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task if there is room in the queue. Does not block.
+        ///
+        /// # Errors
+        ///
+        /// When the queue is full, or the pool is closed; the error gives the
+        /// closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+        /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+        /// let mut tasks = 0;
+        /// let refused = loop {
+        ///     let gate = gate.clone();
+        ///     match pool.try_submit(move || gate.recv().unwrap_or_default()) {
+        ///         Ok(_) => tasks += 1,
+        ///         Err(refused) => break refused,
+        ///     }
+        /// };
+        /// assert!(refused.is_full());
+        /// assert!(tasks <= 2); // one running, one in the queue
+        /// drop(open);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn try_submit<F, T>(
+            &self,
+            task: F,
+        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            self.door().submit(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Refuse,
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task, blocking while the queue is full, for `timeout` at
+        /// most; also from the pool's own workers.
+        ///
+        /// A zero timeout tries once; [`Duration::MAX`](std::time::Duration::MAX)
+        /// waits without limit.
+        ///
+        /// # Errors
+        ///
+        /// When the queue stayed full, or the pool is closed; the error gives
+        /// the closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// let handle = pool.submit_timeout(Duration::from_secs(1), || 7)?;
+        /// assert_eq!(handle.join()?, 7);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn submit_timeout<F, T>(
+            &self,
+            timeout: std::time::Duration,
+            task: F,
+        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            self.door().submit(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Wait($crate::clock::Deadline::after(timeout)),
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task, blocking while the queue is full, until `deadline`
+        /// at most; also from the pool's own workers.
+        ///
+        /// A deadline in the past tries once.
+        ///
+        /// # Errors
+        ///
+        /// When the queue stayed full, or the pool is closed; the error gives
+        /// the closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::time::Instant;
+        ///
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// let handle = pool.submit_deadline(Instant::now(), || 7)?;
+        /// assert_eq!(handle.join()?, 7);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn submit_deadline<F, T>(
+            &self,
+            deadline: std::time::Instant,
+            task: F,
+        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            self.door().submit(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Wait($crate::clock::Deadline::at(deadline)),
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task that is given its [`TaskContext`](crate::TaskContext):
+        /// token, note, submitter. Otherwise like [`submit`](Self::submit).
+        ///
+        /// # Errors
+        ///
+        /// When the pool is closed; the error gives the closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// let handle = pool.submit_with(|ctx| ctx.is_cancelled())?;
+        /// assert_eq!(handle.join()?, false);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn submit_with<F, T>(
+            &self,
+            task: F,
+        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            self.door().submit(
+                $crate::queue::WithContext(task),
+                $crate::queue::WhenFull::Spill,
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task without a handle: the cheapest way. What it returns
+        /// is dropped by the worker. Blocks and never blocks like
+        /// [`submit`](Self::submit).
+        ///
+        /// # Errors
+        ///
+        /// When the pool is closed; the error gives the closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::sync::atomic::{AtomicU32, Ordering};
+        /// use std::sync::Arc;
+        ///
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let ran = Arc::new(AtomicU32::new(0));
+        /// for _ in 0..100 {
+        ///     let ran = ran.clone();
+        ///     pool.execute(move || ran.fetch_add(1, Ordering::Relaxed))?;
+        /// }
+        /// pool.wait_idle();
+        /// assert_eq!(ran.load(Ordering::Relaxed), 100);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+        {
+            self.door().execute(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Spill,
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task without a handle, if there is room in the queue. Does
+        /// not block.
+        ///
+        /// # Errors
+        ///
+        /// When the queue is full, or the pool is closed; the error gives the
+        /// closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// pool.try_execute(|| ())?;
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn try_execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+        {
+            self.door().execute(
+                $crate::task::Bare(task),
+                $crate::queue::WhenFull::Refuse,
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task without a handle that is given its
+        /// [`TaskContext`](crate::TaskContext). Otherwise like
+        /// [`execute`](Self::execute).
+        ///
+        /// # Errors
+        ///
+        /// When the pool is closed; the error gives the closure back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// pool.execute_with(|ctx| ctx.note("at the first row"))?;
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn execute_with<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
+        {
+            self.door().execute(
+                $crate::queue::WithContext(task),
+                $crate::queue::WhenFull::Spill,
+                std::panic::Location::caller(),
+            )
+        }
+    };
+}
+
+pub(crate) use verbs;

@@ -1,0 +1,116 @@
+use super::super::report::{Closures, Unstarted};
+use super::*;
+use crate::sync::Arc;
+use crate::task::{Aftermath, Meta, Name};
+use crate::threads::ThreadStatus;
+use std::panic::Location;
+
+fn meta(id: u64, name: &str) -> Meta {
+    Meta {
+        id,
+        name: Name::Given(name.into()),
+        submitted_at: Location::caller(),
+    }
+}
+
+fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
+    AbandonedTask {
+        info: TaskInfo::new(&meta(id, name), 1),
+        worker: "render-3".into(),
+        running_for: Duration::from_millis(41_200),
+        note: note.map(Into::into),
+        cancel_asked: Some(Duration::from_millis(1_300)),
+        thread: Some(ThreadStatus {
+            id: 40213,
+            doing: "sleeping in read".to_owned(),
+        }),
+    }
+}
+
+fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
+    let facts = Facts {
+        elapsed: Duration::from_millis(5_002),
+        limit: Some(Duration::from_secs(5)),
+        accepted: 1042,
+        completed: 1021,
+        panicked: 1,
+        cancelled: 1,
+        expired: 0,
+        unstarted: Unstarted::new(unstarted),
+        abandoned,
+        caller: Vec::new(),
+        lingering: Vec::new(),
+        aftermath: Arc::new(Aftermath::default()),
+    };
+    StopReport::new(Arc::new(facts), Arc::new(Closures::default()))
+}
+
+#[test]
+fn the_report_names_what_was_left_behind() {
+    let report = report(
+        vec![abandoned(
+            1031,
+            "resize holiday.png",
+            Some("row 3120 of 4000"),
+        )],
+        vec![meta(1032, "resize beach.png")],
+    );
+    let place = report.unstarted()[0].submitted_at();
+    let cut_place = &place.to_string()["src".len()..];
+    assert_eq!(
+        report.to_string(),
+        format!(
+            "stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
+  completed 1021   panicked 1   cancelled 1   expired 0
+  abandoned  #1031 \"resize holiday.png\"  render-3  running 41.2 s  cancel asked 1.3 s ago  …{cut_place}
+             last note: \"row 3120 of 4000\"   thread 40213: sleeping in read
+  unstarted  #1032 \"resize beach.png\"  {place}"
+        )
+    );
+}
+
+#[test]
+fn a_clean_report_is_two_lines() {
+    assert_eq!(
+        report(Vec::new(), Vec::new()).to_string(),
+        "stop: clean after 5.002 s (deadline 5 s): 1042 accepted
+  completed 1021   panicked 1   cancelled 1   expired 0"
+    );
+}
+
+#[test]
+fn twenty_lines_of_a_kind_are_printed_and_the_rest_is_counted() {
+    let unstarted = (0..37).map(|id| meta(id, "one of many")).collect();
+    let text = report(Vec::new(), unstarted).to_string();
+    assert_eq!(text.matches("  unstarted  #").count(), 20);
+    assert!(text.ends_with("\n  ... and 17 more unstarted"), "{text}");
+}
+
+#[test]
+fn no_line_is_longer_than_120_columns_and_no_name_breaks_one() {
+    let nasty = "ü\n\u{1b}[31m\"\t".repeat(60);
+    let text = report(
+        vec![abandoned(u64::MAX, &nasty, Some(&nasty))],
+        vec![meta(u64::MAX, &nasty)],
+    )
+    .to_string();
+    assert_eq!(text.lines().count(), 5, "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+        assert!(!line.contains(char::is_control), "{line}");
+        if line.contains("  #") {
+            assert!(line.contains("tests.rs"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn durations_are_short() {
+    assert_eq!(short(Duration::from_millis(49)), "0.0 s");
+    assert_eq!(short(Duration::from_secs(599)), "599.0 s");
+    assert_eq!(short(Duration::from_secs(600)), "10.0 min");
+    assert_eq!(short(Duration::from_secs(36_000)), "10.0 h");
+    assert_eq!(trimmed(Duration::from_secs(10)), "10 s");
+    assert_eq!(trimmed(Duration::from_millis(250)), "0.25 s");
+    assert_eq!(trimmed(Duration::ZERO), "0 s");
+}

@@ -1,0 +1,139 @@
+//! What a program holds to stop a pool.
+
+use super::plan::{Phase, StopPlan};
+use super::report::StopReport;
+use super::stopper::Stopper;
+use crate::cancel::CancelToken;
+use crate::sync::Arc;
+use std::fmt;
+
+/// Stops a pool, from any thread, and any number of times. A clone is the same
+/// handle. It does not keep the pool open: if the pool is dropped first, its
+/// drop is the stop.
+///
+/// # Several stops at once
+///
+/// One stop happens. A plan that comes while it runs can only tighten it: of
+/// the moments at which the backlog is taken out, the tasks are cancelled and
+/// the report is made, the earlier ones count. Every call that waits when the
+/// report is made returns it.
+///
+/// # From inside a task
+///
+/// A task may stop its own pool. It waits only for the workers that are not
+/// themselves inside `stop`; it, and whatever is below it on its worker's
+/// stack, is listed as [`caller`](StopReport::caller).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Phase, Pool};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// let handle = pool.stop_handle();
+/// let stopper = std::thread::spawn(move || handle.stop(Duration::from_secs(5)));
+/// assert!(stopper.join().unwrap().is_clean());
+/// assert!(pool.execute(|| ()).unwrap_err().is_closed());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+pub struct StopHandle {
+    stopper: Arc<Stopper>,
+}
+
+impl StopHandle {
+    pub(crate) fn new(stopper: Arc<Stopper>) -> StopHandle {
+        StopHandle { stopper }
+    }
+
+    /// Closes the pool: nothing more gets in, what was accepted goes on. Does
+    /// not block. Submitters that wait for room are refused.
+    pub fn close(&self) {
+        self.stopper.close();
+    }
+
+    /// Closes the pool, waits for it as `plan` says, and returns the report.
+    ///
+    /// Blocks until everything is done or the plan's deadline has come, and no
+    /// longer, whatever the tasks do: workers that still run one are left
+    /// behind, and named in the report. After the first stop it returns the
+    /// same report at once.
+    ///
+    /// A zero deadline reports what is there now. Workers that have nothing to
+    /// do are given 5 ms to leave all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, StopPlan};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let handle = pool.submit(|| 7)?;
+    /// let report = pool.stop_handle().stop(StopPlan::drain(Duration::from_secs(5)));
+    /// assert_eq!(report.completed(), 1);
+    /// assert_eq!(handle.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
+        self.stopper.stop(plan.into())
+    }
+
+    /// Starts the stop and returns without waiting for it. The report is for
+    /// whoever calls [`stop`](Self::stop) next; until then it waits in the pool
+    /// and goes with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Phase, Pool};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.stop_handle();
+    /// handle.request(Duration::from_secs(5));
+    /// assert!(handle.phase() > Phase::Open);
+    /// assert!(pool.stop(Duration::MAX).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn request(&self, plan: impl Into<StopPlan>) {
+        self.stopper.request(plan.into());
+    }
+
+    /// Where the stop is. Does not block.
+    pub fn phase(&self) -> Phase {
+        self.stopper.phase()
+    }
+
+    /// A new token below the pool's: cancelled when the stop comes to that
+    /// phase, as the tasks' tokens are. Does not block. Cancelling it does not
+    /// stop the pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, StopPlan};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let token = pool.stop_handle().token();
+    /// pool.execute_with(|ctx| ctx.token().wait())?;
+    /// assert!(!token.is_cancelled());
+    /// pool.stop(StopPlan::cancel(Duration::from_secs(5)));
+    /// assert!(token.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn token(&self) -> CancelToken {
+        self.stopper.queue.token.child()
+    }
+}
+
+impl fmt::Debug for StopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopHandle")
+            .field("pool", &self.stopper.queue.name)
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! When each phase of a stop is due.
+
+use crate::clock::Deadline;
+use std::time::{Duration, Instant};
+
+/// How a pool is to stop: how long it may take, and what becomes of the
+/// backlog. Made from a [`Duration`] or an [`Instant`], which both drain.
+///
+/// | plan | the backlog | what runs is asked to cancel |
+/// | --- | --- | --- |
+/// | [`drain`](Self::drain) | is run, until the grace begins | when the grace begins |
+/// | [`finish`](Self::finish) | is handed back at once | when the grace begins |
+/// | [`cancel`](Self::cancel) | is handed back at once | at once |
+///
+/// The grace ends at the deadline, when the report is made.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, StopPlan};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// pool.execute(|| ())?;
+/// let plan = StopPlan::drain(Duration::from_secs(5)).grace(Duration::from_secs(1));
+/// assert!(pool.stop(plan).is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopPlan {
+    limit: Limit,
+    manner: Manner,
+    grace: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    In(Duration),
+    At(Instant),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Drain,
+    Finish,
+    Cancel,
+}
+
+impl StopPlan {
+    fn new(limit: Limit, manner: Manner) -> StopPlan {
+        StopPlan {
+            limit,
+            manner,
+            grace: None,
+        }
+    }
+
+    /// Run the backlog; at the beginning of the grace hand back what is left of
+    /// it and ask what runs to cancel; report after `limit`.
+    ///
+    /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
+    /// without limit, and never asks anything to cancel.
+    pub fn drain(limit: Duration) -> StopPlan {
+        StopPlan::new(Limit::In(limit), Manner::Drain)
+    }
+
+    /// Hand the backlog back now and let what runs finish; ask it to cancel at
+    /// the beginning of the grace; report after `limit`.
+    pub fn finish(limit: Duration) -> StopPlan {
+        StopPlan::new(Limit::In(limit), Manner::Finish)
+    }
+
+    /// Hand the backlog back and ask what runs to cancel now; report after
+    /// `limit`.
+    pub fn cancel(limit: Duration) -> StopPlan {
+        StopPlan::new(Limit::In(limit), Manner::Cancel)
+    }
+
+    /// How long before the deadline the tasks are asked to cancel. No longer
+    /// than the whole stop. No effect on [`cancel`](Self::cancel).
+    ///
+    /// Defaults to a quarter of the limit, and 3 s at most.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> StopPlan {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Whether it would wait without limit.
+    pub(crate) fn is_endless(self, now: Instant) -> bool {
+        self.moments(now).deadline == Deadline::NEVER
+    }
+
+    /// When what is due, for a stop that begins `now`.
+    pub(super) fn moments(self, now: Instant) -> Moments {
+        let (deadline, limit) = match self.limit {
+            Limit::In(limit) => (Deadline::after_from(now, limit), limit),
+            Limit::At(moment) => (
+                Deadline::at(moment.max(now)),
+                moment.saturating_duration_since(now),
+            ),
+        };
+        let grace = self.grace.unwrap_or((limit / 4).min(DEFAULT_GRACE_AT_MOST));
+        let cancel = deadline.minus(grace, now);
+        let at_once = Deadline::at(now);
+        match self.manner {
+            Manner::Drain => Moments {
+                backlog_out: cancel,
+                cancel,
+                deadline,
+            },
+            Manner::Finish => Moments {
+                backlog_out: at_once,
+                cancel,
+                deadline,
+            },
+            Manner::Cancel => Moments {
+                backlog_out: at_once,
+                cancel: at_once,
+                deadline,
+            },
+        }
+    }
+}
+
+const DEFAULT_GRACE_AT_MOST: Duration = Duration::from_secs(3);
+
+impl From<Duration> for StopPlan {
+    /// Drains within this time.
+    fn from(limit: Duration) -> StopPlan {
+        StopPlan::drain(limit)
+    }
+}
+
+impl From<Instant> for StopPlan {
+    /// Drains until this moment; a moment in the past is now.
+    fn from(deadline: Instant) -> StopPlan {
+        StopPlan::new(Limit::At(deadline), Manner::Drain)
+    }
+}
+
+/// Where a stop is. Only ever moves forward.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Phase, Pool};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let handle = pool.stop_handle();
+/// assert_eq!(handle.phase(), Phase::Open);
+/// handle.close();
+/// assert_eq!(handle.phase(), Phase::Closed);
+/// pool.stop(Duration::from_secs(5));
+/// assert_eq!(handle.phase(), Phase::Done);
+/// assert!(Phase::Open < Phase::Done);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Tasks are accepted.
+    Open,
+    /// Nothing more gets in; what was accepted goes on.
+    Closed,
+    /// The backlog is out, and what runs is asked to cancel.
+    Cancelling,
+    /// The report is made.
+    Done,
+}
+
+/// When what is due in a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moments {
+    pub(super) backlog_out: Deadline,
+    pub(super) cancel: Deadline,
+    pub(super) deadline: Deadline,
+}
+
+impl Moments {
+    /// Nothing is ever due.
+    pub(super) const NEVER: Moments = Moments {
+        backlog_out: Deadline::NEVER,
+        cancel: Deadline::NEVER,
+        deadline: Deadline::NEVER,
+    };
+
+    /// The earlier of each: a stop is only ever tightened.
+    pub(super) fn merge(self, other: Moments) -> Moments {
+        Moments {
+            backlog_out: self.backlog_out.earlier(other.backlog_out),
+            cancel: self.cancel.earlier(other.cancel),
+            deadline: self.deadline.earlier(other.deadline),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_grace_is_a_quarter_and_three_seconds_at_most() {
+        let now = clock::now();
+        let cancel = |plan: StopPlan| plan.moments(now).cancel;
+        assert_eq!(
+            cancel(StopPlan::drain(SECOND * 4)),
+            Deadline::at(now + SECOND * 3)
+        );
+        assert_eq!(
+            cancel(StopPlan::drain(SECOND * 60)),
+            Deadline::at(now + SECOND * 57)
+        );
+        assert_eq!(
+            cancel(StopPlan::drain(SECOND).grace(SECOND * 9)),
+            Deadline::at(now)
+        );
+        assert_eq!(cancel(StopPlan::drain(Duration::MAX)), Deadline::NEVER);
+        assert_eq!(cancel(StopPlan::drain(Duration::ZERO)), Deadline::at(now));
+        assert_eq!(cancel(StopPlan::cancel(Duration::MAX)), Deadline::at(now));
+    }
+
+    #[test]
+    fn a_moment_in_the_past_is_now_and_no_duration_overflows() {
+        let now = clock::now();
+        let past = now.checked_sub(SECOND).unwrap();
+        assert_eq!(
+            StopPlan::from(past).moments(now).deadline,
+            Deadline::at(now)
+        );
+        for manner in [StopPlan::drain, StopPlan::finish, StopPlan::cancel] {
+            let plan = manner(Duration::MAX).grace(Duration::MAX);
+            assert_eq!(plan.moments(now).deadline, Deadline::NEVER);
+        }
+    }
+
+    #[test]
+    fn merging_takes_the_earlier_of_each_moment() {
+        let now = clock::now();
+        let drain = StopPlan::drain(SECOND).moments(now);
+        let cancel = StopPlan::cancel(SECOND * 60).moments(now);
+        assert_eq!(
+            drain.merge(cancel),
+            Moments {
+                backlog_out: Deadline::at(now),
+                cancel: Deadline::at(now),
+                deadline: Deadline::at(now + SECOND),
+            }
+        );
+        assert_eq!(Moments::NEVER.merge(drain), drain);
+    }
+}

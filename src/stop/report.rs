@@ -1,0 +1,322 @@
+//! What a stop says in the end.
+
+use super::abandoned::{AbandonedTask, LingeringWorker};
+use crate::clock::Deadline;
+use crate::sync::{Arc, Mutex, OnceLock};
+use crate::task::{Aftermath, Meta, TaskInfo, UnstartedTask};
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+/// What a stop did and what it left behind, by name.
+///
+/// A clone is the same report. Printed (it is [`Display`](std::fmt::Display)), it is what an
+/// operator reads at three in the morning:
+///
+/// ```text
+/// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
+///   completed 1039   panicked 1   cancelled 0   expired 0
+///   abandoned  #1031 "resize holiday.png"  render-3  running 41.2 s  cancel asked 1.3 s ago  src/main.rs:88:14
+///              last note: "row 3120 of 4000"   thread 40213: running
+///   unstarted  #1032 "resize beach.png"  src/main.rs:88:14
+/// ```
+///
+/// Returned from `main`, it prints itself on stderr if it is not clean, and
+/// gives the [`exit_code`](Self::exit_code).
+///
+/// # The account
+///
+/// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
+/// `unstarted` + `abandoned` + `caller`, always, whatever raced.
+///
+/// # What it holds
+///
+/// The report owns the tasks that never started, closures and all, until they
+/// are taken, or dropped with [`drop_unstarted`](Self::drop_unstarted), or
+/// every clone of the report is gone. It does not hold the pool. What those
+/// closures hold stays alive with them: if they own the senders of a channel,
+/// a loop over its receiver does not end before they are dropped.
+///
+/// ```
+/// use groundcrew::{Pool, StopPlan, channel};
+/// use std::time::Duration;
+///
+/// let pool = Pool::builder().threads(1).build()?;
+/// let (results, received) = channel::unbounded();
+/// let (open, gate) = channel::bounded::<()>(0);
+/// pool.execute(move || gate.recv().unwrap_or_default())?;
+/// for number in 0..3 {
+///     let results = results.clone();
+///     pool.execute(move || results.send(number))?;
+/// }
+/// drop((results, open));
+/// let report = pool.stop(StopPlan::finish(Duration::from_secs(5)));
+///
+/// report.drop_unstarted(); // without this the loop would wait for ever
+/// for number in received {
+///     println!("{number}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// for _ in 0..10 {
+///     pool.execute(|| ())?;
+/// }
+/// let report = pool.stop(Duration::from_secs(5));
+/// assert!(report.is_clean());
+/// assert_eq!(report.accepted(), 10);
+/// assert_eq!(report.completed(), 10);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "the report says what was left behind"]
+pub struct StopReport {
+    facts: Arc<Facts>,
+    closures: Arc<Closures>,
+}
+
+/// What a report says. Holds nothing of the pool, and no closure.
+pub(super) struct Facts {
+    pub(super) elapsed: Duration,
+    /// From the beginning of the stop to its deadline, if there was one.
+    pub(super) limit: Option<Duration>,
+    pub(super) accepted: u64,
+    pub(super) completed: u64,
+    pub(super) panicked: u64,
+    pub(super) cancelled: u64,
+    pub(super) expired: u64,
+    pub(super) unstarted: Unstarted,
+    pub(super) abandoned: Vec<AbandonedTask>,
+    pub(super) caller: Vec<TaskInfo>,
+    pub(super) lingering: Vec<LingeringWorker>,
+    pub(super) aftermath: Arc<Aftermath>,
+}
+
+impl Facts {
+    /// How many are unstarted, abandoned and caller.
+    pub(super) fn left_behind(&self) -> (usize, usize, usize) {
+        (
+            self.unstarted.len(),
+            self.abandoned.len(),
+            self.caller.len(),
+        )
+    }
+}
+
+/// Who did not start. Made into `TaskInfo` when first asked for, so that a
+/// backlog of a million does not cost the stop its deadline.
+pub(super) struct Unstarted {
+    metas: Vec<Meta>,
+    infos: OnceLock<Vec<TaskInfo>>,
+}
+
+impl Unstarted {
+    pub(super) fn new(metas: Vec<Meta>) -> Unstarted {
+        Unstarted {
+            metas,
+            infos: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.metas.len()
+    }
+
+    fn infos(&self) -> &[TaskInfo] {
+        self.infos.get_or_init(|| {
+            let infos = self.metas.iter().map(|meta| TaskInfo::new(meta, 0));
+            infos.collect()
+        })
+    }
+}
+
+/// The tasks that did not start, until somebody takes them.
+#[derive(Default)]
+pub(super) struct Closures(Mutex<Vec<UnstartedTask>>);
+
+impl Closures {
+    pub(super) fn new(tasks: Vec<UnstartedTask>) -> Closures {
+        Closures(Mutex::new(tasks))
+    }
+}
+
+impl StopReport {
+    pub(super) fn new(facts: Arc<Facts>, closures: Arc<Closures>) -> StopReport {
+        StopReport { facts, closures }
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether nothing is unstarted, abandoned or lingering. Then every worker
+    /// thread has been joined, except the caller's own where `stop` was called
+    /// from inside a task.
+    ///
+    /// Panics do not make a stop unclean; see [`panicked`](Self::panicked).
+    pub fn is_clean(&self) -> bool {
+        let facts = self.facts();
+        facts.unstarted.len() == 0 && facts.abandoned.is_empty() && facts.lingering.is_empty()
+    }
+
+    /// How long the stop took, from the first call to the report.
+    pub fn elapsed(&self) -> Duration {
+        self.facts.elapsed
+    }
+
+    /// How many tasks the pool accepted, all its life.
+    pub fn accepted(&self) -> u64 {
+        self.facts.accepted
+    }
+
+    /// How many ran to their end, those included that heeded their token.
+    pub fn completed(&self) -> u64 {
+        self.facts.completed
+    }
+
+    /// How many panicked.
+    pub fn panicked(&self) -> u64 {
+        self.facts.panicked
+    }
+
+    /// How many were cancelled before they started.
+    pub fn cancelled(&self) -> u64 {
+        self.facts.cancelled
+    }
+
+    /// How many were not started in time, and never ran.
+    pub fn expired(&self) -> u64 {
+        self.facts.expired
+    }
+
+    /// Who was accepted and never started, the channel's oldest first.
+    pub fn unstarted(&self) -> &[TaskInfo] {
+        self.facts.unstarted.infos()
+    }
+
+    /// Who was still running when the report was made.
+    pub fn abandoned(&self) -> &[AbandonedTask] {
+        &self.facts.abandoned
+    }
+
+    /// The tasks that were themselves inside `stop`, and those below them on
+    /// the stack of the same worker, the innermost first.
+    pub fn caller(&self) -> &[TaskInfo] {
+        &self.facts.caller
+    }
+
+    /// Workers without a task whose thread had not left the process.
+    pub fn lingering(&self) -> &[LingeringWorker] {
+        &self.facts.lingering
+    }
+
+    /// Takes the tasks that never started, to run them or to resubmit them.
+    /// Does not block. Whoever calls first, on any clone of the report, gets
+    /// them all; afterwards there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, StopPlan};
+    /// use std::time::Duration;
+    ///
+    /// let (old, new) = (Pool::new(1)?, Pool::new(1)?);
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// old.execute(move || gate.recv().unwrap_or_default())?;
+    /// let handle = old.submit(|| 7)?;
+    /// drop(open);
+    /// let report = old.stop(StopPlan::finish(Duration::from_secs(5)));
+    ///
+    /// for task in report.take_unstarted() {
+    ///     new.resubmit(task)?;
+    /// }
+    /// new.wait_idle();
+    /// assert_eq!(handle.join()?, 7);
+    /// assert!(report.take_unstarted().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_unstarted(&self) -> Vec<UnstartedTask> {
+        std::mem::take(&mut *self.closures.0.lock())
+    }
+
+    /// Drops the tasks that never started, and with them what they captured.
+    /// Blocks as long as those drops do; a panic in one of them is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// let report = pool.stop(Duration::ZERO);
+    /// report.drop_unstarted();
+    /// assert!(report.take_unstarted().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn drop_unstarted(&self) {
+        drop(self.take_unstarted());
+    }
+
+    /// Blocks until no abandoned task runs any more, or `timeout` has passed;
+    /// returns how many still run.
+    ///
+    /// A zero timeout only looks; [`Duration::MAX`] waits without limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.wait_for_abandoned(Duration::ZERO), 1);
+    /// drop(open);
+    /// assert_eq!(report.wait_for_abandoned(Duration::MAX), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_for_abandoned(&self, timeout: Duration) -> usize {
+        self.facts.aftermath.wait(Deadline::after(timeout))
+    }
+
+    /// 0 if the stop is clean, 75 if work was left behind: the code that
+    /// `sysexits.h` calls `EX_TEMPFAIL`, "try again later".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let report = Pool::new(1)?.stop(Duration::from_secs(5));
+    /// assert_eq!(report.exit_code(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn exit_code(&self) -> u8 {
+        match self.is_clean() {
+            true => 0,
+            false => 75,
+        }
+    }
+}
+
+impl Termination for StopReport {
+    /// Prints the report on stderr if it is not clean.
+    fn report(self) -> ExitCode {
+        if !self.is_clean() {
+            super::display::to_stderr(&self.to_string());
+        }
+        ExitCode::from(self.exit_code())
+    }
+}

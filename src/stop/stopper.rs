@@ -1,0 +1,396 @@
+//! Who carries a stop out, and those who wait for it.
+//!
+//! # Invariants
+//!
+//! 1. One thread drives the stop: the first that called `stop`, or a helper
+//!    started by `request`. The others hand it their plans and wait.
+//! 2. The driver runs no user code before the report is made: closures are
+//!    moved, not dropped; the log is written afterwards.
+//! 3. Nothing that may take long is waited for without the deadline: threads
+//!    are joined by helpers.
+//! 4. The report is made under the slots' locks, one after the other, after
+//!    the queue was sealed: a task is in the backlog or on a stack, and neither
+//!    grows any more.
+//!
+//! Order of locks: the stopper's, then a slot's. The lock is not held while
+//! threads are started or the queue is emptied.
+
+use super::abandoned::{self, LingeringWorker};
+use super::display;
+use super::plan::{Phase, StopPlan};
+use super::report::{Closures, Facts, StopReport, Unstarted};
+use super::state::{Kept, Member, Standing, Step, StopState};
+use crate::clock;
+use crate::queue::{Home, Queue};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::task::{Aftermath, Counts, Settled, State, UnstartedTask, index_in};
+use crate::threads::{self, Thread};
+use crate::unwind;
+use std::time::Duration;
+
+pub(crate) struct Stopper {
+    pub(crate) queue: Arc<Queue>,
+    state: Mutex<StopState>,
+    /// Notified when a plan came, a worker left or was joined, and when the
+    /// report is made.
+    changed: Condvar,
+}
+
+/// How many tasks a stop left behind so far, or found as husks.
+pub(crate) struct LeftBehind {
+    pub(crate) taken_out: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) unstarted: usize,
+    pub(crate) abandoned: usize,
+    pub(crate) caller: usize,
+}
+
+impl Stopper {
+    pub(crate) fn new(queue: Arc<Queue>, names: &[Arc<str>]) -> Arc<Stopper> {
+        let mut state = StopState::new();
+        state.members = names
+            .iter()
+            .map(|name| Member {
+                name: name.clone(),
+                thread: None,
+                thread_id: None,
+                standing: Standing::Working,
+                inside_stop: false,
+            })
+            .collect();
+        Arc::new(Stopper {
+            queue,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The workers' threads, to be joined in the end.
+    pub(crate) fn set_threads(&self, threads: Vec<Thread>) {
+        let mut state = self.state.lock();
+        for (member, thread) in state.members.iter_mut().zip(threads) {
+            member.thread = Some(thread);
+        }
+    }
+
+    // What workers tell.
+
+    pub(crate) fn worker_started(&self, index: usize, thread_id: Option<u64>) {
+        self.state.lock().members[index].thread_id = thread_id;
+    }
+
+    /// The worker is done, but for the destructors of its thread-locals.
+    pub(crate) fn worker_left(&self, index: usize) {
+        let mut state = self.state.lock();
+        state.members[index].standing = Standing::Left;
+        state.progress = Some(clock::now());
+        let is_last = state
+            .members
+            .iter()
+            .all(|member| member.standing != Standing::Working);
+        let logs = is_last && state.ownerless && state.report.is_none();
+        self.changed.notify_all();
+        drop(state);
+        if logs {
+            let name = &self.queue.name;
+            unwind::log_guarded(|| {
+                log::info!("pool {name}: dropped by one of its own tasks; drained and gone");
+            });
+        }
+    }
+
+    /// A bug of ours ended the worker. There is no other to take its place.
+    pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
+        let queue = &self.queue;
+        queue.slots[index].set_state(State::Left);
+        queue.leave(true);
+        let (name, left) = (&queue.name, queue.present());
+        unwind::log_guarded(|| {
+            log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
+        });
+        if left == 0 {
+            self.request(StopPlan::cancel(Duration::ZERO));
+        }
+    }
+
+    // What statistics ask for.
+
+    pub(crate) fn worker_names(&self) -> Vec<Arc<str>> {
+        let state = self.state.lock();
+        state
+            .members
+            .iter()
+            .map(|member| member.name.clone())
+            .collect()
+    }
+
+    pub(crate) fn left_behind(&self) -> LeftBehind {
+        let state = self.state.lock();
+        let (unstarted, abandoned, caller) = match &state.report {
+            Some(kept) => kept.facts.left_behind(),
+            None => (state.out.unstarted.len(), 0, 0),
+        };
+        LeftBehind {
+            taken_out: state.out.taken,
+            cancelled: state.out.cancelled,
+            unstarted,
+            abandoned,
+            caller,
+        }
+    }
+
+    // What programs ask for.
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state.lock().phase(self.queue.is_closed())
+    }
+
+    /// Closes the queue and logs that.
+    pub(crate) fn close(&self) {
+        if self.queue.close() {
+            let name = &self.queue.name;
+            let queued = self.queue.queued() + self.queue.overflowed();
+            unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
+        }
+    }
+
+    /// Stops the pool and returns the report.
+    pub(crate) fn stop(self: &Arc<Self>, plan: StopPlan) -> StopReport {
+        let own = index_in(self.queue.id);
+        let mut state = self.state.lock();
+        if let Some(report) = state.fetch(false) {
+            return report;
+        }
+        state.waiting += 1;
+        if let Some(own) = own {
+            state.members[own].inside_stop = true;
+        }
+        let drives = self.join_in(&mut state, plan);
+        drop(state);
+        self.queue.close();
+        if drives {
+            self.drive();
+        }
+        let mut state = self.state.lock();
+        let report = loop {
+            match state.fetch(true) {
+                Some(report) => break report,
+                None => self.changed.wait(&mut state),
+            }
+        };
+        if let Some(own) = own {
+            state.members[own].inside_stop = false;
+        }
+        drop(state);
+        if drives {
+            self.log_report(&report);
+        }
+        report
+    }
+
+    /// Starts a stop without waiting for it.
+    pub(crate) fn request(self: &Arc<Self>, plan: StopPlan) {
+        let mut state = self.state.lock();
+        if state.report.is_some() {
+            return;
+        }
+        let drives = self.join_in(&mut state, plan);
+        drop(state);
+        self.close();
+        if !drives {
+            return;
+        }
+        let stopper = self.clone();
+        let name = format!("{}-stop", self.queue.name);
+        let helper = threads::spawn_helper(name, move || {
+            stopper.drive();
+            let report = stopper.state.lock().peek();
+            if let Some(report) = report {
+                stopper.log_report(&report);
+            }
+        });
+        if let Err(error) = helper {
+            // What has begun goes on when somebody calls `stop`, as the drop
+            // of the pool does. The queue is closed all the same.
+            self.state.lock().driving = false;
+            let name = &self.queue.name;
+            unwind::log_guarded(|| {
+                log::error!("pool {name}: closed, but no thread to stop it with: {error}");
+            });
+        }
+    }
+
+    /// Merges a plan into the stop, which it may begin. Returns whether the
+    /// caller is to drive it.
+    fn join_in(&self, state: &mut StopState, plan: StopPlan) -> bool {
+        let now = clock::now();
+        state.began.get_or_insert(now);
+        state.moments = state.moments.merge(plan.moments(now));
+        self.changed.notify_all();
+        !std::mem::replace(&mut state.driving, true)
+    }
+
+    /// Whether the report was handed to somebody.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.state.lock().is_fetched()
+    }
+
+    /// The pool is dropped by one of its own workers: nobody is left to stop
+    /// it, so it drains, and the last worker says so.
+    pub(crate) fn disown(&self) {
+        self.state.lock().ownerless = true;
+        self.close();
+    }
+
+    // The driver.
+
+    fn drive(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        loop {
+            let slots = &self.queue.slots;
+            match state.next_step(clock::now(), |index| slots[index].counts().0 > 0) {
+                Step::Wait(deadline) => {
+                    deadline.wait(&self.changed, &mut state);
+                }
+                Step::TakeOut => {
+                    let out = MutexGuard::unlocked(&mut state, || self.queue.take_out());
+                    state.out = out;
+                    state.backlog_out = Some(clock::now());
+                }
+                Step::Cancel => {
+                    state.cancelled = true;
+                    MutexGuard::unlocked(&mut state, || self.queue.token.cancel());
+                }
+                Step::StartJoiner => {
+                    state.joiners += 1;
+                    state.progress = Some(clock::now());
+                    let started = MutexGuard::unlocked(&mut state, || self.start_joiner());
+                    state.no_joiners |= !started && state.joiners == 1;
+                }
+                Step::Report => break,
+            }
+        }
+        self.make_report(state);
+    }
+
+    /// A helper that joins what left, one after the other, until the report is
+    /// made. It may be held up by a thread that lingers: then the driver starts
+    /// another one.
+    fn start_joiner(self: &Arc<Self>) -> bool {
+        let stopper = self.clone();
+        let name = format!("{}-join", self.queue.name);
+        let helper = threads::spawn_helper(name, move || {
+            let mut state = stopper.state.lock();
+            while state.report.is_none() {
+                let Some(index) = state.next_to_join() else {
+                    stopper.changed.wait(&mut state);
+                    continue;
+                };
+                let thread = state.members[index].thread.take();
+                MutexGuard::unlocked(&mut state, || thread.map(Thread::join));
+                state.members[index].standing = Standing::Joined;
+                state.progress = Some(clock::now());
+                stopper.changed.notify_all();
+            }
+        });
+        helper.is_ok()
+    }
+
+    fn make_report(&self, mut state: MutexGuard<'_, StopState>) {
+        let now = clock::now();
+        let began = state.began.unwrap_or(now);
+        let aftermath = Arc::new(Aftermath::default());
+        let pool_cancelled = self.queue.token.cancelled_at();
+        let mut counts = Counts::default();
+        let (mut abandoned, mut caller, mut lingering) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cells = Vec::new();
+        for (member, slot) in state.members.iter().zip(&self.queue.slots) {
+            let settled = match member.inside_stop {
+                true => Settled::Caller,
+                false => Settled::Abandoned,
+            };
+            let first = abandoned.len();
+            let mut runs = member.inside_stop;
+            let of_worker = slot.report(settled, &aftermath, |running| {
+                runs = true;
+                match settled {
+                    Settled::Caller => caller.push(running.info()),
+                    Settled::Abandoned => {
+                        abandoned.push(abandoned::abandoned(running, &member.name, pool_cancelled));
+                        cells.extend(running.cell.clone());
+                    }
+                }
+            });
+            counts.add(&of_worker);
+            if !runs && member.standing == Standing::Joined {
+                continue;
+            }
+            let thread = member.thread_id.and_then(threads::status);
+            for task in &mut abandoned[first..] {
+                task.thread.clone_from(&thread);
+            }
+            if !runs {
+                lingering.push(LingeringWorker {
+                    worker: member.name.clone(),
+                    thread,
+                });
+            }
+        }
+        let unstarted = std::mem::take(&mut state.out.unstarted);
+        let metas = unstarted.iter().map(|task| task.meta().clone()).collect();
+        let home = Home::new(&self.queue);
+        let tasks = unstarted
+            .into_iter()
+            .map(|task| UnstartedTask::new(task, home.clone()))
+            .collect();
+        let facts = Facts {
+            elapsed: now.duration_since(began),
+            limit: state
+                .moments
+                .deadline
+                .moment()
+                .map(|deadline| deadline.saturating_duration_since(began)),
+            accepted: counts.taken + state.out.taken,
+            completed: counts.completed,
+            panicked: counts.panicked,
+            cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),
+            expired: counts.expired,
+            unstarted: Unstarted::new(metas),
+            abandoned,
+            caller,
+            lingering,
+            aftermath,
+        };
+        let closures = Arc::new(Closures::new(tasks));
+        state.report = Some(Kept {
+            facts: Arc::new(facts),
+            closures: Arc::downgrade(&closures),
+            until_fetched: Some(closures),
+        });
+        // Before anybody has the report: what it says holds for the handles.
+        for cell in cells {
+            cell.abandon();
+        }
+        self.queue.end_idle_waits();
+        self.changed.notify_all();
+    }
+
+    fn log_report(&self, report: &StopReport) {
+        let name = &self.queue.name;
+        unwind::log_guarded(|| log::info!("pool {name}: {report}"));
+    }
+
+    /// Says of a report that nobody will see otherwise what it says.
+    pub(crate) fn tell_unclean(&self, report: &StopReport) {
+        if report.is_clean() {
+            return;
+        }
+        let name = &self.queue.name;
+        let text = format!("pool {name} was dropped: {report}");
+        if log::log_enabled!(log::Level::Error) {
+            unwind::log_guarded(|| log::error!("{text}"));
+        } else {
+            display::to_stderr(&text);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! What a task shares with its handle: one allocation, one lock.
+//!
+//! The states and who changes them are in the module's documentation
+//! (`task/mod.rs`). `state` repeats `body.state` for those that only look; it
+//! is written under the body's lock, so a look without the lock is a snapshot.
+
+use super::body::{self, Ledger, TaskFn, Watch};
+use super::error::{TaskError, TaskPanic};
+use super::info::{Meta, TaskInfo};
+use super::me::Me;
+use super::queued::{Shared, TakenOut};
+use super::slot::{How, Running, Settled, Start};
+use crate::cancel::CancelToken;
+use crate::clock::{self, Deadline};
+use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
+use crate::unwind;
+use std::mem;
+use std::time::Instant;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum State {
+    Queued,
+    /// Being pushed into another pool. May be started; to its handle it is
+    /// still unstarted.
+    Resubmitting,
+    Running,
+    /// Cancelled, while the closure is being dropped.
+    Cancelling,
+    /// From here on the task has ended, as far as its handle can tell.
+    Completed,
+    Panicked,
+    Cancelled,
+    Unstarted,
+    Abandoned,
+}
+
+impl State {
+    fn may_start(self) -> bool {
+        matches!(self, State::Queued | State::Resubmitting)
+    }
+
+    fn has_ended(self) -> bool {
+        !matches!(self, State::Queued | State::Running | State::Cancelling)
+    }
+}
+
+pub(crate) struct Cell<B: TaskFn> {
+    meta: Meta,
+    /// A copy of `body.state`: 1 if the task has ended. Written under the
+    /// body's lock with Release, read with Acquire by `has_ended`.
+    ended: AtomicU8,
+    /// The number of the pool it is queued in; read by `join` to know whether
+    /// the caller is one of its workers. Changes only on resubmission.
+    pool: AtomicU64,
+    body: Mutex<Body<B>>,
+    /// Notified when the task has ended.
+    changed: Condvar,
+}
+
+struct Body<B: TaskFn> {
+    state: State,
+    /// There while the task may still be run.
+    closure: Option<B>,
+    /// There from the end of the task until the handle takes it.
+    result: Option<Result<B::Output, TaskPanic>>,
+    ledger: Arc<dyn Ledger>,
+    attempts: u32,
+    /// How often a stop took it out: a join that began before must say so,
+    /// even if somebody runs the task right afterwards.
+    taken_out: u32,
+    /// Somebody has counted the cancel.
+    cancel_counted: bool,
+    /// The handle is gone: nobody will take the result.
+    detached: bool,
+    /// When the handle was asked to cancel the running task.
+    cancel_asked: Option<Instant>,
+    /// The token and the note, while it runs with a context.
+    watch: Option<Arc<Watch>>,
+}
+
+/// The result of a task that nobody is going to take.
+type Leftover<B> = Option<Result<<B as TaskFn>::Output, TaskPanic>>;
+
+impl<B: TaskFn> Body<B> {
+    /// Takes the closure for a run, if there may be one.
+    fn start(&mut self, watch: Option<Arc<Watch>>) -> Option<B> {
+        let closure = self.closure.take()?;
+        self.state = State::Running;
+        self.attempts += 1;
+        self.watch = watch;
+        Some(closure)
+    }
+
+    /// Stores the result of a run, or gives it back if nobody wants it.
+    fn finish(&mut self, result: Result<B::Output, TaskPanic>) -> Leftover<B> {
+        self.state = match result {
+            Ok(_) => State::Completed,
+            Err(_) => State::Panicked,
+        };
+        if self.detached {
+            return Some(result);
+        }
+        self.result = Some(result);
+        None
+    }
+}
+
+impl<B: TaskFn<Output: Send>> Cell<B> {
+    pub(crate) fn new(meta: Meta, body: B, ledger: Arc<dyn Ledger>) -> Arc<Cell<B>> {
+        Arc::new(Cell {
+            meta,
+            ended: AtomicU8::new(0),
+            pool: AtomicU64::new(ledger.pool()),
+            body: Mutex::new(Body {
+                state: State::Queued,
+                closure: Some(body),
+                result: None,
+                ledger,
+                attempts: 0,
+                taken_out: 0,
+                cancel_counted: false,
+                detached: false,
+                cancel_asked: None,
+                watch: None,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The closure of a task that was refused: nobody else knows of it.
+    pub(crate) fn into_body(self: Arc<Self>) -> Option<B> {
+        self.body.lock().closure.take()
+    }
+
+    /// Does `change` under the lock, makes what it did visible, and wakes who
+    /// waits for the end. Returns what `change` returns, to be dropped here,
+    /// where no lock is held.
+    fn change<R>(&self, change: impl FnOnce(&mut Body<B>) -> R) -> R {
+        let mut body = self.body.lock();
+        let returned = change(&mut body);
+        let ended = body.state.has_ended();
+        self.ended.store(u8::from(ended), Release);
+        drop(body);
+        if ended {
+            self.changed.notify_all();
+        }
+        returned
+    }
+
+    /// Waits for the end of the task; `false` when `deadline` came first.
+    fn wait_ended(&self, deadline: Deadline) -> bool {
+        let taken_out = {
+            let body = self.body.lock();
+            if body.state.has_ended() {
+                return true;
+            }
+            body.taken_out
+        };
+        // Short tasks end within microseconds; a sleep costs more than that.
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if self.ended.load(Acquire) != 0 {
+                return true;
+            }
+            backoff.snooze();
+        }
+        let mut body = self.body.lock();
+        loop {
+            if body.state.has_ended() || body.taken_out != taken_out {
+                return true;
+            }
+            if deadline.wait(&self.changed, &mut body) {
+                return body.state.has_ended() || body.taken_out != taken_out;
+            }
+        }
+    }
+}
+
+impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn attempts(&self) -> u32 {
+        self.body.lock().attempts
+    }
+
+    fn run(self: Arc<Self>, me: &Me, how: How) -> bool {
+        let watch = B::WANTS_CONTEXT.then(|| Watch::new(me.ledger.token().child()));
+        let closure = me.begin(how, |since| {
+            let mut body = self.body.lock();
+            if body.state.may_start() {
+                if let Some(closure) = body.start(watch.clone()) {
+                    self.ended.store(0, Release);
+                    let cell: Arc<dyn Shared> = self.clone();
+                    let running = Running::new(self.meta.clone(), since, Some(cell), watch.clone());
+                    return Start::Go(running, closure);
+                }
+            }
+            // A husk that leaves the queue is counted at the latest now, so
+            // that a report never misses one.
+            let cancelled = matches!(body.state, State::Cancelling | State::Cancelled);
+            let count_cancelled =
+                how == How::Popped && cancelled && !mem::replace(&mut body.cancel_counted, true);
+            Start::Husk { count_cancelled }
+        });
+        let Some(closure) = closure else {
+            return false;
+        };
+        let result = body::run(closure, &self.meta, 1, watch, &me.ledger);
+        let panicked = result.is_err();
+        let mut leftover = None;
+        let running = me.end(panicked, |settled| {
+            let mut body = self.body.lock();
+            body.watch = None;
+            leftover = match settled {
+                Some(Settled::Abandoned) => {
+                    body.state = State::Abandoned;
+                    Some(result)
+                }
+                Some(Settled::Caller) | None => body.finish(result),
+            };
+            self.ended.store(1, Release);
+        });
+        self.changed.notify_all();
+        drop(running);
+        unwind::drop_guarded(leftover, "the result of a task");
+        true
+    }
+
+    fn run_unstarted(self: Arc<Self>) {
+        let started = self.change(|body| {
+            let watch = B::WANTS_CONTEXT.then(|| Watch::new(CancelToken::new()));
+            let closure = (body.state == State::Unstarted).then(|| body.start(watch.clone()));
+            Some((closure??, watch, body.ledger.clone(), body.attempts))
+        });
+        let Some((closure, watch, ledger, attempts)) = started else {
+            return;
+        };
+        let result = body::run(closure, &self.meta, attempts, watch, &ledger);
+        let leftover = self.change(|body| {
+            body.watch = None;
+            body.finish(result)
+        });
+        unwind::drop_guarded(leftover, "the result of a task");
+    }
+
+    fn take_out(&self) -> TakenOut {
+        self.change(|body| {
+            if body.state.may_start() {
+                body.state = State::Unstarted;
+                body.taken_out += 1;
+                return TakenOut::Live;
+            }
+            // No wait outlives the stop, not even for a slow drop.
+            let cancelled = matches!(body.state, State::Cancelling | State::Cancelled);
+            if cancelled {
+                body.state = State::Cancelled;
+            }
+            TakenOut::Husk {
+                count_cancelled: cancelled && !mem::replace(&mut body.cancel_counted, true),
+            }
+        })
+    }
+
+    fn abandon(&self) {
+        self.change(|body| {
+            if body.state == State::Running {
+                body.state = State::Abandoned;
+            }
+        });
+    }
+
+    fn discard(&self) {
+        let closure = self.body.lock().closure.take();
+        unwind::drop_guarded(closure, "a task that never ran");
+    }
+
+    fn cancel_asked(&self) -> Option<Instant> {
+        let body = self.body.lock();
+        let by_token = body.watch.as_ref().and_then(|watch| watch.cancelled_at());
+        body.cancel_asked.into_iter().chain(by_token).min()
+    }
+
+    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) {
+        self.change(|body| {
+            self.pool.store(ledger.pool(), Relaxed);
+            body.ledger = ledger;
+            body.state = State::Resubmitting;
+        });
+    }
+
+    fn settle_resubmit(&self, accepted: bool) {
+        self.change(|body| {
+            if body.state == State::Resubmitting {
+                body.state = match accepted {
+                    true => State::Queued,
+                    false => State::Unstarted,
+                };
+            }
+        });
+    }
+}
+
+/// A task as its handle sees it.
+pub(super) trait Joinable<T>: Send + Sync {
+    fn pool(&self) -> u64;
+    fn info(&self) -> TaskInfo;
+    fn has_ended(&self) -> bool;
+    /// Runs it on this worker of its pool, if it has not started.
+    fn claim(self: Arc<Self>, me: &Me);
+    /// Blocks until it has ended or `deadline` has come; returns which.
+    fn wait(&self, deadline: Deadline) -> bool;
+    /// The outcome of a task that was waited for.
+    fn take(&self) -> Result<T, TaskError>;
+    fn cancel(&self) -> bool;
+    /// Nobody is going to take the result.
+    fn detach(&self);
+}
+
+impl<B: TaskFn<Output: Send>> Joinable<B::Output> for Cell<B> {
+    fn pool(&self) -> u64 {
+        self.pool.load(Relaxed)
+    }
+
+    fn info(&self) -> TaskInfo {
+        TaskInfo::new(&self.meta, self.attempts())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Acquire) != 0
+    }
+
+    fn claim(self: Arc<Self>, me: &Me) {
+        if self.body.lock().state == State::Queued {
+            self.run(me, How::Claimed);
+        }
+    }
+
+    fn wait(&self, deadline: Deadline) -> bool {
+        self.wait_ended(deadline)
+    }
+
+    fn take(&self) -> Result<B::Output, TaskError> {
+        let mut body = self.body.lock();
+        body.detached = true;
+        match body.state {
+            State::Completed | State::Panicked => match body.result.take() {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(panic)) => Err(TaskError::Panicked(panic)),
+                None => unreachable!("only a handle takes the result, and there is one"),
+            },
+            State::Cancelled | State::Cancelling => Err(TaskError::Cancelled),
+            State::Abandoned => Err(TaskError::Abandoned),
+            // Taken out while somebody waited, whatever became of it since.
+            State::Unstarted | State::Resubmitting | State::Queued | State::Running => {
+                Err(TaskError::Unstarted)
+            }
+        }
+    }
+
+    fn cancel(&self) -> bool {
+        let mut body = self.body.lock();
+        match body.state {
+            State::Queued => {
+                body.state = State::Cancelling;
+                let closure = body.closure.take();
+                drop(body);
+                unwind::drop_guarded(closure, "a task that was cancelled");
+                let ledger = self.change(|body| {
+                    body.state = State::Cancelled;
+                    if !mem::replace(&mut body.cancel_counted, true) {
+                        body.ledger.count_cancelled();
+                    }
+                    body.ledger.clone()
+                });
+                ledger.husk_made();
+                true
+            }
+            State::Running => {
+                body.cancel_asked.get_or_insert_with(clock::now);
+                let watch = body.watch.clone();
+                drop(body);
+                if let Some(watch) = watch {
+                    watch.token.cancel();
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn detach(&self) {
+        let mut body = self.body.lock();
+        body.detached = true;
+        let result = body.result.take();
+        drop(body);
+        unwind::drop_guarded(result, "the result of a task");
+    }
+}

@@ -1,0 +1,125 @@
+//! Why a task gave no result.
+
+use crate::sync::Mutex;
+use crate::unwind::{self, Payload};
+use std::error::Error;
+use std::fmt;
+
+/// Why [`TaskHandle::join`](crate::TaskHandle::join) has no result to give.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, TaskError};
+///
+/// let pool = Pool::new(1)?;
+/// let handle = pool.submit(|| panic!("no such row"))?;
+/// match handle.join() {
+///     Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "no such row"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum TaskError {
+    /// The task panicked, or a value it had captured panicked in its drop.
+    Panicked(TaskPanic),
+    /// It was cancelled before it started, and never runs.
+    Cancelled,
+    /// It was not started in time, and never runs.
+    Expired,
+    /// A stop took it out of the queue before it started. It lies in the
+    /// [`StopReport`](crate::StopReport), or was dropped there.
+    Unstarted,
+    /// It was still running when the report of a stop was made. Its thread is
+    /// left to itself; its result, if it ends, is dropped.
+    Abandoned,
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Panicked(panic) => write!(f, "the task panicked: {panic}"),
+            TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
+            TaskError::Expired => f.write_str("the task was not started in time"),
+            TaskError::Unstarted => f.write_str("the pool was stopped before the task started"),
+            TaskError::Abandoned => {
+                f.write_str("the task was still running when the pool's stop ended")
+            }
+        }
+    }
+}
+
+impl Error for TaskError {}
+
+/// What a task panicked with. `Send` and `Sync`, whatever the payload is.
+///
+/// A payload that panics in its own drop is dropped under guard.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, TaskError};
+///
+/// let pool = Pool::new(1)?;
+/// let handle = pool.submit(|| std::panic::panic_any(7_u8))?;
+/// if let Err(TaskError::Panicked(panic)) = handle.join() {
+///     assert_eq!(panic.into_payload().downcast_ref::<u8>(), Some(&7));
+/// } else {
+///     unreachable!();
+/// }
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct TaskPanic {
+    message: Box<str>,
+    /// Behind a lock only to be `Sync`. Taken by `into_payload`.
+    payload: Mutex<Option<Payload>>,
+}
+
+impl TaskPanic {
+    pub(crate) fn new(payload: Payload) -> TaskPanic {
+        TaskPanic {
+            message: unwind::text(payload.as_ref()).into(),
+            payload: Mutex::new(Some(payload)),
+        }
+    }
+
+    /// The text given to `panic!`, or a note that the payload is not text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The payload itself, as [`std::thread::JoinHandle::join`] would give it;
+    /// for [`std::panic::resume_unwind`], say.
+    pub fn into_payload(mut self) -> Box<dyn std::any::Any + Send> {
+        self.payload
+            .get_mut()
+            .take()
+            .unwrap_or_else(|| unreachable!("only into_payload takes it, and it owns the panic"))
+    }
+}
+
+impl Drop for TaskPanic {
+    fn drop(&mut self) {
+        if let Some(payload) = self.payload.get_mut().take() {
+            unwind::drop_payload(payload);
+        }
+    }
+}
+
+impl fmt::Display for TaskPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for TaskPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskPanic")
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for TaskPanic {}

@@ -1,0 +1,247 @@
+//! What a submitter holds of its task.
+
+use super::cell::Joinable;
+use super::error::TaskError;
+use super::info::TaskInfo;
+use super::me;
+use crate::clock::Deadline;
+use crate::sync::Arc;
+use std::fmt;
+use std::time::Duration;
+
+/// A submitted task: wait for it, take its result, or cancel it.
+///
+/// Dropping a handle detaches the task: it runs all the same, and its result
+/// is dropped. A handle does not keep the pool open.
+///
+/// # Joining from inside a task
+///
+/// A [`join`](Self::join) by a worker of the task's own pool runs the task
+/// there and then, on top of the one that joins, if it has not started; it
+/// never runs any other. If it has started, some other worker is really
+/// running it, and the join waits. So tasks that wait for each other only by
+/// `join` deadlock only if the program's own joins form a cycle, however small
+/// the pool and its queue are.
+///
+/// What a task must not wait for in any other way, by a channel or a lock, is
+/// a task that has not started: it needs a free worker, and the one that waits
+/// is not free. As in every fixed pool, this blocks for ever with one worker:
+///
+/// ```no_run
+/// use std::sync::mpsc;
+///
+/// let pool = groundcrew::Pool::new(1)?;
+/// let submitter = pool.submitter();
+/// pool.execute(move || {
+///     let (sender, receiver) = mpsc::channel();
+///     let _ = submitter.execute(move || sender.send(7));
+///     receiver.recv().unwrap(); // the only worker waits here
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+///
+/// Nor may the tasks of two pools join each other's: a worker only claims
+/// tasks of its own pool.
+///
+/// # After a stop
+///
+/// No wait outlives the stop of the pool: a task that was not started is
+/// [`Unstarted`](TaskError::Unstarted) as soon as the stop takes it out, one
+/// that still runs is [`Abandoned`](TaskError::Abandoned) when the report is
+/// made. The handle of an unstarted task stays attached: while it lies in the
+/// report, `join` says `Unstarted` at once; while somebody runs it, or has
+/// resubmitted it, `join` waits; afterwards it gives the result.
+///
+/// # Examples
+///
+/// ```
+/// let pool = groundcrew::Pool::new(2)?;
+/// let handle = pool.submit(|| 6 * 7)?;
+/// assert_eq!(handle.join()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[must_use = "dropping a handle detaches the task; use execute if its result is of no interest"]
+pub struct TaskHandle<T> {
+    /// Taken by `join` and `try_join`; there until then.
+    cell: Option<Arc<dyn Joinable<T>>>,
+}
+
+impl<T> TaskHandle<T> {
+    pub(crate) fn new<B>(cell: Arc<super::Cell<B>>) -> TaskHandle<T>
+    where
+        B: super::TaskFn<Output = T>,
+        T: Send,
+    {
+        TaskHandle { cell: Some(cell) }
+    }
+
+    fn cell(&self) -> &Arc<dyn Joinable<T>> {
+        self.cell
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("only what consumes the handle takes it"))
+    }
+
+    /// Blocks until the task has ended and returns its result.
+    ///
+    /// It spins for microseconds at most, then sleeps. Called by a worker of
+    /// the task's own pool it runs the task, if that has not started (see
+    /// [above](Self#joining-from-inside-a-task)).
+    ///
+    /// # Errors
+    ///
+    /// A [`TaskError`] that says why there is no result: the task panicked, was
+    /// cancelled, expired, or a stop left it behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, TaskError};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.submit(|| "done")?.join()?, "done");
+    /// let panicked = pool.submit(|| -> u32 { panic!("no") })?.join();
+    /// assert!(matches!(panicked, Err(TaskError::Panicked(_))));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn join(mut self) -> Result<T, TaskError> {
+        let Some(cell) = self.cell.take() else {
+            unreachable!("only what consumes the handle takes it");
+        };
+        if !cell.has_ended() {
+            if let Some(me) = me::me_in(cell.pool()) {
+                cell.clone().claim(&me);
+            }
+            cell.wait(Deadline::NEVER);
+        }
+        cell.take()
+    }
+
+    /// Blocks until the task has ended or `timeout` has passed; returns whether
+    /// it has ended. Never runs the task itself.
+    ///
+    /// A zero timeout only looks; [`Duration::MAX`] waits for ever. A task that
+    /// a stop took out has ended, until somebody runs it after all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let handle = pool.submit(move || gate.recv().is_err())?;
+    /// assert!(!handle.wait_timeout(Duration::from_millis(1)));
+    /// drop(open);
+    /// assert!(handle.wait_timeout(Duration::MAX));
+    /// assert!(handle.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.is_finished() || self.cell().wait(Deadline::after(timeout))
+    }
+
+    /// Takes the result if the task has ended, otherwise gives the handle
+    /// back. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// `Err` is the handle: the task has not ended. The inner result is that of
+    /// [`join`](Self::join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let handle = pool.submit(move || gate.recv().is_err())?;
+    /// let handle = handle.try_join().unwrap_err();
+    /// drop(open);
+    /// handle.wait_timeout(Duration::MAX);
+    /// assert!(handle.try_join().unwrap()?);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn try_join(self) -> Result<Result<T, TaskError>, TaskHandle<T>> {
+        if self.is_finished() {
+            Ok(self.join())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Whether the task has ended. Does not block.
+    ///
+    /// A task that a stop took out has ended, until somebody runs it after all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit(|| ())?;
+    /// pool.wait_idle();
+    /// assert!(handle.is_finished());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.cell().has_ended()
+    }
+
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.task("tidy").submit(|| ())?;
+    /// assert_eq!(handle.info().name(), "tidy");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn info(&self) -> TaskInfo {
+        self.cell().info()
+    }
+
+    /// Asks the task to end. Does not block, except on the drop of what the
+    /// task captured, which happens here.
+    ///
+    /// `true`: it had not started and never will. `false`: it runs, and its
+    /// token is now cancelled, for it to look at ([`TaskContext`]); or it has
+    /// ended; or a stop took it out.
+    ///
+    /// [`TaskContext`]: crate::TaskContext
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, TaskError};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// let waiting = pool.submit(|| ())?;
+    /// assert!(waiting.cancel());
+    /// assert!(matches!(waiting.join(), Err(TaskError::Cancelled)));
+    /// drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.cell().cancel()
+    }
+}
+
+impl<T> Drop for TaskHandle<T> {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take() {
+            cell.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle")
+            .field("task", &self.info())
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

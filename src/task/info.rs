@@ -1,0 +1,184 @@
+//! What identifies a task: its number, its name and where it was submitted.
+
+use crate::sync::{Arc, AtomicU64, Relaxed};
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+
+/// The identity of a task as the pool carries it along: cheap to make for
+/// every task. [`TaskInfo`] is made from it when somebody asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    pub(crate) id: u64,
+    pub(crate) name: Name,
+    pub(crate) submitted_at: &'static Location<'static>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Name {
+    /// The type name of the closure, in full.
+    Type(&'static str),
+    Given(Arc<str>),
+}
+
+/// The next number for a task. Threads take numbers in blocks, so that they do
+/// not write to one shared counter for every task.
+pub(crate) fn next_id() -> u64 {
+    const BLOCK: u64 = 1024;
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static REST: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    }
+    let (mut next, mut end) = REST.get();
+    if next == end {
+        next = NEXT.fetch_add(BLOCK, Relaxed);
+        end = next + BLOCK;
+    }
+    REST.set((next + 1, end));
+    next
+}
+
+/// Who a task is: a snapshot, independent of the task and its pool.
+///
+/// # Examples
+///
+/// ```
+/// let pool = groundcrew::Pool::new(1)?;
+/// let handle = pool.task("resize beach.png").submit(|| ())?;
+/// let info = handle.info();
+/// assert_eq!(info.name(), "resize beach.png");
+/// assert!(info.submitted_at().file().ends_with(".rs"));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskInfo {
+    id: u64,
+    name: Arc<str>,
+    named: bool,
+    submitted_at: &'static Location<'static>,
+    attempts: u32,
+}
+
+impl TaskInfo {
+    pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
+        let (name, named) = match &meta.name {
+            Name::Type(path) => (shorten(path).into(), false),
+            Name::Given(name) => (name.clone(), true),
+        };
+        TaskInfo {
+            id: meta.id,
+            name,
+            named,
+            submitted_at: meta.submitted_at,
+            attempts,
+        }
+    }
+
+    /// The task's number, unique in this process and starting at 1. Threads
+    /// take numbers in blocks of 1024, so that a higher number was not
+    /// necessarily submitted later.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name given with [`Pool::task`](crate::Pool::task), otherwise the
+    /// shortened type name of the closure, such as `fetch::{closure}`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the task was submitted: file, line and column of the call.
+    pub fn submitted_at(&self) -> &'static Location<'static> {
+        self.submitted_at
+    }
+
+    /// How many times the task was started so far: 0 for one that was not.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether the name was given, rather than made from the closure's type.
+    pub(crate) fn is_named(&self) -> bool {
+        self.named
+    }
+}
+
+impl fmt::Display for TaskInfo {
+    /// As in `#7 "resize beach.png" src/main.rs:88:14`; control characters in
+    /// the name are escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} ", self.id)?;
+        match self.named {
+            true => write!(f, "{:?}", self.name)?,
+            false => write!(f, "{}", self.name)?,
+        }
+        write!(f, " {}", self.submitted_at)
+    }
+}
+
+/// `my_crate::net::fetch::{{closure}}` -> `fetch::{closure}`: the last segment
+/// that says something, and the closures in it.
+fn shorten(path: &str) -> String {
+    let segments = segments(path);
+    let last_named = segments
+        .iter()
+        .rposition(|segment| *segment != "{{closure}}")
+        .unwrap_or(0);
+    segments[last_named..]
+        .join("::")
+        .replace("{{closure}}", "{closure}")
+}
+
+/// Splits at the `::` that are not inside angle brackets.
+fn segments(path: &str) -> Vec<&str> {
+    let (mut segments, mut start, mut depth) = (Vec::new(), 0, 0_u32);
+    for (at, byte) in path.bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 && path[..at].ends_with(':') => {
+                segments.push(&path[start..at - 1]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    segments.push(&path[start..]);
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_name_is_shortened_to_what_tells_tasks_apart() {
+        assert_eq!(shorten("app::net::fetch::{{closure}}"), "fetch::{closure}");
+        assert_eq!(
+            shorten("app::main::{{closure}}::{{closure}}"),
+            "main::{closure}::{closure}"
+        );
+        assert_eq!(shorten("app::work"), "work");
+        assert_eq!(shorten("work"), "work");
+        assert_eq!(
+            shorten("app::job<alloc::vec::Vec<u8>>::{{closure}}"),
+            "job<alloc::vec::Vec<u8>>::{closure}"
+        );
+    }
+
+    #[test]
+    fn numbers_are_unique_across_threads() {
+        let mut all: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..3000).map(|_| next_id()).collect::<Vec<_>>()))
+                .collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 12_000);
+    }
+}

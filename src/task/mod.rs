@@ -1,0 +1,53 @@
+//! A task from the moment it exists: its identity, its states, what runs it
+//! and what its submitter holds of it.
+//!
+//! ```text
+//! QUEUED ------> RUNNING      a worker popped it, or a worker's join claimed it
+//!    |             |------> COMPLETED | PANICKED
+//!    |             '------> ABANDONED       by the stopper, as it makes the report
+//!    |---------> CANCELLING -> CANCELLED    handle.cancel
+//!    |---------> EXPIRED                    not started in time
+//!    '---------> UNSTARTED                  a stop took it out
+//! UNSTARTED ---> RUNNING (UnstartedTask::run)
+//!           ---> RESUBMITTING -> QUEUED in another pool, or back
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. The state of a task with a handle changes only under its cell's lock.
+//!    Whoever makes the change counts it, and drops what is left of the task
+//!    after the lock is released.
+//! 2. RUNNING is entered and left under the lock of the worker's slot, with
+//!    the cell's lock inside. So a stopper that has been through all slots
+//!    knows every running task, and no handle disagrees with the report.
+//! 3. A task that ended some other way than by a worker that popped it stays
+//!    in the queue as a husk, its closure gone, until it is passed there.
+//! 4. A fire-and-forget task has no cell: nobody but its worker can end it,
+//!    so its slot alone settles its end against its abandonment.
+//!
+//! Order of locks: slot, then cell. Neither is held while a closure, a drop, a
+//! hook or the logger runs.
+
+mod body;
+mod cell;
+mod error;
+mod handle;
+mod info;
+mod me;
+mod plain;
+mod queued;
+mod slot;
+mod unstarted;
+
+pub(crate) use body::{Bare, Ledger, RunContext, TaskFn};
+pub(crate) use cell::Cell;
+pub(crate) use info::{Meta, Name, next_id};
+pub(crate) use me::{Me, index_in, me_in};
+pub(crate) use plain::Plain;
+pub(crate) use queued::{Queued, TakenOut};
+pub(crate) use slot::{Aftermath, Counts, Quiet, Running, Settled, Slot, State};
+
+pub use error::{TaskError, TaskPanic};
+pub use handle::TaskHandle;
+pub use info::TaskInfo;
+pub use unstarted::UnstartedTask;

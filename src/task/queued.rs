@@ -1,0 +1,103 @@
+//! A task as it lies in the queue, whatever its closure and its result are.
+
+use super::info::{Meta, TaskInfo};
+use super::me::Me;
+use super::plain::FireAndForget;
+use super::slot::How;
+use crate::sync::Arc;
+use crate::task::body::Ledger;
+use crate::unwind;
+use std::time::Instant;
+
+pub(crate) enum Queued {
+    Plain(Box<dyn FireAndForget>),
+    Shared(Arc<dyn Shared>),
+}
+
+/// A task that shares its state with a handle, as the pool sees it.
+pub(crate) trait Shared: Send + Sync {
+    fn meta(&self) -> &Meta;
+    fn attempts(&self) -> u32;
+    /// Runs it on this worker, unless it ended otherwise.
+    fn run(self: Arc<Self>, me: &Me, how: How) -> bool;
+    /// Runs it after a stop took it out, on whatever thread.
+    fn run_unstarted(self: Arc<Self>);
+    /// QUEUED -> UNSTARTED, by a stop.
+    fn take_out(&self) -> TakenOut;
+    /// RUNNING -> ABANDONED, by a stop.
+    fn abandon(&self);
+    /// Drops the closure of a task that was taken out.
+    fn discard(&self);
+    /// When its handle was asked to cancel it, or its token was.
+    fn cancel_asked(&self) -> Option<Instant>;
+    /// UNSTARTED -> RESUBMITTING, with another pool to belong to.
+    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>);
+    /// RESUBMITTING -> QUEUED, or back to UNSTARTED.
+    fn settle_resubmit(&self, accepted: bool);
+}
+
+pub(crate) enum TakenOut {
+    Live,
+    Husk {
+        /// Cancelled, and nobody counted it yet.
+        count_cancelled: bool,
+    },
+}
+
+impl Queued {
+    pub(crate) fn meta(&self) -> &Meta {
+        match self {
+            Queued::Plain(task) => task.meta(),
+            Queued::Shared(cell) => cell.meta(),
+        }
+    }
+
+    pub(crate) fn info(&self) -> TaskInfo {
+        let attempts = match self {
+            Queued::Plain(_) => 0,
+            Queued::Shared(cell) => cell.attempts(),
+        };
+        TaskInfo::new(self.meta(), attempts)
+    }
+
+    /// Runs it on this worker, which took it from the queue.
+    pub(crate) fn run(self, me: &Me) {
+        match self {
+            Queued::Plain(task) => {
+                let refused = task.run(me, How::Popped);
+                debug_assert!(refused.is_ok(), "only in place a task is refused");
+            }
+            Queued::Shared(cell) => {
+                cell.run(me, How::Popped);
+            }
+        }
+    }
+
+    /// Runs it at once, on top of the task that submitted it. `Err`: the pool's
+    /// report is made, nothing more may run.
+    pub(crate) fn run_in_place(self, me: &Me) -> Result<(), Queued> {
+        match self {
+            Queued::Plain(task) => task.run(me, How::InPlace).map_err(Queued::Plain),
+            Queued::Shared(cell) => match cell.clone().run(me, How::InPlace) {
+                true => Ok(()),
+                false => Err(Queued::Shared(cell)),
+            },
+        }
+    }
+
+    /// A stop takes it out of the queue.
+    pub(crate) fn take_out(&self) -> TakenOut {
+        match self {
+            Queued::Plain(_) => TakenOut::Live,
+            Queued::Shared(cell) => cell.take_out(),
+        }
+    }
+
+    /// Drops it unrun, under guard.
+    pub(crate) fn discard(self) {
+        match self {
+            Queued::Plain(task) => unwind::drop_guarded(task, "a task that never ran"),
+            Queued::Shared(cell) => cell.discard(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A task that a stop took out of the queue.
+
+use super::body::Ledger;
+use super::info::TaskInfo;
+use super::queued::Queued;
+use crate::sync::Arc;
+use std::fmt;
+
+/// A task that was accepted and never started: [`run`](Self::run) it, give it
+/// to another pool with [`Pool::resubmit`](crate::Pool::resubmit), or drop it.
+///
+/// It comes from [`StopReport::take_unstarted`](crate::StopReport::take_unstarted).
+/// Dropping one drops what the task captured; a panic in that is logged.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+/// pool.execute(move || gate.recv().unwrap_or_default())?;
+/// while pool.running().is_empty() {}
+/// let handle = pool.task("left behind").submit(|| 7)?;
+///
+/// let report = pool.stop(Duration::ZERO);
+/// drop(open);
+/// let task = report.take_unstarted().remove(0);
+/// assert_eq!(task.info().name(), "left behind");
+/// task.run();
+/// assert_eq!(handle.join()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct UnstartedTask {
+    /// Taken by `run` and by a resubmission; there until then.
+    task: Option<Queued>,
+    /// The pool that accepted it, which is told of a panic.
+    ledger: Arc<dyn Ledger>,
+}
+
+impl UnstartedTask {
+    pub(crate) fn new(task: Queued, ledger: Arc<dyn Ledger>) -> UnstartedTask {
+        UnstartedTask {
+            task: Some(task),
+            ledger,
+        }
+    }
+
+    pub(crate) fn into_parts(mut self) -> (Queued, Arc<dyn Ledger>) {
+        let Some(task) = self.task.take() else {
+            unreachable!("only what consumes the task takes it");
+        };
+        (task, self.ledger.clone())
+    }
+
+    /// Who the task is. Does not block.
+    pub fn info(&self) -> TaskInfo {
+        match &self.task {
+            Some(task) => task.info(),
+            None => unreachable!("only what consumes the task takes it"),
+        }
+    }
+
+    /// Runs the task on this thread and blocks until it has ended.
+    ///
+    /// Its result goes to its handle, if it has one that is still held; so does
+    /// a panic, which is also logged and told to the pool's `on_panic` hook, and
+    /// goes no further. A task that wants a context gets a fresh token, that
+    /// nothing but its handle cancels. The run counts in no pool.
+    pub fn run(self) {
+        match self.into_parts() {
+            (Queued::Plain(task), ledger) => task.run_unstarted(&ledger),
+            (Queued::Shared(cell), _) => cell.run_unstarted(),
+        }
+    }
+}
+
+impl Drop for UnstartedTask {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.discard();
+        }
+    }
+}
+
+impl fmt::Debug for UnstartedTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UnstartedTask").field(&self.info()).finish()
+    }
+}

@@ -1,0 +1,314 @@
+//! The one place that starts threads.
+
+use crate::sync::channel::{self, Receiver, RecvError};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::thread;
+
+/// A thread that somebody has to join, or to let go by dropping this.
+pub(crate) struct Thread(thread::JoinHandle<()>);
+
+impl Thread {
+    /// Blocks until the thread has left the process, destructors of its
+    /// thread-locals included, and these may take as long as they like: never
+    /// called where a deadline is to be kept.
+    pub(crate) fn join(self) {
+        // Bodies catch their panics; one that gets here is told by its guard.
+        let _ = self.0.join();
+    }
+}
+
+/// The cut that Linux makes, counted in bytes.
+const LONGEST_NAME: usize = 15;
+
+/// `name-index`, with as much of the name as a thread can show.
+pub(crate) fn worker_name(name: &str, index: usize) -> String {
+    let number = format!("-{index}");
+    let room = LONGEST_NAME - number.len();
+    let cut = (0..=room.min(name.len()))
+        .rev()
+        .find(|cut| name.is_char_boundary(*cut))
+        .unwrap_or(0);
+    format!("{}{number}", &name[..cut])
+}
+
+/// Starts all of the named threads, or none: where one cannot be had, those
+/// before it end without having run their body, and are joined.
+pub(crate) fn spawn_all<B>(
+    names: &[impl AsRef<str>],
+    stack_size: usize,
+    mut body: impl FnMut(usize) -> B,
+) -> Result<Vec<Thread>, SpawnError>
+where
+    B: FnOnce() + Send + 'static,
+{
+    let (start, started) = channel::bounded::<()>(names.len());
+    let mut threads = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let body = body(index);
+        let started: Receiver<()> = started.clone();
+        let spawned = thread::Builder::new()
+            .name(name.as_ref().to_owned())
+            .stack_size(stack_size)
+            .spawn(move || match started.recv() {
+                Ok(()) => body(),
+                Err(RecvError) => {}
+            });
+        match spawned {
+            Ok(thread) => threads.push(Thread(thread)),
+            Err(source) => {
+                drop(start);
+                threads.into_iter().for_each(Thread::join);
+                return Err(SpawnError {
+                    index,
+                    of: names.len(),
+                    source,
+                });
+            }
+        }
+    }
+    for _ in names {
+        // Cannot fail: there is a place for each, and `started` is still here.
+        let _ = start.try_send(());
+    }
+    Ok(threads)
+}
+
+/// Starts a thread that helps with something and ends by itself.
+pub(crate) fn spawn_helper(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    thread::Builder::new().name(name).spawn(body).map(Thread)
+}
+
+/// What the standard library takes if it is told nothing.
+pub(crate) fn default_stack_size() -> usize {
+    std::env::var("RUST_MIN_STACK")
+        .ok()
+        .and_then(|size| size.parse().ok())
+        .unwrap_or(2 * 1024 * 1024)
+}
+
+/// How many threads can run at the same time; knows the limits of cgroups.
+pub(crate) fn available_parallelism() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Whether the current thread is unwinding.
+pub(crate) fn is_panicking() -> bool {
+    thread::panicking()
+}
+
+/// A worker could not be started. Its kind and source are the system's error.
+#[derive(Debug)]
+pub(crate) struct SpawnError {
+    index: usize,
+    of: usize,
+    source: io::Error,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "worker {} of {} could not be started: {}; ask for fewer threads or a smaller \
+             stack, or raise the limit on threads",
+            self.index + 1,
+            self.of,
+            self.source
+        )
+    }
+}
+
+impl Error for SpawnError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl From<SpawnError> for io::Error {
+    fn from(error: SpawnError) -> io::Error {
+        io::Error::new(error.source.kind(), error)
+    }
+}
+
+/// What the operating system says of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadStatus {
+    pub(crate) id: u64,
+    /// As in "running" or "sleeping in read".
+    pub(crate) doing: String,
+}
+
+#[cfg(target_os = "linux")]
+mod proc {
+    use super::ThreadStatus;
+    use std::fs;
+
+    /// The current thread's number, as `ps -L` and `/proc` show it.
+    pub(crate) fn current_id() -> Option<u64> {
+        let link = fs::read_link("/proc/thread-self").ok()?;
+        link.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// What thread `id` of this process does at this moment.
+    pub(crate) fn status(id: u64) -> Option<ThreadStatus> {
+        let stat = fs::read_to_string(format!("/proc/self/task/{id}/stat")).ok()?;
+        // The name before it, in parentheses, may contain anything.
+        let state = stat[stat.rfind(')')? + 1..].trim_start().chars().next()?;
+        let call = fs::read_to_string(format!("/proc/self/task/{id}/syscall")).ok();
+        let call = call.as_deref().and_then(system_call);
+        let doing = match (state, call) {
+            ('R', _) => "running".to_owned(),
+            ('S', Some(call)) => format!("sleeping in {call}"),
+            ('S', None) => "sleeping".to_owned(),
+            ('D', Some(call)) => format!("waiting for a device in {call}"),
+            ('D', None) => "waiting for a device".to_owned(),
+            ('T' | 't', _) => "halted by a signal or a debugger".to_owned(),
+            ('Z' | 'X', _) => "ending".to_owned(),
+            (other, _) => format!("in state {other}"),
+        };
+        Some(ThreadStatus { id, doing })
+    }
+
+    /// The name of the call that a `syscall` file begins with.
+    fn system_call(line: &str) -> Option<String> {
+        let number: u32 = line.split_whitespace().next()?.parse().ok()?;
+        Some(match CALLS.iter().find(|(call, _)| *call == number) {
+            Some((_, name)) => (*name).to_owned(),
+            None => format!("system call {number}"),
+        })
+    }
+
+    /// The calls in which a thread may stay for long.
+    #[cfg(target_arch = "x86_64")]
+    const CALLS: &[(u32, &str)] = &[
+        (0, "read"),
+        (1, "write"),
+        (7, "poll"),
+        (16, "ioctl"),
+        (17, "pread64"),
+        (18, "pwrite64"),
+        (23, "select"),
+        (35, "nanosleep"),
+        (42, "connect"),
+        (43, "accept"),
+        (44, "sendto"),
+        (45, "recvfrom"),
+        (46, "sendmsg"),
+        (47, "recvmsg"),
+        (61, "wait4"),
+        (72, "fcntl"),
+        (73, "flock"),
+        (74, "fsync"),
+        (75, "fdatasync"),
+        (202, "futex"),
+        (230, "clock_nanosleep"),
+        (232, "epoll_wait"),
+        (247, "waitid"),
+        (257, "openat"),
+        (270, "pselect6"),
+        (271, "ppoll"),
+        (281, "epoll_pwait"),
+        (288, "accept4"),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    const CALLS: &[(u32, &str)] = &[
+        (22, "epoll_pwait"),
+        (25, "fcntl"),
+        (29, "ioctl"),
+        (32, "flock"),
+        (56, "openat"),
+        (63, "read"),
+        (64, "write"),
+        (67, "pread64"),
+        (68, "pwrite64"),
+        (72, "pselect6"),
+        (73, "ppoll"),
+        (82, "fsync"),
+        (83, "fdatasync"),
+        (95, "waitid"),
+        (98, "futex"),
+        (101, "nanosleep"),
+        (115, "clock_nanosleep"),
+        (202, "accept"),
+        (203, "connect"),
+        (206, "sendto"),
+        (207, "recvfrom"),
+        (211, "sendmsg"),
+        (212, "recvmsg"),
+        (242, "accept4"),
+        (260, "wait4"),
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    const CALLS: &[(u32, &str)] = &[];
+}
+
+#[cfg(not(target_os = "linux"))]
+mod proc {
+    use super::ThreadStatus;
+
+    /// Only Linux tells.
+    pub(crate) fn current_id() -> Option<u64> {
+        None
+    }
+
+    pub(crate) fn status(_: u64) -> Option<ThreadStatus> {
+        None
+    }
+}
+
+pub(crate) use proc::{current_id, status};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_and_its_number_kept() {
+        assert_eq!(worker_name("render", 3), "render-3");
+        assert_eq!(worker_name("a-very-long-name", 12), "a-very-long--12");
+        assert_eq!(worker_name("übergrößenträger", 7), "übergrößen-7");
+        assert!(worker_name("übergrößenträger", 1000).len() <= LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_stack_that_cannot_be_had_gives_the_systems_error_and_leaves_no_thread() {
+        let error = spawn_all(&["a", "b"], 1 << 60, |_| || ())
+            .map(|_| ())
+            .unwrap_err();
+        let error = io::Error::from(error);
+        assert!(error.to_string().starts_with("worker 1 of 2"), "{error}");
+        assert!(error.get_ref().and_then(|inner| inner.source()).is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn linux_tells_that_this_thread_runs_and_that_another_sleeps() {
+        let id = current_id().unwrap();
+        assert_eq!(
+            status(id),
+            Some(ThreadStatus {
+                id,
+                doing: "running".to_owned()
+            })
+        );
+        let (tell, told) = channel::bounded(1);
+        let (open, gate) = channel::bounded::<()>(0);
+        let thread = spawn_helper("sleeper".to_owned(), move || {
+            tell.send(current_id().unwrap()).unwrap();
+            let _ = gate.recv();
+        })
+        .unwrap();
+        let id = told.recv().unwrap();
+        // It may still be on its way into the wait.
+        while !status(id).unwrap().doing.starts_with("sleeping") {
+            thread::yield_now();
+        }
+        drop(open);
+        thread.join();
+        assert_eq!(status(id), None);
+    }
+}
