@@ -123,7 +123,7 @@ impl Drop for Signal {
 }
 
 impl Node {
-    fn new(parent: Option<Arc<Node>>) -> CancelToken {
+    fn token(parent: Option<Arc<Node>>) -> CancelToken {
         CancelToken {
             node: Arc::new(Node {
                 cancelled: AtomicBool::new(false),
@@ -192,7 +192,7 @@ impl Drop for Node {
 impl CancelToken {
     /// A token without a parent. Does not block.
     pub fn new() -> CancelToken {
-        Node::new(None)
+        Node::token(None)
     }
 
     /// A new token below this one: cancelled when this one is, and on its own.
@@ -211,7 +211,7 @@ impl CancelToken {
     /// ```
     #[must_use = "a child does nothing unless somebody looks at it"]
     pub fn child(&self) -> CancelToken {
-        Node::new(Some(self.node.clone()))
+        Node::token(Some(self.node.clone()))
     }
 
     /// Cancels this token and everything below it. Does not block.

@@ -3,6 +3,8 @@ mod cancel;
 mod clock;
 mod pool;
 mod queue;
+#[cfg(feature = "signals")]
+pub mod signals;
 mod stop;
 mod sync;
 mod task;

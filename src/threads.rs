@@ -1,6 +1,6 @@
 //! The one place that starts threads.
 
-use crate::sync::channel::{self, Receiver, RecvError};
+use crate::sync::channel::{self, Receiver};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -51,9 +51,10 @@ where
         let spawned = thread::Builder::new()
             .name(name.as_ref().to_owned())
             .stack_size(stack_size)
-            .spawn(move || match started.recv() {
-                Ok(()) => body(),
-                Err(RecvError) => {}
+            .spawn(move || {
+                if started.recv().is_ok() {
+                    body();
+                }
             });
         match spawned {
             Ok(thread) => threads.push(Thread(thread)),

@@ -6,6 +6,7 @@
 use super::abandoned::{AbandonedTask, LingeringWorker};
 use super::report::{Facts, StopReport};
 use crate::task::TaskInfo;
+use crate::unwind;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
@@ -17,8 +18,18 @@ const LINES_OF_A_KIND: usize = 20;
 const SHORTEST_PLACE: usize = 24;
 
 /// Writes text to stderr and ignores errors: it may be closed.
-pub(crate) fn to_stderr(text: &str) {
+pub(super) fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Says what must not get lost: to the log, or to stderr where that level is
+/// not logged.
+pub(crate) fn say(level: log::Level, text: &str) {
+    if log::log_enabled!(level) {
+        unwind::log_guarded(|| log::log!(level, "{text}"));
+    } else {
+        to_stderr(text);
+    }
 }
 
 impl fmt::Display for StopReport {

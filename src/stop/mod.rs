@@ -15,6 +15,8 @@ mod state;
 mod stopper;
 
 pub(crate) use abandoned::cancel_asked;
+#[cfg(feature = "signals")]
+pub(crate) use display::say;
 pub(crate) use stopper::Stopper;
 
 pub use abandoned::{AbandonedTask, LingeringWorker};

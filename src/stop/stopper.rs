@@ -387,10 +387,6 @@ impl Stopper {
         }
         let name = &self.queue.name;
         let text = format!("pool {name} was dropped: {report}");
-        if log::log_enabled!(log::Level::Error) {
-            unwind::log_guarded(|| log::error!("{text}"));
-        } else {
-            display::to_stderr(&text);
-        }
+        display::say(log::Level::Error, &text);
     }
 }

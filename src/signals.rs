@@ -1,0 +1,261 @@
+//! Signals: the first stops, the second insists, the third exits.
+//!
+//! Nothing is installed before [`stop_on_signal`] is called. From then on
+//! SIGINT (Ctrl-C), SIGTERM and SIGHUP, or Ctrl-C and Ctrl-Break on Windows,
+//! mean the same:
+//!
+//! 1. the first requests the stop, with the plan given;
+//! 2. the second moves its deadline to now: what still runs is abandoned, and
+//!    the report is made all the same;
+//! 3. the third exits at once with code 130.
+//!
+//! The first two say, in one line to the log, or to stderr where no logger is
+//! enabled, what the next one does.
+//!
+//! # What to know
+//!
+//! - Which of the signals came is not told: the `ctrlc` crate, that takes them,
+//!   does not tell. It also takes a SIGHUP that was inherited as ignored, so
+//!   that under `nohup` a closed terminal stops the program.
+//! - A process has one place for a handler of this kind, which is why this is
+//!   never installed unasked. Install it first, then start your pools: a signal
+//!   before that ends the process.
+//! - SIGQUIT (Ctrl-\\) is left alone, for when nothing else helps.
+//! - As the first process of a container (PID 1) a program without a handler
+//!   ignores SIGTERM; with this one it stops. Docker kills 10 s after that.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use groundcrew::{Pool, StopReport, signals};
+//! use std::error::Error;
+//! use std::time::Duration;
+//!
+//! fn main() -> Result<StopReport, Box<dyn Error + Send + Sync>> {
+//!     let pool = Pool::new(2)?;
+//!     let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+//!     for number in 0..1_000_000_u64 {
+//!         if pool.execute(move || number.pow(2)).is_err() {
+//!             break; // a signal closed the pool
+//!         }
+//!     }
+//!     let report = pool.stop(Duration::from_secs(60));
+//!     if guard.received() {
+//!         eprintln!("interrupted");
+//!         eprintln!("{report}");
+//!         std::process::exit(130);
+//!     }
+//!     Ok(report) // exit code 0, or 75 if work was left behind
+//! }
+//! ```
+
+use crate::stop::{StopHandle, StopPlan, say};
+use crate::sync::channel::{self, Receiver, Sender};
+use crate::sync::{Acquire, Arc, AtomicBool, Mutex, Release};
+use crate::threads;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process;
+use std::time::Duration;
+
+/// Where the process's one handler sends its signals; `None` while nobody
+/// wants them.
+static TARGET: Mutex<Target> = Mutex::new(Target {
+    handler_installed: false,
+    signals: None,
+});
+
+struct Target {
+    /// The handler was given to `ctrlc`, which never takes it back.
+    handler_installed: bool,
+    signals: Option<Sender<()>>,
+}
+
+/// The first two signals are acted on, the third exits.
+const SIGNALS_HEARD: usize = 3;
+
+/// Stops the pool on a signal: see the [module](self) for which ones, and for
+/// what the second and the third do. Does not block.
+///
+/// It holds until the [`SignalGuard`] is dropped. The handler itself stays
+/// installed after that, and exits with code 130, as if there were none; it can
+/// be taken again with another call.
+///
+/// # Errors
+///
+/// When signals already stop a pool, when some other code of the program has
+/// installed a handler with `ctrlc`, or when the system refuses the handler or
+/// its thread.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, signals};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// assert!(!guard.received());
+///
+/// let second = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8));
+/// assert!(second.unwrap_err().to_string().contains("already"));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub fn stop_on_signal(
+    handle: &StopHandle,
+    plan: impl Into<StopPlan>,
+) -> Result<SignalGuard, SignalError> {
+    let plan = plan.into();
+    let (sender, signals) = channel::bounded(SIGNALS_HEARD);
+    let mut target = TARGET.lock();
+    if target.signals.is_some() {
+        return Err(SignalError::AlreadyTaken);
+    }
+    if !target.handler_installed {
+        ctrlc::set_handler(on_signal).map_err(|error| match error {
+            ctrlc::Error::MultipleHandlers => SignalError::ForeignHandler,
+            ctrlc::Error::NoSuchSignal(_) => {
+                SignalError::System(io::Error::other("no such signal"))
+            }
+            ctrlc::Error::System(error) => SignalError::System(error),
+        })?;
+        target.handler_installed = true;
+    }
+    let received = Arc::new(AtomicBool::new(false));
+    let (handle, heard) = (handle.clone(), received.clone());
+    threads::spawn_helper("signals".to_owned(), move || {
+        act(&signals, &handle, plan, &heard);
+    })
+    .map_err(SignalError::System)?;
+    target.signals = Some(sender);
+    Ok(SignalGuard { received })
+}
+
+/// Called by ctrlc's thread, once a signal, one after the other: so it only
+/// sends, and never waits.
+fn on_signal() {
+    match &TARGET.lock().signals {
+        // A full channel has all the signals that are going to be heard.
+        Some(signals) => drop(signals.try_send(())),
+        None => process::exit(INTERRUPTED),
+    }
+}
+
+const INTERRUPTED: i32 = 130;
+
+/// Acts on the signals, until the guard is dropped. Says what it did only
+/// afterwards and elsewhere: a log that is stuck must not hold up the next one.
+fn act(signals: &Receiver<()>, handle: &StopHandle, plan: StopPlan, heard: &AtomicBool) {
+    for (count, ()) in signals.iter().enumerate() {
+        match count {
+            0 => {
+                heard.store(true, Release);
+                handle.request(plan);
+                tell("signal received, stopping; the next one reports at once what still runs");
+            }
+            1 => {
+                handle.request(StopPlan::cancel(Duration::ZERO));
+                tell("second signal received, reporting what still runs; the next one exits");
+            }
+            _ => process::exit(INTERRUPTED),
+        }
+    }
+}
+
+fn tell(line: &'static str) {
+    let told = threads::spawn_helper("signals-log".to_owned(), move || {
+        say(log::Level::Warn, line);
+    });
+    if told.is_err() {
+        say(log::Level::Warn, line);
+    }
+}
+
+/// Keeps a signal handler of [`stop_on_signal`] in force; dropping it gives the
+/// signals free.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, signals};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// drop(guard);
+/// // and so it can be taken again
+/// let _guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the guard gives the signals free"]
+pub struct SignalGuard {
+    /// Written by the thread that acts on signals, before it does.
+    received: Arc<AtomicBool>,
+}
+
+impl SignalGuard {
+    /// Whether a signal has come. Does not block.
+    pub fn received(&self) -> bool {
+        self.received.load(Acquire)
+    }
+}
+
+impl Drop for SignalGuard {
+    fn drop(&mut self) {
+        TARGET.lock().signals = None;
+    }
+}
+
+/// Why signals could not be taken.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, signals};
+/// use groundcrew::signals::SignalError;
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let _guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// let second = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8));
+/// assert!(matches!(second, Err(SignalError::AlreadyTaken)));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum SignalError {
+    /// Signals already stop a pool.
+    AlreadyTaken,
+    /// Other code of the program has installed a handler with `ctrlc`.
+    ForeignHandler,
+    /// The system refused the handler, or the thread it needs.
+    System(io::Error),
+}
+
+impl fmt::Display for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SignalError::AlreadyTaken => f.write_str(
+                "signals already stop a pool; drop the first guard, or call \
+                 StopHandle::request for the other pool once the first has received one",
+            ),
+            SignalError::ForeignHandler => f.write_str(
+                "this process already has a handler for Ctrl-C; call StopHandle::request in it",
+            ),
+            SignalError::System(error) => {
+                write!(f, "the system refused a handler for Ctrl-C: {error}")
+            }
+        }
+    }
+}
+
+impl Error for SignalError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SignalError::AlreadyTaken | SignalError::ForeignHandler => None,
+            SignalError::System(error) => Some(error),
+        }
+    }
+}
