@@ -1,0 +1,111 @@
+//! Prints the lines in the order of the walk.
+
+use crate::complain;
+use crate::failure::Failure;
+use groundcrew::channel::{Receiver, RecvTimeoutError};
+use groundcrew::{TaskError, TaskHandle};
+use indicatif::ProgressBar;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+/// What the walk found, in its order.
+pub(crate) enum Turn {
+    /// A file, whose task gives the line.
+    File(TaskHandle<Result<Vec<u8>, Failure>>),
+    /// What could not be looked into.
+    Failed(Failure),
+}
+
+/// Prints the line of each file, once those before it are printed, until the
+/// walk has ended. Returns whether there was one for every file.
+pub(crate) fn print(turns: &Receiver<Turn>, bar: &ProgressBar) -> io::Result<bool> {
+    let mut printer = Printer {
+        unwritten: Vec::with_capacity(2 * ENOUGH),
+        patience: match io::stdout().is_terminal() {
+            true => Duration::ZERO,
+            false => Duration::from_millis(100),
+        },
+        complete: true,
+        bar,
+    };
+    let printed = printer.print_all(turns);
+    bar.finish_and_clear();
+    printed.map(|()| printer.complete)
+}
+
+struct Printer<'a> {
+    /// Lines that wait to be written together.
+    unwritten: Vec<u8>,
+    /// How long they wait for the next one.
+    patience: Duration,
+    /// Whether there was a line for every file.
+    complete: bool,
+    bar: &'a ProgressBar,
+}
+
+/// So many bytes are written at once.
+const ENOUGH: usize = 8 * 1024;
+
+impl Printer<'_> {
+    fn print_all(&mut self, turns: &Receiver<Turn>) -> io::Result<()> {
+        while let Some(turn) = self.next(turns)? {
+            match turn {
+                Turn::File(handle) => self.file(handle)?,
+                Turn::Failed(failure) => self.complain(failure)?,
+            }
+            self.bar.inc(1);
+        }
+        self.flush()
+    }
+
+    fn next(&mut self, turns: &Receiver<Turn>) -> io::Result<Option<Turn>> {
+        match turns.recv_timeout(self.patience) {
+            Err(RecvTimeoutError::Timeout) => {
+                self.flush()?;
+                Ok(turns.recv().ok())
+            }
+            turn => Ok(turn.ok()),
+        }
+    }
+
+    fn file(&mut self, handle: TaskHandle<Result<Vec<u8>, Failure>>) -> io::Result<()> {
+        if !handle.wait_timeout(self.patience) {
+            self.flush()?;
+        }
+        match handle.join() {
+            Ok(Ok(line)) => self.line(&line),
+            Ok(Err(failure)) => self.complain(failure),
+            Err(panic @ TaskError::Panicked(_)) => self.complain(panic),
+            Err(_) => {
+                self.complete = false; // a stop left it out, and its report says so
+                Ok(())
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        self.unwritten.extend(line);
+        match self.unwritten.len() < ENOUGH {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// On stderr, after the lines that come before it.
+    fn complain(&mut self, what: impl Display) -> io::Result<()> {
+        self.flush()?;
+        self.bar.suspend(|| complain(what));
+        self.complete = false;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let written = self.bar.suspend(|| io::stdout().write_all(&self.unwritten));
+        self.unwritten.clear();
+        written
+    }
+}

@@ -1,0 +1,80 @@
+//! Sums one file up: the task.
+
+use crate::failure::Failure;
+use groundcrew::TaskContext;
+use log::debug;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// How much is read at once: so much memory a worker, and so often a task looks
+/// whether it is to end.
+const BLOCK: usize = 32 * 1024;
+
+/// The line of this file, as `sha256sum` prints it.
+pub(crate) fn line_of(path: PathBuf, ctx: &TaskContext) -> Result<Vec<u8>, Failure> {
+    match sum(&path, ctx) {
+        Ok(sum) => Ok(line(&sum, &path)),
+        Err(error) => Err(Failure { path, error }),
+    }
+}
+
+fn sum(path: &Path, ctx: &TaskContext) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = [0; BLOCK];
+    let mut bytes = 0;
+    while !ctx.is_cancelled() {
+        match file.read(&mut block) {
+            Ok(0) => {
+                debug!("{}: {bytes} bytes", path.display());
+                return Ok(hasher.finalize().into());
+            }
+            Ok(length) => {
+                hasher.update(&block[..length]);
+                bytes += length;
+                if length == BLOCK {
+                    ctx.note(format!("{bytes} bytes read"));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("Given up after {bytes} bytes")))
+}
+
+/// `<sum>  <name>`, the name in its own bytes. If it has a character that would
+/// break the line, those are escaped, and the line begins with a backslash.
+fn line(sum: &[u8; 32], path: &Path) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+    let name = path.as_os_str().as_encoded_bytes();
+    let mut line = Vec::with_capacity(2 * sum.len() + name.len() + 4);
+    if name.iter().any(|byte| escape(*byte).is_some()) {
+        line.push(b'\\');
+    }
+    for byte in sum {
+        line.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+    }
+    line.extend(b"  ");
+    for byte in name {
+        match escape(*byte) {
+            Some(escaped) => line.extend(escaped),
+            None => line.push(*byte),
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+/// As coreutils do since 9.0; before, they left a carriage return as it is.
+fn escape(byte: u8) -> Option<&'static [u8; 2]> {
+    match byte {
+        b'\\' => Some(br"\\"),
+        b'\n' => Some(br"\n"),
+        b'\r' => Some(br"\r"),
+        _ => None,
+    }
+}

@@ -1,0 +1,135 @@
+//! What the tests share: a hang guard, a gate, and panics that are expected.
+#![allow(
+    dead_code,
+    reason = "every test file is a crate of its own and uses a part"
+)]
+
+use groundcrew::channel::{Receiver, Sender, bounded};
+use groundcrew::{Pool, TaskHandle};
+use std::any::Any;
+use std::panic;
+use std::process;
+use std::sync::Once;
+use std::thread;
+use std::time::Duration;
+
+/// Longer than anything here takes on a machine that is busy with other work.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Runs `test` and ends the process if it hangs: nothing else in a test waits
+/// for time to pass.
+pub(crate) fn within<T>(limit: Duration, name: &str, test: impl FnOnce() -> T) -> T {
+    let (done, ended) = bounded::<()>(0);
+    let name = name.to_owned();
+    let guard = thread::spawn(move || {
+        if ended.recv_timeout(limit) == Err(groundcrew::channel::RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs: it has not ended after {limit:?}");
+            process::abort();
+        }
+    });
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(test));
+    drop(done);
+    guard.join().unwrap();
+    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// A gate: tasks wait at it until it is opened, or dropped.
+pub(crate) struct Gate {
+    open: Sender<()>,
+    entrance: Entrance,
+}
+
+#[derive(Clone)]
+pub(crate) struct Entrance(Receiver<()>);
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        let (open, entrance) = bounded(0);
+        Gate {
+            open,
+            entrance: Entrance(entrance),
+        }
+    }
+
+    pub(crate) fn entrance(&self) -> Entrance {
+        self.entrance.clone()
+    }
+
+    pub(crate) fn open(self) {
+        drop(self.open);
+    }
+}
+
+impl Entrance {
+    /// Blocks until the gate is open.
+    pub(crate) fn pass(&self) {
+        let _ = self.0.recv();
+    }
+}
+
+/// Puts a task on one worker that stays there until the gate is opened; returns
+/// once it runs.
+pub(crate) fn occupy(pool: &Pool, gate: &Gate) -> TaskHandle<()> {
+    let (tell, told) = bounded(1);
+    let entrance = gate.entrance();
+    let handle = pool
+        .task("occupied")
+        .submit(move || {
+            tell.send(()).unwrap();
+            entrance.pass();
+        })
+        .unwrap();
+    told.recv().unwrap();
+    handle
+}
+
+/// A pool of one worker that is occupied until the gate is opened, and a queue
+/// of so many places.
+pub(crate) fn occupied_pool(capacity: usize) -> (Pool, Gate) {
+    let pool = Pool::builder()
+        .threads(1)
+        .queue_capacity(capacity)
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    drop(occupy(&pool, &gate));
+    (pool, gate)
+}
+
+const EXPECTED: &str = "expected by the test";
+
+/// Panics in a way that prints nothing.
+pub(crate) fn expected_panic() -> ! {
+    silence_expected_panics();
+    panic!("{EXPECTED}")
+}
+
+/// Panics in its drop, except while unwinding, where that would abort.
+pub(crate) struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            expected_panic();
+        }
+    }
+}
+
+fn silence_expected_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !is_expected(info.payload()) {
+                print(info);
+            }
+        }));
+    });
+}
+
+fn is_expected(payload: &(dyn Any + Send)) -> bool {
+    payload
+        .downcast_ref::<String>()
+        .is_some_and(|text| text == EXPECTED)
+        || payload.downcast_ref::<&str>() == Some(&EXPECTED)
+}
