@@ -1,4 +1,88 @@
-//! groundcrew
+//! Background work for programs that do not use async: a fixed pool of threads
+//! fed by one bounded queue, and a stop that keeps its deadline and says, by
+//! name, what it left behind.
+//!
+//! ```
+//! use groundcrew::Pool;
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let pool = Pool::builder().threads(2).name("render").build()?;
+//! let handle = pool.task("resize beach.png").submit(|| 640 * 480)?;
+//! assert_eq!(handle.join()?, 307_200);
+//!
+//! let report = pool.stop(Duration::from_secs(5));
+//! println!("{report}"); // who was abandoned, and what never started
+//! assert!(report.is_clean());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # From the top
+//!
+//! A [`Pool`] owns its workers and its queue. A [`Submitter`] is a way in for
+//! others; a [`TaskHandle`] waits for one task, or cancels it. A [`StopHandle`]
+//! stops the pool by a [`StopPlan`] and returns the [`StopReport`]. A task that
+//! wants to heed the stop is given a [`TaskContext`] with a [`CancelToken`].
+//! With the feature `signals`, [`signals::stop_on_signal`] makes Ctrl-C and
+//! SIGTERM stop a pool.
+//!
+//! The questions people ask of a pool, and where the answers are:
+//!
+//! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
+//! - [What happens to a panicking task?](Pool#what-happens-to-a-panicking-task)
+//! - [What happens when it stops?](Pool#stopping)
+//! - [May a task join another one?](TaskHandle#joining-from-inside-a-task)
+//! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
+//! - [What becomes of tasks that never started?](StopReport#what-it-holds)
+//!
+//! # Words
+//!
+//! - A *task* is a closure run once by a *worker*, a thread of a pool.
+//! - To *close* a pool is to let nothing more in; to *stop* it is to close it,
+//!   wait to a deadline, and report.
+//! - *Unstarted* is a task that was accepted and that a stop took out before it
+//!   started: it is handed back. *Abandoned* is one that still ran when the
+//!   deadline came: its thread is left behind ("leaked"), since no thread can
+//!   be killed.
+//! - To *cancel* is to ask: running code has to look.
+//! - *Overflow* is where a worker's own submits go when the queue is full; a
+//!   *claim* is a worker's join that runs its unstarted target.
+//!
+//! # What it does not do
+//!
+//! - No async runtime, and no futures: everything blocks, or says that it does
+//!   not.
+//! - No growing and shrinking: a CPU-bound pool wants one thread a core.
+//! - Nothing survives the process. A kill, or a return from `main`, ends what
+//!   runs in the middle of an instruction.
+//! - No thread is ever killed: a task that never ends keeps its thread until
+//!   the process ends.
+//!
+//! # Log levels
+//!
+//! Everything goes to the [`log`](https://docs.rs/log) facade, targets below
+//! `groundcrew`; nothing is ever printed, with two exceptions where no logger
+//! is enabled for the record: the unclean report of a dropped pool and the line
+//! that a signal causes go to stderr. The logger is called without a lock held,
+//! and may panic.
+//!
+//! | level | what |
+//! | --- | --- |
+//! | error | a panic in a task (ten a second at most, the rest counted in the next) or a hook; the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
+//! | warn | a signal was received; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, was closed, made its report |
+//!
+//! # Crate features
+//!
+//! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
+//!
+//! # Versioning
+//!
+//! Semantic versioning. The minimum Rust version, 1.85, is raised in minor
+//! versions only. `crossbeam-channel`, re-exported as [`channel`], is part of
+//! the public face: a new major version of it is one of ours.
+
 mod cancel;
 mod clock;
 mod pool;
@@ -10,9 +94,16 @@ mod sync;
 mod task;
 mod threads;
 mod unwind;
+
 pub use cancel::{CancelToken, Cancelled};
 pub use pool::{Pool, PoolBuilder, RunningTask, Stats};
 pub use queue::{SubmitError, Submitter, TaskBuilder, TaskContext};
 pub use stop::{AbandonedTask, LingeringWorker, Phase, StopHandle, StopPlan, StopReport};
+#[doc(inline)]
 pub use sync::channel;
 pub use task::{TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
+
+/// The programs in the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

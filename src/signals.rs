@@ -144,31 +144,37 @@ fn on_signal() {
 
 const INTERRUPTED: i32 = 130;
 
-/// Acts on the signals, until the guard is dropped. Says what it did only
-/// afterwards and elsewhere: a log that is stuck must not hold up the next one.
+/// Acts on the signals, until the guard is dropped.
 fn act(signals: &Receiver<()>, handle: &StopHandle, plan: StopPlan, heard: &AtomicBool) {
     for (count, ()) in signals.iter().enumerate() {
         match count {
             0 => {
                 heard.store(true, Release);
-                handle.request(plan);
                 tell("signal received, stopping; the next one reports at once what still runs");
+                handle.request(plan);
             }
             1 => {
-                handle.request(StopPlan::cancel(Duration::ZERO));
                 tell("second signal received, reporting what still runs; the next one exits");
+                handle.request(StopPlan::cancel(Duration::ZERO));
             }
             _ => process::exit(INTERRUPTED),
         }
     }
 }
 
+/// A log that is stuck does not hold up a signal for longer than this.
+const TIME_TO_TELL: Duration = Duration::from_millis(50);
+
+/// Says a line before the program may be gone, but not at any price.
 fn tell(line: &'static str) {
-    let told = threads::spawn_helper("signals-log".to_owned(), move || {
+    let (telling, told) = channel::bounded::<()>(0);
+    let helper = threads::spawn_helper("signals-log".to_owned(), move || {
         say(log::Level::Warn, line);
+        drop(telling);
     });
-    if told.is_err() {
-        say(log::Level::Warn, line);
+    match helper {
+        Ok(_) => drop(told.recv_timeout(TIME_TO_TELL)),
+        Err(_) => say(log::Level::Warn, line),
     }
 }
 

@@ -364,8 +364,7 @@ fn tasks(world: &World) -> impl Iterator<Item = &Task> {
 /// What the report says has to add up.
 fn check_sum(report: &StopReport) {
     let left = report.unstarted().len() + report.abandoned().len() + report.caller().len();
-    let ended =
-        report.completed() + report.panicked() + report.cancelled() + report.expired();
+    let ended = report.completed() + report.panicked() + report.cancelled() + report.expired();
     assert_eq!(report.accepted(), ended + left as u64, "{report}");
 }
 
@@ -378,9 +377,13 @@ fn check_report(world: &World, report: &StopReport, run_by_hand: usize) {
         "accepted by the report and by the verbs: {report}"
     );
     let accepted = || tasks(world).filter(|task| task.accepted.load(SeqCst));
-    let cancelled = accepted().filter(|task| task.cancelled.load(SeqCst)).count();
+    let cancelled = accepted()
+        .filter(|task| task.cancelled.load(SeqCst))
+        .count();
     assert_eq!(report.cancelled(), cancelled as u64, "{report}");
-    let began = accepted().filter(|task| task.began.load(SeqCst) > 0).count();
+    let began = accepted()
+        .filter(|task| task.began.load(SeqCst) > 0)
+        .count();
     assert_eq!(
         began - run_by_hand + report.unstarted().len() + cancelled,
         report.accepted() as usize,

@@ -22,14 +22,20 @@ fn every_task_that_was_submitted_before_has_ended_and_those_it_submitted_too() {
         if depth > 0 {
             for _ in 0..2 {
                 let (next, count) = (submitter.clone(), ended.clone());
-                submitter.execute(move || tree(next, depth - 1, count)).unwrap();
+                submitter
+                    .execute(move || tree(next, depth - 1, count))
+                    .unwrap();
             }
         }
         ended.fetch_add(1, SeqCst);
     }
     within(LONG, "wait_idle", || {
         for threads in [1, 2, 4] {
-            let pool = Pool::builder().threads(threads).queue_capacity(2).build().unwrap();
+            let pool = Pool::builder()
+                .threads(threads)
+                .queue_capacity(2)
+                .build()
+                .unwrap();
             for round in 1..=100 {
                 let ended = Arc::new(AtomicUsize::new(0));
                 let (submitter, count) = (pool.submitter(), ended.clone());

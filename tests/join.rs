@@ -46,7 +46,11 @@ fn recursion_through_joins_ends_at_every_pool_and_queue_size() {
 #[test]
 fn all_tasks_of_a_pool_may_join_tasks_behind_them_in_the_queue() {
     within(LONG, "joins", || {
-        let pool = Pool::builder().threads(2).queue_capacity(2).build().unwrap();
+        let pool = Pool::builder()
+            .threads(2)
+            .queue_capacity(2)
+            .build()
+            .unwrap();
         let submitter = pool.submitter();
         let handles: Vec<_> = (0..100_u64)
             .map(|n| {
@@ -55,7 +59,10 @@ fn all_tasks_of_a_pool_may_join_tasks_behind_them_in_the_queue() {
                     let inner: Vec<_> = (0..5)
                         .map(|m| submitter.submit(move || n * m).unwrap())
                         .collect();
-                    inner.into_iter().map(|task| task.join().unwrap()).sum::<u64>()
+                    inner
+                        .into_iter()
+                        .map(|task| task.join().unwrap())
+                        .sum::<u64>()
                 })
                 .unwrap()
             })
@@ -73,7 +80,9 @@ fn a_join_from_a_worker_runs_the_task_there_and_nothing_else() {
         .submit(move || {
             let ran = Arc::new(AtomicBool::new(false));
             let other = ran.clone();
-            submitter.execute(move || other.store(true, SeqCst)).unwrap();
+            submitter
+                .execute(move || other.store(true, SeqCst))
+                .unwrap();
             let target = submitter.submit(|| thread::current().id()).unwrap();
             assert_eq!(target.join().unwrap(), thread::current().id());
             assert!(!ran.load(SeqCst), "an unrelated task was run by the join");
@@ -131,7 +140,10 @@ fn a_cancelled_task_never_runs_and_drops_what_it_captured_at_once() {
     gate.open();
     let report = pool.stop(LONG);
     assert!(report.is_clean());
-    assert_eq!((report.accepted(), report.completed(), report.cancelled()), (2, 1, 1));
+    assert_eq!(
+        (report.accepted(), report.completed(), report.cancelled()),
+        (2, 1, 1)
+    );
 }
 
 #[test]
@@ -271,8 +283,12 @@ fn two_workers_that_join_each_others_tasks_as_they_start_both_end() {
             let targets = (pool.submit(|| 1).unwrap(), pool.submit(|| 2).unwrap());
             pass_one.send(targets.0).unwrap();
             pass_other.send(targets.1).unwrap();
-            let a = pool.submit(move || one.recv().unwrap().join().unwrap()).unwrap();
-            let b = pool.submit(move || other.recv().unwrap().join().unwrap()).unwrap();
+            let a = pool
+                .submit(move || one.recv().unwrap().join().unwrap())
+                .unwrap();
+            let b = pool
+                .submit(move || other.recv().unwrap().join().unwrap())
+                .unwrap();
             assert_eq!((a.join().unwrap(), b.join().unwrap()), (1, 2));
         }
     });
@@ -284,7 +300,10 @@ fn infos_tell_names_places_and_attempts() {
     let handle = pool.task("a name\n").submit(|| ()).unwrap();
     let line = line!() - 1;
     let info = handle.info();
-    assert_eq!((info.name(), info.submitted_at().line()), ("a name\n", line));
+    assert_eq!(
+        (info.name(), info.submitted_at().line()),
+        ("a name\n", line)
+    );
     assert!(info.to_string().contains("\"a name\\n\""), "{info}");
     assert!(handle.wait_timeout(LONG));
     assert_eq!(handle.info().attempts(), 1);

@@ -21,7 +21,9 @@ fn a_task_submits_any_number_to_a_full_queue_and_never_waits() {
             .submit(move || {
                 for _ in 0..1_000 {
                     let count = count.clone();
-                    submitter.execute(move || count.fetch_add(1, SeqCst)).unwrap();
+                    submitter
+                        .execute(move || count.fetch_add(1, SeqCst))
+                        .unwrap();
                 }
                 tell.send(()).unwrap();
             })
@@ -38,7 +40,11 @@ fn a_task_submits_any_number_to_a_full_queue_and_never_waits() {
 
 #[test]
 fn overflow_shows_in_the_statistics_and_in_the_report() {
-    let pool = Pool::builder().threads(1).queue_capacity(1).build().unwrap();
+    let pool = Pool::builder()
+        .threads(1)
+        .queue_capacity(1)
+        .build()
+        .unwrap();
     let (gate, submitter) = (Gate::new(), pool.submitter());
     let entrance = gate.entrance();
     let (tell, told) = bounded(1);
@@ -52,7 +58,10 @@ fn overflow_shows_in_the_statistics_and_in_the_report() {
     .unwrap();
     told.recv().unwrap();
     let stats = pool.stats();
-    assert_eq!((stats.queued(), stats.overflow(), stats.overflow_peak()), (1, 4, 4));
+    assert_eq!(
+        (stats.queued(), stats.overflow(), stats.overflow_peak()),
+        (1, 4, 4)
+    );
     assert_eq!((stats.accepted(), stats.running()), (6, 1));
     let report = pool.stop(Duration::ZERO);
     assert_eq!(report.unstarted().len(), 5);
@@ -64,14 +73,23 @@ fn overflow_shows_in_the_statistics_and_in_the_report() {
 
 #[test]
 fn the_other_verbs_keep_to_the_bound_in_a_task_too() {
-    let pool = Pool::builder().threads(1).queue_capacity(1).build().unwrap();
+    let pool = Pool::builder()
+        .threads(1)
+        .queue_capacity(1)
+        .build()
+        .unwrap();
     pool.submit_with(|ctx| {
         let submitter = ctx.submitter();
         submitter.execute(|| ()).unwrap();
         assert!(submitter.try_submit(|| ()).unwrap_err().is_full());
         assert!(submitter.try_execute(|| ()).unwrap_err().is_full());
         let timeout = Duration::from_millis(1);
-        assert!(submitter.submit_timeout(timeout, || ()).unwrap_err().is_timeout());
+        assert!(
+            submitter
+                .submit_timeout(timeout, || ())
+                .unwrap_err()
+                .is_timeout()
+        );
     })
     .unwrap()
     .join()
@@ -84,7 +102,11 @@ fn a_producer_task_that_submits_its_own_consumer_and_then_feeds_it_finishes() {
     within(LONG, "a producer", || {
         // With one worker the feed must not wait; with two it may.
         for (threads, room) in [(1, None), (2, Some(1))] {
-            let pool = Pool::builder().threads(threads).queue_capacity(1).build().unwrap();
+            let pool = Pool::builder()
+                .threads(threads)
+                .queue_capacity(1)
+                .build()
+                .unwrap();
             let submitter = pool.submitter();
             let producer = pool
                 .submit(move || {
@@ -111,7 +133,11 @@ fn a_producer_task_that_submits_its_own_consumer_and_then_feeds_it_finishes() {
 #[test]
 fn tasks_behind_a_stuck_worker_are_run_by_the_others() {
     within(LONG, "stranded tasks", || {
-        let pool = Pool::builder().threads(2).queue_capacity(1).build().unwrap();
+        let pool = Pool::builder()
+            .threads(2)
+            .queue_capacity(1)
+            .build()
+            .unwrap();
         let (gate, submitter) = (Gate::new(), pool.submitter());
         let entrance = gate.entrance();
         let (tell, told) = unbounded();
@@ -143,7 +169,11 @@ fn a_task_that_feeds_itself_does_not_starve_submitters_outside() {
         }
     }
     within(LONG, "an outside task", || {
-        let pool = Pool::builder().threads(1).queue_capacity(2).build().unwrap();
+        let pool = Pool::builder()
+            .threads(1)
+            .queue_capacity(2)
+            .build()
+            .unwrap();
         let end = Arc::new(AtomicUsize::new(0));
         let (submitter, watch) = (pool.submitter(), end.clone());
         pool.execute(move || feed(submitter, watch)).unwrap();

@@ -28,10 +28,17 @@ fn a_panic_costs_its_own_result_only_whatever_its_payload() {
     let other = pool.submit(|| panic_any(7_u8)).unwrap();
     assert!(message(other.join()).contains("not text"));
     pool.execute(|| expected_panic()).unwrap();
-    assert_eq!(pool.submit(|| 7).unwrap().join().unwrap(), 7, "the worker lives");
+    assert_eq!(
+        pool.submit(|| 7).unwrap().join().unwrap(),
+        7,
+        "the worker lives"
+    );
     let report = pool.stop(LONG);
     assert!(report.is_clean(), "panics are no uncleanness");
-    assert_eq!((report.accepted(), report.completed(), report.panicked()), (5, 1, 4));
+    assert_eq!(
+        (report.accepted(), report.completed(), report.panicked()),
+        (5, 1, 4)
+    );
     assert_eq!(report.exit_code(), 0);
 }
 
@@ -109,7 +116,9 @@ fn the_panic_hook_is_told_who_and_why_before_the_handle_is() {
     let pool = Pool::builder()
         .threads(1)
         .on_panic(move |info, message| {
-            list.lock().unwrap().push((info.name().to_owned(), message.to_owned()));
+            list.lock()
+                .unwrap()
+                .push((info.name().to_owned(), message.to_owned()));
         })
         .build()
         .unwrap();

@@ -149,15 +149,24 @@ fn an_abandoned_task_is_named_with_all_that_is_known_of_it() {
     assert!(abandoned.running_for() < LONG);
     assert_eq!(abandoned.thread_id().is_some(), cfg!(target_os = "linux"));
     let text = report.to_string();
-    assert!(text.contains("NOT CLEAN") && text.contains("\"deaf\\u{1b}[31m\""), "{text}");
+    assert!(
+        text.contains("NOT CLEAN") && text.contains("\"deaf\\u{1b}[31m\""),
+        "{text}"
+    );
     assert!(matches!(handle.join(), Err(TaskError::Abandoned)));
 
     // It ends late: counted as such, and nothing else changes.
-    assert_eq!((pool.stats().abandoned(), pool.stats().ended_late()), (1, 0));
+    assert_eq!(
+        (pool.stats().abandoned(), pool.stats().ended_late()),
+        (1, 0)
+    );
     gate.open();
     assert_eq!(report.wait_for_abandoned(LONG), 0);
     let stats = pool.stats();
-    assert_eq!((stats.abandoned(), stats.ended_late(), stats.completed()), (1, 1, 0));
+    assert_eq!(
+        (stats.abandoned(), stats.ended_late(), stats.completed()),
+        (1, 1, 0)
+    );
     assert_eq!(pool.stop(NOW).abandoned().len(), 1, "the report stands");
 }
 
@@ -225,7 +234,10 @@ fn stopping_twice_returns_the_same_report_at_once() {
     let first = pool.stop(NOW);
     let second = pool.stop(LONG);
     assert_eq!(first.to_string(), second.to_string());
-    assert_eq!(first.clone().to_string(), pool.stop_handle().stop(NOW).to_string());
+    assert_eq!(
+        first.clone().to_string(),
+        pool.stop_handle().stop(NOW).to_string()
+    );
     gate.open();
 }
 
@@ -245,11 +257,19 @@ fn many_threads_that_stop_at_once_all_get_the_one_report() {
                     .collect();
                 stops.into_iter().map(|stop| stop.join().unwrap()).collect()
             });
-            assert!(reports.iter().all(|report| report.to_string() == reports[0].to_string()));
+            assert!(
+                reports
+                    .iter()
+                    .all(|report| report.to_string() == reports[0].to_string())
+            );
             assert_eq!(reports[0].unstarted().len(), 1);
             // Each owns the tasks; the first to take them has them.
             assert_eq!(reports[7].take_unstarted().len(), 1);
-            assert!(reports.iter().all(|report| report.take_unstarted().is_empty()));
+            assert!(
+                reports
+                    .iter()
+                    .all(|report| report.take_unstarted().is_empty())
+            );
             gate.open();
         }
     });
@@ -334,7 +354,10 @@ fn a_loop_over_a_channel_ends_once_the_unstarted_senders_are_dropped() {
         }
         drop(results);
         let report = pool.stop(StopPlan::cancel(NOW));
-        assert!(received.try_recv().unwrap_err().is_empty(), "not disconnected yet");
+        assert!(
+            received.try_recv().unwrap_err().is_empty(),
+            "not disconnected yet"
+        );
         report.drop_unstarted();
         assert_eq!(received.iter().count(), 0);
         gate.open();
@@ -345,7 +368,9 @@ fn a_loop_over_a_channel_ends_once_the_unstarted_senders_are_dropped() {
 fn an_unstarted_task_goes_to_another_pool_and_its_handle_with_it() {
     within(LONG, "a resubmission", || {
         let (pool, gate) = occupied_pool(8);
-        let joined = pool.submit(|| thread::current().name().map(str::to_owned)).unwrap();
+        let joined = pool
+            .submit(|| thread::current().name().map(str::to_owned))
+            .unwrap();
         let cancelled = pool.submit(|| None::<String>).unwrap();
         let claimed = pool.submit(|| thread::current().id()).unwrap();
         let (tell, told) = bounded(1);
@@ -355,7 +380,12 @@ fn an_unstarted_task_goes_to_another_pool_and_its_handle_with_it() {
         assert!(joined.is_finished(), "unstarted is as good as ended");
         assert!(!cancelled.cancel(), "an unstarted task cannot be cancelled");
 
-        let other = Pool::builder().threads(1).queue_capacity(8).name("other").build().unwrap();
+        let other = Pool::builder()
+            .threads(1)
+            .queue_capacity(8)
+            .name("other")
+            .build()
+            .unwrap();
         let second_gate = Gate::new();
         drop(occupy(&other, &second_gate));
         for task in report.take_unstarted() {
@@ -502,7 +532,10 @@ fn every_task_on_the_stack_of_a_worker_inside_stop_is_caller() {
         let report = pool
             .task("outer")
             .submit_with(move |ctx| {
-                let inner = ctx.submitter().task("inner").submit(move || stop.stop(LONG));
+                let inner = ctx
+                    .submitter()
+                    .task("inner")
+                    .submit(move || stop.stop(LONG));
                 inner.unwrap().join().unwrap()
             })
             .unwrap()
@@ -608,7 +641,9 @@ fn ten_thousand_queued_tasks_are_handed_back_and_dropped_one_by_one() {
 fn an_idle_pool_stops_clean_with_a_deadline_of_zero() {
     // Workers that only have to leave are given a moment; on a machine that is
     // busy with other work that may be too short, which the report then says.
-    let clean = (0..20).filter(|_| Pool::new(2).unwrap().stop(NOW).is_clean()).count();
+    let clean = (0..20)
+        .filter(|_| Pool::new(2).unwrap().stop(NOW).is_clean())
+        .count();
     assert!(clean > 0);
 }
 
@@ -631,7 +666,9 @@ fn every_worker_calls_its_hooks_once_in_order_on_its_own_thread() {
     let pool = Pool::builder()
         .threads(3)
         .on_worker_start(move |index| {
-            started.send(("start", index, thread::current().id())).unwrap();
+            started
+                .send(("start", index, thread::current().id()))
+                .unwrap();
         })
         .on_worker_stop(move |index| tell.send(("stop", index, thread::current().id())).unwrap())
         .build()

@@ -21,7 +21,10 @@ macro_rules! every_verb_refuses {
         let back: Vec<(&str, u32)> = vec![
             ("submit", refused!(to.submit(seven), $is)()),
             ("try_submit", refused!(to.try_submit(seven), $is)()),
-            ("submit_timeout", refused!(to.submit_timeout(LONG, seven), $is)()),
+            (
+                "submit_timeout",
+                refused!(to.submit_timeout(LONG, seven), $is)(),
+            ),
             (
                 "submit_deadline",
                 refused!(to.submit_deadline(Instant::now(), seven), $is)(),
@@ -78,7 +81,10 @@ fn a_full_queue_refuses_or_times_out_as_the_verb_says_and_gives_the_closure_back
     assert_eq!(refused!(pool.try_submit(|| 7), is_full)(), 7);
     assert_eq!(refused!(pool.try_execute(|| 7), is_full)(), 7);
     let timeout = Duration::from_millis(2);
-    assert_eq!(refused!(pool.submit_timeout(timeout, || 7), is_timeout)(), 7);
+    assert_eq!(
+        refused!(pool.submit_timeout(timeout, || 7), is_timeout)(),
+        7
+    );
     let past = Instant::now().checked_sub(timeout).unwrap();
     assert_eq!(refused!(pool.submit_deadline(past, || 7), is_timeout)(), 7);
     assert_eq!(
@@ -115,7 +121,8 @@ fn a_submitter_that_waits_for_room_is_refused_when_the_pool_closes() {
         let submitter = pool.submitter();
         let waiting = thread::spawn(move || refused!(submitter.submit(|| 7), is_closed)());
         let (submitter, forever) = (pool.submitter(), Duration::MAX);
-        let timed = thread::spawn(move || refused!(submitter.submit_timeout(forever, || 8), is_closed)());
+        let timed =
+            thread::spawn(move || refused!(submitter.submit_timeout(forever, || 8), is_closed)());
         // Whether they wait by now or come to a closed door: they are refused.
         pool.stop_handle().close();
         assert_eq!((waiting.join().unwrap(), timed.join().unwrap()), (7, 8));
@@ -127,7 +134,11 @@ fn a_submitter_that_waits_for_room_is_refused_when_the_pool_closes() {
 #[test]
 fn a_submitter_that_waits_gets_the_first_free_place_also_where_tasks_are_long() {
     within(LONG, "a blocked submit", || {
-        let pool = Pool::builder().threads(1).queue_capacity(8).build().unwrap();
+        let pool = Pool::builder()
+            .threads(1)
+            .queue_capacity(8)
+            .build()
+            .unwrap();
         let (step, steps) = unbounded::<()>();
         // Each task waits for its step, so that the queue stays nearly full.
         let long = || {
@@ -150,7 +161,11 @@ fn a_submitter_that_waits_gets_the_first_free_place_also_where_tasks_are_long() 
 
 #[test]
 fn tasks_of_one_thread_start_in_the_order_they_were_submitted() {
-    let pool = Pool::builder().threads(1).queue_capacity(3).build().unwrap();
+    let pool = Pool::builder()
+        .threads(1)
+        .queue_capacity(3)
+        .build()
+        .unwrap();
     let (seen, order) = unbounded();
     for number in 0..100 {
         let seen = seen.clone();
@@ -160,7 +175,10 @@ fn tasks_of_one_thread_start_in_the_order_they_were_submitted() {
         }
     }
     drop(seen);
-    assert_eq!(order.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    assert_eq!(
+        order.iter().collect::<Vec<_>>(),
+        (0..100).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -171,7 +189,11 @@ fn from_outside_no_more_tasks_exist_than_places_workers_and_submitters() {
             self.0.fetch_sub(1, SeqCst);
         }
     }
-    let pool = Pool::builder().threads(2).queue_capacity(4).build().unwrap();
+    let pool = Pool::builder()
+        .threads(2)
+        .queue_capacity(4)
+        .build()
+        .unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
     let peak = Arc::new(AtomicUsize::new(0));
     thread::scope(|scope| {

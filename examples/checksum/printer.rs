@@ -95,7 +95,7 @@ impl Printer<'_> {
     /// On stderr, after the lines that come before it.
     fn complain(&mut self, what: impl Display) -> io::Result<()> {
         self.flush()?;
-        self.bar.suspend(|| complain(what));
+        self.beside_bar(|| complain(what));
         self.complete = false;
         Ok(())
     }
@@ -104,8 +104,17 @@ impl Printer<'_> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let written = self.bar.suspend(|| io::stdout().write_all(&self.unwritten));
+        let written = self.beside_bar(|| io::stdout().write_all(&self.unwritten));
         self.unwritten.clear();
         written
+    }
+
+    /// Writes to the terminal where the bar is. A bar that is hidden is left
+    /// alone: to suspend it would keep the walk waiting for the write.
+    fn beside_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self.bar.is_hidden() {
+            true => write(),
+            false => self.bar.suspend(write),
+        }
     }
 }

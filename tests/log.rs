@@ -1,0 +1,134 @@
+//! What is logged, and that the logger is user code: no lock is held while it
+//! runs, and a panic in it changes nothing.
+
+mod common;
+
+use common::{LONG, expected_panic, within};
+use groundcrew::{Pool, StopPlan};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard};
+
+struct Logger {
+    records: Mutex<Vec<(Level, String)>>,
+    /// Looked at by the logger: whatever it calls must not deadlock.
+    pool: Mutex<Option<groundcrew::Submitter>>,
+    panics: AtomicBool,
+}
+
+static LOGGER: Logger = Logger {
+    records: Mutex::new(Vec::new()),
+    pool: Mutex::new(None),
+    panics: AtomicBool::new(false),
+};
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("groundcrew")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let text = record.args().to_string();
+        self.records.lock().unwrap().push((record.level(), text));
+        let submitter = self.pool.lock().unwrap().clone();
+        if let Some(submitter) = submitter {
+            let _ = submitter.try_execute(|| ());
+        }
+        if self.panics.load(SeqCst) {
+            expected_panic();
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// One test at a time has the logger.
+fn logger() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(LevelFilter::Trace);
+    LOGGER.records.lock().unwrap().clear();
+    LOGGER.panics.store(false, SeqCst);
+    turn
+}
+
+fn records(level: Level) -> Vec<String> {
+    let records = LOGGER.records.lock().unwrap();
+    let at_level = records.iter().filter(|(of, _)| *of == level);
+    at_level.map(|(_, text)| text.clone()).collect()
+}
+
+#[test]
+fn opening_closing_and_stopping_are_infos() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).name("logged").build().unwrap();
+    pool.stop_handle().close();
+    assert!(pool.stop(LONG).is_clean());
+    let infos = records(Level::Info);
+    assert_eq!(infos[0], "pool logged: open, 1 workers, 1024 places");
+    assert_eq!(infos[1], "pool logged: closed, 0 queued");
+    assert!(
+        infos[2].starts_with("pool logged: stop: clean"),
+        "{infos:?}"
+    );
+    assert_eq!(infos.len(), 3);
+    assert!(records(Level::Error).is_empty());
+}
+
+#[test]
+fn a_panic_is_one_error_and_a_flood_of_them_is_counted() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).name("logged").build().unwrap();
+    let handle = pool.task("it").submit(|| expected_panic()).unwrap();
+    assert!(handle.join().is_err());
+    let errors = records(Level::Error);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("pool logged: task #"), "{errors:?}");
+    assert!(errors[0].contains("\"it\"") && errors[0].ends_with("panicked: expected by the test"));
+    for _ in 0..1_000 {
+        pool.execute(|| expected_panic()).unwrap();
+    }
+    pool.wait_idle();
+    assert!(records(Level::Error).len() < 1_000);
+    assert_eq!(pool.stop(LONG).panicked(), 1_001);
+}
+
+#[test]
+fn an_unclean_drop_is_an_error() {
+    let _turn = logger();
+    let pool = Pool::builder()
+        .threads(1)
+        .drop_plan(StopPlan::cancel(std::time::Duration::ZERO))
+        .build()
+        .unwrap();
+    let gate = common::Gate::new();
+    drop(common::occupy(&pool, &gate));
+    drop(pool);
+    let errors = records(Level::Error);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].contains("was dropped: stop: NOT CLEAN"),
+        "{errors:?}"
+    );
+    assert!(errors[0].contains("\"occupied\""), "{errors:?}");
+    gate.open();
+}
+
+#[test]
+fn a_logger_that_panics_or_uses_the_pool_changes_nothing() {
+    let _turn = logger();
+    within(LONG, "a stop with such a logger", || {
+        LOGGER.panics.store(true, SeqCst);
+        let pool = Pool::new(2).unwrap();
+        *LOGGER.pool.lock().unwrap() = Some(pool.submitter());
+        for _ in 0..20 {
+            let handle = pool.submit(|| expected_panic()).unwrap();
+            assert!(handle.join().is_err());
+        }
+        let report = pool.stop(LONG);
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(report.panicked(), 20);
+        *LOGGER.pool.lock().unwrap() = None;
+    });
+}

@@ -1,0 +1,528 @@
+//! What needs a process of its own: aborts, signals, limits, closed pipes.
+//!
+//! The parent runs this same binary again with the name of a scenario in its
+//! environment; `scenario` below then does that instead of testing.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Gate, LONG, expected_panic, occupy};
+use groundcrew::channel::bounded;
+use groundcrew::{Pool, StopPlan};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio, exit};
+use std::thread;
+use std::time::Duration;
+
+const SCENARIO: &str = "GROUNDCREW_SCENARIO";
+
+/// This binary, about to play a scenario.
+fn play(scenario: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(scenario: &str) -> Output {
+    play(scenario).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn scenario() {
+    let Ok(scenario) = std::env::var(SCENARIO) else {
+        return;
+    };
+    match scenario.as_str() {
+        "panic while unwinding" => panic_while_unwinding(),
+        "panic in the panic hook" => panic_in_the_panic_hook(),
+        "panic in a thread-local" => panic_in_a_thread_local(),
+        "stack overflow" => stack_overflow(),
+        "exit in a task" => exit_in_a_task(),
+        "main returns" => main_returns(),
+        "unclean drop" => unclean_drop(),
+        "too few threads" => too_few_threads(),
+        "no helpers" => no_helpers(),
+        "nothing left" => nothing_left(),
+        #[cfg(feature = "signals")]
+        "signals" => signals::wait_for_signals(),
+        #[cfg(feature = "signals")]
+        "foreign handler" => signals::foreign_handler(),
+        #[cfg(feature = "signals")]
+        "guard dropped" => signals::guard_dropped(),
+        other => panic!("no scenario {other}"),
+    }
+}
+
+/// Ends the test harness's process without its last words.
+fn leave(code: i32) -> ! {
+    let _ = std::io::stdout().flush();
+    exit(code)
+}
+
+// What nothing can be done about, and the documentation says so.
+
+#[test]
+fn rust_itself_aborts_on_these_and_no_pool_can_help_it() {
+    for scenario in [
+        "panic while unwinding",
+        "panic in the panic hook",
+        "panic in a thread-local",
+        "stack overflow",
+    ] {
+        let status = output(scenario).status;
+        let abort = status.signal();
+        assert!(matches!(abort, Some(6 | 11)), "{scenario}: {status}");
+    }
+}
+
+fn panic_while_unwinding() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a drop");
+        }
+    }
+    let pool = Pool::new(1).unwrap();
+    let bomb = Bomb;
+    let task = move || {
+        let _bomb = &bomb;
+        panic!("in the task")
+    };
+    drop(pool.submit::<_, ()>(task).unwrap().join());
+}
+
+fn panic_in_the_panic_hook() {
+    std::panic::set_hook(Box::new(|_| panic!("in the hook")));
+    let pool = Pool::new(1).unwrap();
+    drop(
+        pool.submit::<_, ()>(|| panic!("in the task"))
+            .unwrap()
+            .join(),
+    );
+}
+
+fn panic_in_a_thread_local() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a thread-local");
+        }
+    }
+    thread_local! {
+        static BOMB: std::cell::RefCell<Option<Bomb>> = const { std::cell::RefCell::new(None) };
+    }
+    let pool = Pool::new(1).unwrap();
+    pool.execute(|| BOMB.set(Some(Bomb))).unwrap();
+    drop(pool.stop(LONG));
+    // The thread may abort a moment after the stop, were it left behind.
+    thread::park_timeout(LONG);
+}
+
+fn stack_overflow() {
+    fn deeper(n: u64) -> u64 {
+        let ballast = std::hint::black_box([n; 512]);
+        match n {
+            u64::MAX => 0,
+            _ => deeper(n + 1) + ballast[(n % 512) as usize],
+        }
+    }
+    let pool = Pool::builder()
+        .threads(1)
+        .stack_size(64 * 1024)
+        .build()
+        .unwrap();
+    drop(pool.submit(|| deeper(0)).unwrap().join());
+}
+
+#[test]
+fn a_task_that_exits_the_process_exits_it() {
+    assert_eq!(output("exit in a task").status.code(), Some(7));
+}
+
+fn exit_in_a_task() {
+    let pool = Pool::new(2).unwrap();
+    pool.execute(|| leave(7)).unwrap();
+    pool.wait_idle();
+}
+
+#[test]
+fn when_main_returns_what_still_runs_ends_with_it() {
+    let output = output("main returns");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("never printed"));
+}
+
+fn main_returns() {
+    let pool = Pool::new(1).unwrap();
+    let gate = Gate::new();
+    drop(occupy(&pool, &gate));
+    pool.execute(|| println!("never printed")).unwrap();
+    std::mem::forget((pool, gate));
+}
+
+// What is said, and to whom.
+
+#[test]
+fn without_a_logger_an_unclean_drop_is_told_on_stderr() {
+    let output = output("unclean drop");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(
+        told.contains("pool groundcrew was dropped: stop: NOT CLEAN"),
+        "{told}"
+    );
+    assert!(
+        told.contains("1 abandoned, 1 unstarted of 2 accepted"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_closed_stdout_and_stderr_hurt_nobody() {
+    let mut child = play("unclean drop")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    // The harness may fail to print, but nothing aborts and nothing hangs.
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), None, "{status}");
+}
+
+fn unclean_drop() {
+    let gate = Gate::new();
+    let pool = Pool::builder()
+        .threads(1)
+        .drop_plan(StopPlan::cancel(Duration::ZERO))
+        .build()
+        .unwrap();
+    drop(occupy(&pool, &gate));
+    pool.execute(|| ()).unwrap();
+    drop(pool);
+    leave(0);
+}
+
+// Threads that cannot be had, and threads that are gone.
+
+/// How many threads this process has; only Linux tells.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_worker_that_cannot_be_started_fails_the_build_and_the_others_are_gone() {
+    let this = std::env::current_exe().unwrap();
+    // Twenty stacks of 256 MiB do not fit into the address space that is left.
+    let limited = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -v 3000000 && exec \"$0\" --exact scenario --nocapture",
+        ])
+        .arg(&this)
+        .env(SCENARIO, "too few threads")
+        .output()
+        .unwrap();
+    assert!(limited.status.success(), "{}", stderr(&limited));
+    let said = stdout(&limited);
+    assert!(said.contains("failed as it should: worker "), "{said}");
+
+    if let Some(output) = inject_spawn_failures("too few threads", 4) {
+        assert!(output.status.success(), "{}", stderr(&output));
+        let said = stdout(&output);
+        assert!(said.contains("kind WouldBlock"), "{said}");
+    }
+}
+
+/// Runs a scenario in which starting a thread fails from the `nth` on that a
+/// thread starts; `None`, aloud, where `strace` is not to be had.
+#[cfg(target_os = "linux")]
+fn inject_spawn_failures(scenario: &str, nth: u32) -> Option<Output> {
+    let inject = format!("inject=clone3,clone:error=EAGAIN:when={nth}+");
+    let strace = |command: &mut Command| {
+        command
+            .args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=clone3,clone",
+                "-e",
+            ])
+            .arg(&inject);
+    };
+    let mut probe = Command::new("strace");
+    strace(&mut probe);
+    if !probe
+        .arg("true")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    strace(&mut command);
+    command
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario);
+    Some(command.output().unwrap())
+}
+
+fn too_few_threads() {
+    let before = threads();
+    let (tell, told) = bounded(64);
+    let error = Pool::builder()
+        .threads(20)
+        .stack_size(256 << 20)
+        .on_worker_start(move |index| tell.send(index).unwrap())
+        .build()
+        .unwrap_err();
+    println!("failed as it should: {error}, kind {:?}", error.kind());
+    assert_eq!(threads(), before, "those before it are gone");
+    assert_eq!(told.try_iter().count(), 0, "no hook was called");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stop_works_where_no_helper_can_be_started() {
+    // The first two are the workers.
+    let Some(output) = inject_spawn_failures("no helpers", 3) else {
+        return;
+    };
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("2 lingering"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+fn no_helpers() {
+    let pool = Pool::new(2).unwrap();
+    let handle = pool.submit(|| 7).unwrap();
+    pool.stop_handle().request(StopPlan::drain(LONG));
+    let report = pool.stop(LONG);
+    println!("{report}");
+    assert_eq!(handle.join().unwrap(), 7);
+    assert!(
+        report.elapsed() < LONG / 2,
+        "nobody waits for what is not joined"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn after_a_clean_stop_no_thread_and_no_file_descriptor_is_left() {
+    let output = output("nothing left");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn nothing_left() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let before = (threads(), descriptors());
+    for _ in 0..50 {
+        let pool = Pool::new(4).unwrap();
+        for _ in 0..100 {
+            pool.execute(|| ()).unwrap();
+        }
+        let report = pool.stop(LONG);
+        assert!(report.is_clean(), "{report}");
+        drop((report, pool));
+    }
+    // The helper that joined the last of them is itself on its way out.
+    while threads() > before.0 {
+        thread::yield_now();
+    }
+    assert_eq!((threads(), descriptors()), before);
+}
+
+#[cfg(feature = "signals")]
+mod signals {
+    use super::*;
+    use groundcrew::signals::{SignalError, stop_on_signal};
+
+    /// A child that has installed its handler and runs what `lines` say.
+    struct Signalled {
+        child: Child,
+        lines: BufReader<std::process::ChildStdout>,
+    }
+
+    impl Signalled {
+        fn start(scenario: &str, kind: &str) -> Signalled {
+            let mut child = play(scenario)
+                .env("KIND", kind)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap());
+            let mut signalled = Signalled { child, lines };
+            signalled.wait_for("ready");
+            signalled
+        }
+
+        fn wait_for(&mut self, what: &str) {
+            let mut line = String::new();
+            while !line.contains(what) {
+                line.clear();
+                let read = self.lines.read_line(&mut line).unwrap();
+                assert!(read > 0, "the child ended before it said {what}");
+            }
+        }
+
+        fn send(&self, signal: &str) {
+            let status = Command::new("kill")
+                .args([signal, &self.child.id().to_string()])
+                .status();
+            assert!(status.unwrap().success());
+        }
+
+        /// Exit code, what was still to be read of stdout, and stderr.
+        fn end(mut self) -> (Option<i32>, String, String) {
+            let (mut said, mut told) = (String::new(), String::new());
+            self.lines.read_to_string(&mut said).unwrap();
+            let mut stderr = self.child.stderr.take().unwrap();
+            stderr.read_to_string(&mut told).unwrap();
+            (self.child.wait().unwrap().code(), said, told)
+        }
+    }
+
+    /// `KIND`: "heeds" has tasks that end when asked, "deaf" one that does not,
+    /// and "stuck" a main thread that does not even call `stop`.
+    pub(super) fn wait_for_signals() {
+        let kind = std::env::var("KIND").unwrap();
+        let pool = Pool::new(1).unwrap();
+        let guard = stop_on_signal(&pool.stop_handle(), StopPlan::cancel(LONG)).unwrap();
+        let gate = Gate::new();
+        match kind.as_str() {
+            "heeds" => {
+                let task = pool.task("heeds");
+                task.execute_with(|ctx| ctx.token().wait()).unwrap();
+                while pool.running().is_empty() {}
+            }
+            _ => drop(occupy(&pool, &gate)),
+        }
+        pool.task("behind").execute(|| ()).unwrap();
+        println!("ready");
+        while !guard.received() {
+            thread::yield_now();
+        }
+        println!("received");
+        if kind == "stuck" {
+            loop {
+                thread::park();
+            }
+        }
+        let report = pool.stop(LONG);
+        println!("{report}");
+        leave(report.exit_code().into());
+    }
+
+    #[test]
+    fn the_first_signal_stops_by_plan_whichever_it_is() {
+        for signal in ["-INT", "-TERM", "-HUP"] {
+            let child = Signalled::start("signals", "heeds");
+            child.send(signal);
+            let (code, said, told) = child.end();
+            assert_eq!(code, Some(75), "{said}{told}");
+            assert!(
+                said.contains("1 unstarted of 2 accepted"),
+                "{signal}: {said}"
+            );
+            assert_eq!(
+                told.matches("the next one reports at once").count(),
+                1,
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_second_signal_makes_the_deadline_now_and_the_report_is_still_made() {
+        let mut child = Signalled::start("signals", "deaf");
+        child.send("-INT");
+        child.wait_for("received");
+        child.send("-INT");
+        let (code, said, told) = child.end();
+        assert_eq!(code, Some(75), "{said}{told}");
+        assert!(
+            said.contains("1 abandoned, 1 unstarted of 2 accepted"),
+            "{said}"
+        );
+        assert!(told.contains("the next one exits"), "{told}");
+    }
+
+    #[test]
+    fn the_third_signal_exits_at_once_with_130() {
+        let mut child = Signalled::start("signals", "stuck");
+        child.send("-INT");
+        child.wait_for("received");
+        // The same signal twice at the same moment is one, to the system.
+        child.send("-TERM");
+        child.send("-INT");
+        child.send("-HUP");
+        let (code, _, _) = child.end();
+        assert_eq!(code, Some(130));
+    }
+
+    #[test]
+    fn a_foreign_handler_is_an_error_that_says_what_to_do() {
+        let output = output("foreign handler");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+
+    pub(super) fn foreign_handler() {
+        ctrlc::set_handler(|| ()).unwrap();
+        let pool = Pool::new(1).unwrap();
+        let error = stop_on_signal(&pool.stop_handle(), LONG).unwrap_err();
+        assert!(matches!(error, SignalError::ForeignHandler));
+        assert!(error.to_string().contains("StopHandle::request"), "{error}");
+    }
+
+    #[test]
+    fn with_the_guard_gone_a_signal_exits_and_the_handler_can_be_taken_again() {
+        let child = Signalled::start("guard dropped", "");
+        child.send("-INT");
+        let (code, _, told) = child.end();
+        assert_eq!(code, Some(130), "{told}");
+    }
+
+    pub(super) fn guard_dropped() {
+        let pool = Pool::new(1).unwrap();
+        for _ in 0..3 {
+            let guard = stop_on_signal(&pool.stop_handle(), LONG).unwrap();
+            let second = stop_on_signal(&pool.stop_handle(), LONG).unwrap_err();
+            assert!(matches!(second, SignalError::AlreadyTaken));
+            drop(guard);
+        }
+        println!("ready");
+        loop {
+            thread::park();
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_child_scenario_is_seen() {
+    // Guards the guards: a scenario that fails must fail its test.
+    let output = play("no such scenario").output().unwrap();
+    assert!(!output.status.success());
+    let _ = expected_panic as fn() -> !;
+}
