@@ -64,16 +64,19 @@ use std::time::Duration;
 static TARGET: Mutex<Target> = Mutex::new(Target {
     handler_installed: false,
     signals: None,
+    count: 0,
 });
 
 struct Target {
     /// The handler was given to `ctrlc`, which never takes it back.
     handler_installed: bool,
     signals: Option<Sender<()>>,
+    /// How many signals have come since the guard was made.
+    count: usize,
 }
 
-/// The first two signals are acted on, the third exits.
-const SIGNALS_HEARD: usize = 3;
+/// So many signals are acted on; the next one exits.
+const SIGNALS_ACTED_ON: usize = 2;
 
 /// Stops the pool on a signal: see the [module](self) for which ones, and for
 /// what the second and the third do. Does not block.
@@ -107,7 +110,7 @@ pub fn stop_on_signal(
     plan: impl Into<StopPlan>,
 ) -> Result<SignalGuard, SignalError> {
     let plan = plan.into();
-    let (sender, signals) = channel::bounded(SIGNALS_HEARD);
+    let (sender, signals) = channel::bounded(SIGNALS_ACTED_ON);
     let mut target = TARGET.lock();
     if target.signals.is_some() {
         return Err(SignalError::AlreadyTaken);
@@ -129,16 +132,24 @@ pub fn stop_on_signal(
     })
     .map_err(SignalError::System)?;
     target.signals = Some(sender);
+    target.count = 0;
     Ok(SignalGuard { received })
 }
 
-/// Called by ctrlc's thread, once a signal, one after the other: so it only
-/// sends, and never waits.
+/// Called by ctrlc's thread, once a signal, one after the other: so it never
+/// waits, but sends. It also counts, so that the third signal exits even if the
+/// thread that acts on them is stuck in the program's logger.
 fn on_signal() {
-    match &TARGET.lock().signals {
-        // A full channel has all the signals that are going to be heard.
-        Some(signals) => drop(signals.try_send(())),
-        None => process::exit(INTERRUPTED),
+    let mut target = TARGET.lock();
+    target.count += 1;
+    let acted_on = target.count <= SIGNALS_ACTED_ON
+        && target
+            .signals
+            .as_ref()
+            .is_some_and(|signals| signals.try_send(()).is_ok());
+    drop(target);
+    if !acted_on {
+        process::exit(INTERRUPTED);
     }
 }
 
@@ -146,19 +157,14 @@ const INTERRUPTED: i32 = 130;
 
 /// Acts on the signals, until the guard is dropped.
 fn act(signals: &Receiver<()>, handle: &StopHandle, plan: StopPlan, heard: &AtomicBool) {
-    for (count, ()) in signals.iter().enumerate() {
-        match count {
-            0 => {
-                heard.store(true, Release);
-                tell("signal received, stopping; the next one reports at once what still runs");
-                handle.request(plan);
-            }
-            1 => {
-                tell("second signal received, reporting what still runs; the next one exits");
-                handle.request(StopPlan::cancel(Duration::ZERO));
-            }
-            _ => process::exit(INTERRUPTED),
-        }
+    if signals.recv().is_ok() {
+        heard.store(true, Release);
+        tell("signal received, stopping; the next one reports at once what still runs");
+        handle.request(plan);
+    }
+    if signals.recv().is_ok() {
+        tell("second signal received, reporting what still runs; the next one exits");
+        handle.request(StopPlan::cancel(Duration::ZERO));
     }
 }
 

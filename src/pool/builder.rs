@@ -177,7 +177,9 @@ impl PoolBuilder {
         let threads = self.threads.unwrap_or_else(threads::available_parallelism);
         self.check(threads)?;
         if cfg!(panic = "abort") {
-            log::warn!("panic = \"abort\": a panic in a task ends the process");
+            unwind::log_guarded(|| {
+                log::warn!("panic = \"abort\": a panic in a task ends the process");
+            });
         }
         let stack_size = self.stack_size.unwrap_or_else(threads::default_stack_size);
         let names: Vec<Arc<str>> = (0..threads)

@@ -255,6 +255,14 @@ impl Pool {
     }
 }
 
+#[cfg(test)]
+impl Pool {
+    /// Puts a task into the queue as it is.
+    fn push_raw(&self, task: crate::task::Queued) {
+        self.home.queue.push_raw(task);
+    }
+}
+
 impl Drop for Pool {
     /// Stops the pool with its drop plan; see [above](Self#stopping).
     fn drop(&mut self) {

@@ -37,9 +37,11 @@ impl Worker {
         let me = Me::install(self.index, slot, Home::new(queue), self.stack_size);
         self.stopper
             .worker_started(self.index, threads::current_id());
+        self.log("started");
         self.call(self.hooks.start.as_ref(), "on_worker_start");
         self.work(&me);
         self.call(self.hooks.stop.as_ref(), "on_worker_stop");
+        self.log("ends");
         drop(me);
         drop(exit);
     }
@@ -94,6 +96,11 @@ impl Worker {
         }
     }
 
+    fn log(&self, what: &str) {
+        let (pool, index) = (&self.stopper.queue.name, self.index);
+        unwind::log_guarded(|| log::debug!("pool {pool}: worker {index} {what}"));
+    }
+
     fn call(&self, hook: Option<&Hook>, name: &str) {
         let Some(hook) = hook else { return };
         if let Err(payload) = unwind::catch(|| hook(self.index)) {
@@ -119,3 +126,6 @@ impl Drop for Exit {
         self.stopper.worker_left(self.index);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,13 @@ impl Queue {
         self.outside.refused.fetch_add(1, Relaxed);
     }
 
+    /// Puts a task in as it is.
+    #[cfg(test)]
+    pub(crate) fn push_raw(&self, task: Queued) {
+        let id = task.meta().id;
+        assert!(self.push(task, id, WhenFull::Spill).is_ok());
+    }
+
     fn push_now(&self, task: Queued, id: u64) -> Result<(), (Queued, Refusal)> {
         match self.send(task) {
             Ok(()) => self.pushed(id, None),

@@ -202,3 +202,6 @@ impl StopState {
             .is_some_and(|kept| kept.until_fetched.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,9 +148,7 @@ impl Stopper {
     /// Closes the queue and logs that.
     pub(crate) fn close(&self) {
         if self.queue.close() {
-            let name = &self.queue.name;
-            let queued = self.queue.queued() + self.queue.overflowed();
-            unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
+            self.log_closed();
         }
     }
 
@@ -196,10 +194,17 @@ impl Stopper {
         }
         let drives = self.join_in(&mut state, plan);
         drop(state);
-        self.close();
-        if !drives {
-            return;
+        let was_open = self.queue.close();
+        if drives {
+            self.drive_elsewhere();
         }
+        // Last: a logger that is stuck must not keep the stop from happening.
+        if was_open {
+            self.log_closed();
+        }
+    }
+
+    fn drive_elsewhere(self: &Arc<Self>) {
         let stopper = self.clone();
         let name = format!("{}-stop", self.queue.name);
         let helper = threads::spawn_helper(name, move || {
@@ -373,6 +378,12 @@ impl Stopper {
         }
         self.queue.end_idle_waits();
         self.changed.notify_all();
+    }
+
+    fn log_closed(&self) {
+        let name = &self.queue.name;
+        let queued = self.queue.queued() + self.queue.overflowed();
+        unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
     }
 
     fn log_report(&self, report: &StopReport) {

@@ -57,3 +57,24 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         self
     }
 }
+
+/// A task that unwinds its worker, as only a fault of ours could.
+#[cfg(test)]
+pub(super) struct Deadly(pub(super) Meta);
+
+#[cfg(test)]
+impl FireAndForget for Deadly {
+    fn meta(&self) -> &Meta {
+        &self.0
+    }
+
+    fn run(self: Box<Self>, _: &Me, _: How) -> Result<(), Box<dyn FireAndForget>> {
+        panic!("a fault of ours, as far as the worker can tell")
+    }
+
+    fn run_unstarted(self: Box<Self>, _: &Arc<dyn Ledger>) {}
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

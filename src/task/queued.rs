@@ -101,3 +101,16 @@ impl Queued {
         }
     }
 }
+
+#[cfg(test)]
+impl Queued {
+    /// A task that kills its worker.
+    pub(crate) fn deadly() -> Queued {
+        let meta = Meta {
+            id: super::next_id(),
+            name: super::Name::Type("deadly"),
+            submitted_at: std::panic::Location::caller(),
+        };
+        Queued::Plain(Box::new(super::plain::Deadly(meta)))
+    }
+}

@@ -1,0 +1,145 @@
+use super::*;
+use crate::clock;
+use crate::stop::StopPlan;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A stop that began `now`, of a pool with workers of these standings.
+fn stop(now: Instant, plan: StopPlan, standings: &[Standing]) -> StopState {
+    let mut state = StopState::new();
+    state.members = standings
+        .iter()
+        .map(|standing| Member {
+            name: "worker".into(),
+            thread: None,
+            thread_id: None,
+            standing: *standing,
+            inside_stop: false,
+        })
+        .collect();
+    state.began = Some(now);
+    state.moments = plan.moments(now);
+    state
+}
+
+fn took_out(mut state: StopState, at: Instant) -> StopState {
+    state.backlog_out = Some(at);
+    state
+}
+
+const WORKING: [Standing; 2] = [Standing::Working; 2];
+const JOINED: [Standing; 2] = [Standing::Joined; 2];
+
+#[test]
+fn a_drain_waits_for_its_grace_then_takes_out_then_cancels_then_reports() {
+    let now = clock::now();
+    let plan = StopPlan::drain(SECOND * 8);
+    let state = stop(now, plan, &WORKING);
+    let running = |_| true;
+    let grace = now + SECOND * 6;
+    assert_eq!(
+        state.next_step(now, running),
+        Step::Wait(Deadline::at(grace))
+    );
+    assert_eq!(state.next_step(grace, running), Step::TakeOut);
+    let mut state = took_out(state, grace);
+    assert_eq!(state.next_step(grace, running), Step::Cancel);
+    state.cancelled = true;
+    let deadline = now + SECOND * 8;
+    assert_eq!(
+        state.next_step(grace, running),
+        Step::Wait(Deadline::at(deadline))
+    );
+    assert_eq!(state.next_step(deadline, running), Step::Report);
+}
+
+#[test]
+fn finish_takes_out_at_once_and_cancel_cancels_at_once() {
+    let now = clock::now();
+    let running = |_| true;
+    let finish = stop(now, StopPlan::finish(SECOND * 8), &WORKING);
+    assert_eq!(finish.next_step(now, running), Step::TakeOut);
+    let finish = took_out(finish, now);
+    let grace = Deadline::at(now + SECOND * 6);
+    assert_eq!(finish.next_step(now, running), Step::Wait(grace));
+    let cancel = stop(now, StopPlan::cancel(SECOND), &WORKING);
+    assert_eq!(cancel.next_step(now, running), Step::TakeOut);
+    assert_eq!(took_out(cancel, now).next_step(now, running), Step::Cancel);
+}
+
+#[test]
+fn when_all_are_joined_the_report_is_made_long_before_the_deadline() {
+    let now = clock::now();
+    let state = stop(now, StopPlan::drain(Duration::MAX), &JOINED);
+    assert_eq!(state.next_step(now, |_| false), Step::TakeOut);
+    let state = took_out(state, now);
+    assert_eq!(state.next_step(now, |_| false), Step::Report);
+}
+
+#[test]
+fn a_worker_inside_stop_is_not_waited_for() {
+    let now = clock::now();
+    let mut state = stop(now, StopPlan::drain(SECOND), &WORKING);
+    state.members[0].inside_stop = true;
+    state.members[1].standing = Standing::Joined;
+    assert_eq!(state.next_step(now, |_| true), Step::TakeOut);
+    let state = took_out(state, now);
+    assert_eq!(state.next_step(now, |_| true), Step::Report);
+}
+
+#[test]
+fn at_the_deadline_idle_workers_have_a_moment_to_leave_and_running_ones_none() {
+    let now = clock::now();
+    let mut state = took_out(stop(now, StopPlan::cancel(Duration::ZERO), &WORKING), now);
+    state.cancelled = true;
+    let leave_by = now + TIME_TO_LEAVE;
+    assert_eq!(
+        state.next_step(now, |index| index == 0),
+        Step::Wait(Deadline::at(leave_by))
+    );
+    assert_eq!(state.next_step(leave_by, |index| index == 0), Step::Report);
+    assert_eq!(state.next_step(now, |_| true), Step::Report);
+}
+
+#[test]
+fn a_join_that_is_held_up_gets_a_second_helper() {
+    let now = clock::now();
+    let threads = crate::threads::spawn_all(&["a", "b"], 64 * 1024, |_| || ()).unwrap();
+    let mut state = took_out(
+        stop(now, StopPlan::drain(SECOND), &[Standing::Left; 2]),
+        now,
+    );
+    for (member, thread) in state.members.iter_mut().zip(threads) {
+        member.thread = Some(thread);
+    }
+    assert_eq!(state.next_step(now, |_| false), Step::StartJoiner);
+    state.joiners = 1;
+    state.progress = Some(now);
+    state.members[0].thread = None; // the first helper is joining it
+    let held_up = now + JOIN_HELD_UP;
+    assert_eq!(
+        state.next_step(now, |_| false),
+        Step::Wait(Deadline::at(held_up))
+    );
+    assert_eq!(state.next_step(held_up, |_| false), Step::StartJoiner);
+}
+
+#[test]
+fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
+    let now = clock::now();
+    let mut state = took_out(
+        stop(now, StopPlan::drain(SECOND), &[Standing::Left; 2]),
+        now,
+    );
+    state.no_joiners = true;
+    assert_eq!(state.next_step(now, |_| false), Step::Report);
+}
+
+#[test]
+fn phases_follow_from_what_was_done() {
+    let mut state = StopState::new();
+    assert_eq!(state.phase(false), Phase::Open);
+    assert_eq!(state.phase(true), Phase::Closed);
+    state.cancelled = true;
+    assert_eq!(state.phase(true), Phase::Cancelling);
+}
