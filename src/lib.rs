@@ -53,7 +53,7 @@
 //!
 //! - No async runtime, and no futures: everything blocks, or says that it does
 //!   not.
-//! - No growing and shrinking: a CPU-bound pool wants one thread a core.
+//! - No growing and shrinking: a CPU-bound pool wants one thread per core.
 //! - Nothing survives the process. A kill, or a return from `main`, ends what
 //!   runs in the middle of an instruction.
 //! - No thread is ever killed: a task that never ends keeps its thread until
@@ -62,16 +62,18 @@
 //! # Log levels
 //!
 //! Everything goes to the [`log`](https://docs.rs/log) facade, targets below
-//! `groundcrew`; nothing is ever printed, with two exceptions where no logger
-//! is enabled for the record: the unclean report of a dropped pool and the line
-//! that a signal causes go to stderr. The logger is called without a lock held,
-//! and may panic.
+//! `groundcrew`. The logger is called without a lock held, and may panic.
+//! Nothing is ever printed, except on stderr: an unclean report returned from
+//! `main`; and, where no logger is enabled for it, the unclean report of a
+//! dropped pool, and the line that a signal causes. (Rust's own panic hook
+//! prints panics; see [`std::panic::set_hook`].)
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task (ten a second at most, the rest counted in the next) or a hook; the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
+//! | error | a panic in a task or in a drop (ten a second at most, the rest counted in a later record) or in a hook; the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
 //! | warn | a signal was received; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, was closed, made its report |
+//! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!
 //! # Crate features
 //!

@@ -18,8 +18,8 @@
 //!   does not tell. It also takes a SIGHUP that was inherited as ignored, so
 //!   that under `nohup` a closed terminal stops the program.
 //! - A process has one place for a handler of this kind, which is why this is
-//!   never installed unasked. Install it first, then start your pools: a signal
-//!   before that ends the process.
+//!   never installed unasked. Install it as soon as the pool is built, and only
+//!   then submit: a signal before that ends the process.
 //! - SIGQUIT (Ctrl-\\) is left alone, for when nothing else helps.
 //! - As the first process of a container (PID 1) a program without a handler
 //!   ignores SIGTERM; with this one it stops. Docker kills 10 s after that.
@@ -82,8 +82,8 @@ const SIGNALS_ACTED_ON: usize = 2;
 /// what the second and the third do. Does not block.
 ///
 /// It holds until the [`SignalGuard`] is dropped. The handler itself stays
-/// installed after that, and exits with code 130, as if there were none; it can
-/// be taken again with another call.
+/// installed after that, and exits with code 130, whichever signal it was; it
+/// can be taken again with another call.
 ///
 /// # Errors
 ///
@@ -184,8 +184,8 @@ fn tell(line: &'static str) {
     }
 }
 
-/// Keeps a signal handler of [`stop_on_signal`] in force; dropping it gives the
-/// signals free.
+/// Keeps a signal handler of [`stop_on_signal`] in force; dropping it releases
+/// the signals.
 ///
 /// # Examples
 ///
@@ -201,7 +201,7 @@ fn tell(line: &'static str) {
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "dropping the guard gives the signals free"]
+#[must_use = "dropping the guard releases the signals"]
 pub struct SignalGuard {
     /// Written by the thread that acts on signals, before it does.
     received: Arc<AtomicBool>,
@@ -250,8 +250,8 @@ impl fmt::Display for SignalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SignalError::AlreadyTaken => f.write_str(
-                "signals already stop a pool; drop the first guard, or call \
-                 StopHandle::request for the other pool once the first has received one",
+                "signals already stop a pool; drop that guard first, or, to stop several pools, \
+                 call StopHandle::request on the others when guard.received() is true",
             ),
             SignalError::ForeignHandler => f.write_str(
                 "this process already has a handler for Ctrl-C; call StopHandle::request in it",

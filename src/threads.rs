@@ -64,6 +64,7 @@ where
                 return Err(SpawnError {
                     index,
                     of: names.len(),
+                    stack_size,
                     source,
                 });
             }
@@ -107,6 +108,7 @@ pub(crate) fn is_panicking() -> bool {
 pub(crate) struct SpawnError {
     index: usize,
     of: usize,
+    stack_size: usize,
     source: io::Error,
 }
 
@@ -114,10 +116,11 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "worker {} of {} could not be started: {}; ask for fewer threads or a smaller \
-             stack, or raise the limit on threads",
+            "worker {} of {}, with a stack of {} bytes, could not be started: {}; ask for fewer \
+             threads or a smaller stack, or raise the system's limits",
             self.index + 1,
             self.of,
+            self.stack_size,
             self.source
         )
     }
@@ -190,9 +193,12 @@ mod proc {
         (1, "write"),
         (7, "poll"),
         (16, "ioctl"),
+        (19, "readv"),
+        (20, "writev"),
         (17, "pread64"),
         (18, "pwrite64"),
         (23, "select"),
+        (34, "pause"),
         (35, "nanosleep"),
         (42, "connect"),
         (43, "accept"),
@@ -206,13 +212,17 @@ mod proc {
         (74, "fsync"),
         (75, "fdatasync"),
         (202, "futex"),
+        (217, "getdents64"),
+        (219, "restart_syscall"),
         (230, "clock_nanosleep"),
         (232, "epoll_wait"),
         (247, "waitid"),
         (257, "openat"),
+        (262, "newfstatat"),
         (270, "pselect6"),
         (271, "ppoll"),
         (281, "epoll_pwait"),
+        (285, "fallocate"),
         (288, "accept4"),
     ];
     #[cfg(target_arch = "aarch64")]
@@ -221,19 +231,25 @@ mod proc {
         (25, "fcntl"),
         (29, "ioctl"),
         (32, "flock"),
+        (47, "fallocate"),
         (56, "openat"),
+        (61, "getdents64"),
         (63, "read"),
         (64, "write"),
+        (65, "readv"),
+        (66, "writev"),
         (67, "pread64"),
         (68, "pwrite64"),
         (72, "pselect6"),
         (73, "ppoll"),
+        (79, "newfstatat"),
         (82, "fsync"),
         (83, "fdatasync"),
         (95, "waitid"),
         (98, "futex"),
         (101, "nanosleep"),
         (115, "clock_nanosleep"),
+        (128, "restart_syscall"),
         (202, "accept"),
         (203, "connect"),
         (206, "sendto"),

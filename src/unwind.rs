@@ -6,9 +6,12 @@
 //! it would otherwise unwind out of whoever handles the first panic
 //! (<https://github.com/rust-lang/rust/issues/86027>).
 
+use crate::clock;
+use crate::sync::Mutex;
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 /// What `panic!` threw.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -22,23 +25,88 @@ pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Payload> {
     catch_unwind(AssertUnwindSafe(call))
 }
 
-/// Drops `value`; a panic in its `Drop` is logged as "`what` panicked in its
-/// drop" and goes no further.
-pub(crate) fn drop_guarded<T>(value: T, what: &str) {
+/// Drops `value`; a panic in its `Drop` is logged, as that of `what`, and goes
+/// no further.
+pub(crate) fn drop_guarded<T>(value: T, what: impl FnOnce() -> String) {
     if !mem::needs_drop::<T>() {
         return;
     }
     if let Err(payload) = catch(|| drop(value)) {
-        let text = text(payload.as_ref()).to_owned();
+        log_drop(&what(), text(payload.as_ref()));
         drop_payload(payload);
-        log_guarded(|| log::error!("{what} panicked in its drop: {text}"));
     }
 }
 
 /// Drops a payload; if its `Drop` panics, what that threw is leaked.
 pub(crate) fn drop_payload(payload: Payload) {
     if let Err(second) = catch(|| drop(payload)) {
+        log_drop("the payload of a panic", text(second.as_ref()));
         mem::forget(second);
+    }
+}
+
+fn log_drop(what: &str, text: &str) {
+    static LIMIT: RateLimit = RateLimit::new();
+    if let Some(unlogged) = LIMIT.admit(clock::now()) {
+        let and_more = and_more(unlogged);
+        log_guarded(|| log::error!("{what} panicked in its drop: {text}{and_more}"));
+    }
+}
+
+/// What a record says of those before it that were not logged.
+pub(crate) fn and_more(unlogged: u64) -> String {
+    match unlogged {
+        0 => String::new(),
+        _ => format!(" (and {unlogged} more panicked since the last record)"),
+    }
+}
+
+/// Lets so many records through in a second, and counts the rest.
+pub(crate) struct RateLimit {
+    second: Mutex<Option<Second>>,
+}
+
+struct Second {
+    began: Instant,
+    logged: u32,
+    unlogged: u64,
+}
+
+const RECORDS_A_SECOND: u32 = 10;
+
+impl RateLimit {
+    pub(crate) const fn new() -> RateLimit {
+        RateLimit {
+            second: Mutex::new(None),
+        }
+    }
+
+    /// Whether this one is to be logged, and if so how many before it were not.
+    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+        let mut second = self.second.lock();
+        let second = second.get_or_insert(Second {
+            began: now,
+            logged: 0,
+            unlogged: 0,
+        });
+        if now.duration_since(second.began) >= Duration::from_secs(1) {
+            second.began = now;
+            second.logged = 0;
+        }
+        if second.logged == RECORDS_A_SECOND {
+            second.unlogged += 1;
+            return None;
+        }
+        second.logged += 1;
+        Some(mem::take(&mut second.unlogged))
+    }
+
+    /// How many were not logged since the last record; forgets them.
+    pub(crate) fn take_unlogged(&self) -> u64 {
+        let mut second = self.second.lock();
+        second
+            .as_mut()
+            .map_or(0, |second| mem::take(&mut second.unlogged))
     }
 }
 
@@ -87,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_value_that_panics_in_its_drop_is_survived() {
-        drop_guarded(Bomb(3), "a bomb");
+        drop_guarded(Bomb(3), || "a bomb".to_owned());
     }
 
     #[test]
@@ -100,5 +168,17 @@ mod tests {
             "number 7"
         );
         assert!(text_of(catch(|| panic_any(7_u8)).unwrap_err()).contains("not text"));
+    }
+
+    #[test]
+    fn ten_records_a_second_are_let_through_and_the_rest_is_counted() {
+        let limit = RateLimit::new();
+        let start = clock::now();
+        let admitted: Vec<_> = (0..25).map(|_| limit.admit(start)).collect();
+        assert_eq!(admitted[..10], [Some(0); 10]);
+        assert_eq!(admitted[10..], [None; 15]);
+        assert_eq!(limit.admit(start + Duration::from_secs(1)), Some(15));
+        assert_eq!(limit.admit(start + Duration::from_secs(1)), Some(0));
+        assert_eq!(limit.take_unlogged(), 0);
     }
 }

@@ -11,14 +11,15 @@ fn a_value_that_cannot_work_is_an_error_that_says_what_to_write_instead() {
     let endless = StopPlan::drain(Duration::MAX);
     for (builder, instead) in [
         (Pool::builder().threads(0), "at least 1"),
-        (Pool::builder().threads(usize::MAX), "at most 65536"),
+        (Pool::builder().threads(usize::MAX), "the 65536 that"),
         (Pool::builder().queue_capacity(0), "at least 1"),
         (
             Pool::builder().queue_capacity(usize::MAX),
-            "at most 67108864",
+            "the 67108864 that",
         ),
-        (Pool::builder().name("a\0b"), "NUL"),
-        (Pool::builder().stack_size(0), "2 MiB"),
+        (Pool::builder().name("a\0b"), "\"a\\0b\" cannot be"),
+        (Pool::builder().name(""), "leave `name` out"),
+        (Pool::builder().stack_size(1), "at least 65536"),
         (Pool::builder().drop_plan(endless), "5 s"),
     ] {
         let error = builder.build().unwrap_err();
@@ -41,10 +42,18 @@ fn a_stack_that_cannot_be_had_is_the_systems_error() {
 }
 
 #[test]
-fn by_default_there_is_one_worker_a_core_and_a_queue_of_1024_places() {
+fn by_default_there_is_one_worker_per_core_and_a_queue_of_1024_places() {
     let pool = Pool::builder().build().unwrap();
     let cores = thread::available_parallelism().unwrap().get();
     assert_eq!(pool.stats().workers_alive(), cores);
+    let (open, gate) = unbounded::<()>();
+    let full = (0..2_000).find(|_| {
+        let gate = gate.clone();
+        pool.try_execute(move || gate.recv()).is_err()
+    });
+    let accepted = full.unwrap();
+    assert!((1024..=1024 + cores).contains(&accepted), "{accepted}");
+    drop(open);
 }
 
 #[test]

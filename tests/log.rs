@@ -14,16 +14,21 @@ struct Logger {
     /// Looked at by the logger: whatever it calls must not deadlock.
     pool: Mutex<Option<groundcrew::Submitter>>,
     panics: AtomicBool,
+    enabled_panics: AtomicBool,
 }
 
 static LOGGER: Logger = Logger {
     records: Mutex::new(Vec::new()),
     pool: Mutex::new(None),
     panics: AtomicBool::new(false),
+    enabled_panics: AtomicBool::new(false),
 };
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        if self.enabled_panics.load(SeqCst) {
+            expected_panic();
+        }
         metadata.target().starts_with("groundcrew")
     }
 
@@ -50,6 +55,7 @@ fn logger() -> MutexGuard<'static, ()> {
     log::set_max_level(LevelFilter::Trace);
     LOGGER.records.lock().unwrap().clear();
     LOGGER.panics.store(false, SeqCst);
+    LOGGER.enabled_panics.store(false, SeqCst);
     turn
 }
 
@@ -92,6 +98,29 @@ fn a_panic_is_one_error_and_a_flood_of_them_is_counted() {
     pool.wait_idle();
     assert!(records(Level::Error).len() < 1_000);
     assert_eq!(pool.stop(LONG).panicked(), 1_001);
+    let last = records(Level::Error).pop().unwrap();
+    assert!(
+        last.ends_with("more tasks panicked since the last record"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_panic_in_a_drop_is_logged_with_the_task_it_belongs_to() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    pool.task("bomber").execute(|| common::Bomb).unwrap();
+    pool.execute(|| std::panic::panic_any(common::Bomb))
+        .unwrap();
+    assert!(pool.stop(LONG).is_clean());
+    let errors = records(Level::Error);
+    assert!(errors[0].starts_with("the result of task #"), "{errors:?}");
+    assert!(errors[0].contains("\"bomber\""), "{errors:?}");
+    assert!(
+        errors[1].contains("panicked: (a panic payload"),
+        "{errors:?}"
+    );
+    assert!(errors[2].starts_with("the payload of a panic panicked in its drop"));
 }
 
 #[test]
@@ -130,5 +159,15 @@ fn a_logger_that_panics_or_uses_the_pool_changes_nothing() {
         assert!(report.is_clean(), "{report}");
         assert_eq!(report.panicked(), 20);
         *LOGGER.pool.lock().unwrap() = None;
+        LOGGER.enabled_panics.store(true, SeqCst);
+        let pool = Pool::builder()
+            .threads(1)
+            .drop_plan(StopPlan::cancel(std::time::Duration::ZERO))
+            .build()
+            .unwrap();
+        let gate = common::Gate::new();
+        drop(common::occupy(&pool, &gate));
+        drop(pool); // not clean: told on stderr
+        gate.open();
     });
 }

@@ -53,6 +53,7 @@ fn scenario() {
         "exit in a task" => exit_in_a_task(),
         "main returns" => main_returns(),
         "unclean drop" => unclean_drop(),
+        "unclean drop inside" => unclean_drop_inside(),
         "too few threads" => too_few_threads(),
         "no helpers" => no_helpers(),
         "nothing left" => nothing_left(),
@@ -188,6 +189,50 @@ fn without_a_logger_an_unclean_drop_is_told_on_stderr() {
         told.contains("1 abandoned, 1 unstarted of 2 accepted"),
         "{told}"
     );
+}
+
+#[test]
+fn a_report_is_told_also_if_a_task_drops_the_pool_after_a_request() {
+    let mut child = play("unclean drop inside")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap());
+    let told = told
+        .lines()
+        .map(Result::unwrap)
+        .find(|line| line.contains("NOT CLEAN"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let told = told.expect("the child says so before it ends");
+    assert!(
+        told.contains("pool groundcrew was dropped: stop:"),
+        "{told}"
+    );
+}
+
+/// A request whose report nobody fetches, of a pool whose own task drops it
+/// before or after the report is made.
+fn unclean_drop_inside() {
+    let pool = std::sync::Arc::new(Pool::new(2).unwrap());
+    let (gate, last) = (Gate::new(), pool.clone());
+    drop(occupy(&pool, &gate));
+    let stop = pool.stop_handle();
+    let (tell, told) = bounded(1);
+    pool.execute_with(move |ctx| {
+        ctx.token().wait();
+        drop(last);
+        tell.send(()).unwrap();
+    })
+    .unwrap();
+    while pool.running().len() < 2 {}
+    drop(pool);
+    stop.request(StopPlan::cancel(Duration::from_millis(20)));
+    told.recv().unwrap();
+    // Until the parent has seen what it waits for.
+    thread::park_timeout(LONG);
+    leave(1);
 }
 
 #[test]

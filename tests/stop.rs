@@ -65,6 +65,36 @@ fn cancel_fires_every_token_at_once_and_a_task_that_heeds_it_is_completed() {
 }
 
 #[test]
+fn cancel_fires_the_token_even_if_no_worker_is_left_to_see_it() {
+    let pool = Pool::new(1).unwrap();
+    let stop = pool.stop_handle();
+    stop.close();
+    let token = stop.token();
+    while pool.stats().workers_alive() > 0 {
+        thread::yield_now();
+    }
+    assert!(pool.stop(StopPlan::cancel(LONG)).is_clean());
+    assert!(token.is_cancelled());
+
+    // From the only worker, too.
+    let pool = Pool::new(1).unwrap();
+    let stop = pool.stop_handle();
+    let fired = pool
+        .submit_with(move |ctx| {
+            drop(stop.stop(StopPlan::cancel(LONG)));
+            ctx.is_cancelled()
+        })
+        .unwrap();
+    assert!(fired.join().unwrap());
+
+    // A drain that is over before its grace asks nobody.
+    let pool = Pool::new(1).unwrap();
+    let token = pool.stop_handle().token();
+    assert!(pool.stop(LONG).is_clean());
+    assert!(!token.is_cancelled());
+}
+
+#[test]
 fn at_the_grace_of_a_drain_the_backlog_is_out_and_the_token_fires() {
     let pool = Pool::builder().threads(1).build().unwrap();
     let (tell, told) = bounded(1);
@@ -143,7 +173,8 @@ fn an_abandoned_task_is_named_with_all_that_is_known_of_it() {
     let report = pool.stop(NOW);
     let abandoned = &report.abandoned()[0];
     assert_eq!(abandoned.info().id(), handle.info().id());
-    assert_eq!(abandoned.worker(), "render-0");
+    assert_eq!((abandoned.worker(), report.pool()), ("render-0", "render"));
+    assert!(abandoned.has_token());
     assert_eq!(abandoned.note(), Some("row 3120 of 4000"));
     assert!(abandoned.cancel_asked().is_some());
     assert!(abandoned.running_for() < LONG);

@@ -6,7 +6,7 @@ use groundcrew::channel::{Receiver, RecvTimeoutError};
 use groundcrew::{TaskError, TaskHandle};
 use indicatif::ProgressBar;
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// What the walk found, in its order.
@@ -14,18 +14,14 @@ pub(crate) enum Turn {
     /// A file, whose task gives the line.
     File(TaskHandle<Result<Vec<u8>, Failure>>),
     /// What could not be looked into.
-    Failed(Failure),
+    Failure(Failure),
 }
 
-/// Prints the line of each file, once those before it are printed, until the
-/// walk has ended. Returns whether there was one for every file.
+/// Prints the line of each file, after those before it, until the walk has
+/// ended. Returns whether every file has its line.
 pub(crate) fn print(turns: &Receiver<Turn>, bar: &ProgressBar) -> io::Result<bool> {
     let mut printer = Printer {
         unwritten: Vec::with_capacity(2 * ENOUGH),
-        patience: match io::stdout().is_terminal() {
-            true => Duration::ZERO,
-            false => Duration::from_millis(100),
-        },
         complete: true,
         bar,
     };
@@ -37,22 +33,23 @@ pub(crate) fn print(turns: &Receiver<Turn>, bar: &ProgressBar) -> io::Result<boo
 struct Printer<'a> {
     /// Lines that wait to be written together.
     unwritten: Vec<u8>,
-    /// How long they wait for the next one.
-    patience: Duration,
-    /// Whether there was a line for every file.
+    /// Whether every file so far has its line.
     complete: bool,
     bar: &'a ProgressBar,
 }
 
-/// So many bytes are written at once.
+/// So many bytes are written at once, if they come without a pause.
 const ENOUGH: usize = 8 * 1024;
+
+/// How long lines wait for the next one; short enough for somebody who watches.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Printer<'_> {
     fn print_all(&mut self, turns: &Receiver<Turn>) -> io::Result<()> {
         while let Some(turn) = self.next(turns)? {
             match turn {
                 Turn::File(handle) => self.file(handle)?,
-                Turn::Failed(failure) => self.complain(failure)?,
+                Turn::Failure(failure) => self.complain(failure)?,
             }
             self.bar.inc(1);
         }
@@ -60,7 +57,7 @@ impl Printer<'_> {
     }
 
     fn next(&mut self, turns: &Receiver<Turn>) -> io::Result<Option<Turn>> {
-        match turns.recv_timeout(self.patience) {
+        match turns.recv_timeout(PATIENCE) {
             Err(RecvTimeoutError::Timeout) => {
                 self.flush()?;
                 Ok(turns.recv().ok())
@@ -70,7 +67,7 @@ impl Printer<'_> {
     }
 
     fn file(&mut self, handle: TaskHandle<Result<Vec<u8>, Failure>>) -> io::Result<()> {
-        if !handle.wait_timeout(self.patience) {
+        if !handle.wait_timeout(PATIENCE) {
             self.flush()?;
         }
         match handle.join() {
@@ -78,7 +75,7 @@ impl Printer<'_> {
             Ok(Err(failure)) => self.complain(failure),
             Err(panic @ TaskError::Panicked(_)) => self.complain(panic),
             Err(_) => {
-                self.complete = false; // a stop left it out, and its report says so
+                self.complete = false; // left behind by the stop, whose report says so
                 Ok(())
             }
         }

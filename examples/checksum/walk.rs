@@ -30,7 +30,7 @@ struct Entry {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// By the user: may be anything, or missing.
+    /// By the user, so that it may be anything, or missing.
     Given,
     Folder,
     File,

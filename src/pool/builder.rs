@@ -50,6 +50,8 @@ pub struct PoolBuilder {
 
 const MOST_THREADS: usize = 1 << 16;
 const MOST_PLACES: usize = 1 << 26;
+/// Enough for a task that panics and prints a backtrace.
+const LEAST_STACK: usize = 64 * 1024;
 
 impl PoolBuilder {
     pub(super) fn new() -> PoolBuilder {
@@ -83,13 +85,14 @@ impl PoolBuilder {
 
     /// The name of the pool. Its workers are called `name-0`, `name-1` and so
     /// on; where that is longer than the 15 bytes that Linux shows, the name is
-    /// cut and the number kept. Defaults to `groundcrew`.
+    /// cut and the number kept. It must not be empty, and have no control
+    /// characters. Defaults to `groundcrew`.
     pub fn name(mut self, name: impl Into<String>) -> PoolBuilder {
         self.name = name.into();
         self
     }
 
-    /// The stack of each worker, in bytes. Defaults to what the standard
+    /// The stack of each worker, in bytes, at least 65,536. Defaults to what the standard
     /// library takes: 2 MiB, or the environment's `RUST_MIN_STACK`.
     pub fn stack_size(mut self, bytes: usize) -> PoolBuilder {
         self.stack_size = Some(bytes);
@@ -106,8 +109,9 @@ impl PoolBuilder {
     }
 
     /// Called by each worker after its last task, with its index from 0 on. A
-    /// stop waits for it, but not beyond its deadline: a worker that is still
-    /// in it then is [`lingering`](crate::StopReport::lingering).
+    /// stop waits for it (unless that very worker called it), but not beyond its
+    /// deadline: a worker that is still in the hook then is
+    /// [`lingering`](crate::StopReport::lingering).
     ///
     /// Defaults to nothing.
     pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
@@ -142,8 +146,8 @@ impl PoolBuilder {
     /// submitting one, instead of keeping it in the worker's overflow list; as
     /// long as less than half of the worker's stack is used.
     ///
-    /// It keeps memory flat and is the fastest way for tasks that fan out. The
-    /// price: the submitting task waits for a task it never asked to wait for.
+    /// Beyond that it goes to the list. It keeps memory flat and is the fastest
+    /// way for tasks that fan out. The price: the submitting task waits for a task it never asked to wait for.
     /// If it holds a lock, a borrow or the end of a channel that the other one
     /// needs, it deadlocks; `submit` then no longer is a call that only puts
     /// something into a queue.
@@ -218,25 +222,41 @@ impl PoolBuilder {
     }
 
     fn check(&self, threads: usize) -> io::Result<()> {
+        let (capacity, stack) = (self.capacity, self.stack_size);
         let wrong = if threads == 0 {
-            "a pool of 0 threads would never run a task; ask for at least 1, or leave \
-             `threads` out for one a core"
+            "a pool of 0 threads would never run a task; ask for at least 1, or use \
+             Pool::builder() without `threads` for one per core"
+                .to_owned()
         } else if threads > MOST_THREADS {
-            "a pool has at most 65536 threads; a CPU-bound one needs one a core, which is what \
-             leaving `threads` out gives"
-        } else if self.capacity == 0 {
+            format!(
+                "{threads} threads are more than the {MOST_THREADS} that a pool can have; a \
+                 CPU-bound one needs one per core, which is what leaving `threads` out gives"
+            )
+        } else if capacity == 0 {
             "a queue of 0 places would accept no task; ask for at least 1, or leave \
              `queue_capacity` out for 1024"
-        } else if self.capacity > MOST_PLACES {
-            "a queue has at most 67108864 places, whose 2 GiB are taken at once; ask for as many \
-             as may wait, or leave `queue_capacity` out for 1024"
-        } else if self.name.contains('\0') {
-            "the name of a thread cannot contain a NUL character; leave it out of `name`"
-        } else if self.stack_size == Some(0) {
-            "a stack of 0 bytes cannot run a task; leave `stack_size` out for 2 MiB"
+                .to_owned()
+        } else if capacity > MOST_PLACES {
+            format!(
+                "{capacity} places are more than the {MOST_PLACES} that a queue can have, whose \
+                 2 GiB are taken at once; ask for as many as may wait, or leave \
+                 `queue_capacity` out for 1024"
+            )
+        } else if self.name.is_empty() || self.name.contains(char::is_control) {
+            format!(
+                "{:?} cannot be the name of a pool, whose threads are called after it; leave \
+                 control characters out of `name`, or leave `name` out for \"groundcrew\"",
+                self.name
+            )
+        } else if let Some(stack) = stack.filter(|stack| *stack < LEAST_STACK) {
+            format!(
+                "a stack of {stack} bytes is too small even for a panic; ask for at least \
+                 {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
+            )
         } else if self.drop_plan.is_endless(clock::now()) {
             "a drop plan without a deadline would let a drop wait for ever; give it one, or \
              leave `drop_plan` out for 5 s"
+                .to_owned()
         } else {
             return Ok(());
         };

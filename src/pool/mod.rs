@@ -25,8 +25,8 @@ use std::time::Duration;
 ///
 /// | verb | from outside | from one of the pool's own workers |
 /// | --- | --- | --- |
-/// | `submit`, `execute` | waits | never waits: the worker's overflow list |
-/// | `try_submit`, `try_execute` | refuses | refuses |
+/// | `submit`, `execute`, `submit_with`, `execute_with`, `resubmit` | waits | never waits: the worker's overflow list |
+/// | `try_submit`, `try_execute`, `try_resubmit` | refuses | refuses |
 /// | `submit_timeout`, `submit_deadline` | waits, then refuses | waits, then refuses |
 ///
 /// So for submitters outside the memory is bounded by the capacity, whatever
@@ -44,6 +44,9 @@ use std::time::Duration;
 /// counted, logged, told to the [`on_panic`](PoolBuilder::on_panic) hook and
 /// then to whoever joins. The same goes for a panic in the drop of something
 /// the task captured.
+///
+/// Rust's own panic hook prints each panic on stderr all the same; a program
+/// that does not want that sets another one with [`std::panic::set_hook`].
 ///
 /// Rust itself aborts the process, and no pool can help it: on a panic during
 /// the unwinding of another, on one in the panic hook, on one in the destructor
@@ -117,8 +120,9 @@ impl Pool {
         Submitter::new(&self.home.queue)
     }
 
-    /// Names the next task, for reports, logs and
-    /// [`TaskInfo::name`](crate::TaskInfo::name).
+    /// Starts a task with a name, for reports, logs and
+    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the
+    /// builder's verbs. Does not block.
     ///
     /// # Examples
     ///
@@ -141,7 +145,8 @@ impl Pool {
     /// queue is full, and never from the pool's own workers, like
     /// [`submit`](Self::submit).
     ///
-    /// Its handle stays attached: `join` now waits for this pool.
+    /// Its number, its name and its place stay. So does its handle: `join` now
+    /// waits for this pool.
     ///
     /// # Errors
     ///
@@ -170,7 +175,8 @@ impl Pool {
     ///
     /// Called from a task it does not wait for that task, nor for those below
     /// it on its worker's stack, nor for others that are inside `wait_idle`. It
-    /// keeps its worker busy: tasks that wait need another one.
+    /// keeps its worker busy: tasks that wait need another one. It does not wait
+    /// for hooks.
     ///
     /// # Examples
     ///
@@ -187,6 +193,9 @@ impl Pool {
 
     /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most;
     /// returns `false` if that has passed.
+    ///
+    /// After the report of a stop it returns `true`, though tasks that were
+    /// abandoned still run.
     ///
     /// # Examples
     ///
@@ -269,12 +278,11 @@ impl Drop for Pool {
         if self.stopper.is_fetched() {
             return;
         }
-        if index_in(self.home.queue.id).is_some() {
-            self.stopper.disown();
+        let in_own_task = index_in(self.home.queue.id).is_some();
+        if in_own_task && self.stopper.disown() {
             return;
         }
-        let report = self.stopper.stop(self.drop_plan);
-        self.stopper.tell_unclean(&report);
+        self.stopper.stop_dropped(self.drop_plan);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::stop::{Stopper, cancel_asked};
 use crate::sync::Arc;
 use crate::task::{Counts, TaskInfo};
+use std::fmt;
 use std::time::Duration;
 
 /// A pool in numbers, as of one moment: [`Pool::stats`](crate::Pool::stats).
@@ -27,7 +28,7 @@ use std::time::Duration;
 /// assert_eq!(stats.workers_alive(), 2);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Stats {
     accepted: u64,
     queued: usize,
@@ -124,7 +125,8 @@ impl Stats {
         self.cancelled
     }
 
-    /// How many were not started in time, and never ran.
+    /// How many were not started in time, and never ran. Always 0 in this
+    /// version: nothing sets such a time.
     pub fn expired(&self) -> u64 {
         self.counts.expired
     }
@@ -139,8 +141,8 @@ impl Stats {
         self.abandoned
     }
 
-    /// How many were inside `stop` when its report was made, or below such a
-    /// one.
+    /// How many were on the stack of a worker that was itself inside `stop` when
+    /// its report was made.
     pub fn caller(&self) -> u64 {
         self.caller
     }
@@ -159,6 +161,40 @@ impl Stats {
     /// them; fewer would be a fault in this crate, and logged as an error.
     pub fn workers_alive(&self) -> usize {
         self.workers_alive
+    }
+}
+
+impl fmt::Display for Stats {
+    /// One line, for the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "accepted {}, queued {} (peak {}), overflow {} (peak {}), running {}, completed {}, \
+             panicked {}, cancelled {}, expired {}, unstarted {}, abandoned {}, caller {}, \
+             ended late {}, refused {}, workers alive {}",
+            self.accepted,
+            self.queued,
+            self.queue_peak,
+            self.overflow,
+            self.overflow_peak,
+            self.running,
+            self.completed(),
+            self.panicked(),
+            self.cancelled,
+            self.expired(),
+            self.unstarted,
+            self.abandoned,
+            self.caller,
+            self.ended_late(),
+            self.refused,
+            self.workers_alive
+        )
+    }
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stats {{ {self} }}")
     }
 }
 

@@ -104,9 +104,12 @@ impl Worker {
     fn call(&self, hook: Option<&Hook>, name: &str) {
         let Some(hook) = hook else { return };
         if let Err(payload) = unwind::catch(|| hook(self.index)) {
+            let (pool, index) = (&self.stopper.queue.name, self.index);
+            let text = unwind::text(payload.as_ref());
+            unwind::log_guarded(|| {
+                log::error!("pool {pool}: the {name} hook of worker {index} panicked: {text}");
+            });
             unwind::drop_payload(payload);
-            let pool = &self.stopper.queue.name;
-            unwind::log_guarded(|| log::error!("pool {pool}: the {name} hook panicked"));
         }
     }
 }

@@ -95,12 +95,13 @@ impl TaskContext {
 
     /// A submitter to the pool that runs this task.
     ///
-    /// To a task run by [`UnstartedTask::run`], the pool that handed it back.
+    /// To a task run by [`UnstartedTask::run`], the pool that handed it back: it
+    /// is closed, and every verb refuses.
     ///
     /// [`UnstartedTask::run`]: crate::UnstartedTask::run
     pub fn submitter(&self) -> Submitter {
         match self.run.ledger.clone().into_any().downcast::<Home>() {
-            Ok(home) => Submitter::new(&home.queue),
+            Ok(home) => Submitter::at(home),
             Err(_) => unreachable!("a pool's ledger is a home"),
         }
     }

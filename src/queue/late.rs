@@ -25,7 +25,7 @@
 //! sequentially consistent operations, hence so does the tail's update, and the
 //! sealer sees it. A push into a list happens under the list's lock, which the
 //! sealer takes: had the sealer taken it first, L would read true.
-//! `tests/stress.rs` would show it if a version of crossbeam broke this.
+//! `tests/accounting.rs` would show it if a version of crossbeam broke this.
 
 use super::Queue;
 use crate::sync::SeqCst;

@@ -65,12 +65,12 @@ use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
 use crate::task::{Me, Queued, Slot, index_in, me_in};
+use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
 use idle::Idle;
 use late::Late;
 use overflow::Overflow;
-use panics::PanicLog;
 use sleep::Beds;
 
 /// What submitters, workers and stoppers of one pool share.
@@ -95,7 +95,7 @@ pub(crate) struct Queue {
     /// Run a worker's own task on top of it where the channel is full.
     in_place: bool,
     panic_hook: Option<PanicHook>,
-    panic_log: PanicLog,
+    panic_log: RateLimit,
 }
 
 /// What every submit and every task looks at, and what changes only when
@@ -171,7 +171,7 @@ impl Queue {
             outside: CachePadded::default(),
             in_place,
             panic_hook,
-            panic_log: PanicLog::default(),
+            panic_log: RateLimit::new(),
         })
     }
 

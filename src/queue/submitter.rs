@@ -32,12 +32,15 @@ pub struct Submitter {
 
 impl Submitter {
     pub(crate) fn new(queue: &Arc<Queue>) -> Submitter {
-        Submitter {
-            home: Home::new(queue),
-        }
+        Submitter::at(Home::new(queue))
     }
 
-    /// Names the next task, for reports, logs and [`TaskInfo::name`].
+    pub(super) fn at(home: Arc<Home>) -> Submitter {
+        Submitter { home }
+    }
+
+    /// Starts a task with a name, for reports, logs and [`TaskInfo::name`];
+    /// submit it with one of the builder's verbs. Does not block.
     ///
     /// [`TaskInfo::name`]: crate::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {

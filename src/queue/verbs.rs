@@ -343,7 +343,7 @@ macro_rules! verbs {
         }
 
         /// Submits a task without a handle: the cheapest way. What it returns
-        /// is dropped by the worker. Blocks and never blocks like
+        /// is dropped by the worker. Waits in the same cases as
         /// [`submit`](Self::submit).
         ///
         /// # Errors

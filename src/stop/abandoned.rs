@@ -38,6 +38,8 @@ pub struct AbandonedTask {
     pub(super) running_for: Duration,
     pub(super) note: Option<Arc<str>>,
     pub(super) cancel_asked: Option<Duration>,
+    /// It was given a token, at which it could look.
+    pub(super) has_token: bool,
     pub(super) thread: Option<ThreadStatus>,
 }
 
@@ -66,6 +68,12 @@ impl AbandonedTask {
     /// How long ago it was asked to cancel; `None` if it was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
+    }
+
+    /// Whether it was given a token at which it could have looked, by one of the
+    /// verbs that end in `_with`.
+    pub fn has_token(&self) -> bool {
+        self.has_token
     }
 
     /// On Linux the number of its thread, as `ps -L` and `/proc` show it.
@@ -152,6 +160,7 @@ pub(super) fn abandoned(
         running_for: now.saturating_duration_since(running.since),
         note: running.watch.as_ref().and_then(|watch| watch.note()),
         cancel_asked: cancel_asked(running, pool_cancelled, now),
+        has_token: running.watch.is_some(),
         thread: None,
     }
 }

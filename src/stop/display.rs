@@ -25,9 +25,14 @@ pub(super) fn to_stderr(text: &str) {
 /// Says what must not get lost: to the log, or to stderr where that level is
 /// not logged.
 pub(crate) fn say(level: log::Level, text: &str) {
-    if log::log_enabled!(level) {
-        unwind::log_guarded(|| log::log!(level, "{text}"));
-    } else {
+    let mut logged = false;
+    unwind::log_guarded(|| {
+        if log::log_enabled!(level) {
+            log::log!(level, "{text}");
+            logged = true;
+        }
+    });
+    if !logged {
         to_stderr(text);
     }
 }
@@ -41,14 +46,17 @@ impl fmt::Display for StopReport {
             "\n  completed {}   panicked {}   cancelled {}   expired {}",
             facts.completed, facts.panicked, facts.cancelled, facts.expired
         )?;
-        section(f, "abandoned", &facts.abandoned, write_abandoned)?;
-        section(f, "unstarted", self.unstarted(), |f, info| {
-            write_task(f, "unstarted", info, "")
-        })?;
-        section(f, "caller", &facts.caller, |f, info| {
-            write_task(f, "caller", info, "")
-        })?;
-        section(f, "lingering", &facts.lingering, write_lingering)
+        let abandoned = facts.abandoned.iter().map(abandoned_row);
+        section(f, "abandoned", abandoned)?;
+        let unstarted = self.unstarted().iter();
+        section(f, "unstarted", unstarted.map(|info| task_row(info, "")))?;
+        let caller = facts.caller.iter();
+        section(
+            f,
+            "caller",
+            caller.map(|info| task_row(info, "inside stop")),
+        )?;
+        section(f, "lingering", facts.lingering.iter().map(lingering_row))
     }
 }
 
@@ -97,86 +105,130 @@ fn headline(facts: &Facts, is_clean: bool) -> String {
     )
 }
 
-fn section<T>(
-    f: &mut fmt::Formatter<'_>,
-    kind: &str,
-    items: &[T],
-    mut write: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
-) -> fmt::Result {
-    for item in items.iter().take(LINES_OF_A_KIND) {
-        f.write_str("\n")?;
-        write(f, item)?;
-    }
-    match items.len().saturating_sub(LINES_OF_A_KIND) {
-        0 => Ok(()),
-        more => write!(f, "\n  ... and {more} more {kind}"),
+/// One thing that was left behind: its columns, and a second line.
+struct Row {
+    id: String,
+    name: String,
+    middle: String,
+    place: String,
+    more: String,
+}
+
+/// Where what belongs to a line of a kind begins.
+const INDENT: usize = "  abandoned  ".len();
+/// Between two columns.
+const GAP: &str = "  ";
+
+fn task_row(info: &TaskInfo, middle: &str) -> Row {
+    Row {
+        id: format!("#{}", info.id()),
+        name: match info.is_named() {
+            true => format!("{:?}", info.name()),
+            false => info.name().escape_debug().to_string(),
+        },
+        middle: middle.to_owned(),
+        place: info.submitted_at().to_string(),
+        more: String::new(),
     }
 }
 
-fn write_abandoned(f: &mut fmt::Formatter<'_>, task: &AbandonedTask) -> fmt::Result {
+fn abandoned_row(task: &AbandonedTask) -> Row {
     let cancel = match task.cancel_asked {
         Some(asked) => format!("cancel asked {} ago", short(asked)),
         None => "not asked to cancel".to_owned(),
     };
     let middle = format!(
-        "  {}  running {}  {cancel}",
-        task.worker.escape_debug(),
+        "{}{GAP}running {}{GAP}{cancel}",
+        worker_name(&task.worker),
         short(task.running_for)
     );
-    write_task(f, "abandoned", &task.info, &middle)?;
-    let thread = match (task.thread_id(), task.thread_state()) {
-        (Some(id), Some(state)) => format!("thread {id}: {state}"),
-        _ => String::new(),
+    let thread = thread(task.thread_id(), task.thread_state());
+    let token = match task.has_token {
+        true => String::new(),
+        false => "has no token to look at".to_owned(),
     };
-    let room = COLUMNS - INDENT - "last note:    ".len() - thread.chars().count();
     let note = match &task.note {
-        Some(note) => format!("last note: {}", cut(&format!("{note:?}"), room)),
+        Some(note) => format!("last note: {note:?}"),
         None => String::new(),
     };
-    let between = if note.is_empty() || thread.is_empty() {
-        ""
-    } else {
-        "   "
-    };
-    match note.len() + thread.len() {
-        0 => Ok(()),
-        _ => write!(f, "\n{:INDENT$}{note}{between}{thread}", ""),
+    let facts = [thread, token].into_iter().filter(|fact| !fact.is_empty());
+    let facts = facts.collect::<Vec<_>>().join("   ");
+    let room = COLUMNS - INDENT - "   ".len();
+    let note = cut(&note, room.saturating_sub(width(&facts)));
+    let parts = [note, facts].into_iter().filter(|part| !part.is_empty());
+    Row {
+        more: parts.collect::<Vec<_>>().join("   "),
+        ..task_row(&task.info, &middle)
     }
 }
 
-/// Where what belongs to a line of a kind begins.
-const INDENT: usize = "  abandoned  ".len();
+fn lingering_row(worker: &LingeringWorker) -> Row {
+    Row {
+        id: worker_name(&worker.worker),
+        name: "runs no task, but has not ended".to_owned(),
+        middle: String::new(),
+        place: thread(worker.thread_id(), worker.thread_state()),
+        more: String::new(),
+    }
+}
 
-/// `  kind       #7 "name"<middle>  src/main.rs:88:14`
-fn write_task(
+/// Quoted already where it was cut to what a thread can show; a control
+/// character takes more columns than that.
+fn worker_name(name: &str) -> String {
+    cut(&name.escape_debug().to_string(), 15)
+}
+
+fn thread(id: Option<u64>, state: Option<&str>) -> String {
+    match (id, state) {
+        (Some(id), Some(state)) => format!("thread {id}: {state}"),
+        _ => String::new(),
+    }
+}
+
+/// The rows of one kind, in columns as wide as their widest, and the names cut
+/// so that the places are seen.
+fn section(
     f: &mut fmt::Formatter<'_>,
     kind: &str,
-    info: &TaskInfo,
-    middle: &str,
+    rows: impl ExactSizeIterator<Item = Row>,
 ) -> fmt::Result {
-    let head = format!("  {kind:<9}  #{} ", info.id());
-    let name = match info.is_named() {
-        true => format!("{:?}", info.name()),
-        false => info.name().escape_debug().to_string(),
-    };
-    let place = info.submitted_at().to_string();
-    let room = COLUMNS - head.chars().count() - middle.chars().count() - 2;
-    let name = cut(&name, room - place.chars().count().min(SHORTEST_PLACE));
-    let place = cut_front(&place, room - name.chars().count());
-    write!(f, "{head}{name}{middle}  {place}")
+    let more = rows.len().saturating_sub(LINES_OF_A_KIND);
+    let rows: Vec<Row> = rows.take(LINES_OF_A_KIND).collect();
+    let widest = |column: fn(&Row) -> &String| rows.iter().map(|row| width(column(row))).max();
+    let id = widest(|row| &row.id).unwrap_or(0);
+    let middle = widest(|row| &row.middle).unwrap_or(0);
+    let place = widest(|row| &row.place).unwrap_or(0).min(SHORTEST_PLACE);
+    let gaps = if middle > 0 { 2 } else { 1 } * GAP.len();
+    let room = COLUMNS.saturating_sub(INDENT + id + 1 + middle + gaps);
+    let longest = widest(|row| &row.name).unwrap_or(0);
+    let name = longest.min(room.saturating_sub(place));
+    for row in &rows {
+        let shown = cut(&row.name, name);
+        write!(f, "\n  {kind:<9}  {:<id$} {shown:<name$}", row.id)?;
+        if middle > 0 {
+            write!(f, "{GAP}{:<middle$}", row.middle)?;
+        }
+        let shown = cut_front(&row.place, room.saturating_sub(name));
+        if !shown.is_empty() {
+            write!(f, "{GAP}{shown}")?;
+        }
+        if !row.more.is_empty() {
+            write!(f, "\n{:INDENT$}{}", "", row.more)?;
+        }
+    }
+    match more {
+        0 => Ok(()),
+        _ => write!(f, "\n  ... and {more} more {kind}"),
+    }
 }
 
-fn write_lingering(f: &mut fmt::Formatter<'_>, worker: &LingeringWorker) -> fmt::Result {
-    write!(f, "  lingering  {}", worker.worker.escape_debug())?;
-    match (worker.thread_id(), worker.thread_state()) {
-        (Some(id), Some(state)) => write!(f, "  thread {id}: {state}"),
-        _ => Ok(()),
-    }
+fn width(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// The beginning of `text`, in at most `room` columns.
 fn cut(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
+    if width(text) <= room {
         return text.to_owned();
     }
     let kept: String = text.chars().take(room.saturating_sub(1)).collect();
@@ -185,7 +237,7 @@ fn cut(text: &str, room: usize) -> String {
 
 /// The end of `text`, in at most `room` columns.
 fn cut_front(text: &str, room: usize) -> String {
-    let length = text.chars().count();
+    let length = width(text);
     if length <= room {
         return text.to_owned();
     }

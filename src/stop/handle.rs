@@ -110,6 +110,9 @@ impl StopHandle {
     /// phase, as the tasks' tokens are. Does not block. Cancelling it does not
     /// stop the pool.
     ///
+    /// A stop that is over before its grace begins never cancels it: do not wait
+    /// on it for the end of the pool.
+    ///
     /// # Examples
     ///
     /// ```

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// | [`finish`](Self::finish) | is handed back at once | when the grace begins |
 /// | [`cancel`](Self::cancel) | is handed back at once | at once |
 ///
-/// The grace ends at the deadline, when the report is made.
+/// The stop is over as soon as everything has ended, and at the deadline at the
+/// latest: that is when the grace ends and the report is made.
 ///
 /// # Examples
 ///
@@ -56,7 +57,8 @@ impl StopPlan {
     }
 
     /// Run the backlog; at the beginning of the grace hand back what is left of
-    /// it and ask what runs to cancel; report after `limit`.
+    /// it and ask what runs to cancel; report when all is done, after `limit` at
+    /// the latest.
     ///
     /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
     /// without limit, and never asks anything to cancel.
@@ -65,19 +67,24 @@ impl StopPlan {
     }
 
     /// Hand the backlog back now and let what runs finish; ask it to cancel at
-    /// the beginning of the grace; report after `limit`.
+    /// the beginning of the grace; report when all is done, after `limit` at the
+    /// latest.
+    ///
+    /// [`Duration::MAX`] waits without limit, and never asks anything to cancel.
     pub fn finish(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
     }
 
-    /// Hand the backlog back and ask what runs to cancel now; report after
-    /// `limit`.
+    /// Hand the backlog back and ask what runs to cancel now; report when all is
+    /// done, after `limit` at the latest.
+    ///
+    /// [`Duration::MAX`] waits without limit for what does not heed its token.
     pub fn cancel(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }
 
-    /// How long before the deadline the tasks are asked to cancel. No longer
-    /// than the whole stop. No effect on [`cancel`](Self::cancel).
+    /// How long before the deadline the tasks are asked to cancel; a longer grace
+    /// is cut to the whole stop. No effect on [`cancel`](Self::cancel).
     ///
     /// Defaults to a quarter of the limit, and 3 s at most.
     #[must_use]

@@ -124,7 +124,7 @@ impl StopState {
         {
             return Step::TakeOut;
         }
-        if !self.cancelled && cancel.has_passed(now) && !nobody_drains {
+        if !self.cancelled && cancel.has_passed(now) {
             return Step::Cancel;
         }
         if others().all(|member| self.is_gone(member)) {

@@ -15,7 +15,7 @@
 //! Order of locks: the stopper's, then a slot's. The lock is not held while
 //! threads are started or the queue is emptied.
 
-use super::abandoned::{self, LingeringWorker};
+use super::abandoned::{self, AbandonedTask, LingeringWorker};
 use super::display;
 use super::plan::{Phase, StopPlan};
 use super::report::{Closures, Facts, StopReport, Unstarted};
@@ -26,6 +26,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::task::{Aftermath, Counts, Settled, State, UnstartedTask, index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 pub(crate) struct Stopper {
@@ -147,13 +148,34 @@ impl Stopper {
 
     /// Closes the queue and logs that.
     pub(crate) fn close(&self) {
-        if self.queue.close() {
-            self.log_closed();
-        }
+        let closed = self.close_silently();
+        self.log_closed(closed);
     }
 
-    /// Stops the pool and returns the report.
+    /// Closes the queue; returns how many tasks were in it, if it was open.
+    fn close_silently(&self) -> Option<usize> {
+        let queued = self.queue.queued() + self.queue.overflowed();
+        self.queue.close().then_some(queued)
+    }
+
+    /// Stops the pool, logs what it did if it was this call that did it, and
+    /// returns the report.
     pub(crate) fn stop(self: &Arc<Self>, plan: StopPlan) -> StopReport {
+        self.stop_and(plan, Stopper::log_report)
+    }
+
+    /// The stop of a pool that is dropped: a report that is not clean is for
+    /// nobody but the log.
+    pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
+        let report = self.stop_and(plan, |_, _| ());
+        self.tell_of_drop(&report);
+    }
+
+    fn stop_and(
+        self: &Arc<Self>,
+        plan: StopPlan,
+        log: impl FnOnce(&Stopper, &StopReport),
+    ) -> StopReport {
         let own = index_in(self.queue.id);
         let mut state = self.state.lock();
         if let Some(report) = state.fetch(false) {
@@ -165,7 +187,7 @@ impl Stopper {
         }
         let drives = self.join_in(&mut state, plan);
         drop(state);
-        self.queue.close();
+        let closed = self.close_silently();
         if drives {
             self.drive();
         }
@@ -180,8 +202,10 @@ impl Stopper {
             state.members[own].inside_stop = false;
         }
         drop(state);
+        // Only now: the logger is the program's code.
+        self.log_closed(closed);
         if drives {
-            self.log_report(&report);
+            log(self, &report);
         }
         report
     }
@@ -194,14 +218,12 @@ impl Stopper {
         }
         let drives = self.join_in(&mut state, plan);
         drop(state);
-        let was_open = self.queue.close();
+        let closed = self.close_silently();
         if drives {
             self.drive_elsewhere();
         }
         // Last: a logger that is stuck must not keep the stop from happening.
-        if was_open {
-            self.log_closed();
-        }
+        self.log_closed(closed);
     }
 
     fn drive_elsewhere(self: &Arc<Self>) {
@@ -209,9 +231,14 @@ impl Stopper {
         let name = format!("{}-stop", self.queue.name);
         let helper = threads::spawn_helper(name, move || {
             stopper.drive();
-            let report = stopper.state.lock().peek();
-            if let Some(report) = report {
-                stopper.log_report(&report);
+            let (report, ownerless) = {
+                let state = stopper.state.lock();
+                (state.peek(), state.ownerless)
+            };
+            match report {
+                Some(report) if ownerless => stopper.tell_of_drop(&report),
+                Some(report) => stopper.log_report(&report),
+                None => {}
             }
         });
         if let Err(error) = helper {
@@ -240,11 +267,18 @@ impl Stopper {
         self.state.lock().is_fetched()
     }
 
-    /// The pool is dropped by one of its own workers: nobody is left to stop
-    /// it, so it drains, and the last worker says so.
-    pub(crate) fn disown(&self) {
-        self.state.lock().ownerless = true;
+    /// The pool is dropped by one of its own workers, which cannot wait for
+    /// itself: it drains, and the last worker says so. `false`: it has stopped
+    /// already.
+    pub(crate) fn disown(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.report.is_some() {
+            return false;
+        }
+        state.ownerless = true;
+        drop(state);
         self.close();
+        true
     }
 
     // The driver.
@@ -348,6 +382,8 @@ impl Stopper {
             .into_iter()
             .map(|task| UnstartedTask::new(task, home.clone()))
             .collect();
+        // The longest first: that is the one to look at.
+        abandoned.sort_by_key(|task: &AbandonedTask| Reverse(task.running_for));
         let facts = Facts {
             elapsed: now.duration_since(began),
             limit: state
@@ -355,6 +391,7 @@ impl Stopper {
                 .deadline
                 .moment()
                 .map(|deadline| deadline.saturating_duration_since(began)),
+            pool: self.queue.name.clone(),
             accepted: counts.taken + state.out.taken,
             completed: counts.completed,
             panicked: counts.panicked,
@@ -380,22 +417,26 @@ impl Stopper {
         self.changed.notify_all();
     }
 
-    fn log_closed(&self) {
-        let name = &self.queue.name;
-        let queued = self.queue.queued() + self.queue.overflowed();
-        unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
+    fn log_closed(&self, closed: Option<usize>) {
+        if let Some(queued) = closed {
+            let name = &self.queue.name;
+            unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
+        }
     }
 
     fn log_report(&self, report: &StopReport) {
         let name = &self.queue.name;
+        self.queue.tell_unlogged_panics();
         unwind::log_guarded(|| log::info!("pool {name}: {report}"));
     }
 
-    /// Says of a report that nobody will see otherwise what it says.
-    pub(crate) fn tell_unclean(&self, report: &StopReport) {
+    /// Says of the report of a dropped pool, that nobody will see otherwise,
+    /// what it says.
+    fn tell_of_drop(&self, report: &StopReport) {
         if report.is_clean() {
-            return;
+            return self.log_report(report);
         }
+        self.queue.tell_unlogged_panics();
         let name = &self.queue.name;
         let text = format!("pool {name} was dropped: {report}");
         display::say(log::Level::Error, &text);

@@ -225,7 +225,7 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
         });
         self.changed.notify_all();
         drop(running);
-        unwind::drop_guarded(leftover, "the result of a task");
+        unwind::drop_guarded(leftover, || self.meta.result());
         true
     }
 
@@ -243,7 +243,7 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
             body.watch = None;
             body.finish(result)
         });
-        unwind::drop_guarded(leftover, "the result of a task");
+        unwind::drop_guarded(leftover, || self.meta.result());
     }
 
     fn take_out(&self) -> TakenOut {
@@ -274,7 +274,7 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
 
     fn discard(&self) {
         let closure = self.body.lock().closure.take();
-        unwind::drop_guarded(closure, "a task that never ran");
+        unwind::drop_guarded(closure, || self.meta.closure());
     }
 
     fn cancel_asked(&self) -> Option<Instant> {
@@ -367,7 +367,7 @@ impl<B: TaskFn<Output: Send>> Joinable<B::Output> for Cell<B> {
                 body.state = State::Cancelling;
                 let closure = body.closure.take();
                 drop(body);
-                unwind::drop_guarded(closure, "a task that was cancelled");
+                unwind::drop_guarded(closure, || self.meta.closure());
                 let ledger = self.change(|body| {
                     body.state = State::Cancelled;
                     if !mem::replace(&mut body.cancel_counted, true) {
@@ -396,6 +396,6 @@ impl<B: TaskFn<Output: Send>> Joinable<B::Output> for Cell<B> {
         body.detached = true;
         let result = body.result.take();
         drop(body);
-        unwind::drop_guarded(result, "the result of a task");
+        unwind::drop_guarded(result, || self.meta.result());
     }
 }

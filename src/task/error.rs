@@ -27,10 +27,12 @@ pub enum TaskError {
     Panicked(TaskPanic),
     /// It was cancelled before it started, and never runs.
     Cancelled,
-    /// It was not started in time, and never runs.
+    /// It was not started in time, and never runs. (Nothing sets such a time in
+    /// this version.)
     Expired,
     /// A stop took it out of the queue before it started. It lies in the
-    /// [`StopReport`](crate::StopReport), or was dropped there.
+    /// [`StopReport`](crate::StopReport), or somebody took it from there and has
+    /// not run it, or it was dropped.
     Unstarted,
     /// It was still running when the report of a stop was made. Its thread is
     /// left to itself; its result, if it ends, is dropped.

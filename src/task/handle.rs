@@ -23,9 +23,9 @@ use std::time::Duration;
 /// `join` deadlock only if the program's own joins form a cycle, however small
 /// the pool and its queue are.
 ///
-/// What a task must not wait for in any other way, by a channel or a lock, is
-/// a task that has not started: it needs a free worker, and the one that waits
-/// is not free. As in every fixed pool, this blocks for ever with one worker:
+/// Never wait by a channel or a lock for a task that has not started: it needs a
+/// free worker, and yours is not. As in every fixed pool, this blocks for ever
+/// with one worker:
 ///
 /// ```no_run
 /// use std::sync::mpsc;
@@ -40,7 +40,7 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 ///
-/// Nor may the tasks of two pools join each other's: a worker only claims
+/// Tasks of two pools that join each other can deadlock: a worker claims only
 /// tasks of its own pool.
 ///
 /// # After a stop
@@ -48,7 +48,9 @@ use std::time::Duration;
 /// No wait outlives the stop of the pool: a task that was not started is
 /// [`Unstarted`](TaskError::Unstarted) as soon as the stop takes it out, one
 /// that still runs is [`Abandoned`](TaskError::Abandoned) when the report is
-/// made. The handle of an unstarted task stays attached: while it lies in the
+/// made. There are two exceptions: a join that runs its target on this very
+/// worker returns when that ends, and the join of a task that is itself inside
+/// `stop` waits for its end. The handle of an unstarted task stays attached: while it lies in the
 /// report, `join` says `Unstarted` at once; while somebody runs it, or has
 /// resubmitted it, `join` waits; afterwards it gives the result.
 ///

@@ -14,6 +14,18 @@ pub(crate) struct Meta {
     pub(crate) submitted_at: &'static Location<'static>,
 }
 
+impl Meta {
+    /// As the log calls what the task returned.
+    pub(crate) fn result(&self) -> String {
+        format!("the result of task {}", TaskInfo::new(self, 1))
+    }
+
+    /// As the log calls a task that is dropped unrun.
+    pub(crate) fn closure(&self) -> String {
+        format!("task {}, which never ran,", TaskInfo::new(self, 0))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
     /// The type name of the closure, in full.
@@ -116,10 +128,25 @@ impl fmt::Display for TaskInfo {
     }
 }
 
-/// `my_crate::net::fetch::{{closure}}` -> `fetch::{closure}`: the last segment
-/// that says something, and the closures in it.
-fn shorten(path: &str) -> String {
-    let segments = segments(path);
+/// `my_crate::net::fetch::{{closure}}` -> `fetch::{closure}`, and likewise for
+/// every path inside of angle brackets.
+fn shorten(name: &str) -> String {
+    let is_path = |c: char| c.is_alphanumeric() || "_:{}#".contains(c);
+    let mut short = String::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let path = rest.find(|c| !is_path(c)).unwrap_or(rest.len());
+        short += &shorten_path(&rest[..path]);
+        let other = rest[path..].find(is_path).unwrap_or(rest.len() - path);
+        short += &rest[path..path + other];
+        rest = &rest[path + other..];
+    }
+    short
+}
+
+/// The last segment that says something, and the closures in it.
+fn shorten_path(path: &str) -> String {
+    let segments: Vec<_> = path.split("::").collect();
     let last_named = segments
         .iter()
         .rposition(|segment| *segment != "{{closure}}")
@@ -127,24 +154,6 @@ fn shorten(path: &str) -> String {
     segments[last_named..]
         .join("::")
         .replace("{{closure}}", "{closure}")
-}
-
-/// Splits at the `::` that are not inside angle brackets.
-fn segments(path: &str) -> Vec<&str> {
-    let (mut segments, mut start, mut depth) = (Vec::new(), 0, 0_u32);
-    for (at, byte) in path.bytes().enumerate() {
-        match byte {
-            b'<' => depth += 1,
-            b'>' => depth = depth.saturating_sub(1),
-            b':' if depth == 0 && path[..at].ends_with(':') => {
-                segments.push(&path[start..at - 1]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    segments.push(&path[start..]);
-    segments
 }
 
 #[cfg(test)]
@@ -162,8 +171,15 @@ mod tests {
         assert_eq!(shorten("work"), "work");
         assert_eq!(
             shorten("app::job<alloc::vec::Vec<u8>>::{{closure}}"),
-            "job<alloc::vec::Vec<u8>>::{closure}"
+            "job<Vec<u8>>::{closure}"
         );
+        assert_eq!(
+            shorten(
+                "alloc::boxed::Box<dyn core::ops::function::FnOnce() -> alloc::string::String + core::marker::Send>"
+            ),
+            "Box<dyn FnOnce() -> String + Send>"
+        );
+        assert_eq!(shorten("ünïcode::fünc"), "fünc");
     }
 
     #[test]

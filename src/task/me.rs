@@ -4,6 +4,7 @@ use super::body::Ledger;
 use super::slot::{How, Running, Settled, Slot, State};
 use crate::clock;
 use crate::sync::{Arc, CachePadded};
+use crate::unwind;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -130,6 +131,10 @@ impl Me {
     pub(crate) fn end(&self, panicked: bool, settle: impl FnOnce(Option<Settled>)) -> Running {
         let (running, marked) = self.slot.end(panicked, settle);
         self.marked.set(marked);
+        if running.is_abandoned() {
+            let info = running.info();
+            unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
+        }
         let ended = self.since_stamp.get() + 1;
         self.since_stamp.set(ended);
         if self.long.get() || ended >= SHORT_TASKS_A_STAMP {

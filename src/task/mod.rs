@@ -6,7 +6,6 @@
 //!    |             |------> COMPLETED | PANICKED
 //!    |             '------> ABANDONED       by the stopper, as it makes the report
 //!    |---------> CANCELLING -> CANCELLED    handle.cancel
-//!    |---------> EXPIRED                    not started in time
 //!    '---------> UNSTARTED                  a stop took it out
 //! UNSTARTED ---> RUNNING (UnstartedTask::run)
 //!           ---> RESUBMITTING -> QUEUED in another pool, or back

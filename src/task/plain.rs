@@ -41,7 +41,7 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         let Plain { meta, body } = *self;
         let result = body::run(body, &meta, 1, watch, &me.ledger);
         let panicked = result.is_err();
-        unwind::drop_guarded(result, "the result of a task");
+        unwind::drop_guarded(result, || meta.result());
         drop(me.end(panicked, |_| ()));
         Ok(())
     }
@@ -50,7 +50,7 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         let Plain { meta, body } = *self;
         let watch = B::WANTS_CONTEXT.then(|| Watch::new(CancelToken::new()));
         let result = body::run(body, &meta, 1, watch, ledger);
-        unwind::drop_guarded(result, "the result of a task");
+        unwind::drop_guarded(result, || meta.result());
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

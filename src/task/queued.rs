@@ -96,7 +96,10 @@ impl Queued {
     /// Drops it unrun, under guard.
     pub(crate) fn discard(self) {
         match self {
-            Queued::Plain(task) => unwind::drop_guarded(task, "a task that never ran"),
+            Queued::Plain(task) => {
+                let closure = task.meta().clone();
+                unwind::drop_guarded(task, || closure.closure());
+            }
             Queued::Shared(cell) => cell.discard(),
         }
     }

@@ -69,6 +69,10 @@ impl Running {
     pub(crate) fn info(&self) -> TaskInfo {
         TaskInfo::new(&self.meta, 1)
     }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.settled == Some(Settled::Abandoned)
+    }
 }
 
 /// How a report counts a task that still runs.

@@ -20,6 +20,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
         running_for: Duration::from_millis(41_200),
         note: note.map(Into::into),
         cancel_asked: Some(Duration::from_millis(1_300)),
+        has_token: true,
         thread: Some(ThreadStatus {
             id: 40213,
             doing: "sleeping in read".to_owned(),
@@ -29,6 +30,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
 
 fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
     let facts = Facts {
+        pool: "render".into(),
         elapsed: Duration::from_millis(5_002),
         limit: Some(Duration::from_secs(5)),
         accepted: 1042,
@@ -89,12 +91,15 @@ fn twenty_lines_of_a_kind_are_printed_and_the_rest_is_counted() {
 #[test]
 fn no_line_is_longer_than_120_columns_and_no_name_breaks_one() {
     let nasty = "ü\n\u{1b}[31m\"\t".repeat(60);
+    let mut deaf = abandoned(u64::MAX, &nasty, Some(&nasty));
+    deaf.has_token = false;
+    deaf.worker = "\u{7f}".repeat(15).into();
     let text = report(
-        vec![abandoned(u64::MAX, &nasty, Some(&nasty))],
+        vec![deaf, abandoned(1, "short", None)],
         vec![meta(u64::MAX, &nasty)],
     )
     .to_string();
-    assert_eq!(text.lines().count(), 5, "{text}");
+    assert_eq!(text.lines().count(), 7, "{text}");
     for line in text.lines() {
         assert!(line.chars().count() <= 120, "{line}");
         assert!(!line.contains(char::is_control), "{line}");
