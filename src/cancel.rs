@@ -18,7 +18,7 @@
 use crate::clock::{self, Deadline};
 use crate::sync::channel::{self, Receiver, RecvTimeoutError, Select, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, AtomicU64, Mutex, OnceLock, Relaxed, Release};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -65,15 +65,27 @@ struct Node {
     /// When it was cancelled; written by the canceller before `cancelled`.
     at: OnceLock<Instant>,
     parent: Option<Arc<Node>>,
-    /// What is fired with this node, by the number of the signal: its own and
-    /// those of descendants that are waited on. Taken out again when the
-    /// descendant's last token is dropped, unless a receiver outlives it.
-    listeners: Mutex<HashMap<u64, Arc<Signal>>>,
+    listeners: Mutex<Listeners>,
     /// Made by the first wait on this token: what fires, and what it fires.
     signal: OnceLock<(Arc<Signal>, Receiver<Infallible>)>,
     /// A receiver was handed out, which may outlive this node.
     lent: AtomicBool,
 }
+
+#[derive(Default)]
+struct Listeners {
+    /// What is fired with this node, by the number of the signal: its own and
+    /// those of descendants that are waited on. Taken out again when the
+    /// descendant's last token is dropped, unless a receiver outlives it.
+    signals: HashMap<u64, Arc<Signal>>,
+    /// Signals of children that are gone and whose receivers may be: the oldest
+    /// first. See [`Node::suspect`].
+    suspects: VecDeque<Arc<Signal>>,
+}
+
+/// So many receivers may be blocked on when the last token of theirs is
+/// dropped; those before them that still seem to be are taken for gone.
+const MOST_SUSPECTS: usize = 1024;
 
 /// The sending end of the channel on which the waiters of one token wait.
 struct Signal {
@@ -152,7 +164,7 @@ impl Node {
                     signal.fire();
                     break;
                 }
-                listeners.insert(signal.number, signal.clone());
+                listeners.signals.insert(signal.number, signal.clone());
             }
             (signal, receiver)
         });
@@ -162,15 +174,47 @@ impl Node {
     /// Takes this node's signal out of the ancestors' listeners, unless a
     /// receiver that lives on wants to hear of their cancel.
     fn retire(&mut self) {
+        let suspects = mem::take(&mut self.listeners.get_mut().suspects);
+        for signal in suspects {
+            self.suspect(signal);
+        }
         let Some((signal, receiver)) = self.signal.take() else {
             return;
         };
         drop(receiver);
-        if *self.lent.get_mut() && signal.is_received() {
+        match *self.lent.get_mut() {
+            true => self.suspect(signal),
+            false => self.forget(&signal),
+        }
+    }
+
+    /// Decides what becomes of a signal whose token is gone, and whose receiver
+    /// may be. If the receiver surely lives it stays registered with the
+    /// ancestors; if not, it stays for as long as it is among the last so many:
+    /// either a thread is blocked on it, or nobody is there.
+    fn suspect(&self, signal: Arc<Signal>) {
+        if signal.is_received() {
             return;
         }
+        let Some(parent) = &self.parent else {
+            return self.forget(&signal);
+        };
+        let mut listeners = parent.listeners.lock();
+        listeners.suspects.push_back(signal);
+        let oldest = match listeners.suspects.len() > MOST_SUSPECTS {
+            true => listeners.suspects.pop_front(),
+            false => None,
+        };
+        drop(listeners);
+        if let Some(oldest) = oldest.filter(|oldest| !oldest.is_received()) {
+            self.forget(&oldest);
+        }
+    }
+
+    /// Nobody receives this signal any more.
+    fn forget(&self, signal: &Signal) {
         for ancestor in self.lineage().skip(1) {
-            ancestor.listeners.lock().remove(&signal.number);
+            ancestor.listeners.lock().signals.remove(&signal.number);
         }
         signal.fire();
     }
@@ -190,7 +234,16 @@ impl Drop for Node {
 }
 
 impl CancelToken {
-    /// A token without a parent. Does not block.
+    /// A token without a parent, not cancelled yet. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = groundcrew::CancelToken::new();
+    /// assert!(!token.is_cancelled());
+    /// token.cancel();
+    /// assert!(token.is_cancelled());
+    /// ```
     pub fn new() -> CancelToken {
         Node::token(None)
     }
@@ -240,7 +293,7 @@ impl CancelToken {
             self.node.cancelled.store(true, Release);
             mem::take(&mut *listeners)
         };
-        for signal in listeners.values() {
+        for signal in listeners.signals.values() {
             signal.fire();
         }
     }
@@ -342,13 +395,16 @@ impl CancelToken {
     ///
     /// # How long it lives
     ///
-    /// Keep the token, or a clone of it, for as long as the receiver is used.
-    /// A receiver that outlives its token is still disconnected when an
-    /// ancestor is cancelled, and costs the ancestors some 200 bytes until
-    /// then. But if a thread is blocked on it at the very moment the last
-    /// clone of its token is dropped, it disconnects then, as any channel does
-    /// whose other end is gone: crossbeam cannot tell a blocked receiver from
-    /// none at all.
+    /// Keep the token, or a clone of it, for as long as the receiver is used. A
+    /// receiver that outlives its token still disconnects when an ancestor is
+    /// cancelled, and costs the ancestors some 200 bytes until then.
+    ///
+    /// There is one exception. crossbeam cannot tell a receiver on which a
+    /// thread is blocked from one that is gone. A receiver that was blocked on
+    /// when its last token was dropped, and that is blocked on still when 1024
+    /// other tokens with receivers have been dropped below the same parent, is
+    /// taken for gone, and disconnects. Ask
+    /// [`is_cancelled`](Self::is_cancelled), where that matters.
     ///
     /// # Examples
     ///

@@ -45,6 +45,13 @@ impl Deadline {
         }
     }
 
+    pub(crate) fn later(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Deadline(Some(a.max(b))),
+            _ => Deadline::NEVER,
+        }
+    }
+
     /// This deadline moved forward by `by`, but not before `floor`.
     pub(crate) fn minus(self, by: Duration, floor: Instant) -> Deadline {
         Deadline(
@@ -84,6 +91,8 @@ mod tests {
         assert_eq!(soon.earlier(late), soon);
         assert_eq!(Deadline::NEVER.earlier(late), late);
         assert_eq!(late.earlier(Deadline::NEVER), late);
+        assert_eq!(soon.later(late), late);
+        assert_eq!(late.later(Deadline::NEVER), Deadline::NEVER);
     }
 
     #[test]

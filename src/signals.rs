@@ -49,7 +49,8 @@
 //! }
 //! ```
 
-use crate::stop::{StopHandle, StopPlan, say};
+use crate::clock::Deadline;
+use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL, say};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, Release};
 use crate::threads;
@@ -168,20 +169,11 @@ fn act(signals: &Receiver<()>, handle: &StopHandle, plan: StopPlan, heard: &Atom
     }
 }
 
-/// A log that is stuck does not hold up a signal for longer than this.
-const TIME_TO_TELL: Duration = Duration::from_millis(50);
-
 /// Says a line before the program may be gone, but not at any price.
 fn tell(line: &'static str) {
-    let (telling, told) = channel::bounded::<()>(0);
-    let helper = threads::spawn_helper("signals-log".to_owned(), move || {
+    threads::run_until("signals-log", Deadline::after(TIME_TO_TELL), move || {
         say(log::Level::Warn, line);
-        drop(telling);
     });
-    match helper {
-        Ok(_) => drop(told.recv_timeout(TIME_TO_TELL)),
-        Err(_) => say(log::Level::Warn, line),
-    }
 }
 
 /// Keeps a signal handler of [`stop_on_signal`] in force; dropping it releases

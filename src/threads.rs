@@ -1,6 +1,8 @@
 //! The one place that starts threads.
 
+use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver};
+use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -83,6 +85,32 @@ pub(crate) fn spawn_helper(
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<Thread> {
     thread::Builder::new().name(name).spawn(body).map(Thread)
+}
+
+/// Runs `body`, which may be stuck in the program's code, and waits for it, but
+/// not beyond `deadline`: it is then left to end by itself. Where no thread can
+/// be had it runs here.
+pub(crate) fn run_until(name: &str, deadline: Deadline, body: impl FnOnce() + Send + 'static) {
+    let (running, ended) = channel::bounded::<()>(0);
+    let body = Arc::new(Mutex::new(Some(body)));
+    let taken = body.clone();
+    let helper = spawn_helper(name.to_owned(), move || {
+        let body = taken.lock().take();
+        if let Some(body) = body {
+            body();
+        }
+        drop(running);
+    });
+    match (helper, deadline.moment()) {
+        (Ok(_), Some(moment)) => drop(ended.recv_deadline(moment)),
+        (Ok(_), None) => drop(ended.recv()),
+        (Err(_), _) => {
+            let body = body.lock().take();
+            if let Some(body) = body {
+                body();
+            }
+        }
+    }
 }
 
 /// What the standard library takes if it is told nothing.

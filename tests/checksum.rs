@@ -73,10 +73,10 @@ fn write(folder: &TempDir, name: impl AsRef<OsStr>, length: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A file that takes an hour to read, and no space.
+/// A file that takes minutes to read, and no space.
 fn write_endless(folder: &TempDir, name: &str) {
     let file = File::create(folder.path().join(name)).unwrap();
-    file.set_len(1 << 42).unwrap();
+    file.set_len(1 << 40).unwrap();
 }
 
 /// In the order of a walk that sorts each folder by name.

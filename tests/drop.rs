@@ -5,6 +5,7 @@ mod common;
 use common::{Gate, LONG, occupied_pool, within};
 use groundcrew::channel::bounded;
 use groundcrew::{Phase, Pool, StopPlan, TaskError};
+use std::cell::RefCell;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -59,7 +60,7 @@ fn a_drop_while_unwinding_does_not_panic() {
 #[test]
 fn a_drop_in_the_destructor_of_a_thread_local_stops_the_pool_too() {
     thread_local! {
-        static LAST: std::cell::RefCell<Option<Pool>> = const { std::cell::RefCell::new(None) };
+        static LAST: RefCell<Option<Pool>> = const { RefCell::new(None) };
     }
     within(LONG, "a drop", || {
         let ran = Arc::new(AtomicUsize::new(0));
@@ -125,5 +126,49 @@ fn the_last_handle_of_a_pool_may_be_dropped_by_a_claimed_task() {
             .unwrap();
         drop(pool);
         handle.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_drop_does_not_wait_for_what_unstarted_tasks_hold() {
+    within(LONG, "a drop", || {
+        let gate = Gate::new();
+        let pool = Pool::builder()
+            .threads(1)
+            .drop_plan(StopPlan::cancel(Duration::ZERO))
+            .build()
+            .unwrap();
+        let busy = Gate::new();
+        drop(common::occupy(&pool, &busy));
+        let slow = common::SlowDrop(gate.entrance());
+        pool.execute(move || drop(slow)).unwrap();
+        drop(pool);
+        gate.open();
+        busy.open();
+    });
+}
+
+#[test]
+fn a_pool_dropped_in_a_thread_local_of_its_own_worker_does_not_wait_for_itself() {
+    thread_local! {
+        static LAST: RefCell<Option<Arc<Pool>>> = const { RefCell::new(None) };
+    }
+    within(LONG, "a drop", || {
+        let pool = Arc::new(
+            Pool::builder()
+                .threads(1)
+                .drop_plan(StopPlan::drain(LONG * 10))
+                .build()
+                .unwrap(),
+        );
+        let (stop, last) = (pool.stop_handle(), pool.clone());
+        pool.submit(move || LAST.set(Some(last)))
+            .unwrap()
+            .join()
+            .unwrap();
+        drop(pool);
+        // The thread-local holds the pool, and the pool the thread.
+        stop.close();
+        assert!(stop.stop(LONG).is_clean());
     });
 }

@@ -15,6 +15,7 @@ struct Logger {
     pool: Mutex<Option<groundcrew::Submitter>>,
     panics: AtomicBool,
     enabled_panics: AtomicBool,
+    stuck: Mutex<Option<common::Entrance>>,
 }
 
 static LOGGER: Logger = Logger {
@@ -22,6 +23,7 @@ static LOGGER: Logger = Logger {
     pool: Mutex::new(None),
     panics: AtomicBool::new(false),
     enabled_panics: AtomicBool::new(false),
+    stuck: Mutex::new(None),
 };
 
 impl Log for Logger {
@@ -38,6 +40,10 @@ impl Log for Logger {
         let submitter = self.pool.lock().unwrap().clone();
         if let Some(submitter) = submitter {
             let _ = submitter.try_execute(|| ());
+        }
+        let stuck = self.stuck.lock().unwrap().clone();
+        if let Some(stuck) = stuck {
+            stuck.pass();
         }
         if self.panics.load(SeqCst) {
             expected_panic();
@@ -168,6 +174,26 @@ fn a_logger_that_panics_or_uses_the_pool_changes_nothing() {
         let gate = common::Gate::new();
         drop(common::occupy(&pool, &gate));
         drop(pool); // not clean: told on stderr
+        gate.open();
+    });
+}
+
+#[test]
+fn a_stop_and_a_drop_do_not_wait_for_a_logger_that_is_stuck() {
+    let _turn = logger();
+    within(LONG, "a stop with such a logger", || {
+        let gate = common::Gate::new();
+        let stopped = Pool::new(1).unwrap();
+        let requested = Pool::new(1).unwrap();
+        let dropped = Pool::new(1).unwrap();
+        // At debug the workers would be stuck themselves, and linger.
+        log::set_max_level(LevelFilter::Info);
+        *LOGGER.stuck.lock().unwrap() = Some(gate.entrance());
+        assert!(stopped.stop(LONG).is_clean());
+        requested.stop_handle().request(LONG);
+        assert!(requested.stop(LONG).is_clean());
+        drop(dropped);
+        *LOGGER.stuck.lock().unwrap() = None;
         gate.open();
     });
 }

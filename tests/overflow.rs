@@ -244,3 +244,34 @@ fn in_place_stops_at_half_of_the_stack_and_goes_on_in_the_list() {
         assert!(pool.stats().overflow_peak() > 0);
     });
 }
+
+#[test]
+fn a_task_that_feeds_itself_does_not_starve_what_its_worker_submitted_before() {
+    fn feed(submitter: Submitter, left: Arc<AtomicUsize>) {
+        if left.load(SeqCst) > 0 {
+            let next = submitter.clone();
+            submitter.execute(move || feed(next, left)).unwrap();
+        }
+    }
+    within(LONG, "the tasks before", || {
+        let pool = Pool::builder()
+            .threads(1)
+            .queue_capacity(1)
+            .build()
+            .unwrap();
+        let left = Arc::new(AtomicUsize::new(5));
+        let (submitter, seen) = (pool.submitter(), left.clone());
+        pool.execute(move || {
+            for _ in 0..5 {
+                let seen = seen.clone();
+                submitter
+                    .execute(move || seen.fetch_sub(1, SeqCst))
+                    .unwrap();
+            }
+            feed(submitter, seen);
+        })
+        .unwrap();
+        pool.wait_idle();
+        assert_eq!(left.load(SeqCst), 0);
+    });
+}

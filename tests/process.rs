@@ -56,6 +56,8 @@ fn scenario() {
         "unclean drop inside" => unclean_drop_inside(),
         "too few threads" => too_few_threads(),
         "no helpers" => no_helpers(),
+        "no driver" => no_driver(),
+        "stuck stderr" => stuck_stderr(),
         "nothing left" => nothing_left(),
         #[cfg(feature = "signals")]
         "signals" => signals::wait_for_signals(),
@@ -342,6 +344,59 @@ fn too_few_threads() {
     println!("failed as it should: {error}, kind {:?}", error.kind());
     assert_eq!(threads(), before, "those before it are gone");
     assert_eq!(told.try_iter().count(), 0, "no hook was called");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stop_takes_over_from_a_request_that_finds_no_thread() {
+    // The first are the stopping thread and two workers for each pool.
+    let Some(output) = inject_spawn_failures("no driver", 2 * POOLS as u32 + 2) else {
+        return;
+    };
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+const POOLS: usize = 50;
+
+fn no_driver() {
+    let (pass, handles) = bounded::<groundcrew::StopHandle>(0);
+    let (tell, told) = bounded(0);
+    thread::spawn(move || {
+        for handle in handles {
+            tell.send(handle.stop(LONG).completed()).unwrap();
+        }
+    });
+    let pools: Vec<_> = (0..POOLS).map(|_| Pool::new(2).unwrap()).collect();
+    for pool in &pools {
+        pass.send(pool.stop_handle()).unwrap();
+        pool.stop_handle().request(StopPlan::drain(LONG));
+        assert_eq!(told.recv_timeout(LONG / 2), Ok(0));
+    }
+}
+
+#[test]
+fn a_drop_does_not_wait_for_a_stderr_that_is_stuck() {
+    let output = output("stuck stderr");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn stuck_stderr() {
+    let pool = Pool::builder()
+        .threads(1)
+        .drop_plan(StopPlan::cancel(Duration::ZERO))
+        .build()
+        .unwrap();
+    let (tell, told) = bounded(1);
+    pool.execute(move || {
+        let _stderr = std::io::stderr().lock();
+        tell.send(()).unwrap();
+        thread::park_timeout(LONG);
+    })
+    .unwrap();
+    told.recv().unwrap();
+    drop(pool);
+    // Without the lock on stderr, which is never given back.
+    leave(0);
 }
 
 #[cfg(target_os = "linux")]

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Gate, LONG, occupied_pool, occupy, within};
+use common::{Gate, LONG, SlowDrop, occupied_pool, occupy, within};
 use groundcrew::channel::{bounded, unbounded};
 use groundcrew::{Phase, Pool, StopPlan, TaskError};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, ThreadId};
@@ -478,20 +479,14 @@ fn a_wait_that_saw_the_task_taken_out_says_so_even_if_it_runs_afterwards() {
 
 #[test]
 fn a_thread_that_lingers_in_a_destructor_does_not_hold_up_the_stop() {
-    struct AtGate(common::Entrance);
-    impl Drop for AtGate {
-        fn drop(&mut self) {
-            self.0.pass();
-        }
-    }
     thread_local! {
-        static AT_EXIT: std::cell::RefCell<Option<AtGate>> = const { std::cell::RefCell::new(None) };
+        static AT_EXIT: RefCell<Option<SlowDrop>> = const { RefCell::new(None) };
     }
     within(LONG, "a stop", || {
         let pool = Pool::builder().threads(3).name("tls").build().unwrap();
         let gate = Gate::new();
         let entrance = gate.entrance();
-        pool.submit(move || AT_EXIT.set(Some(AtGate(entrance))))
+        pool.submit(move || AT_EXIT.set(Some(SlowDrop(entrance))))
             .unwrap()
             .join()
             .unwrap();
@@ -711,4 +706,124 @@ fn every_worker_calls_its_hooks_once_in_order_on_its_own_thread() {
         assert_eq!((own[0].0, own[1].0, own.len()), ("start", "stop", 2));
         assert_eq!(own[0].2, own[1].2);
     }
+}
+
+#[test]
+fn a_stop_keeps_its_deadline_while_a_result_nobody_wants_is_dropped() {
+    within(LONG, "a stop", || {
+        let pool = Pool::new(1).unwrap();
+        let (gate, (tell, told)) = (Gate::new(), bounded(1));
+        let entrance = gate.entrance();
+        let go = Gate::new();
+        let at_go = go.entrance();
+        drop(
+            pool.submit(move || {
+                at_go.pass();
+                tell.send(()).unwrap();
+                SlowDrop(entrance)
+            })
+            .unwrap(),
+        );
+        go.open();
+        told.recv().unwrap();
+        // The task ends about now, and its result is stuck at the gate.
+        while pool.stats().completed() == 0 {
+            thread::yield_now();
+        }
+        let report = pool.stop(NOW);
+        assert_eq!((report.completed(), report.lingering().len()), (1, 1));
+        gate.open();
+    });
+}
+
+#[test]
+fn a_result_whose_drop_stops_the_pool_does_not_wait_for_itself() {
+    struct Stops(groundcrew::StopHandle);
+    impl Drop for Stops {
+        fn drop(&mut self) {
+            drop(self.0.stop(Duration::MAX));
+        }
+    }
+    within(LONG, "a stop", || {
+        for _ in 0..100 {
+            let pool = Pool::new(1).unwrap();
+            let stop = pool.stop_handle();
+            drop(pool.submit(move || Stops(stop)).unwrap());
+            let report = pool.stop(Duration::MAX);
+            assert_eq!(report.accepted(), 1, "{report}");
+        }
+    });
+}
+
+#[test]
+fn a_hook_that_runs_tasks_by_joining_them_does_not_hold_up_a_stop() {
+    within(LONG, "a stop", || {
+        let (pass, submitter) = bounded::<groundcrew::Submitter>(1);
+        let (gate, (tell, told)) = (Gate::new(), bounded(1));
+        let entrance = gate.entrance();
+        let pool = Pool::builder()
+            .threads(1)
+            .on_worker_start(move |_| {
+                let submitter = submitter.recv().unwrap();
+                let here = thread::current().id();
+                let ran_on = submitter.submit(|| thread::current().id()).unwrap();
+                assert_eq!(ran_on.join().unwrap(), here);
+                tell.send(()).unwrap();
+                entrance.pass();
+            })
+            .build()
+            .unwrap();
+        pass.send(pool.submitter()).unwrap();
+        told.recv().unwrap();
+        assert!(pool.wait_idle_timeout(LONG), "hooks do not count");
+        let report = pool.stop(NOW);
+        assert_eq!((report.completed(), report.lingering().len()), (1, 1));
+        gate.open();
+    });
+}
+
+#[test]
+fn a_wait_for_a_task_whose_cancel_is_stuck_ends_with_the_stop() {
+    within(LONG, "a wait", || {
+        let (pool, busy) = occupied_pool(4);
+        let gate = Gate::new();
+        let slow = SlowDrop(gate.entrance());
+        let handle = pool.submit(move || drop(slow)).unwrap();
+        thread::scope(|scope| {
+            let handle = &handle;
+            let cancelling = scope.spawn(move || handle.cancel());
+            let waiting = scope.spawn(move || handle.wait_timeout(Duration::MAX));
+            // The cancel has won once the task is no longer unstarted work.
+            let behind = pool.submit(|| ()).unwrap();
+            busy.open();
+            behind.join().unwrap();
+            assert!(pool.stop(LONG).is_clean());
+            assert!(waiting.join().unwrap());
+            gate.open();
+            cancelling.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_task_that_was_refused_by_another_pool_still_belongs_to_its_own() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let own = Pool::builder()
+        .threads(1)
+        .on_panic(move |_, _| {
+            count.fetch_add(1, SeqCst);
+        })
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    drop(occupy(&own, &gate));
+    let handle = own.submit(|| common::expected_panic()).unwrap();
+    let task = own.stop(NOW).take_unstarted().remove(0);
+    let other = Pool::new(1).unwrap();
+    other.stop_handle().close();
+    other.resubmit(task).unwrap_err().into_task().run();
+    assert!(matches!(handle.join(), Err(TaskError::Panicked(_))));
+    assert_eq!(told.load(SeqCst), 1);
+    gate.open();
 }

@@ -67,17 +67,42 @@ impl PoolBuilder {
         }
     }
 
-    /// How many worker threads there are, for all the pool's life.
+    /// How many worker threads there are, for all the pool's life. Does not block.
+    /// [`build`](Self::build) refuses 0 and more than 65,536.
     ///
     /// Defaults to [`std::thread::available_parallelism`], which knows the
     /// limits of cgroups.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(3).build()?;
+    /// assert_eq!(pool.stats().workers_alive(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn threads(mut self, threads: usize) -> PoolBuilder {
         self.threads = Some(threads);
         self
     }
 
     /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken
-    /// at once. Defaults to 1024.
+    /// at once. Does not block. [`build`](Self::build) refuses 0 and more than
+    /// 67,108,864.
+    ///
+    /// Defaults to 1024.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.try_execute(|| ())?; // waits behind a task that runs
+    /// assert!(pool.try_execute(|| ()).unwrap_err().is_full());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn queue_capacity(mut self, places: usize) -> PoolBuilder {
         self.capacity = places;
         self
@@ -85,24 +110,63 @@ impl PoolBuilder {
 
     /// The name of the pool. Its workers are called `name-0`, `name-1` and so
     /// on; where that is longer than the 15 bytes that Linux shows, the name is
-    /// cut and the number kept. It must not be empty, and have no control
-    /// characters. Defaults to `groundcrew`.
+    /// cut and the number kept. Does not block. [`build`](Self::build) refuses an
+    /// empty name, and one with control characters.
+    ///
+    /// Defaults to `groundcrew`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
+    /// let thread = pool.submit(|| std::thread::current().name().map(str::to_owned))?;
+    /// assert_eq!(thread.join()?.as_deref(), Some("render-0"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> PoolBuilder {
         self.name = name.into();
         self
     }
 
-    /// The stack of each worker, in bytes, at least 65,536. Defaults to what the standard
-    /// library takes: 2 MiB, or the environment's `RUST_MIN_STACK`.
+    /// The stack of each worker, in bytes. Does not block.
+    /// [`build`](Self::build) refuses less than 65,536.
+    ///
+    /// Defaults to what the standard library takes: 2 MiB, or the environment's
+    /// `RUST_MIN_STACK`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    ///
+    /// let pool = Pool::builder().threads(1).stack_size(16 << 20).build()?;
+    /// let large = pool.submit(|| std::hint::black_box([7_u8; 3 << 20])[0])?;
+    /// assert_eq!(large.join()?, 7);
+    /// assert!(Pool::builder().stack_size(1024).build().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> PoolBuilder {
         self.stack_size = Some(bytes);
         self
     }
 
     /// Called by each worker before its first task, with its index from 0 on.
-    /// `build` does not wait for it.
+    /// `build` does not wait for it, and setting it does not block. A second hook
+    /// replaces the first.
     ///
     /// Defaults to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(2)
+    ///     .on_worker_start(move |index| tell.send(index).unwrap_or_default())
+    ///     .build()?;
+    /// assert_eq!(told.recv()? + told.recv()?, 0 + 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
         self.hooks.start = Some(Arc::new(hook));
         self
@@ -111,9 +175,24 @@ impl PoolBuilder {
     /// Called by each worker after its last task, with its index from 0 on. A
     /// stop waits for it (unless that very worker called it), but not beyond its
     /// deadline: a worker that is still in the hook then is
-    /// [`lingering`](crate::StopReport::lingering).
+    /// [`lingering`](crate::StopReport::lingering). Setting it does not block. A
+    /// second hook replaces the first.
     ///
     /// Defaults to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(2)
+    ///     .on_worker_stop(move |index| tell.send(index).unwrap_or_default())
+    ///     .build()?;
+    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
+    /// assert_eq!(told.try_iter().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
         self.hooks.stop = Some(Arc::new(hook));
         self
@@ -123,9 +202,24 @@ impl PoolBuilder {
     /// the worker that ran it: after the log record, before the panic is
     /// counted and its handle is told. (A task run by
     /// [`UnstartedTask::run`](crate::UnstartedTask::run) calls it on that
-    /// thread.)
+    /// thread.) Setting it does not block. A second hook replaces the first.
     ///
     /// Defaults to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(1)
+    ///     .on_panic(move |info, message| {
+    ///         tell.send(format!("{}: {message}", info.name())).unwrap_or_default();
+    ///     })
+    ///     .build()?;
+    /// pool.task("row 7").execute(|| panic!("no such row"))?;
+    /// assert_eq!(told.recv()?, "row 7: no such row");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn on_panic(
         mut self,
         hook: impl Fn(&TaskInfo, &str) + Send + Sync + 'static,
@@ -134,9 +228,26 @@ impl PoolBuilder {
         self
     }
 
-    /// How dropping the pool stops it. The plan has to have a deadline.
+    /// How dropping the pool stops it. Does not block.
+    /// [`build`](Self::build) refuses a plan without a deadline.
     ///
     /// Defaults to [`StopPlan::drain`] with 5 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, StopPlan};
+    /// use std::time::Duration;
+    ///
+    /// let plan = StopPlan::cancel(Duration::from_secs(5));
+    /// let pool = Pool::builder().threads(1).drop_plan(plan).build()?;
+    /// let handle = pool.submit_with(|ctx| ctx.token().wait())?;
+    /// while pool.running().is_empty() {}
+    /// drop(pool); // cancels the token
+    /// assert!(handle.join().is_ok());
+    /// assert!(Pool::builder().drop_plan(Duration::MAX).build().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn drop_plan(mut self, plan: impl Into<StopPlan>) -> PoolBuilder {
         self.drop_plan = plan.into();
         self
@@ -144,15 +255,31 @@ impl PoolBuilder {
 
     /// Runs a task that a worker submits to a full queue at once, on top of the
     /// submitting one, instead of keeping it in the worker's overflow list; as
-    /// long as less than half of the worker's stack is used.
+    /// long as less than half of the worker's stack is used. Setting it does not
+    /// block; what is submitted then blocks until it has ended.
     ///
     /// Beyond that it goes to the list. It keeps memory flat and is the fastest
-    /// way for tasks that fan out. The price: the submitting task waits for a task it never asked to wait for.
-    /// If it holds a lock, a borrow or the end of a channel that the other one
-    /// needs, it deadlocks; `submit` then no longer is a call that only puts
-    /// something into a queue.
+    /// way for tasks that fan out. The price: the submitting task waits for a task
+    /// it never asked to wait for. If it holds a lock, a borrow or the end of a
+    /// channel that the other one needs, it deadlocks; `submit` then no longer is a
+    /// call that only puts something into a queue.
     ///
     /// Defaults to overflow lists.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Pool;
+    /// let pool = Pool::builder().threads(1).queue_capacity(1).run_in_place_when_full().build()?;
+    /// pool.execute_with(|ctx| {
+    ///     let submitter = ctx.submitter();
+    ///     (0..100).for_each(|_| submitter.execute(|| ()).unwrap());
+    /// })?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().completed(), 101);
+    /// assert_eq!(pool.stats().overflow_peak(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn run_in_place_when_full(mut self) -> PoolBuilder {
         self.in_place = true;
         self

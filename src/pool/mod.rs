@@ -110,12 +110,34 @@ impl Pool {
         Pool::builder().threads(threads).build()
     }
 
-    /// Everything that can be set about a pool.
+    /// Everything that can be set about a pool; [`PoolBuilder::build`] makes it.
+    /// Does not block, and starts nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(3).build()?;
+    /// assert_eq!(pool.stats().workers_alive(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 
-    /// A submitter to this pool, that does not keep it open.
+    /// A submitter to this pool, that does not keep it open. Does not block; costs
+    /// an allocation. Once the pool is closed the submitter refuses everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let submitter = pool.submitter();
+    /// assert_eq!(submitter.submit(|| 7)?.join()?, 7);
+    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
+    /// assert!(submitter.submit(|| 7).unwrap_err().is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn submitter(&self) -> Submitter {
         Submitter::new(&self.home.queue)
     }
@@ -154,18 +176,52 @@ impl Pool {
     ///
     /// # Examples
     ///
-    /// See [`StopReport::take_unstarted`].
+    /// ```
+    /// # use groundcrew::Pool;
+    /// # use std::time::Duration;
+    /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # old.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while old.running().is_empty() {}
+    /// let handle = old.submit(|| 7)?; // the only worker is busy
+    /// let report = old.stop(Duration::ZERO);
+    /// # drop(open);
+    /// for task in report.take_unstarted() {
+    ///     new.resubmit(task)?;
+    /// }
+    /// assert_eq!(handle.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
         self.door().resubmit(task, WhenFull::Spill)
     }
 
     /// Submits a task that another pool's stop handed back, if there is room in
-    /// the queue. Does not block.
+    /// the queue; otherwise like [`resubmit`](Self::resubmit). Does not block.
     ///
     /// # Errors
     ///
     /// When the queue is full, or the pool is closed; the error gives the task
     /// back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Pool;
+    /// # use std::time::Duration;
+    /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # old.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while old.running().is_empty() {}
+    /// let handle = old.submit(|| 7)?; // the only worker is busy
+    /// let task = old.stop(Duration::ZERO).take_unstarted().remove(0);
+    /// # drop(open);
+    /// let refused = old.try_resubmit(task).unwrap_err();
+    /// assert!(refused.is_closed());
+    /// new.try_resubmit(refused.into_task())?;
+    /// assert_eq!(handle.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn try_resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
         self.door().resubmit(task, WhenFull::Refuse)
     }
@@ -215,12 +271,24 @@ impl Pool {
     }
 
     /// The pool in numbers, as of now. Does not block, beyond a lock for each
-    /// worker.
+    /// worker; also works after a stop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(2)?;
+    /// pool.execute(|| ())?;
+    /// pool.wait_idle();
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.accepted(), stats.completed()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         Stats::of(&self.stopper)
     }
 
-    /// What the workers do now, the innermost task of each first.
+    /// What the workers do now, the innermost task of each first; empty if they do
+    /// nothing. Does not block, beyond a lock for each worker.
     ///
     /// # Examples
     ///
@@ -239,13 +307,27 @@ impl Pool {
         stats::running(&self.stopper)
     }
 
-    /// A handle that stops this pool, from any thread.
+    /// A handle that stops this pool, from any thread. Does not block. It does not
+    /// keep the pool open, and still works when the pool has stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.stop_handle();
+    /// let stopper = std::thread::spawn(move || handle.stop(Duration::from_secs(5)));
+    /// assert!(stopper.join().unwrap().is_clean());
+    /// assert!(pool.execute(|| ()).unwrap_err().is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(self.stopper.clone())
     }
 
-    /// Closes the pool, waits for it as `plan` says, and returns the report:
-    /// the same as [`StopHandle::stop`].
+    /// Closes the pool, waits for it as `plan` says, and returns the report: the
+    /// same as [`StopHandle::stop`]. Blocks until everything is done or the plan's
+    /// deadline has come; after the first stop it returns the same report at once.
     ///
     /// # Examples
     ///

@@ -75,90 +75,309 @@ impl Stats {
         }
     }
 
-    /// How many tasks were accepted.
+    /// How many tasks were accepted, all the pool's life; those refused are not
+    /// among them. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().accepted(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many tasks lie in the queue, not counting the overflow lists. Tasks
-    /// that were claimed by a join or cancelled keep their place until a worker
-    /// passes it, and count here till then.
+    /// How many tasks lie in the queue, not counting the overflow lists. Does not
+    /// block.
+    ///
+    /// Tasks that were claimed by a join or cancelled keep their place until a
+    /// worker passes it, and count here till then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.execute(|| ())?; // the only worker is busy
+    /// assert_eq!(pool.stats().queued(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn queued(&self) -> usize {
         self.queued
     }
 
-    /// The longest the queue was found. It is looked at when a submit finds it
-    /// full, and by each worker every 64 tasks.
+    /// The longest the queue was found. Does not block. It is looked at when a
+    /// submit finds it full, by each worker every 64 tasks, and by
+    /// [`Pool::stats`](crate::Pool::stats): a short peak between may be missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::builder().threads(1).queue_capacity(2).build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// while pool.try_execute(|| ()).is_ok() {} // until the 2 places are taken
+    /// # drop(open);
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().queue_peak(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn queue_peak(&self) -> usize {
         self.queue_peak
     }
 
-    /// How many tasks lie in the workers' overflow lists, all together.
+    /// How many tasks lie in the workers' overflow lists, all together. Does not
+    /// block. Always 0 where only threads outside the pool submit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     let submitter = ctx.submitter();
+    ///     (0..3).for_each(|_| submitter.execute(|| ()).unwrap());
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now all three are in
+    /// assert_eq!((pool.stats().queued(), pool.stats().overflow()), (1, 2));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn overflow(&self) -> usize {
         self.overflow
     }
 
     /// The longest each worker's overflow list has been, added up: never less
-    /// than the longest all have been together, and the same with one worker.
+    /// than the longest all have been together, and the same with one worker. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// pool.execute_with(|ctx| {
+    ///     let submitter = ctx.submitter();
+    ///     (0..3).for_each(|_| submitter.execute(|| ()).unwrap());
+    /// })?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().overflow_peak(), 2); // one was in the queue
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn overflow_peak(&self) -> usize {
         self.overflow_peak
     }
 
     /// How many tasks run now, those included that wait below another one on
-    /// the stack of their worker.
+    /// the stack of their worker. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// assert_eq!(pool.stats().running(), 1);
+    /// drop(open);
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().running(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many ran to their end.
+    /// How many ran to their end, whatever they returned. Does not block. One that
+    /// was abandoned and ends later is not among them: it is
+    /// [`ended_late`](Self::ended_late).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| Err::<(), _>("no such row"))?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn completed(&self) -> u64 {
         self.counts.completed
     }
 
-    /// How many panicked.
+    /// How many panicked. Does not block. They are not among those
+    /// [`completed`](Self::completed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| panic!("no such row"))?;
+    /// pool.wait_idle();
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.completed(), stats.panicked()), (0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn panicked(&self) -> u64 {
         self.counts.panicked
     }
 
-    /// How many were cancelled before they started.
+    /// How many were cancelled before they started. Does not block. One that was
+    /// running and heeded its token is [`completed`](Self::completed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let waiting = pool.submit(|| ())?; // the only worker is busy
+    /// assert!(waiting.cancel());
+    /// assert_eq!(pool.stats().cancelled(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cancelled(&self) -> u64 {
         self.cancelled
     }
 
-    /// How many were not started in time, and never ran. Always 0 in this
-    /// version: nothing sets such a time.
+    /// How many were not started in time, and never ran. Does not block. Always 0
+    /// in this version: nothing sets such a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().expired(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn expired(&self) -> u64 {
         self.counts.expired
     }
 
-    /// How many a stop took out before they started.
+    /// How many a stop took out before they started. Does not block. Those that
+    /// somebody has run or resubmitted since are still counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.execute(|| ())?; // the only worker is busy
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(pool.stats().unstarted(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn unstarted(&self) -> u64 {
         self.unstarted
     }
 
-    /// How many still ran when the report of a stop was made.
+    /// How many still ran when the report of a stop was made. Does not block.
+    /// Those that have ended since are still counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(pool.stats().abandoned(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn abandoned(&self) -> u64 {
         self.abandoned
     }
 
     /// How many were on the stack of a worker that was itself inside `stop` when
-    /// its report was made.
+    /// its report was made. Does not block. Those that have ended since are still
+    /// counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.stop_handle();
+    /// let report = pool.submit(move || handle.stop(Duration::from_secs(5)))?.join()?;
+    /// assert!(report.is_clean());
+    /// assert_eq!(pool.stats().caller(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn caller(&self) -> u64 {
         self.caller
     }
 
     /// How many of those that were abandoned or inside `stop` have ended since.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO); // leaves one behind
+    /// assert_eq!(pool.stats().ended_late(), 0);
+    /// drop(open); // lets it end
+    /// report.wait_for_abandoned(Duration::MAX);
+    /// assert_eq!(pool.stats().ended_late(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn ended_late(&self) -> u64 {
         self.counts.ended_late
     }
 
-    /// How many submits were refused: full, closed or timed out.
+    /// How many submits were refused: full, closed or timed out. Does not block.
+    /// One task that is tried again and again counts every time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.stop_handle().close();
+    /// assert!(pool.execute(|| ()).is_err());
+    /// assert_eq!(pool.stats().refused(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// How many workers have not left their loop. Before a stop that is all of
-    /// them; fewer would be a fault in this crate, and logged as an error.
+    /// How many workers have not left their loop. Does not block. Before a close
+    /// that is all of them; fewer would be a fault in this crate, and logged as an
+    /// error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = groundcrew::Pool::new(2)?;
+    /// assert_eq!(pool.stats().workers_alive(), 2);
+    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
+    /// assert_eq!(pool.stats().workers_alive(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn workers_alive(&self) -> usize {
         self.workers_alive
     }
@@ -226,28 +445,97 @@ pub struct RunningTask {
 }
 
 impl RunningTask {
-    /// Who the task is.
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("wait").execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].info().name(), "wait");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn info(&self) -> &TaskInfo {
         &self.info
     }
 
-    /// The name of the thread that runs it.
+    /// The name of the thread that runs it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].worker(), "render-0");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// How long it has been running; maybe longer by a few short tasks before
-    /// it, never shorter.
+    /// How long it had been running when it was looked at; maybe longer by a few
+    /// short tasks before it, never shorter. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let first = pool.running()[0].running_for();
+    /// let second = pool.running()[0].running_for();
+    /// assert!(second >= first);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn running_for(&self) -> Duration {
         self.running_for
     }
 
-    /// What it said last with [`TaskContext::note`](crate::TaskContext::note).
+    /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
+    /// `None` if it said nothing, or was given no context. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     ctx.note("row 3120 of 4000");
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now it has been said
+    /// assert_eq!(pool.running()[0].note(), Some("row 3120 of 4000"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago it was asked to cancel; `None` if it was not.
+    /// How long ago it was asked to cancel, by its handle, its token or a stop;
+    /// `None` if it was not. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let handle = pool.submit(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].cancel_asked(), None);
+    /// handle.cancel();
+    /// assert!(pool.running()[0].cancel_asked().is_some());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
     }

@@ -40,14 +40,40 @@ pub struct TaskContext {
 impl TaskContext {
     /// The task's token: a child of the pool's, cancelled when the pool's stop
     /// comes to that phase, or with [`TaskHandle::cancel`]. Never a child of
-    /// the task that submitted this one.
+    /// the task that submitted this one. Does not block.
     ///
     /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| ctx.token().wait_timeout(Duration::MAX))?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert!(handle.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn token(&self) -> &CancelToken {
         &self.run.watch.token
     }
 
-    /// Whether the task is asked to end. Does not block.
+    /// Whether the task is asked to end. Does not block. Once `true` it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| {
+    ///     while !ctx.is_cancelled() {} // a piece of work each time
+    ///     "half done"
+    /// })?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert_eq!(handle.join()?, "half done");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.token().is_cancelled()
     }
@@ -83,22 +109,60 @@ impl TaskContext {
     /// an allocation.
     ///
     /// [`Pool::running`]: crate::Pool::running
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     ctx.note("row 1");
+    ///     ctx.note("row 2");
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now both have been said
+    /// assert_eq!(pool.running()[0].note(), Some("row 2"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());
         *self.run.watch.note.lock() = Some(note);
     }
 
-    /// Who the task is.
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.task("tidy").submit_with(|ctx| ctx.info().clone())?;
+    /// let info = handle.join()?;
+    /// assert_eq!((info.name(), info.attempts()), ("tidy", 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn info(&self) -> &TaskInfo {
         &self.run.info
     }
 
-    /// A submitter to the pool that runs this task.
+    /// A submitter to the pool that runs this task. Does not block.
     ///
     /// To a task run by [`UnstartedTask::run`], the pool that handed it back: it
     /// is closed, and every verb refuses.
     ///
     /// [`UnstartedTask::run`]: crate::UnstartedTask::run
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| {
+    ///     let half = ctx.submitter().submit(|| 20).unwrap();
+    ///     half.join().unwrap() + 22
+    /// })?;
+    /// assert_eq!(handle.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn submitter(&self) -> Submitter {
         match self.run.ledger.clone().into_any().downcast::<Home>() {
             Ok(home) => Submitter::at(home),

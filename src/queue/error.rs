@@ -51,22 +51,73 @@ impl<F> SubmitError<F> {
         }
     }
 
-    /// The task that was not accepted.
+    /// The task that was not accepted: the closure, or the
+    /// [`UnstartedTask`](crate::UnstartedTask) of a resubmit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.stop_handle().close();
+    /// let closure = pool.submit(|| 7).unwrap_err().into_task();
+    /// assert_eq!(closure(), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_task(self) -> F {
         self.task.into_inner()
     }
 
-    /// Whether the queue was full, and the verb one that does not wait.
+    /// Whether the queue was full, and the verb one that does not wait. Does not
+    /// block. A pool that is closed is never full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.try_execute(|| ())?; // waits behind a task that runs
+    /// assert!(pool.try_execute(|| ()).unwrap_err().is_full());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.refusal == Refusal::Full
     }
 
-    /// Whether the pool is closed: it will never accept a task again.
+    /// Whether the pool is closed: it will never accept a task again. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.stop_handle().close();
+    /// assert!(pool.execute(|| ()).unwrap_err().is_closed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.refusal == Refusal::Closed
     }
 
-    /// Whether the queue was full for as long as the verb was to wait.
+    /// Whether the queue was full for as long as the verb was to wait. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.try_execute(|| ())?; // waits behind a task that runs
+    /// let refused = pool.submit_timeout(Duration::from_millis(1), || ()).unwrap_err();
+    /// assert!(refused.is_timeout());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.refusal == Refusal::TimedOut
     }

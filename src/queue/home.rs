@@ -31,6 +31,10 @@ impl Ledger for Home {
         &self.queue.token
     }
 
+    fn is_reported(&self) -> bool {
+        self.queue.is_reported()
+    }
+
     fn panicked(&self, info: &TaskInfo, message: &str) {
         self.queue.tell_panic(info, message);
     }

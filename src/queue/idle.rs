@@ -57,7 +57,7 @@ impl Queue {
     }
 
     fn is_idle(&self) -> bool {
-        if self.idle.reported.load(SeqCst) {
+        if self.is_reported() {
             return true;
         }
         let Some(before) = self.quiet() else {
@@ -85,6 +85,10 @@ impl Queue {
             let _guard = self.idle.lock.lock();
             self.idle.changed.notify_all();
         }
+    }
+
+    pub(super) fn is_reported(&self) -> bool {
+        self.idle.reported.load(SeqCst)
     }
 
     /// The report of a stop is made: every `wait_idle` returns.

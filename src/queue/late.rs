@@ -102,7 +102,7 @@ impl Queue {
             }
             late.sealed = true;
         }
-        late.present -= 1;
+        late.present = late.present.saturating_sub(1);
         true
     }
 

@@ -136,10 +136,10 @@ pub(crate) struct Settings {
     pub(crate) panic_hook: Option<PanicHook>,
 }
 
-/// Every so many tasks a worker looks at the channel before its own list, so
-/// that a task that feeds itself cannot starve the submitters outside; and
-/// samples the channel's length.
-const CHANNEL_FIRST_EVERY: u32 = 64;
+/// Every so many tasks a worker takes the channel's oldest, and halfway between
+/// its own list's oldest, so that a task that feeds itself can starve neither.
+const OLDEST_FIRST_EVERY: u32 = 64;
+const HALFWAY: u32 = OLDEST_FIRST_EVERY / 2;
 
 impl Queue {
     pub(crate) fn new(settings: Settings) -> Arc<Queue> {
@@ -264,14 +264,17 @@ impl Queue {
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
     pub(crate) fn take(&self, me: &Me, turn: u32) -> Option<Queued> {
-        if turn % CHANNEL_FIRST_EVERY == 0 {
-            self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
-            if let Some(task) = self.receive(me) {
-                return Some(task);
+        let list = &self.overflow[me.index];
+        let oldest = match turn % OLDEST_FIRST_EVERY {
+            0 => {
+                self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
+                self.receive(me)
             }
-        }
-        self.overflow[me.index]
-            .pop_newest()
+            HALFWAY => list.pop_oldest(),
+            _ => None,
+        };
+        oldest
+            .or_else(|| list.pop_newest())
             .or_else(|| self.receive(me))
             .or_else(|| self.steal(me.index))
     }

@@ -146,12 +146,15 @@ impl<'a> Door<'a> {
             Queued::Plain(_) => None,
             Queued::Shared(cell) => Some(cell.clone()),
         };
-        if let Some(cell) = &cell {
-            cell.prepare_resubmit(self.home.clone());
-        }
+        let before = cell
+            .as_ref()
+            .map(|cell| cell.prepare_resubmit(self.home.clone()));
         let pushed = self.home.queue.push(task, id, when_full);
-        if let Some(cell) = &cell {
-            cell.settle_resubmit(pushed.is_ok());
+        if let Some((cell, before)) = cell.zip(before) {
+            match pushed.is_ok() {
+                true => cell.resubmitted(),
+                false => cell.resubmit_refused(before),
+            }
         }
         pushed
             .map_err(|(task, refusal)| SubmitError::new(UnstartedTask::new(task, ledger), refusal))

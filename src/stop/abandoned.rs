@@ -44,44 +44,189 @@ pub struct AbandonedTask {
 }
 
 impl AbandonedTask {
-    /// Who the task is.
+    /// What is known of a running task, read under its slot's lock.
+    pub(super) fn new(
+        running: &Running,
+        worker: &Arc<str>,
+        pool_cancelled: Option<Instant>,
+    ) -> AbandonedTask {
+        let now = clock::now();
+        AbandonedTask {
+            info: running.info(),
+            worker: worker.clone(),
+            running_for: now.saturating_duration_since(running.since),
+            note: running.watch.as_ref().and_then(|watch| watch.note()),
+            cancel_asked: cancel_asked(running, pool_cancelled, now),
+            has_token: running.watch.is_some(),
+            thread: None,
+        }
+    }
+
+    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> AbandonedTask {
+        self.thread = thread;
+        self
+    }
+
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("deaf").execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.abandoned()[0].info().name(), "deaf");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn info(&self) -> &TaskInfo {
         &self.info
     }
 
-    /// The name of the thread that runs it.
+    /// The name of the thread that runs it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO); // leaves one behind
+    /// assert_eq!(report.abandoned()[0].worker(), "render-0");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
     /// How long it had been running; maybe longer by a few short tasks before
-    /// it, never shorter.
+    /// it, never shorter. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let before = pool.running()[0].running_for();
+    /// let report = pool.stop(Duration::ZERO); // leaves it behind
+    /// assert!(report.abandoned()[0].running_for() >= before);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn running_for(&self) -> Duration {
         self.running_for
     }
 
-    /// What it said last with [`TaskContext::note`](crate::TaskContext::note).
+    /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
+    /// `None` if it said nothing, or was given no context. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     ctx.note("row 3120 of 4000");
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now it has been said
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.abandoned()[0].note(), Some("row 3120 of 4000"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago it was asked to cancel; `None` if it was not.
+    /// How long before the report it was asked to cancel; `None` if it was not.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::from_millis(10)); // asks, and leaves it behind
+    /// assert!(report.abandoned()[0].cancel_asked().is_some());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
     }
 
     /// Whether it was given a token at which it could have looked, by one of the
-    /// verbs that end in `_with`.
+    /// verbs that end in `_with`. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?; // not `execute_with`
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert!(!report.abandoned()[0].has_token());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn has_token(&self) -> bool {
         self.has_token
     }
 
-    /// On Linux the number of its thread, as `ps -L` and `/proc` show it.
+    /// On Linux the number of its thread, as `ps -L` and `/proc` show it; `None`
+    /// elsewhere. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO); // leaves one behind
+    /// let number = report.abandoned()[0].thread_id();
+    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
-    /// On Linux what its thread was doing: `running`, `sleeping in read`.
+    /// On Linux what its thread was doing: `running`, `sleeping in read`; `None`
+    /// elsewhere. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO); // leaves one behind
+    /// let doing = report.abandoned()[0].thread_state();
+    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }
@@ -114,17 +259,80 @@ pub struct LingeringWorker {
 }
 
 impl LingeringWorker {
-    /// The name of the thread.
+    pub(super) fn new(worker: &Arc<str>) -> LingeringWorker {
+        LingeringWorker {
+            worker: worker.clone(),
+            thread: None,
+        }
+    }
+
+    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> LingeringWorker {
+        self.thread = thread;
+        self
+    }
+
+    /// The name of the thread. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(1)
+    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    ///     .build()?;
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
+    /// # drop(open);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it.
+    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
+    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let pool = groundcrew::Pool::builder()
+    /// #     .threads(1)
+    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    /// #     .build()?;
+    /// pool.submit(|| ())?.join()?; // the worker has begun
+    /// let report = pool.stop(Duration::ZERO); // its hook lingers
+    /// let number = report.lingering()[0].thread_id();
+    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
-    /// On Linux what the thread was doing: `running`, `sleeping in futex`.
+    /// On Linux what the thread was doing: `running`, `sleeping in futex`; `None`
+    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let pool = groundcrew::Pool::builder()
+    /// #     .threads(1)
+    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    /// #     .build()?;
+    /// pool.submit(|| ())?.join()?; // the worker has begun
+    /// let report = pool.stop(Duration::ZERO); // its hook lingers
+    /// let doing = report.lingering()[0].thread_state();
+    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }
@@ -145,22 +353,4 @@ pub(crate) fn cancel_asked(
     let asked = [by_handle, by_token, pool_cancelled];
     let earliest = asked.into_iter().flatten().min()?;
     Some(now.saturating_duration_since(earliest.max(running.since)))
-}
-
-/// What is known of a running task, read under its slot's lock.
-pub(super) fn abandoned(
-    running: &Running,
-    worker: &Arc<str>,
-    pool_cancelled: Option<Instant>,
-) -> AbandonedTask {
-    let now = clock::now();
-    AbandonedTask {
-        info: running.info(),
-        worker: worker.clone(),
-        running_for: now.saturating_duration_since(running.since),
-        note: running.watch.as_ref().and_then(|watch| watch.note()),
-        cancel_asked: cancel_asked(running, pool_cancelled, now),
-        has_token: running.watch.is_some(),
-        thread: None,
-    }
 }

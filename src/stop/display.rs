@@ -22,6 +22,10 @@ pub(super) fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// So long a stop or a signal waits for a logger, or a reader of stderr, that
+/// is stuck.
+pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
+
 /// Says what must not get lost: to the log, or to stderr where that level is
 /// not logged.
 pub(crate) fn say(level: log::Level, text: &str) {

@@ -48,7 +48,19 @@ impl StopHandle {
     }
 
     /// Closes the pool: nothing more gets in, what was accepted goes on. Does
-    /// not block. Submitters that wait for room are refused.
+    /// not block. Submitters that wait for room are refused. On a pool that is
+    /// closed already it does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let accepted = pool.submit(|| 7)?;
+    /// pool.stop_handle().close();
+    /// assert!(pool.submit(|| 8).unwrap_err().is_closed());
+    /// assert_eq!(accepted.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn close(&self) {
         self.stopper.close();
     }
@@ -101,7 +113,20 @@ impl StopHandle {
         self.stopper.request(plan.into());
     }
 
-    /// Where the stop is. Does not block.
+    /// Where the stop is; [`Phase::Open`] before there is one. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Phase, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let handle = pool.stop_handle();
+    /// assert_eq!(handle.phase(), Phase::Open);
+    /// handle.stop(Duration::from_secs(5));
+    /// assert_eq!(handle.phase(), Phase::Done);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn phase(&self) -> Phase {
         self.stopper.phase()
     }

@@ -16,7 +16,7 @@ mod stopper;
 
 pub(crate) use abandoned::cancel_asked;
 #[cfg(feature = "signals")]
-pub(crate) use display::say;
+pub(crate) use display::{TIME_TO_TELL, say};
 pub(crate) use stopper::Stopper;
 
 pub use abandoned::{AbandonedTask, LingeringWorker};

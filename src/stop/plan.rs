@@ -58,35 +58,93 @@ impl StopPlan {
 
     /// Run the backlog; at the beginning of the grace hand back what is left of
     /// it and ask what runs to cancel; report when all is done, after `limit` at
-    /// the latest.
+    /// the latest. Making the plan does not block.
     ///
     /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
     /// without limit, and never asks anything to cancel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, StopPlan};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// for _ in 0..10 {
+    ///     pool.execute(|| ())?;
+    /// }
+    /// let report = pool.stop(StopPlan::drain(Duration::from_secs(5)));
+    /// assert_eq!(report.completed(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn drain(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Drain)
     }
 
     /// Hand the backlog back now and let what runs finish; ask it to cancel at
     /// the beginning of the grace; report when all is done, after `limit` at the
-    /// latest.
+    /// latest. Making the plan does not block.
     ///
     /// [`Duration::MAX`] waits without limit, and never asks anything to cancel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, StopPlan, TaskError};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let waiting = pool.submit(|| ())?; // behind a task that runs
+    /// pool.stop_handle().request(StopPlan::finish(Duration::MAX));
+    /// assert!(matches!(waiting.join(), Err(TaskError::Unstarted)));
+    /// drop(open); // lets it finish
+    /// assert_eq!(pool.stop(Duration::MAX).completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn finish(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
     }
 
     /// Hand the backlog back and ask what runs to cancel now; report when all is
-    /// done, after `limit` at the latest.
+    /// done, after `limit` at the latest. Making the plan does not block.
     ///
     /// [`Duration::MAX`] waits without limit for what does not heed its token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, StopPlan};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// pool.execute_with(|ctx| ctx.token().wait())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
+    /// assert_eq!(report.completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cancel(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }
 
     /// How long before the deadline the tasks are asked to cancel; a longer grace
-    /// is cut to the whole stop. No effect on [`cancel`](Self::cancel).
+    /// is cut to the whole stop. No effect on [`cancel`](Self::cancel). Does not
+    /// block.
     ///
     /// Defaults to a quarter of the limit, and 3 s at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, StopPlan};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// pool.execute_with(|ctx| ctx.token().wait())?;
+    /// while pool.running().is_empty() {}
+    /// let plan = StopPlan::drain(Duration::from_secs(5)).grace(Duration::from_secs(5));
+    /// assert!(pool.stop(plan).is_clean()); // asked at once, not after 3.75 s
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> StopPlan {
         self.grace = Some(grace);
@@ -95,7 +153,12 @@ impl StopPlan {
 
     /// Whether it would wait without limit.
     pub(crate) fn is_endless(self, now: Instant) -> bool {
-        self.moments(now).deadline == Deadline::NEVER
+        self.deadline(now) == Deadline::NEVER
+    }
+
+    /// When the report is due, for a stop that begins `now`.
+    pub(super) fn deadline(self, now: Instant) -> Deadline {
+        self.moments(now).deadline
     }
 
     /// When what is due, for a stop that begins `now`.
@@ -133,14 +196,34 @@ impl StopPlan {
 const DEFAULT_GRACE_AT_MOST: Duration = Duration::from_secs(3);
 
 impl From<Duration> for StopPlan {
-    /// Drains within this time.
+    /// Drains within this time: the same as [`StopPlan::drain`]. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::StopPlan;
+    /// # use std::time::Duration;
+    /// let limit = Duration::from_secs(5);
+    /// assert_eq!(StopPlan::from(limit), StopPlan::drain(limit));
+    /// ```
     fn from(limit: Duration) -> StopPlan {
         StopPlan::drain(limit)
     }
 }
 
 impl From<Instant> for StopPlan {
-    /// Drains until this moment; a moment in the past is now.
+    /// Drains until this moment; a moment in the past is now. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// let report = pool.stop(Instant::now() + Duration::from_secs(5));
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     fn from(deadline: Instant) -> StopPlan {
         StopPlan::new(Limit::At(deadline), Manner::Drain)
     }

@@ -158,71 +158,227 @@ impl StopReport {
 
     /// Whether nothing is unstarted, abandoned or lingering. Then every worker
     /// thread has been joined, except the caller's own where `stop` was called
-    /// from inside a task.
+    /// from inside a task. Does not block.
     ///
     /// Panics do not make a stop unclean; see [`panicked`](Self::panicked).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert!(!report.is_clean()); // that one still ran
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn is_clean(&self) -> bool {
         let facts = self.facts();
         facts.unstarted.len() == 0 && facts.abandoned.is_empty() && facts.lingering.is_empty()
     }
 
-    /// The name of the pool.
+    /// The name of the pool. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
+    /// assert_eq!(pool.stop(Duration::from_secs(5)).pool(), "render");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pool(&self) -> &str {
         &self.facts.pool
     }
 
-    /// How long the stop took, from the first call to the report.
+    /// How long the stop took, from the first call to the report. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let report = groundcrew::Pool::new(1)?.stop(Duration::from_secs(60));
+    /// assert!(report.elapsed() < Duration::from_secs(60)); // there was nothing to do
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn elapsed(&self) -> Duration {
         self.facts.elapsed
     }
 
-    /// How many tasks the pool accepted, all its life.
+    /// How many tasks the pool accepted, all its life. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// let report = pool.stop(Duration::from_secs(5));
+    /// assert!(pool.execute(|| ()).is_err()); // not accepted
+    /// assert_eq!(report.accepted(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn accepted(&self) -> u64 {
         self.facts.accepted
     }
 
-    /// How many ran to their end, those included that heeded their token.
+    /// How many ran to their end, those included that heeded their token. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, StopPlan};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// pool.execute_with(|ctx| ctx.token().wait())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
+    /// assert_eq!(report.completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn completed(&self) -> u64 {
         self.facts.completed
     }
 
-    /// How many panicked.
+    /// How many panicked. Does not block. They leave nothing behind, so the stop
+    /// may be clean all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| panic!("no such row"))?;
+    /// let report = pool.stop(Duration::from_secs(5));
+    /// assert_eq!(report.panicked(), 1);
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn panicked(&self) -> u64 {
         self.facts.panicked
     }
 
-    /// How many were cancelled before they started.
+    /// How many were cancelled before they started. Does not block. One that was
+    /// running and heeded its token is [`completed`](Self::completed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let waiting = pool.submit(|| ())?; // the only worker is busy
+    /// assert!(waiting.cancel());
+    /// # drop(open);
+    /// assert_eq!(pool.stop(Duration::from_secs(5)).cancelled(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cancelled(&self) -> u64 {
         self.facts.cancelled
     }
 
-    /// How many were not started in time, and never ran. Always 0 in this
-    /// version: nothing sets such a time.
+    /// How many were not started in time, and never ran. Does not block. Always 0
+    /// in this version: nothing sets such a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// pool.execute(|| ())?;
+    /// assert_eq!(pool.stop(Duration::from_secs(5)).expired(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn expired(&self) -> u64 {
         self.facts.expired
     }
 
     /// Which tasks were accepted and never started, the channel's oldest first.
+    /// Does not block.
     ///
     /// The list is made by the first call, on any clone: a tenth of a
-    /// microsecond a task.
+    /// microsecond a task. It stays when the tasks are taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.task("left behind").execute(|| ())?; // the only worker is busy
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.unstarted()[0].name(), "left behind");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn unstarted(&self) -> &[TaskInfo] {
         self.facts.unstarted.infos()
     }
 
     /// Which tasks were still running when the report was made, the longest
-    /// first.
+    /// first. Does not block. The list stays when they end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("deaf").execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.abandoned()[0].info().name(), "deaf");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn abandoned(&self) -> &[AbandonedTask] {
         &self.facts.abandoned
     }
 
     /// The tasks that were themselves inside `stop`, and those below them on
-    /// the stack of the same worker, the innermost first.
+    /// the stack of the same worker, the innermost first. Does not block. Empty if
+    /// no task stopped its own pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let stop = pool.stop_handle();
+    /// let handle = pool.task("last").submit(move || stop.stop(Duration::from_secs(5)))?;
+    /// let report = handle.join()?;
+    /// assert_eq!(report.caller()[0].name(), "last");
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn caller(&self) -> &[TaskInfo] {
         &self.facts.caller
     }
 
-    /// Workers without a task whose thread had not left the process.
+    /// Workers without a task whose thread had not left the process. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(1)
+    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    ///     .build()?;
+    /// assert_eq!(pool.stop(Duration::ZERO).lingering().len(), 1);
+    /// # drop(open);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn lingering(&self) -> &[LingeringWorker] {
         &self.facts.lingering
     }
@@ -302,7 +458,7 @@ impl StopReport {
     }
 
     /// 0 if the stop is clean, 75 if work was left behind: the code that
-    /// `sysexits.h` calls `EX_TEMPFAIL`, "try again later".
+    /// `sysexits.h` calls `EX_TEMPFAIL`, "try again later". Does not block.
     ///
     /// # Examples
     ///

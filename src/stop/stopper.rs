@@ -15,12 +15,12 @@
 //! Order of locks: the stopper's, then a slot's. The lock is not held while
 //! threads are started or the queue is emptied.
 
-use super::abandoned::{self, AbandonedTask, LingeringWorker};
-use super::display;
+use super::abandoned::{AbandonedTask, LingeringWorker};
+use super::display::{self, TIME_TO_TELL};
 use super::plan::{Phase, StopPlan};
 use super::report::{Closures, Facts, StopReport, Unstarted};
 use super::state::{Kept, Member, Standing, Step, StopState};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::queue::{Home, Queue};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::task::{Aftermath, Counts, Settled, State, UnstartedTask, index_in};
@@ -36,6 +36,10 @@ pub(crate) struct Stopper {
     /// report is made.
     changed: Condvar,
 }
+
+/// So long a report looks at what the threads of abandoned tasks do: time
+/// enough for some hundred of them. Of the others only the name is told.
+const TIME_TO_LOOK: Duration = Duration::from_millis(2);
 
 /// How many tasks a stop left behind so far, or found as husks.
 pub(crate) struct LeftBehind {
@@ -158,56 +162,71 @@ impl Stopper {
         self.queue.close().then_some(queued)
     }
 
-    /// Stops the pool, logs what it did if it was this call that did it, and
-    /// returns the report.
+    /// Stops the pool and returns the report.
     pub(crate) fn stop(self: &Arc<Self>, plan: StopPlan) -> StopReport {
-        self.stop_and(plan, Stopper::log_report)
+        let (report, closed, drove) = self.stop_silently(plan);
+        if logs_infos() && (closed.is_some() || drove) {
+            let (stopper, logged) = (self.clone(), report.clone());
+            self.tell(Deadline::after(TIME_TO_TELL), move || {
+                stopper.log_closed(closed);
+                if drove {
+                    stopper.log_report(&logged);
+                }
+            });
+        }
+        report
     }
 
-    /// The stop of a pool that is dropped: a report that is not clean is for
-    /// nobody but the log.
+    /// The stop of a pool that is dropped. Nobody gets the report, so it is told
+    /// if it is not clean, and dropped with all that it holds: both may be stuck
+    /// in the program's code, and neither is waited for beyond the deadline.
     pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
-        let report = self.stop_and(plan, |_, _| ());
-        self.tell_of_drop(&report);
+        let deadline = plan.deadline(clock::now());
+        let (report, closed, _) = self.stop_silently(plan);
+        if report.is_clean() && !logs_infos() {
+            return;
+        }
+        let stopper = self.clone();
+        self.tell(deadline.later(Deadline::after(TIME_TO_TELL)), move || {
+            stopper.log_closed(closed);
+            stopper.tell_of_drop(&report);
+            drop(report);
+        });
     }
 
-    fn stop_and(
-        self: &Arc<Self>,
-        plan: StopPlan,
-        log: impl FnOnce(&Stopper, &StopReport),
-    ) -> StopReport {
+    /// Also returns how many tasks were in the queue if this call closed it, and
+    /// whether this call drove the stop.
+    fn stop_silently(self: &Arc<Self>, plan: StopPlan) -> (StopReport, Option<usize>, bool) {
         let own = index_in(self.queue.id);
         let mut state = self.state.lock();
         if let Some(report) = state.fetch(false) {
-            return report;
+            return (report, None, false);
         }
         state.waiting += 1;
         if let Some(own) = own {
             state.members[own].inside_stop = true;
         }
-        let drives = self.join_in(&mut state, plan);
-        drop(state);
-        let closed = self.close_silently();
-        if drives {
-            self.drive();
-        }
-        let mut state = self.state.lock();
+        let mut drives = self.join_in(&mut state, plan);
+        let closed = MutexGuard::unlocked(&mut state, || self.close_silently());
+        let mut drove = false;
         let report = loop {
-            match state.fetch(true) {
-                Some(report) => break report,
-                None => self.changed.wait(&mut state),
+            if drives {
+                drove = true;
+                MutexGuard::unlocked(&mut state, || self.drive());
+            }
+            if let Some(report) = state.fetch(true) {
+                break report;
+            }
+            // A request that was to drive may have found no thread for it.
+            drives = !std::mem::replace(&mut state.driving, true);
+            if !drives {
+                self.changed.wait(&mut state);
             }
         };
         if let Some(own) = own {
             state.members[own].inside_stop = false;
         }
-        drop(state);
-        // Only now: the logger is the program's code.
-        self.log_closed(closed);
-        if drives {
-            log(self, &report);
-        }
-        report
+        (report, closed, drove)
     }
 
     /// Starts a stop without waiting for it.
@@ -222,8 +241,12 @@ impl Stopper {
         if drives {
             self.drive_elsewhere();
         }
-        // Last: a logger that is stuck must not keep the stop from happening.
-        self.log_closed(closed);
+        if logs_infos() && closed.is_some() {
+            let stopper = self.clone();
+            self.tell(Deadline::after(TIME_TO_TELL), move || {
+                stopper.log_closed(closed)
+            });
+        }
     }
 
     fn drive_elsewhere(self: &Arc<Self>) {
@@ -242,9 +265,10 @@ impl Stopper {
             }
         });
         if let Err(error) = helper {
-            // What has begun goes on when somebody calls `stop`, as the drop
-            // of the pool does. The queue is closed all the same.
+            // What has begun goes on when somebody waits in `stop` or calls it,
+            // as the drop of the pool does. The queue is closed all the same.
             self.state.lock().driving = false;
+            self.changed.notify_all();
             let name = &self.queue.name;
             unwind::log_guarded(|| {
                 log::error!("pool {name}: closed, but no thread to stop it with: {error}");
@@ -336,8 +360,7 @@ impl Stopper {
     }
 
     fn make_report(&self, mut state: MutexGuard<'_, StopState>) {
-        let now = clock::now();
-        let began = state.began.unwrap_or(now);
+        let began = state.began.unwrap_or_else(clock::now);
         let aftermath = Arc::new(Aftermath::default());
         let pool_cancelled = self.queue.token.cancelled_at();
         let mut counts = Counts::default();
@@ -348,33 +371,38 @@ impl Stopper {
                 true => Settled::Caller,
                 false => Settled::Abandoned,
             };
-            let first = abandoned.len();
             let mut runs = member.inside_stop;
             let of_worker = slot.report(settled, &aftermath, |running| {
                 runs = true;
                 match settled {
                     Settled::Caller => caller.push(running.info()),
                     Settled::Abandoned => {
-                        abandoned.push(abandoned::abandoned(running, &member.name, pool_cancelled));
+                        let task = AbandonedTask::new(running, &member.name, pool_cancelled);
+                        abandoned.push((member.thread_id, task));
                         cells.extend(running.cell.clone());
                     }
                 }
             });
             counts.add(&of_worker);
-            if !runs && member.standing == Standing::Joined {
-                continue;
-            }
-            let thread = member.thread_id.and_then(threads::status);
-            for task in &mut abandoned[first..] {
-                task.thread.clone_from(&thread);
-            }
-            if !runs {
-                lingering.push(LingeringWorker {
-                    worker: member.name.clone(),
-                    thread,
-                });
+            if !runs && member.standing != Standing::Joined {
+                lingering.push((member.thread_id, LingeringWorker::new(&member.name)));
             }
         }
+        // The longest first: that is the one to look at.
+        abandoned.sort_by_key(|(_, task): &(_, AbandonedTask)| Reverse(task.running_for));
+        let until = Deadline::after(TIME_TO_LOOK);
+        let look = |thread_id: Option<u64>| match until.has_passed(clock::now()) {
+            true => None,
+            false => thread_id.and_then(threads::status),
+        };
+        let abandoned: Vec<_> = abandoned
+            .into_iter()
+            .map(|(thread_id, task)| task.on(look(thread_id)))
+            .collect();
+        let lingering: Vec<_> = lingering
+            .into_iter()
+            .map(|(thread_id, worker)| worker.on(look(thread_id)))
+            .collect();
         let unstarted = std::mem::take(&mut state.out.unstarted);
         let metas = unstarted.iter().map(|task| task.meta().clone()).collect();
         let home = Home::new(&self.queue);
@@ -382,10 +410,8 @@ impl Stopper {
             .into_iter()
             .map(|task| UnstartedTask::new(task, home.clone()))
             .collect();
-        // The longest first: that is the one to look at.
-        abandoned.sort_by_key(|task: &AbandonedTask| Reverse(task.running_for));
         let facts = Facts {
-            elapsed: now.duration_since(began),
+            elapsed: clock::now().duration_since(began),
             limit: state
                 .moments
                 .deadline
@@ -417,6 +443,11 @@ impl Stopper {
         self.changed.notify_all();
     }
 
+    /// Calls the program's logger, but does not wait for it beyond `deadline`.
+    fn tell(&self, deadline: Deadline, tell: impl FnOnce() + Send + 'static) {
+        threads::run_until(&format!("{}-log", self.queue.name), deadline, tell);
+    }
+
     fn log_closed(&self, closed: Option<usize>) {
         if let Some(queued) = closed {
             let name = &self.queue.name;
@@ -441,4 +472,9 @@ impl Stopper {
         let text = format!("pool {name} was dropped: {report}");
         display::say(log::Level::Error, &text);
     }
+}
+
+/// Whether it is worth while to start a thread for a record of that level.
+fn logs_infos() -> bool {
+    log::max_level() >= log::LevelFilter::Info
 }

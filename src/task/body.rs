@@ -65,6 +65,8 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn pool(&self) -> u64;
     /// The pool's token: parent of every task's token.
     fn token(&self) -> &CancelToken;
+    /// Whether the report of a stop was made: no wait goes on after that.
+    fn is_reported(&self) -> bool;
     /// Tells the log and the hook of a panic. Runs user code, so the caller
     /// holds no lock.
     fn panicked(&self, info: &TaskInfo, message: &str);

@@ -15,7 +15,7 @@ use crate::clock::{self, Deadline};
 use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
 use crate::unwind;
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -78,6 +78,10 @@ struct Body<B: TaskFn> {
     /// The token and the note, while it runs with a context.
     watch: Option<Arc<Watch>>,
 }
+
+/// So often a wait for a task whose cancel is slow looks whether the pool's
+/// report was made, which ends every wait.
+const LOOK_WHILE_CANCELLING: Duration = Duration::from_millis(10);
 
 /// The result of a task that nobody is going to take.
 type Leftover<B> = Option<Result<<B as TaskFn>::Output, TaskPanic>>;
@@ -170,9 +174,19 @@ impl<B: TaskFn<Output: Send>> Cell<B> {
             if body.state.has_ended() || body.taken_out != taken_out {
                 return true;
             }
-            if deadline.wait(&self.changed, &mut body) {
-                return body.state.has_ended() || body.taken_out != taken_out;
+            // The canceller is dropping the closure, which may take for ever.
+            let is_cancelling = body.state == State::Cancelling;
+            if is_cancelling && body.ledger.is_reported() {
+                return true;
             }
+            if deadline.has_passed(clock::now()) {
+                return false;
+            }
+            let look = match is_cancelling {
+                true => Deadline::after(LOOK_WHILE_CANCELLING),
+                false => Deadline::NEVER,
+            };
+            deadline.earlier(look).wait(&self.changed, &mut body);
         }
     }
 }
@@ -210,22 +224,21 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
         };
         let result = body::run(closure, &self.meta, 1, watch, &me.ledger);
         let panicked = result.is_err();
-        let mut leftover = None;
-        let running = me.end(panicked, |settled| {
-            let mut body = self.body.lock();
-            body.watch = None;
-            leftover = match settled {
-                Some(Settled::Abandoned) => {
-                    body.state = State::Abandoned;
-                    Some(result)
+        let settle = |settled| {
+            self.change(|body| {
+                body.watch = None;
+                match settled {
+                    Some(Settled::Abandoned) => {
+                        body.state = State::Abandoned;
+                        Some(result)
+                    }
+                    Some(Settled::Caller) | None => body.finish(result),
                 }
-                Some(Settled::Caller) | None => body.finish(result),
-            };
-            self.ended.store(1, Release);
+            })
+        };
+        me.end(panicked, settle, |leftover| {
+            unwind::drop_guarded(leftover, || self.meta.result());
         });
-        self.changed.notify_all();
-        drop(running);
-        unwind::drop_guarded(leftover, || self.meta.result());
         true
     }
 
@@ -283,23 +296,29 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
         body.cancel_asked.into_iter().chain(by_token).min()
     }
 
-    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) {
+    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
         self.change(|body| {
             self.pool.store(ledger.pool(), Relaxed);
-            body.ledger = ledger;
             body.state = State::Resubmitting;
+            mem::replace(&mut body.ledger, ledger)
+        })
+    }
+
+    fn resubmitted(&self) {
+        self.change(|body| {
+            if body.state == State::Resubmitting {
+                body.state = State::Queued;
+            }
         });
     }
 
-    fn settle_resubmit(&self, accepted: bool) {
-        self.change(|body| {
-            if body.state == State::Resubmitting {
-                body.state = match accepted {
-                    true => State::Queued,
-                    false => State::Unstarted,
-                };
-            }
+    fn resubmit_refused(&self, ledger: Arc<dyn Ledger>) {
+        let refused_by = self.change(|body| {
+            self.pool.store(ledger.pool(), Relaxed);
+            body.state = State::Unstarted;
+            mem::replace(&mut body.ledger, ledger)
         });
+        drop(refused_by);
     }
 }
 
@@ -366,6 +385,7 @@ impl<B: TaskFn<Output: Send>> Joinable<B::Output> for Cell<B> {
             State::Queued => {
                 body.state = State::Cancelling;
                 let closure = body.closure.take();
+                self.changed.notify_all();
                 drop(body);
                 unwind::drop_guarded(closure, || self.meta.closure());
                 let ledger = self.change(|body| {

@@ -87,13 +87,39 @@ impl TaskPanic {
         }
     }
 
-    /// The text given to `panic!`, or a note that the payload is not text.
+    /// The text given to `panic!`, or a note that the payload is not text. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, TaskError};
+    /// # let pool = Pool::new(1)?;
+    /// let handle = pool.submit(|| panic!("no row {}", 7))?;
+    /// match handle.join() {
+    ///     Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "no row 7"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The payload itself, as [`std::thread::JoinHandle::join`] would give it;
-    /// for [`std::panic::resume_unwind`], say.
+    /// for [`std::panic::resume_unwind`], say. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, TaskError};
+    /// # let pool = Pool::new(1)?;
+    /// let handle = pool.submit(|| panic!("no such row"))?;
+    /// let Err(TaskError::Panicked(panic)) = handle.join() else { unreachable!() };
+    /// let payload = panic.into_payload();
+    /// assert_eq!(payload.downcast_ref(), Some(&"no such row"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn into_payload(mut self) -> Box<dyn std::any::Any + Send> {
         self.payload
             .get_mut()

@@ -21,7 +21,8 @@ use std::time::Duration;
 /// never runs any other. If it has started, some other worker is really
 /// running it, and the join waits. So tasks that wait for each other only by
 /// `join` deadlock only if the program's own joins form a cycle, however small
-/// the pool and its queue are.
+/// the pool and its queue are. A task that is run this way uses the stack of the
+/// one that joins it.
 ///
 /// Never wait by a channel or a lock for a task that has not started: it needs a
 /// free worker, and yours is not. As in every fixed pool, this blocks for ever
@@ -164,11 +165,13 @@ impl<T> TaskHandle<T> {
     /// assert!(handle.try_join().unwrap()?);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn try_join(self) -> Result<Result<T, TaskError>, TaskHandle<T>> {
-        if self.is_finished() {
-            Ok(self.join())
-        } else {
-            Err(self)
+    pub fn try_join(mut self) -> Result<Result<T, TaskError>, TaskHandle<T>> {
+        match self.cell.take() {
+            Some(cell) if cell.has_ended() => Ok(cell.take()),
+            cell => {
+                self.cell = cell;
+                Err(self)
+            }
         }
     }
 

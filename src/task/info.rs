@@ -86,25 +86,74 @@ impl TaskInfo {
         }
     }
 
-    /// The task's number, unique in this process and starting at 1. Threads
-    /// take numbers in blocks of 1024, so that a higher number was not
+    /// The task's number, unique in this process and starting at 1. Does not
+    /// block.
+    ///
+    /// Threads take numbers in blocks of 1024, so that a higher number was not
     /// necessarily submitted later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (first, second) = (pool.submit(|| ())?, pool.submit(|| ())?);
+    /// assert_ne!(first.info().id(), second.info().id());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The name given with [`Pool::task`](crate::Pool::task), otherwise the
-    /// shortened type name of the closure, such as `fetch::{closure}`.
+    /// shortened type name of the closure, such as `fetch::{closure}`. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let named = pool.task("resize beach.png").submit(|| ())?;
+    /// assert_eq!(named.info().name(), "resize beach.png");
+    /// let unnamed = pool.submit(|| ())?;
+    /// assert!(unnamed.info().name().ends_with("{closure}"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where the task was submitted: file, line and column of the call.
+    /// Where the task was submitted: file, line and column of the call. Does not
+    /// block. A task that is resubmitted keeps its first place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let (line, handle) = (line!(), pool.submit(|| ())?);
+    /// assert_eq!(handle.info().submitted_at().line(), line);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn submitted_at(&self) -> &'static Location<'static> {
         self.submitted_at
     }
 
-    /// How many times the task was started so far: 0 for one that was not.
+    /// How many times the task had been started when this was made: 0 for one that
+    /// was not. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let handle = pool.submit(|| ())?; // the only worker is busy
+    /// assert_eq!(handle.info().attempts(), 0);
+    /// drop(open); // no longer
+    /// pool.wait_idle();
+    /// assert_eq!(handle.info().attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

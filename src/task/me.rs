@@ -1,7 +1,7 @@
 //! Who the current thread is: a worker of some pool, or nobody.
 
 use super::body::Ledger;
-use super::slot::{How, Running, Settled, Slot, State};
+use super::slot::{How, Settled, Slot, State};
 use crate::clock;
 use crate::sync::{Arc, CachePadded};
 use crate::unwind;
@@ -54,7 +54,7 @@ struct Stack {
 /// Tasks at least this long on the average are long.
 const LONG: Duration = Duration::from_micros(10);
 /// Between short tasks the clock is read after so many of them.
-const SHORT_TASKS_A_STAMP: u32 = 16;
+const SHORT_TASKS_A_STAMP: u32 = 4;
 
 impl Me {
     /// Makes the current thread this worker, until [`Me::retire`].
@@ -83,10 +83,10 @@ impl Me {
         me
     }
 
-    /// The current thread is nobody from here on: destructors of thread-locals
-    /// that run later find an ordinary thread.
+    /// The current thread runs no task from here on. It stays one of the pool's
+    /// own workers to those that ask [`index_in`]: destructors of thread-locals
+    /// may still drop the pool, or stop it, and must not wait for themselves.
     pub(crate) fn retire() {
-        WHERE.set((0, 0));
         let me = ME.try_with(|here| here.borrow_mut().take());
         drop(me);
     }
@@ -127,25 +127,35 @@ impl Me {
         self.slot.begin(how, || start(since))
     }
 
-    /// Takes the task that ended off the stack; see [`Slot::end`].
-    pub(crate) fn end(&self, panicked: bool, settle: impl FnOnce(Option<Settled>)) -> Running {
-        let (running, marked) = self.slot.end(panicked, settle);
-        self.marked.set(marked);
-        if running.is_abandoned() {
-            let info = running.info();
+    /// Takes the task that ended off the stack (see [`Slot::end`]) and lets
+    /// `dispose` drop what is left of it.
+    pub(crate) fn end<L>(
+        &self,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        let ended = self.slot.end(panicked, settle);
+        self.marked.set(ended.marked);
+        if ended.running.is_abandoned() {
+            let info = ended.running.info();
             unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
         }
-        let ended = self.since_stamp.get() + 1;
-        self.since_stamp.set(ended);
-        if self.long.get() || ended >= SHORT_TASKS_A_STAMP {
+        if let Some(leftover) = ended.leftover {
+            dispose(leftover);
+        }
+        if let Some(state) = ended.tidied {
+            self.set_state(state);
+        }
+        self.since_stamp.set(self.since_stamp.get() + 1);
+        if self.long.get() || self.since_stamp.get() >= SHORT_TASKS_A_STAMP {
             self.read_clock();
         }
-        running
     }
 
     /// A clock read is the dearest thing on the way of a short task, so it is
-    /// done after each long one but only after every sixteenth short one: a
-    /// task may seem to have begun a few short tasks too early, never too late.
+    /// done after each long one but only after every fourth short one: a task
+    /// may seem to have begun up to three tasks too early, never too late.
     fn read_clock(&self) {
         let now = clock::now();
         let ended = self.since_stamp.replace(0);

@@ -8,6 +8,7 @@ use crate::cancel::CancelToken;
 use crate::sync::Arc;
 use crate::unwind;
 use std::any::Any;
+use std::convert::Infallible;
 
 pub(crate) struct Plain<B> {
     pub(crate) meta: Meta,
@@ -42,7 +43,7 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         let result = body::run(body, &meta, 1, watch, &me.ledger);
         let panicked = result.is_err();
         unwind::drop_guarded(result, || meta.result());
-        drop(me.end(panicked, |_| ()));
+        me.end(panicked, |_| None, |never: Infallible| match never {});
         Ok(())
     }
 

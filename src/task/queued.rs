@@ -30,10 +30,13 @@ pub(crate) trait Shared: Send + Sync {
     fn discard(&self);
     /// When its handle was asked to cancel it, or its token was.
     fn cancel_asked(&self) -> Option<Instant>;
-    /// UNSTARTED -> RESUBMITTING, with another pool to belong to.
-    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>);
-    /// RESUBMITTING -> QUEUED, or back to UNSTARTED.
-    fn settle_resubmit(&self, accepted: bool);
+    /// UNSTARTED -> RESUBMITTING, with another pool to belong to. Returns the
+    /// one before.
+    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger>;
+    /// RESUBMITTING -> QUEUED, if it has not been started by now.
+    fn resubmitted(&self);
+    /// RESUBMITTING -> UNSTARTED, and it belongs to the pool before again.
+    fn resubmit_refused(&self, ledger: Arc<dyn Ledger>);
 }
 
 pub(crate) enum TakenOut {

@@ -8,8 +8,9 @@
 //! # Invariants
 //!
 //! 1. A worker holds a task that is not on its stack only while its state is
-//!    [`State::Looking`]: no user code runs then, so a stopper can wait for it
-//!    to end.
+//!    [`State::Looking`]: no user code runs then, drops and the logger included,
+//!    so a stopper can wait for it to end. What is left to be done for a task
+//!    that ended is done while [`State::Tidying`].
 //! 2. After [`Slot::mark`] and [`Slot::wait_while_looking`] the worker takes
 //!    nothing more from the queue: it reads the mark whenever its state
 //!    changes, and leaves.
@@ -27,13 +28,16 @@ use std::time::Instant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Waits for work and holds none; also before its first look.
+    /// Waits for work and holds none; also before its first look, while the hook
+    /// for its start runs.
     Asleep,
     /// Between two tasks: may hold one that is not on the stack yet.
     Looking,
     /// Runs the task on top of its stack.
     Running,
-    /// Has left its loop for good.
+    /// Its task has ended, and something of it is being dropped or logged.
+    Tidying,
+    /// Has left its loop for good; the hook for its stop may run.
     Left,
 }
 
@@ -140,6 +144,9 @@ pub(crate) struct Slot {
 
 struct Body {
     state: State,
+    /// The state below the first task on the stack, to go back to: a hook may
+    /// run tasks too, by joining them.
+    below: State,
     epoch: u64,
     /// Set once by a stopper: take nothing more.
     marked: bool,
@@ -150,6 +157,16 @@ struct Body {
     waiting_idle: u32,
     stack: Vec<Running>,
     counts: Counts,
+}
+
+/// A task that was taken off a stack.
+pub(crate) struct Ended<L> {
+    pub(crate) running: Running,
+    pub(crate) leftover: Option<L>,
+    /// The state to set once what is left of the task is gone, if the slot is
+    /// [`State::Tidying`] until then.
+    pub(crate) tidied: Option<State>,
+    pub(crate) marked: bool,
 }
 
 /// What `wait_idle` needs to know of a worker.
@@ -164,6 +181,7 @@ impl Slot {
         Slot {
             body: Mutex::new(Body {
                 state: State::Asleep,
+                below: State::Asleep,
                 epoch: 0,
                 marked: false,
                 aftermath: None,
@@ -204,6 +222,9 @@ impl Slot {
                 if how == How::Claimed {
                     body.counts.husks_made += 1;
                 }
+                if body.stack.is_empty() {
+                    body.below = body.state;
+                }
                 body.stack.push(running);
                 body.state = State::Running;
                 body.epoch += 1;
@@ -221,15 +242,13 @@ impl Slot {
     }
 
     /// Takes the task that ended off the stack and counts it, unless a report
-    /// has. `settle` runs under the lock and is told which.
-    ///
-    /// Returns the task, to be dropped by a caller without locks, and whether
-    /// the slot is marked.
-    pub(crate) fn end(
+    /// has. `settle` runs under the lock, is told which, and returns what is
+    /// left of the task for the caller to drop.
+    pub(crate) fn end<L>(
         &self,
         panicked: bool,
-        settle: impl FnOnce(Option<Settled>),
-    ) -> (Running, bool) {
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+    ) -> Ended<L> {
         let mut body = self.body.lock();
         let running = body
             .stack
@@ -240,20 +259,30 @@ impl Slot {
             None => body.counts.completed += 1,
             Some(_) => body.counts.ended_late += 1,
         }
-        settle(running.settled);
+        let leftover = settle(running.settled);
         body.epoch += 1;
+        let is_abandoned = running.settled == Some(Settled::Abandoned);
+        let is_untidy = leftover.is_some() || is_abandoned;
+        let mut tidied = None;
         if body.stack.is_empty() {
-            body.state = State::Looking;
+            body.state = body.below;
+            if is_untidy {
+                tidied = Some(body.below);
+                body.state = State::Tidying;
+            }
         }
         let marked = body.marked;
-        let aftermath = (running.settled == Some(Settled::Abandoned))
-            .then(|| body.aftermath.clone())
-            .flatten();
+        let aftermath = body.aftermath.clone().filter(|_| is_abandoned);
         drop(body);
         if let Some(aftermath) = aftermath {
             aftermath.one_ended();
         }
-        (running, marked)
+        Ended {
+            running,
+            leftover,
+            tidied,
+            marked,
+        }
     }
 
     /// Tells that this worker's whole stack waits in `wait_idle`, or does so

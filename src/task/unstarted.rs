@@ -55,6 +55,21 @@ impl UnstartedTask {
     }
 
     /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// pool.task("left behind").execute(|| ())?; // the only worker is busy
+    /// let tasks = pool.stop(Duration::ZERO).take_unstarted();
+    /// assert_eq!(tasks[0].info().name(), "left behind");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn info(&self) -> TaskInfo {
         match &self.task {
             Some(task) => task.info(),
@@ -68,6 +83,23 @@ impl UnstartedTask {
     /// a panic, which is also logged and told to the pool's `on_panic` hook, and
     /// goes no further. A task that wants a context gets a fresh token, that
     /// nothing but its handle cancels. The run counts in no pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let handle = pool.submit(|| std::thread::current().id())?; // the only worker is busy
+    /// for task in pool.stop(Duration::ZERO).take_unstarted() {
+    ///     task.run();
+    /// }
+    /// assert_eq!(handle.join()?, std::thread::current().id());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn run(self) {
         match self.into_parts() {
             (Queued::Plain(task), ledger) => task.run_unstarted(&ledger),

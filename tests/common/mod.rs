@@ -67,6 +67,15 @@ impl Entrance {
     }
 }
 
+/// Waits at a gate when it is dropped.
+pub(crate) struct SlowDrop(pub(crate) Entrance);
+
+impl Drop for SlowDrop {
+    fn drop(&mut self) {
+        self.0.pass();
+    }
+}
+
 /// Puts a task on one worker that stays there until the gate is opened; returns
 /// once it runs.
 pub(crate) fn occupy(pool: &Pool, gate: &Gate) -> TaskHandle<()> {

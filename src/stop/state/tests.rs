@@ -68,6 +68,20 @@ fn finish_takes_out_at_once_and_cancel_cancels_at_once() {
 }
 
 #[test]
+fn a_thread_that_lingers_is_waited_for_until_the_deadline_and_not_by_looking_again_and_again() {
+    let now = clock::now();
+    let plan = StopPlan::drain(SECOND * 4);
+    let mut state = took_out(stop(now, plan, &[Standing::Joined, Standing::Left]), now);
+    // Its thread was taken by the helper that joins it.
+    let (grace, deadline) = (now + SECOND * 3, now + SECOND * 4);
+    assert_eq!(state.next_step(grace, |_| false), Step::Cancel);
+    state.cancelled = true;
+    let wait = Step::Wait(Deadline::at(deadline));
+    assert_eq!(state.next_step(grace, |_| false), wait);
+    assert_eq!(state.next_step(deadline, |_| false), Step::Report);
+}
+
+#[test]
 fn when_all_are_joined_the_report_is_made_long_before_the_deadline() {
     let now = clock::now();
     let state = stop(now, StopPlan::drain(Duration::MAX), &JOINED);
