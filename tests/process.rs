@@ -9,9 +9,9 @@ mod common;
 use common::{Gate, LONG, expected_panic, occupy};
 use groundcrew::channel::bounded;
 use groundcrew::{Pool, StopPlan};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Output, Stdio, exit};
+use std::process::{Command, Output, Stdio, exit};
 use std::thread;
 use std::time::Duration;
 
@@ -457,6 +457,8 @@ fn nothing_left() {
 mod signals {
     use super::*;
     use groundcrew::signals::{SignalError, stop_on_signal};
+    use std::io::Read;
+    use std::process::Child;
 
     /// A child that has installed its handler and runs what `lines` say.
     struct Signalled {

@@ -51,7 +51,7 @@ mod sum;
 mod walk;
 
 use clap::Parser;
-use groundcrew::channel::{self, RecvTimeoutError, Sender};
+use groundcrew::channel::{self, Sender, select};
 use groundcrew::{Pool, StopPlan, Submitter, signals};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::debug;
@@ -94,9 +94,6 @@ fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
 /// How many files wait to be printed, read or not.
 const MOST_WAITING: usize = 100_000;
 
-/// How long a Ctrl-C may go unnoticed.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
 const INTERRUPTED: u8 = 130;
 const BROKEN_PIPE: u8 = 141;
 
@@ -132,24 +129,23 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     });
     thread::spawn(move || tell.send(printer::print(&turns, &bar)));
 
-    let outcome = loop {
-        match printed.recv_timeout(LOOK_EVERY) {
-            Err(RecvTimeoutError::Timeout) if !ctrl_c.received() => {}
-            outcome => break outcome,
-        }
+    let cancelled = pool.stop_handle().token();
+    let outcome = select! {
+        recv(printed) -> outcome => outcome.ok(),
+        recv(cancelled.receiver()) -> _ => None,
     };
     let report = pool.stop(plan);
     let time_left = options.stop_timeout.saturating_sub(report.elapsed());
-    let outcome = outcome.or_else(|_| printed.recv_timeout(time_left));
+    let outcome = outcome.or_else(|| printed.recv_timeout(time_left).ok());
 
     if ctrl_c.received() {
-        if outcome.is_err() {
+        if outcome.is_none() {
             complain("nobody reads the output: some lines are lost");
         }
         let _ = writeln!(io::stderr(), "{report}");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    match outcome? {
+    match outcome.ok_or("the printer has ended early")? {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::FAILURE),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),

@@ -152,6 +152,15 @@ impl StopReport {
         StopReport { facts, closures }
     }
 
+    /// What it says, without what it holds.
+    pub(super) fn without_tasks(&self) -> StopReport {
+        StopReport::new(self.facts.clone(), Arc::default())
+    }
+
+    pub(super) fn holds_tasks(&self) -> bool {
+        !self.closures.0.lock().is_empty()
+    }
+
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
     }

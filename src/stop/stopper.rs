@@ -166,8 +166,8 @@ impl Stopper {
     pub(crate) fn stop(self: &Arc<Self>, plan: StopPlan) -> StopReport {
         let (report, closed, drove) = self.stop_silently(plan);
         if logs_infos() && (closed.is_some() || drove) {
-            let (stopper, logged) = (self.clone(), report.clone());
-            self.tell(Deadline::after(TIME_TO_TELL), move || {
+            let (stopper, logged) = (self.clone(), report.without_tasks());
+            self.run_until(Deadline::after(TIME_TO_TELL), move || {
                 stopper.log_closed(closed);
                 if drove {
                     stopper.log_report(&logged);
@@ -179,19 +179,22 @@ impl Stopper {
 
     /// The stop of a pool that is dropped. Nobody gets the report, so it is told
     /// if it is not clean, and dropped with all that it holds: both may be stuck
-    /// in the program's code, and neither is waited for beyond the deadline.
+    /// in the program's code, and neither is waited for without end.
     pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
         let deadline = plan.deadline(clock::now());
         let (report, closed, _) = self.stop_silently(plan);
-        if report.is_clean() && !logs_infos() {
-            return;
+        if !report.is_clean() || logs_infos() {
+            let (stopper, told) = (self.clone(), report.without_tasks());
+            self.run_until(Deadline::after(TIME_TO_TELL), move || {
+                stopper.log_closed(closed);
+                stopper.tell_of_drop(&told);
+            });
         }
-        let stopper = self.clone();
-        self.tell(deadline.later(Deadline::after(TIME_TO_TELL)), move || {
-            stopper.log_closed(closed);
-            stopper.tell_of_drop(&report);
-            drop(report);
-        });
+        if report.holds_tasks() {
+            self.run_until(deadline.later(Deadline::after(TIME_TO_TELL)), || {
+                drop(report)
+            });
+        }
     }
 
     /// Also returns how many tasks were in the queue if this call closed it, and
@@ -243,7 +246,7 @@ impl Stopper {
         }
         if logs_infos() && closed.is_some() {
             let stopper = self.clone();
-            self.tell(Deadline::after(TIME_TO_TELL), move || {
+            self.run_until(Deadline::after(TIME_TO_TELL), move || {
                 stopper.log_closed(closed)
             });
         }
@@ -443,9 +446,9 @@ impl Stopper {
         self.changed.notify_all();
     }
 
-    /// Calls the program's logger, but does not wait for it beyond `deadline`.
-    fn tell(&self, deadline: Deadline, tell: impl FnOnce() + Send + 'static) {
-        threads::run_until(&format!("{}-log", self.queue.name), deadline, tell);
+    /// Calls the program's code, but does not wait for it beyond `deadline`.
+    fn run_until(&self, deadline: Deadline, call: impl FnOnce() + Send + 'static) {
+        threads::run_until(&format!("{}-end", self.queue.name), deadline, call);
     }
 
     fn log_closed(&self, closed: Option<usize>) {
