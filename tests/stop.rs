@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Gate, LONG, SlowDrop, occupied_pool, occupy, within};
-use groundcrew::channel::{bounded, unbounded};
+use groundcrew::channel::{Sender, bounded, unbounded};
 use groundcrew::{Phase, Pool, StopPlan, TaskError};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -786,14 +786,20 @@ fn a_hook_that_runs_tasks_by_joining_them_does_not_hold_up_a_stop() {
 fn a_wait_for_a_task_whose_cancel_is_stuck_ends_with_the_stop() {
     within(LONG, "a wait", || {
         let (pool, busy) = occupied_pool(4);
-        let gate = Gate::new();
-        let slow = SlowDrop(gate.entrance());
+        struct Tells(Sender<()>, SlowDrop);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        let (gate, (tell, told)) = (Gate::new(), bounded(1));
+        let slow = Tells(tell, SlowDrop(gate.entrance()));
         let handle = pool.submit(move || drop(slow)).unwrap();
         thread::scope(|scope| {
             let handle = &handle;
             let cancelling = scope.spawn(move || handle.cancel());
             let waiting = scope.spawn(move || handle.wait_timeout(Duration::MAX));
-            // The cancel has won once the task is no longer unstarted work.
+            told.recv().unwrap(); // the cancel drops what the task captured
             let behind = pool.submit(|| ()).unwrap();
             busy.open();
             behind.join().unwrap();
