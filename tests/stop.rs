@@ -786,14 +786,20 @@ fn a_hook_that_runs_tasks_by_joining_them_does_not_hold_up_a_stop() {
 fn a_wait_for_a_task_whose_cancel_is_stuck_ends_with_the_stop() {
     within(LONG, "a wait", || {
         let (pool, busy) = occupied_pool(4);
-        struct Tells(Sender<()>, SlowDrop);
+        struct Tells {
+            tell: Sender<()>,
+            _then: SlowDrop,
+        }
         impl Drop for Tells {
             fn drop(&mut self) {
-                self.0.send(()).unwrap();
+                self.tell.send(()).unwrap();
             }
         }
         let (gate, (tell, told)) = (Gate::new(), bounded(1));
-        let slow = Tells(tell, SlowDrop(gate.entrance()));
+        let slow = Tells {
+            tell,
+            _then: SlowDrop(gate.entrance()),
+        };
         let handle = pool.submit(move || drop(slow)).unwrap();
         thread::scope(|scope| {
             let handle = &handle;
