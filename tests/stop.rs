@@ -578,15 +578,21 @@ fn two_tasks_that_both_stop_the_pool_do_not_wait_for_each_other() {
     within(LONG, "two stops inside", || {
         for _ in 0..200 {
             let pool = Pool::new(2).unwrap();
+            let gate = Gate::new();
             let both: Vec<_> = (0..2)
                 .map(|_| {
-                    let stop = pool.stop_handle();
-                    pool.submit(move || stop.stop(Duration::MAX)).unwrap()
+                    let (stop, entrance) = (pool.stop_handle(), gate.entrance());
+                    pool.submit(move || {
+                        entrance.pass();
+                        stop.stop(Duration::MAX)
+                    })
+                    .unwrap()
                 })
                 .collect();
+            gate.open();
             for handle in both {
                 match handle.join() {
-                    Ok(report) => assert!(report.caller().len() + report.unstarted().len() <= 2),
+                    Ok(report) => assert_eq!(report.accepted(), 2, "{report}"),
                     Err(TaskError::Unstarted) => {}
                     Err(other) => panic!("{other}"),
                 }
