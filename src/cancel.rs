@@ -403,7 +403,8 @@ impl CancelToken {
     /// thread is blocked from one that is gone. A receiver that was blocked on
     /// when its last token was dropped, and that is blocked on still when 1024
     /// other tokens with receivers have been dropped below the same parent, is
-    /// taken for gone, and disconnects. Ask
+    /// taken for gone, and disconnects; so does one whose last ancestor is
+    /// dropped, since nobody can cancel it any more. Ask
     /// [`is_cancelled`](Self::is_cancelled), where that matters.
     ///
     /// # Examples

@@ -201,6 +201,18 @@ pub struct SignalGuard {
 
 impl SignalGuard {
     /// Whether a signal has come. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, signals};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+    /// assert!(!guard.received());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn received(&self) -> bool {
         self.received.load(Acquire)
     }

@@ -204,6 +204,7 @@ fn a_stop_and_a_drop_do_not_wait_for_a_logger_that_is_stuck() {
         let stopped = Pool::new(1).unwrap();
         let requested = Pool::new(1).unwrap();
         let dropped = Pool::new(1).unwrap();
+        let disowned = Pool::new(1).unwrap();
         // At debug the workers would be stuck themselves, and linger.
         log::set_max_level(LevelFilter::Info);
         *LOGGER.stuck.lock().unwrap() = Some(gate.entrance());
@@ -211,6 +212,16 @@ fn a_stop_and_a_drop_do_not_wait_for_a_logger_that_is_stuck() {
         requested.stop_handle().request(LONG);
         assert!(requested.stop(LONG).is_clean());
         drop(dropped);
+        let last = std::sync::Arc::new(disowned);
+        let own = last.clone();
+        let (tell, told) = groundcrew::channel::bounded(1);
+        last.execute(move || {
+            drop(own);
+            tell.send(()).unwrap();
+        })
+        .unwrap();
+        drop(last);
+        told.recv().unwrap();
         *LOGGER.stuck.lock().unwrap() = None;
         gate.open();
     });

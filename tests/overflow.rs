@@ -275,3 +275,31 @@ fn a_task_that_feeds_itself_does_not_starve_what_its_worker_submitted_before() {
         assert_eq!(left.load(SeqCst), 0);
     });
 }
+
+#[test]
+fn a_stream_from_outside_does_not_starve_the_list_of_a_worker_that_is_busy() {
+    within(LONG, "the tasks of the busy worker", || {
+        let pool = Pool::builder()
+            .threads(2)
+            .queue_capacity(4)
+            .build()
+            .unwrap();
+        let (gate, submitter) = (Gate::new(), pool.submitter());
+        let (entrance, left) = (gate.entrance(), Arc::new(AtomicUsize::new(50)));
+        let count = left.clone();
+        pool.execute(move || {
+            for _ in 0..50 {
+                let count = count.clone();
+                submitter
+                    .execute(move || count.fetch_sub(1, SeqCst))
+                    .unwrap();
+            }
+            entrance.pass();
+        })
+        .unwrap();
+        while left.load(SeqCst) > 0 {
+            pool.execute(|| ()).unwrap();
+        }
+        gate.open();
+    });
+}

@@ -780,8 +780,10 @@ fn a_hook_that_runs_tasks_by_joining_them_does_not_hold_up_a_stop() {
             .build()
             .unwrap();
         pass.send(pool.submitter()).unwrap();
-        told.recv().unwrap();
+        // Begun while the hook runs a task, perhaps, and over when that ends.
         assert!(pool.wait_idle_timeout(LONG), "hooks do not count");
+        told.recv().unwrap();
+        assert!(pool.wait_idle_timeout(LONG));
         let report = pool.stop(NOW);
         assert_eq!((report.completed(), report.lingering().len()), (1, 1));
         gate.open();
@@ -816,7 +818,7 @@ fn a_wait_for_a_task_whose_cancel_is_stuck_ends_with_the_stop() {
             busy.open();
             behind.join().unwrap();
             assert!(pool.stop(LONG).is_clean());
-            assert!(waiting.join().unwrap());
+            assert!(waiting.join().unwrap() && handle.is_finished());
             gate.open();
             cancelling.join().unwrap();
         });
@@ -844,4 +846,36 @@ fn a_task_that_was_refused_by_another_pool_still_belongs_to_its_own() {
     assert!(matches!(handle.join(), Err(TaskError::Panicked(_))));
     assert_eq!(told.load(SeqCst), 1);
     gate.open();
+}
+
+#[test]
+fn a_claim_that_comes_late_leaves_the_task_to_the_pool_that_has_it_now() {
+    within(LONG, "a late claim", || {
+        for round in 0..300_u32 {
+            let (own, other) = (Pool::new(1).unwrap(), Pool::new(1).unwrap());
+            let (tell, told) = bounded(1);
+            let joiner = own
+                .submit_with(move |ctx| {
+                    let target = ctx.submitter().submit(|| 7).unwrap();
+                    tell.send(()).unwrap();
+                    (0..round % 50).for_each(|_| std::hint::spin_loop());
+                    target.join()
+                })
+                .unwrap();
+            told.recv().unwrap();
+            let report = own.stop(NOW);
+            let moved = report.take_unstarted();
+            let came_over = moved.len() as u64;
+            for task in moved {
+                other.resubmit(task).unwrap();
+            }
+            other.wait_idle();
+            let of_other = other.stop(LONG);
+            assert_eq!(
+                (of_other.accepted(), of_other.completed()),
+                (came_over, came_over)
+            );
+            drop(joiner.join());
+        }
+    });
 }

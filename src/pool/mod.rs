@@ -58,8 +58,10 @@ use std::time::Duration;
 /// returns a [`StopReport`] that names who was abandoned and who never started.
 /// Dropping the pool is a stop with its drop plan
 /// ([`PoolBuilder::drop_plan`], 5 s by default); a report that is not clean is
-/// then logged, or written to stderr where no logger is enabled. Dropped by one
-/// of its own tasks, the pool drains without limit.
+/// then logged, or written to stderr where no logger is enabled. The drop waits
+/// a second at most for a logger or a stderr that is stuck, and not beyond its
+/// plan for the drop of what unstarted tasks hold. Dropped by one of its own
+/// tasks, the pool drains without limit.
 ///
 /// If `main` returns, or anybody calls [`std::process::exit`], the process ends
 /// and what still runs ends with it, in the middle of an instruction. Keep the

@@ -43,6 +43,10 @@ impl Ledger for Home {
         self.queue.outside.cancelled.fetch_add(1, Relaxed);
     }
 
+    fn went_quiet(&self) {
+        self.queue.idle_changed();
+    }
+
     fn husk_made(&self) {
         self.queue.outside.husks_made.fetch_add(1, SeqCst);
         self.queue.idle_changed();

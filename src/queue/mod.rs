@@ -136,10 +136,13 @@ pub(crate) struct Settings {
     pub(crate) panic_hook: Option<PanicHook>,
 }
 
-/// Every so many tasks a worker takes the channel's oldest, and halfway between
-/// its own list's oldest, so that a task that feeds itself can starve neither.
-const OLDEST_FIRST_EVERY: u32 = 64;
-const HALFWAY: u32 = OLDEST_FIRST_EVERY / 2;
+/// Once in so many turns a worker looks first at the channel, once at its own
+/// list's oldest and once at the lists of others, so that neither a task that
+/// feeds itself nor a steady stream from outside can starve any of them.
+const ROUND: u32 = 64;
+const CHANNEL_FIRST: u32 = 0;
+const OWN_OLDEST_FIRST: u32 = 21;
+const OTHERS_FIRST: u32 = 42;
 
 impl Queue {
     pub(crate) fn new(settings: Settings) -> Arc<Queue> {
@@ -265,15 +268,16 @@ impl Queue {
     /// times its fan-out.
     pub(crate) fn take(&self, me: &Me, turn: u32) -> Option<Queued> {
         let list = &self.overflow[me.index];
-        let oldest = match turn % OLDEST_FIRST_EVERY {
-            0 => {
+        let out_of_turn = match turn % ROUND {
+            CHANNEL_FIRST => {
                 self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
                 self.receive(me)
             }
-            HALFWAY => list.pop_oldest(),
+            OWN_OLDEST_FIRST => list.pop_oldest(),
+            OTHERS_FIRST => self.steal(me.index),
             _ => None,
         };
-        oldest
+        out_of_turn
             .or_else(|| list.pop_newest())
             .or_else(|| self.receive(me))
             .or_else(|| self.steal(me.index))

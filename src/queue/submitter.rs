@@ -42,6 +42,15 @@ impl Submitter {
     /// Starts a task with a name, for reports, logs and [`TaskInfo::name`];
     /// submit it with one of the builder's verbs. Does not block.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submitter().task("tidy").submit(|| ())?;
+    /// assert_eq!(handle.info().name(), "tidy");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
     /// [`TaskInfo::name`]: crate::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.home, name.into())

@@ -315,7 +315,9 @@ macro_rules! verbs {
         }
 
         /// Submits a task that is given its [`TaskContext`](crate::TaskContext):
-        /// token, note, submitter. Otherwise like [`submit`](Self::submit).
+        /// token, note, submitter. Otherwise like [`submit`](Self::submit): it
+        /// blocks while the queue is full, and never in one of the pool's own
+        /// workers.
         ///
         /// # Errors
         ///
@@ -410,7 +412,8 @@ macro_rules! verbs {
 
         /// Submits a task without a handle that is given its
         /// [`TaskContext`](crate::TaskContext). Otherwise like
-        /// [`execute`](Self::execute).
+        /// [`execute`](Self::execute): it blocks while the queue is full, and never
+        /// in one of the pool's own workers.
         ///
         /// # Errors
         ///

@@ -26,6 +26,10 @@ pub(super) fn to_stderr(text: &str) {
 /// is stuck.
 pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
 
+/// So long the drop of a pool waits for them with a report that is not clean,
+/// and that nobody else has.
+pub(super) const TIME_TO_TELL_UNCLEAN: Duration = Duration::from_secs(1);
+
 /// Says what must not get lost: to the log, or to stderr where that level is
 /// not logged.
 pub(crate) fn say(level: log::Level, text: &str) {

@@ -73,7 +73,8 @@ impl StopHandle {
     /// same report at once.
     ///
     /// A zero deadline reports what is there now. Workers that have nothing to
-    /// do are given 5 ms to leave all the same.
+    /// do are given 5 ms to leave all the same; and a logger that is stuck delays
+    /// the return by 100 ms.
     ///
     /// # Examples
     ///

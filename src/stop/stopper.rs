@@ -16,7 +16,7 @@
 //! threads are started or the queue is emptied.
 
 use super::abandoned::{AbandonedTask, LingeringWorker};
-use super::display::{self, TIME_TO_TELL};
+use super::display::{self, TIME_TO_TELL, TIME_TO_TELL_UNCLEAN};
 use super::plan::{Phase, StopPlan};
 use super::report::{Closures, Facts, StopReport, Unstarted};
 use super::state::{Kept, Member, Standing, Step, StopState};
@@ -110,12 +110,12 @@ impl Stopper {
         queue.slots[index].set_state(State::Left);
         queue.leave(true);
         let (name, left) = (&queue.name, queue.present());
-        unwind::log_guarded(|| {
-            log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
-        });
         if left == 0 {
             self.request(StopPlan::cancel(Duration::ZERO));
         }
+        unwind::log_guarded(|| {
+            log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
+        });
     }
 
     // What statistics ask for.
@@ -151,9 +151,9 @@ impl Stopper {
     }
 
     /// Closes the queue and logs that.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(self: &Arc<Self>) {
         let closed = self.close_silently();
-        self.log_closed(closed);
+        self.tell_closed(closed);
     }
 
     /// Closes the queue; returns how many tasks were in it, if it was open.
@@ -183,17 +183,19 @@ impl Stopper {
     pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
         let deadline = plan.deadline(clock::now());
         let (report, closed, _) = self.stop_silently(plan);
+        let tell_by = Deadline::after(match report.is_clean() {
+            true => TIME_TO_TELL,
+            false => TIME_TO_TELL_UNCLEAN,
+        });
         if !report.is_clean() || logs_infos() {
             let (stopper, told) = (self.clone(), report.without_tasks());
-            self.run_until(Deadline::after(TIME_TO_TELL), move || {
+            self.run_until(tell_by, move || {
                 stopper.log_closed(closed);
                 stopper.tell_of_drop(&told);
             });
         }
         if report.holds_tasks() {
-            self.run_until(deadline.later(Deadline::after(TIME_TO_TELL)), || {
-                drop(report)
-            });
+            self.run_until(deadline.later(tell_by), || drop(report));
         }
     }
 
@@ -297,7 +299,7 @@ impl Stopper {
     /// The pool is dropped by one of its own workers, which cannot wait for
     /// itself: it drains, and the last worker says so. `false`: it has stopped
     /// already.
-    pub(crate) fn disown(&self) -> bool {
+    pub(crate) fn disown(self: &Arc<Self>) -> bool {
         let mut state = self.state.lock();
         if state.report.is_some() {
             return false;
@@ -449,6 +451,15 @@ impl Stopper {
     /// Calls the program's code, but does not wait for it beyond `deadline`.
     fn run_until(&self, deadline: Deadline, call: impl FnOnce() + Send + 'static) {
         threads::run_until(&format!("{}-end", self.queue.name), deadline, call);
+    }
+
+    fn tell_closed(self: &Arc<Self>, closed: Option<usize>) {
+        if logs_infos() && closed.is_some() {
+            let stopper = self.clone();
+            self.run_until(Deadline::after(TIME_TO_TELL), move || {
+                stopper.log_closed(closed);
+            });
+        }
     }
 
     fn log_closed(&self, closed: Option<usize>) {

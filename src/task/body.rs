@@ -73,6 +73,9 @@ pub(crate) trait Ledger: Any + Send + Sync {
     /// Counts a task as cancelled by a thread that is none of the workers.
     /// Called under the cell's lock; takes none.
     fn count_cancelled(&self);
+    /// A worker ended the last task on its stack outside of its loop. The caller
+    /// holds no lock.
+    fn went_quiet(&self);
     /// One more task in the queue is a husk. The caller holds no lock.
     fn husk_made(&self);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;

@@ -177,6 +177,8 @@ impl<B: TaskFn<Output: Send>> Cell<B> {
             // The canceller is dropping the closure, which may take for ever.
             let is_cancelling = body.state == State::Cancelling;
             if is_cancelling && body.ledger.is_reported() {
+                body.state = State::Cancelled;
+                self.ended.store(1, Release);
                 return true;
             }
             if deadline.has_passed(clock::now()) {
@@ -204,7 +206,10 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
         let watch = B::WANTS_CONTEXT.then(|| Watch::new(me.ledger.token().child()));
         let closure = me.begin(how, |since| {
             let mut body = self.body.lock();
-            if body.state.may_start() {
+            // A claim may come late: by now a stop may have taken the task out,
+            // and somebody given it to another pool.
+            let is_here = how != How::Claimed || body.ledger.pool() == me.ledger.pool();
+            if body.state.may_start() && is_here {
                 if let Some(closure) = body.start(watch.clone()) {
                     self.ended.store(0, Release);
                     let cell: Arc<dyn Shared> = self.clone();

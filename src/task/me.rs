@@ -147,6 +147,9 @@ impl Me {
         if let Some(state) = ended.tidied {
             self.set_state(state);
         }
+        if ended.quiet {
+            self.ledger.went_quiet();
+        }
         self.since_stamp.set(self.since_stamp.get() + 1);
         if self.long.get() || self.since_stamp.get() >= SHORT_TASKS_A_STAMP {
             self.read_clock();

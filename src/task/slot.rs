@@ -166,6 +166,8 @@ pub(crate) struct Ended<L> {
     /// The state to set once what is left of the task is gone, if the slot is
     /// [`State::Tidying`] until then.
     pub(crate) tidied: Option<State>,
+    /// The worker runs nothing now, and looks for nothing: it is in a hook.
+    pub(crate) quiet: bool,
     pub(crate) marked: bool,
 }
 
@@ -207,11 +209,10 @@ impl Slot {
     }
 
     /// Puts a task on the stack, if `start` says so under the lock; then its
-    /// second value is returned. `None`: a husk, or, in place, a pool whose
-    /// report is made.
+    /// second value is returned. `None`: a husk, or a pool whose report is made.
     pub(crate) fn begin<R>(&self, how: How, start: impl FnOnce() -> Start<R>) -> Option<R> {
         let mut body = self.body.lock();
-        if how == How::InPlace && body.aftermath.is_some() {
+        if how != How::Popped && body.aftermath.is_some() {
             return None;
         }
         if how != How::Claimed {
@@ -272,6 +273,7 @@ impl Slot {
             }
         }
         let marked = body.marked;
+        let quiet = body.stack.is_empty() && body.below != State::Looking;
         let aftermath = body.aftermath.clone().filter(|_| is_abandoned);
         drop(body);
         if let Some(aftermath) = aftermath {
@@ -281,6 +283,7 @@ impl Slot {
             running,
             leftover,
             tidied,
+            quiet,
             marked,
         }
     }
