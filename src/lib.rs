@@ -98,9 +98,11 @@ mod threads;
 mod unwind;
 
 pub use cancel::{CancelToken, Cancelled};
-pub use pool::{Pool, PoolBuilder, RunningTask, Stats};
+pub use pool::{Pool, PoolBuilder, Stats};
 pub use queue::{SubmitError, Submitter, TaskBuilder, TaskContext};
-pub use stop::{AbandonedTask, LingeringWorker, Phase, StopHandle, StopPlan, StopReport};
+pub use stop::{
+    AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
+};
 #[doc(inline)]
 pub use sync::channel;
 pub use task::{TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};

@@ -5,11 +5,11 @@ mod stats;
 mod worker;
 
 pub use builder::PoolBuilder;
-pub use stats::{RunningTask, Stats};
+pub use stats::Stats;
 
 use crate::clock::Deadline;
 use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
-use crate::stop::{StopHandle, StopPlan, StopReport, Stopper};
+use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::sync::Arc;
 use crate::task::{UnstartedTask, index_in};
 use std::fmt;
@@ -306,7 +306,7 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn running(&self) -> Vec<RunningTask> {
-        stats::running(&self.stopper)
+        self.stopper.running()
     }
 
     /// A handle that stops this pool, from any thread. Does not block. It does not

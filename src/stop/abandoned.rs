@@ -1,6 +1,6 @@
 //! What a stop left running.
 
-use crate::clock;
+use super::running::RunningTask;
 use crate::sync::Arc;
 use crate::task::{Running, TaskInfo};
 use crate::threads::ThreadStatus;
@@ -33,11 +33,7 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Clone, Debug)]
 pub struct AbandonedTask {
-    pub(super) info: TaskInfo,
-    pub(super) worker: Arc<str>,
-    pub(super) running_for: Duration,
-    pub(super) note: Option<Arc<str>>,
-    pub(super) cancel_asked: Option<Duration>,
+    pub(super) running: RunningTask,
     /// It was given a token, at which it could look.
     pub(super) has_token: bool,
     pub(super) thread: Option<ThreadStatus>,
@@ -50,13 +46,8 @@ impl AbandonedTask {
         worker: &Arc<str>,
         pool_cancelled: Option<Instant>,
     ) -> AbandonedTask {
-        let now = clock::now();
         AbandonedTask {
-            info: running.info(),
-            worker: worker.clone(),
-            running_for: now.saturating_duration_since(running.since),
-            note: running.watch.as_ref().and_then(|watch| watch.note()),
-            cancel_asked: cancel_asked(running, pool_cancelled, now),
+            running: RunningTask::new(running, worker, pool_cancelled),
             has_token: running.watch.is_some(),
             thread: None,
         }
@@ -83,7 +74,7 @@ impl AbandonedTask {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn info(&self) -> &TaskInfo {
-        &self.info
+        self.running.info()
     }
 
     /// The name of the thread that runs it. Does not block.
@@ -102,7 +93,7 @@ impl AbandonedTask {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn worker(&self) -> &str {
-        &self.worker
+        self.running.worker()
     }
 
     /// How long it had been running; maybe longer by a few short tasks before
@@ -123,7 +114,7 @@ impl AbandonedTask {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn running_for(&self) -> Duration {
-        self.running_for
+        self.running.running_for()
     }
 
     /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
@@ -146,7 +137,7 @@ impl AbandonedTask {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+        self.running.note()
     }
 
     /// How long before the report it was asked to cancel; `None` if it was not.
@@ -166,7 +157,7 @@ impl AbandonedTask {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn cancel_asked(&self) -> Option<Duration> {
-        self.cancel_asked
+        self.running.cancel_asked()
     }
 
     /// Whether it was given a token at which it could have looked, by one of the
@@ -230,127 +221,4 @@ impl AbandonedTask {
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }
-}
-
-/// A worker that runs no task, and whose thread had not left the process when
-/// the report was made: a hook or the destructor of a thread-local still runs,
-/// or it had no time to leave.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::Pool;
-/// use std::time::Duration;
-///
-/// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-/// let pool = Pool::builder()
-///     .threads(1)
-///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-///     .build()?;
-/// let report = pool.stop(Duration::from_millis(10));
-/// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
-/// drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct LingeringWorker {
-    pub(super) worker: Arc<str>,
-    pub(super) thread: Option<ThreadStatus>,
-}
-
-impl LingeringWorker {
-    pub(super) fn new(worker: &Arc<str>) -> LingeringWorker {
-        LingeringWorker {
-            worker: worker.clone(),
-            thread: None,
-        }
-    }
-
-    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> LingeringWorker {
-        self.thread = thread;
-        self
-    }
-
-    /// The name of the thread. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(1)
-    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    ///     .build()?;
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
-    /// # drop(open);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn worker(&self) -> &str {
-        &self.worker
-    }
-
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
-    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let pool = groundcrew::Pool::builder()
-    /// #     .threads(1)
-    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    /// #     .build()?;
-    /// pool.submit(|| ())?.join()?; // the worker has begun
-    /// let report = pool.stop(Duration::ZERO); // its hook lingers
-    /// let number = report.lingering()[0].thread_id();
-    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn thread_id(&self) -> Option<u64> {
-        self.thread.as_ref().map(|thread| thread.id)
-    }
-
-    /// On Linux what the thread was doing: `running`, `sleeping in futex`; `None`
-    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let pool = groundcrew::Pool::builder()
-    /// #     .threads(1)
-    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    /// #     .build()?;
-    /// pool.submit(|| ())?.join()?; // the worker has begun
-    /// let report = pool.stop(Duration::ZERO); // its hook lingers
-    /// let doing = report.lingering()[0].thread_state();
-    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn thread_state(&self) -> Option<&str> {
-        self.thread.as_ref().map(|thread| thread.doing.as_str())
-    }
-}
-
-/// How long ago a running task was asked to cancel, by its handle, its token,
-/// or the pool's token since it began.
-pub(crate) fn cancel_asked(
-    running: &Running,
-    pool_cancelled: Option<Instant>,
-    now: Instant,
-) -> Option<Duration> {
-    let by_handle = running.cell.as_ref().and_then(|cell| cell.cancel_asked());
-    let by_token = running
-        .watch
-        .as_ref()
-        .and_then(|watch| watch.cancelled_at());
-    let asked = [by_handle, by_token, pool_cancelled];
-    let earliest = asked.into_iter().flatten().min()?;
-    Some(now.saturating_duration_since(earliest.max(running.since)))
 }

@@ -3,7 +3,8 @@
 //! No line is longer than 120 columns, and nobody's name can break one: what
 //! programs gave us is quoted, control characters escaped, and cut to fit.
 
-use super::abandoned::{AbandonedTask, LingeringWorker};
+use super::abandoned::AbandonedTask;
+use super::lingering::LingeringWorker;
 use super::report::{Facts, StopReport};
 use crate::task::TaskInfo;
 use crate::unwind;
@@ -141,21 +142,21 @@ fn task_row(info: &TaskInfo, middle: &str) -> Row {
 }
 
 fn abandoned_row(task: &AbandonedTask) -> Row {
-    let cancel = match task.cancel_asked {
+    let cancel = match task.cancel_asked() {
         Some(asked) => format!("cancel asked {} ago", short(asked)),
         None => "not asked to cancel".to_owned(),
     };
     let middle = format!(
         "{}{GAP}running {}{GAP}{cancel}",
-        worker_name(&task.worker),
-        short(task.running_for)
+        worker_name(task.worker()),
+        short(task.running_for())
     );
     let thread = thread(task.thread_id(), task.thread_state());
     let token = match task.has_token {
         true => String::new(),
         false => "has no token to look at".to_owned(),
     };
-    let note = match &task.note {
+    let note = match task.note() {
         Some(note) => format!("last note: {note:?}"),
         None => String::new(),
     };
@@ -166,13 +167,13 @@ fn abandoned_row(task: &AbandonedTask) -> Row {
     let parts = [note, facts].into_iter().filter(|part| !part.is_empty());
     Row {
         more: parts.collect::<Vec<_>>().join("   "),
-        ..task_row(&task.info, &middle)
+        ..task_row(task.info(), &middle)
     }
 }
 
 fn lingering_row(worker: &LingeringWorker) -> Row {
     Row {
-        id: worker_name(&worker.worker),
+        id: worker_name(worker.worker()),
         name: "runs no task, but has not ended".to_owned(),
         middle: String::new(),
         place: thread(worker.thread_id(), worker.thread_state()),

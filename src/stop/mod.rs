@@ -3,23 +3,31 @@
 //! - `plan`: when each phase is due; pure.
 //! - `state`: where the stop is, and what is to be done next; pure.
 //! - `stopper`: the one that does it, and those that wait for it.
+//! - `account`: the report, made of what the slots and the queue say.
+//! - `tell`: what the log is told.
 //! - `handle`: what a program holds of it.
-//! - `report`, `display`: what it says in the end.
+//! - `report`, `abandoned`, `lingering`, `running`, `display`: what it says in
+//!   the end, and how that looks.
 
 mod abandoned;
+mod account;
 mod display;
 mod handle;
+mod lingering;
 mod plan;
 mod report;
+mod running;
 mod state;
 mod stopper;
+mod tell;
 
-pub(crate) use abandoned::cancel_asked;
 #[cfg(feature = "signals")]
 pub(crate) use display::{TIME_TO_TELL, say};
 pub(crate) use stopper::Stopper;
 
-pub use abandoned::{AbandonedTask, LingeringWorker};
+pub use abandoned::AbandonedTask;
 pub use handle::StopHandle;
+pub use lingering::LingeringWorker;
 pub use plan::{Phase, StopPlan};
 pub use report::StopReport;
+pub use running::RunningTask;

@@ -1,6 +1,7 @@
 //! What a stop says in the end.
 
-use super::abandoned::{AbandonedTask, LingeringWorker};
+use super::abandoned::AbandonedTask;
+use super::lingering::LingeringWorker;
 use crate::clock::Deadline;
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::task::{Aftermath, Meta, TaskInfo, UnstartedTask};

@@ -15,39 +15,25 @@
 //! Order of locks: the stopper's, then a slot's. The lock is not held while
 //! threads are started or the queue is emptied.
 
-use super::abandoned::{AbandonedTask, LingeringWorker};
-use super::display::{self, TIME_TO_TELL, TIME_TO_TELL_UNCLEAN};
+use super::display::{TIME_TO_TELL, TIME_TO_TELL_UNCLEAN};
 use super::plan::{Phase, StopPlan};
-use super::report::{Closures, Facts, StopReport, Unstarted};
-use super::state::{Kept, Member, Standing, Step, StopState};
+use super::report::StopReport;
+use super::state::{Member, Standing, Step, StopState};
+use super::tell::logs_infos;
 use crate::clock::{self, Deadline};
-use crate::queue::{Home, Queue};
+use crate::queue::Queue;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::{Aftermath, Counts, Settled, State, UnstartedTask, index_in};
+use crate::task::{State, index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
-use std::cmp::Reverse;
 use std::time::Duration;
 
 pub(crate) struct Stopper {
     pub(crate) queue: Arc<Queue>,
-    state: Mutex<StopState>,
+    pub(super) state: Mutex<StopState>,
     /// Notified when a plan came, a worker left or was joined, and when the
     /// report is made.
-    changed: Condvar,
-}
-
-/// So long a report looks at what the threads of abandoned tasks do: time
-/// enough for some hundred of them. Of the others only the name is told.
-const TIME_TO_LOOK: Duration = Duration::from_millis(2);
-
-/// How many tasks a stop left behind so far, or found as husks.
-pub(crate) struct LeftBehind {
-    pub(crate) taken_out: u64,
-    pub(crate) cancelled: u64,
-    pub(crate) unstarted: usize,
-    pub(crate) abandoned: usize,
-    pub(crate) caller: usize,
+    pub(super) changed: Condvar,
 }
 
 impl Stopper {
@@ -127,21 +113,6 @@ impl Stopper {
             .iter()
             .map(|member| member.name.clone())
             .collect()
-    }
-
-    pub(crate) fn left_behind(&self) -> LeftBehind {
-        let state = self.state.lock();
-        let (unstarted, abandoned, caller) = match &state.report {
-            Some(kept) => kept.facts.left_behind(),
-            None => (state.out.unstarted.len(), 0, 0),
-        };
-        LeftBehind {
-            taken_out: state.out.taken,
-            cancelled: state.out.cancelled,
-            unstarted,
-            abandoned,
-            caller,
-        }
     }
 
     // What programs ask for.
@@ -363,132 +334,4 @@ impl Stopper {
         });
         helper.is_ok()
     }
-
-    fn make_report(&self, mut state: MutexGuard<'_, StopState>) {
-        let began = state.began.unwrap_or_else(clock::now);
-        let aftermath = Arc::new(Aftermath::default());
-        let pool_cancelled = self.queue.token.cancelled_at();
-        let mut counts = Counts::default();
-        let (mut abandoned, mut caller, mut lingering) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cells = Vec::new();
-        for (member, slot) in state.members.iter().zip(&self.queue.slots) {
-            let settled = match member.inside_stop {
-                true => Settled::Caller,
-                false => Settled::Abandoned,
-            };
-            let mut runs = member.inside_stop;
-            let of_worker = slot.report(settled, &aftermath, |running| {
-                runs = true;
-                match settled {
-                    Settled::Caller => caller.push(running.info()),
-                    Settled::Abandoned => {
-                        let task = AbandonedTask::new(running, &member.name, pool_cancelled);
-                        abandoned.push((member.thread_id, task));
-                        cells.extend(running.cell.clone());
-                    }
-                }
-            });
-            counts.add(&of_worker);
-            if !runs && member.standing != Standing::Joined {
-                lingering.push((member.thread_id, LingeringWorker::new(&member.name)));
-            }
-        }
-        // The longest first: that is the one to look at.
-        abandoned.sort_by_key(|(_, task): &(_, AbandonedTask)| Reverse(task.running_for));
-        let until = Deadline::after(TIME_TO_LOOK);
-        let look = |thread_id: Option<u64>| match until.has_passed(clock::now()) {
-            true => None,
-            false => thread_id.and_then(threads::status),
-        };
-        let abandoned: Vec<_> = abandoned
-            .into_iter()
-            .map(|(thread_id, task)| task.on(look(thread_id)))
-            .collect();
-        let lingering: Vec<_> = lingering
-            .into_iter()
-            .map(|(thread_id, worker)| worker.on(look(thread_id)))
-            .collect();
-        let unstarted = std::mem::take(&mut state.out.unstarted);
-        let metas = unstarted.iter().map(|task| task.meta().clone()).collect();
-        let home = Home::new(&self.queue);
-        let tasks = unstarted
-            .into_iter()
-            .map(|task| UnstartedTask::new(task, home.clone()))
-            .collect();
-        let facts = Facts {
-            elapsed: clock::now().duration_since(began),
-            limit: state
-                .moments
-                .deadline
-                .moment()
-                .map(|deadline| deadline.saturating_duration_since(began)),
-            pool: self.queue.name.clone(),
-            accepted: counts.taken + state.out.taken,
-            completed: counts.completed,
-            panicked: counts.panicked,
-            cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),
-            expired: counts.expired,
-            unstarted: Unstarted::new(metas),
-            abandoned,
-            caller,
-            lingering,
-            aftermath,
-        };
-        let closures = Arc::new(Closures::new(tasks));
-        state.report = Some(Kept {
-            facts: Arc::new(facts),
-            closures: Arc::downgrade(&closures),
-            until_fetched: Some(closures),
-        });
-        // Before anybody has the report: what it says holds for the handles.
-        for cell in cells {
-            cell.abandon();
-        }
-        self.queue.end_idle_waits();
-        self.changed.notify_all();
-    }
-
-    /// Calls the program's code, but does not wait for it beyond `deadline`.
-    fn run_until(&self, deadline: Deadline, call: impl FnOnce() + Send + 'static) {
-        threads::run_until(&format!("{}-end", self.queue.name), deadline, call);
-    }
-
-    fn tell_closed(self: &Arc<Self>, closed: Option<usize>) {
-        if logs_infos() && closed.is_some() {
-            let stopper = self.clone();
-            self.run_until(Deadline::after(TIME_TO_TELL), move || {
-                stopper.log_closed(closed);
-            });
-        }
-    }
-
-    fn log_closed(&self, closed: Option<usize>) {
-        if let Some(queued) = closed {
-            let name = &self.queue.name;
-            unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
-        }
-    }
-
-    fn log_report(&self, report: &StopReport) {
-        let name = &self.queue.name;
-        self.queue.tell_unlogged_panics();
-        unwind::log_guarded(|| log::info!("pool {name}: {report}"));
-    }
-
-    /// Says of the report of a dropped pool, that nobody will see otherwise,
-    /// what it says.
-    fn tell_of_drop(&self, report: &StopReport) {
-        if report.is_clean() {
-            return self.log_report(report);
-        }
-        self.queue.tell_unlogged_panics();
-        let name = &self.queue.name;
-        let text = format!("pool {name} was dropped: {report}");
-        display::say(log::Level::Error, &text);
-    }
-}
-
-/// Whether it is worth while to start a thread for a record of that level.
-fn logs_infos() -> bool {
-    log::max_level() >= log::LevelFilter::Info
 }

@@ -1,4 +1,5 @@
 use super::super::report::{Closures, Unstarted};
+use super::super::running::RunningTask;
 use super::*;
 use crate::sync::Arc;
 use crate::task::{Aftermath, Meta, Name};
@@ -15,11 +16,13 @@ fn meta(id: u64, name: &str) -> Meta {
 
 fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
     AbandonedTask {
-        info: TaskInfo::new(&meta(id, name), 1),
-        worker: "render-3".into(),
-        running_for: Duration::from_millis(41_200),
-        note: note.map(Into::into),
-        cancel_asked: Some(Duration::from_millis(1_300)),
+        running: RunningTask {
+            info: TaskInfo::new(&meta(id, name), 1),
+            worker: "render-3".into(),
+            running_for: Duration::from_millis(41_200),
+            note: note.map(Into::into),
+            cancel_asked: Some(Duration::from_millis(1_300)),
+        },
         has_token: true,
         thread: Some(ThreadStatus {
             id: 40213,
@@ -93,7 +96,7 @@ fn no_line_is_longer_than_120_columns_and_no_name_breaks_one() {
     let nasty = "ü\n\u{1b}[31m\"\t".repeat(60);
     let mut deaf = abandoned(u64::MAX, &nasty, Some(&nasty));
     deaf.has_token = false;
-    deaf.worker = "\u{7f}".repeat(15).into();
+    deaf.running.worker = "\u{7f}".repeat(15).into();
     let text = report(
         vec![deaf, abandoned(1, "short", None)],
         vec![meta(u64::MAX, &nasty)],

@@ -1,0 +1,110 @@
+//! Threads that a stop could not see off.
+
+use crate::sync::Arc;
+use crate::threads::ThreadStatus;
+
+/// A worker that runs no task, and whose thread had not left the process when
+/// the report was made: a hook or the destructor of a thread-local still runs,
+/// or it had no time to leave.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use std::time::Duration;
+///
+/// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+/// let pool = Pool::builder()
+///     .threads(1)
+///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+///     .build()?;
+/// let report = pool.stop(Duration::from_millis(10));
+/// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
+/// drop(open);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LingeringWorker {
+    pub(super) worker: Arc<str>,
+    pub(super) thread: Option<ThreadStatus>,
+}
+
+impl LingeringWorker {
+    pub(super) fn new(worker: &Arc<str>) -> LingeringWorker {
+        LingeringWorker {
+            worker: worker.clone(),
+            thread: None,
+        }
+    }
+
+    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> LingeringWorker {
+        self.thread = thread;
+        self
+    }
+
+    /// The name of the thread. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let pool = groundcrew::Pool::builder()
+    ///     .threads(1)
+    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    ///     .build()?;
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
+    /// # drop(open);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
+    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let pool = groundcrew::Pool::builder()
+    /// #     .threads(1)
+    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    /// #     .build()?;
+    /// pool.submit(|| ())?.join()?; // the worker has begun
+    /// let report = pool.stop(Duration::ZERO); // its hook lingers
+    /// let number = report.lingering()[0].thread_id();
+    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn thread_id(&self) -> Option<u64> {
+        self.thread.as_ref().map(|thread| thread.id)
+    }
+
+    /// On Linux what the thread was doing: `running`, `sleeping in futex`; `None`
+    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let pool = groundcrew::Pool::builder()
+    /// #     .threads(1)
+    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
+    /// #     .build()?;
+    /// pool.submit(|| ())?.join()?; // the worker has begun
+    /// let report = pool.stop(Duration::ZERO); // its hook lingers
+    /// let doing = report.lingering()[0].thread_state();
+    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn thread_state(&self) -> Option<&str> {
+        self.thread.as_ref().map(|thread| thread.doing.as_str())
+    }
+}

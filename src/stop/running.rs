@@ -1,0 +1,179 @@
+//! What runs now, as somebody outside sees it.
+
+use super::stopper::Stopper;
+use crate::clock;
+use crate::sync::Arc;
+use crate::task::{Running, TaskInfo};
+use std::time::{Duration, Instant};
+
+/// A task that runs now: [`Pool::running`](crate::Pool::running).
+///
+/// # Examples
+///
+/// ```
+/// let pool = groundcrew::Pool::new(1)?;
+/// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+/// pool.execute_with(move |ctx| {
+///     ctx.note("at the gate");
+///     gate.recv().unwrap_or_default()
+/// })?;
+/// while pool.running().first().and_then(|task| task.note().map(str::to_owned)).is_none() {}
+/// let running = pool.running();
+/// assert_eq!(running[0].note(), Some("at the gate"));
+/// assert_eq!(running[0].cancel_asked(), None);
+/// drop(open);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RunningTask {
+    pub(super) info: TaskInfo,
+    pub(super) worker: Arc<str>,
+    pub(super) running_for: Duration,
+    pub(super) note: Option<Arc<str>>,
+    pub(super) cancel_asked: Option<Duration>,
+}
+
+impl RunningTask {
+    /// What is known of a running task, read under its slot's lock.
+    pub(super) fn new(
+        running: &Running,
+        worker: &Arc<str>,
+        pool_cancelled: Option<Instant>,
+    ) -> RunningTask {
+        let now = clock::now();
+        RunningTask {
+            info: running.info(),
+            worker: worker.clone(),
+            running_for: now.saturating_duration_since(running.since),
+            note: running.watch.as_ref().and_then(|watch| watch.note()),
+            cancel_asked: cancel_asked(running, pool_cancelled, now),
+        }
+    }
+
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("wait").execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].info().name(), "wait");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn info(&self) -> &TaskInfo {
+        &self.info
+    }
+
+    /// The name of the thread that runs it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].worker(), "render-0");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// How long it had been running when it was looked at; maybe longer by a few
+    /// short tasks before it, never shorter. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// # while pool.running().is_empty() {}
+    /// let first = pool.running()[0].running_for();
+    /// let second = pool.running()[0].running_for();
+    /// assert!(second >= first);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn running_for(&self) -> Duration {
+        self.running_for
+    }
+
+    /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
+    /// `None` if it said nothing, or was given no context. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     ctx.note("row 3120 of 4000");
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now it has been said
+    /// assert_eq!(pool.running()[0].note(), Some("row 3120 of 4000"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// How long ago it was asked to cancel, by its handle, its token or a stop;
+    /// `None` if it was not. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let handle = pool.submit(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// assert_eq!(pool.running()[0].cancel_asked(), None);
+    /// handle.cancel();
+    /// assert!(pool.running()[0].cancel_asked().is_some());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn cancel_asked(&self) -> Option<Duration> {
+        self.cancel_asked
+    }
+}
+
+impl Stopper {
+    /// What every worker runs, the innermost task of each first.
+    pub(crate) fn running(&self) -> Vec<RunningTask> {
+        let pool_cancelled = self.queue.token.cancelled_at();
+        let names = self.worker_names();
+        let mut tasks = Vec::new();
+        for (slot, worker) in self.queue.slots.iter().zip(&names) {
+            slot.running(|running| {
+                tasks.push(RunningTask::new(running, worker, pool_cancelled));
+            });
+        }
+        tasks
+    }
+}
+
+/// How long ago a running task was asked to cancel, by its handle, its token,
+/// or the pool's token since it began.
+fn cancel_asked(
+    running: &Running,
+    pool_cancelled: Option<Instant>,
+    now: Instant,
+) -> Option<Duration> {
+    let by_handle = running.cell.as_ref().and_then(|cell| cell.cancel_asked());
+    let by_token = running
+        .watch
+        .as_ref()
+        .and_then(|watch| watch.cancelled_at());
+    let asked = [by_handle, by_token, pool_cancelled];
+    let earliest = asked.into_iter().flatten().min()?;
+    Some(now.saturating_duration_since(earliest.max(running.since)))
+}
