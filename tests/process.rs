@@ -468,7 +468,11 @@ mod signals {
 
     impl Signalled {
         fn start(scenario: &str, kind: &str) -> Signalled {
-            let mut child = play(scenario)
+            Signalled::spawn(&mut play(scenario), kind)
+        }
+
+        fn spawn(command: &mut Command, kind: &str) -> Signalled {
+            let mut child = command
                 .env("KIND", kind)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -554,6 +558,33 @@ mod signals {
                 "{told}"
             );
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn as_the_first_process_of_a_container_it_stops_on_sigterm() {
+        let in_namespace = |program: &std::ffi::OsStr| {
+            let mut command = Command::new("unshare");
+            command.args(["--pid", "--fork"]).arg(program);
+            command
+        };
+        let probe = in_namespace("true".as_ref()).output();
+        if !probe.is_ok_and(|probe| probe.status.success()) {
+            eprintln!("SKIPPED: unshare cannot be had, so nothing is the first process");
+            return;
+        }
+        let played = play("signals");
+        let mut command = in_namespace(played.get_program());
+        command.args(played.get_args()).env(SCENARIO, "signals");
+        let child = Signalled::spawn(&mut command, "heeds");
+        // The process that is told is not `unshare`, but its child.
+        let id = child.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let first = std::fs::read_to_string(children).unwrap();
+        let kill = Command::new("kill").args(["-TERM", first.trim()]).status();
+        assert!(kill.unwrap().success());
+        let (code, said, told) = child.end();
+        assert_eq!(code, Some(75), "{said}{told}");
     }
 
     #[test]
