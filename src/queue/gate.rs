@@ -10,8 +10,8 @@
 //!
 //! # Whom to wake
 //!
-//! Waking a submitter for every single place makes short tasks three times as
-//! dear: it runs, fills one place and sleeps again. So where tasks are short
+//! Waking a submitter for every single place eats up what a second worker gains
+//! on short tasks: it runs, fills one place and sleeps again. So where tasks are short
 //! all are woken, once the channel has fallen to its low-water mark. Where tasks
 //! are long one is woken for every place: else a submitter would sleep for
 //! minutes beside free places. Since a worker may turn from short to long

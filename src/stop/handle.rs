@@ -48,8 +48,9 @@ impl StopHandle {
     }
 
     /// Closes the pool: nothing more gets in, what was accepted goes on. Does
-    /// not block. Submitters that wait for room are refused. On a pool that is
-    /// closed already it does nothing.
+    /// not block, but for 100 ms at most where the program's logger is stuck.
+    /// Submitters that wait for room are refused. On a pool that is closed
+    /// already it does nothing.
     ///
     /// # Examples
     ///
@@ -93,7 +94,8 @@ impl StopHandle {
         self.stopper.stop(plan.into())
     }
 
-    /// Starts the stop and returns without waiting for it. The report is for
+    /// Starts the stop and returns without waiting for it; a logger that is stuck
+    /// delays that by 100 ms at most. The report is for
     /// whoever calls [`stop`](Self::stop) next; until then it waits in the pool
     /// and goes with it.
     ///
