@@ -21,7 +21,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 3_000;
 /// More than a round ever makes; it stops making tasks before.
@@ -67,15 +67,19 @@ struct World {
     stop: StopHandle,
 }
 
-/// Captured by a task: tells of its drop.
+/// Captured by a task: tells of its drop, which panics if it was armed.
 struct Captured {
     world: Arc<World>,
     index: usize,
+    armed: AtomicBool,
 }
 
 impl Drop for Captured {
     fn drop(&mut self) {
         self.world.tasks[self.index].dropped.fetch_add(1, SeqCst);
+        if self.armed.load(SeqCst) && !thread::panicking() {
+            expected_panic();
+        }
     }
 }
 
@@ -120,6 +124,11 @@ fn round(seed: u64) {
         .collect();
     for _ in 0..rng.usize(0..200) {
         thread::yield_now();
+    }
+    if rng.u8(..4) == 0 {
+        pool.wait_idle_timeout(Duration::from_micros(rng.u64(..300)));
+        let running = pool.running().len();
+        assert!(running <= MOST_TASKS && pool.stats().running() <= MOST_TASKS);
     }
     let tightening = (rng.u8(..4) == 0).then(|| {
         let (stop, plan) = (pool.stop_handle(), random_plan(&mut rng));
@@ -234,9 +243,10 @@ fn submit(world: &Arc<World>, submitter: &Submitter, rng: &mut fastrand::Rng) {
     let captured = Captured {
         world: world.clone(),
         index,
+        armed: AtomicBool::new(false),
     };
     let mut own = rng.fork();
-    let verb = rng.u8(..7);
+    let verb = rng.u8(..9);
     if verb < 2 {
         let task = move |context: &TaskContext| {
             let submitter = context.submitter();
@@ -255,6 +265,11 @@ fn submit(world: &Arc<World>, submitter: &Submitter, rng: &mut fastrand::Rng) {
         2 => count(world, index, submitter.submit_timeout(short, task)),
         3 => count(world, index, submitter.try_submit(task)),
         4 => count_plain(world, index, submitter.execute(task)),
+        6 => {
+            let deadline = Instant::now() + short;
+            count(world, index, submitter.submit_deadline(deadline, task));
+        }
+        7 => count(world, index, submitter.task("named").try_submit(task)),
         5 => count_plain(world, index, submitter.try_execute(task)),
         _ => count(world, index, submitter.submit(task)),
     }
@@ -304,6 +319,7 @@ fn run(
     match rng.u8(..24) {
         0 => expected_panic(),
         1 => bomb = Some(Bomb),
+        17 => captured.armed.store(true, SeqCst),
         // Hears nothing but the end of the round.
         2 => drop(world.end.recv()),
         3 => {
