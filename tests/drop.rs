@@ -31,11 +31,7 @@ fn a_drop_drains() {
 fn a_drop_keeps_the_deadline_of_its_plan() {
     within(LONG, "a drop", || {
         let gate = Gate::new();
-        let pool = Pool::builder()
-            .threads(1)
-            .drop_plan(StopPlan::cancel(Duration::ZERO))
-            .build()
-            .unwrap();
+        let pool = common::hasty().build().unwrap();
         let stuck = common::occupy(&pool, &gate);
         let behind = pool.submit(|| ()).unwrap();
         drop(pool);
@@ -133,11 +129,7 @@ fn the_last_handle_of_a_pool_may_be_dropped_by_a_claimed_task() {
 fn a_drop_does_not_wait_for_what_unstarted_tasks_hold() {
     within(LONG, "a drop", || {
         let gate = Gate::new();
-        let pool = Pool::builder()
-            .threads(1)
-            .drop_plan(StopPlan::cancel(Duration::ZERO))
-            .build()
-            .unwrap();
+        let pool = common::hasty().build().unwrap();
         let busy = Gate::new();
         drop(common::occupy(&pool, &busy));
         let slow = common::SlowDrop(gate.entrance());

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{LONG, expected_panic, within};
-use groundcrew::{Pool, StopPlan};
+use groundcrew::Pool;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
@@ -149,12 +149,7 @@ fn a_panic_in_a_drop_is_logged_with_the_task_it_belongs_to() {
 #[test]
 fn an_unclean_drop_is_an_error() {
     let _turn = logger();
-    let pool = Pool::builder()
-        .threads(1)
-        .name("unclean")
-        .drop_plan(StopPlan::cancel(std::time::Duration::ZERO))
-        .build()
-        .unwrap();
+    let pool = common::hasty().name("unclean").build().unwrap();
     let gate = common::Gate::new();
     drop(common::occupy(&pool, &gate));
     drop(pool);
@@ -184,11 +179,7 @@ fn a_logger_that_panics_or_uses_the_pool_changes_nothing() {
         assert_eq!(report.panicked(), 20);
         *LOGGER.pool.lock().unwrap() = None;
         LOGGER.enabled_panics.store(true, SeqCst);
-        let pool = Pool::builder()
-            .threads(1)
-            .drop_plan(StopPlan::cancel(std::time::Duration::ZERO))
-            .build()
-            .unwrap();
+        let pool = common::hasty().build().unwrap();
         let gate = common::Gate::new();
         drop(common::occupy(&pool, &gate));
         drop(pool); // not clean: told on stderr

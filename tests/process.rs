@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Gate, LONG, expected_panic, occupy};
+use common::{Gate, LONG, expected_panic, hasty, occupy};
 use groundcrew::channel::bounded;
 use groundcrew::{Pool, StopPlan};
 use std::io::{BufRead, BufReader, Write};
@@ -252,11 +252,7 @@ fn a_closed_stdout_and_stderr_hurt_nobody() {
 
 fn unclean_drop() {
     let gate = Gate::new();
-    let pool = Pool::builder()
-        .threads(1)
-        .drop_plan(StopPlan::cancel(Duration::ZERO))
-        .build()
-        .unwrap();
+    let pool = hasty().build().unwrap();
     drop(occupy(&pool, &gate));
     pool.execute(|| ()).unwrap();
     drop(pool);
@@ -381,11 +377,7 @@ fn a_drop_does_not_wait_for_a_stderr_that_is_stuck() {
 }
 
 fn stuck_stderr() {
-    let pool = Pool::builder()
-        .threads(1)
-        .drop_plan(StopPlan::cancel(Duration::ZERO))
-        .build()
-        .unwrap();
+    let pool = hasty().build().unwrap();
     let (tell, told) = bounded(1);
     pool.execute(move || {
         let _stderr = std::io::stderr().lock();

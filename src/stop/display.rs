@@ -181,8 +181,8 @@ fn lingering_row(worker: &LingeringWorker) -> Row {
     }
 }
 
-/// Quoted already where it was cut to what a thread can show; a control
-/// character takes more columns than that.
+/// It was cut to what a thread can show, but what is escaped in it takes more
+/// columns than that.
 fn worker_name(name: &str) -> String {
     cut(&name.escape_debug().to_string(), 15)
 }

@@ -44,7 +44,7 @@ pub(crate) enum State {
 /// A task on a worker's stack.
 pub(crate) struct Running {
     pub(crate) meta: Meta,
-    /// When it began; maybe a few short tasks too early (see `Me::stamp`).
+    /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
     pub(crate) since: Instant,
     /// The state it shares with its handle, if it has one.
     pub(crate) cell: Option<Arc<dyn Shared>>,
@@ -152,9 +152,9 @@ struct Body {
     marked: bool,
     /// Set once by a stopper: the report is made.
     aftermath: Option<Arc<Aftermath>>,
-    /// How many `wait_idle` are on this worker's stack (at most one now, since
-    /// a worker that waits runs nothing; a count all the same).
-    waiting_idle: u32,
+    /// The task on top of the stack waits in `wait_idle`: the whole stack is
+    /// not waited for.
+    waiting_idle: bool,
     stack: Vec<Running>,
     counts: Counts,
 }
@@ -187,7 +187,7 @@ impl Slot {
                 epoch: 0,
                 marked: false,
                 aftermath: None,
-                waiting_idle: 0,
+                waiting_idle: false,
                 stack: Vec::new(),
                 counts: Counts::default(),
             }),
@@ -293,10 +293,7 @@ impl Slot {
     pub(crate) fn set_waiting_idle(&self, waiting: bool) {
         let mut body = self.body.lock();
         body.epoch += 1;
-        match waiting {
-            true => body.waiting_idle += 1,
-            false => body.waiting_idle -= 1,
-        }
+        body.waiting_idle = waiting;
     }
 
     // What others call.
@@ -353,7 +350,7 @@ impl Slot {
     /// inside `wait_idle`.
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
-        let quiet = matches!(body.state, State::Asleep | State::Left) || body.waiting_idle > 0;
+        let quiet = matches!(body.state, State::Asleep | State::Left) || body.waiting_idle;
         quiet.then_some(Quiet {
             epoch: body.epoch,
             husks_made: body.counts.husks_made,

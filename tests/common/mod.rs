@@ -5,7 +5,7 @@
 )]
 
 use groundcrew::channel::{Receiver, Sender, bounded};
-use groundcrew::{Pool, TaskHandle};
+use groundcrew::{Pool, PoolBuilder, StopPlan, TaskHandle};
 use std::any::Any;
 use std::panic;
 use std::process;
@@ -103,6 +103,12 @@ pub(crate) fn occupied_pool(capacity: usize) -> (Pool, Gate) {
     let gate = Gate::new();
     drop(occupy(&pool, &gate));
     (pool, gate)
+}
+
+/// A pool of one worker, whose drop leaves behind what it finds.
+pub(crate) fn hasty() -> PoolBuilder {
+    let plan = StopPlan::cancel(Duration::ZERO);
+    Pool::builder().threads(1).drop_plan(plan)
 }
 
 const EXPECTED: &str = "expected by the test";
