@@ -90,7 +90,8 @@ fn queued(tasks: u64) -> u64 {
         std::thread::yield_now();
     }
     for task in 0..tasks {
-        pool.execute(move || assert_ne!(black_box(task), u64::MAX)).unwrap();
+        pool.execute(move || assert_ne!(black_box(task), u64::MAX))
+            .unwrap();
     }
     let after = process::memory();
     drop(open);

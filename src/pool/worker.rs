@@ -3,10 +3,9 @@
 use crate::queue::Home;
 use crate::stop::Stopper;
 use crate::sync::{Arc, Backoff};
-use crate::task::{Me, Queued, State};
+use crate::task::{Me, State};
 use crate::threads;
 use crate::unwind;
-use std::rc::Rc;
 
 type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 
@@ -34,7 +33,12 @@ impl Worker {
         };
         let queue = &self.stopper.queue;
         let slot = queue.slots[self.index].clone();
-        let me = Me::install(self.index, slot, Home::new(queue), self.stack_size);
+        let me = Me::install(
+            self.index,
+            slot,
+            Home::of_worker(queue, self.index),
+            self.stack_size,
+        );
         self.stopper
             .worker_started(self.index, threads::current_id());
         self.log("started");
@@ -47,52 +51,51 @@ impl Worker {
     }
 
     /// Runs tasks until the pool is closed and there is nothing left to do.
-    fn work(&self, me: &Rc<Me>) {
-        let mut turn = 0;
-        me.set_state(State::Looking);
-        while let Some(task) = self.next(me, &mut turn) {
-            task.run(me);
-        }
-        me.set_state(State::Left);
-        self.stopper.queue.idle_changed();
-    }
-
-    /// The next task; `None` when this worker has left the queue for good.
-    fn next(&self, me: &Me, turn: &mut u32) -> Option<Queued> {
+    fn work(&self, me: &Me) {
         let queue = &self.stopper.queue;
+        let mut turn = me.turn();
+        turn.set_state(State::Awake);
         let backoff = Backoff::new();
-        let mut was_woken = false;
+        let mut number = 0;
         loop {
-            if me.is_marked() {
-                queue.leave(true);
-                return None;
+            if turn.is_marked() {
+                turn.unlocked(|| queue.leave(true));
+                break;
             }
             // Read before the look: who leaves must have found nothing after it
             // knew that nothing more would come.
             let closed = queue.is_closed();
-            *turn = turn.wrapping_add(1);
-            if let Some(task) = queue.take(me, *turn) {
-                // One submit woke this worker; those after it left theirs to
-                // it, which may be more than it can take.
-                if was_woken && queue.has_tasks() {
-                    queue.wake_one();
-                }
-                return Some(task);
-            }
-            if closed {
-                if queue.leave(false) {
-                    return None;
+            number = u32::wrapping_add(number, 1);
+            if let Some(task) = queue.take(&mut turn, me, number) {
+                task.run(&mut turn, me);
+                backoff.reset();
+            } else if closed {
+                if turn.unlocked(|| queue.leave(false)) {
+                    break;
                 }
             } else if backoff.is_completed() {
-                me.set_state(State::Asleep);
-                queue.idle_changed();
-                queue.sleep(me.index);
-                me.set_state(State::Looking);
-                was_woken = true;
+                turn.set_state(State::Asleep);
+                turn.unlocked(|| self.sleep(me));
+                turn.set_state(State::Awake);
                 backoff.reset();
             } else {
-                backoff.snooze();
+                turn.unlocked(|| backoff.snooze());
             }
+        }
+        turn.set_state(State::Left);
+        drop(turn);
+        queue.idle_changed();
+    }
+
+    fn sleep(&self, me: &Me) {
+        let queue = &self.stopper.queue;
+        queue.idle_changed();
+        queue.sleep(me.index);
+        me.woke_up();
+        // One submit woke this worker; those after it left theirs to it, which
+        // may be more than it can take.
+        if queue.has_several() {
+            queue.wake_one();
         }
     }
 

@@ -56,7 +56,7 @@ impl TaskContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn token(&self) -> &CancelToken {
-        &self.run.watch.token
+        &self.run.watch().token
     }
 
     /// Whether the task is asked to end. Does not block. Once `true` it stays so.
@@ -127,7 +127,7 @@ impl TaskContext {
     /// ```
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());
-        *self.run.watch.note.lock() = Some(note);
+        *self.run.watch().note.lock() = Some(note);
     }
 
     /// Who the task is. Does not block.
@@ -142,7 +142,7 @@ impl TaskContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn info(&self) -> &TaskInfo {
-        &self.run.info
+        self.run.info()
     }
 
     /// A submitter to the pool that runs this task. Does not block.

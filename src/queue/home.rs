@@ -1,9 +1,8 @@
 //! A home: one submitter's way to its queue.
 
 use super::Queue;
-use crate::cancel::CancelToken;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ledger, TaskInfo};
+use crate::task::{Ledger, TaskInfo, Watch};
 use std::any::Any;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
@@ -12,12 +11,22 @@ use std::any::Any;
 /// on.
 pub(crate) struct Home {
     pub(crate) queue: Arc<Queue>,
+    /// Whose home it is, if it is a worker's.
+    worker: Option<usize>,
 }
 
 impl Home {
     pub(crate) fn new(queue: &Arc<Queue>) -> Arc<Home> {
         Arc::new(Home {
             queue: queue.clone(),
+            worker: None,
+        })
+    }
+
+    pub(crate) fn of_worker(queue: &Arc<Queue>, index: usize) -> Arc<Home> {
+        Arc::new(Home {
+            queue: queue.clone(),
+            worker: Some(index),
         })
     }
 }
@@ -27,8 +36,11 @@ impl Ledger for Home {
         self.queue.id
     }
 
-    fn token(&self) -> &CancelToken {
-        &self.queue.token
+    fn watch(&self, task: u64) -> Arc<Watch> {
+        let new = || Watch::new(self.queue.token.child());
+        let slot = self.worker.map(|index| &self.queue.slots[index]);
+        slot.and_then(|slot| slot.watch(task, new))
+            .unwrap_or_else(new)
     }
 
     fn is_reported(&self) -> bool {

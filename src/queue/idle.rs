@@ -66,7 +66,8 @@ impl Queue {
         let made_by_workers: u64 = before.iter().map(|quiet| quiet.husks_made).sum();
         let passed: u64 = before.iter().map(|quiet| quiet.husks_passed).sum();
         let made = made_by_workers + self.outside.husks_made.load(SeqCst);
-        let waiting = (self.queued() + self.overflowed()) as u64;
+        let overflow: usize = before.iter().map(|quiet| quiet.overflow).sum();
+        let waiting = (self.queued() + overflow) as u64;
         if waiting + passed > made {
             return false;
         }

@@ -81,7 +81,7 @@ impl Queue {
         }
         late.stranded.extend(self.receiver.try_iter());
         if let Some(index) = index {
-            late.stranded.extend(self.overflow[index].drain());
+            late.stranded.extend(self.slots[index].drain_overflow());
         }
         let own = late.stranded.iter().position(|task| task.meta().id == id);
         match own {
@@ -111,11 +111,9 @@ impl Queue {
         self.late.lock().present
     }
 
-    /// Takes everything out of the queue and seals it. Runs no user code; waits
-    /// for workers between two tasks only.
+    /// Takes everything out of the queue and seals it. Runs no user code.
     pub(crate) fn take_out(&self) -> TakenOut {
         self.slots.iter().for_each(|slot| slot.mark());
-        self.slots.iter().for_each(|slot| slot.wait_while_looking());
         let mut late = self.late.lock();
         let mut out = TakenOut::default();
         if late.sealed {
@@ -123,7 +121,7 @@ impl Queue {
         }
         late.sealed = true;
         let tasks = self.receiver.try_iter();
-        let overflow = self.overflow.iter().flat_map(|list| list.drain());
+        let overflow = self.slots.iter().flat_map(|slot| slot.drain_overflow());
         for task in tasks.chain(overflow) {
             out.taken += 1;
             match task.take_out() {

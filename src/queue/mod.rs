@@ -5,7 +5,6 @@
 //!
 //! - `gate`: submitters from outside wait here for room.
 //! - `sleep`: workers wait here for work.
-//! - `overflow`: one list for each worker.
 //! - `late`: closing, and who owns a push that raced it.
 //! - `idle`: `wait_idle`.
 //!
@@ -42,7 +41,6 @@ mod gate;
 mod home;
 mod idle;
 mod late;
-mod overflow;
 mod panics;
 mod sleep;
 mod submitter;
@@ -64,13 +62,12 @@ use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
-use crate::task::{Me, Queued, Slot, index_in, me_in};
+use crate::task::{Me, Queued, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
 use idle::Idle;
 use late::Late;
-use overflow::Overflow;
 use sleep::Beds;
 
 /// What submitters, workers and stoppers of one pool share.
@@ -85,8 +82,7 @@ pub(crate) struct Queue {
     gate: CachePadded<Gate>,
     beds: CachePadded<Beds>,
     idle: CachePadded<Idle>,
-    /// One for each worker, by its index.
-    overflow: Box<[CachePadded<Overflow>]>,
+    /// One for each worker, by its index; its overflow list is in there.
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
     late: CachePadded<Mutex<Late>>,
     /// Parent of every task's token.
@@ -165,7 +161,6 @@ impl Queue {
             gate: CachePadded::default(),
             beds: CachePadded::new(Beds::new(workers)),
             idle: CachePadded::default(),
-            overflow: (0..workers).map(|_| CachePadded::default()).collect(),
             slots: (0..workers)
                 .map(|_| Arc::new(CachePadded::new(Slot::new())))
                 .collect(),
@@ -217,8 +212,8 @@ impl Queue {
     /// A worker's own task: where the channel is full it goes to the worker's
     /// list, and as long as that is not empty the channel is not even tried.
     fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
-        let list = &self.overflow[index];
-        let task = if list.is_empty() {
+        let slot = &self.slots[index];
+        let task = if slot.overflow_len() == 0 {
             match self.send(task) {
                 Ok(()) => return self.pushed(id, Some(index)),
                 Err(task) => task,
@@ -233,7 +228,7 @@ impl Queue {
                     .map_err(|task| (task, Refusal::Closed));
             }
         }
-        list.push(task);
+        slot.push_overflow(task);
         self.pushed(id, Some(index))
     }
 
@@ -262,23 +257,22 @@ impl Queue {
     }
 
     /// The next task for this worker: its own newest, then the channel's
-    /// oldest, then the oldest of the others. `turn` counts the calls.
+    /// oldest, then the oldest of the others. `number` counts the calls.
     ///
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
-    pub(crate) fn take(&self, me: &Me, turn: u32) -> Option<Queued> {
-        let list = &self.overflow[me.index];
-        let out_of_turn = match turn % ROUND {
+    pub(crate) fn take(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> Option<Queued> {
+        let out_of_turn = match number % ROUND {
             CHANNEL_FIRST => {
                 self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
                 self.receive(me)
             }
-            OWN_OLDEST_FIRST => list.pop_oldest(),
+            OWN_OLDEST_FIRST => turn.pop_oldest(),
             OTHERS_FIRST => self.steal(me.index),
             _ => None,
         };
         out_of_turn
-            .or_else(|| list.pop_newest())
+            .or_else(|| turn.pop_newest())
             .or_else(|| self.receive(me))
             .or_else(|| self.steal(me.index))
     }
@@ -290,15 +284,19 @@ impl Queue {
     }
 
     fn steal(&self, index: usize) -> Option<Queued> {
-        let (before, from) = self.overflow.split_at(index);
-        from.iter()
-            .skip(1)
-            .chain(before)
-            .find_map(|list| list.pop_oldest())
+        let (before, from) = self.slots.split_at(index);
+        let mut others = from.iter().skip(1).chain(before);
+        others.find_map(|slot| slot.try_steal())
     }
 
+    /// Whether anything is there to be taken. The caller holds no slot.
     pub(crate) fn has_tasks(&self) -> bool {
-        !self.receiver.is_empty() || self.overflow.iter().any(|list| !list.is_empty())
+        !self.receiver.is_empty() || self.slots.iter().any(|slot| slot.has_overflow())
+    }
+
+    /// Whether there may be more than one worker can take at once.
+    pub(crate) fn has_several(&self) -> bool {
+        self.queued() + self.overflowed() > 1
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -312,11 +310,11 @@ impl Queue {
     }
 
     pub(crate) fn overflowed(&self) -> usize {
-        self.overflow.iter().map(|list| list.len()).sum()
+        self.slots.iter().map(|slot| slot.overflow_len()).sum()
     }
 
     pub(crate) fn overflow_peak(&self) -> usize {
-        self.overflow.iter().map(|list| list.peak()).sum()
+        self.slots.iter().map(|slot| slot.overflow_peak()).sum()
     }
 
     pub(crate) fn peak(&self) -> usize {

@@ -48,7 +48,7 @@ impl AbandonedTask {
     ) -> AbandonedTask {
         AbandonedTask {
             running: RunningTask::new(running, worker, pool_cancelled),
-            has_token: running.watch.is_some(),
+            has_token: running.has_token,
             thread: None,
         }
     }

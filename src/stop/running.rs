@@ -45,7 +45,7 @@ impl RunningTask {
             info: running.info(),
             worker: worker.clone(),
             running_for: now.saturating_duration_since(running.since),
-            note: running.watch.as_ref().and_then(|watch| watch.note()),
+            note: running.note(),
             cancel_asked: cancel_asked(running, pool_cancelled, now),
         }
     }
@@ -168,12 +168,7 @@ fn cancel_asked(
     pool_cancelled: Option<Instant>,
     now: Instant,
 ) -> Option<Duration> {
-    let by_handle = running.cell.as_ref().and_then(|cell| cell.cancel_asked());
-    let by_token = running
-        .watch
-        .as_ref()
-        .and_then(|watch| watch.cancelled_at());
-    let asked = [by_handle, by_token, pool_cancelled];
+    let asked = [running.cancel_asked(), pool_cancelled];
     let earliest = asked.into_iter().flatten().min()?;
     Some(now.saturating_duration_since(earliest.max(running.since)))
 }

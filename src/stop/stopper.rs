@@ -23,7 +23,7 @@ use super::tell::logs_infos;
 use crate::clock::{self, Deadline};
 use crate::queue::Queue;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::{State, index_in};
+use crate::task::{State, Turn, index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Stopper {
     /// A bug of ours ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
         let queue = &self.queue;
-        queue.slots[index].set_state(State::Left);
+        Turn::take(&queue.slots[index]).set_state(State::Left);
         queue.leave(true);
         let (name, left) = (&queue.name, queue.present());
         if left == 0 {

@@ -3,7 +3,7 @@
 use super::error::TaskPanic;
 use super::info::{Meta, TaskInfo};
 use crate::cancel::CancelToken;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, OnceLock};
 use crate::unwind;
 use std::any::Any;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use std::time::Instant;
 /// The closure of a task, with or without a context.
 pub(crate) trait TaskFn: Send + 'static {
     type Output;
-    /// Whether `call` is to be given a context: it costs two allocations.
+    /// Whether `call` is to be given a context.
     const WANTS_CONTEXT: bool;
     fn call(self, context: Option<RunContext>) -> Self::Output;
 }
@@ -28,11 +28,43 @@ impl<F: FnOnce() -> T + Send + 'static, T> TaskFn for Bare<F> {
     }
 }
 
-/// What a running task can ask for.
+/// What a running task can ask for. Its token, its note and its info are made
+/// when it asks: most tasks never do.
 pub(crate) struct RunContext {
-    pub(crate) watch: Arc<Watch>,
-    pub(crate) info: TaskInfo,
+    pub(crate) meta: Meta,
+    pub(crate) attempts: u32,
     pub(crate) ledger: Arc<dyn Ledger>,
+    watch: OnceLock<Arc<Watch>>,
+    info: OnceLock<TaskInfo>,
+}
+
+impl RunContext {
+    pub(super) fn new(meta: Meta, attempts: u32, ledger: Arc<dyn Ledger>) -> RunContext {
+        RunContext {
+            meta,
+            attempts,
+            ledger,
+            watch: OnceLock::new(),
+            info: OnceLock::new(),
+        }
+    }
+
+    /// For a task that no worker runs.
+    pub(super) fn with_watch(self, watch: Arc<Watch>) -> RunContext {
+        RunContext {
+            watch: watch.into(),
+            ..self
+        }
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        self.watch.get_or_init(|| self.ledger.watch(self.meta.id))
+    }
+
+    pub(crate) fn info(&self) -> &TaskInfo {
+        self.info
+            .get_or_init(|| TaskInfo::new(&self.meta, self.attempts))
+    }
 }
 
 /// What a running task shares with those who watch it.
@@ -63,8 +95,9 @@ impl Watch {
 pub(crate) trait Ledger: Any + Send + Sync {
     /// The pool's number, unique in the process; never 0.
     fn pool(&self) -> u64;
-    /// The pool's token: parent of every task's token.
-    fn token(&self) -> &CancelToken;
+    /// The token and note of a task that one of the workers runs now, for the
+    /// task itself.
+    fn watch(&self, task: u64) -> Arc<Watch>;
     /// Whether the report of a stop was made: no wait goes on after that.
     fn is_reported(&self) -> bool;
     /// Tells the log and the hook of a panic. Runs user code, so the caller
@@ -82,22 +115,20 @@ pub(crate) trait Ledger: Any + Send + Sync {
 }
 
 /// Runs the body of a task. What it captured is dropped when this returns; a
-/// panic has been logged and told to the hook.
+/// panic has been logged and told to the hook, with what `info` returns.
+#[inline]
 pub(crate) fn run<B: TaskFn>(
     body: B,
-    meta: &Meta,
-    attempts: u32,
-    watch: Option<Arc<Watch>>,
+    context: Option<RunContext>,
     ledger: &Arc<dyn Ledger>,
+    info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
-    let context = watch.map(|watch| RunContext {
-        watch,
-        info: TaskInfo::new(meta, attempts),
-        ledger: ledger.clone(),
-    });
-    unwind::catch(|| body.call(context)).map_err(|payload| {
-        let panic = TaskPanic::new(payload);
-        ledger.panicked(&TaskInfo::new(meta, attempts), panic.message());
-        panic
-    })
+    unwind::catch(|| body.call(context)).map_err(|payload| tell_panic(payload, ledger, info()))
+}
+
+#[cold]
+fn tell_panic(payload: unwind::Payload, ledger: &Arc<dyn Ledger>, info: TaskInfo) -> TaskPanic {
+    let panic = TaskPanic::new(payload);
+    ledger.panicked(&info, panic.message());
+    panic
 }

@@ -4,12 +4,13 @@
 //! (`task/mod.rs`). `state` repeats `body.state` for those that only look; it
 //! is written under the body's lock, so a look without the lock is a snapshot.
 
-use super::body::{self, Ledger, TaskFn, Watch};
+use super::body::{self, Ledger, RunContext, TaskFn, Watch};
 use super::error::{TaskError, TaskPanic};
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
 use super::queued::{Shared, TakenOut};
-use super::slot::{How, Running, Settled, Start};
+use super::running::{Running, Settled};
+use super::turn::{How, Turn};
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
 use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
@@ -75,7 +76,7 @@ struct Body<B: TaskFn> {
     detached: bool,
     /// When the handle was asked to cancel the running task.
     cancel_asked: Option<Instant>,
-    /// The token and the note, while it runs with a context.
+    /// The token and the note, once it has asked for them, while it runs.
     watch: Option<Arc<Watch>>,
 }
 
@@ -88,11 +89,10 @@ type Leftover<B> = Option<Result<<B as TaskFn>::Output, TaskPanic>>;
 
 impl<B: TaskFn> Body<B> {
     /// Takes the closure for a run, if there may be one.
-    fn start(&mut self, watch: Option<Arc<Watch>>) -> Option<B> {
+    fn start(&mut self) -> Option<B> {
         let closure = self.closure.take()?;
         self.state = State::Running;
         self.attempts += 1;
-        self.watch = watch;
         Some(closure)
     }
 
@@ -135,6 +135,24 @@ impl<B: TaskFn<Output: Send>> Cell<B> {
     /// The closure of a task that was refused: nobody else knows of it.
     pub(crate) fn into_body(self: Arc<Self>) -> Option<B> {
         self.body.lock().closure.take()
+    }
+
+    /// QUEUED -> RUNNING, by this worker. `Err`: it ended otherwise, and whether
+    /// that was by a cancel that nobody has counted yet.
+    fn start(&self, me: &Me, how: How) -> Result<B, bool> {
+        let mut body = self.body.lock();
+        // A claim may come late: by now a stop may have taken the task out,
+        // and somebody given it to another pool.
+        let is_here = how != How::Claimed || body.ledger.pool() == me.ledger.pool();
+        if body.state.may_start() && is_here {
+            if let Some(closure) = body.start() {
+                self.ended.store(0, Release);
+                return Ok(closure);
+            }
+        }
+        let cancelled = matches!(body.state, State::Cancelling | State::Cancelled);
+        let is_popped = how == How::Popped;
+        Err(is_popped && cancelled && !mem::replace(&mut body.cancel_counted, true))
     }
 
     /// Does `change` under the lock, makes what it did visible, and wakes who
@@ -202,32 +220,26 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
         self.body.lock().attempts
     }
 
-    fn run(self: Arc<Self>, me: &Me, how: How) -> bool {
-        let watch = B::WANTS_CONTEXT.then(|| Watch::new(me.ledger.token().child()));
-        let closure = me.begin(how, |since| {
-            let mut body = self.body.lock();
-            // A claim may come late: by now a stop may have taken the task out,
-            // and somebody given it to another pool.
-            let is_here = how != How::Claimed || body.ledger.pool() == me.ledger.pool();
-            if body.state.may_start() && is_here {
-                if let Some(closure) = body.start(watch.clone()) {
-                    self.ended.store(0, Release);
-                    let cell: Arc<dyn Shared> = self.clone();
-                    let running = Running::new(self.meta.clone(), since, Some(cell), watch.clone());
-                    return Start::Go(running, closure);
-                }
-            }
+    fn run(self: Arc<Self>, turn: &mut Turn<'_>, me: &Me, how: How) -> bool {
+        let closure = match self.start(me, how) {
+            Ok(closure) => closure,
             // A husk that leaves the queue is counted at the latest now, so
             // that a report never misses one.
-            let cancelled = matches!(body.state, State::Cancelling | State::Cancelled);
-            let count_cancelled =
-                how == How::Popped && cancelled && !mem::replace(&mut body.cancel_counted, true);
-            Start::Husk { count_cancelled }
-        });
-        let Some(closure) = closure else {
-            return false;
+            Err(cancelled_now) => {
+                if how == How::Popped {
+                    turn.pass_husk(cancelled_now);
+                }
+                return false;
+            }
         };
-        let result = body::run(closure, &self.meta, 1, watch, &me.ledger);
+        let context =
+            B::WANTS_CONTEXT.then(|| RunContext::new(self.meta.clone(), 1, me.ledger.clone()));
+        turn.begin(
+            how,
+            Running::shared(self.clone(), me.stamp(how), B::WANTS_CONTEXT),
+        );
+        let info = || TaskInfo::new(&self.meta, 1);
+        let result = turn.unlocked(|| body::run(closure, context, &me.ledger, info));
         let panicked = result.is_err();
         let settle = |settled| {
             self.change(|body| {
@@ -241,7 +253,7 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
                 }
             })
         };
-        me.end(panicked, settle, |leftover| {
+        turn.end(me, panicked, settle, |leftover| {
             unwind::drop_guarded(leftover, || self.meta.result());
         });
         true
@@ -249,14 +261,21 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
 
     fn run_unstarted(self: Arc<Self>) {
         let started = self.change(|body| {
-            let watch = B::WANTS_CONTEXT.then(|| Watch::new(CancelToken::new()));
-            let closure = (body.state == State::Unstarted).then(|| body.start(watch.clone()));
-            Some((closure??, watch, body.ledger.clone(), body.attempts))
+            let closure = (body.state == State::Unstarted).then(|| body.start());
+            let closure = closure.flatten()?;
+            let context = B::WANTS_CONTEXT.then(|| {
+                let watch = Watch::new(CancelToken::new());
+                body.watch = Some(watch.clone());
+                let ledger = body.ledger.clone();
+                RunContext::new(self.meta.clone(), body.attempts, ledger).with_watch(watch)
+            });
+            Some((closure, context, body.ledger.clone(), body.attempts))
         });
-        let Some((closure, watch, ledger, attempts)) = started else {
+        let Some((closure, context, ledger, attempts)) = started else {
             return;
         };
-        let result = body::run(closure, &self.meta, attempts, watch, &ledger);
+        let info = || TaskInfo::new(&self.meta, attempts);
+        let result = body::run(closure, context, &ledger, info);
         let leftover = self.change(|body| {
             body.watch = None;
             body.finish(result)
@@ -296,9 +315,23 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
     }
 
     fn cancel_asked(&self) -> Option<Instant> {
-        let body = self.body.lock();
-        let by_token = body.watch.as_ref().and_then(|watch| watch.cancelled_at());
-        body.cancel_asked.into_iter().chain(by_token).min()
+        self.body.lock().cancel_asked
+    }
+
+    fn watch(&self) -> Option<Arc<Watch>> {
+        self.body.lock().watch.clone()
+    }
+
+    fn watch_or(&self, new: Arc<Watch>) -> Arc<Watch> {
+        let mut body = self.body.lock();
+        let watch = body.watch.get_or_insert(new).clone();
+        let is_cancelled = body.cancel_asked.is_some();
+        drop(body);
+        // Asked before the task looked at its token for the first time.
+        if is_cancelled {
+            watch.token.cancel();
+        }
+        watch
     }
 
     fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
@@ -357,8 +390,12 @@ impl<B: TaskFn<Output: Send>> Joinable<B::Output> for Cell<B> {
     }
 
     fn claim(self: Arc<Self>, me: &Me) {
-        if self.body.lock().state == State::Queued {
-            self.run(me, How::Claimed);
+        if self.body.lock().state != State::Queued {
+            return;
+        }
+        let mut turn = me.turn();
+        if turn.may_begin(How::Claimed) {
+            self.run(&mut turn, me, How::Claimed);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Who the current thread is: a worker of some pool, or nobody.
 
 use super::body::Ledger;
-use super::slot::{How, Settled, Slot, State};
+use super::info::TaskInfo;
+use super::slot::Slot;
+use super::turn::{How, Turn};
 use crate::clock;
 use crate::sync::{Arc, CachePadded};
-use crate::unwind;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ thread_local! {
 }
 
 /// The index of the current thread among the workers of this pool.
+#[inline]
 pub(crate) fn index_in(pool: u64) -> Option<usize> {
     let (own_pool, index) = WHERE.get();
     (own_pool == pool).then_some(index)
@@ -34,8 +36,6 @@ pub(crate) struct Me {
     pub(crate) index: usize,
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// A stopper wants this worker to take nothing more.
-    marked: Cell<bool>,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
@@ -69,7 +69,6 @@ impl Me {
             index,
             slot,
             ledger,
-            marked: Cell::new(false),
             stamp: Cell::new(clock::now()),
             since_stamp: Cell::new(0),
             long: Cell::new(false),
@@ -96,64 +95,46 @@ impl Me {
         self.stack.base.abs_diff(address_of_a_local()) < self.stack.size / 2
     }
 
-    pub(crate) fn is_marked(&self) -> bool {
-        self.marked.get()
-    }
-
     /// Whether the tasks this worker ran last are long, as far as it looked.
     pub(crate) fn runs_long_tasks(&self) -> bool {
         self.long.get()
     }
 
-    /// Changes the state between tasks. After a sleep the clock is read.
-    pub(crate) fn set_state(&self, state: State) {
-        if state == State::Looking {
-            self.read_clock();
-        }
-        self.marked.set(self.slot.set_state(state));
+    /// The right to change this worker's slot.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn::take(&self.slot)
     }
 
-    /// Puts a task on the stack; see [`Slot::begin`].
-    pub(crate) fn begin<R>(
-        &self,
-        how: How,
-        start: impl FnOnce(Instant) -> super::slot::Start<R>,
-    ) -> Option<R> {
+    /// The task on top of the stack.
+    #[cold]
+    pub(super) fn top_info(&self) -> TaskInfo {
+        match self.turn().top() {
+            Some(running) => running.info(),
+            None => unreachable!("asked while a task runs"),
+        }
+    }
+
+    /// When a task that begins now began.
+    #[inline]
+    pub(super) fn stamp(&self, how: How) -> Instant {
         // The task below may have run for long since the last stamp.
         if how != How::Popped {
             self.read_clock();
         }
-        let since = self.stamp.get();
-        self.slot.begin(how, || start(since))
+        self.stamp.get()
     }
 
-    /// Takes the task that ended off the stack (see [`Slot::end`]) and lets
-    /// `dispose` drop what is left of it.
-    pub(crate) fn end<L>(
-        &self,
-        panicked: bool,
-        settle: impl FnOnce(Option<Settled>) -> Option<L>,
-        dispose: impl FnOnce(L),
-    ) {
-        let ended = self.slot.end(panicked, settle);
-        self.marked.set(ended.marked);
-        if ended.running.is_abandoned() {
-            let info = ended.running.info();
-            unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
-        }
-        if let Some(leftover) = ended.leftover {
-            dispose(leftover);
-        }
-        if let Some(state) = ended.tidied {
-            self.set_state(state);
-        }
-        if ended.quiet {
-            self.ledger.went_quiet();
-        }
+    #[inline]
+    pub(super) fn task_ended(&self) {
         self.since_stamp.set(self.since_stamp.get() + 1);
         if self.long.get() || self.since_stamp.get() >= SHORT_TASKS_A_STAMP {
             self.read_clock();
         }
+    }
+
+    /// The worker was asleep: its stamp is old.
+    pub(crate) fn woke_up(&self) {
+        self.read_clock();
     }
 
     /// A clock read is the dearest thing on the way of a short task, so it is

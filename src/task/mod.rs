@@ -35,16 +35,20 @@ mod info;
 mod me;
 mod plain;
 mod queued;
+mod running;
 mod slot;
+mod turn;
 mod unstarted;
 
-pub(crate) use body::{Bare, Ledger, RunContext, TaskFn};
+pub(crate) use body::{Bare, Ledger, RunContext, TaskFn, Watch};
 pub(crate) use cell::Cell;
 pub(crate) use info::{Meta, Name, next_id};
 pub(crate) use me::{Me, index_in, me_in};
 pub(crate) use plain::Plain;
 pub(crate) use queued::{Queued, TakenOut};
-pub(crate) use slot::{Aftermath, Counts, Quiet, Running, Settled, Slot, State};
+pub(crate) use running::{Running, Settled};
+pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
+pub(crate) use turn::Turn;
 
 pub use error::{TaskError, TaskPanic};
 pub use handle::TaskHandle;

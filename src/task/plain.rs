@@ -1,9 +1,10 @@
 //! A fire-and-forget task: one box, no state, no reference count.
 
-use super::body::{self, Ledger, TaskFn, Watch};
-use super::info::Meta;
+use super::body::{self, Ledger, RunContext, TaskFn, Watch};
+use super::info::{Meta, TaskInfo};
 use super::me::Me;
-use super::slot::{How, Running, Start};
+use super::running::Running;
+use super::turn::{How, Turn};
 use crate::cancel::CancelToken;
 use crate::sync::Arc;
 use crate::unwind;
@@ -17,12 +18,29 @@ pub(crate) struct Plain<B> {
 
 pub(crate) trait FireAndForget: Send {
     fn meta(&self) -> &Meta;
-    /// Runs it on this worker; `Err` gives it back if that was refused.
-    fn run(self: Box<Self>, me: &Me, how: How) -> Result<(), Box<dyn FireAndForget>>;
+    /// Runs it on this worker, whose turn it is.
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How);
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// For a refusal, that wants the closure back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<B: TaskFn> Plain<B> {
+    /// Runs it on this worker, whose turn it is.
+    #[inline]
+    pub(crate) fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
+        let Plain { meta, body } = self;
+        let context = B::WANTS_CONTEXT.then(|| RunContext::new(meta.clone(), 1, me.ledger.clone()));
+        turn.begin(how, Running::plain(meta, me.stamp(how), B::WANTS_CONTEXT));
+        let panicked = turn.unlocked(|| {
+            let result = body::run(body, context, &me.ledger, || me.top_info());
+            let panicked = result.is_err();
+            unwind::drop_guarded(result, || format!("the result of task {}", me.top_info()));
+            panicked
+        });
+        turn.end(me, panicked, |_| None, |never: Infallible| match never {});
+    }
 }
 
 impl<B: TaskFn> FireAndForget for Plain<B> {
@@ -30,27 +48,18 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         &self.meta
     }
 
-    fn run(self: Box<Self>, me: &Me, how: How) -> Result<(), Box<dyn FireAndForget>> {
-        let watch = B::WANTS_CONTEXT.then(|| Watch::new(me.ledger.token().child()));
-        let begun = me.begin(how, |since| {
-            let running = Running::new(self.meta.clone(), since, None, watch.clone());
-            Start::Go(running, ())
-        });
-        if begun.is_none() {
-            return Err(self);
-        }
-        let Plain { meta, body } = *self;
-        let result = body::run(body, &meta, 1, watch, &me.ledger);
-        let panicked = result.is_err();
-        unwind::drop_guarded(result, || meta.result());
-        me.end(panicked, |_| None, |never: Infallible| match never {});
-        Ok(())
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+        let task = *self;
+        task.run_on(turn, me, how);
     }
 
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
         let Plain { meta, body } = *self;
-        let watch = B::WANTS_CONTEXT.then(|| Watch::new(CancelToken::new()));
-        let result = body::run(body, &meta, 1, watch, ledger);
+        let context = B::WANTS_CONTEXT.then(|| {
+            let watch = Watch::new(CancelToken::new());
+            RunContext::new(meta.clone(), 1, ledger.clone()).with_watch(watch)
+        });
+        let result = body::run(body, context, ledger, || TaskInfo::new(&meta, 1));
         unwind::drop_guarded(result, || meta.result());
     }
 
@@ -69,7 +78,7 @@ impl FireAndForget for Deadly {
         &self.0
     }
 
-    fn run(self: Box<Self>, _: &Me, _: How) -> Result<(), Box<dyn FireAndForget>> {
+    fn run(self: Box<Self>, _: &mut Turn<'_>, _: &Me, _: How) {
         panic!("a fault of ours, as far as the worker can tell")
     }
 

@@ -1,11 +1,11 @@
 //! A task as it lies in the queue, whatever its closure and its result are.
 
+use super::body::{Ledger, Watch};
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
 use super::plain::FireAndForget;
-use super::slot::How;
+use super::turn::{How, Turn};
 use crate::sync::Arc;
-use crate::task::body::Ledger;
 use crate::unwind;
 use std::time::Instant;
 
@@ -18,8 +18,8 @@ pub(crate) enum Queued {
 pub(crate) trait Shared: Send + Sync {
     fn meta(&self) -> &Meta;
     fn attempts(&self) -> u32;
-    /// Runs it on this worker, unless it ended otherwise.
-    fn run(self: Arc<Self>, me: &Me, how: How) -> bool;
+    /// Runs it on this worker, whose turn it is, unless it ended otherwise.
+    fn run(self: Arc<Self>, turn: &mut Turn<'_>, me: &Me, how: How) -> bool;
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Arc<Self>);
     /// QUEUED -> UNSTARTED, by a stop.
@@ -28,8 +28,12 @@ pub(crate) trait Shared: Send + Sync {
     fn abandon(&self);
     /// Drops the closure of a task that was taken out.
     fn discard(&self);
-    /// When its handle was asked to cancel it, or its token was.
+    /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
+    /// Its token and note, if it has asked for them.
+    fn watch(&self) -> Option<Arc<Watch>>;
+    /// Its token and note; these, if it has none yet.
+    fn watch_or(&self, new: Arc<Watch>) -> Arc<Watch>;
     /// UNSTARTED -> RESUBMITTING, with another pool to belong to. Returns the
     /// one before.
     fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger>;
@@ -63,15 +67,13 @@ impl Queued {
         TaskInfo::new(self.meta(), attempts)
     }
 
-    /// Runs it on this worker, which took it from the queue.
-    pub(crate) fn run(self, me: &Me) {
+    /// Runs it on this worker, which took it from the queue under its turn.
+    #[inline]
+    pub(crate) fn run(self, turn: &mut Turn<'_>, me: &Me) {
         match self {
-            Queued::Plain(task) => {
-                let refused = task.run(me, How::Popped);
-                debug_assert!(refused.is_ok(), "only in place a task is refused");
-            }
+            Queued::Plain(task) => task.run(turn, me, How::Popped),
             Queued::Shared(cell) => {
-                cell.run(me, How::Popped);
+                cell.run(turn, me, How::Popped);
             }
         }
     }
@@ -79,13 +81,17 @@ impl Queued {
     /// Runs it at once, on top of the task that submitted it. `Err`: the pool's
     /// report is made, nothing more may run.
     pub(crate) fn run_in_place(self, me: &Me) -> Result<(), Queued> {
-        match self {
-            Queued::Plain(task) => task.run(me, How::InPlace).map_err(Queued::Plain),
-            Queued::Shared(cell) => match cell.clone().run(me, How::InPlace) {
-                true => Ok(()),
-                false => Err(Queued::Shared(cell)),
-            },
+        let mut turn = me.turn();
+        if !turn.may_begin(How::InPlace) {
+            return Err(self);
         }
+        match self {
+            Queued::Plain(task) => task.run(&mut turn, me, How::InPlace),
+            Queued::Shared(cell) => {
+                cell.run(&mut turn, me, How::InPlace);
+            }
+        }
+        Ok(())
     }
 
     /// A stop takes it out of the queue.

@@ -1,110 +1,40 @@
-//! A slot: what one worker is doing, and what it has done.
+//! A slot: what one worker is doing, what it has done, and its overflow list.
 //!
 //! Everything in it is written by its worker and read by stoppers, statistics
-//! and `wait_idle`, all under its lock. A worker takes the lock twice a task,
-//! once to begin and once to end, and nearly always alone, on a cache line of
-//! its own.
+//! and `wait_idle`, all under its lock. A worker takes the lock once a task, to
+//! end one and begin the next (see `turn`), and nearly always alone, on a cache
+//! line of its own.
 //!
 //! # Invariants
 //!
-//! 1. A worker holds a task that is not on its stack only while its state is
-//!    [`State::Looking`]: no user code runs then, drops and the logger included,
-//!    so a stopper can wait for it to end. What is left to be done for a task
-//!    that ended is done while [`State::Tidying`].
-//! 2. After [`Slot::mark`] and [`Slot::wait_while_looking`] the worker takes
-//!    nothing more from the queue: it reads the mark whenever its state
-//!    changes, and leaves.
+//! 1. A worker takes a task from the queue and puts it on its stack under one
+//!    lock of its slot: at any moment a task is in the queue or on a stack. No
+//!    user code runs under the lock, drops and the logger included.
+//! 2. After [`Slot::mark`] the worker takes nothing more from the queue: it
+//!    reads the mark under the same lock.
 //! 3. After [`Slot::report`] no task gets on the stack any more, and every one
 //!    that is on it is settled: its end changes no count but `ended_late`.
 //! 4. `epoch` changes with every change of state or stack. Two looks that find
 //!    the same epoch know that the worker did nothing in between.
+//! 5. Two slots are locked at the same time only by a thief, which tries the
+//!    second one and does not wait for it.
 
 use super::body::Watch;
-use super::info::{Meta, TaskInfo};
-use super::queued::Shared;
+use super::queued::Queued;
+use super::running::{Running, Settled};
 use crate::clock::Deadline;
-use crate::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Relaxed};
+use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Waits for work and holds none; also before its first look, while the hook
-    /// for its start runs.
+    /// Waits for work; also before its first look, while the hook for its start
+    /// runs.
     Asleep,
-    /// Between two tasks: may hold one that is not on the stack yet.
-    Looking,
-    /// Runs the task on top of its stack.
-    Running,
-    /// Its task has ended, and something of it is being dropped or logged.
-    Tidying,
+    /// Looks for a task, or runs one.
+    Awake,
     /// Has left its loop for good; the hook for its stop may run.
     Left,
-}
-
-/// A task on a worker's stack.
-pub(crate) struct Running {
-    pub(crate) meta: Meta,
-    /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
-    pub(crate) since: Instant,
-    /// The state it shares with its handle, if it has one.
-    pub(crate) cell: Option<Arc<dyn Shared>>,
-    /// The token and the note, if it was given a context.
-    pub(crate) watch: Option<Arc<Watch>>,
-    /// How a report counted it before it ended.
-    settled: Option<Settled>,
-}
-
-impl Running {
-    pub(crate) fn new(
-        meta: Meta,
-        since: Instant,
-        cell: Option<Arc<dyn Shared>>,
-        watch: Option<Arc<Watch>>,
-    ) -> Running {
-        Running {
-            meta,
-            since,
-            cell,
-            watch,
-            settled: None,
-        }
-    }
-
-    pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo::new(&self.meta, 1)
-    }
-
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.settled == Some(Settled::Abandoned)
-    }
-}
-
-/// How a report counts a task that still runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
-    Abandoned,
-    /// It lies on the stack of a worker that is itself inside `stop`.
-    Caller,
-}
-
-/// How a task comes onto a stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// Taken from the queue.
-    Popped,
-    /// Its handle was joined by this worker; a husk stays in the queue.
-    Claimed,
-    /// Submitted by this worker to a full queue, and run at once.
-    InPlace,
-}
-
-/// What `begin` is told of the task by the cell's own lock.
-pub(crate) enum Start<R> {
-    Go(Running, R),
-    /// It ended otherwise. `count_cancelled`: by a cancel nobody counted yet.
-    Husk {
-        count_cancelled: bool,
-    },
 }
 
 /// What a worker has done since it started.
@@ -137,43 +67,36 @@ impl Counts {
 }
 
 pub(crate) struct Slot {
-    body: Mutex<Body>,
-    /// Notified when a marked worker is no longer looking.
-    looked: Condvar,
+    pub(super) body: Mutex<Body>,
+    /// How many tasks the overflow list holds. Written under the lock, read
+    /// without it for a guess.
+    overflow_len: AtomicUsize,
 }
 
-struct Body {
-    state: State,
-    /// The state below the first task on the stack, to go back to: a hook may
-    /// run tasks too, by joining them.
-    below: State,
-    epoch: u64,
+pub(super) struct Body {
+    pub(super) state: State,
+    /// Something of a task that ended is being dropped or logged.
+    pub(super) is_tidying: bool,
+    pub(super) epoch: u64,
     /// Set once by a stopper: take nothing more.
-    marked: bool,
+    pub(super) is_marked: bool,
     /// Set once by a stopper: the report is made.
-    aftermath: Option<Arc<Aftermath>>,
+    pub(super) aftermath: Option<Arc<Aftermath>>,
     /// The task on top of the stack waits in `wait_idle`: the whole stack is
     /// not waited for.
     waiting_idle: bool,
-    stack: Vec<Running>,
-    counts: Counts,
-}
-
-/// A task that was taken off a stack.
-pub(crate) struct Ended<L> {
-    pub(crate) running: Running,
-    pub(crate) leftover: Option<L>,
-    /// The state to set once what is left of the task is gone, if the slot is
-    /// [`State::Tidying`] until then.
-    pub(crate) tidied: Option<State>,
-    /// The worker runs nothing now, and looks for nothing: it is in a hook.
-    pub(crate) quiet: bool,
-    pub(crate) marked: bool,
+    pub(super) stack: Vec<Running>,
+    pub(super) counts: Counts,
+    /// Where this worker's own submits go when the channel is full.
+    overflow: VecDeque<Queued>,
+    /// The longest that list has been.
+    overflow_peak: usize,
 }
 
 /// What `wait_idle` needs to know of a worker.
 pub(crate) struct Quiet {
     pub(crate) epoch: u64,
+    pub(crate) overflow: usize,
     pub(crate) husks_made: u64,
     pub(crate) husks_passed: u64,
 }
@@ -183,108 +106,17 @@ impl Slot {
         Slot {
             body: Mutex::new(Body {
                 state: State::Asleep,
-                below: State::Asleep,
+                is_tidying: false,
                 epoch: 0,
-                marked: false,
+                is_marked: false,
                 aftermath: None,
                 waiting_idle: false,
-                stack: Vec::new(),
+                stack: Vec::with_capacity(8),
                 counts: Counts::default(),
+                overflow: VecDeque::new(),
+                overflow_peak: 0,
             }),
-            looked: Condvar::new(),
-        }
-    }
-
-    // What its worker calls.
-
-    /// Changes the state between tasks; returns whether the slot is marked.
-    pub(crate) fn set_state(&self, state: State) -> bool {
-        let mut body = self.body.lock();
-        body.state = state;
-        body.epoch += 1;
-        if body.marked {
-            self.looked.notify_all();
-        }
-        body.marked
-    }
-
-    /// Puts a task on the stack, if `start` says so under the lock; then its
-    /// second value is returned. `None`: a husk, or a pool whose report is made.
-    pub(crate) fn begin<R>(&self, how: How, start: impl FnOnce() -> Start<R>) -> Option<R> {
-        let mut body = self.body.lock();
-        if how != How::Popped && body.aftermath.is_some() {
-            return None;
-        }
-        if how != How::Claimed {
-            body.counts.taken += 1;
-        }
-        match start() {
-            Start::Go(running, closure) => {
-                if how == How::Claimed {
-                    body.counts.husks_made += 1;
-                }
-                if body.stack.is_empty() {
-                    body.below = body.state;
-                }
-                body.stack.push(running);
-                body.state = State::Running;
-                body.epoch += 1;
-                if body.marked {
-                    self.looked.notify_all();
-                }
-                Some(closure)
-            }
-            Start::Husk { count_cancelled } => {
-                body.counts.husks_passed += u64::from(how == How::Popped);
-                body.counts.cancelled += u64::from(count_cancelled);
-                None
-            }
-        }
-    }
-
-    /// Takes the task that ended off the stack and counts it, unless a report
-    /// has. `settle` runs under the lock, is told which, and returns what is
-    /// left of the task for the caller to drop.
-    pub(crate) fn end<L>(
-        &self,
-        panicked: bool,
-        settle: impl FnOnce(Option<Settled>) -> Option<L>,
-    ) -> Ended<L> {
-        let mut body = self.body.lock();
-        let running = body
-            .stack
-            .pop()
-            .unwrap_or_else(|| unreachable!("a task ends on the worker that began it"));
-        match running.settled {
-            None if panicked => body.counts.panicked += 1,
-            None => body.counts.completed += 1,
-            Some(_) => body.counts.ended_late += 1,
-        }
-        let leftover = settle(running.settled);
-        body.epoch += 1;
-        let is_abandoned = running.settled == Some(Settled::Abandoned);
-        let is_untidy = leftover.is_some() || is_abandoned;
-        let mut tidied = None;
-        if body.stack.is_empty() {
-            body.state = body.below;
-            if is_untidy {
-                tidied = Some(body.below);
-                body.state = State::Tidying;
-            }
-        }
-        let marked = body.marked;
-        let quiet = body.stack.is_empty() && body.below != State::Looking;
-        let aftermath = body.aftermath.clone().filter(|_| is_abandoned);
-        drop(body);
-        if let Some(aftermath) = aftermath {
-            aftermath.one_ended();
-        }
-        Ended {
-            running,
-            leftover,
-            tidied,
-            quiet,
-            marked,
+            overflow_len: AtomicUsize::new(0),
         }
     }
 
@@ -296,23 +128,67 @@ impl Slot {
         body.waiting_idle = waiting;
     }
 
-    // What others call.
+    // The overflow list. It is not bounded: a worker that waited for room would
+    // be a worker that makes none.
 
-    /// From now on the worker takes nothing from the queue, once it has been
-    /// waited for with [`wait_while_looking`](Self::wait_while_looking).
-    pub(crate) fn mark(&self) {
-        self.body.lock().marked = true;
+    pub(crate) fn push_overflow(&self, task: Queued) {
+        let mut body = self.body.lock();
+        body.overflow.push_back(task);
+        let len = body.overflow.len();
+        self.overflow_len.store(len, Relaxed);
+        if len > body.overflow_peak {
+            body.overflow_peak = len;
+        }
     }
 
-    /// Waits until the worker, if it was looking, has put what it held on its
-    /// stack. It runs no user code on the way, so this takes as long as the
-    /// scheduler does.
-    pub(crate) fn wait_while_looking(&self) {
-        let mut body = self.body.lock();
-        let epoch = body.epoch;
-        while body.state == State::Looking && body.epoch == epoch {
-            self.looked.wait(&mut body);
+    /// Takes a task from the list, by its worker (`pop_back`) or a thief.
+    pub(super) fn pop_overflow(
+        &self,
+        body: &mut Body,
+        pop: impl FnOnce(&mut VecDeque<Queued>) -> Option<Queued>,
+    ) -> Option<Queued> {
+        let task = pop(&mut body.overflow)?;
+        self.overflow_len.store(body.overflow.len(), Relaxed);
+        Some(task)
+    }
+
+    /// The oldest task of the list, for another worker, which holds its own
+    /// slot's lock: so this does not wait.
+    pub(crate) fn try_steal(&self) -> Option<Queued> {
+        if self.overflow_len() == 0 {
+            return None;
         }
+        self.pop_overflow(&mut *self.body.try_lock()?, VecDeque::pop_front)
+    }
+
+    /// Everything in the list, the oldest first.
+    pub(crate) fn drain_overflow(&self) -> VecDeque<Queued> {
+        let mut body = self.body.lock();
+        self.overflow_len.store(0, Relaxed);
+        std::mem::take(&mut body.overflow)
+    }
+
+    /// How long the list is, or was a moment ago.
+    pub(crate) fn overflow_len(&self) -> usize {
+        self.overflow_len.load(Relaxed)
+    }
+
+    pub(crate) fn overflow_peak(&self) -> usize {
+        self.body.lock().overflow_peak
+    }
+
+    /// Whether there is anything in the list. Looks under the lock, so that a
+    /// push that has ended before is seen, or its pusher sees what the caller
+    /// did before.
+    pub(crate) fn has_overflow(&self) -> bool {
+        !self.body.lock().overflow.is_empty()
+    }
+
+    // What others call.
+
+    /// From now on the worker takes nothing from the queue.
+    pub(crate) fn mark(&self) {
+        self.body.lock().is_marked = true;
     }
 
     /// Settles everything on the stack, as `settled`, and calls `each` for it,
@@ -340,19 +216,29 @@ impl Slot {
         self.body.lock().stack.iter().rev().for_each(&mut each);
     }
 
+    /// The token and note of a task on the stack, which `make` makes if it has
+    /// not asked for them yet; `None` for a task that is not there.
+    pub(crate) fn watch(&self, task: u64, make: impl FnOnce() -> Arc<Watch>) -> Option<Arc<Watch>> {
+        let mut body = self.body.lock();
+        let mut stack = body.stack.iter_mut().rev();
+        let running = stack.find(|running| running.meta().id == task)?;
+        Some(running.watch_or(make))
+    }
+
     /// How many tasks are on the stack, and what the worker has done so far.
     pub(crate) fn counts(&self) -> (usize, Counts) {
         let body = self.body.lock();
         (body.stack.len(), body.counts)
     }
 
-    /// Whether the worker runs nothing, or only tasks that are themselves
-    /// inside `wait_idle`.
+    /// What there is to know of a worker that runs nothing, or only tasks that
+    /// are themselves inside `wait_idle`; `None` of another.
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
-        let quiet = matches!(body.state, State::Asleep | State::Left) || body.waiting_idle;
-        quiet.then_some(Quiet {
+        let runs = !body.stack.is_empty() || body.is_tidying || body.state == State::Awake;
+        (!runs || body.waiting_idle).then_some(Quiet {
             epoch: body.epoch,
+            overflow: body.overflow.len(),
             husks_made: body.counts.husks_made,
             husks_passed: body.counts.husks_passed,
         })
@@ -372,7 +258,7 @@ impl Aftermath {
         *self.running.lock() += 1;
     }
 
-    fn one_ended(&self) {
+    pub(super) fn one_ended(&self) {
         *self.running.lock() -= 1;
         self.ended.notify_all();
     }

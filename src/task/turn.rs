@@ -1,0 +1,148 @@
+//! A worker's turn: its slot's lock, held between two tasks.
+//!
+//! ```text
+//! lock | take, push | unlock   the task runs   lock | pop, count; take, push | unlock ...
+//! ```
+//!
+//! The end of one task and the beginning of the next share one lock, since that
+//! is the dearest thing that a worker does for a task which does nothing.
+
+use super::me::Me;
+use super::queued::Queued;
+use super::running::{Running, Settled};
+use super::slot::{Body, Slot, State};
+use crate::sync::MutexGuard;
+use crate::unwind;
+use std::collections::VecDeque;
+
+pub(crate) struct Turn<'a> {
+    slot: &'a Slot,
+    body: MutexGuard<'a, Body>,
+}
+
+/// How a task comes onto a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Taken from the queue.
+    Popped,
+    /// Its handle was joined by this worker; a husk stays in the queue.
+    Claimed,
+    /// Submitted by this worker to a full queue, and run at once.
+    InPlace,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn take(slot: &'a Slot) -> Turn<'a> {
+        Turn {
+            slot,
+            body: slot.body.lock(),
+        }
+    }
+
+    /// Whether a stopper wants this worker to take nothing more.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.body.is_marked
+    }
+
+    pub(crate) fn set_state(&mut self, state: State) {
+        self.body.state = state;
+        self.body.epoch += 1;
+    }
+
+    /// Runs `call` without the lock.
+    pub(crate) fn unlocked<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        MutexGuard::unlocked(&mut self.body, call)
+    }
+
+    pub(crate) fn pop_newest(&mut self) -> Option<Queued> {
+        self.slot.pop_overflow(&mut self.body, VecDeque::pop_back)
+    }
+
+    pub(crate) fn pop_oldest(&mut self) -> Option<Queued> {
+        self.slot.pop_overflow(&mut self.body, VecDeque::pop_front)
+    }
+
+    /// Whether a task that comes this way may get on the stack.
+    #[inline]
+    pub(super) fn may_begin(&self, how: How) -> bool {
+        how == How::Popped || self.body.aftermath.is_none()
+    }
+
+    /// Puts a task on the stack.
+    #[inline]
+    pub(super) fn begin(&mut self, how: How, running: Running) {
+        let counts = &mut self.body.counts;
+        match how {
+            How::Claimed => counts.husks_made += 1,
+            How::Popped | How::InPlace => counts.taken += 1,
+        }
+        self.body.stack.push(running);
+        self.body.epoch += 1;
+    }
+
+    /// What was taken from the queue ended some other way. `count_cancelled`:
+    /// by a cancel that nobody counted yet.
+    pub(super) fn pass_husk(&mut self, count_cancelled: bool) {
+        self.body.counts.taken += 1;
+        self.body.counts.husks_passed += 1;
+        self.body.counts.cancelled += u64::from(count_cancelled);
+    }
+
+    /// Takes the task that ended off the stack and counts it, unless a report
+    /// has. `settle` is told which and returns what is left of the task, for
+    /// `dispose` to drop without the lock.
+    #[inline]
+    pub(super) fn end<L>(
+        &mut self,
+        me: &Me,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        let running = self
+            .body
+            .stack
+            .pop()
+            .unwrap_or_else(|| unreachable!("a task ends on the worker that began it"));
+        match running.settled {
+            None if panicked => self.body.counts.panicked += 1,
+            None => self.body.counts.completed += 1,
+            Some(_) => self.body.counts.ended_late += 1,
+        }
+        self.body.epoch += 1;
+        let leftover = settle(running.settled);
+        if running.is_abandoned() {
+            if let Some(aftermath) = &self.body.aftermath {
+                aftermath.one_ended();
+            }
+            self.tidy(|| tell_late_end(&running));
+        }
+        if let Some(leftover) = leftover {
+            self.tidy(|| dispose(leftover));
+        }
+        if self.body.stack.is_empty() && self.body.state != State::Awake {
+            // In a hook: the loop does not ring for this one.
+            self.unlocked(|| me.ledger.went_quiet());
+        }
+        me.task_ended();
+    }
+
+    /// Runs `call` without the lock, while the worker does not count as quiet.
+    #[cold]
+    fn tidy(&mut self, call: impl FnOnce()) {
+        let before = std::mem::replace(&mut self.body.is_tidying, true);
+        self.unlocked(call);
+        self.body.is_tidying = before;
+        self.body.epoch += 1;
+    }
+
+    /// The task on top of the stack.
+    pub(super) fn top(&mut self) -> Option<&mut Running> {
+        self.body.stack.last_mut()
+    }
+}
+
+fn tell_late_end(running: &Running) {
+    let info = running.info();
+    unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
+}
