@@ -99,13 +99,13 @@ mod unwind;
 
 pub use cancel::{CancelToken, Cancelled};
 pub use pool::{Pool, PoolBuilder, Stats};
-pub use queue::{SubmitError, Submitter, TaskBuilder, TaskContext};
+pub use queue::{SubmitError, Submitter, TaskBuilder};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
 };
 #[doc(inline)]
 pub use sync::channel;
-pub use task::{TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
+pub use task::{TaskContext, TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
 
 /// The programs in the README, as tests.
 #[cfg(doctest)]

@@ -21,12 +21,14 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 /// Unwind safety is asserted: what `call` captured is consumed by the call,
 /// and what it shares with others (a mutex, say) is the caller's to judge, as
 /// after a panic in a thread of its own.
+#[inline]
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Payload> {
     catch_unwind(AssertUnwindSafe(call))
 }
 
 /// Drops `value`; a panic in its `Drop` is logged, as that of `what`, and goes
 /// no further.
+#[inline]
 pub(crate) fn drop_guarded<T>(value: T, what: impl FnOnce() -> String) {
     if !mem::needs_drop::<T>() {
         return;

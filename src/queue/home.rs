@@ -2,7 +2,7 @@
 
 use super::Queue;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ledger, TaskInfo, Watch};
+use crate::task::{Ledger, Slot, TaskInfo, Watch};
 use std::any::Any;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
@@ -29,6 +29,18 @@ impl Home {
             worker: Some(index),
         })
     }
+
+    fn slot(&self) -> Option<&Slot> {
+        self.worker.map(|index| &**self.queue.slots[index])
+    }
+
+    /// What a task knows as its ledger.
+    pub(super) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<Home> {
+        match ledger.into_any().downcast() {
+            Ok(home) => home,
+            Err(_) => unreachable!("a pool's ledger is a home"),
+        }
+    }
 }
 
 impl Ledger for Home {
@@ -38,9 +50,16 @@ impl Ledger for Home {
 
     fn watch(&self, task: u64) -> Arc<Watch> {
         let new = || Watch::new(self.queue.token.child());
-        let slot = self.worker.map(|index| &self.queue.slots[index]);
-        slot.and_then(|slot| slot.watch(task, new))
+        self.slot()
+            .and_then(|slot| slot.watch(task, new))
             .unwrap_or_else(new)
+    }
+
+    fn info(&self, task: u64) -> TaskInfo {
+        match self.slot().and_then(|slot| slot.info(task)) {
+            Some(info) => info,
+            None => unreachable!("asked by a task that this worker runs"),
+        }
     }
 
     fn is_reported(&self) -> bool {

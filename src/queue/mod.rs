@@ -53,7 +53,6 @@ pub(crate) use late::TakenOut;
 pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
 
-pub use context::TaskContext;
 pub use error::SubmitError;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
@@ -62,13 +61,14 @@ use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
-use crate::task::{Me, Queued, Slot, Turn, index_in, me_in};
+use crate::task::{FireAndForget, Me, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
 use idle::Idle;
 use late::Late;
 use sleep::Beds;
+use std::rc::Rc;
 
 /// What submitters, workers and stoppers of one pool share.
 pub(crate) struct Queue {
@@ -173,7 +173,31 @@ impl Queue {
         })
     }
 
-    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
+    /// Puts a task without a handle in; `id` is its number. Blocks as
+    /// `when_full` says.
+    ///
+    /// This and `push_shared` are the same but for what they are given: a
+    /// pointer, which is passed in registers.
+    fn push_plain(
+        &self,
+        task: Box<dyn FireAndForget>,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.push(Queued::Plain(task), id, when_full)
+    }
+
+    /// Puts a task with a handle in.
+    fn push_shared(
+        &self,
+        task: Arc<dyn Shared>,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.push(Queued::Shared(task), id, when_full)
+    }
+
+    #[inline(always)]
     fn push(&self, task: Queued, id: u64, when_full: WhenFull) -> Result<(), (Queued, Refusal)> {
         let pushed = if self.is_closed() {
             Err((task, Refusal::Closed))
@@ -211,6 +235,7 @@ impl Queue {
 
     /// A worker's own task: where the channel is full it goes to the worker's
     /// list, and as long as that is not empty the channel is not even tried.
+    #[inline(always)]
     fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
         let slot = &self.slots[index];
         let task = if slot.overflow_len() == 0 {
@@ -221,18 +246,34 @@ impl Queue {
         } else {
             task
         };
-        if self.in_place {
-            if let Some(me) = me_in(self.id).filter(|me| me.has_stack_left()) {
-                return task
-                    .run_in_place(&me)
-                    .map_err(|task| (task, Refusal::Closed));
-            }
+        if let Some(me) = self.in_place() {
+            return task
+                .run_in_place(&me)
+                .map_err(|task| (task, Refusal::Closed));
         }
         slot.push_overflow(task);
         self.pushed(id, Some(index))
     }
 
+    #[inline]
+    fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<Me>> {
+        let is_full =
+            self.in_place && matches!(when_full, WhenFull::Spill) && self.receiver.is_full();
+        is_full.then(|| self.in_place()).flatten()
+    }
+
+    /// The current thread, if it is to run its own tasks at once where the
+    /// channel is full.
+    #[inline]
+    fn in_place(&self) -> Option<Rc<Me>> {
+        match self.in_place {
+            true => me_in(self.id).filter(|me| me.has_stack_left()),
+            false => None,
+        }
+    }
+
     /// What follows every push: see invariant 3.
+    #[inline]
     fn pushed(&self, id: u64, index: Option<usize>) -> Result<(), (Queued, Refusal)> {
         if self.flags.closed.load(SeqCst) {
             self.settle_late_push(id, index)
@@ -247,7 +288,9 @@ impl Queue {
         match self.sender.try_send(task) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(task)) => {
-                self.outside.peak.store(self.capacity, Relaxed);
+                if self.outside.peak.load(Relaxed) < self.capacity {
+                    self.outside.peak.store(self.capacity, Relaxed);
+                }
                 Err(task)
             }
             Err(TrySendError::Disconnected(_)) => {
@@ -261,20 +304,37 @@ impl Queue {
     ///
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
+    #[inline]
     pub(crate) fn take(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> Option<Queued> {
         let out_of_turn = match number % ROUND {
             CHANNEL_FIRST => {
-                self.outside.peak.fetch_max(self.receiver.len(), Relaxed);
+                self.note_peak();
                 self.receive(me)
             }
             OWN_OLDEST_FIRST => turn.pop_oldest(),
             OTHERS_FIRST => self.steal(me.index),
             _ => None,
         };
-        out_of_turn
-            .or_else(|| turn.pop_newest())
-            .or_else(|| self.receive(me))
-            .or_else(|| self.steal(me.index))
+        if out_of_turn.is_some() {
+            return out_of_turn;
+        }
+        let newest = turn.pop_newest();
+        if newest.is_some() {
+            return newest;
+        }
+        let oldest = self.receive(me);
+        if oldest.is_some() {
+            return oldest;
+        }
+        self.steal(me.index)
+    }
+
+    /// Writes only what is news: others read that line.
+    fn note_peak(&self) {
+        let len = self.receiver.len();
+        if len > self.outside.peak.load(Relaxed) {
+            self.outside.peak.fetch_max(len, Relaxed);
+        }
     }
 
     fn receive(&self, me: &Me) -> Option<Queued> {
@@ -299,6 +359,7 @@ impl Queue {
         self.queued() + self.overflowed() > 1
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags.closed.load(SeqCst)
     }

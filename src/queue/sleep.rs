@@ -62,6 +62,7 @@ impl Queue {
     }
 
     /// Wakes a worker for a task that was put in, if that is needed.
+    #[inline]
     pub(crate) fn wake_one(&self) {
         if self.flags.sleepers.load(SeqCst) == 0 || self.flags.waking.load(SeqCst) {
             return;

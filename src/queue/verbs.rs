@@ -95,8 +95,7 @@ impl<'a> Door<'a> {
         let meta = self.meta::<C>(submitted_at);
         let id = meta.id;
         let cell = Cell::new(meta, closure, self.home.clone());
-        let task = Queued::Shared(cell.clone());
-        match self.home.queue.push(task, id, when_full) {
+        match self.home.queue.push_shared(cell.clone(), id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
                 Some(closure) => Err(SubmitError::new(closure.into_inner(), refusal)),
@@ -115,13 +114,19 @@ impl<'a> Door<'a> {
         let closure = self.refuse_if_closed(closure)?;
         let meta = self.meta::<C>(submitted_at);
         let id = meta.id;
-        let task = Queued::Plain(Box::new(Plain {
+        let plain = Plain {
             meta,
             body: closure,
-        }));
+        };
+        // Before it is boxed: it never gets into the queue.
+        if let Some(me) = self.home.queue.in_place_if_full(when_full) {
+            return plain
+                .run_in_place(&me)
+                .map_err(|plain| SubmitError::new(plain.body.into_inner(), Refusal::Closed));
+        }
         self.home
             .queue
-            .push(task, id, when_full)
+            .push_plain(Box::new(plain), id, when_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),

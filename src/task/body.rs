@@ -1,9 +1,10 @@
 //! What a task runs, and the pool as its tasks see it.
 
+use super::context::TaskContext;
 use super::error::TaskPanic;
-use super::info::{Meta, TaskInfo};
+use super::info::TaskInfo;
 use crate::cancel::CancelToken;
-use crate::sync::{Arc, Mutex, OnceLock};
+use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::any::Any;
 use std::time::Instant;
@@ -13,7 +14,7 @@ pub(crate) trait TaskFn: Send + 'static {
     type Output;
     /// Whether `call` is to be given a context.
     const WANTS_CONTEXT: bool;
-    fn call(self, context: Option<RunContext>) -> Self::Output;
+    fn call(self, context: Option<&TaskContext>) -> Self::Output;
 }
 
 /// A closure that wants to know nothing.
@@ -23,47 +24,9 @@ impl<F: FnOnce() -> T + Send + 'static, T> TaskFn for Bare<F> {
     type Output = T;
     const WANTS_CONTEXT: bool = false;
 
-    fn call(self, _: Option<RunContext>) -> T {
+    #[inline]
+    fn call(self, _: Option<&TaskContext>) -> T {
         (self.0)()
-    }
-}
-
-/// What a running task can ask for. Its token, its note and its info are made
-/// when it asks: most tasks never do.
-pub(crate) struct RunContext {
-    pub(crate) meta: Meta,
-    pub(crate) attempts: u32,
-    pub(crate) ledger: Arc<dyn Ledger>,
-    watch: OnceLock<Arc<Watch>>,
-    info: OnceLock<TaskInfo>,
-}
-
-impl RunContext {
-    pub(super) fn new(meta: Meta, attempts: u32, ledger: Arc<dyn Ledger>) -> RunContext {
-        RunContext {
-            meta,
-            attempts,
-            ledger,
-            watch: OnceLock::new(),
-            info: OnceLock::new(),
-        }
-    }
-
-    /// For a task that no worker runs.
-    pub(super) fn with_watch(self, watch: Arc<Watch>) -> RunContext {
-        RunContext {
-            watch: watch.into(),
-            ..self
-        }
-    }
-
-    pub(crate) fn watch(&self) -> &Watch {
-        self.watch.get_or_init(|| self.ledger.watch(self.meta.id))
-    }
-
-    pub(crate) fn info(&self) -> &TaskInfo {
-        self.info
-            .get_or_init(|| TaskInfo::new(&self.meta, self.attempts))
     }
 }
 
@@ -95,9 +58,10 @@ impl Watch {
 pub(crate) trait Ledger: Any + Send + Sync {
     /// The pool's number, unique in the process; never 0.
     fn pool(&self) -> u64;
-    /// The token and note of a task that one of the workers runs now, for the
-    /// task itself.
+    /// The token and note of a task that this worker runs now, by its number.
     fn watch(&self, task: u64) -> Arc<Watch>;
+    /// Who it is.
+    fn info(&self, task: u64) -> TaskInfo;
     /// Whether the report of a stop was made: no wait goes on after that.
     fn is_reported(&self) -> bool;
     /// Tells the log and the hook of a panic. Runs user code, so the caller
@@ -119,7 +83,7 @@ pub(crate) trait Ledger: Any + Send + Sync {
 #[inline]
 pub(crate) fn run<B: TaskFn>(
     body: B,
-    context: Option<RunContext>,
+    context: Option<&TaskContext>,
     ledger: &Arc<dyn Ledger>,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {

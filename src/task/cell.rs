@@ -4,7 +4,8 @@
 //! (`task/mod.rs`). `state` repeats `body.state` for those that only look; it
 //! is written under the body's lock, so a look without the lock is a snapshot.
 
-use super::body::{self, Ledger, RunContext, TaskFn, Watch};
+use super::body::{self, Ledger, TaskFn, Watch};
+use super::context::TaskContext;
 use super::error::{TaskError, TaskPanic};
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
@@ -232,14 +233,14 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
                 return false;
             }
         };
-        let context =
-            B::WANTS_CONTEXT.then(|| RunContext::new(self.meta.clone(), 1, me.ledger.clone()));
+        let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.id));
         turn.begin(
             how,
             Running::shared(self.clone(), me.stamp(how), B::WANTS_CONTEXT),
         );
         let info = || TaskInfo::new(&self.meta, 1);
-        let result = turn.unlocked(|| body::run(closure, context, &me.ledger, info));
+        let result = turn.unlocked(|| body::run(closure, context.as_ref(), &me.ledger, info));
+        me.take_back(context);
         let panicked = result.is_err();
         let settle = |settled| {
             self.change(|body| {
@@ -266,8 +267,8 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
             let context = B::WANTS_CONTEXT.then(|| {
                 let watch = Watch::new(CancelToken::new());
                 body.watch = Some(watch.clone());
-                let ledger = body.ledger.clone();
-                RunContext::new(self.meta.clone(), body.attempts, ledger).with_watch(watch)
+                let info = TaskInfo::new(&self.meta, body.attempts);
+                TaskContext::unstarted(info, body.ledger.clone(), watch)
             });
             Some((closure, context, body.ledger.clone(), body.attempts))
         });
@@ -275,7 +276,7 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
             return;
         };
         let info = || TaskInfo::new(&self.meta, attempts);
-        let result = body::run(closure, context, &ledger, info);
+        let result = body::run(closure, context.as_ref(), &ledger, info);
         let leftover = self.change(|body| {
             body.watch = None;
             body.finish(result)

@@ -35,18 +35,19 @@ pub(crate) enum Name {
 
 /// The next number for a task. Threads take numbers in blocks, so that they do
 /// not write to one shared counter for every task.
+#[inline]
 pub(crate) fn next_id() -> u64 {
     const BLOCK: u64 = 1024;
-    static NEXT: AtomicU64 = AtomicU64::new(1);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     thread_local! {
-        static REST: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+        /// The next number; a whole multiple of `BLOCK` is not this thread's.
+        static HERE: Cell<u64> = const { Cell::new(0) };
     }
-    let (mut next, mut end) = REST.get();
-    if next == end {
-        next = NEXT.fetch_add(BLOCK, Relaxed);
-        end = next + BLOCK;
+    let mut next = HERE.get();
+    if next % BLOCK == 0 {
+        next = NEXT.fetch_add(BLOCK, Relaxed) + 1;
     }
-    REST.set((next + 1, end));
+    HERE.set(next + 1);
     next
 }
 

@@ -1,6 +1,7 @@
 //! Who the current thread is: a worker of some pool, or nobody.
 
 use super::body::Ledger;
+use super::context::TaskContext;
 use super::info::TaskInfo;
 use super::slot::Slot;
 use super::turn::{How, Turn};
@@ -26,6 +27,7 @@ pub(crate) fn index_in(pool: u64) -> Option<usize> {
 }
 
 /// The current thread as a worker of this pool.
+#[inline]
 pub(crate) fn me_in(pool: u64) -> Option<Rc<Me>> {
     index_in(pool)?;
     ME.try_with(|me| me.borrow().clone()).ok().flatten()
@@ -36,6 +38,8 @@ pub(crate) struct Me {
     pub(crate) index: usize,
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// The reference to `ledger` of the last context that was given back.
+    spare: Cell<Option<Arc<dyn Ledger>>>,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
@@ -69,6 +73,7 @@ impl Me {
             index,
             slot,
             ledger,
+            spare: Cell::new(None),
             stamp: Cell::new(clock::now()),
             since_stamp: Cell::new(0),
             long: Cell::new(false),
@@ -114,18 +119,35 @@ impl Me {
         }
     }
 
+    /// A context for a task that begins now. Counting references is dear, so
+    /// the tasks of a worker pass one on.
+    #[inline]
+    pub(super) fn lend_context(&self, task: u64) -> TaskContext {
+        let ledger = self.spare.take().unwrap_or_else(|| self.ledger.clone());
+        TaskContext::new(task, ledger)
+    }
+
+    #[inline]
+    pub(super) fn take_back(&self, context: Option<TaskContext>) {
+        if let Some(context) = context {
+            self.spare.set(Some(context.ledger));
+        }
+    }
+
     /// When a task that begins now began.
     #[inline]
     pub(super) fn stamp(&self, how: How) -> Instant {
-        // The task below may have run for long since the last stamp.
-        if how != How::Popped {
-            self.read_clock();
+        match how {
+            How::Popped => {}
+            How::Claimed => self.read_clock(),
+            How::InPlace => self.count_for_stamp(),
         }
         self.stamp.get()
     }
 
+    /// A task began in place, or ended.
     #[inline]
-    pub(super) fn task_ended(&self) {
+    pub(super) fn count_for_stamp(&self) {
         self.since_stamp.set(self.since_stamp.get() + 1);
         if self.long.get() || self.since_stamp.get() >= SHORT_TASKS_A_STAMP {
             self.read_clock();

@@ -29,6 +29,7 @@
 
 mod body;
 mod cell;
+mod context;
 mod error;
 mod handle;
 mod info;
@@ -40,16 +41,17 @@ mod slot;
 mod turn;
 mod unstarted;
 
-pub(crate) use body::{Bare, Ledger, RunContext, TaskFn, Watch};
+pub(crate) use body::{Bare, Ledger, TaskFn, Watch};
 pub(crate) use cell::Cell;
 pub(crate) use info::{Meta, Name, next_id};
 pub(crate) use me::{Me, index_in, me_in};
-pub(crate) use plain::Plain;
-pub(crate) use queued::{Queued, TakenOut};
+pub(crate) use plain::{FireAndForget, Plain};
+pub(crate) use queued::{Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
 pub(crate) use turn::Turn;
 
+pub use context::TaskContext;
 pub use error::{TaskError, TaskPanic};
 pub use handle::TaskHandle;
 pub use info::TaskInfo;

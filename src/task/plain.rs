@@ -1,6 +1,7 @@
 //! A fire-and-forget task: one box, no state, no reference count.
 
-use super::body::{self, Ledger, RunContext, TaskFn, Watch};
+use super::body::{self, Ledger, TaskFn, Watch};
+use super::context::TaskContext;
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
 use super::running::Running;
@@ -27,18 +28,37 @@ pub(crate) trait FireAndForget: Send {
 }
 
 impl<B: TaskFn> Plain<B> {
+    /// Runs it at once, on top of the task that submitted it. `Err`: the pool's
+    /// report is made, nothing more may run.
+    pub(crate) fn run_in_place(self, me: &Me) -> Result<(), Plain<B>> {
+        let mut turn = me.turn();
+        if !turn.may_begin(How::InPlace) {
+            return Err(self);
+        }
+        self.run_on(&mut turn, me, How::InPlace);
+        Ok(())
+    }
+
     /// Runs it on this worker, whose turn it is.
     #[inline]
     pub(crate) fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
         let Plain { meta, body } = self;
-        let context = B::WANTS_CONTEXT.then(|| RunContext::new(meta.clone(), 1, me.ledger.clone()));
+        let context = B::WANTS_CONTEXT.then(|| me.lend_context(meta.id));
         turn.begin(how, Running::plain(meta, me.stamp(how), B::WANTS_CONTEXT));
         let panicked = turn.unlocked(|| {
-            let result = body::run(body, context, &me.ledger, || me.top_info());
-            let panicked = result.is_err();
-            unwind::drop_guarded(result, || format!("the result of task {}", me.top_info()));
-            panicked
+            match body::run(body, context.as_ref(), &me.ledger, || me.top_info()) {
+                Ok(result) => {
+                    let what = || format!("the result of task {}", me.top_info());
+                    unwind::drop_guarded(result, what);
+                    false
+                }
+                Err(panic) => {
+                    drop(panic);
+                    true
+                }
+            }
         });
+        me.take_back(context);
         turn.end(me, panicked, |_| None, |never: Infallible| match never {});
     }
 }
@@ -55,11 +75,12 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
 
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
         let Plain { meta, body } = *self;
+        let info = || TaskInfo::new(&meta, 1);
         let context = B::WANTS_CONTEXT.then(|| {
             let watch = Watch::new(CancelToken::new());
-            RunContext::new(meta.clone(), 1, ledger.clone()).with_watch(watch)
+            TaskContext::unstarted(info(), ledger.clone(), watch)
         });
-        let result = body::run(body, context, ledger, || TaskInfo::new(&meta, 1));
+        let result = body::run(body, context.as_ref(), ledger, info);
         unwind::drop_guarded(result, || meta.result());
     }
 

@@ -20,6 +20,7 @@
 //!    second one and does not wait for it.
 
 use super::body::Watch;
+use super::info::TaskInfo;
 use super::queued::Queued;
 use super::running::{Running, Settled};
 use crate::clock::Deadline;
@@ -131,6 +132,7 @@ impl Slot {
     // The overflow list. It is not bounded: a worker that waited for room would
     // be a worker that makes none.
 
+    #[inline]
     pub(crate) fn push_overflow(&self, task: Queued) {
         let mut body = self.body.lock();
         body.overflow.push_back(task);
@@ -142,6 +144,7 @@ impl Slot {
     }
 
     /// Takes a task from the list, by its worker (`pop_back`) or a thief.
+    #[inline]
     pub(super) fn pop_overflow(
         &self,
         body: &mut Body,
@@ -223,6 +226,14 @@ impl Slot {
         let mut stack = body.stack.iter_mut().rev();
         let running = stack.find(|running| running.meta().id == task)?;
         Some(running.watch_or(make))
+    }
+
+    /// Who a task on the stack is.
+    pub(crate) fn info(&self, task: u64) -> Option<TaskInfo> {
+        let body = self.body.lock();
+        let mut stack = body.stack.iter().rev();
+        let running = stack.find(|running| running.meta().id == task)?;
+        Some(running.info())
     }
 
     /// How many tasks are on the stack, and what the worker has done so far.

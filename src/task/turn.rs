@@ -50,10 +50,12 @@ impl<'a> Turn<'a> {
     }
 
     /// Runs `call` without the lock.
+    #[inline]
     pub(crate) fn unlocked<R>(&mut self, call: impl FnOnce() -> R) -> R {
         MutexGuard::unlocked(&mut self.body, call)
     }
 
+    #[inline]
     pub(crate) fn pop_newest(&mut self) -> Option<Queued> {
         self.slot.pop_overflow(&mut self.body, VecDeque::pop_back)
     }
@@ -124,7 +126,7 @@ impl<'a> Turn<'a> {
             // In a hook: the loop does not ring for this one.
             self.unlocked(|| me.ledger.went_quiet());
         }
-        me.task_ended();
+        me.count_for_stamp();
     }
 
     /// Runs `call` without the lock, while the worker does not count as quiet.

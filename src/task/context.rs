@@ -1,0 +1,189 @@
+//! What a running task can ask of its pool.
+
+use super::body::{Ledger, Watch};
+use super::info::TaskInfo;
+use crate::cancel::{CancelToken, Cancelled};
+use crate::sync::{Arc, OnceLock};
+use std::fmt;
+use std::time::Duration;
+
+/// What a task submitted with `submit_with` or `execute_with` is given: its
+/// token, a place for a note, and a way to submit more.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, StopPlan};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let handle = pool.submit_with(|ctx| {
+///     for row in 0.. {
+///         ctx.note(format!("row {row}"));
+///         if ctx.is_cancelled() {
+///             return row;
+///         }
+///     }
+///     unreachable!()
+/// })?;
+/// while pool.running().is_empty() {}
+/// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
+/// assert!(report.is_clean());
+/// assert!(handle.join().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct TaskContext {
+    /// The task's number: the ledger knows the rest.
+    task: u64,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    // Made when the task asks: most never do.
+    watch: OnceLock<Arc<Watch>>,
+    info: OnceLock<Box<TaskInfo>>,
+}
+
+impl TaskContext {
+    #[inline]
+    pub(super) fn new(task: u64, ledger: Arc<dyn Ledger>) -> TaskContext {
+        TaskContext {
+            task,
+            ledger,
+            watch: OnceLock::new(),
+            info: OnceLock::new(),
+        }
+    }
+
+    /// For a task that no worker runs.
+    pub(super) fn unstarted(
+        info: TaskInfo,
+        ledger: Arc<dyn Ledger>,
+        watch: Arc<Watch>,
+    ) -> TaskContext {
+        TaskContext {
+            task: info.id(),
+            ledger,
+            watch: watch.into(),
+            info: Box::new(info).into(),
+        }
+    }
+
+    fn watch(&self) -> &Watch {
+        self.watch.get_or_init(|| self.ledger.watch(self.task))
+    }
+
+    /// The task's token: a child of the pool's, cancelled when the pool's stop
+    /// comes to that phase, or with [`TaskHandle::cancel`]. Never a child of
+    /// the task that submitted this one. Does not block.
+    ///
+    /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| ctx.token().wait_timeout(Duration::MAX))?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert!(handle.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn token(&self) -> &CancelToken {
+        &self.watch().token
+    }
+
+    /// Whether the task is asked to end. Does not block. Once `true` it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| {
+    ///     while !ctx.is_cancelled() {} // a piece of work each time
+    ///     "half done"
+    /// })?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert_eq!(handle.join()?, "half done");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.token().is_cancelled()
+    }
+
+    /// Blocks for `duration`, or until the task is asked to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the task is asked to end, at once if it already was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit_with(|ctx| ctx.sleep(Duration::MAX))?;
+    /// while pool.running().is_empty() {}
+    /// handle.cancel();
+    /// assert!(handle.join()?.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        match self.token().wait_timeout(duration) {
+            true => Err(Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// Says how far the task is, for [`Pool::running`] and for the report of a
+    /// stop that abandons it. Replaces the note before. Does not block; costs
+    /// an allocation.
+    ///
+    /// [`Pool::running`]: crate::Pool::running
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute_with(|ctx| {
+    ///     ctx.note("row 1");
+    ///     ctx.note("row 2");
+    ///     for () in gate {}
+    /// })?;
+    /// open.send(())?; // now both have been said
+    /// assert_eq!(pool.running()[0].note(), Some("row 2"));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn note(&self, text: impl Into<String>) {
+        let note = Arc::from(text.into());
+        *self.watch().note.lock() = Some(note);
+    }
+
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.task("tidy").submit_with(|ctx| ctx.info().clone())?;
+    /// let info = handle.join()?;
+    /// assert_eq!((info.name(), info.attempts()), ("tidy", 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn info(&self) -> &TaskInfo {
+        self.info
+            .get_or_init(|| Box::new(self.ledger.info(self.task)))
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("info", self.info())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
