@@ -66,8 +66,7 @@ impl Worker {
             // knew that nothing more would come.
             let closed = queue.is_closed();
             number = u32::wrapping_add(number, 1);
-            if let Some(task) = queue.take(&mut turn, me, number) {
-                task.run(&mut turn, me);
+            if queue.run_next(&mut turn, me, number) {
                 backoff.reset();
             } else if closed {
                 if turn.unlocked(|| queue.leave(false)) {

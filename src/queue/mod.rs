@@ -61,7 +61,7 @@ use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
-use crate::task::{FireAndForget, Me, Queued, Shared, Slot, Turn, index_in, me_in};
+use crate::task::{FireAndForget, How, Me, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
@@ -175,16 +175,16 @@ impl Queue {
 
     /// Puts a task without a handle in; `id` is its number. Blocks as
     /// `when_full` says.
-    ///
-    /// This and `push_shared` are the same but for what they are given: a
-    /// pointer, which is passed in registers.
     fn push_plain(
         &self,
         task: Box<dyn FireAndForget>,
         id: u64,
         when_full: WhenFull,
     ) -> Result<(), (Queued, Refusal)> {
-        self.push(Queued::Plain(task), id, when_full)
+        match self.own_list(when_full) {
+            Some(index) => self.push_overflow(task, id, index),
+            None => self.push(Queued::Plain(task), id, when_full),
+        }
     }
 
     /// Puts a task with a handle in.
@@ -194,10 +194,22 @@ impl Queue {
         id: u64,
         when_full: WhenFull,
     ) -> Result<(), (Queued, Refusal)> {
-        self.push(Queued::Shared(task), id, when_full)
+        match self.own_list(when_full) {
+            Some(index) => self.push_overflow(Box::new(task), id, index),
+            None => self.push(Queued::Shared(task), id, when_full),
+        }
     }
 
-    #[inline(always)]
+    /// The index of the current worker, if its list is not empty: then its
+    /// tasks go there, and the channel is not even tried.
+    #[inline]
+    fn own_list(&self, when_full: WhenFull) -> Option<usize> {
+        if !matches!(when_full, WhenFull::Spill) || self.in_place || self.is_closed() {
+            return None;
+        }
+        index_in(self.id).filter(|index| self.slots[*index].overflow_len() > 0)
+    }
+
     fn push(&self, task: Queued, id: u64, when_full: WhenFull) -> Result<(), (Queued, Refusal)> {
         let pushed = if self.is_closed() {
             Err((task, Refusal::Closed))
@@ -234,24 +246,28 @@ impl Queue {
     }
 
     /// A worker's own task: where the channel is full it goes to the worker's
-    /// list, and as long as that is not empty the channel is not even tried.
-    #[inline(always)]
+    /// list, or is run in place.
     fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
-        let slot = &self.slots[index];
-        let task = if slot.overflow_len() == 0 {
-            match self.send(task) {
-                Ok(()) => return self.pushed(id, Some(index)),
-                Err(task) => task,
-            }
-        } else {
-            task
+        let task = match self.send(task) {
+            Ok(()) => return self.pushed(id, Some(index)),
+            Err(task) => task,
         };
-        if let Some(me) = self.in_place() {
-            return task
+        match self.in_place() {
+            Some(me) => task
                 .run_in_place(&me)
-                .map_err(|task| (task, Refusal::Closed));
+                .map_err(|task| (task, Refusal::Closed)),
+            None => self.push_overflow(task.into_box(), id, index),
         }
-        slot.push_overflow(task);
+    }
+
+    #[inline]
+    fn push_overflow(
+        &self,
+        task: Box<dyn FireAndForget>,
+        id: u64,
+        index: usize,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.slots[index].push_overflow(task);
         self.pushed(id, Some(index))
     }
 
@@ -299,34 +315,50 @@ impl Queue {
         }
     }
 
-    /// The next task for this worker: its own newest, then the channel's
-    /// oldest, then the oldest of the others. `number` counts the calls.
+    /// Runs the next task for this worker: its own newest, or the channel's
+    /// oldest, or the oldest of the others. `false`: there is none. `number`
+    /// counts the calls.
     ///
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
     #[inline]
-    pub(crate) fn take(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> Option<Queued> {
-        let out_of_turn = match number % ROUND {
+    pub(crate) fn run_next(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> bool {
+        if self.run_out_of_turn(turn, me, number) {
+            return true;
+        }
+        if let Some(newest) = turn.pop_newest() {
+            newest.run(turn, me, How::Popped);
+            return true;
+        }
+        if let Some(oldest) = self.receive(me) {
+            oldest.run(turn, me);
+            return true;
+        }
+        self.run_stolen(turn, me)
+    }
+
+    #[inline]
+    fn run_out_of_turn(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> bool {
+        match number % ROUND {
             CHANNEL_FIRST => {
                 self.note_peak();
-                self.receive(me)
+                let oldest = self.receive(me);
+                oldest.map(|task| task.run(turn, me)).is_some()
             }
-            OWN_OLDEST_FIRST => turn.pop_oldest(),
-            OTHERS_FIRST => self.steal(me.index),
-            _ => None,
-        };
-        if out_of_turn.is_some() {
-            return out_of_turn;
+            OWN_OLDEST_FIRST => {
+                let oldest = turn.pop_oldest();
+                oldest.map(|task| task.run(turn, me, How::Popped)).is_some()
+            }
+            OTHERS_FIRST => self.run_stolen(turn, me),
+            _ => false,
         }
-        let newest = turn.pop_newest();
-        if newest.is_some() {
-            return newest;
-        }
-        let oldest = self.receive(me);
-        if oldest.is_some() {
-            return oldest;
-        }
-        self.steal(me.index)
+    }
+
+    fn run_stolen(&self, turn: &mut Turn<'_>, me: &Me) -> bool {
+        let (before, from) = self.slots.split_at(me.index);
+        let mut others = from.iter().skip(1).chain(before);
+        let stolen = others.find_map(|slot| slot.try_steal());
+        stolen.map(|task| task.run(turn, me, How::Popped)).is_some()
     }
 
     /// Writes only what is news: others read that line.
@@ -341,12 +373,6 @@ impl Queue {
         let task = self.receiver.try_recv().ok()?;
         self.made_room(me.runs_long_tasks());
         Some(task)
-    }
-
-    fn steal(&self, index: usize) -> Option<Queued> {
-        let (before, from) = self.slots.split_at(index);
-        let mut others = from.iter().skip(1).chain(before);
-        others.find_map(|slot| slot.try_steal())
     }
 
     /// Whether anything is there to be taken. The caller holds no slot.

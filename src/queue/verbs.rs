@@ -67,7 +67,7 @@ impl<'a> Door<'a> {
             id: next_id(),
             name: match self.name {
                 Some(name) => Name::Given(name.clone()),
-                None => Name::Type(type_name::<C::Inner>()),
+                None => Name::Type(type_name::<C::Inner>),
             },
             submitted_at,
         }

@@ -10,7 +10,7 @@ use super::error::{TaskError, TaskPanic};
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
 use super::queued::{Shared, TakenOut};
-use super::running::{Running, Settled};
+use super::running::Settled;
 use super::turn::{How, Turn};
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
@@ -234,13 +234,12 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
             }
         };
         let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.id));
-        turn.begin(
-            how,
-            Running::shared(self.clone(), me.stamp(how), B::WANTS_CONTEXT),
-        );
+        turn.begin_shared(how, self.clone(), me.stamp(how), B::WANTS_CONTEXT);
         let info = || TaskInfo::new(&self.meta, 1);
         let result = turn.unlocked(|| body::run(closure, context.as_ref(), &me.ledger, info));
-        me.take_back(context);
+        if let Some(context) = context {
+            me.take_back(context);
+        }
         let panicked = result.is_err();
         let settle = |settled| {
             self.change(|body| {

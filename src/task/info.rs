@@ -28,8 +28,8 @@ impl Meta {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
-    /// The type name of the closure, in full.
-    Type(&'static str),
+    /// Gives the type name of the closure, in full.
+    Type(fn() -> &'static str),
     Given(Arc<str>),
 }
 
@@ -75,7 +75,7 @@ pub struct TaskInfo {
 impl TaskInfo {
     pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
         let (name, named) = match &meta.name {
-            Name::Type(path) => (shorten(path).into(), false),
+            Name::Type(path) => (shorten(path()).into(), false),
             Name::Given(name) => (name.clone(), true),
         };
         TaskInfo {

@@ -58,7 +58,7 @@ struct Stack {
 /// Tasks at least this long on the average are long.
 const LONG: Duration = Duration::from_micros(10);
 /// Between short tasks the clock is read after so many of them.
-const SHORT_TASKS_A_STAMP: u32 = 4;
+const SHORT_TASKS_A_STAMP: u32 = 8;
 
 impl Me {
     /// Makes the current thread this worker, until [`Me::retire`].
@@ -113,8 +113,8 @@ impl Me {
     /// The task on top of the stack.
     #[cold]
     pub(super) fn top_info(&self) -> TaskInfo {
-        match self.turn().top() {
-            Some(running) => running.info(),
+        match self.turn().top_info() {
+            Some(info) => info,
             None => unreachable!("asked while a task runs"),
         }
     }
@@ -128,10 +128,8 @@ impl Me {
     }
 
     #[inline]
-    pub(super) fn take_back(&self, context: Option<TaskContext>) {
-        if let Some(context) = context {
-            self.spare.set(Some(context.ledger));
-        }
+    pub(super) fn take_back(&self, context: TaskContext) {
+        self.spare.set(Some(context.ledger));
     }
 
     /// When a task that begins now began.

@@ -49,7 +49,7 @@ pub(crate) use plain::{FireAndForget, Plain};
 pub(crate) use queued::{Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
-pub(crate) use turn::Turn;
+pub(crate) use turn::{How, Turn};
 
 pub use context::TaskContext;
 pub use error::{TaskError, TaskPanic};

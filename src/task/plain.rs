@@ -4,7 +4,7 @@ use super::body::{self, Ledger, TaskFn, Watch};
 use super::context::TaskContext;
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
-use super::running::Running;
+use super::queued::Queued;
 use super::turn::{How, Turn};
 use crate::cancel::CancelToken;
 use crate::sync::Arc;
@@ -23,6 +23,8 @@ pub(crate) trait FireAndForget: Send {
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How);
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
+    /// As it lies in the channel.
+    fn into_queued(self: Box<Self>) -> Queued;
     /// For a refusal, that wants the closure back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -41,10 +43,10 @@ impl<B: TaskFn> Plain<B> {
 
     /// Runs it on this worker, whose turn it is.
     #[inline]
-    pub(crate) fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
+    fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
         let Plain { meta, body } = self;
         let context = B::WANTS_CONTEXT.then(|| me.lend_context(meta.id));
-        turn.begin(how, Running::plain(meta, me.stamp(how), B::WANTS_CONTEXT));
+        turn.begin_plain(how, meta, me.stamp(how), B::WANTS_CONTEXT);
         let panicked = turn.unlocked(|| {
             match body::run(body, context.as_ref(), &me.ledger, || me.top_info()) {
                 Ok(result) => {
@@ -58,7 +60,9 @@ impl<B: TaskFn> Plain<B> {
                 }
             }
         });
-        me.take_back(context);
+        if let Some(context) = context {
+            me.take_back(context);
+        }
         turn.end(me, panicked, |_| None, |never: Infallible| match never {});
     }
 }
@@ -84,6 +88,10 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
         unwind::drop_guarded(result, || meta.result());
     }
 
+    fn into_queued(self: Box<Self>) -> Queued {
+        Queued::Plain(self)
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
@@ -104,6 +112,10 @@ impl FireAndForget for Deadly {
     }
 
     fn run_unstarted(self: Box<Self>, _: &Arc<dyn Ledger>) {}
+
+    fn into_queued(self: Box<Self>) -> Queued {
+        Queued::Plain(self)
+    }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self

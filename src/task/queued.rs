@@ -7,6 +7,7 @@ use super::plain::FireAndForget;
 use super::turn::{How, Turn};
 use crate::sync::Arc;
 use crate::unwind;
+use std::any::Any;
 use std::time::Instant;
 
 pub(crate) enum Queued {
@@ -67,6 +68,15 @@ impl Queued {
         TaskInfo::new(self.meta(), attempts)
     }
 
+    /// As it lies in an overflow list: one pointer, so that it is passed on in
+    /// registers. For a task with a handle that takes another box.
+    pub(crate) fn into_box(self) -> Box<dyn FireAndForget> {
+        match self {
+            Queued::Plain(task) => task,
+            Queued::Shared(cell) => Box::new(cell),
+        }
+    }
+
     /// Runs it on this worker, which took it from the queue under its turn.
     #[inline]
     pub(crate) fn run(self, turn: &mut Turn<'_>, me: &Me) {
@@ -114,13 +124,35 @@ impl Queued {
     }
 }
 
+impl FireAndForget for Arc<dyn Shared> {
+    fn meta(&self) -> &Meta {
+        (**self).meta()
+    }
+
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+        (*self).run(turn, me, how);
+    }
+
+    fn run_unstarted(self: Box<Self>, _: &Arc<dyn Ledger>) {
+        (*self).run_unstarted();
+    }
+
+    fn into_queued(self: Box<Self>) -> Queued {
+        Queued::Shared(*self)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 #[cfg(test)]
 impl Queued {
     /// A task that kills its worker.
     pub(crate) fn deadly() -> Queued {
         let meta = Meta {
             id: super::next_id(),
-            name: super::Name::Type("deadly"),
+            name: super::Name::Type(|| "deadly"),
             submitted_at: std::panic::Location::caller(),
         };
         Queued::Plain(Box::new(super::plain::Deadly(meta)))

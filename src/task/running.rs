@@ -32,14 +32,17 @@ pub(crate) enum Settled {
 }
 
 impl Running {
+    #[inline]
     pub(super) fn plain(meta: Meta, since: Instant, has_token: bool) -> Running {
         Running::new(What::Plain(meta, None), since, has_token)
     }
 
+    #[inline]
     pub(super) fn shared(cell: Arc<dyn Shared>, since: Instant, has_token: bool) -> Running {
         Running::new(What::Shared(cell), since, has_token)
     }
 
+    #[inline]
     fn new(what: What, since: Instant, has_token: bool) -> Running {
         Running {
             what,
@@ -92,9 +95,5 @@ impl Running {
         let by_handle = self.cell().and_then(|cell| cell.cancel_asked());
         let by_token = self.watch().and_then(|watch| watch.cancelled_at());
         by_handle.into_iter().chain(by_token).min()
-    }
-
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.settled == Some(Settled::Abandoned)
     }
 }

@@ -21,6 +21,7 @@
 
 use super::body::Watch;
 use super::info::TaskInfo;
+use super::plain::FireAndForget;
 use super::queued::Queued;
 use super::running::{Running, Settled};
 use crate::clock::Deadline;
@@ -86,10 +87,13 @@ pub(super) struct Body {
     /// The task on top of the stack waits in `wait_idle`: the whole stack is
     /// not waited for.
     waiting_idle: bool,
-    pub(super) stack: Vec<Running>,
+    /// The task that runs, apart from the others so that it is written in place.
+    pub(super) top: Option<Running>,
+    /// Those below it on the stack, the innermost last.
+    pub(super) below: Vec<Running>,
     pub(super) counts: Counts,
     /// Where this worker's own submits go when the channel is full.
-    overflow: VecDeque<Queued>,
+    overflow: VecDeque<Box<dyn FireAndForget>>,
     /// The longest that list has been.
     overflow_peak: usize,
 }
@@ -102,6 +106,17 @@ pub(crate) struct Quiet {
     pub(crate) husks_passed: u64,
 }
 
+impl Body {
+    /// Everything on the stack, innermost first.
+    fn stack(&self) -> impl Iterator<Item = &Running> {
+        self.top.iter().chain(self.below.iter().rev())
+    }
+
+    fn stack_mut(&mut self) -> impl Iterator<Item = &mut Running> {
+        self.top.iter_mut().chain(self.below.iter_mut().rev())
+    }
+}
+
 impl Slot {
     pub(crate) fn new() -> Slot {
         Slot {
@@ -112,7 +127,8 @@ impl Slot {
                 is_marked: false,
                 aftermath: None,
                 waiting_idle: false,
-                stack: Vec::with_capacity(8),
+                top: None,
+                below: Vec::new(),
                 counts: Counts::default(),
                 overflow: VecDeque::new(),
                 overflow_peak: 0,
@@ -133,7 +149,7 @@ impl Slot {
     // be a worker that makes none.
 
     #[inline]
-    pub(crate) fn push_overflow(&self, task: Queued) {
+    pub(crate) fn push_overflow(&self, task: Box<dyn FireAndForget>) {
         let mut body = self.body.lock();
         body.overflow.push_back(task);
         let len = body.overflow.len();
@@ -148,8 +164,8 @@ impl Slot {
     pub(super) fn pop_overflow(
         &self,
         body: &mut Body,
-        pop: impl FnOnce(&mut VecDeque<Queued>) -> Option<Queued>,
-    ) -> Option<Queued> {
+        pop: impl FnOnce(&mut VecDeque<Box<dyn FireAndForget>>) -> Option<Box<dyn FireAndForget>>,
+    ) -> Option<Box<dyn FireAndForget>> {
         let task = pop(&mut body.overflow)?;
         self.overflow_len.store(body.overflow.len(), Relaxed);
         Some(task)
@@ -157,7 +173,7 @@ impl Slot {
 
     /// The oldest task of the list, for another worker, which holds its own
     /// slot's lock: so this does not wait.
-    pub(crate) fn try_steal(&self) -> Option<Queued> {
+    pub(crate) fn try_steal(&self) -> Option<Box<dyn FireAndForget>> {
         if self.overflow_len() == 0 {
             return None;
         }
@@ -165,10 +181,11 @@ impl Slot {
     }
 
     /// Everything in the list, the oldest first.
-    pub(crate) fn drain_overflow(&self) -> VecDeque<Queued> {
+    pub(crate) fn drain_overflow(&self) -> impl Iterator<Item = Queued> + use<> {
         let mut body = self.body.lock();
         self.overflow_len.store(0, Relaxed);
-        std::mem::take(&mut body.overflow)
+        let tasks = std::mem::take(&mut body.overflow);
+        tasks.into_iter().map(FireAndForget::into_queued)
     }
 
     /// How long the list is, or was a moment ago.
@@ -204,7 +221,7 @@ impl Slot {
     ) -> Counts {
         let mut body = self.body.lock();
         body.aftermath = Some(aftermath.clone());
-        for running in body.stack.iter_mut().rev() {
+        for running in body.stack_mut() {
             running.settled = Some(settled);
             if settled == Settled::Abandoned {
                 aftermath.one_more();
@@ -216,14 +233,14 @@ impl Slot {
 
     /// Calls `each` for everything on the stack, innermost first.
     pub(crate) fn running(&self, mut each: impl FnMut(&Running)) {
-        self.body.lock().stack.iter().rev().for_each(&mut each);
+        self.body.lock().stack().for_each(&mut each);
     }
 
     /// The token and note of a task on the stack, which `make` makes if it has
     /// not asked for them yet; `None` for a task that is not there.
     pub(crate) fn watch(&self, task: u64, make: impl FnOnce() -> Arc<Watch>) -> Option<Arc<Watch>> {
         let mut body = self.body.lock();
-        let mut stack = body.stack.iter_mut().rev();
+        let mut stack = body.stack_mut();
         let running = stack.find(|running| running.meta().id == task)?;
         Some(running.watch_or(make))
     }
@@ -231,7 +248,7 @@ impl Slot {
     /// Who a task on the stack is.
     pub(crate) fn info(&self, task: u64) -> Option<TaskInfo> {
         let body = self.body.lock();
-        let mut stack = body.stack.iter().rev();
+        let mut stack = body.stack();
         let running = stack.find(|running| running.meta().id == task)?;
         Some(running.info())
     }
@@ -239,14 +256,14 @@ impl Slot {
     /// How many tasks are on the stack, and what the worker has done so far.
     pub(crate) fn counts(&self) -> (usize, Counts) {
         let body = self.body.lock();
-        (body.stack.len(), body.counts)
+        (body.stack().count(), body.counts)
     }
 
     /// What there is to know of a worker that runs nothing, or only tasks that
     /// are themselves inside `wait_idle`; `None` of another.
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
-        let runs = !body.stack.is_empty() || body.is_tidying || body.state == State::Awake;
+        let runs = body.top.is_some() || body.is_tidying || body.state == State::Awake;
         (!runs || body.waiting_idle).then_some(Quiet {
             epoch: body.epoch,
             overflow: body.overflow.len(),

@@ -7,13 +7,16 @@
 //! The end of one task and the beginning of the next share one lock, since that
 //! is the dearest thing that a worker does for a task which does nothing.
 
+use super::info::{Meta, TaskInfo};
 use super::me::Me;
-use super::queued::Queued;
+use super::plain::FireAndForget;
+use super::queued::Shared;
 use super::running::{Running, Settled};
 use super::slot::{Body, Slot, State};
-use crate::sync::MutexGuard;
+use crate::sync::{Arc, MutexGuard};
 use crate::unwind;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 pub(crate) struct Turn<'a> {
     slot: &'a Slot,
@@ -56,11 +59,11 @@ impl<'a> Turn<'a> {
     }
 
     #[inline]
-    pub(crate) fn pop_newest(&mut self) -> Option<Queued> {
+    pub(crate) fn pop_newest(&mut self) -> Option<Box<dyn FireAndForget>> {
         self.slot.pop_overflow(&mut self.body, VecDeque::pop_back)
     }
 
-    pub(crate) fn pop_oldest(&mut self) -> Option<Queued> {
+    pub(crate) fn pop_oldest(&mut self) -> Option<Box<dyn FireAndForget>> {
         self.slot.pop_overflow(&mut self.body, VecDeque::pop_front)
     }
 
@@ -70,16 +73,37 @@ impl<'a> Turn<'a> {
         how == How::Popped || self.body.aftermath.is_none()
     }
 
-    /// Puts a task on the stack.
+    /// Puts a task without a handle on the stack.
     #[inline]
-    pub(super) fn begin(&mut self, how: How, running: Running) {
-        let counts = &mut self.body.counts;
+    pub(super) fn begin_plain(&mut self, how: How, meta: Meta, since: Instant, has_token: bool) {
+        self.make_top(how);
+        self.body.top = Some(Running::plain(meta, since, has_token));
+    }
+
+    /// Puts a task with a handle on the stack.
+    #[inline]
+    pub(super) fn begin_shared(
+        &mut self,
+        how: How,
+        cell: Arc<dyn Shared>,
+        since: Instant,
+        has_token: bool,
+    ) {
+        self.make_top(how);
+        self.body.top = Some(Running::shared(cell, since, has_token));
+    }
+
+    #[inline]
+    fn make_top(&mut self, how: How) {
+        let body = &mut *self.body;
         match how {
-            How::Claimed => counts.husks_made += 1,
-            How::Popped | How::InPlace => counts.taken += 1,
+            How::Claimed => body.counts.husks_made += 1,
+            How::Popped | How::InPlace => body.counts.taken += 1,
         }
-        self.body.stack.push(running);
-        self.body.epoch += 1;
+        body.epoch += 1;
+        if let Some(top) = body.top.take() {
+            body.below.push(top);
+        }
     }
 
     /// What was taken from the queue ended some other way. `count_cancelled`:
@@ -101,28 +125,30 @@ impl<'a> Turn<'a> {
         settle: impl FnOnce(Option<Settled>) -> Option<L>,
         dispose: impl FnOnce(L),
     ) {
-        let running = self
-            .body
-            .stack
-            .pop()
-            .unwrap_or_else(|| unreachable!("a task ends on the worker that began it"));
-        match running.settled {
-            None if panicked => self.body.counts.panicked += 1,
-            None => self.body.counts.completed += 1,
-            Some(_) => self.body.counts.ended_late += 1,
+        let body = &mut *self.body;
+        let settled = match &body.top {
+            Some(running) => running.settled,
+            None => unreachable!("a task ends on the worker that began it"),
+        };
+        match settled {
+            None if panicked => body.counts.panicked += 1,
+            None => body.counts.completed += 1,
+            Some(_) => body.counts.ended_late += 1,
         }
-        self.body.epoch += 1;
-        let leftover = settle(running.settled);
-        if running.is_abandoned() {
-            if let Some(aftermath) = &self.body.aftermath {
-                aftermath.one_ended();
-            }
-            self.tidy(|| tell_late_end(&running));
+        body.epoch += 1;
+        let leftover = settle(settled);
+        if settled == Some(Settled::Abandoned) {
+            self.tell_late_end();
+        }
+        let body = &mut *self.body;
+        body.top = None;
+        if !body.below.is_empty() {
+            body.top = body.below.pop();
         }
         if let Some(leftover) = leftover {
             self.tidy(|| dispose(leftover));
         }
-        if self.body.stack.is_empty() && self.body.state != State::Awake {
+        if self.body.top.is_none() && self.body.state != State::Awake {
             // In a hook: the loop does not ring for this one.
             self.unlocked(|| me.ledger.went_quiet());
         }
@@ -138,13 +164,19 @@ impl<'a> Turn<'a> {
         self.body.epoch += 1;
     }
 
-    /// The task on top of the stack.
-    pub(super) fn top(&mut self) -> Option<&mut Running> {
-        self.body.stack.last_mut()
+    /// The task on top of the stack, which a report abandoned, has ended.
+    #[cold]
+    fn tell_late_end(&mut self) {
+        if let Some(aftermath) = &self.body.aftermath {
+            aftermath.one_ended();
+        }
+        let Some(info) = self.top_info() else { return };
+        self.unlocked(|| {
+            unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
+        });
     }
-}
 
-fn tell_late_end(running: &Running) {
-    let info = running.info();
-    unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
+    pub(super) fn top_info(&self) -> Option<TaskInfo> {
+        self.body.top.as_ref().map(Running::info)
+    }
 }
