@@ -6,9 +6,7 @@ use super::context::WithContext;
 use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
-use crate::task::{
-    Bare, Cell, Meta, Name, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id,
-};
+use crate::task::{Bare, Cell, Meta, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id};
 use std::any::type_name;
 use std::panic::Location;
 
@@ -65,10 +63,8 @@ impl<'a> Door<'a> {
     fn meta<C: Closure>(&self, submitted_at: &'static Location<'static>) -> Meta {
         Meta {
             id: next_id(),
-            name: match self.name {
-                Some(name) => Name::Given(name.clone()),
-                None => Name::Type(type_name::<C::Inner>),
-            },
+            type_name: type_name::<C::Inner>,
+            name: self.name.cloned(),
             submitted_at,
         }
     }

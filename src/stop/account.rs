@@ -63,7 +63,7 @@ impl Stopper {
                     Settled::Abandoned => {
                         let task = AbandonedTask::new(running, &member.name, pool_cancelled);
                         abandoned.push((member.thread_id, task));
-                        cells.extend(running.cell().cloned());
+                        cells.extend(running.cell.clone());
                     }
                 }
             });

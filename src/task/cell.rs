@@ -234,9 +234,15 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
             }
         };
         let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.id));
-        turn.begin_shared(how, self.clone(), me.stamp(how), B::WANTS_CONTEXT);
+        turn.begin(
+            how,
+            &self.meta,
+            Some(self.clone()),
+            me.stamp(how),
+            B::WANTS_CONTEXT,
+        );
         let info = || TaskInfo::new(&self.meta, 1);
-        let result = turn.unlocked(|| body::run(closure, context.as_ref(), &me.ledger, info));
+        let result = turn.unlocked(|| body::run(closure, context.as_deref(), &me.ledger, info));
         if let Some(context) = context {
             me.take_back(context);
         }

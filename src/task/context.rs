@@ -42,13 +42,29 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
-    #[inline]
-    pub(super) fn new(task: u64, ledger: Arc<dyn Ledger>) -> TaskContext {
+    pub(super) fn new(ledger: Arc<dyn Ledger>) -> TaskContext {
         TaskContext {
-            task,
+            task: 0,
             ledger,
             watch: OnceLock::new(),
             info: OnceLock::new(),
+        }
+    }
+
+    /// From now on it is this task's.
+    #[inline]
+    pub(super) fn begin(&mut self, task: u64) {
+        self.task = task;
+    }
+
+    /// The task has ended: the context is free for another one.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        if self.watch.get().is_some() {
+            self.watch = OnceLock::new();
+        }
+        if self.info.get().is_some() {
+            self.info = OnceLock::new();
         }
     }
 

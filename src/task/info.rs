@@ -10,7 +10,9 @@ use std::panic::Location;
 #[derive(Clone, Debug)]
 pub(crate) struct Meta {
     pub(crate) id: u64,
-    pub(crate) name: Name,
+    /// Gives the type name of the closure, in full.
+    pub(crate) type_name: fn() -> &'static str,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) submitted_at: &'static Location<'static>,
 }
 
@@ -24,13 +26,6 @@ impl Meta {
     pub(crate) fn closure(&self) -> String {
         format!("task {}, which never ran,", TaskInfo::new(self, 0))
     }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Name {
-    /// Gives the type name of the closure, in full.
-    Type(fn() -> &'static str),
-    Given(Arc<str>),
 }
 
 /// The next number for a task. Threads take numbers in blocks, so that they do
@@ -74,14 +69,13 @@ pub struct TaskInfo {
 
 impl TaskInfo {
     pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
-        let (name, named) = match &meta.name {
-            Name::Type(path) => (shorten(path()).into(), false),
-            Name::Given(name) => (name.clone(), true),
-        };
         TaskInfo {
             id: meta.id,
-            name,
-            named,
+            name: match &meta.name {
+                Some(name) => name.clone(),
+                None => shorten((meta.type_name)()).into(),
+            },
+            named: meta.name.is_some(),
             submitted_at: meta.submitted_at,
             attempts,
         }

@@ -38,8 +38,8 @@ pub(crate) struct Me {
     pub(crate) index: usize,
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// The reference to `ledger` of the last context that was given back.
-    spare: Cell<Option<Arc<dyn Ledger>>>,
+    /// The last context that was given back.
+    spare: Cell<Option<Box<TaskContext>>>,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
@@ -110,26 +110,28 @@ impl Me {
         Turn::take(&self.slot)
     }
 
-    /// The task on top of the stack.
-    #[cold]
-    pub(super) fn top_info(&self) -> TaskInfo {
-        match self.turn().top_info() {
-            Some(info) => info,
-            None => unreachable!("asked while a task runs"),
-        }
-    }
-
     /// A context for a task that begins now. Counting references is dear, so
     /// the tasks of a worker pass one on.
     #[inline]
-    pub(super) fn lend_context(&self, task: u64) -> TaskContext {
-        let ledger = self.spare.take().unwrap_or_else(|| self.ledger.clone());
-        TaskContext::new(task, ledger)
+    pub(super) fn lend_context(&self, task: u64) -> Box<TaskContext> {
+        let mut context = self.spare.take().unwrap_or_else(|| {
+            let ledger = self.ledger.clone();
+            Box::new(TaskContext::new(ledger))
+        });
+        context.begin(task);
+        context
     }
 
     #[inline]
-    pub(super) fn take_back(&self, context: TaskContext) {
-        self.spare.set(Some(context.ledger));
+    pub(super) fn take_back(&self, mut context: Box<TaskContext>) {
+        context.end();
+        self.spare.set(Some(context));
+    }
+
+    /// Who the task on top of the stack is.
+    #[cold]
+    pub(super) fn top_info(&self) -> TaskInfo {
+        self.turn().top_info()
     }
 
     /// When a task that begins now began.

@@ -43,7 +43,7 @@ mod unstarted;
 
 pub(crate) use body::{Bare, Ledger, TaskFn, Watch};
 pub(crate) use cell::Cell;
-pub(crate) use info::{Meta, Name, next_id};
+pub(crate) use info::{Meta, next_id};
 pub(crate) use me::{Me, index_in, me_in};
 pub(crate) use plain::{FireAndForget, Plain};
 pub(crate) use queued::{Queued, Shared, TakenOut};

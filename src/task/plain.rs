@@ -46,9 +46,10 @@ impl<B: TaskFn> Plain<B> {
     fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
         let Plain { meta, body } = self;
         let context = B::WANTS_CONTEXT.then(|| me.lend_context(meta.id));
-        turn.begin_plain(how, meta, me.stamp(how), B::WANTS_CONTEXT);
+        turn.begin(how, &meta, None, me.stamp(how), B::WANTS_CONTEXT);
+        drop(meta);
         let panicked = turn.unlocked(|| {
-            match body::run(body, context.as_ref(), &me.ledger, || me.top_info()) {
+            match body::run(body, context.as_deref(), &me.ledger, || me.top_info()) {
                 Ok(result) => {
                     let what = || format!("the result of task {}", me.top_info());
                     unwind::drop_guarded(result, what);

@@ -152,7 +152,8 @@ impl Queued {
     pub(crate) fn deadly() -> Queued {
         let meta = Meta {
             id: super::next_id(),
-            name: super::Name::Type(|| "deadly"),
+            type_name: || "deadly",
+            name: None,
             submitted_at: std::panic::Location::caller(),
         };
         Queued::Plain(Box::new(super::plain::Deadly(meta)))

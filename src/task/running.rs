@@ -6,21 +6,21 @@ use super::queued::Shared;
 use crate::sync::Arc;
 use std::time::Instant;
 
+/// One place of the stack. Places are used again and again: what has to be
+/// dropped is taken out at the end of a task, and the rest is written over,
+/// field by field, which is much cheaper than to move the whole.
 pub(crate) struct Running {
-    what: What,
+    pub(super) meta: Meta,
     /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
     pub(crate) since: Instant,
     /// It was given a context, and so a token to look at.
     pub(crate) has_token: bool,
     /// How a report counted it before it ended.
     pub(super) settled: Option<Settled>,
-}
-
-enum What {
-    /// Its identity, and its token and note once it has asked for them.
-    Plain(Meta, Option<Arc<Watch>>),
-    /// The state it shares with its handle.
-    Shared(Arc<dyn Shared>),
+    /// What it shares with its handle, if it has one.
+    pub(crate) cell: Option<Arc<dyn Shared>>,
+    /// Its token and note, once it has asked for them, if it has no handle.
+    watch: Option<Arc<Watch>>,
 }
 
 /// How a report counts a task that still runs.
@@ -32,57 +32,70 @@ pub(crate) enum Settled {
 }
 
 impl Running {
-    #[inline]
-    pub(super) fn plain(meta: Meta, since: Instant, has_token: bool) -> Running {
-        Running::new(What::Plain(meta, None), since, has_token)
-    }
-
-    #[inline]
-    pub(super) fn shared(cell: Arc<dyn Shared>, since: Instant, has_token: bool) -> Running {
-        Running::new(What::Shared(cell), since, has_token)
-    }
-
-    #[inline]
-    fn new(what: What, since: Instant, has_token: bool) -> Running {
+    /// A place for a task that begins now.
+    pub(super) fn new(meta: &Meta, since: Instant) -> Running {
         Running {
-            what,
+            meta: meta.clone(),
             since,
-            has_token,
+            has_token: false,
             settled: None,
+            cell: None,
+            watch: None,
         }
     }
 
-    pub(super) fn meta(&self) -> &Meta {
-        match &self.what {
-            What::Plain(meta, _) => meta,
-            What::Shared(cell) => cell.meta(),
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        meta: &Meta,
+        cell: Option<Arc<dyn Shared>>,
+        since: Instant,
+        has_token: bool,
+    ) {
+        self.meta.id = meta.id;
+        self.meta.type_name = meta.type_name;
+        self.meta.submitted_at = meta.submitted_at;
+        if meta.name.is_some() {
+            self.meta.name.clone_from(&meta.name);
+        }
+        self.since = since;
+        self.has_token = has_token;
+        if cell.is_some() {
+            self.cell = cell;
+        }
+    }
+
+    /// Leaves the place for another task.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.settled = None;
+        if self.meta.name.is_some() {
+            self.meta.name = None;
+        }
+        if self.cell.is_some() {
+            self.cell = None;
+        }
+        if self.watch.is_some() {
+            self.watch = None;
         }
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo::new(self.meta(), 1)
-    }
-
-    /// What it shares with its handle, if it has one.
-    pub(crate) fn cell(&self) -> Option<&Arc<dyn Shared>> {
-        match &self.what {
-            What::Plain(..) => None,
-            What::Shared(cell) => Some(cell),
-        }
+        TaskInfo::new(&self.meta, 1)
     }
 
     fn watch(&self) -> Option<Arc<Watch>> {
-        match &self.what {
-            What::Plain(_, watch) => watch.clone(),
-            What::Shared(cell) => cell.watch(),
+        match &self.cell {
+            Some(cell) => cell.watch(),
+            None => self.watch.clone(),
         }
     }
 
     /// Its token and note, which `make` makes if it has not asked for them yet.
     pub(super) fn watch_or(&mut self, make: impl FnOnce() -> Arc<Watch>) -> Arc<Watch> {
-        match &mut self.what {
-            What::Plain(_, watch) => watch.get_or_insert_with(make).clone(),
-            What::Shared(cell) => cell.watch_or(make()),
+        match &self.cell {
+            Some(cell) => cell.watch_or(make()),
+            None => self.watch.get_or_insert_with(make).clone(),
         }
     }
 
@@ -92,7 +105,7 @@ impl Running {
 
     /// When its handle was asked to cancel it, or its own token was.
     pub(crate) fn cancel_asked(&self) -> Option<Instant> {
-        let by_handle = self.cell().and_then(|cell| cell.cancel_asked());
+        let by_handle = self.cell.as_ref().and_then(|cell| cell.cancel_asked());
         let by_token = self.watch().and_then(|watch| watch.cancelled_at());
         by_handle.into_iter().chain(by_token).min()
     }

@@ -87,10 +87,10 @@ pub(super) struct Body {
     /// The task on top of the stack waits in `wait_idle`: the whole stack is
     /// not waited for.
     waiting_idle: bool,
-    /// The task that runs, apart from the others so that it is written in place.
-    pub(super) top: Option<Running>,
-    /// Those below it on the stack, the innermost last.
-    pub(super) below: Vec<Running>,
+    /// The places of the stack, those that are in use first.
+    pub(super) places: Vec<Running>,
+    /// How many are in use.
+    pub(super) depth: usize,
     pub(super) counts: Counts,
     /// Where this worker's own submits go when the channel is full.
     overflow: VecDeque<Box<dyn FireAndForget>>,
@@ -108,12 +108,12 @@ pub(crate) struct Quiet {
 
 impl Body {
     /// Everything on the stack, innermost first.
-    fn stack(&self) -> impl Iterator<Item = &Running> {
-        self.top.iter().chain(self.below.iter().rev())
+    pub(super) fn stack(&self) -> impl Iterator<Item = &Running> {
+        self.places[..self.depth].iter().rev()
     }
 
     fn stack_mut(&mut self) -> impl Iterator<Item = &mut Running> {
-        self.top.iter_mut().chain(self.below.iter_mut().rev())
+        self.places[..self.depth].iter_mut().rev()
     }
 }
 
@@ -127,8 +127,8 @@ impl Slot {
                 is_marked: false,
                 aftermath: None,
                 waiting_idle: false,
-                top: None,
-                below: Vec::new(),
+                places: Vec::new(),
+                depth: 0,
                 counts: Counts::default(),
                 overflow: VecDeque::new(),
                 overflow_peak: 0,
@@ -241,7 +241,7 @@ impl Slot {
     pub(crate) fn watch(&self, task: u64, make: impl FnOnce() -> Arc<Watch>) -> Option<Arc<Watch>> {
         let mut body = self.body.lock();
         let mut stack = body.stack_mut();
-        let running = stack.find(|running| running.meta().id == task)?;
+        let running = stack.find(|running| running.meta.id == task)?;
         Some(running.watch_or(make))
     }
 
@@ -249,21 +249,21 @@ impl Slot {
     pub(crate) fn info(&self, task: u64) -> Option<TaskInfo> {
         let body = self.body.lock();
         let mut stack = body.stack();
-        let running = stack.find(|running| running.meta().id == task)?;
+        let running = stack.find(|running| running.meta.id == task)?;
         Some(running.info())
     }
 
     /// How many tasks are on the stack, and what the worker has done so far.
     pub(crate) fn counts(&self) -> (usize, Counts) {
         let body = self.body.lock();
-        (body.stack().count(), body.counts)
+        (body.depth, body.counts)
     }
 
     /// What there is to know of a worker that runs nothing, or only tasks that
     /// are themselves inside `wait_idle`; `None` of another.
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
-        let runs = body.top.is_some() || body.is_tidying || body.state == State::Awake;
+        let runs = body.depth > 0 || body.is_tidying || body.state == State::Awake;
         (!runs || body.waiting_idle).then_some(Quiet {
             epoch: body.epoch,
             overflow: body.overflow.len(),

@@ -73,37 +73,27 @@ impl<'a> Turn<'a> {
         how == How::Popped || self.body.aftermath.is_none()
     }
 
-    /// Puts a task without a handle on the stack.
+    /// Puts a task on the stack.
     #[inline]
-    pub(super) fn begin_plain(&mut self, how: How, meta: Meta, since: Instant, has_token: bool) {
-        self.make_top(how);
-        self.body.top = Some(Running::plain(meta, since, has_token));
-    }
-
-    /// Puts a task with a handle on the stack.
-    #[inline]
-    pub(super) fn begin_shared(
+    pub(super) fn begin(
         &mut self,
         how: How,
-        cell: Arc<dyn Shared>,
+        meta: &Meta,
+        cell: Option<Arc<dyn Shared>>,
         since: Instant,
         has_token: bool,
     ) {
-        self.make_top(how);
-        self.body.top = Some(Running::shared(cell, since, has_token));
-    }
-
-    #[inline]
-    fn make_top(&mut self, how: How) {
         let body = &mut *self.body;
         match how {
             How::Claimed => body.counts.husks_made += 1,
             How::Popped | How::InPlace => body.counts.taken += 1,
         }
         body.epoch += 1;
-        if let Some(top) = body.top.take() {
-            body.below.push(top);
+        if body.depth == body.places.len() {
+            body.places.push(Running::new(meta, since));
         }
+        body.places[body.depth].begin(meta, cell, since, has_token);
+        body.depth += 1;
     }
 
     /// What was taken from the queue ended some other way. `count_cancelled`:
@@ -126,10 +116,7 @@ impl<'a> Turn<'a> {
         dispose: impl FnOnce(L),
     ) {
         let body = &mut *self.body;
-        let settled = match &body.top {
-            Some(running) => running.settled,
-            None => unreachable!("a task ends on the worker that began it"),
-        };
+        let settled = body.places[body.depth - 1].settled;
         match settled {
             None if panicked => body.counts.panicked += 1,
             None => body.counts.completed += 1,
@@ -141,14 +128,12 @@ impl<'a> Turn<'a> {
             self.tell_late_end();
         }
         let body = &mut *self.body;
-        body.top = None;
-        if !body.below.is_empty() {
-            body.top = body.below.pop();
-        }
+        body.depth -= 1;
+        body.places[body.depth].end();
         if let Some(leftover) = leftover {
             self.tidy(|| dispose(leftover));
         }
-        if self.body.top.is_none() && self.body.state != State::Awake {
+        if self.body.depth == 0 && self.body.state != State::Awake {
             // In a hook: the loop does not ring for this one.
             self.unlocked(|| me.ledger.went_quiet());
         }
@@ -170,13 +155,14 @@ impl<'a> Turn<'a> {
         if let Some(aftermath) = &self.body.aftermath {
             aftermath.one_ended();
         }
-        let Some(info) = self.top_info() else { return };
+        let info = self.top_info();
         self.unlocked(|| {
             unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
         });
     }
 
-    pub(super) fn top_info(&self) -> Option<TaskInfo> {
-        self.body.top.as_ref().map(Running::info)
+    /// Who the task on top of the stack is.
+    pub(super) fn top_info(&self) -> TaskInfo {
+        self.body.places[self.body.depth - 1].info()
     }
 }
