@@ -6,7 +6,9 @@ use super::context::WithContext;
 use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
-use crate::task::{Bare, Cell, Meta, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id};
+use crate::task::{
+    Bare, Cell, Meta, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id, run_in_place,
+};
 use std::any::type_name;
 use std::panic::Location;
 
@@ -110,19 +112,18 @@ impl<'a> Door<'a> {
         let closure = self.refuse_if_closed(closure)?;
         let meta = self.meta::<C>(submitted_at);
         let id = meta.id;
-        let plain = Plain {
+        let queue = &self.home.queue;
+        // Before it is boxed: it never gets into the queue.
+        if let Some(me) = queue.in_place_if_full(when_full) {
+            return run_in_place(&meta, closure, &me)
+                .map_err(|closure| SubmitError::new(closure.into_inner(), Refusal::Closed));
+        }
+        let task = Box::new(Plain {
             meta,
             body: closure,
-        };
-        // Before it is boxed: it never gets into the queue.
-        if let Some(me) = self.home.queue.in_place_if_full(when_full) {
-            return plain
-                .run_in_place(&me)
-                .map_err(|plain| SubmitError::new(plain.body.into_inner(), Refusal::Closed));
-        }
-        self.home
-            .queue
-            .push_plain(Box::new(plain), id, when_full)
+        });
+        queue
+            .push_plain(task, id, when_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),

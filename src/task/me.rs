@@ -38,8 +38,8 @@ pub(crate) struct Me {
     pub(crate) index: usize,
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// The last context that was given back.
-    spare: Cell<Option<Box<TaskContext>>>,
+    /// Contexts that were given back.
+    spares: RefCell<Vec<Box<TaskContext>>>,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
@@ -73,7 +73,7 @@ impl Me {
             index,
             slot,
             ledger,
-            spare: Cell::new(None),
+            spares: RefCell::default(),
             stamp: Cell::new(clock::now()),
             since_stamp: Cell::new(0),
             long: Cell::new(false),
@@ -114,7 +114,7 @@ impl Me {
     /// the tasks of a worker pass one on.
     #[inline]
     pub(super) fn lend_context(&self, task: u64) -> Box<TaskContext> {
-        let mut context = self.spare.take().unwrap_or_else(|| {
+        let mut context = self.spares.borrow_mut().pop().unwrap_or_else(|| {
             let ledger = self.ledger.clone();
             Box::new(TaskContext::new(ledger))
         });
@@ -125,7 +125,7 @@ impl Me {
     #[inline]
     pub(super) fn take_back(&self, mut context: Box<TaskContext>) {
         context.end();
-        self.spare.set(Some(context));
+        self.spares.borrow_mut().push(context);
     }
 
     /// Who the task on top of the stack is.
@@ -138,9 +138,8 @@ impl Me {
     #[inline]
     pub(super) fn stamp(&self, how: How) -> Instant {
         match how {
-            How::Popped => {}
+            How::Popped | How::InPlace => {}
             How::Claimed => self.read_clock(),
-            How::InPlace => self.count_for_stamp(),
         }
         self.stamp.get()
     }

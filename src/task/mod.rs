@@ -45,7 +45,7 @@ pub(crate) use body::{Bare, Ledger, TaskFn, Watch};
 pub(crate) use cell::Cell;
 pub(crate) use info::{Meta, next_id};
 pub(crate) use me::{Me, index_in, me_in};
-pub(crate) use plain::{FireAndForget, Plain};
+pub(crate) use plain::{FireAndForget, Plain, run_in_place};
 pub(crate) use queued::{Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};

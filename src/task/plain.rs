@@ -29,27 +29,32 @@ pub(crate) trait FireAndForget: Send {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-impl<B: TaskFn> Plain<B> {
-    /// Runs it at once, on top of the task that submitted it. `Err`: the pool's
-    /// report is made, nothing more may run.
-    pub(crate) fn run_in_place(self, me: &Me) -> Result<(), Plain<B>> {
-        let mut turn = me.turn();
-        if !turn.may_begin(How::InPlace) {
-            return Err(self);
-        }
-        self.run_on(&mut turn, me, How::InPlace);
-        Ok(())
+/// Runs a task at once, on top of the one that submitted it. `Err`: the pool's
+/// report is made, nothing more may run.
+#[inline]
+pub(crate) fn run_in_place<B: TaskFn>(meta: &Meta, body: B, me: &Me) -> Result<(), B> {
+    let mut turn = me.turn();
+    if !turn.may_begin(How::InPlace) {
+        return Err(body);
     }
+    turn.begin(
+        How::InPlace,
+        meta,
+        None,
+        me.stamp(How::InPlace),
+        B::WANTS_CONTEXT,
+    );
+    run_begun(meta.id, body, &mut turn, me);
+    Ok(())
+}
 
-    /// Runs it on this worker, whose turn it is.
-    #[inline]
-    fn run_on(self, turn: &mut Turn<'_>, me: &Me, how: How) {
-        let Plain { meta, body } = self;
-        let context = B::WANTS_CONTEXT.then(|| me.lend_context(meta.id));
-        turn.begin(how, &meta, None, me.stamp(how), B::WANTS_CONTEXT);
-        drop(meta);
-        let panicked = turn.unlocked(|| {
-            match body::run(body, context.as_deref(), &me.ledger, || me.top_info()) {
+/// Runs a task that is on top of the stack.
+#[inline]
+fn run_begun<B: TaskFn>(id: u64, body: B, turn: &mut Turn<'_>, me: &Me) {
+    let context = B::WANTS_CONTEXT.then(|| me.lend_context(id));
+    let panicked =
+        turn.unlocked(
+            || match body::run(body, context.as_deref(), &me.ledger, || me.top_info()) {
                 Ok(result) => {
                     let what = || format!("the result of task {}", me.top_info());
                     unwind::drop_guarded(result, what);
@@ -59,13 +64,12 @@ impl<B: TaskFn> Plain<B> {
                     drop(panic);
                     true
                 }
-            }
-        });
-        if let Some(context) = context {
-            me.take_back(context);
-        }
-        turn.end(me, panicked, |_| None, |never: Infallible| match never {});
+            },
+        );
+    if let Some(context) = context {
+        me.take_back(context);
     }
+    turn.end(me, panicked, |_| None, |never: Infallible| match never {});
 }
 
 impl<B: TaskFn> FireAndForget for Plain<B> {
@@ -74,8 +78,9 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
     }
 
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
-        let task = *self;
-        task.run_on(turn, me, how);
+        turn.begin(how, &self.meta, None, me.stamp(how), B::WANTS_CONTEXT);
+        let Plain { meta, body } = *self;
+        run_begun(meta.id, body, turn, me);
     }
 
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
