@@ -3,6 +3,7 @@
 use super::Home;
 use super::submitter::Submitter;
 use crate::task::{TaskContext, TaskFn};
+use std::any::type_name;
 
 impl TaskContext {
     /// A submitter to the pool that runs this task. Does not block.
@@ -44,5 +45,9 @@ where
             Some(context) => (self.0)(context),
             None => unreachable!("WANTS_CONTEXT says that there is one"),
         }
+    }
+
+    fn type_name() -> &'static str {
+        type_name::<F>()
     }
 }

@@ -83,7 +83,7 @@ impl Queue {
         if let Some(index) = index {
             late.stranded.extend(self.slots[index].drain_overflow());
         }
-        let own = late.stranded.iter().position(|task| task.meta().id == id);
+        let own = late.stranded.iter().position(|task| task.id() == id);
         match own {
             Some(own) => Err(late.stranded.swap_remove(own)),
             None => Ok(()),

@@ -234,7 +234,7 @@ impl Queue {
     /// Puts a task in as it is.
     #[cfg(test)]
     pub(crate) fn push_raw(&self, task: Queued) {
-        let id = task.meta().id;
+        let id = task.id();
         assert!(self.push(task, id, WhenFull::Spill).is_ok());
     }
 

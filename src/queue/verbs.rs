@@ -7,9 +7,9 @@ use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Cell, Meta, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id, run_in_place,
+    Bare, Cell, Meta, Named, Origin, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id,
+    run_in_place,
 };
-use std::any::type_name;
 use std::panic::Location;
 
 /// What to do where the channel is full.
@@ -50,6 +50,13 @@ where
     }
 }
 
+impl<C: Closure> Closure for Named<C> {
+    type Inner = C::Inner;
+    fn into_inner(self) -> C::Inner {
+        self.body.into_inner()
+    }
+}
+
 impl<'a> Door<'a> {
     pub(crate) fn unnamed(home: &'a Arc<Home>) -> Door<'a> {
         Door { home, name: None }
@@ -59,15 +66,6 @@ impl<'a> Door<'a> {
         Door {
             home,
             name: Some(name),
-        }
-    }
-
-    fn meta<C: Closure>(&self, submitted_at: &'static Location<'static>) -> Meta {
-        Meta {
-            id: next_id(),
-            type_name: type_name::<C::Inner>,
-            name: self.name.cloned(),
-            submitted_at,
         }
     }
 
@@ -90,8 +88,12 @@ impl<'a> Door<'a> {
         submitted_at: &'static Location<'static>,
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
         let closure = self.refuse_if_closed(closure)?;
-        let meta = self.meta::<C>(submitted_at);
-        let id = meta.id;
+        let id = next_id();
+        let meta = Meta {
+            origin: Origin { id, submitted_at },
+            type_name: C::type_name,
+            name: self.name.cloned(),
+        };
         let cell = Cell::new(meta, closure, self.home.clone());
         match self.home.queue.push_shared(cell.clone(), id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
@@ -109,21 +111,32 @@ impl<'a> Door<'a> {
         when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        let closure = self.refuse_if_closed(closure)?;
-        let meta = self.meta::<C>(submitted_at);
-        let id = meta.id;
+        match self.name {
+            None => self.execute_body(closure, when_full, submitted_at),
+            Some(name) => {
+                let (name, body) = (name.clone(), closure);
+                self.execute_body(Named { name, body }, when_full, submitted_at)
+            }
+        }
+    }
+
+    fn execute_body<C: Closure>(
+        &self,
+        closure: C,
+        when_full: WhenFull,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<(), SubmitError<C::Inner>> {
+        let body = self.refuse_if_closed(closure)?;
+        let id = next_id();
+        let origin = Origin { id, submitted_at };
         let queue = &self.home.queue;
         // Before it is boxed: it never gets into the queue.
         if let Some(me) = queue.in_place_if_full(when_full) {
-            return run_in_place(&meta, closure, &me)
-                .map_err(|closure| SubmitError::new(closure.into_inner(), Refusal::Closed));
+            return run_in_place(origin, body, &me)
+                .map_err(|body| SubmitError::new(body.into_inner(), Refusal::Closed));
         }
-        let task = Box::new(Plain {
-            meta,
-            body: closure,
-        });
         queue
-            .push_plain(task, id, when_full)
+            .push_plain(Box::new(Plain { origin, body }), id, when_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),
@@ -143,7 +156,7 @@ impl<'a> Door<'a> {
         when_full: WhenFull,
     ) -> Result<(), SubmitError<UnstartedTask>> {
         let (task, ledger) = task.into_parts();
-        let id = task.meta().id;
+        let id = task.id();
         let cell = match &task {
             Queued::Plain(_) => None,
             Queued::Shared(cell) => Some(cell.clone()),

@@ -88,7 +88,7 @@ impl Stopper {
             .map(|(thread_id, worker)| worker.on(look(thread_id)))
             .collect();
         let unstarted = std::mem::take(&mut state.out.unstarted);
-        let metas = unstarted.iter().map(|task| task.meta().clone()).collect();
+        let metas = unstarted.iter().map(|task| task.meta()).collect();
         let home = Home::new(&self.queue);
         let tasks = unstarted
             .into_iter()

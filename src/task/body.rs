@@ -6,7 +6,7 @@ use super::info::TaskInfo;
 use crate::cancel::CancelToken;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::time::Instant;
 
 /// The closure of a task, with or without a context.
@@ -15,6 +15,12 @@ pub(crate) trait TaskFn: Send + 'static {
     /// Whether `call` is to be given a context.
     const WANTS_CONTEXT: bool;
     fn call(self, context: Option<&TaskContext>) -> Self::Output;
+    /// The type name of the program's closure, in full.
+    fn type_name() -> &'static str;
+    /// The name that the program gave it.
+    fn name(&self) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 /// A closure that wants to know nothing.
@@ -27,6 +33,34 @@ impl<F: FnOnce() -> T + Send + 'static, T> TaskFn for Bare<F> {
     #[inline]
     fn call(self, _: Option<&TaskContext>) -> T {
         (self.0)()
+    }
+
+    fn type_name() -> &'static str {
+        type_name::<F>()
+    }
+}
+
+/// A fire-and-forget task with a name. Those without do not carry the place for
+/// one.
+pub(crate) struct Named<B> {
+    pub(crate) name: Arc<str>,
+    pub(crate) body: B,
+}
+
+impl<B: TaskFn> TaskFn for Named<B> {
+    type Output = B::Output;
+    const WANTS_CONTEXT: bool = B::WANTS_CONTEXT;
+
+    fn call(self, context: Option<&TaskContext>) -> B::Output {
+        self.body.call(context)
+    }
+
+    fn type_name() -> &'static str {
+        B::type_name()
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        Some(&self.name)
     }
 }
 

@@ -233,14 +233,17 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
                 return false;
             }
         };
-        let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.id));
-        turn.begin(
-            how,
-            &self.meta,
-            Some(self.clone()),
-            me.stamp(how),
-            B::WANTS_CONTEXT,
-        );
+        let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.origin.id));
+        let Meta {
+            origin,
+            type_name,
+            name,
+        } = &self.meta;
+        let place = turn.begin(how, *origin, *type_name, me.stamp(how), B::WANTS_CONTEXT);
+        if name.is_some() {
+            place.meta.name.clone_from(name);
+        }
+        place.cell = Some(self.clone());
         let info = || TaskInfo::new(&self.meta, 1);
         let result = turn.unlocked(|| body::run(closure, context.as_deref(), &me.ledger, info));
         if let Some(context) = context {

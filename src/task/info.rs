@@ -5,15 +5,21 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 
-/// The identity of a task as the pool carries it along: cheap to make for
-/// every task. [`TaskInfo`] is made from it when somebody asks.
+/// What every task carries along: cheap to make, and small, since each byte of
+/// a task is one that two cores pass to and fro.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) id: u64,
+    pub(crate) submitted_at: &'static Location<'static>,
+}
+
+/// The identity of a task, of which a [`TaskInfo`] is made when somebody asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Meta {
-    pub(crate) id: u64,
+    pub(crate) origin: Origin,
     /// Gives the type name of the closure, in full.
     pub(crate) type_name: fn() -> &'static str,
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) submitted_at: &'static Location<'static>,
 }
 
 impl Meta {
@@ -70,13 +76,13 @@ pub struct TaskInfo {
 impl TaskInfo {
     pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
         TaskInfo {
-            id: meta.id,
+            id: meta.origin.id,
             name: match &meta.name {
                 Some(name) => name.clone(),
                 None => shorten((meta.type_name)()).into(),
             },
             named: meta.name.is_some(),
-            submitted_at: meta.submitted_at,
+            submitted_at: meta.origin.submitted_at,
             attempts,
         }
     }

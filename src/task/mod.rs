@@ -41,9 +41,9 @@ mod slot;
 mod turn;
 mod unstarted;
 
-pub(crate) use body::{Bare, Ledger, TaskFn, Watch};
+pub(crate) use body::{Bare, Ledger, Named, TaskFn, Watch};
 pub(crate) use cell::Cell;
-pub(crate) use info::{Meta, next_id};
+pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use me::{Me, index_in, me_in};
 pub(crate) use plain::{FireAndForget, Plain, run_in_place};
 pub(crate) use queued::{Queued, Shared, TakenOut};

@@ -2,7 +2,7 @@
 
 use super::body::{self, Ledger, TaskFn, Watch};
 use super::context::TaskContext;
-use super::info::{Meta, TaskInfo};
+use super::info::{Meta, Origin, TaskInfo};
 use super::me::Me;
 use super::queued::Queued;
 use super::turn::{How, Turn};
@@ -13,12 +13,14 @@ use std::any::Any;
 use std::convert::Infallible;
 
 pub(crate) struct Plain<B> {
-    pub(crate) meta: Meta,
+    pub(crate) origin: Origin,
     pub(crate) body: B,
 }
 
+/// A task in a box.
 pub(crate) trait FireAndForget: Send {
-    fn meta(&self) -> &Meta;
+    fn id(&self) -> u64;
+    fn meta(&self) -> Meta;
     /// Runs it on this worker, whose turn it is.
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How);
     /// Runs it after a stop took it out, on whatever thread.
@@ -29,29 +31,72 @@ pub(crate) trait FireAndForget: Send {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
+impl<B: TaskFn> FireAndForget for Plain<B> {
+    fn id(&self) -> u64 {
+        self.origin.id
+    }
+
+    fn meta(&self) -> Meta {
+        Meta {
+            origin: self.origin,
+            type_name: B::type_name,
+            name: self.body.name().cloned(),
+        }
+    }
+
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+        begin(self.origin, &self.body, turn, me, how);
+        let Plain { origin, body } = *self;
+        run_begun(origin, body, turn, me);
+    }
+
+    fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
+        let meta = self.meta();
+        let info = || TaskInfo::new(&meta, 1);
+        let context = B::WANTS_CONTEXT.then(|| {
+            let watch = Watch::new(CancelToken::new());
+            TaskContext::unstarted(info(), ledger.clone(), watch)
+        });
+        let result = body::run(self.body, context.as_ref(), ledger, info);
+        unwind::drop_guarded(result, || meta.result());
+    }
+
+    fn into_queued(self: Box<Self>) -> Queued {
+        Queued::Plain(self)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 /// Runs a task at once, on top of the one that submitted it. `Err`: the pool's
 /// report is made, nothing more may run.
 #[inline]
-pub(crate) fn run_in_place<B: TaskFn>(meta: &Meta, body: B, me: &Me) -> Result<(), B> {
+pub(crate) fn run_in_place<B: TaskFn>(origin: Origin, body: B, me: &Me) -> Result<(), B> {
     let mut turn = me.turn();
     if !turn.may_begin(How::InPlace) {
         return Err(body);
     }
-    turn.begin(
-        How::InPlace,
-        meta,
-        None,
-        me.stamp(How::InPlace),
-        B::WANTS_CONTEXT,
-    );
-    run_begun(meta.id, body, &mut turn, me);
+    begin(origin, &body, &mut turn, me, How::InPlace);
+    run_begun(origin, body, &mut turn, me);
     Ok(())
 }
 
-/// Runs a task that is on top of the stack.
+/// Puts a task on the stack.
 #[inline]
-fn run_begun<B: TaskFn>(id: u64, body: B, turn: &mut Turn<'_>, me: &Me) {
-    let context = B::WANTS_CONTEXT.then(|| me.lend_context(id));
+fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &Me, how: How) {
+    let since = me.stamp(how);
+    let place = turn.begin(how, origin, B::type_name, since, B::WANTS_CONTEXT);
+    if let Some(name) = body.name() {
+        place.meta.name = Some(name.clone());
+    }
+}
+
+/// Runs the task on top of the stack.
+#[inline]
+fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut Turn<'_>, me: &Me) {
+    let context = B::WANTS_CONTEXT.then(|| me.lend_context(origin.id));
     let panicked =
         turn.unlocked(
             || match body::run(body, context.as_deref(), &me.ledger, || me.top_info()) {
@@ -72,45 +117,18 @@ fn run_begun<B: TaskFn>(id: u64, body: B, turn: &mut Turn<'_>, me: &Me) {
     turn.end(me, panicked, |_| None, |never: Infallible| match never {});
 }
 
-impl<B: TaskFn> FireAndForget for Plain<B> {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
-        turn.begin(how, &self.meta, None, me.stamp(how), B::WANTS_CONTEXT);
-        let Plain { meta, body } = *self;
-        run_begun(meta.id, body, turn, me);
-    }
-
-    fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
-        let Plain { meta, body } = *self;
-        let info = || TaskInfo::new(&meta, 1);
-        let context = B::WANTS_CONTEXT.then(|| {
-            let watch = Watch::new(CancelToken::new());
-            TaskContext::unstarted(info(), ledger.clone(), watch)
-        });
-        let result = body::run(body, context.as_ref(), ledger, info);
-        unwind::drop_guarded(result, || meta.result());
-    }
-
-    fn into_queued(self: Box<Self>) -> Queued {
-        Queued::Plain(self)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
-    }
-}
-
 /// A task that unwinds its worker, as only a fault of ours could.
 #[cfg(test)]
 pub(super) struct Deadly(pub(super) Meta);
 
 #[cfg(test)]
 impl FireAndForget for Deadly {
-    fn meta(&self) -> &Meta {
-        &self.0
+    fn id(&self) -> u64 {
+        self.0.origin.id
+    }
+
+    fn meta(&self) -> Meta {
+        self.0.clone()
     }
 
     fn run(self: Box<Self>, _: &mut Turn<'_>, _: &Me, _: How) {

@@ -53,10 +53,17 @@ pub(crate) enum TakenOut {
 }
 
 impl Queued {
-    pub(crate) fn meta(&self) -> &Meta {
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Queued::Plain(task) => task.id(),
+            Queued::Shared(cell) => cell.meta().origin.id,
+        }
+    }
+
+    pub(crate) fn meta(&self) -> Meta {
         match self {
             Queued::Plain(task) => task.meta(),
-            Queued::Shared(cell) => cell.meta(),
+            Queued::Shared(cell) => cell.meta().clone(),
         }
     }
 
@@ -65,7 +72,7 @@ impl Queued {
             Queued::Plain(_) => 0,
             Queued::Shared(cell) => cell.attempts(),
         };
-        TaskInfo::new(self.meta(), attempts)
+        TaskInfo::new(&self.meta(), attempts)
     }
 
     /// As it lies in an overflow list: one pointer, so that it is passed on in
@@ -116,7 +123,7 @@ impl Queued {
     pub(crate) fn discard(self) {
         match self {
             Queued::Plain(task) => {
-                let closure = task.meta().clone();
+                let closure = task.meta();
                 unwind::drop_guarded(task, || closure.closure());
             }
             Queued::Shared(cell) => cell.discard(),
@@ -125,8 +132,12 @@ impl Queued {
 }
 
 impl FireAndForget for Arc<dyn Shared> {
-    fn meta(&self) -> &Meta {
-        (**self).meta()
+    fn id(&self) -> u64 {
+        (**self).meta().origin.id
+    }
+
+    fn meta(&self) -> Meta {
+        (**self).meta().clone()
     }
 
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
@@ -151,10 +162,12 @@ impl Queued {
     /// A task that kills its worker.
     pub(crate) fn deadly() -> Queued {
         let meta = Meta {
-            id: super::next_id(),
+            origin: super::Origin {
+                id: super::next_id(),
+                submitted_at: std::panic::Location::caller(),
+            },
             type_name: || "deadly",
             name: None,
-            submitted_at: std::panic::Location::caller(),
         };
         Queued::Plain(Box::new(super::plain::Deadly(meta)))
     }

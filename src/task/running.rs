@@ -1,7 +1,7 @@
 //! A task on a worker's stack.
 
 use super::body::Watch;
-use super::info::{Meta, TaskInfo};
+use super::info::{Meta, Origin, TaskInfo};
 use super::queued::Shared;
 use crate::sync::Arc;
 use std::time::Instant;
@@ -33,35 +33,18 @@ pub(crate) enum Settled {
 
 impl Running {
     /// A place for a task that begins now.
-    pub(super) fn new(meta: &Meta, since: Instant) -> Running {
+    pub(super) fn new(origin: Origin, type_name: fn() -> &'static str, since: Instant) -> Running {
         Running {
-            meta: meta.clone(),
+            meta: Meta {
+                origin,
+                type_name,
+                name: None,
+            },
             since,
             has_token: false,
             settled: None,
             cell: None,
             watch: None,
-        }
-    }
-
-    #[inline]
-    pub(super) fn begin(
-        &mut self,
-        meta: &Meta,
-        cell: Option<Arc<dyn Shared>>,
-        since: Instant,
-        has_token: bool,
-    ) {
-        self.meta.id = meta.id;
-        self.meta.type_name = meta.type_name;
-        self.meta.submitted_at = meta.submitted_at;
-        if meta.name.is_some() {
-            self.meta.name.clone_from(&meta.name);
-        }
-        self.since = since;
-        self.has_token = has_token;
-        if cell.is_some() {
-            self.cell = cell;
         }
     }
 

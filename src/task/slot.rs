@@ -241,7 +241,7 @@ impl Slot {
     pub(crate) fn watch(&self, task: u64, make: impl FnOnce() -> Arc<Watch>) -> Option<Arc<Watch>> {
         let mut body = self.body.lock();
         let mut stack = body.stack_mut();
-        let running = stack.find(|running| running.meta.id == task)?;
+        let running = stack.find(|running| running.meta.origin.id == task)?;
         Some(running.watch_or(make))
     }
 
@@ -249,7 +249,7 @@ impl Slot {
     pub(crate) fn info(&self, task: u64) -> Option<TaskInfo> {
         let body = self.body.lock();
         let mut stack = body.stack();
-        let running = stack.find(|running| running.meta.id == task)?;
+        let running = stack.find(|running| running.meta.origin.id == task)?;
         Some(running.info())
     }
 

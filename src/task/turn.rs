@@ -7,13 +7,12 @@
 //! The end of one task and the beginning of the next share one lock, since that
 //! is the dearest thing that a worker does for a task which does nothing.
 
-use super::info::{Meta, TaskInfo};
+use super::info::{Origin, TaskInfo};
 use super::me::Me;
 use super::plain::FireAndForget;
-use super::queued::Shared;
 use super::running::{Running, Settled};
 use super::slot::{Body, Slot, State};
-use crate::sync::{Arc, MutexGuard};
+use crate::sync::MutexGuard;
 use crate::unwind;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -73,16 +72,17 @@ impl<'a> Turn<'a> {
         how == How::Popped || self.body.aftermath.is_none()
     }
 
-    /// Puts a task on the stack.
+    /// Puts a task on the stack. Returns its place, for what few tasks have: a
+    /// name, a cell.
     #[inline]
     pub(super) fn begin(
         &mut self,
         how: How,
-        meta: &Meta,
-        cell: Option<Arc<dyn Shared>>,
+        origin: Origin,
+        type_name: fn() -> &'static str,
         since: Instant,
         has_token: bool,
-    ) {
+    ) -> &mut Running {
         let body = &mut *self.body;
         match how {
             How::Claimed => body.counts.husks_made += 1,
@@ -90,10 +90,15 @@ impl<'a> Turn<'a> {
         }
         body.epoch += 1;
         if body.depth == body.places.len() {
-            body.places.push(Running::new(meta, since));
+            body.places.push(Running::new(origin, type_name, since));
         }
-        body.places[body.depth].begin(meta, cell, since, has_token);
+        let place = &mut body.places[body.depth];
         body.depth += 1;
+        place.meta.origin = origin;
+        place.meta.type_name = type_name;
+        place.since = since;
+        place.has_token = has_token;
+        place
     }
 
     /// What was taken from the queue ended some other way. `count_cancelled`:

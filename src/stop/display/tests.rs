@@ -2,15 +2,18 @@ use super::super::report::{Closures, Unstarted};
 use super::super::running::RunningTask;
 use super::*;
 use crate::sync::Arc;
-use crate::task::{Aftermath, Meta, Name};
+use crate::task::{Aftermath, Meta, Origin};
 use crate::threads::ThreadStatus;
 use std::panic::Location;
 
 fn meta(id: u64, name: &str) -> Meta {
     Meta {
-        id,
-        name: Name::Given(name.into()),
-        submitted_at: Location::caller(),
+        origin: Origin {
+            id,
+            submitted_at: Location::caller(),
+        },
+        type_name: || "unused",
+        name: Some(name.into()),
     }
 }
 
