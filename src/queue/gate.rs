@@ -40,7 +40,8 @@ impl Queue {
     }
 
     /// Whether others wait, and a newcomer has to wait behind them.
-    fn has_to_queue_up(&self) -> bool {
+    #[inline]
+    pub(super) fn has_to_queue_up(&self) -> bool {
         self.flags.waiters.load(Relaxed) > 0 && self.receiver.len() > self.low_water()
     }
 

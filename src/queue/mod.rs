@@ -61,7 +61,7 @@ use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
-use crate::task::{FireAndForget, How, Me, Queued, Shared, Slot, Turn, index_in, me_in};
+use crate::task::{FireAndForget, How, Me, Pointer, Queued, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
@@ -173,41 +173,32 @@ impl Queue {
         })
     }
 
-    /// Puts a task without a handle in; `id` is its number. Blocks as
-    /// `when_full` says.
-    fn push_plain(
+    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
+    ///
+    /// Here are the two usual ways in, by which the task stays one pointer, in
+    /// registers, up to its place in the list or the channel.
+    fn push_quickly<T: Pointer>(
         &self,
-        task: Box<dyn FireAndForget>,
+        task: T,
         id: u64,
         when_full: WhenFull,
     ) -> Result<(), (Queued, Refusal)> {
-        match self.own_list(when_full) {
-            Some(index) => self.push_overflow(task, id, index),
-            None => self.push(Queued::Plain(task), id, when_full),
+        if matches!(when_full, WhenFull::Spill) && !self.in_place {
+            match index_in(self.id) {
+                // As long as its list is not empty the channel is not even tried.
+                Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
+                    return self.push_overflow(task.into_box(), id, index);
+                }
+                None if !self.has_to_queue_up() => {
+                    return match self.sender.try_send(task.into_queued()) {
+                        Ok(()) => self.pushed(id, None),
+                        Err(full) => self.push(full.into_inner(), id, when_full),
+                    };
+                }
+                _ => {}
+            }
         }
-    }
-
-    /// Puts a task with a handle in.
-    fn push_shared(
-        &self,
-        task: Arc<dyn Shared>,
-        id: u64,
-        when_full: WhenFull,
-    ) -> Result<(), (Queued, Refusal)> {
-        match self.own_list(when_full) {
-            Some(index) => self.push_overflow(Box::new(task), id, index),
-            None => self.push(Queued::Shared(task), id, when_full),
-        }
-    }
-
-    /// The index of the current worker, if its list is not empty: then its
-    /// tasks go there, and the channel is not even tried.
-    #[inline]
-    fn own_list(&self, when_full: WhenFull) -> Option<usize> {
-        if !matches!(when_full, WhenFull::Spill) || self.in_place || self.is_closed() {
-            return None;
-        }
-        index_in(self.id).filter(|index| self.slots[*index].overflow_len() > 0)
+        self.push(task.into_queued(), id, when_full)
     }
 
     fn push(&self, task: Queued, id: u64, when_full: WhenFull) -> Result<(), (Queued, Refusal)> {

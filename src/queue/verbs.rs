@@ -7,8 +7,8 @@ use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Cell, Meta, Named, Origin, Plain, Queued, TaskFn, TaskHandle, UnstartedTask, next_id,
-    run_in_place,
+    Bare, Cell, FireAndForget, Meta, Named, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
+    UnstartedTask, next_id, run_in_place,
 };
 use std::panic::Location;
 
@@ -95,7 +95,8 @@ impl<'a> Door<'a> {
             name: self.name.cloned(),
         };
         let cell = Cell::new(meta, closure, self.home.clone());
-        match self.home.queue.push_shared(cell.clone(), id, when_full) {
+        let task: Arc<dyn Shared> = cell.clone();
+        match self.home.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
                 Some(closure) => Err(SubmitError::new(closure.into_inner(), refusal)),
@@ -135,8 +136,9 @@ impl<'a> Door<'a> {
             return run_in_place(origin, body, &me)
                 .map_err(|body| SubmitError::new(body.into_inner(), Refusal::Closed));
         }
+        let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });
         queue
-            .push_plain(Box::new(Plain { origin, body }), id, when_full)
+            .push_quickly(task, id, when_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),

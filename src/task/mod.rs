@@ -46,7 +46,7 @@ pub(crate) use cell::Cell;
 pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use me::{Me, index_in, me_in};
 pub(crate) use plain::{FireAndForget, Plain, run_in_place};
-pub(crate) use queued::{Queued, Shared, TakenOut};
+pub(crate) use queued::{Pointer, Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
 pub(crate) use turn::{How, Turn};

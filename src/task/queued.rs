@@ -75,12 +75,11 @@ impl Queued {
         TaskInfo::new(&self.meta(), attempts)
     }
 
-    /// As it lies in an overflow list: one pointer, so that it is passed on in
-    /// registers. For a task with a handle that takes another box.
+    /// As it lies in an overflow list.
     pub(crate) fn into_box(self) -> Box<dyn FireAndForget> {
         match self {
             Queued::Plain(task) => task,
-            Queued::Shared(cell) => Box::new(cell),
+            Queued::Shared(cell) => cell.into_box(),
         }
     }
 
@@ -128,6 +127,39 @@ impl Queued {
             }
             Queued::Shared(cell) => cell.discard(),
         }
+    }
+}
+
+/// A task on its way into the queue: unlike a [`Queued`] it is passed in
+/// registers.
+pub(crate) trait Pointer {
+    /// As it lies in the channel.
+    fn into_queued(self) -> Queued;
+    /// As it lies in an overflow list. For a task with a handle that takes a box.
+    fn into_box(self) -> Box<dyn FireAndForget>;
+}
+
+impl Pointer for Box<dyn FireAndForget> {
+    #[inline]
+    fn into_queued(self) -> Queued {
+        Queued::Plain(self)
+    }
+
+    #[inline]
+    fn into_box(self) -> Box<dyn FireAndForget> {
+        self
+    }
+}
+
+impl Pointer for Arc<dyn Shared> {
+    #[inline]
+    fn into_queued(self) -> Queued {
+        Queued::Shared(self)
+    }
+
+    #[inline]
+    fn into_box(self) -> Box<dyn FireAndForget> {
+        Box::new(self)
     }
 }
 
