@@ -4,18 +4,24 @@
 //!
 //! 1. A waiter holds the gate's lock from its last try to its sleep, and who
 //!    opens the gate takes that lock: no opening is missed in between.
-//! 2. A waiter counts itself in `waiters` and sets `armed`, then tries; a
+//! 2. A waiter counts itself in `waiters` and raises `mark`, then tries; a
 //!    worker takes a task, then reads both. All SeqCst: either the worker sees
 //!    the waiter, or the waiter sees the room.
 //!
 //! # Whom to wake
 //!
 //! Waking a submitter for every single place eats up what a second worker gains
-//! on short tasks: it runs, fills one place and sleeps again. So where tasks are short
-//! all are woken, once the channel has fallen to its low-water mark. Where tasks
-//! are long one is woken for every place: else a submitter would sleep for
-//! minutes beside free places. Since a worker may turn from short to long
-//! tasks without having looked, a sleeper also looks by itself now and then.
+//! on short tasks: it runs, fills one place and sleeps again. So where tasks are
+//! short the first is woken once the channel has fallen to its low-water mark,
+//! and if that one does not fill it up again, the next at half of the mark, and
+//! so on; all of them at the latest when it is empty. Where tasks are long one
+//! is woken for every place: else a submitter would sleep for minutes beside
+//! free places. Since a worker may turn from short to long tasks without having
+//! looked, a sleeper also looks by itself now and then.
+//!
+//! Waiters are woken in the order in which they came, and who has the room may
+//! fill it: that is a turn. Only if a waiter was woken and finds that others
+//! were faster, newcomers wait behind it.
 
 use super::Queue;
 use super::error::Refusal;
@@ -30,19 +36,22 @@ pub(super) struct Gate {
     opened: Condvar,
 }
 
+/// The low-water mark is this part of the capacity; of a capacity up to this it
+/// is a half.
+const LOW_WATER: usize = 8;
 /// After so long a sleeper first looks by itself, and from then on after `LOOK`.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Queue {
     fn low_water(&self) -> usize {
-        self.capacity / 2
+        (self.capacity / LOW_WATER).max(self.capacity.min(LOW_WATER) / 2)
     }
 
-    /// Whether others wait, and a newcomer has to wait behind them.
+    /// Whether somebody was overtaken, and a newcomer has to wait behind it.
     #[inline]
     pub(super) fn has_to_queue_up(&self) -> bool {
-        self.flags.waiters.load(Relaxed) > 0 && self.receiver.len() > self.low_water()
+        self.flags.overtaken.load(Relaxed) > 0 && self.receiver.len() > self.low_water()
     }
 
     /// Puts a task into the channel, waiting for room until `deadline`.
@@ -67,9 +76,10 @@ impl Queue {
         let mut guard = self.gate.lock.lock();
         let mut queue_up = self.has_to_queue_up();
         let mut look = FIRST_LOOK;
+        let mut overtaken = false;
         self.flags.waiters.fetch_add(1, SeqCst);
         let end = loop {
-            self.flags.armed.store(true, SeqCst);
+            self.flags.mark.store(self.low_water() + 1, SeqCst);
             if self.is_closed() {
                 break Err((task, Refusal::Closed));
             }
@@ -85,12 +95,19 @@ impl Queue {
                 break Err((task, Refusal::TimedOut));
             }
             let next_look = Deadline::after_from(now, look);
-            deadline
+            let looks = deadline
                 .earlier(next_look)
                 .wait(&self.gate.opened, &mut guard);
+            if !looks && !overtaken && self.receiver.is_full() {
+                overtaken = true;
+                self.flags.overtaken.fetch_add(1, Relaxed);
+            }
             queue_up = false;
             look = LOOK;
         };
+        if overtaken {
+            self.flags.overtaken.fetch_sub(1, Relaxed);
+        }
         self.flags.waiters.fetch_sub(1, SeqCst);
         end
     }
@@ -103,15 +120,28 @@ impl Queue {
         if runs_long_tasks {
             let _guard = self.gate.lock.lock();
             self.gate.opened.notify_one();
-        } else if self.flags.armed.load(SeqCst) && self.receiver.len() <= self.low_water() {
-            self.open_gate();
+        } else if self.receiver.len() < self.flags.mark.load(SeqCst) {
+            self.wake_waiter();
         }
     }
 
-    /// Wakes all waiters; also for them to see that the pool is closed.
+    /// The channel has fallen to the mark.
+    #[cold]
+    fn wake_waiter(&self) {
+        let _guard = self.gate.lock.lock();
+        let mark = self.flags.mark.load(SeqCst);
+        if self.receiver.len() < mark {
+            self.flags.mark.store(mark / 2, SeqCst);
+            match mark {
+                1 => self.gate.opened.notify_all(),
+                _ => usize::from(self.gate.opened.notify_one()),
+            };
+        }
+    }
+
+    /// Wakes all waiters, for them to see that the pool is closed.
     pub(super) fn open_gate(&self) {
         let _guard = self.gate.lock.lock();
-        self.flags.armed.store(false, SeqCst);
         self.gate.opened.notify_all();
     }
 }

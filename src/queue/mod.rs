@@ -107,8 +107,12 @@ struct Flags {
     waking: AtomicBool,
     /// How many submitters are at the gate. Written under its lock.
     waiters: AtomicUsize,
-    /// Somebody went to sleep at the gate since it was last opened.
-    armed: AtomicBool,
+    /// Somebody at the gate is to be woken when fewer tasks than this are in the
+    /// channel. Written under the gate's lock.
+    mark: AtomicUsize,
+    /// How many at the gate were woken and found no room. Written under its
+    /// lock.
+    overtaken: AtomicUsize,
     /// How many threads are in `wait_idle`. Written under its lock.
     idlers: AtomicUsize,
 }
