@@ -7,7 +7,7 @@ use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Cell, FireAndForget, Meta, Named, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
+    Bare, Cell, FireAndForget, Named, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
     UnstartedTask, next_id, run_in_place,
 };
 use std::panic::Location;
@@ -89,12 +89,8 @@ impl<'a> Door<'a> {
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
         let closure = self.refuse_if_closed(closure)?;
         let id = next_id();
-        let meta = Meta {
-            origin: Origin { id, submitted_at },
-            type_name: C::type_name,
-            name: self.name.cloned(),
-        };
-        let cell = Cell::new(meta, closure, self.home.clone());
+        let origin = Origin { id, submitted_at };
+        let cell = Cell::new(origin, self.name.cloned(), closure, self.home.clone());
         let task: Arc<dyn Shared> = cell.clone();
         match self.home.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),

@@ -7,7 +7,7 @@
 use super::body::{self, Ledger, TaskFn, Watch};
 use super::context::TaskContext;
 use super::error::{TaskError, TaskPanic};
-use super::info::{Meta, TaskInfo};
+use super::info::{Meta, Origin, TaskInfo};
 use super::me::Me;
 use super::queued::{Shared, TakenOut};
 use super::running::Settled;
@@ -112,9 +112,19 @@ impl<B: TaskFn> Body<B> {
 }
 
 impl<B: TaskFn<Output: Send>> Cell<B> {
-    pub(crate) fn new(meta: Meta, body: B, ledger: Arc<dyn Ledger>) -> Arc<Cell<B>> {
+    #[inline]
+    pub(crate) fn new(
+        origin: Origin,
+        name: Option<Arc<str>>,
+        body: B,
+        ledger: Arc<dyn Ledger>,
+    ) -> Arc<Cell<B>> {
         Arc::new(Cell {
-            meta,
+            meta: Meta {
+                origin,
+                type_name: B::type_name,
+                name,
+            },
             ended: AtomicU8::new(0),
             pool: AtomicU64::new(ledger.pool()),
             body: Mutex::new(Body {

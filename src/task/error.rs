@@ -74,6 +74,11 @@ impl Error for TaskError {}
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct TaskPanic {
+    /// In a box, since results that have no panic in them are passed around.
+    panicked: Box<Panicked>,
+}
+
+struct Panicked {
     message: Box<str>,
     /// Behind a lock only to be `Sync`. Taken by `into_payload`.
     payload: Mutex<Option<Payload>>,
@@ -82,8 +87,10 @@ pub struct TaskPanic {
 impl TaskPanic {
     pub(crate) fn new(payload: Payload) -> TaskPanic {
         TaskPanic {
-            message: unwind::text(payload.as_ref()).into(),
-            payload: Mutex::new(Some(payload)),
+            panicked: Box::new(Panicked {
+                message: unwind::text(payload.as_ref()).into(),
+                payload: Mutex::new(Some(payload)),
+            }),
         }
     }
 
@@ -103,7 +110,7 @@ impl TaskPanic {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn message(&self) -> &str {
-        &self.message
+        &self.panicked.message
     }
 
     /// The payload itself, as [`std::thread::JoinHandle::join`] would give it;
@@ -121,7 +128,8 @@ impl TaskPanic {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn into_payload(mut self) -> Box<dyn std::any::Any + Send> {
-        self.payload
+        self.panicked
+            .payload
             .get_mut()
             .take()
             .unwrap_or_else(|| unreachable!("only into_payload takes it, and it owns the panic"))
@@ -130,7 +138,7 @@ impl TaskPanic {
 
 impl Drop for TaskPanic {
     fn drop(&mut self) {
-        if let Some(payload) = self.payload.get_mut().take() {
+        if let Some(payload) = self.panicked.payload.get_mut().take() {
             unwind::drop_payload(payload);
         }
     }
@@ -138,14 +146,14 @@ impl Drop for TaskPanic {
 
 impl fmt::Display for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(self.message())
     }
 }
 
 impl fmt::Debug for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskPanic")
-            .field("message", &self.message)
+            .field("message", &self.message())
             .finish_non_exhaustive()
     }
 }
