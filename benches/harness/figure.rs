@@ -7,17 +7,6 @@ pub(crate) enum Better {
     Lower,
 }
 
-/// What we want to reach.
-pub(crate) struct Aim {
-    /// Against whom: the best of these contenders, round by round.
-    pub(crate) against: Vec<&'static str>,
-    /// The median over the rounds of our value divided by theirs is to be at
-    /// least this (at most, where lower is better).
-    pub(crate) ratio: f64,
-    /// Which of ours; the first contender if empty.
-    pub(crate) ours: &'static str,
-}
-
 /// One contender, by name, and how to measure it once.
 pub(crate) type Contender<'a> = (&'static str, Box<dyn FnMut() -> f64 + 'a>);
 
@@ -32,7 +21,7 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     pub(crate) series: Vec<Series>,
-    pub(crate) aims: Vec<Aim>,
+    pub(crate) verdicts: Vec<Verdict>,
     /// What else was seen, for the line below the table.
     pub(crate) notes: Vec<String>,
 }
@@ -74,7 +63,7 @@ impl Figure {
             unit,
             better,
             series,
-            aims: Vec::new(),
+            verdicts: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -97,14 +86,17 @@ impl Figure {
                     values: vec![measure()],
                 })
                 .collect(),
-            aims: Vec::new(),
+            verdicts: Vec::new(),
             notes: Vec::new(),
         }
     }
 
-    /// Adds an aim for our first contender.
+    /// What our first contender is to reach against the best of others: the
+    /// median over the rounds of our value divided by theirs is to be at least
+    /// this (at most, where lower is better).
     pub(crate) fn aim(self, ratio: f64, against: &[&'static str]) -> Figure {
-        self.aim_of("", ratio, against)
+        let ours = self.series[0].name;
+        self.aim_of(ours, ratio, against)
     }
 
     pub(crate) fn aim_of(
@@ -113,10 +105,30 @@ impl Figure {
         ratio: f64,
         against: &[&'static str],
     ) -> Figure {
-        self.aims.push(Aim {
-            against: against.to_vec(),
-            ratio,
-            ours,
+        let (word, sign) = match self.better {
+            Better::Higher => ("at least", 1.0),
+            Better::Lower => ("at most", -1.0),
+        };
+        let ratios = against
+            .iter()
+            .map(|name| (median(&self.ratios(ours, name)), name));
+        let (got, rival) = ratios
+            .min_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)))
+            .unwrap_or_else(|| panic!("an aim against nobody in {}", self.title));
+        self.verdicts.push(Verdict {
+            text: format!("{ours}: {got:.2} x {rival} ({word} {ratio})"),
+            reached: sign * got >= sign * ratio,
+        });
+        self
+    }
+
+    /// What the part `of` of our values is to stay below.
+    pub(crate) fn limit(mut self, of: f64, at_most: f64) -> Figure {
+        let got = quantile(&self.series[0].values, of);
+        let (unit, percent) = (self.unit, of * 100.0);
+        self.verdicts.push(Verdict {
+            text: format!("{percent:.0} % within {got:.2} {unit} (at most {at_most})"),
+            reached: got <= at_most,
         });
         self
     }
@@ -138,32 +150,6 @@ impl Figure {
         let (ours, theirs) = (self.find(ours), self.find(theirs));
         let pairs = ours.values.iter().zip(&theirs.values);
         pairs.map(|(ours, theirs)| ours / theirs).collect()
-    }
-
-    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
-        self.aims.iter().map(|aim| self.verdict(aim)).collect()
-    }
-
-    fn verdict(&self, aim: &Aim) -> Verdict {
-        let ours = match aim.ours {
-            "" => self.series[0].name,
-            name => name,
-        };
-        let (word, sign) = match self.better {
-            Better::Higher => ("at least", 1.0),
-            Better::Lower => ("at most", -1.0),
-        };
-        let best = aim
-            .against
-            .iter()
-            .map(|name| (median(&self.ratios(ours, name)), name))
-            .min_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)));
-        let (got, rival) =
-            best.unwrap_or_else(|| panic!("an aim against nobody in {}", self.title));
-        Verdict {
-            text: format!("{ours}: {got:.2} x {rival} ({word} {})", aim.ratio),
-            reached: sign * got >= sign * aim.ratio,
-        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! another order, and what counts is the median over the rounds of the ratio
 //! within a round.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 pub(crate) mod chart;
 pub(crate) mod figure;
 pub(crate) mod process;

@@ -1,33 +1,55 @@
 //! What the kernel knows of this process. Zero where there is no `/proc`.
 
+use std::collections::HashMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The time that all of its threads, the living ones, have run on a core.
-pub(crate) fn cpu_time() -> Duration {
-    let tasks = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let nanos = tasks.filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
+/// For how long each living thread has run on a core.
+pub(crate) struct CpuTimes(HashMap<PathBuf, Duration>);
+
+impl CpuTimes {
+    pub(crate) fn now() -> CpuTimes {
+        CpuTimes(threads().map(timed).collect())
+    }
+
+    /// The same without the current thread.
+    pub(crate) fn of_others() -> CpuTimes {
+        CpuTimes(others().map(timed).collect())
+    }
+
+    /// How long the threads that live now have run since.
+    pub(crate) fn since(&self, before: &CpuTimes) -> Duration {
+        let ran = self.0.iter().map(|(thread, now)| {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        });
+        ran.sum()
+    }
 }
 
-/// How often its living threads went to sleep, by thread name; the current
-/// thread is left out.
-pub(crate) fn sleeps() -> u64 {
+/// How often its living threads, other than the current one, gave up their
+/// core to wait for something.
+pub(crate) fn wakes_of_others() -> u64 {
+    let switches = |thread: PathBuf| field(&thread.join("status"), "voluntary_ctxt_switches");
+    others().filter_map(switches).sum()
+}
+
+fn threads() -> impl Iterator<Item = PathBuf> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    threads.flatten().map(|thread| thread.path())
+}
+
+fn others() -> impl Iterator<Item = PathBuf> {
     let own = fs::read_link("/proc/thread-self").unwrap_or_default();
-    let tasks = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let others = tasks.filter(|task| Some(task.file_name().as_os_str()) != own.file_name());
-    others
-        .filter_map(|task| field(&task.path().join("status"), "voluntary_ctxt_switches"))
-        .sum()
+    threads().filter(move |thread| thread.file_name() != own.file_name())
+}
+
+fn timed(thread: PathBuf) -> (PathBuf, Duration) {
+    let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    let nanos = text.split_whitespace().next();
+    let nanos = nanos.and_then(|word| word.parse().ok()).unwrap_or_default();
+    (thread, Duration::from_nanos(nanos))
 }
 
 /// The memory it has now, in KiB.
@@ -40,7 +62,7 @@ pub(crate) fn peak_memory() -> u64 {
     field("/proc/self/status".as_ref(), "VmHWM").unwrap_or_default()
 }
 
-fn field(file: &std::path::Path, name: &str) -> Option<u64> {
+fn field(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text
         .lines()

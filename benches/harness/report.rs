@@ -34,7 +34,7 @@ fn table(figure: &Figure) -> String {
         }
         text.push('\n');
     }
-    for verdict in figure.verdicts() {
+    for verdict in &figure.verdicts {
         let mark = if verdict.reached {
             "reached"
         } else {

@@ -2,7 +2,7 @@
 
 use crate::crews::{Answers, Channel, OneShot, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure, median, quantile};
-use crate::harness::process;
+use crate::harness::process::CpuTimes;
 use crate::scale::Scale;
 use rayon::ThreadPool as Rayon;
 use std::cell::RefCell;
@@ -65,13 +65,13 @@ pub(crate) fn thousand(scale: &Scale) -> Figure {
 /// what part of a core the whole process used meanwhile.
 fn round_trip(trips: u64, mut trip: impl FnMut(u64)) -> (f64, f64) {
     let mut times = Vec::with_capacity(trips as usize);
-    let (busy, start) = (process::cpu_time(), Instant::now());
+    let (busy, start) = (CpuTimes::now(), Instant::now());
     for number in 0..trips {
         let start = Instant::now();
         trip(number);
         times.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
-    let cores = (process::cpu_time() - busy).as_secs_f64() / start.elapsed().as_secs_f64();
+    let cores = CpuTimes::now().since(&busy).as_secs_f64() / start.elapsed().as_secs_f64();
     (median(&times), cores)
 }
 
@@ -83,7 +83,7 @@ fn answer<C: Answers>(trips: u64) -> (f64, f64) {
 }
 
 pub(crate) fn one(scale: &Scale) -> Figure {
-    let trips = scale.tasks(10_000);
+    let trips = scale.tasks(2_000);
     let install = || {
         let crew = <Rayon as crate::crews::Crew>::new();
         round_trip(trips, |number| {
@@ -155,11 +155,11 @@ fn waiting() -> String {
     let crew = groundcrew::Pool::new(1).unwrap();
     let used: Vec<f64> = (0..5)
         .map(|_| {
-            let busy = process::cpu_time();
+            let busy = CpuTimes::now();
             let handle =
                 groundcrew::Pool::submit(&crew, || std::thread::sleep(Duration::from_millis(20)));
             handle.unwrap().join().unwrap();
-            (process::cpu_time() - busy).as_secs_f64() * 1e6
+            CpuTimes::now().since(&busy).as_secs_f64() * 1e6
         })
         .collect();
     format!(
