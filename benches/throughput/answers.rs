@@ -1,7 +1,7 @@
 //! Tasks with results: a thousand at a time, and one at a time.
 
 use crate::crews::{Answers, Channel, OneShot, RustyPool};
-use crate::harness::figure::{Better, Contender, Figure, median, quantile};
+use crate::harness::figure::{Better, Contender, Figure, median};
 use crate::harness::process::CpuTimes;
 use crate::scale::Scale;
 use rayon::ThreadPool as Rayon;
@@ -153,17 +153,22 @@ pub(crate) fn one(scale: &Scale) -> Figure {
 /// What a join of a task that takes a while costs.
 fn waiting() -> String {
     let crew = groundcrew::Pool::new(1).unwrap();
-    let used: Vec<f64> = (0..5)
-        .map(|_| {
-            let busy = CpuTimes::now();
-            let handle =
-                groundcrew::Pool::submit(&crew, || std::thread::sleep(Duration::from_millis(20)));
-            handle.unwrap().join().unwrap();
-            CpuTimes::now().since(&busy).as_secs_f64() * 1e6
-        })
-        .collect();
-    format!(
-        "CPU used by a join that waits for 20 ms: {:.0} us.",
-        quantile(&used, 0.5)
-    )
+    let micros = |body: &dyn Fn()| {
+        let used: Vec<f64> = (0..9)
+            .map(|_| {
+                let before = CpuTimes::now();
+                body();
+                CpuTimes::now().since(&before).as_secs_f64() * 1e6
+            })
+            .collect();
+        median(&used)
+    };
+    let joins = micros(&|| {
+        let nap = || std::thread::sleep(Duration::from_millis(20));
+        let handle = groundcrew::Pool::submit(&crew, nap);
+        handle.unwrap().join().unwrap();
+    });
+    let looks = micros(&|| ());
+    let used = joins - looks;
+    format!("CPU used by a submit and a join that waits for 20 ms: {used:.0} us.")
 }

@@ -4,7 +4,7 @@ use crate::crews::{Crew, WORKERS};
 use crate::harness::figure::{Better, Contender, Figure};
 use crate::scale::Scale;
 use crate::{tally, work};
-use groundcrew::{Pool, TaskContext};
+use groundcrew::{Pool, Submitter, TaskContext};
 use rayon::ThreadPool as Rayon;
 use std::cell::Cell;
 use std::time::Instant;
@@ -27,16 +27,21 @@ fn rate(depth: u32, start: impl Fn(u32)) -> f64 {
     rate
 }
 
-fn fan(context: &TaskContext, depth: u32) {
+/// As in a program with one pool for all of it, which rayon spawns to as well.
+fn fan(submitter: &'static Submitter, depth: u32) {
     tally::count();
     if depth > 0 {
         for _ in 0..2 {
-            let submitter = context.submitter();
             submitter
-                .execute_with(move |context| fan(context, depth - 1))
+                .execute(move || fan(submitter, depth - 1))
                 .unwrap();
         }
     }
+}
+
+/// A submitter that is never dropped.
+fn submitter(pool: &Pool) -> &'static Submitter {
+    Box::leak(Box::new(pool.submitter()))
 }
 
 fn rayon_fan(depth: u32) {
@@ -72,9 +77,9 @@ pub(crate) fn fan_out(scale: &Scale) -> Figure {
             "groundcrew",
             Box::new(|| {
                 let pool = <Pool as Crew>::new();
+                let submitter = submitter(&pool);
                 let rate = rate(depth, |depth| {
-                    pool.execute_with(move |context| fan(context, depth))
-                        .unwrap()
+                    submitter.execute(move || fan(submitter, depth)).unwrap()
                 });
                 peak.set(peak.get().max(pool.stats().overflow_peak()));
                 rate
@@ -84,9 +89,9 @@ pub(crate) fn fan_out(scale: &Scale) -> Figure {
             "groundcrew, in place",
             Box::new(|| {
                 let pool = in_place();
+                let submitter = submitter(&pool);
                 rate(depth, |depth| {
-                    pool.execute_with(move |context| fan(context, depth))
-                        .unwrap()
+                    submitter.execute(move || fan(submitter, depth)).unwrap()
                 })
             }),
         ),

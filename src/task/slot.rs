@@ -173,6 +173,7 @@ impl Slot {
 
     /// The oldest task of the list, for another worker, which holds its own
     /// slot's lock: so this does not wait.
+    #[inline]
     pub(crate) fn try_steal(&self) -> Option<Box<dyn FireAndForget>> {
         if self.overflow_len() == 0 {
             return None;
@@ -189,6 +190,7 @@ impl Slot {
     }
 
     /// How long the list is, or was a moment ago.
+    #[inline]
     pub(crate) fn overflow_len(&self) -> usize {
         self.overflow_len.load(Relaxed)
     }
