@@ -6,8 +6,8 @@
 //! says with a count of its own: of the verbs that returned `Ok`, of the tasks
 //! that began, and of the captured values that were dropped.
 //!
-//! `GROUNDCREW_ROUNDS=100000` runs as many rounds; `GROUNDCREW_SEED=7` runs the
-//! one round with that seed.
+//! `GROUNDCREW_ROUNDS=100000` runs as many rounds, `GROUNDCREW_MINUTES=60` runs
+//! them for so long; `GROUNDCREW_SEED=7` runs the one round with that seed.
 
 mod common;
 
@@ -35,12 +35,21 @@ fn every_accepted_task_ends_exactly_once_whatever_races() {
         round(seed);
         return;
     }
-    let rounds = number("GROUNDCREW_ROUNDS").unwrap_or(ROUNDS);
-    let first = fastrand::u64(..1 << 32);
-    println!("seeds {first} to {}", first + rounds - 1);
-    for seed in first..first + rounds {
+    let minutes = number("GROUNDCREW_MINUTES");
+    let rounds = match minutes {
+        Some(_) => u64::MAX,
+        None => number("GROUNDCREW_ROUNDS").unwrap_or(ROUNDS),
+    };
+    let time = Duration::from_secs(60 * minutes.unwrap_or_default());
+    let (start, first) = (Instant::now(), fastrand::u64(..1 << 32));
+    println!("from seed {first} on");
+    let mut done = 0;
+    while done < rounds && (minutes.is_none() || start.elapsed() < time) {
+        let seed = first + done;
         within(LONG, &format!("the round with seed {seed}"), || round(seed));
+        done += 1;
     }
+    println!("{done} rounds in {:.0?}", start.elapsed());
 }
 
 /// What is known of one task, from outside the library.
