@@ -1,0 +1,191 @@
+//! What becomes of tasks that heed a stop, are slow, are deaf, panic, or never
+//! start: the report, and what to do about each.
+//!
+//! ```text
+//! $ cargo run --example abandoned
+//! stop: NOT CLEAN after 1.000 s (deadline 1 s): 2 abandoned, 3 unstarted of 7 accepted
+//!   completed 1   panicked 1   cancelled 0   expired 0
+//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:79:34
+//!              thread 9526: sleeping in futex   has no token to look at
+//!   abandoned  #4 "deaf"  crew-0  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:80:34
+//!              last note: "asked the mirror, waiting for its answer"   thread 9525: sleeping in futex
+//!   unstarted  #5 "first mail"   examples/abandoned.rs:81:41
+//!   unstarted  #6 "second mail"  examples/abandoned.rs:82:43
+//!   unstarted  #7 "third mail"   examples/abandoned.rs:83:41
+//!
+//! Every accepted task is counted once:
+//!   accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 + abandoned 2 + caller 0
+//!
+//! Abandoned: still running at the deadline. No thread can be killed, so look why:
+//!   slow has no token to look at; a verb that ends in _with would give it one
+//!   deaf has a token and did not look; its last note: asked the mirror, waiting for its answer
+//!
+//! Unstarted: in the queue when the backlog was taken out. Nothing of them has run:
+//!   first mail, submitted at examples/abandoned.rs:81:41
+//!   second mail, submitted at examples/abandoned.rs:82:43
+//!   third mail, submitted at examples/abandoned.rs:83:41
+//!
+//! No join outlives the stop, so the handles know:
+//!   panics: the task panicked: no such row
+//!   heeds: "left between two rows"
+//!   slow: the task was still running when the pool's stop ended
+//!   deaf: the task was still running when the pool's stop ended
+//!
+//! What is unstarted is yours to run, to resubmit or to drop:
+//!   first mail, run here: "sent"
+//!   second mail, resubmitted: "sent"
+//!   third mail, dropped: the pool was stopped before the task started
+//!
+//! What was abandoned may still end. Now slow gets its answer:
+//!   1 of 2 still runs
+//!   deaf will be cut off when main returns
+//!
+//! Exit code 75: try again later.
+//! ```
+//!
+//! (On stderr are Rust's own words about the panic.)
+//!
+//! # How it works
+//!
+//! Three workers run "heeds", "slow" and "deaf", so that three mails wait in
+//! the queue. After a second the pool is stopped, within another one:
+//!
+//! ```text
+//! 0 s              1 s     1.3 s                2 s
+//!  ┬────────────────┬────────┬────────────────────┬
+//!  four tasks,      close    the mails are taken  the report: who still
+//!  three mails               out, every token is  runs is abandoned
+//!                            cancelled
+//! ```
+//!
+//! # Exit codes
+//!
+//! 75, that of a report that is not clean: the `EX_TEMPFAIL` of `sysexits.h`.
+
+use groundcrew::channel::{self, Receiver};
+use groundcrew::{Pool, StopPlan, StopReport, TaskContext, TaskError};
+use std::error::Error;
+use std::fmt::Debug;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let pool = Pool::builder().threads(3).name("crew").build()?;
+    let (late, answer) = channel::bounded(0);
+    let (_never, silence) = channel::bounded(0);
+
+    let panics = pool.task("panics").submit(panics)?;
+    let heeds = pool.task("heeds").submit_with(heeds)?;
+    let slow = pool.task("slow").submit(|| slow(answer))?;
+    let deaf = pool.task("deaf").submit_with(|ctx| deaf(ctx, silence))?;
+    let first = pool.task("first mail").submit(|| "sent")?;
+    let second = pool.task("second mail").submit(|| "sent")?;
+    let third = pool.task("third mail").submit(|| "sent")?;
+
+    thread::sleep(Duration::from_secs(1)); // what else the program does
+    let plan = StopPlan::drain(Duration::from_secs(1)).grace(Duration::from_millis(700));
+    let report = pool.stop(plan);
+
+    println!("{report}");
+    explain(&report);
+
+    println!("\nNo join outlives the stop, so the handles know:");
+    tell("panics", panics.join());
+    tell("heeds", heeds.join());
+    tell("slow", slow.join());
+    tell("deaf", deaf.join());
+
+    println!("\nWhat is unstarted is yours to run, to resubmit or to drop:");
+    let other = Pool::new(1)?;
+    for task in report.take_unstarted() {
+        match task.info().name() {
+            "first mail" => task.run(),
+            "second mail" => other.resubmit(task)?,
+            _ => drop(task),
+        }
+    }
+    tell("first mail, run here", first.join());
+    tell("second mail, resubmitted", second.join());
+    tell("third mail, dropped", third.join());
+
+    println!("\nWhat was abandoned may still end. Now slow gets its answer:");
+    drop(late);
+    let still_running = report.wait_for_abandoned(Duration::from_millis(500));
+    println!("  {still_running} of {} still runs", report.abandoned().len());
+    for task in pool.running() {
+        println!("  {} will be cut off when main returns", task.info().name());
+    }
+
+    println!("\nExit code {}: try again later.", report.exit_code());
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+/// Costs its own result and nothing else.
+fn panics() {
+    panic!("no such row");
+}
+
+/// Looks at its token between two pieces of work, and says how far it is.
+fn heeds(ctx: &TaskContext) -> &'static str {
+    let mut row = 0;
+    while ctx.sleep(Duration::from_millis(10)).is_ok() {
+        row += 1;
+        ctx.note(format!("row {row}"));
+    }
+    "left between two rows"
+}
+
+/// Has no token. It would end, if it had the time.
+fn slow(answer: Receiver<()>) {
+    let _ = answer.recv();
+}
+
+/// Has a token, and never looks at it.
+fn deaf(ctx: &TaskContext, silence: Receiver<()>) {
+    ctx.note("asked the mirror, waiting for its answer");
+    let _ = silence.recv();
+}
+
+/// Says in words what the report says in numbers.
+fn explain(report: &StopReport) {
+    println!("\nEvery accepted task is counted once:");
+    println!(
+        "  accepted {} = completed {} + panicked {} + cancelled {} + expired {} + unstarted {} \
+         + abandoned {} + caller {}",
+        report.accepted(),
+        report.completed(),
+        report.panicked(),
+        report.cancelled(),
+        report.expired(),
+        report.unstarted().len(),
+        report.abandoned().len(),
+        report.caller().len(),
+    );
+
+    println!("\nAbandoned: still running at the deadline. No thread can be killed, so look why:");
+    for task in report.abandoned() {
+        let name = task.info().name();
+        match (task.has_token(), task.note()) {
+            (false, _) => println!(
+                "  {name} has no token to look at; a verb that ends in _with would give it one"
+            ),
+            (true, note) => println!(
+                "  {name} has a token and did not look; its last note: {}",
+                note.unwrap_or("none")
+            ),
+        }
+    }
+
+    println!("\nUnstarted: in the queue when the backlog was taken out. Nothing of them has run:");
+    for task in report.unstarted() {
+        println!("  {}, submitted at {}", task.name(), task.submitted_at());
+    }
+}
+
+fn tell(what: &str, outcome: Result<impl Debug, TaskError>) {
+    match outcome {
+        Ok(result) => println!("  {what}: {result:?}"),
+        Err(error) => println!("  {what}: {error}"),
+    }
+}
