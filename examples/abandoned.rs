@@ -112,7 +112,10 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     println!("\nWhat was abandoned may still end. Now slow gets its answer:");
     drop(late);
     let still_running = report.wait_for_abandoned(Duration::from_millis(500));
-    println!("  {still_running} of {} still runs", report.abandoned().len());
+    println!(
+        "  {still_running} of {} still runs",
+        report.abandoned().len()
+    );
     for task in pool.running() {
         println!("  {} will be cut off when main returns", task.info().name());
     }
