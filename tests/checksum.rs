@@ -3,14 +3,16 @@
 
 mod common;
 
+use common::examples::{
+    example, finish, in_folder, interrupt, output, start_telling, text, wait_until_told,
+};
 use common::{LONG, within};
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command};
 use tempfile::TempDir;
 
 /// What `printf '' | sha256sum` prints.
@@ -18,13 +20,8 @@ const SUM_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4
 
 static MORE_THAN_A_PIPE_TAKES: [&str; 5000] = ["file"; 5000];
 
-/// The example, about to run in `folder`. `cargo test` builds it.
 fn checksum(folder: &TempDir) -> Command {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let example = profile.join("examples/checksum");
-    assert!(example.exists(), "run `cargo build --example checksum`");
-    in_folder(Command::new(example), folder)
+    example("checksum", folder)
 }
 
 /// `sha256sum`, about to run in `folder`; `None` where it is another one than
@@ -40,29 +37,6 @@ fn sha256sum(folder: &TempDir) -> Option<Command> {
             None
         }
     }
-}
-
-fn in_folder(mut command: Command, folder: &TempDir) -> Command {
-    command
-        .current_dir(folder)
-        .env("LC_ALL", "C")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn output(command: &mut Command) -> Output {
-    finish(command.spawn().unwrap())
-}
-
-fn finish(child: Child) -> Output {
-    within(LONG, "the example", || child.wait_with_output().unwrap())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A file of so many bytes, below folders that are made for it.
@@ -323,32 +297,6 @@ fn an_output_that_takes_nothing_is_an_error() {
         "checksum: write error: No space left on device\n"
     );
     assert_eq!(output.status.code(), Some(1));
-}
-
-/// The example, telling on stderr when a file is done.
-fn start_telling(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
-    let mut child = command.env("RUST_LOG", "checksum=debug").spawn().unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    (child, stderr)
-}
-
-fn wait_until_told(stderr: &mut BufReader<ChildStderr>, mut awaited: Vec<&str>) {
-    within(LONG, "the example", || {
-        for line in stderr.lines() {
-            let line = line.unwrap();
-            awaited.retain(|what| !line.contains(what));
-            if awaited.is_empty() {
-                return;
-            }
-        }
-        panic!("never told: {awaited:?}");
-    });
-}
-
-fn interrupt(child: &Child) {
-    let kill = format!("kill -INT {}", child.id());
-    let sent = Command::new("sh").args(["-c", &kill]).status();
-    assert!(sent.unwrap().success());
 }
 
 /// The exit code, and what was printed on stdout and is left on stderr.

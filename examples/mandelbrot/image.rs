@@ -33,7 +33,8 @@ struct NewFile {
     file: BufWriter<File>,
     /// The name it has until then.
     name: TempPath,
-    /// Why a write failed. The encoder swallows the errors of its last ones.
+    /// Why a write failed: the encoder's last ones are made by a drop, which
+    /// tells nobody.
     failed: Option<ErrorKind>,
 }
 

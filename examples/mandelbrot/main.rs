@@ -137,10 +137,12 @@ struct Rows<'a> {
     left: Range<u32>,
     /// Those submitted, the next one to be written first; `None` is one that
     /// the pool refused, because a signal has closed it.
-    ahead: VecDeque<Option<TaskHandle<Result<Vec<u8>, Cancelled>>>>,
+    ahead: VecDeque<Option<Handle>>,
     /// How many so far were plain, because they did not come to their end.
     unfinished: u32,
 }
+
+type Handle = TaskHandle<Result<Vec<u8>, Cancelled>>;
 
 impl Rows<'_> {
     fn new(pool: &Pool, view: View) -> Rows<'_> {
@@ -153,7 +155,7 @@ impl Rows<'_> {
         }
     }
 
-    fn submit(&self, y: u32) -> Option<TaskHandle<Result<Vec<u8>, Cancelled>>> {
+    fn submit(&self, y: u32) -> Option<Handle> {
         let view = self.view;
         let task = self.pool.task(format!("row {y}"));
         let handle = task.submit_with(move |ctx| {

@@ -4,6 +4,9 @@
     reason = "every test file is a crate of its own and uses a part"
 )]
 
+#[cfg(unix)]
+pub(crate) mod examples;
+
 use groundcrew::channel::{Receiver, Sender, bounded};
 use groundcrew::{Pool, PoolBuilder, StopPlan, TaskHandle};
 use std::any::Any;

@@ -1,0 +1,68 @@
+//! Runs an example as its users run it.
+
+use super::{LONG, within};
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+/// The example, about to run in `folder`. `cargo test` builds it.
+pub(crate) fn example(name: &str, folder: impl AsRef<Path>) -> Command {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let example = profile.join("examples").join(name);
+    assert!(example.exists(), "run `cargo build --example {name}`");
+    in_folder(Command::new(example), folder)
+}
+
+pub(crate) fn in_folder(mut command: Command, folder: impl AsRef<Path>) -> Command {
+    command
+        .current_dir(folder)
+        .env("LC_ALL", "C")
+        .env("RUST_BACKTRACE", "0")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn output(command: &mut Command) -> Output {
+    finish(command.spawn().unwrap())
+}
+
+pub(crate) fn finish(child: Child) -> Output {
+    within(LONG, "the example", || child.wait_with_output().unwrap())
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The example, telling on stderr what it does.
+pub(crate) fn start_telling(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
+    let name = Path::new(command.get_program()).file_name().unwrap();
+    let filter = format!("{}=debug", name.to_str().unwrap());
+    let mut child = command.env("RUST_LOG", filter).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    (child, stderr)
+}
+
+pub(crate) fn wait_until_told(stderr: &mut BufReader<ChildStderr>, mut awaited: Vec<&str>) {
+    within(LONG, "the example", || {
+        for line in stderr.lines() {
+            let line = line.unwrap();
+            awaited.retain(|what| !line.contains(what));
+            if awaited.is_empty() {
+                return;
+            }
+        }
+        panic!("never told: {awaited:?}");
+    });
+}
+
+pub(crate) fn interrupt(child: &Child) {
+    let kill = format!("kill -INT {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success());
+}
