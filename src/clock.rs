@@ -4,8 +4,15 @@ use crate::sync::{Condvar, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Reads the monotonic clock. Nothing else in the crate does.
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// In a model the scheduler moves the clock.
+#[cfg(any(loom, shuttle))]
+pub(crate) fn now() -> Instant {
+    crate::sync::model::time::now(Instant::now)
 }
 
 /// A moment to wait for, or never. "Never" is what an addition that would

@@ -85,11 +85,19 @@
 //! versions only. `crossbeam-channel`, re-exported as [`channel`], is part of
 //! the public face: a new major version of it is one of ours.
 
+// In a model the ordinary unit tests are left out, and locks are large.
+#![cfg_attr(
+    any(loom, shuttle),
+    allow(dead_code, clippy::large_enum_variant, clippy::result_large_err)
+)]
+
 mod cancel;
 mod clock;
+#[cfg(all(test, any(loom, shuttle)))]
+mod model;
 mod pool;
 mod queue;
-#[cfg(feature = "signals")]
+#[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 mod stop;
 mod sync;

@@ -1,11 +1,32 @@
 //! The one place that names `std::sync`, `parking_lot` and
-//! `crossbeam_channel`, so that a model checker can stand in for all three.
+//! `crossbeam_channel`, so that a model checker can stand in for all three:
+//! `model` does, with `--cfg shuttle` or `--cfg loom`.
 
+#[cfg(any(loom, shuttle))]
+pub(crate) mod model;
+
+#[cfg(not(any(loom, shuttle)))]
 pub use crossbeam_channel as channel;
-pub(crate) use crossbeam_utils::{Backoff, CachePadded};
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+#[cfg(any(loom, shuttle))]
+pub use model::channel;
+
+#[cfg(any(loom, shuttle))]
+pub(crate) use model::{
+    AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Backoff, Condvar, Mutex, MutexGuard, OnceLock,
 };
-pub(crate) use std::sync::{Arc, OnceLock, Weak};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use {
+    crossbeam_utils::Backoff,
+    parking_lot::{Condvar, Mutex, MutexGuard},
+    std::sync::OnceLock,
+    std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+};
+
+pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+pub(crate) use std::sync::{Arc, Weak};
+
+/// What statics are made of: counters for numbers, and limits of the log. No
+/// decision between threads rests on them, and they outlive a checker's run.
+pub(crate) use parking_lot::Mutex as StaticMutex;
+pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;

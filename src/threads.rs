@@ -2,10 +2,13 @@
 
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver};
+#[cfg(any(loom, shuttle))]
+use crate::sync::model::thread;
 use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
 use std::io;
+#[cfg(not(any(loom, shuttle)))]
 use std::thread;
 
 /// A thread that somebody has to join, or to let go by dropping this.
@@ -50,14 +53,15 @@ where
     for (index, name) in names.iter().enumerate() {
         let body = body(index);
         let started: Receiver<()> = started.clone();
-        let spawned = thread::Builder::new()
-            .name(name.as_ref().to_owned())
-            .stack_size(stack_size)
-            .spawn(move || {
-                if started.recv().is_ok() {
-                    body();
-                }
-            });
+        let thread = thread::Builder::new().name(name.as_ref().to_owned());
+        // Loom makes every stack anew for every schedule.
+        #[cfg(not(loom))]
+        let thread = thread.stack_size(stack_size);
+        let spawned = thread.spawn(move || {
+            if started.recv().is_ok() {
+                body();
+            }
+        });
         match spawned {
             Ok(thread) => threads.push(Thread(thread)),
             Err(source) => {
@@ -122,8 +126,14 @@ pub(crate) fn default_stack_size() -> usize {
 }
 
 /// How many threads can run at the same time; knows the limits of cgroups.
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) fn available_parallelism() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
+}
+
+#[cfg(any(loom, shuttle))]
+pub(crate) fn available_parallelism() -> usize {
+    1
 }
 
 /// Whether the current thread is unwinding.
@@ -174,7 +184,7 @@ pub(crate) struct ThreadStatus {
     pub(crate) doing: String,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(any(loom, miri, shuttle))))]
 mod proc {
     use super::ThreadStatus;
     use std::fs;
@@ -291,11 +301,11 @@ mod proc {
     const CALLS: &[(u32, &str)] = &[];
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(any(loom, miri, shuttle)))))]
 mod proc {
     use super::ThreadStatus;
 
-    /// Only Linux tells.
+    /// Only Linux tells, and neither a model nor Miri has its `/proc`.
     pub(crate) fn current_id() -> Option<u64> {
         None
     }
@@ -307,7 +317,7 @@ mod proc {
 
 pub(crate) use proc::{current_id, status};
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 
@@ -329,7 +339,7 @@ mod tests {
         assert!(error.get_ref().and_then(|inner| inner.source()).is_some());
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     #[test]
     fn linux_tells_that_this_thread_runs_and_that_another_sleeps() {
         let id = current_id().unwrap();

@@ -7,7 +7,7 @@
 //! (<https://github.com/rust-lang/rust/issues/86027>).
 
 use crate::clock;
-use crate::sync::Mutex;
+use crate::sync::StaticMutex;
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,7 @@ pub(crate) fn and_more(unlogged: u64) -> String {
 
 /// Lets so many records through in a second, and counts the rest.
 pub(crate) struct RateLimit {
-    second: Mutex<Option<Second>>,
+    second: StaticMutex<Option<Second>>,
 }
 
 struct Second {
@@ -79,7 +79,7 @@ const RECORDS_A_SECOND: u32 = 10;
 impl RateLimit {
     pub(crate) const fn new() -> RateLimit {
         RateLimit {
-            second: Mutex::new(None),
+            second: StaticMutex::new(None),
         }
     }
 

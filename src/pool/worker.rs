@@ -132,5 +132,5 @@ impl Drop for Exit {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -40,8 +40,15 @@ pub(super) struct Gate {
 /// is a half.
 const LOW_WATER: usize = 8;
 /// After so long a sleeper first looks by itself, and from then on after `LOOK`.
+#[cfg(not(any(loom, shuttle)))]
 const FIRST_LOOK: Duration = Duration::from_millis(10);
+#[cfg(not(any(loom, shuttle)))]
 const LOOK: Duration = Duration::from_millis(100);
+/// Never in a model: these looks would hide a wake-up that was lost.
+#[cfg(any(loom, shuttle))]
+const FIRST_LOOK: Duration = Duration::MAX;
+#[cfg(any(loom, shuttle))]
+const LOOK: Duration = Duration::MAX;
 
 impl Queue {
     fn low_water(&self) -> usize {
@@ -132,10 +139,11 @@ impl Queue {
         let mark = self.flags.mark.load(SeqCst);
         if self.receiver.len() < mark {
             self.flags.mark.store(mark / 2, SeqCst);
-            match mark {
-                1 => self.gate.opened.notify_all(),
-                _ => usize::from(self.gate.opened.notify_one()),
-            };
+            if mark == 1 {
+                self.gate.opened.notify_all();
+            } else {
+                self.gate.opened.notify_one();
+            }
         }
     }
 

@@ -60,7 +60,9 @@ pub use task_builder::TaskBuilder;
 use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst};
+use crate::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst, StaticU64,
+};
 use crate::task::{FireAndForget, How, Me, Pointer, Queued, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
@@ -146,7 +148,7 @@ const OTHERS_FIRST: u32 = 42;
 
 impl Queue {
     pub(crate) fn new(settings: Settings) -> Arc<Queue> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: StaticU64 = StaticU64::new(1);
         let Settings {
             name,
             workers,

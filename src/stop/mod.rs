@@ -21,7 +21,7 @@ mod state;
 mod stopper;
 mod tell;
 
-#[cfg(feature = "signals")]
+#[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub(crate) use display::{TIME_TO_TELL, say};
 pub(crate) use stopper::Stopper;
 

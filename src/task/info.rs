@@ -1,6 +1,6 @@
 //! What identifies a task: its number, its name and where it was submitted.
 
-use crate::sync::{Arc, AtomicU64, Relaxed};
+use crate::sync::{Arc, Relaxed, StaticU64};
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -39,7 +39,7 @@ impl Meta {
 #[inline]
 pub(crate) fn next_id() -> u64 {
     const BLOCK: u64 = 1024;
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static NEXT: StaticU64 = StaticU64::new(0);
     thread_local! {
         /// The next number; a whole multiple of `BLOCK` is not this thread's.
         static HERE: Cell<u64> = const { Cell::new(0) };

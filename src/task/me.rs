@@ -6,6 +6,8 @@ use super::info::TaskInfo;
 use super::slot::Slot;
 use super::turn::{How, Turn};
 use crate::clock;
+#[cfg(any(loom, shuttle))]
+use crate::sync::model::{LocalCell as _, thread_local};
 use crate::sync::{Arc, CachePadded};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
