@@ -262,7 +262,8 @@ impl PoolBuilder {
     /// way for tasks that fan out. The price: the submitting task waits for a task
     /// it never asked to wait for. If it holds a lock, a borrow or the end of a
     /// channel that the other one needs, it deadlocks; `submit` then no longer is a
-    /// call that only puts something into a queue.
+    /// call that only puts something into a queue. And how long such a task has
+    /// been running may be told too long, by as much as the task below it.
     ///
     /// Defaults to overflow lists.
     ///

@@ -23,8 +23,8 @@
 //! before it looks at the tail, with a SeqCst fence in between (`start_recv`).
 //! If L reads false, L comes before the store of `closed` in the total order of
 //! sequentially consistent operations, hence so does the tail's update, and the
-//! sealer sees it. A push into a list happens under the list's lock, which the
-//! sealer takes: had the sealer taken it first, L would read true.
+//! sealer sees it. A push into a list happens under its slot's lock, which
+//! the sealer takes: had the sealer taken it first, L would read true.
 //! `tests/accounting.rs` would show it if a version of crossbeam broke this.
 
 use super::Queue;

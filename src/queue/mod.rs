@@ -1,7 +1,7 @@
 //! How work gets in, waits, overflows, and is closed off.
 //!
 //! A task waits in the pool's one bounded channel, or in the overflow list of
-//! the worker that submitted it. The parts, each in its file:
+//! the worker that submitted it, which lies in that worker's slot. The parts, each in its file:
 //!
 //! - `gate`: submitters from outside wait here for room.
 //! - `sleep`: workers wait here for work.
@@ -12,8 +12,9 @@
 //!
 //! 1. Nobody ever blocks inside crossbeam: a thread there can only be woken by
 //!    a message or by disconnection, and would be woken for every single place.
-//! 2. A worker takes from the queue only while its slot says LOOKING, and
-//!    nothing once the queue is sealed.
+//! 2. A worker takes from the queue only under its slot's lock, by which the task
+//!    is on its stack before anybody can look; and nothing once its slot is
+//!    marked.
 //! 3. Whoever puts a task in looks at `closed` afterwards, and then at
 //!    `sleepers`; whoever sleeps or leaves announces it and then looks for
 //!    tasks. All four are sequentially consistent, so one sees the other.
@@ -32,8 +33,8 @@
 //!
 //! # Order of locks
 //!
-//! Idle, then slot, then cell. Late, then cell, or list. The gate and the beds
-//! have nothing inside them.
+//! Idle, late or the beds; then slot; then cell, or the gate. A thief has two
+//! slots, but only tries the second. The lists lie in the slots.
 
 mod context;
 mod error;

@@ -146,7 +146,7 @@ impl Me {
         self.stamp.get()
     }
 
-    /// A task began in place, or ended.
+    /// A task has ended.
     #[inline]
     pub(super) fn count_for_stamp(&self) {
         self.since_stamp.set(self.since_stamp.get() + 1);
@@ -161,8 +161,9 @@ impl Me {
     }
 
     /// A clock read is the dearest thing on the way of a short task, so it is
-    /// done after each long one but only after every fourth short one: a task
-    /// may seem to have begun up to three tasks too early, never too late.
+    /// done after each long one but only after every eighth short one: a task
+    /// may seem to have begun up to seven tasks too early, never too late. One
+    /// run in place may seem to have begun with the task below it.
     fn read_clock(&self) {
         let now = clock::now();
         let ended = self.since_stamp.replace(0);

@@ -24,6 +24,9 @@
 //! 4. A fire-and-forget task has no cell: nobody but its worker can end it,
 //!    so its slot alone settles its end against its abandonment.
 //!
+//! A worker changes its slot through a `Turn`, which is the slot's lock, held
+//! between two tasks.
+//!
 //! Order of locks: slot, then cell. Neither is held while a closure, a drop, a
 //! hook or the logger runs.
 
