@@ -13,7 +13,7 @@ const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb2);
 const THEIRS: RGBColor = RGBColor(0xb8, 0xbf, 0xc6);
 
 pub(crate) fn draw(file: &Path, figures: &[Figure]) -> Result<(), Box<dyn Error>> {
-    let height: i32 = figures.iter().map(|figure| panel_height(figure)).sum();
+    let height: i32 = figures.iter().map(panel_height).sum();
     let root = SVGBackend::new(file, (WIDTH, height.max(1) as u32)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut top = 0;

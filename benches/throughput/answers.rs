@@ -4,9 +4,11 @@ use crate::crews::{Answers, Channel, OneShot, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure, median};
 use crate::harness::process::CpuTimes;
 use crate::scale::Scale;
+use crossbeam_channel::bounded;
 use rayon::ThreadPool as Rayon;
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::thread;
 use std::time::{Duration, Instant};
 use threadpool::ThreadPool;
 
@@ -150,25 +152,42 @@ pub(crate) fn one(scale: &Scale) -> Figure {
         .note(waiting())
 }
 
-/// What a join of a task that takes a while costs.
+/// What it costs to wait for a task that takes a while, beside a thread that is
+/// waited for by a channel.
 fn waiting() -> String {
+    let nap = || thread::sleep(Duration::from_millis(20));
     let crew = groundcrew::Pool::new(1).unwrap();
-    let micros = |body: &dyn Fn()| {
+    let (ask, asked) = bounded::<()>(1);
+    let (answer, answered) = bounded::<()>(1);
+    let other = thread::spawn(move || {
+        for () in asked {
+            nap();
+            answer.send(()).unwrap();
+        }
+    });
+    let micros = |wait: &dyn Fn()| {
         let used: Vec<f64> = (0..9)
             .map(|_| {
                 let before = CpuTimes::now();
-                body();
+                wait();
                 CpuTimes::now().since(&before).as_secs_f64() * 1e6
             })
             .collect();
         median(&used)
     };
-    let joins = micros(&|| {
-        let nap = || std::thread::sleep(Duration::from_millis(20));
-        let handle = groundcrew::Pool::submit(&crew, nap);
-        handle.unwrap().join().unwrap();
+    let join = micros(&|| {
+        groundcrew::Pool::submit(&crew, nap)
+            .unwrap()
+            .join()
+            .unwrap()
     });
-    let looks = micros(&|| ());
-    let used = joins - looks;
-    format!("CPU used by a submit and a join that waits for 20 ms: {used:.0} us.")
+    let channel = micros(&|| {
+        ask.send(()).unwrap();
+        answered.recv().unwrap();
+    });
+    drop(ask);
+    other.join().unwrap();
+    format!(
+        "CPU used while a join waits for 20 ms: {join:.0} us; by a thread and a channel: {channel:.0} us."
+    )
 }

@@ -41,6 +41,7 @@ pub(crate) struct Me {
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Contexts that were given back.
+    #[expect(clippy::vec_box, reason = "they are lent and given back as boxes")]
     spares: RefCell<Vec<Box<TaskContext>>>,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
