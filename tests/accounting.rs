@@ -29,7 +29,11 @@ const MOST_TASKS: usize = 400;
 
 #[test]
 fn every_accepted_task_ends_exactly_once_whatever_races() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let number = |name| {
+        let text = std::env::var(name).ok()?;
+        let number = text.parse::<u64>();
+        Some(number.unwrap_or_else(|_| panic!("{name}={text}: a whole number is wanted")))
+    };
     if let Some(seed) = number("GROUNDCREW_SEED") {
         println!("seed {seed}");
         round(seed);

@@ -33,10 +33,9 @@ pub(crate) fn draw(file: &Path, figures: &[Figure]) -> Result<(), Box<dyn Error>
         for (row, (series, value)) in figure.series.iter().zip(&medians).enumerate() {
             let y = top + 36 + BAR * row as i32;
             let end = LABEL + (f64::from(WIDTH as i32 - LABEL - 90) * value / longest) as i32;
-            let color = if series.name.starts_with("groundcrew") {
-                OURS
-            } else {
-                THEIRS
+            let color = match series.name.starts_with(figure.series[0].name) {
+                true => OURS,
+                false => THEIRS,
             };
             let font = ("sans-serif", 14).into_font();
             root.draw(&Text::new(series.name, (24, y + 2), font.clone()))?;

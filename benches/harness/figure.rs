@@ -1,5 +1,7 @@
 //! A figure: several contenders, measured in turn.
 
+use super::process;
+
 /// Whether more is better.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Better {
@@ -19,10 +21,11 @@ pub(crate) struct Series {
 pub(crate) struct Figure {
     pub(crate) title: &'static str,
     pub(crate) unit: &'static str,
-    pub(crate) better: Better,
+    better: Better,
+    /// Ours comes first.
     pub(crate) series: Vec<Series>,
     pub(crate) verdicts: Vec<Verdict>,
-    /// What else was seen, for the line below the table.
+    /// What else was seen.
     pub(crate) notes: Vec<String>,
 }
 
@@ -33,8 +36,8 @@ pub(crate) struct Verdict {
 }
 
 impl Figure {
-    /// Measures each contender once a round, in an order that turns from round
-    /// to round, after a round that does not count.
+    /// Measures each contender once a round. Where there are several rounds,
+    /// one comes before them that does not count.
     pub(crate) fn measure(
         title: &'static str,
         unit: &'static str,
@@ -49,13 +52,17 @@ impl Figure {
                 values: Vec::with_capacity(rounds),
             })
             .collect();
-        for (_, measure) in &mut contenders {
-            measure();
-        }
-        for round in 0..rounds {
-            for step in 0..contenders.len() {
-                let index = (round + step) % contenders.len();
-                series[index].values.push(contenders[index].1());
+        let threads = process::threads();
+        let warm_up = usize::from(rounds > 1);
+        for round in 0..warm_up + rounds {
+            let mut order: Vec<usize> = (0..contenders.len()).collect();
+            fastrand::Rng::with_seed(round as u64).shuffle(&mut order);
+            for index in order {
+                process::wait_for_threads(threads);
+                let value = contenders[index].1();
+                if round >= warm_up {
+                    series[index].values.push(value);
+                }
             }
         }
         Figure {
@@ -63,29 +70,6 @@ impl Figure {
             unit,
             better,
             series,
-            verdicts: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    /// Measures each contender once.
-    pub(crate) fn measure_once(
-        title: &'static str,
-        unit: &'static str,
-        better: Better,
-        contenders: Vec<Contender<'_>>,
-    ) -> Figure {
-        Figure {
-            title,
-            unit,
-            better,
-            series: contenders
-                .into_iter()
-                .map(|(name, mut measure)| Series {
-                    name,
-                    values: vec![measure()],
-                })
-                .collect(),
             verdicts: Vec::new(),
             notes: Vec::new(),
         }
@@ -122,7 +106,7 @@ impl Figure {
         self
     }
 
-    /// What the part `of` of our values is to stay below.
+    /// What the part `of` of our values is to stay within.
     pub(crate) fn limit(mut self, of: f64, at_most: f64) -> Figure {
         let got = quantile(&self.series[0].values, of);
         let (unit, percent) = (self.unit, of * 100.0);
@@ -138,7 +122,7 @@ impl Figure {
         self
     }
 
-    pub(crate) fn find(&self, name: &str) -> &Series {
+    fn find(&self, name: &str) -> &Series {
         self.series
             .iter()
             .find(|series| series.name == name)
@@ -162,8 +146,6 @@ pub(crate) fn quantile(values: &[f64], of: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
-    sorted
-        .get((last as f64 * of).round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
+    let index = (last as f64 * of).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
 }

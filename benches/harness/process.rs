@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// For how long each living thread has run on a core.
 pub(crate) struct CpuTimes(HashMap<PathBuf, Duration>);
 
 impl CpuTimes {
     pub(crate) fn now() -> CpuTimes {
-        CpuTimes(threads().map(timed).collect())
+        CpuTimes(living().map(timed).collect())
     }
 
     /// The same without the current thread.
@@ -28,6 +29,20 @@ impl CpuTimes {
     }
 }
 
+/// How many threads it has.
+pub(crate) fn threads() -> usize {
+    living().count()
+}
+
+/// Waits until it has no more threads than this, for a second at most. Some
+/// pools are gone before their threads are.
+pub(crate) fn wait_for_threads(most: usize) {
+    let start = Instant::now();
+    while threads() > most && start.elapsed() < Duration::from_secs(1) {
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
 /// How often its living threads, other than the current one, gave up their
 /// core to wait for something.
 pub(crate) fn wakes_of_others() -> u64 {
@@ -35,14 +50,14 @@ pub(crate) fn wakes_of_others() -> u64 {
     others().filter_map(switches).sum()
 }
 
-fn threads() -> impl Iterator<Item = PathBuf> {
+fn living() -> impl Iterator<Item = PathBuf> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
     threads.flatten().map(|thread| thread.path())
 }
 
 fn others() -> impl Iterator<Item = PathBuf> {
     let own = fs::read_link("/proc/thread-self").unwrap_or_default();
-    threads().filter(move |thread| thread.file_name() != own.file_name())
+    living().filter(move |thread| thread.file_name() != own.file_name())
 }
 
 fn timed(thread: PathBuf) -> (PathBuf, Duration) {

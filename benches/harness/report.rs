@@ -1,4 +1,4 @@
-//! The table that a bench ends with, and the files that it leaves.
+//! The tables that a bench ends with, and the files that it leaves.
 
 use super::chart;
 use super::figure::{Figure, median, quantile};
@@ -6,44 +6,68 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Prints a figure as soon as it is known.
-pub(crate) fn show(figure: Figure) -> Figure {
-    println!("{}", table(&figure));
-    figure
+/// Prints all figures, as Markdown.
+pub(crate) fn print(figures: &[Figure]) {
+    println!("{}\n", machine());
+    for figure in figures {
+        println!("{}", table(figure));
+    }
+}
+
+/// What it was measured on, and against what.
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown processor", |rest| {
+        rest.trim_start_matches([' ', '\t', ':'])
+    });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let peers = [
+        "rayon",
+        "threadpool",
+        "rusty_pool",
+        "scheduled-thread-pool",
+        "crossbeam-channel",
+    ];
+    let peers = peers.map(|name| format!("{name} {}", version(name)));
+    format!("{model}, {cores} cores. {}.", peers.join(", "))
+}
+
+/// The version of a dependency, from the lock file.
+fn version(name: &str) -> &'static str {
+    let lock = include_str!("../../Cargo.lock");
+    let entry = lock
+        .split(&format!("name = \"{name}\"\nversion = \""))
+        .nth(1);
+    entry.and_then(|rest| rest.split('"').next()).unwrap_or("?")
 }
 
 fn table(figure: &Figure) -> String {
-    let mut text = format!("{} ({})\n", figure.title, figure.unit);
     let ours = figure.series[0].name;
+    let mut text = format!("**{}** ({})\n\n", figure.title, figure.unit);
+    let _ = writeln!(text, "| | median | 10 % to 90 % | {ours} / this |");
+    let _ = writeln!(text, "| --- | --- | --- | --- |");
     for series in &figure.series {
-        let values = &series.values;
-        let _ = write!(
-            text,
-            "  {:<24}{:>9}  ({} to {})",
-            series.name,
-            number(median(values)),
-            number(quantile(values, 0.1)),
-            number(quantile(values, 0.9)),
-        );
-        if series.name != ours && figure.series.len() > 1 {
-            let _ = write!(
-                text,
-                "   {ours} / this: {:.2}",
-                median(&figure.ratios(ours, series.name))
-            );
-        }
-        text.push('\n');
-    }
-    for verdict in &figure.verdicts {
-        let mark = if verdict.reached {
-            "reached"
-        } else {
-            "MISSED "
+        let ratio = match series.name == ours {
+            true => String::new(),
+            false => number(median(&figure.ratios(ours, series.name))),
         };
-        let _ = writeln!(text, "  {mark}  {}", verdict.text);
+        let [middle, low, high] = [0.5, 0.1, 0.9].map(|of| number(quantile(&series.values, of)));
+        let _ = writeln!(
+            text,
+            "| {} | {middle} | {low} to {high} | {ratio} |",
+            series.name
+        );
+    }
+    text.push('\n');
+    for verdict in &figure.verdicts {
+        let mark = if verdict.reached { "reached" } else { "MISSED" };
+        let _ = writeln!(text, "- {mark}: {}", verdict.text);
     }
     for note in &figure.notes {
-        let _ = writeln!(text, "  {note}");
+        let _ = writeln!(text, "- {note}");
     }
     text
 }
@@ -58,24 +82,25 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// Writes every value of every round, and the chart.
-pub(crate) fn keep(bench: &str, figures: &[Figure]) {
+pub(crate) fn keep(name: &str, figures: &[Figure]) {
     let folder = folder();
     fs::create_dir_all(&folder).unwrap();
     let mut csv = String::from("figure,unit,contender,round,value\n");
     for figure in figures {
+        let (title, unit) = (figure.title, figure.unit);
         for series in &figure.series {
             for (round, value) in series.values.iter().enumerate() {
                 let _ = writeln!(
                     csv,
-                    "\"{}\",{},\"{}\",{round},{value}",
-                    figure.title, figure.unit, series.name
+                    "\"{title}\",{unit},\"{}\",{round},{value}",
+                    series.name
                 );
             }
         }
     }
-    let csv_file = folder.join(bench).with_extension("csv");
+    let csv_file = folder.join(name).with_extension("csv");
     fs::write(&csv_file, csv).unwrap();
-    let svg_file = folder.join(bench).with_extension("svg");
+    let svg_file = folder.join(name).with_extension("svg");
     chart::draw(&svg_file, figures).unwrap();
     println!("{}\n{}", csv_file.display(), svg_file.display());
 }

@@ -6,9 +6,7 @@ use groundcrew::Pool;
 use std::thread;
 use std::time::Duration;
 
-pub(crate) const TITLE: &str = "10. Left alone, wake-ups of all workers";
-
-pub(crate) fn left_alone(quick: bool) -> Figure {
+pub(crate) fn left_alone(title: &'static str, quick: bool) -> Figure {
     let alone = Duration::from_secs(if quick { 1 } else { 5 });
     let pool = Pool::new(4).unwrap();
     for number in 0..1000 {
@@ -25,7 +23,7 @@ pub(crate) fn left_alone(quick: bool) -> Figure {
         (process::wakes_of_others() - wakes) as f64
     };
     let contenders: Vec<Contender<'_>> = vec![("groundcrew", Box::new(wakes))];
-    let figure = Figure::measure_once(TITLE, "wake-ups", Better::Lower, contenders);
+    let figure = Figure::measure(title, "wake-ups", Better::Lower, 1, contenders);
     let (seconds, micros) = (alone.as_secs(), used.as_micros());
     figure
         .limit(1.0, 0.0)

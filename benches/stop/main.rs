@@ -7,9 +7,10 @@
 //! cargo bench --bench stop -- idle         # figures whose title says so
 //! ```
 //!
-//! Ends with a table, and with `target/bench/stop.csv` and `.svg`.
+//! Ends with the tables, and with `target/bench/stop.csv` and `.svg`.
 
 #[path = "../harness/mod.rs"]
+#[allow(dead_code, reason = "each bench uses its part of it")]
 mod harness;
 
 mod build;
@@ -17,38 +18,22 @@ mod idle;
 mod stops;
 
 use clap::Parser;
-use harness::figure::Figure;
-use harness::report;
+use harness::options::{Measure, Options};
 
 #[derive(Parser)]
-struct Options {
-    /// Measure little: to see that it works.
-    #[arg(long)]
-    quick: bool,
-    /// Only figures whose title contains this.
-    figure: Option<String>,
-    /// Cargo says so.
-    #[arg(long, hide = true)]
-    bench: bool,
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
 }
 
-type Measure = fn(bool) -> Figure;
-
-const FIGURES: &[(&str, Measure)] = &[
-    (stops::IDLE, stops::idle),
-    (stops::OVERSHOOT, stops::overshoot),
-    (idle::TITLE, idle::left_alone),
-    (build::TITLE, build::clean),
+const FIGURES: &[Measure] = &[
+    ("9a. Stop of 64 idle workers", stops::idle),
+    ("9b. Past the deadline, all cores busy", stops::overshoot),
+    ("10. Idle, wake-ups of all workers", idle::left_alone),
+    ("11a. Clean build of the library, debug", build::clean),
+    ("11b. Crates in its tree, itself included", build::crates),
 ];
 
 fn main() {
-    let options = Options::parse();
-    let part = options.figure.unwrap_or_default().to_lowercase();
-    let wanted = FIGURES
-        .iter()
-        .filter(|(title, _)| title.to_lowercase().contains(&part));
-    let figures: Vec<Figure> = wanted
-        .map(|(_, measure)| report::show(measure(options.quick)))
-        .collect();
-    report::keep("stop", &figures);
+    Arguments::parse().options.measure("stop", FIGURES);
 }

@@ -1,6 +1,7 @@
 //! The stop itself: of an idle pool, and past tasks that do not heed it.
 
 use crate::harness::figure::{Better, Contender, Figure};
+use crate::harness::{millis, process};
 use groundcrew::{Pool, StopPlan};
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -8,22 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) const IDLE: &str = "9a. Stop of 64 idle workers";
-pub(crate) const OVERSHOOT: &str = "9b. Past the deadline, all cores busy";
-
 const WORKERS: usize = 64;
-
-fn millis(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
-}
 
 /// Time enough for all workers to go to sleep.
 fn settle() {
     thread::sleep(Duration::from_millis(5));
 }
 
-pub(crate) fn idle(quick: bool) -> Figure {
+/// Until all of its threads have ended, which not every pool waits for itself.
+pub(crate) fn idle(title: &'static str, quick: bool) -> Figure {
     let rounds = if quick { 3 } else { 100 };
+    let threads = process::threads();
     let contenders: Vec<Contender<'_>> = vec![
         (
             "groundcrew",
@@ -32,8 +28,10 @@ pub(crate) fn idle(quick: bool) -> Figure {
                 settle();
                 let start = Instant::now();
                 let report = pool.stop(Duration::from_secs(5));
+                process::wait_for_threads(threads);
+                let millis = millis(start);
                 assert!(report.is_clean(), "{report}");
-                millis(start)
+                millis
             }),
         ),
         (
@@ -44,16 +42,17 @@ pub(crate) fn idle(quick: bool) -> Figure {
                 settle();
                 let start = Instant::now();
                 pool.shutdown_join();
+                process::wait_for_threads(threads);
                 millis(start)
             }),
         ),
     ];
-    Figure::measure(IDLE, "ms", Better::Lower, rounds, contenders).limit(0.5, 5.0)
+    Figure::measure(title, "ms", Better::Lower, rounds, contenders).limit(0.5, 5.0)
 }
 
 /// How much later than its deadline a stop returns that leaves tasks behind
 /// which keep every core busy.
-pub(crate) fn overshoot(quick: bool) -> Figure {
+pub(crate) fn overshoot(title: &'static str, quick: bool) -> Figure {
     const DEADLINE: Duration = Duration::from_millis(20);
     let rounds = if quick { 5 } else { 300 };
     let cores = thread::available_parallelism().map_or(2, usize::from);
@@ -83,7 +82,7 @@ pub(crate) fn overshoot(quick: bool) -> Figure {
         late
     };
     let contenders: Vec<Contender<'_>> = vec![("groundcrew", Box::new(late))];
-    Figure::measure(OVERSHOOT, "ms", Better::Lower, rounds, contenders)
+    Figure::measure(title, "ms", Better::Lower, rounds, contenders)
         .limit(0.5, 1.0)
         .limit(0.99, 10.0)
 }

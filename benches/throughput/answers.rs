@@ -1,6 +1,6 @@
 //! Tasks with results: a thousand at a time, and one at a time.
 
-use crate::crews::{Answers, Channel, OneShot, RustyPool};
+use crate::crews::{Answers, Crew, OneShot, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure, median};
 use crate::harness::process::CpuTimes;
 use crate::scale::Scale;
@@ -26,56 +26,43 @@ fn rate<C: Answers>(batches: u64) -> f64 {
     batches as f64 * 1000.0 / start.elapsed().as_secs_f64() / 1e6
 }
 
-pub(crate) fn thousand(scale: &Scale) -> Figure {
+const EVALUATE: &str = "rusty_pool evaluate";
+const RAYON: &str = "rayon + oneshot";
+const THREADPOOL: &str = "threadpool + oneshot";
+const INSTALL: &str = "rayon install";
+
+pub(crate) fn thousand(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let batches = scale.tasks(200);
     let contenders: Vec<Contender<'_>> = vec![
+        ("groundcrew", Box::new(|| rate::<groundcrew::Pool>(batches))),
+        (EVALUATE, Box::new(|| rate::<RustyPool>(batches))),
+        (RAYON, Box::new(|| rate::<OneShot<Rayon>>(batches))),
         (
-            "groundcrew",
-            Box::new(move || rate::<groundcrew::Pool>(batches)),
-        ),
-        (
-            "rusty_pool evaluate",
-            Box::new(move || rate::<RustyPool>(batches)),
-        ),
-        (
-            "rayon + oneshot",
-            Box::new(move || rate::<OneShot<Rayon>>(batches)),
-        ),
-        (
-            "threadpool + channel",
-            Box::new(move || rate::<Channel<ThreadPool>>(batches)),
+            THREADPOOL,
+            Box::new(|| rate::<OneShot<ThreadPool>>(batches)),
         ),
     ];
-    Figure::measure(
-        "4. A thousand results at a time",
-        "million/s",
-        Better::Higher,
-        scale.rounds,
-        contenders,
-    )
-    .aim(
-        2.0,
-        &[
-            "rusty_pool evaluate",
-            "rayon + oneshot",
-            "threadpool + channel",
-        ],
-    )
+    Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders)
+        .aim(2.0, &[EVALUATE, RAYON, THREADPOOL])
+        .note("A thousand fit into the default queue of 1,024 places.".to_owned())
 }
 
 /// The median of the time from a submit to its result, in microseconds, and
-/// what part of a core the whole process used meanwhile.
+/// how many cores the whole process kept busy meanwhile.
 fn round_trip(trips: u64, mut trip: impl FnMut(u64)) -> (f64, f64) {
     let mut times = Vec::with_capacity(trips as usize);
-    let (busy, start) = (CpuTimes::now(), Instant::now());
+    let (before, start) = (CpuTimes::now(), Instant::now());
     for number in 0..trips {
         let start = Instant::now();
         trip(number);
         times.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
-    let cores = CpuTimes::now().since(&busy).as_secs_f64() / start.elapsed().as_secs_f64();
-    (median(&times), cores)
+    let busy = CpuTimes::now().since(&before).as_secs_f64();
+    (median(&times), busy / start.elapsed().as_secs_f64())
 }
+
+type RoundTrip = fn(u64) -> (f64, f64);
 
 fn answer<C: Answers>(trips: u64) -> (f64, f64) {
     let crew = C::new();
@@ -84,71 +71,43 @@ fn answer<C: Answers>(trips: u64) -> (f64, f64) {
     })
 }
 
-pub(crate) fn one(scale: &Scale) -> Figure {
+fn install(trips: u64) -> (f64, f64) {
+    let crew = <Rayon as Crew>::new();
+    round_trip(trips, |number| {
+        black_box(crew.install(move || black_box(number)));
+    })
+}
+
+pub(crate) fn one(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let trips = scale.tasks(2_000);
-    let install = || {
-        let crew = <Rayon as crate::crews::Crew>::new();
-        round_trip(trips, |number| {
-            black_box(crew.install(move || black_box(number)));
+    let measures: [(&str, RoundTrip); 5] = [
+        ("groundcrew", answer::<groundcrew::Pool>),
+        (EVALUATE, answer::<RustyPool>),
+        (INSTALL, install),
+        (RAYON, answer::<OneShot<Rayon>>),
+        (THREADPOOL, answer::<OneShot<ThreadPool>>),
+    ];
+    let cores: [RefCell<Vec<f64>>; 5] = Default::default();
+    let contenders: Vec<Contender<'_>> = measures
+        .iter()
+        .zip(&cores)
+        .map(|((name, measure), cores)| {
+            let once = || {
+                let (micros, busy) = measure(trips);
+                cores.borrow_mut().push(busy);
+                micros
+            };
+            (*name, Box::new(once) as Box<dyn FnMut() -> f64>)
         })
-    };
-    let cores: RefCell<Vec<(&'static str, f64)>> = RefCell::default();
-    let shown = |name: &'static str, (micros, used): (f64, f64)| {
-        cores.borrow_mut().push((name, used));
-        micros
-    };
-    let contenders: Vec<Contender<'_>> = vec![
-        (
-            "groundcrew",
-            Box::new(|| shown("groundcrew", answer::<groundcrew::Pool>(trips))),
-        ),
-        (
-            "rusty_pool evaluate",
-            Box::new(|| shown("rusty_pool", answer::<RustyPool>(trips))),
-        ),
-        (
-            "rayon install",
-            Box::new(|| shown("rayon install", install())),
-        ),
-        (
-            "rayon + oneshot",
-            Box::new(|| shown("rayon + oneshot", answer::<OneShot<Rayon>>(trips))),
-        ),
-        (
-            "threadpool + channel",
-            Box::new(|| shown("threadpool", answer::<Channel<ThreadPool>>(trips))),
-        ),
-    ];
-    let figure = Figure::measure(
-        "7. Round trip, median",
-        "us",
-        Better::Lower,
-        scale.rounds,
-        contenders,
-    )
-    .aim(
-        1.0,
-        &[
-            "rusty_pool evaluate",
-            "rayon install",
-            "rayon + oneshot",
-            "threadpool + channel",
-        ],
-    );
-    let names = [
-        "groundcrew",
-        "rusty_pool",
-        "rayon install",
-        "rayon + oneshot",
-        "threadpool",
-    ];
-    let used = names.map(|name| {
-        let of_name = |(whose, used): &(&str, f64)| (*whose == name).then_some(*used);
-        let used: Vec<f64> = cores.borrow().iter().filter_map(of_name).collect();
-        format!("{name} {:.1}", median(&used))
-    });
+        .collect();
+    let figure = Figure::measure(title, "us", Better::Lower, scale.rounds, contenders)
+        .aim(1.0, &[EVALUATE, INSTALL, RAYON, THREADPOOL]);
+    let busy = measures.iter().zip(&cores);
+    let busy = busy.map(|((name, _), cores)| format!("{name} {:.1}", median(&cores.borrow())));
+    let busy = busy.collect::<Vec<_>>().join(", ");
     figure
-        .note(format!("Cores in use meanwhile: {}.", used.join(", ")))
+        .note(format!("Cores busy meanwhile: {busy}."))
         .note(waiting())
 }
 

@@ -47,8 +47,7 @@ impl Crew for threadpool::ThreadPool {
     }
 }
 
-/// Its own threads end with it, other than those of the pool inside, which
-/// stay until they are told to go.
+/// Its threads outlive a dropped handle until they are told to go.
 pub(crate) struct RustyPool(Option<rusty_pool::ThreadPool>);
 
 impl RustyPool {
@@ -188,36 +187,6 @@ impl<C: Crew> Answers for OneShot<C> {
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Self::Handle<T> {
         let (sender, receiver) = oneshot::channel();
-        self.0.execute(move || drop(sender.send(task())));
-        receiver
-    }
-
-    fn join<T: Send + 'static>(handle: Self::Handle<T>) -> T {
-        handle.recv().unwrap()
-    }
-}
-
-/// A pool without results, with a channel of the crossbeam crate for each.
-pub(crate) struct Channel<C>(C);
-
-impl<C: Crew> Crew for Channel<C> {
-    fn new() -> Self {
-        Channel(C::new())
-    }
-
-    fn execute(&self, task: impl FnOnce() + Send + 'static) {
-        self.0.execute(task);
-    }
-}
-
-impl<C: Crew> Answers for Channel<C> {
-    type Handle<T: Send + 'static> = Receiver<T>;
-
-    fn submit<T: Send + 'static>(
-        &self,
-        task: impl FnOnce() -> T + Send + 'static,
-    ) -> Self::Handle<T> {
-        let (sender, receiver) = bounded(1);
         self.0.execute(move || drop(sender.send(task())));
         receiver
     }

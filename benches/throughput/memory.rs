@@ -1,5 +1,5 @@
-//! Memory: ten million tasks through a pool that is slower than its producer,
-//! each contender in a process of its own.
+//! Memory: tasks through a pool that is slower than their producer, each
+//! contender in a process of its own.
 
 use crate::crews::{Crew, Raw, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure};
@@ -20,21 +20,24 @@ const CONTENDERS: [&str; 5] = [
 ];
 
 /// The peak in MiB.
-pub(crate) fn peak(scale: &Scale) -> Figure {
+pub(crate) fn peak(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let tasks = scale.tasks(10_000_000);
-    let contenders = CONTENDERS
-        .iter()
-        .map(|name| {
-            let measure = move || child(&["--flood", name, "--tasks", &tasks.to_string()]) / 1024.0;
-            (*name, Box::new(measure) as Box<dyn FnMut() -> f64>)
-        })
-        .collect::<Vec<Contender<'_>>>();
-    let title = "8. Peak memory of ten million tasks";
-    let figure = Figure::measure_once(title, "MiB", Better::Lower, contenders).limit(1.0, 8.0);
+    let contenders = CONTENDERS.iter().map(|name| {
+        let measure = move || child(&["--flood", name, "--tasks", &tasks.to_string()]) / 1024.0;
+        (*name, Box::new(measure) as Box<dyn FnMut() -> f64>)
+    });
+    let contenders: Vec<Contender<'_>> = contenders.collect();
+    let figure = Figure::measure(title, "MiB", Better::Lower, 1, contenders).limit(1.0, 8.0);
     let queued = child(&["--flood", "queued", "--tasks", "1000000"]) * 1024.0 / 1e6;
-    figure.note(format!(
-        "A queued task with 8 bytes captured takes {queued:.0} bytes, its place in the channel included."
-    ))
+    figure
+        .note(format!(
+            "{tasks} tasks, which their producer makes faster than two workers run them."
+        ))
+        .note(format!(
+            "A queued task with 8 bytes captured takes {queued:.0} bytes, its place in the channel \
+             included."
+        ))
 }
 
 /// Runs this bench again, for one number: KiB.
@@ -94,5 +97,5 @@ fn queued(tasks: u64) -> u64 {
     }
     let after = process::memory();
     drop(open);
-    after - before
+    after.saturating_sub(before)
 }

@@ -13,11 +13,18 @@ use std::time::Instant;
 use threadpool::ThreadPool;
 
 /// Millions a second: `tasks` tasks from `producers` threads, each running
-/// `body`.
+/// `body`. Some come first that do not count: memory that was never touched is
+/// slow.
 fn rate<C: Crew>(producers: u64, tasks: u64, body: fn(u64)) -> f64 {
     let crew = C::new();
-    let before = tally::total();
+    run(&crew, producers, tasks / 8, body);
     let start = Instant::now();
+    run(&crew, producers, tasks, body);
+    tasks as f64 / start.elapsed().as_secs_f64() / 1e6
+}
+
+fn run<C: Crew>(crew: &C, producers: u64, tasks: u64, body: fn(u64)) {
+    let before = tally::total();
     let produce = |producer: u64| {
         for task in (producer..tasks).step_by(producers as usize) {
             crew.execute(move || {
@@ -36,7 +43,6 @@ fn rate<C: Crew>(producers: u64, tasks: u64, body: fn(u64)) -> f64 {
         }),
     }
     tally::wait_for(before + tasks);
-    tasks as f64 / start.elapsed().as_secs_f64() / 1e6
 }
 
 fn empty(task: u64) {
@@ -72,59 +78,41 @@ fn contenders(producers: u64, tasks: u64, body: fn(u64)) -> Vec<Contender<'stati
     ]
 }
 
-pub(crate) fn one_producer(scale: &Scale) -> Figure {
+const PEERS: [&str; 4] = [
+    "rayon spawn",
+    "threadpool",
+    "rusty_pool",
+    "scheduled-thread-pool",
+];
+
+pub(crate) fn one_producer(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let contenders = contenders(1, scale.tasks(400_000), empty);
-    Figure::measure(
-        "1. Empty tasks, one producer",
-        "million/s",
-        Better::Higher,
-        scale.rounds,
-        contenders,
-    )
-    .aim(1.25, &["rayon spawn"])
-    .aim(1.1, &["threadpool", "rusty_pool"])
-    .aim(0.85, &["raw channel loop"])
+    Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders)
+        .aim(1.25, &["rayon spawn"])
+        .aim(1.1, &["threadpool", "rusty_pool"])
+        .aim(0.85, &["raw channel loop"])
 }
 
-pub(crate) fn four_producers(scale: &Scale) -> Figure {
+pub(crate) fn four_producers(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let contenders = contenders(4, scale.tasks(400_000), empty);
-    Figure::measure(
-        "2. Empty tasks, four producers",
-        "million/s",
-        Better::Higher,
-        scale.rounds,
-        contenders,
-    )
-    .aim(
-        1.0,
-        &[
-            "rayon spawn",
-            "threadpool",
-            "rusty_pool",
-            "scheduled-thread-pool",
-        ],
-    )
+    Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders).aim(1.0, &PEERS)
 }
 
 /// The speed-up over running them one after the other.
-pub(crate) fn short_tasks(scale: &Scale) -> Figure {
+pub(crate) fn short_tasks(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
     let tasks = scale.tasks(60_000);
     let mut contenders = contenders(1, tasks, work::microsecond);
-    contenders.push((
-        "one after the other",
-        Box::new(move || {
-            let start = Instant::now();
-            (0..tasks).for_each(work::microsecond);
-            tasks as f64 / start.elapsed().as_secs_f64() / 1e6
-        }),
-    ));
-    let mut figure = Figure::measure(
-        "3. Tasks of 1 us, one producer",
-        "x sequential",
-        Better::Higher,
-        scale.rounds,
-        contenders,
-    );
+    let in_turn = move || {
+        let start = Instant::now();
+        (0..tasks).for_each(work::microsecond);
+        tasks as f64 / start.elapsed().as_secs_f64() / 1e6
+    };
+    contenders.push(("one after the other", Box::new(in_turn)));
+    let unit = "x sequential";
+    let mut figure = Figure::measure(title, unit, Better::Higher, scale.rounds, contenders);
     let sequential = figure
         .series
         .pop()
@@ -134,13 +122,5 @@ pub(crate) fn short_tasks(scale: &Scale) -> Figure {
             *value /= sequential;
         }
     }
-    figure.aim(
-        1.0,
-        &[
-            "rayon spawn",
-            "threadpool",
-            "rusty_pool",
-            "scheduled-thread-pool",
-        ],
-    )
+    figure.aim(1.0, &PEERS)
 }

@@ -7,18 +7,17 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    pub(crate) fn full() -> Scale {
-        Scale {
-            rounds: 15,
-            divisor: 1,
-        }
-    }
-
-    /// For a look that it works: the figures mean little.
-    pub(crate) fn quick() -> Scale {
-        Scale {
-            rounds: 3,
-            divisor: 20,
+    /// Quick is for a look that it works: the figures mean little.
+    pub(crate) fn new(quick: bool) -> Scale {
+        match quick {
+            true => Scale {
+                rounds: 3,
+                divisor: 16,
+            },
+            false => Scale {
+                rounds: 15,
+                divisor: 1,
+            },
         }
     }
 

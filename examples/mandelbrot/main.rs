@@ -86,7 +86,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     env_logger::init();
     run(&Options::parse()).unwrap_or_else(|error| {
-        complain(error);
+        say(error);
         ExitCode::FAILURE
     })
 }
@@ -112,7 +112,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     saved.map_err(|error| format!("cannot write {:?}: {error}", options.output))?;
 
     if unfinished > 0 {
-        complain(format!("{unfinished} of {} rows are grey", size.height));
+        say(format!("{unfinished} of {} rows are grey", size.height));
     }
     if ctrl_c.received() {
         let _ = writeln!(io::stderr(), "{report}");
@@ -123,7 +123,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let speed = size.pixels() / seconds / 1e6;
-    complain(format!(
+    say(format!(
         "{size} in {seconds:.2} s: {speed:.1} million pixels a second"
     ));
     Ok(ExitCode::SUCCESS)
@@ -193,6 +193,6 @@ fn progress_bar(rows: u32) -> ProgressBar {
 }
 
 /// One line on stderr. If that is closed there is nobody to tell.
-fn complain(what: impl Display) {
+fn say(what: impl Display) {
     let _ = writeln!(io::stderr(), "mandelbrot: {what}");
 }

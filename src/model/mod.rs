@@ -84,6 +84,8 @@ fn check(scenario: fn()) {
 
     let mut model = loom::model::Builder::new();
     model.max_branches = 100_000;
+    // `LOOM_MAX_PREEMPTIONS` says otherwise.
+    model.preemption_bound.get_or_insert(2);
     for fences in [Fences::AfterWrites, Fences::BeforeReads] {
         fences.choose();
         model.check(move || {
@@ -187,7 +189,7 @@ impl Count {
         self.0.lock().iter().filter(|fate| of(fate)).count() as u64
     }
 
-    /// Contract 1, when nobody submits any more.
+    /// Every accepted task ended exactly once, when nobody submits any more.
     fn agrees_with(&self, report: &StopReport) {
         let unstarted = report.unstarted().len() as u64;
         let left = (report.abandoned().len() + report.caller().len()) as u64;
