@@ -5,13 +5,13 @@
 //! $ cargo run --example abandoned
 //! stop: NOT CLEAN after 1.000 s (deadline 1 s): 2 abandoned, 3 unstarted of 7 accepted
 //!   completed 1   panicked 1   cancelled 0   expired 0
-//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:79:34
+//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:80:34
 //!              thread 9526: sleeping in futex   has no token to look at
-//!   abandoned  #4 "deaf"  crew-0  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:80:34
+//!   abandoned  #4 "deaf"  crew-0  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:81:34
 //!              last note: "asked the mirror, waiting for its answer"   thread 9525: sleeping in futex
-//!   unstarted  #5 "first mail"   examples/abandoned.rs:81:41
-//!   unstarted  #6 "second mail"  examples/abandoned.rs:82:43
-//!   unstarted  #7 "third mail"   examples/abandoned.rs:83:41
+//!   unstarted  #5 "first mail"   examples/abandoned.rs:82:41
+//!   unstarted  #6 "second mail"  examples/abandoned.rs:83:43
+//!   unstarted  #7 "third mail"   examples/abandoned.rs:84:41
 //!
 //! Every accepted task is counted once:
 //!   accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 + abandoned 2 + caller 0
@@ -21,9 +21,9 @@
 //!   deaf has a token and did not look; its last note: asked the mirror, waiting for its answer
 //!
 //! Unstarted: in the queue when the backlog was taken out. Nothing of them has run:
-//!   first mail, submitted at examples/abandoned.rs:81:41
-//!   second mail, submitted at examples/abandoned.rs:82:43
-//!   third mail, submitted at examples/abandoned.rs:83:41
+//!   first mail, submitted at examples/abandoned.rs:82:41
+//!   second mail, submitted at examples/abandoned.rs:83:43
+//!   third mail, submitted at examples/abandoned.rs:84:41
 //!
 //! No join outlives the stop, so the handles know:
 //!   panics: the task panicked: no such row

@@ -87,7 +87,8 @@
 //!
 //! Each verb gets a pool of its own, with two workers that take 20 ms for a
 //! task. The producer offers 40 tasks, one every 4 ms, unless the verb holds it
-//! up. Meanwhile the main thread draws what waits every 50 ms: `#` is a task in
+//! up. A producer that is itself a task keeps one of the workers busy, so more
+//! waits there. Meanwhile the main thread draws what waits every 50 ms: `#` is a task in
 //! the queue, `+` one in an overflow list.
 //!
 //! # Exit codes
