@@ -5,6 +5,7 @@ mod common;
 use common::{Gate, LONG, occupied_pool, within};
 use groundcrew::channel::{bounded, unbounded};
 use groundcrew::{Pool, StopPlan, Submitter};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -302,4 +303,60 @@ fn a_stream_from_outside_does_not_starve_the_list_of_a_worker_that_is_busy() {
         }
         gate.open();
     });
+}
+
+#[test]
+fn every_worker_helps_to_drain_the_list_of_one_until_it_is_empty() {
+    const WORKERS: usize = 8;
+    const TASKS: usize = 2_000;
+    within(LONG, "the drain of one list", || {
+        let pool = Pool::builder()
+            .threads(WORKERS)
+            .queue_capacity(1)
+            .build()
+            .unwrap();
+        let (gate, submitter) = (Gate::new(), pool.submitter());
+        let entrance = gate.entrance();
+        let (tell, told) = unbounded();
+        let (spilled, all_spilled) = bounded(1);
+        pool.execute(move || {
+            for _ in 0..TASKS {
+                let tell = tell.clone();
+                let nap = move || {
+                    thread::sleep(Duration::from_micros(100));
+                    tell.send(thread::current().id()).unwrap();
+                };
+                submitter.execute(nap).unwrap();
+            }
+            spilled.send(()).unwrap();
+            entrance.pass();
+        })
+        .unwrap();
+        all_spilled.recv().unwrap();
+        gate.open();
+        assert!(pool.stop(LONG).is_clean());
+        let mut ran = HashMap::new();
+        for worker in told {
+            *ran.entry(worker).or_insert(0) += 1;
+        }
+        assert_eq!(ran.values().sum::<usize>(), TASKS);
+        assert_eq!(ran.len(), WORKERS, "{ran:?}");
+        assert!(ran.values().all(|ran| ran * 50 > TASKS), "{ran:?}");
+    });
+}
+
+#[test]
+fn a_full_queue_shows_as_its_peak_where_tasks_run_in_place() {
+    let pool = Pool::builder()
+        .threads(1)
+        .queue_capacity(2)
+        .run_in_place_when_full()
+        .build()
+        .unwrap();
+    let submitter = pool.submitter();
+    pool.submit(move || (0..10).for_each(|_| submitter.execute(|| ()).unwrap()))
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(pool.stats().queue_peak(), 2);
 }

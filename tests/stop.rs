@@ -879,3 +879,33 @@ fn a_claim_that_comes_late_leaves_the_task_to_the_pool_that_has_it_now() {
         }
     });
 }
+
+#[test]
+fn how_long_a_task_has_run_does_not_count_the_long_ones_before_it() {
+    let pool = Pool::new(1).unwrap();
+    let (tell, told) = bounded(1);
+    let gate = Gate::new();
+    for number in 0..8 {
+        let (tell, entrance) = (tell.clone(), gate.entrance());
+        pool.execute(move || match number {
+            // Once the worker knows that they are long.
+            0..6 => thread::sleep(Duration::from_millis(20)),
+            6 => tell.send(Instant::now()).unwrap(),
+            _ => entrance.pass(),
+        })
+        .unwrap();
+    }
+    let before = told.recv().unwrap();
+    while pool.stats().completed() < 7 {
+        thread::yield_now();
+    }
+    let running = pool.running();
+    let since = before.elapsed();
+    if let [task] = &running[..] {
+        assert!(
+            task.running_for() <= since + Duration::from_millis(5),
+            "{task:?}"
+        );
+    }
+    gate.open();
+}

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Gate, LONG, occupied_pool, occupy, within};
 use groundcrew::channel::{bounded, unbounded};
-use groundcrew::{Pool, SubmitError};
+use groundcrew::{Pool, StopPlan, SubmitError};
 use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
@@ -280,4 +280,27 @@ fn an_error_tells_what_it_is_and_nothing_of_the_closure() {
     let error: SubmitError<_> = pool.submit(|| 7).unwrap_err();
     assert_error(&error);
     assert!(!error.is_full() && !error.is_timeout());
+}
+
+#[test]
+fn every_refusal_is_counted_also_of_a_push_that_raced_the_stop() {
+    for _ in 0..100 {
+        let pool = Pool::new(2).unwrap();
+        let refused = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let submitter = pool.submitter();
+                let refused = &refused;
+                scope.spawn(move || {
+                    while submitter.execute(|| ()).is_ok() {}
+                    refused.fetch_add(1, SeqCst);
+                });
+            }
+            while pool.stats().accepted() < 100 {
+                thread::yield_now();
+            }
+            drop(pool.stop(StopPlan::cancel(Duration::ZERO)));
+        });
+        assert_eq!(pool.stats().refused(), refused.load(SeqCst) as u64);
+    }
 }

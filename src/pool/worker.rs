@@ -72,6 +72,7 @@ impl Worker {
                 if turn.unlocked(|| queue.leave(false)) {
                     break;
                 }
+                turn.unlocked(|| backoff.snooze());
             } else if backoff.is_completed() {
                 turn.set_state(State::Asleep);
                 turn.unlocked(|| self.sleep(me));

@@ -19,8 +19,8 @@
 //! free places. Since a worker may turn from short to long tasks without having
 //! looked, a sleeper also looks by itself now and then.
 //!
-//! Waiters are woken in the order in which they came, and who has the room may
-//! fill it: that is a turn. Only if a waiter was woken and finds that others
+//! Waiters are woken in the order in which they went to sleep, and who has the
+//! room may fill it: that is a turn. Only if a waiter was woken and finds that others
 //! were faster, newcomers wait behind it.
 
 use super::Queue;

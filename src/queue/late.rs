@@ -91,16 +91,16 @@ impl Queue {
     }
 
     /// A worker wants to leave: it read `closed` as true and then found nothing
-    /// to do, or it was told to take nothing more (`marked`). `false`: it is
-    /// the last one, and there is something to do after all.
+    /// to do, or it was told to take nothing more (`marked`). `false`: there is
+    /// something to do after all. A thief may have missed it, since it does not
+    /// wait for a list that is locked.
     pub(crate) fn leave(&self, marked: bool) -> bool {
         let mut late = self.late.lock();
-        let is_last = late.present == 1;
-        if is_last && !marked && !late.sealed {
+        if !marked && !late.sealed {
             if self.has_tasks() {
                 return false;
             }
-            late.sealed = true;
+            late.sealed = late.present == 1;
         }
         late.present = late.present.saturating_sub(1);
         true

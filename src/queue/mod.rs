@@ -190,6 +190,16 @@ impl Queue {
         id: u64,
         when_full: WhenFull,
     ) -> Result<(), (Queued, Refusal)> {
+        self.counted(self.push_uncounted(task, id, when_full))
+    }
+
+    #[inline]
+    fn push_uncounted<T: Pointer>(
+        &self,
+        task: T,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
         if matches!(when_full, WhenFull::Spill) && !self.in_place {
             match index_in(self.id) {
                 // As long as its list is not empty the channel is not even tried.
@@ -199,26 +209,39 @@ impl Queue {
                 None if !self.has_to_queue_up() => {
                     return match self.sender.try_send(task.into_queued()) {
                         Ok(()) => self.pushed(id, None),
-                        Err(full) => self.push(full.into_inner(), id, when_full),
+                        Err(full) => self.push_slowly(full.into_inner(), id, when_full),
                     };
                 }
                 _ => {}
             }
         }
-        self.push(task.into_queued(), id, when_full)
+        self.push_slowly(task.into_queued(), id, when_full)
     }
 
+    fn push_slowly(
+        &self,
+        task: Queued,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        if self.is_closed() {
+            return Err((task, Refusal::Closed));
+        }
+        match (when_full, index_in(self.id)) {
+            (WhenFull::Spill, Some(index)) => self.push_own(task, id, index),
+            (WhenFull::Refuse, _) => self.push_now(task, id),
+            (WhenFull::Spill, None) => self.push_waiting(task, id, Deadline::NEVER),
+            (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
+        }
+    }
+
+    /// Puts a task in as it is; otherwise like `push_quickly`.
     fn push(&self, task: Queued, id: u64, when_full: WhenFull) -> Result<(), (Queued, Refusal)> {
-        let pushed = if self.is_closed() {
-            Err((task, Refusal::Closed))
-        } else {
-            match (when_full, index_in(self.id)) {
-                (WhenFull::Spill, Some(index)) => self.push_own(task, id, index),
-                (WhenFull::Refuse, _) => self.push_now(task, id),
-                (WhenFull::Spill, None) => self.push_waiting(task, id, Deadline::NEVER),
-                (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
-            }
-        };
+        self.counted(self.push_slowly(task, id, when_full))
+    }
+
+    #[inline]
+    fn counted<T>(&self, pushed: Result<(), T>) -> Result<(), T> {
         if pushed.is_err() {
             self.count_refused();
         }
@@ -229,7 +252,7 @@ impl Queue {
         self.outside.refused.fetch_add(1, Relaxed);
     }
 
-    /// Puts a task in as it is.
+    /// Puts a task in, for a test.
     #[cfg(test)]
     pub(crate) fn push_raw(&self, task: Queued) {
         let id = task.id();
@@ -273,7 +296,11 @@ impl Queue {
     fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<Me>> {
         let is_full =
             self.in_place && matches!(when_full, WhenFull::Spill) && self.receiver.is_full();
-        is_full.then(|| self.in_place()).flatten()
+        if !is_full {
+            return None;
+        }
+        self.note_peak(self.capacity);
+        self.in_place()
     }
 
     /// The current thread, if it is to run its own tasks at once where the
@@ -302,9 +329,7 @@ impl Queue {
         match self.sender.try_send(task) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(task)) => {
-                if self.outside.peak.load(Relaxed) < self.capacity {
-                    self.outside.peak.store(self.capacity, Relaxed);
-                }
+                self.note_peak(self.capacity);
                 Err(task)
             }
             Err(TrySendError::Disconnected(_)) => {
@@ -339,7 +364,7 @@ impl Queue {
     fn run_out_of_turn(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> bool {
         match number % ROUND {
             CHANNEL_FIRST => {
-                self.note_peak();
+                self.note_peak(self.receiver.len());
                 let oldest = self.receive(me);
                 oldest.map(|task| task.run(turn, me)).is_some()
             }
@@ -360,8 +385,7 @@ impl Queue {
     }
 
     /// Writes only what is news: others read that line.
-    fn note_peak(&self) {
-        let len = self.receiver.len();
+    fn note_peak(&self, len: usize) {
         if len > self.outside.peak.load(Relaxed) {
             self.outside.peak.fetch_max(len, Relaxed);
         }
@@ -375,12 +399,14 @@ impl Queue {
 
     /// Whether anything is there to be taken. The caller holds no slot.
     pub(crate) fn has_tasks(&self) -> bool {
-        !self.receiver.is_empty() || self.slots.iter().any(|slot| slot.has_overflow())
+        !self.receiver.is_empty() || self.slots.iter().any(|slot| slot.count_overflow() > 0)
     }
 
-    /// Whether there may be more than one worker can take at once.
+    /// Whether there is more than one worker can take at once. The caller holds
+    /// no slot.
     pub(crate) fn has_several(&self) -> bool {
-        self.queued() + self.overflowed() > 1
+        let overflow: usize = self.slots.iter().map(|slot| slot.count_overflow()).sum();
+        self.queued() + overflow > 1
     }
 
     #[inline]

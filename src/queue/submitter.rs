@@ -8,8 +8,9 @@ use std::fmt;
 /// Submits to a pool, from anywhere, without keeping the pool open.
 ///
 /// Once the pool is closed every verb refuses. Give each thread a clone of its
-/// own, so that they do not all count references on one; a clone costs an
-/// allocation, and next to nothing inside of a task.
+/// own, so that they do not all count references on one. A clone costs an
+/// allocation; inside of a task next to nothing, since there all clones count
+/// on one that belongs to the worker.
 ///
 /// # Examples
 ///

@@ -129,7 +129,8 @@ impl<'a> Door<'a> {
         let queue = &self.home.queue;
         // Before it is boxed: it never gets into the queue.
         if let Some(me) = queue.in_place_if_full(when_full) {
-            return run_in_place(origin, body, &me)
+            return queue
+                .counted(run_in_place(origin, body, &me))
                 .map_err(|body| SubmitError::new(body.into_inner(), Refusal::Closed));
         }
         let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });

@@ -96,8 +96,9 @@ impl AbandonedTask {
         self.running.worker()
     }
 
-    /// How long it had been running; maybe longer by a few short tasks before
-    /// it, never shorter. Does not block.
+    /// How long it had been running; maybe longer by a few tasks before it, as
+    /// [`RunningTask::running_for`](crate::RunningTask::running_for) says, never
+    /// shorter. Does not block.
     ///
     /// # Examples
     ///

@@ -84,8 +84,14 @@ impl RunningTask {
         &self.worker
     }
 
-    /// How long it had been running when it was looked at; maybe longer by a few
-    /// short tasks before it, never shorter. Does not block.
+    /// How long it had been running when it was looked at; maybe longer, never
+    /// shorter. Does not block.
+    ///
+    /// Between short tasks the clock is not read every time. So it may be longer
+    /// by up to seven tasks before it, which were short or turned long only just
+    /// now; and for a task [run in place], by as much as the task below it.
+    ///
+    /// [run in place]: crate::PoolBuilder::run_in_place_when_full
     ///
     /// # Examples
     ///

@@ -93,8 +93,9 @@ impl Stopper {
     /// A bug of ours ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
         let queue = &self.queue;
-        Turn::take(&queue.slots[index]).set_state(State::Left);
+        Turn::take(&queue.slots[index]).set_state(State::Dead);
         queue.leave(true);
+        queue.idle_changed();
         let (name, left) = (&queue.name, queue.present());
         if left == 0 {
             self.request(StopPlan::cancel(Duration::ZERO));

@@ -1,8 +1,9 @@
 //! What a task shares with its handle: one allocation, one lock.
 //!
 //! The states and who changes them are in the module's documentation
-//! (`task/mod.rs`). `state` repeats `body.state` for those that only look; it
-//! is written under the body's lock, so a look without the lock is a snapshot.
+//! (`task/mod.rs`). `ended` repeats what of `body.state` matters to those that
+//! only look; it is written under the body's lock, so a look without the lock
+//! is a snapshot.
 
 use super::body::{self, Ledger, TaskFn, Watch};
 use super::context::TaskContext;
@@ -244,6 +245,8 @@ impl<B: TaskFn<Output: Send>> Shared for Cell<B> {
                 if how == How::Popped {
                     turn.pass_husk(cancelled_now);
                 }
+                // There may be a million of them: others want to look, too.
+                turn.unlocked(|| drop(self));
                 return false;
             }
         };

@@ -47,6 +47,8 @@ pub(crate) struct Me {
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
     long: Cell<bool>,
+    /// After so many tasks the clock is read again.
+    interval: Cell<u32>,
     stack: Stack,
 }
 
@@ -60,7 +62,7 @@ struct Stack {
 
 /// Tasks at least this long on the average are long.
 const LONG: Duration = Duration::from_micros(10);
-/// Between short tasks the clock is read after so many of them.
+/// Between short tasks the clock is read after so many of them at the latest.
 const SHORT_TASKS_A_STAMP: u32 = 8;
 
 impl Me {
@@ -80,6 +82,7 @@ impl Me {
             stamp: Cell::new(clock::now()),
             since_stamp: Cell::new(0),
             long: Cell::new(false),
+            interval: Cell::new(1),
             stack: Stack {
                 base: address_of_a_local(),
                 size: stack_size,
@@ -151,26 +154,33 @@ impl Me {
     #[inline]
     pub(super) fn count_for_stamp(&self) {
         self.since_stamp.set(self.since_stamp.get() + 1);
-        if self.long.get() || self.since_stamp.get() >= SHORT_TASKS_A_STAMP {
+        if self.since_stamp.get() >= self.interval.get() {
             self.read_clock();
         }
     }
 
-    /// The worker was asleep: its stamp is old.
+    /// The worker was asleep: its stamp is old, and what comes may be long.
     pub(crate) fn woke_up(&self) {
         self.read_clock();
+        self.interval.set(1);
     }
 
-    /// A clock read is the dearest thing on the way of a short task, so it is
-    /// done after each long one but only after every eighth short one: a task
-    /// may seem to have begun up to seven tasks too early, never too late. One
-    /// run in place may seem to have begun with the task below it.
+    /// A clock read is the dearest thing on the way of a short task. So it is
+    /// done after each task while they are long, and more and more rarely while
+    /// they are short, down to every eighth: the first long ones after that may
+    /// seem to have begun up to seven tasks too early, never too late. One run
+    /// in place may seem to have begun with the task below it.
     fn read_clock(&self) {
         let now = clock::now();
         let ended = self.since_stamp.replace(0);
         let passed = now.duration_since(self.stamp.replace(now));
         if ended > 0 {
-            self.long.set(passed >= LONG * ended);
+            let long = passed >= LONG * ended;
+            self.long.set(long);
+            self.interval.set(match long {
+                true => 1,
+                false => SHORT_TASKS_A_STAMP.min(2 * self.interval.get()),
+            });
         }
     }
 }

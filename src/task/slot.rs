@@ -37,6 +37,8 @@ pub(crate) enum State {
     Awake,
     /// Has left its loop for good; the hook for its stop may run.
     Left,
+    /// Died of a fault of ours; what it ran is on its stack for ever.
+    Dead,
 }
 
 /// What a worker has done since it started.
@@ -199,11 +201,10 @@ impl Slot {
         self.body.lock().overflow_peak
     }
 
-    /// Whether there is anything in the list. Looks under the lock, so that a
-    /// push that has ended before is seen, or its pusher sees what the caller
-    /// did before.
-    pub(crate) fn has_overflow(&self) -> bool {
-        !self.body.lock().overflow.is_empty()
+    /// How long the list is. Looks under the lock, so that a push that has ended
+    /// before is seen, or its pusher sees what the caller did before.
+    pub(crate) fn count_overflow(&self) -> usize {
+        self.body.lock().overflow.len()
     }
 
     // What others call.
@@ -266,7 +267,8 @@ impl Slot {
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
         let runs = body.depth > 0 || body.is_tidying || body.state == State::Awake;
-        (!runs || body.waiting_idle).then_some(Quiet {
+        let is_quiet = !runs || body.waiting_idle || body.state == State::Dead;
+        is_quiet.then_some(Quiet {
             epoch: body.epoch,
             overflow: body.overflow.len(),
             husks_made: body.counts.husks_made,

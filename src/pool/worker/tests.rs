@@ -3,7 +3,7 @@
 
 use crate::pool::Pool;
 use crate::stop::Phase;
-use crate::sync::channel;
+use crate::sync::{Arc, channel};
 use crate::task::{Queued, TaskError};
 use std::time::Duration;
 
@@ -50,4 +50,24 @@ fn when_the_last_worker_dies_the_pool_closes_and_every_wait_returns() {
     let report = pool.stop(LONG);
     assert!(!report.unstarted().is_empty());
     assert_eq!(report.completed(), 1);
+}
+
+#[test]
+fn a_wait_until_idle_ends_though_a_worker_died() {
+    let pool = Arc::new(Pool::new(2).unwrap());
+    let (open, gate) = channel::bounded::<()>(0);
+    for gate in [gate.clone(), gate] {
+        pool.execute(move || gate.recv().unwrap_or_default())
+            .unwrap();
+    }
+    pool.push_raw(Queued::deadly());
+    let (tell, told) = channel::bounded(1);
+    let waiting = pool.clone();
+    let waiter = std::thread::spawn(move || {
+        waiting.wait_idle();
+        tell.send(()).unwrap();
+    });
+    drop(open);
+    told.recv_timeout(LONG).unwrap();
+    waiter.join().unwrap();
 }
