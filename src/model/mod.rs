@@ -18,8 +18,8 @@
 //! Faults were seeded one at a time, and found: no look for tasks or for
 //! `closed` before a sleep, no wake after a push, `waking` left set, a woken
 //! worker that wakes no other; no look at `closed` after a push, a last worker
-//! that leaves without a look, a late push left where it is; slots neither
-//! marked nor waited for, reported tasks not settled, a task begun in place
+//! that leaves without a look, a late push left where it is; slots not marked,
+//! reported tasks not settled, a task begun in place
 //! after the report; a gate without a second try, not opened by a worker or by
 //! the close; a worker, a husk or a report that ends no `wait_idle`; a cancel
 //! counted twice; an end, a plan or a worker's leaving that is told to nobody;
