@@ -23,7 +23,7 @@ pub(crate) use {
 };
 
 pub(crate) use crossbeam_utils::CachePadded;
-pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 pub(crate) use std::sync::{Arc, Weak};
 
 /// What statics are made of: counters for numbers, and limits of the log. No

@@ -1,10 +1,12 @@
 //! The pool: the owner of its workers.
 
 mod builder;
+mod scope;
 mod stats;
 mod worker;
 
 pub use builder::PoolBuilder;
+pub use scope::{Scope, ScopedHandle};
 pub use stats::Stats;
 
 use crate::clock::Deadline;
@@ -270,6 +272,17 @@ impl Pool {
     /// ```
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
         self.home.queue.wait_idle(Deadline::after(timeout))
+    }
+
+    /// Calls `body` with a [`Scope`], whose tasks may borrow whatever lives longer
+    /// than the scope, and returns what `body` returns, once all those tasks have
+    /// ended. Blocks until then; nothing cuts that short, no deadline of a stop
+    /// either.
+    pub fn scope<'env, F, R>(&self, body: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        scope::scope(&self.home, body)
     }
 
     /// The pool in numbers, as of now. Does not block, beyond a lock for each

@@ -35,6 +35,7 @@ pub struct Stats {
     running: usize,
     counts: Counts,
     cancelled: u64,
+    expired: u64,
     unstarted: u64,
     abandoned: u64,
     caller: u64,
@@ -63,6 +64,7 @@ impl Stats {
             overflow_peak: queue.overflow_peak(),
             running,
             cancelled: counts.cancelled + left.cancelled + queue.cancelled_outside(),
+            expired: counts.expired + left.expired + queue.expired_outside(),
             unstarted: left.unstarted as u64,
             abandoned: left.abandoned as u64,
             caller: left.caller as u64,
@@ -260,7 +262,7 @@ impl Stats {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn expired(&self) -> u64 {
-        self.counts.expired
+        self.expired
     }
 
     /// How many a stop took out before they started. Does not block. Those that
@@ -397,7 +399,7 @@ impl fmt::Display for Stats {
             self.completed(),
             self.panicked(),
             self.cancelled,
-            self.expired(),
+            self.expired,
             self.unstarted,
             self.abandoned,
             self.caller,

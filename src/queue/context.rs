@@ -34,7 +34,7 @@ pub(crate) struct WithContext<F>(pub(crate) F);
 
 impl<F, T> TaskFn for WithContext<F>
 where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    F: FnOnce(&TaskContext) -> T + Send,
 {
     type Output = T;
     const WANTS_CONTEXT: bool = true;

@@ -2,7 +2,7 @@
 
 use super::Queue;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ledger, Slot, TaskInfo, Watch};
+use crate::task::{Ledger, Off, Slot, TaskInfo, Watch, me_in};
 use std::any::Any;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
@@ -28,6 +28,17 @@ impl Home {
             queue: queue.clone(),
             worker: Some(index),
         })
+    }
+
+    /// The home that the current thread is to count on: its own, if it is one of
+    /// the pool's workers.
+    pub(crate) fn nearest(self: &Arc<Self>) -> Arc<Home> {
+        Home::of_current_worker(&self.queue).unwrap_or_else(|| self.clone())
+    }
+
+    /// The home of the current thread, if it is one of the queue's workers.
+    pub(super) fn of_current_worker(queue: &Queue) -> Option<Arc<Home>> {
+        me_in(queue.id).map(|me| Home::of_ledger(me.ledger.clone()))
     }
 
     fn slot(&self) -> Option<&Slot> {
@@ -70,8 +81,13 @@ impl Ledger for Home {
         self.queue.tell_panic(info, message);
     }
 
-    fn count_cancelled(&self) {
-        self.queue.outside.cancelled.fetch_add(1, Relaxed);
+    fn count_called_off(&self, off: Off) {
+        let outside = &self.queue.outside;
+        match off {
+            Off::Cancelled => outside.cancelled.fetch_add(1, Relaxed),
+            Off::Expired => outside.expired.fetch_add(1, Relaxed),
+            Off::TakenBack => return,
+        };
     }
 
     fn went_quiet(&self) {

@@ -28,8 +28,8 @@
 //! `tests/accounting.rs` would show it if a version of crossbeam broke this.
 
 use super::Queue;
-use crate::sync::SeqCst;
-use crate::task::{self, Queued};
+use crate::sync::{Relaxed, SeqCst};
+use crate::task::{self, Off, Queued};
 
 pub(super) struct Late {
     sealed: bool,
@@ -56,7 +56,9 @@ pub(crate) struct TakenOut {
     pub(crate) unstarted: Vec<Queued>,
     /// Cancelled tasks that nobody had counted.
     pub(crate) cancelled: u64,
-    /// Everything that was taken out, husks included.
+    /// Expired tasks that nobody had counted.
+    pub(crate) expired: u64,
+    /// Everything accepted that was taken out, husks included.
     pub(crate) taken: u64,
 }
 
@@ -100,10 +102,17 @@ impl Queue {
             if self.has_tasks() {
                 return false;
             }
-            late.sealed = late.present == 1;
+            if late.present == 1 {
+                self.seal(&mut late);
+            }
         }
         late.present = late.present.saturating_sub(1);
         true
+    }
+
+    fn seal(&self, late: &mut Late) {
+        late.sealed = true;
+        self.flags.sealed.store(true, Relaxed);
     }
 
     /// How many workers have not left.
@@ -119,15 +128,20 @@ impl Queue {
         if late.sealed {
             return out;
         }
-        late.sealed = true;
+        self.seal(&mut late);
         let tasks = self.receiver.try_iter();
         let overflow = self.slots.iter().flat_map(|slot| slot.drain_overflow());
         for task in tasks.chain(overflow) {
-            out.taken += 1;
             match task.take_out() {
-                task::TakenOut::Live => out.unstarted.push(task),
-                task::TakenOut::Husk { count_cancelled } => {
-                    out.cancelled += u64::from(count_cancelled);
+                task::TakenOut::Live => {
+                    out.taken += 1;
+                    out.unstarted.push(task);
+                }
+                task::TakenOut::Withdrawn => task.give_back(),
+                task::TakenOut::Husk(husk) => {
+                    out.taken += u64::from(husk.accepted);
+                    out.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
+                    out.expired += u64::from(husk.uncounted == Some(Off::Expired));
                 }
             }
         }

@@ -64,7 +64,7 @@ use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst, StaticU64,
 };
-use crate::task::{FireAndForget, How, Me, Pointer, Queued, Slot, Turn, index_in, me_in};
+use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use error::Refusal;
 use gate::Gate;
@@ -103,6 +103,9 @@ pub(crate) struct Queue {
 struct Flags {
     /// Written once, by `close`; SeqCst for invariant 3.
     closed: AtomicBool,
+    /// A copy of `Late::sealed`, written under its lock, for parallel loops to
+    /// look at. That is all that hangs on it: hence Relaxed.
+    sealed: AtomicBool,
     /// How many workers are in bed. Written under the lock of `beds`.
     sleepers: AtomicUsize,
     /// A worker was woken and has not looked yet: it will see what was put in
@@ -125,6 +128,7 @@ struct Flags {
 struct Outside {
     refused: AtomicU64,
     cancelled: AtomicU64,
+    expired: AtomicU64,
     husks_made: AtomicU64,
     /// The longest the channel was found.
     peak: AtomicUsize,
@@ -216,6 +220,13 @@ impl Queue {
             }
         }
         self.push_slowly(task.into_queued(), id, when_full)
+    }
+
+    /// Puts a scoped task in, like `submit`. `false`: refused, and not counted
+    /// as such, since its scope will see to it.
+    pub(crate) fn push_scoped(&self, task: Arc<dyn Shared>) -> bool {
+        let id = task.meta().origin.id;
+        self.push_uncounted(task, id, WhenFull::Spill).is_ok()
     }
 
     fn push_slowly(
@@ -439,5 +450,15 @@ impl Queue {
     /// Cancelled tasks that no worker has counted.
     pub(crate) fn cancelled_outside(&self) -> u64 {
         self.outside.cancelled.load(Relaxed)
+    }
+
+    /// Expired tasks that no worker has counted.
+    pub(crate) fn expired_outside(&self) -> u64 {
+        self.outside.expired.load(Relaxed)
+    }
+
+    /// Whether a stop has taken the backlog out, or a last worker found none.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.flags.sealed.load(Relaxed)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Door, Home, Queue, TaskBuilder, verbs};
 use crate::sync::Arc;
-use crate::task::me_in;
 use std::fmt;
 
 /// Submits to a pool, from anywhere, without keeping the pool open.
@@ -68,16 +67,11 @@ impl Submitter {
 
 impl Clone for Submitter {
     fn clone(&self) -> Submitter {
-        match own_home(&self.home.queue) {
+        match Home::of_current_worker(&self.home.queue) {
             Some(home) => Submitter::at(home),
             None => Submitter::new(&self.home.queue),
         }
     }
-}
-
-/// The home of the current thread, if it is one of the queue's workers.
-fn own_home(queue: &Queue) -> Option<Arc<Home>> {
-    me_in(queue.id).map(|me| Home::of_ledger(me.ledger.clone()))
 }
 
 impl fmt::Debug for Submitter {

@@ -7,10 +7,11 @@ use super::error::{Refusal, SubmitError};
 use crate::clock::Deadline;
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Cell, FireAndForget, Named, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
+    Bare, Cell, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
     UnstartedTask, next_id, run_in_place,
 };
 use std::panic::Location;
+use std::time::Duration;
 
 /// What to do where the channel is full.
 #[derive(Clone, Copy)]
@@ -25,6 +26,7 @@ pub(crate) enum WhenFull {
 pub(crate) struct Door<'a> {
     home: &'a Arc<Home>,
     name: Option<&'a Arc<str>>,
+    start_within: Duration,
 }
 
 /// A closure with or without context that can be had back.
@@ -33,7 +35,7 @@ pub(crate) trait Closure: TaskFn {
     fn into_inner(self) -> Self::Inner;
 }
 
-impl<F: FnOnce() -> T + Send + 'static, T> Closure for Bare<F> {
+impl<F: FnOnce() -> T + Send, T> Closure for Bare<F> {
     type Inner = F;
     fn into_inner(self) -> F {
         self.0
@@ -50,7 +52,7 @@ where
     }
 }
 
-impl<C: Closure> Closure for Named<C> {
+impl<C: Closure> Closure for Labelled<C> {
     type Inner = C::Inner;
     fn into_inner(self) -> C::Inner {
         self.body.into_inner()
@@ -59,13 +61,29 @@ impl<C: Closure> Closure for Named<C> {
 
 impl<'a> Door<'a> {
     pub(crate) fn unnamed(home: &'a Arc<Home>) -> Door<'a> {
-        Door { home, name: None }
+        Door {
+            home,
+            name: None,
+            start_within: Duration::MAX,
+        }
     }
 
-    pub(crate) fn named(home: &'a Arc<Home>, name: &'a Arc<str>) -> Door<'a> {
+    pub(crate) fn labelled(
+        home: &'a Arc<Home>,
+        name: &'a Arc<str>,
+        start_within: Duration,
+    ) -> Door<'a> {
         Door {
             home,
             name: Some(name),
+            start_within,
+        }
+    }
+
+    fn start_by(&self) -> Deadline {
+        match self.start_within {
+            Duration::MAX => Deadline::NEVER,
+            limit => Deadline::after(limit),
         }
     }
 
@@ -81,7 +99,7 @@ impl<'a> Door<'a> {
     }
 
     /// A task with a handle.
-    pub(crate) fn submit<C: Closure<Output: Send>>(
+    pub(crate) fn submit<C: Closure<Output: Send> + 'static>(
         &self,
         closure: C,
         when_full: WhenFull,
@@ -90,7 +108,9 @@ impl<'a> Door<'a> {
         let closure = self.refuse_if_closed(closure)?;
         let id = next_id();
         let origin = Origin { id, submitted_at };
-        let cell = Cell::new(origin, self.name.cloned(), closure, self.home.clone());
+        let name = self.name.cloned();
+        let home = self.home.clone();
+        let cell = Cell::new(origin, name, self.start_by(), closure, home, ());
         let task: Arc<dyn Shared> = cell.clone();
         match self.home.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
@@ -102,7 +122,7 @@ impl<'a> Door<'a> {
     }
 
     /// A task without a handle.
-    pub(crate) fn execute<C: Closure>(
+    pub(crate) fn execute<C: Closure + 'static>(
         &self,
         closure: C,
         when_full: WhenFull,
@@ -111,13 +131,17 @@ impl<'a> Door<'a> {
         match self.name {
             None => self.execute_body(closure, when_full, submitted_at),
             Some(name) => {
-                let (name, body) = (name.clone(), closure);
-                self.execute_body(Named { name, body }, when_full, submitted_at)
+                let labelled = Labelled {
+                    name: Some(name.clone()),
+                    start_by: self.start_by(),
+                    body: closure,
+                };
+                self.execute_body(labelled, when_full, submitted_at)
             }
         }
     }
 
-    fn execute_body<C: Closure>(
+    fn execute_body<C: Closure + 'static>(
         &self,
         closure: C,
         when_full: WhenFull,
@@ -154,10 +178,13 @@ impl<'a> Door<'a> {
         task: UnstartedTask,
         when_full: WhenFull,
     ) -> Result<(), SubmitError<UnstartedTask>> {
-        let (task, ledger) = task.into_parts();
+        let (mut task, ledger) = task.into_parts();
         let id = task.id();
-        let cell = match &task {
-            Queued::Plain(_) => None,
+        let cell = match &mut task {
+            Queued::Plain(task) => {
+                task.lift_limit();
+                None
+            }
             Queued::Shared(cell) => Some(cell.clone()),
         };
         let before = cell

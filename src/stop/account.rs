@@ -21,6 +21,7 @@ const TIME_TO_LOOK: Duration = Duration::from_millis(2);
 pub(crate) struct LeftBehind {
     pub(crate) taken_out: u64,
     pub(crate) cancelled: u64,
+    pub(crate) expired: u64,
     pub(crate) unstarted: usize,
     pub(crate) abandoned: usize,
     pub(crate) caller: usize,
@@ -36,6 +37,7 @@ impl Stopper {
         LeftBehind {
             taken_out: state.out.taken,
             cancelled: state.out.cancelled,
+            expired: state.out.expired,
             unstarted,
             abandoned,
             caller,
@@ -106,7 +108,7 @@ impl Stopper {
             completed: counts.completed,
             panicked: counts.panicked,
             cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),
-            expired: counts.expired,
+            expired: counts.expired + state.out.expired + self.queue.expired_outside(),
             unstarted: Unstarted::new(metas),
             abandoned,
             caller,

@@ -1,16 +1,18 @@
 //! What a task runs, and the pool as its tasks see it.
 
+use super::cell::Off;
 use super::context::TaskContext;
 use super::error::TaskPanic;
 use super::info::TaskInfo;
 use crate::cancel::CancelToken;
+use crate::clock::{self, Deadline};
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::any::{Any, type_name};
 use std::time::Instant;
 
 /// The closure of a task, with or without a context.
-pub(crate) trait TaskFn: Send + 'static {
+pub(crate) trait TaskFn: Send {
     type Output;
     /// Whether `call` is to be given a context.
     const WANTS_CONTEXT: bool;
@@ -21,12 +23,18 @@ pub(crate) trait TaskFn: Send + 'static {
     fn name(&self) -> Option<&Arc<str>> {
         None
     }
+    /// Whether it is too late to start it.
+    fn is_late(&self) -> bool {
+        false
+    }
+    /// It may be started whenever somebody likes.
+    fn lift_limit(&mut self) {}
 }
 
 /// A closure that wants to know nothing.
 pub(crate) struct Bare<F>(pub(crate) F);
 
-impl<F: FnOnce() -> T + Send + 'static, T> TaskFn for Bare<F> {
+impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
     type Output = T;
     const WANTS_CONTEXT: bool = false;
 
@@ -40,14 +48,16 @@ impl<F: FnOnce() -> T + Send + 'static, T> TaskFn for Bare<F> {
     }
 }
 
-/// A fire-and-forget task with a name. Those without do not carry the place for
-/// one.
-pub(crate) struct Named<B> {
-    pub(crate) name: Arc<str>,
+/// A fire-and-forget task of which there is more to say. Those of which there is
+/// not do not carry the place for it.
+pub(crate) struct Labelled<B> {
+    pub(crate) name: Option<Arc<str>>,
+    /// If it has not started by then it never does.
+    pub(crate) start_by: Deadline,
     pub(crate) body: B,
 }
 
-impl<B: TaskFn> TaskFn for Named<B> {
+impl<B: TaskFn> TaskFn for Labelled<B> {
     type Output = B::Output;
     const WANTS_CONTEXT: bool = B::WANTS_CONTEXT;
 
@@ -60,7 +70,15 @@ impl<B: TaskFn> TaskFn for Named<B> {
     }
 
     fn name(&self) -> Option<&Arc<str>> {
-        Some(&self.name)
+        self.name.as_ref()
+    }
+
+    fn is_late(&self) -> bool {
+        self.start_by != Deadline::NEVER && self.start_by.has_passed(clock::now())
+    }
+
+    fn lift_limit(&mut self) {
+        self.start_by = Deadline::NEVER;
     }
 }
 
@@ -101,9 +119,9 @@ pub(crate) trait Ledger: Any + Send + Sync {
     /// Tells the log and the hook of a panic. Runs user code, so the caller
     /// holds no lock.
     fn panicked(&self, info: &TaskInfo, message: &str);
-    /// Counts a task as cancelled by a thread that is none of the workers.
-    /// Called under the cell's lock; takes none.
-    fn count_cancelled(&self);
+    /// Counts a task that was called off outside of the workers' loops. Called
+    /// under the cell's lock; takes none.
+    fn count_called_off(&self, off: Off);
     /// A worker ended the last task on its stack outside of its loop. The caller
     /// holds no lock.
     fn went_quiet(&self);

@@ -27,8 +27,9 @@ pub enum TaskError {
     Panicked(TaskPanic),
     /// It was cancelled before it started, and never runs.
     Cancelled,
-    /// It was not started in time, and never runs. (Nothing sets such a time in
-    /// this version.)
+    /// It was not started in time
+    /// ([`TaskBuilder::start_within`](crate::TaskBuilder::start_within)), and
+    /// never runs.
     Expired,
     /// A stop took it out of the queue before it started. It lies in the
     /// [`StopReport`](crate::StopReport), or somebody took it from there and has

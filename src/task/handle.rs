@@ -1,6 +1,6 @@
 //! What a submitter holds of its task.
 
-use super::cell::Joinable;
+use super::cell::{Cell, Joinable};
 use super::error::TaskError;
 use super::info::TaskInfo;
 use super::me;
@@ -70,9 +70,9 @@ pub struct TaskHandle<T> {
 }
 
 impl<T> TaskHandle<T> {
-    pub(crate) fn new<B>(cell: Arc<super::Cell<B>>) -> TaskHandle<T>
+    pub(crate) fn new<B>(cell: Arc<Cell<B>>) -> TaskHandle<T>
     where
-        B: super::TaskFn<Output = T>,
+        B: super::TaskFn<Output = T> + 'static,
         T: Send,
     {
         TaskHandle { cell: Some(cell) }
@@ -106,13 +106,16 @@ impl<T> TaskHandle<T> {
     /// assert!(matches!(panicked, Err(TaskError::Panicked(_))));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn join(mut self) -> Result<T, TaskError> {
+    pub fn join(mut self) -> Result<T, TaskError>
+    where
+        T: 'static,
+    {
         let Some(cell) = self.cell.take() else {
             unreachable!("only what consumes the handle takes it");
         };
         if !cell.has_ended() {
             if let Some(me) = me::me_in(cell.pool()) {
-                cell.clone().claim(&me);
+                cell.clone().into_shell().claim(&me);
             }
             cell.wait(Deadline::NEVER);
         }

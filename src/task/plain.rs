@@ -27,11 +27,13 @@ pub(crate) trait FireAndForget: Send {
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it lies in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
+    /// It may be started whenever somebody likes.
+    fn lift_limit(&mut self) {}
     /// For a refusal, that wants the closure back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-impl<B: TaskFn> FireAndForget for Plain<B> {
+impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
     fn id(&self) -> u64 {
         self.origin.id
     }
@@ -45,6 +47,10 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
     }
 
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+        if how == How::Popped && self.body.is_late() {
+            turn.pass_expired(|| self.into_queued().discard());
+            return;
+        }
         begin(self.origin, &self.body, turn, me, how);
         let Plain { origin, body } = *self;
         run_begun(origin, body, turn, me);
@@ -63,6 +69,10 @@ impl<B: TaskFn> FireAndForget for Plain<B> {
 
     fn into_queued(self: Box<Self>) -> Queued {
         Queued::Plain(self)
+    }
+
+    fn lift_limit(&mut self) {
+        self.body.lift_limit();
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,6 +1,7 @@
 //! A task as it lies in the queue, whatever its closure and its result are.
 
 use super::body::{Ledger, Watch};
+use super::cell::Husk;
 use super::info::{Meta, TaskInfo};
 use super::me::Me;
 use super::plain::FireAndForget;
@@ -20,15 +21,22 @@ pub(crate) trait Shared: Send + Sync {
     fn meta(&self) -> &Meta;
     fn attempts(&self) -> u32;
     /// Runs it on this worker, whose turn it is, unless it ended otherwise.
-    fn run(self: Arc<Self>, turn: &mut Turn<'_>, me: &Me, how: How) -> bool;
+    /// `shell` is the task itself, for the worker's stack.
+    fn run(self: Arc<Self>, shell: Arc<dyn Shared>, turn: &mut Turn<'_>, me: &Me, how: How)
+    -> bool;
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Arc<Self>);
-    /// QUEUED -> UNSTARTED, by a stop.
+    /// QUEUED -> UNSTARTED, or WITHDRAWN, by a stop.
     fn take_out(&self) -> TakenOut;
+    /// Tells its scope that the pool will not run it: QUEUED -> WITHDRAWN, if it
+    /// is not yet. `shell` is the task itself.
+    fn give_back(&self, shell: Arc<dyn Shared>);
     /// RUNNING -> ABANDONED, by a stop.
     fn abandon(&self);
     /// Drops the closure of a task that was taken out.
     fn discard(&self);
+    /// Whether it is too late to claim it, as far as a look can tell.
+    fn has_started(&self) -> bool;
     /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
     /// Its token and note, if it has asked for them.
@@ -46,10 +54,22 @@ pub(crate) trait Shared: Send + Sync {
 
 pub(crate) enum TakenOut {
     Live,
-    Husk {
-        /// Cancelled, and nobody counted it yet.
-        count_cancelled: bool,
-    },
+    /// A scoped task, that is to be given back to its scope.
+    Withdrawn,
+    Husk(Husk),
+}
+
+impl dyn Shared {
+    /// Runs it on this worker of its pool, if it has not started.
+    pub(crate) fn claim(self: Arc<Self>, me: &Me) {
+        if !self.has_started() {
+            let mut turn = me.turn();
+            if turn.may_begin(How::Claimed) {
+                let shell = self.clone();
+                self.run(shell, &mut turn, me, How::Claimed);
+            }
+        }
+    }
 }
 
 impl Queued {
@@ -89,7 +109,8 @@ impl Queued {
         match self {
             Queued::Plain(task) => task.run(turn, me, How::Popped),
             Queued::Shared(cell) => {
-                cell.run(turn, me, How::Popped);
+                let shell = cell.clone();
+                cell.run(shell, turn, me, How::Popped);
             }
         }
     }
@@ -104,7 +125,8 @@ impl Queued {
         match self {
             Queued::Plain(task) => task.run(&mut turn, me, How::InPlace),
             Queued::Shared(cell) => {
-                cell.run(&mut turn, me, How::InPlace);
+                let shell = cell.clone();
+                cell.run(shell, &mut turn, me, How::InPlace);
             }
         }
         Ok(())
@@ -115,6 +137,13 @@ impl Queued {
         match self {
             Queued::Plain(_) => TakenOut::Live,
             Queued::Shared(cell) => cell.take_out(),
+        }
+    }
+
+    /// Gives what was withdrawn to its scope.
+    pub(crate) fn give_back(self) {
+        if let Queued::Shared(cell) = self {
+            cell.give_back(cell.clone());
         }
     }
 
@@ -173,7 +202,8 @@ impl FireAndForget for Arc<dyn Shared> {
     }
 
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
-        (*self).run(turn, me, how);
+        let shell = (*self).clone();
+        (*self).run(shell, turn, me, how);
     }
 
     fn run_unstarted(self: Box<Self>, _: &Arc<dyn Ledger>) {

@@ -7,6 +7,7 @@
 //! The end of one task and the beginning of the next share one lock, since that
 //! is the dearest thing that a worker does for a task which does nothing.
 
+use super::cell::{Husk, Off};
 use super::info::{Origin, TaskInfo};
 use super::me::Me;
 use super::plain::FireAndForget;
@@ -101,12 +102,22 @@ impl<'a> Turn<'a> {
         place
     }
 
-    /// What was taken from the queue ended some other way. `count_cancelled`:
-    /// by a cancel that nobody counted yet.
-    pub(super) fn pass_husk(&mut self, count_cancelled: bool) {
+    /// What was taken from the queue ended some other way.
+    pub(super) fn pass_husk(&mut self, husk: Husk) {
+        let counts = &mut self.body.counts;
+        counts.husks_passed += 1;
+        counts.taken += u64::from(husk.accepted);
+        counts.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
+        counts.expired += u64::from(husk.uncounted == Some(Off::Expired));
+    }
+
+    /// What was taken from the queue should have been taken earlier. `drop` is
+    /// called without the lock.
+    #[cold]
+    pub(super) fn pass_expired(&mut self, drop: impl FnOnce()) {
         self.body.counts.taken += 1;
-        self.body.counts.husks_passed += 1;
-        self.body.counts.cancelled += u64::from(count_cancelled);
+        self.body.counts.expired += 1;
+        self.tidy(drop);
     }
 
     /// Takes the task that ended off the stack and counts it, unless a report

@@ -1,0 +1,164 @@
+//! What a scope holds of a task that it submitted.
+
+use crate::clock::Deadline;
+use crate::sync::Arc;
+use crate::task::{Joinable, Shared, TaskError, TaskInfo, me_in};
+use std::fmt;
+
+/// A task of a [`Scope`](crate::Scope): join it, or cancel it.
+///
+/// Dropping one detaches the task; the scope still waits for it, and then
+/// resumes its panic.
+///
+/// # Examples
+///
+/// ```
+/// let pool = groundcrew::Pool::new(2)?;
+/// let text = String::from("to be or not to be");
+/// let (words, letters) = pool.scope(|s| {
+///     let words = s.submit(|| text.split(' ').count());
+///     let letters = s.submit(|| text.chars().filter(|c| c.is_alphabetic()).count());
+///     (words.join().unwrap(), letters.join().unwrap())
+/// });
+/// assert_eq!((words, letters), (6, 13));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "dropping a handle detaches the task; use execute if its result is of no interest"]
+pub struct ScopedHandle<'scope, T> {
+    /// Taken by `join`; there until then.
+    cell: Option<Arc<dyn Joinable<T> + 'scope>>,
+    shell: Arc<dyn Shared>,
+}
+
+impl<'scope, T> ScopedHandle<'scope, T> {
+    pub(super) fn new(
+        cell: Arc<dyn Joinable<T> + 'scope>,
+        shell: Arc<dyn Shared>,
+    ) -> ScopedHandle<'scope, T> {
+        ScopedHandle {
+            cell: Some(cell),
+            shell,
+        }
+    }
+
+    fn cell(&self) -> &Arc<dyn Joinable<T> + 'scope> {
+        self.cell
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("only what consumes the handle takes it"))
+    }
+
+    /// Blocks until the task has ended and returns its result.
+    ///
+    /// Called by a worker of the pool it runs the task, if that has not started,
+    /// as [`TaskHandle::join`](crate::TaskHandle#joining-from-inside-a-task)
+    /// does. If a stop has taken the task out of the queue, or the pool was
+    /// closed before it was submitted, any thread that joins it runs it here. So
+    /// the wait goes on beyond the deadline of a stop, to the end of the task.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Panicked`], which is then the caller's to handle: the scope
+    /// does not resume it; and [`TaskError::Cancelled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::TaskError;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let numbers = [3, 0];
+    /// let failed = pool.scope(|s| s.submit(|| numbers[0] / numbers[1]).join());
+    /// assert!(matches!(failed, Err(TaskError::Panicked(_))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn join(mut self) -> Result<T, TaskError> {
+        let Some(cell) = self.cell.take() else {
+            unreachable!("only what consumes the handle takes it");
+        };
+        if !cell.has_ended() {
+            if let Some(me) = me_in(cell.pool()) {
+                self.shell.clone().claim(&me);
+            }
+            while !cell.wait(Deadline::NEVER) {
+                self.shell.clone().run_unstarted();
+            }
+        }
+        cell.take()
+    }
+
+    /// Whether the task has ended. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// pool.scope(|s| {
+    ///     let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    ///     let handle = s.submit(move || gate.recv());
+    ///     assert!(!handle.is_finished());
+    ///     drop(open);
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.cell().has_ended()
+    }
+
+    /// Who the task is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let line = pool.scope(|s| s.submit(|| ()).info().submitted_at().line());
+    /// assert!(line > 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn info(&self) -> TaskInfo {
+        self.cell().info()
+    }
+
+    /// Asks the task to end: like [`TaskHandle::cancel`](crate::TaskHandle::cancel)
+    /// it returns `true` if it had not started and never will. Does not block,
+    /// except on the drop of what the task captured, which happens here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let found = pool.scope(|s| {
+    ///     let search = s.submit_with(|ctx| (0..).take_while(|_| !ctx.is_cancelled()).count());
+    ///     while !search.cancel() && pool.running().is_empty() {}
+    ///     search.join().is_ok() // it had started, and has seen that it is to end
+    /// });
+    /// # let _ = found;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.cell().cancel()
+    }
+
+    /// Takes the task back if it has not started, as if it had never been there;
+    /// otherwise waits for its end.
+    pub(in crate::pool) fn take_back_or_join(self) -> Result<T, TaskError> {
+        self.cell().take_back();
+        self.join()
+    }
+}
+
+impl<T> Drop for ScopedHandle<'_, T> {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take() {
+            cell.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for ScopedHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedHandle")
+            .field("task", &self.info())
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

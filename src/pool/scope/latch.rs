@@ -1,0 +1,149 @@
+//! What a scope knows of its tasks: how many are left, and which of them its
+//! own thread may run.
+//!
+//! # Invariants
+//!
+//! 1. A task is counted in `open` before it is pushed, and off as the last that
+//!    is done for it ([`Link::ended`]). The scope returns after it has read 0.
+//! 2. What the scope's thread can do for a task lies in `to_run`: a task that
+//!    the pool gave back; and, where that thread is a worker, any task that was
+//!    in the queue when it was noted. Whoever adds one notifies.
+//! 3. What lies in there may have started or ended since: that is found when it
+//!    is tried, under the task's own lock.
+//!
+//! Order of locks: late or a slot, then this one, then a cell.
+
+use crate::queue::Queue;
+use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
+use crate::task::{Link, Shared, TaskPanic, index_in, me_in};
+
+pub(super) struct Latch {
+    /// The index of the scope's thread, if it is a worker of the scope's pool.
+    worker: Option<usize>,
+    /// How many tasks have not ended. Added to by submitters (Relaxed: each is
+    /// itself counted, or is the scope's thread), taken off by who ended a task
+    /// (AcqRel), read by the scope's thread (Acquire), which so has seen
+    /// everything that the tasks did.
+    open: AtomicUsize,
+    state: Mutex<State>,
+    /// Notified when `to_run` grows, and when `open` is 0.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    to_run: Vec<Arc<dyn Shared>>,
+    /// When `to_run` is as long as this it is cleared of what has started.
+    tidy_at: usize,
+    /// The first panic that nobody is going to join.
+    panic: Option<TaskPanic>,
+    /// The scope has returned.
+    is_over: bool,
+}
+
+const TIDY_AT_LEAST: usize = 64;
+
+impl Latch {
+    /// The latch of a scope that the current thread opens.
+    pub(super) fn new(queue: &Queue) -> Arc<Latch> {
+        Arc::new(Latch {
+            worker: index_in(queue.id),
+            open: AtomicUsize::new(0),
+            state: Mutex::new(State {
+                tidy_at: TIDY_AT_LEAST,
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// One more task is about to be pushed.
+    pub(super) fn enter(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    /// The pool has accepted a task. A worker may not wait for it: it claims it
+    /// in the end, if nobody has begun it by then.
+    pub(super) fn note(&self, task: Arc<dyn Shared>) {
+        if self.worker.is_none() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.to_run.len() >= state.tidy_at {
+            state.to_run.retain(|task| !task.has_started());
+            state.tidy_at = TIDY_AT_LEAST.max(2 * state.to_run.len());
+        }
+        state.to_run.push(task);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Runs what is for this thread to run, and waits for the others. Returns
+    /// the first panic that nobody heard.
+    pub(super) fn complete(&self, queue: &Queue) -> Option<TaskPanic> {
+        let me = me_in(queue.id);
+        let backoff = Backoff::new();
+        while let Some(task) = self.next_to_run(&backoff) {
+            if let Some(me) = &me {
+                task.clone().claim(me);
+            }
+            task.run_unstarted();
+        }
+        let mut state = self.state.lock();
+        state.is_over = true;
+        // Shells that were given back while they were run already.
+        let shells = std::mem::take(&mut state.to_run);
+        let panic = state.panic.take();
+        drop(state);
+        drop(shells);
+        panic
+    }
+
+    /// Waits for the next task to be tried; `None` when all have ended.
+    fn next_to_run(&self, backoff: &Backoff) -> Option<Arc<dyn Shared>> {
+        loop {
+            let mut state = self.state.lock();
+            if let Some(task) = state.to_run.pop() {
+                return Some(task);
+            }
+            if self.open.load(Acquire) == 0 {
+                return None;
+            }
+            if backoff.is_completed() {
+                self.changed.wait(&mut state);
+            } else {
+                drop(state);
+                backoff.snooze();
+            }
+        }
+    }
+}
+
+impl Link for Arc<Latch> {
+    const SCOPED: bool = true;
+
+    fn given_back(&self, task: Arc<dyn Shared>) {
+        let mut state = self.state.lock();
+        if !state.is_over {
+            state.to_run.push(task);
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    fn unheard(&self, panic: TaskPanic) {
+        let second = match &mut self.state.lock().panic {
+            first @ None => first.replace(panic),
+            Some(_) => Some(panic),
+        };
+        drop(second);
+    }
+
+    fn ended(&self) {
+        if self.open.fetch_sub(1, AcqRel) == 1 {
+            // Or the scope's thread, which has looked, would miss it.
+            drop(self.state.lock());
+            self.changed.notify_one();
+        }
+    }
+}

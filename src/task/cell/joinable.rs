@@ -1,0 +1,113 @@
+//! A task as its handle sees it.
+
+use super::state::State;
+use super::{Cell, Off};
+use crate::clock::{self, Deadline};
+use crate::sync::{Acquire, Arc, Relaxed};
+use crate::task::body::TaskFn;
+use crate::task::error::TaskError;
+use crate::task::info::TaskInfo;
+use crate::task::link::Link;
+use crate::task::queued::Shared;
+
+pub(crate) trait Joinable<T>: Send + Sync {
+    fn pool(&self) -> u64;
+    fn info(&self) -> TaskInfo;
+    /// Whether it has ended. One whose time to start is over ends here.
+    fn has_ended(&self) -> bool;
+    /// As the pool sees it.
+    fn into_shell(self: Arc<Self>) -> Arc<dyn Shared>
+    where
+        Self: 'static;
+    /// Blocks until it has ended or `deadline` has come; returns which. Also
+    /// returns `false` when the pool gave it back to its scope.
+    fn wait(&self, deadline: Deadline) -> bool;
+    /// The outcome of a task that was waited for.
+    fn take(&self) -> Result<T, TaskError>;
+    /// Asks it to end; `true` if it never starts.
+    fn cancel(&self) -> bool;
+    /// Takes it back, uncounted, if it has not started.
+    fn take_back(&self);
+    /// Nobody is going to take the result.
+    fn detach(&self);
+}
+
+impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
+    fn pool(&self) -> u64 {
+        self.pool.load(Relaxed)
+    }
+
+    fn info(&self) -> TaskInfo {
+        TaskInfo::new(&self.meta, self.attempts())
+    }
+
+    fn has_ended(&self) -> bool {
+        let has_ended = || self.ended.load(Acquire) != 0;
+        if has_ended() || self.start_by == Deadline::NEVER {
+            return has_ended();
+        }
+        self.call_off(Off::Expired) || has_ended()
+    }
+
+    fn into_shell(self: Arc<Self>) -> Arc<dyn Shared>
+    where
+        Self: 'static,
+    {
+        self
+    }
+
+    fn wait(&self, deadline: Deadline) -> bool {
+        self.wait_ended(deadline)
+    }
+
+    fn take(&self) -> Result<B::Output, TaskError> {
+        let mut body = self.body.lock();
+        body.detached = true;
+        match body.state {
+            State::Completed | State::Panicked => match body.result.take() {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(panic)) => Err(TaskError::Panicked(panic)),
+                None => unreachable!("only a handle takes the result, and there is one"),
+            },
+            State::CalledOff(Off::Expired) | State::CallingOff(Off::Expired) => {
+                Err(TaskError::Expired)
+            }
+            State::CalledOff(_) | State::CallingOff(_) => Err(TaskError::Cancelled),
+            State::Abandoned => Err(TaskError::Abandoned),
+            // Taken out while somebody waited, whatever became of it since.
+            State::Unstarted
+            | State::Resubmitting
+            | State::Withdrawn
+            | State::Queued
+            | State::Running => Err(TaskError::Unstarted),
+        }
+    }
+
+    fn cancel(&self) -> bool {
+        if self.call_off(Off::Cancelled) {
+            return true;
+        }
+        let mut body = self.body.lock();
+        if body.state == State::Running {
+            body.cancel_asked.get_or_insert_with(clock::now);
+            let watch = body.watch.clone();
+            drop(body);
+            if let Some(watch) = watch {
+                watch.token.cancel();
+            }
+        }
+        false
+    }
+
+    fn take_back(&self) {
+        self.call_off(Off::TakenBack);
+    }
+
+    fn detach(&self) {
+        let mut body = self.body.lock();
+        body.detached = true;
+        let result = body.result.take();
+        drop(body);
+        self.dispose(result);
+    }
+}

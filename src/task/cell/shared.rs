@@ -1,0 +1,223 @@
+//! A task with a handle, as the pool sees it.
+
+use super::state::State;
+use super::{Body, Cell, NotStarted, Off};
+use crate::cancel::CancelToken;
+use crate::sync::{Arc, Relaxed};
+use crate::task::body::{self, Ledger, TaskFn, Watch};
+use crate::task::context::TaskContext;
+use crate::task::info::{Meta, TaskInfo};
+use crate::task::link::Link;
+use crate::task::me::Me;
+use crate::task::queued::{Shared, TakenOut};
+use crate::task::running::Settled;
+use crate::task::turn::{How, Turn};
+use crate::unwind;
+use std::mem;
+use std::time::Instant;
+
+impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn attempts(&self) -> u32 {
+        self.body.lock().attempts
+    }
+
+    fn run(
+        self: Arc<Self>,
+        shell: Arc<dyn Shared>,
+        turn: &mut Turn<'_>,
+        me: &Me,
+        how: How,
+    ) -> bool {
+        let closure = match self.start(me, how) {
+            Ok(closure) => closure,
+            // A husk that leaves the queue is counted at the latest now, so
+            // that a report never misses one.
+            Err(NotStarted::Husk(husk)) => {
+                if how == How::Popped {
+                    turn.pass_husk(husk);
+                }
+                // There may be a million of them: others want to look, too.
+                turn.unlocked(|| drop((self, shell)));
+                return false;
+            }
+            Err(NotStarted::Expired(closure)) => {
+                turn.pass_expired(|| {
+                    unwind::drop_guarded(closure, || self.meta.closure());
+                    self.change(|body| body.state = State::CalledOff(Off::Expired));
+                    self.link.ended();
+                });
+                return false;
+            }
+        };
+        let context = B::WANTS_CONTEXT.then(|| me.lend_context(self.meta.origin.id));
+        let Meta {
+            origin,
+            type_name,
+            name,
+        } = &self.meta;
+        let place = turn.begin(how, *origin, *type_name, me.stamp(how), B::WANTS_CONTEXT);
+        if name.is_some() {
+            place.meta.name.clone_from(name);
+        }
+        place.cell = Some(shell);
+        let info = || TaskInfo::new(&self.meta, 1);
+        let result = turn.unlocked(|| body::run(closure, context.as_deref(), &me.ledger, info));
+        if let Some(context) = context {
+            me.take_back(context);
+        }
+        let panicked = result.is_err();
+        let settle = |settled| {
+            self.change(|body| {
+                body.watch = None;
+                match settled {
+                    Some(Settled::Abandoned) if !L::SCOPED => {
+                        body.state = State::Abandoned;
+                        Some(result)
+                    }
+                    _ => body.finish(result),
+                }
+            })
+        };
+        turn.end(me, panicked, settle, |leftover| {
+            self.dispose(Some(leftover));
+        });
+        self.link.ended();
+        true
+    }
+
+    fn run_unstarted(self: Arc<Self>) {
+        // Of a scoped task the pool's token still means something.
+        let watch = B::WANTS_CONTEXT.then(|| match L::SCOPED {
+            true => {
+                let ledger = self.body.lock().ledger.clone();
+                ledger.watch(self.meta.origin.id)
+            }
+            false => Watch::new(CancelToken::new()),
+        });
+        let started = self.change(|body| {
+            let may_run = matches!(body.state, State::Unstarted | State::Withdrawn);
+            let closure = may_run.then(|| body.start()).flatten()?;
+            let context = watch.map(|watch| {
+                body.watch = Some(watch.clone());
+                let info = TaskInfo::new(&self.meta, body.attempts);
+                TaskContext::unstarted(info, body.ledger.clone(), watch)
+            });
+            Some((closure, context, body.ledger.clone(), body.attempts))
+        });
+        let Some((closure, context, ledger, attempts)) = started else {
+            return;
+        };
+        let info = || TaskInfo::new(&self.meta, attempts);
+        let result = body::run(closure, context.as_ref(), &ledger, info);
+        let leftover = self.change(|body| {
+            body.watch = None;
+            body.finish(result)
+        });
+        self.dispose(leftover);
+        self.link.ended();
+    }
+
+    fn take_out(&self) -> TakenOut {
+        self.change(|body| {
+            if body.state.may_start() {
+                body.taken_out += 1;
+                return match L::SCOPED {
+                    true => {
+                        body.state = State::Withdrawn;
+                        TakenOut::Withdrawn
+                    }
+                    false => {
+                        body.state = State::Unstarted;
+                        TakenOut::Live
+                    }
+                };
+            }
+            // No wait outlives the stop, not even for a slow drop.
+            if let State::CallingOff(off) = body.state {
+                body.state = State::CalledOff(off);
+            }
+            TakenOut::Husk(body.husk())
+        })
+    }
+
+    fn give_back(&self, shell: Arc<dyn Shared>) {
+        self.change(|body| {
+            if body.state == State::Queued {
+                body.state = State::Withdrawn;
+            }
+        });
+        self.link.given_back(shell);
+    }
+
+    fn abandon(&self) {
+        self.change(|body| {
+            if body.state == State::Running && !L::SCOPED {
+                body.state = State::Abandoned;
+            }
+        });
+    }
+
+    fn discard(&self) {
+        let closure = self.body.lock().closure.take();
+        unwind::drop_guarded(closure, || self.meta.closure());
+    }
+
+    fn has_started(&self) -> bool {
+        !matches!(self.body.lock().state, State::Queued | State::Withdrawn)
+    }
+
+    fn cancel_asked(&self) -> Option<Instant> {
+        self.body.lock().cancel_asked
+    }
+
+    fn watch(&self) -> Option<Arc<Watch>> {
+        self.body.lock().watch.clone()
+    }
+
+    fn watch_or(&self, new: Arc<Watch>) -> Arc<Watch> {
+        let mut body = self.body.lock();
+        let watch = body.watch.get_or_insert(new).clone();
+        let is_cancelled = body.cancel_asked.is_some();
+        drop(body);
+        // Asked before the task looked at its token for the first time.
+        if is_cancelled {
+            watch.token.cancel();
+        }
+        watch
+    }
+
+    fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
+        self.change(|body| self.belongs_to(body, ledger, State::Resubmitting))
+    }
+
+    fn resubmitted(&self) {
+        self.change(|body| {
+            if body.state == State::Resubmitting {
+                body.state = State::Queued;
+            }
+        });
+    }
+
+    fn resubmit_refused(&self, ledger: Arc<dyn Ledger>) {
+        let refused_by = self.change(|body| self.belongs_to(body, ledger, State::Unstarted));
+        drop(refused_by);
+    }
+}
+
+impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
+    /// From now on the task is that pool's. Returns the one before.
+    fn belongs_to(
+        &self,
+        body: &mut Body<B>,
+        ledger: Arc<dyn Ledger>,
+        state: State,
+    ) -> Arc<dyn Ledger> {
+        self.pool.store(ledger.pool(), Relaxed);
+        body.state = state;
+        mem::replace(&mut body.ledger, ledger)
+    }
+}
