@@ -1,13 +1,19 @@
 //! The pool: the owner of its workers.
 
 mod builder;
+mod loops;
+mod map;
+mod pace;
 mod scope;
 mod stats;
+mod stream;
 mod worker;
 
 pub use builder::PoolBuilder;
+pub use map::Items;
 pub use scope::{Scope, ScopedHandle};
 pub use stats::Stats;
+pub use stream::Stream;
 
 use crate::clock::Deadline;
 use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
@@ -274,15 +280,8 @@ impl Pool {
         self.home.queue.wait_idle(Deadline::after(timeout))
     }
 
-    /// Calls `body` with a [`Scope`], whose tasks may borrow whatever lives longer
-    /// than the scope, and returns what `body` returns, once all those tasks have
-    /// ended. Blocks until then; nothing cuts that short, no deadline of a stop
-    /// either.
-    pub fn scope<'env, F, R>(&self, body: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    {
-        scope::scope(&self.home, body)
+    fn home(&self) -> &Arc<Home> {
+        &self.home
     }
 
     /// The pool in numbers, as of now. Does not block, beyond a lock for each

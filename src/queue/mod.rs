@@ -222,9 +222,9 @@ impl Queue {
         self.push_slowly(task.into_queued(), id, when_full)
     }
 
-    /// Puts a scoped task in, like `submit`. `false`: refused, and not counted
-    /// as such, since its scope will see to it.
-    pub(crate) fn push_scoped(&self, task: Arc<dyn Shared>) -> bool {
+    /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
+    /// not counted as such, since the caller sees to it.
+    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
         let id = task.meta().origin.id;
         self.push_uncounted(task, id, WhenFull::Spill).is_ok()
     }

@@ -58,6 +58,10 @@ impl Submitter {
         TaskBuilder::new(&self.home, name.into())
     }
 
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
     fn door(&self) -> Door<'_> {
         Door::unnamed(&self.home)
     }

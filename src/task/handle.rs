@@ -1,8 +1,10 @@
 //! What a submitter holds of its task.
 
+use super::body::TaskFn;
 use super::cell::{Cell, Joinable};
 use super::error::TaskError;
 use super::info::TaskInfo;
+use super::link::Link;
 use super::me;
 use crate::clock::Deadline;
 use crate::sync::Arc;
@@ -70,9 +72,10 @@ pub struct TaskHandle<T> {
 }
 
 impl<T> TaskHandle<T> {
-    pub(crate) fn new<B>(cell: Arc<Cell<B>>) -> TaskHandle<T>
+    pub(crate) fn new<B, L>(cell: Arc<Cell<B, L>>) -> TaskHandle<T>
     where
-        B: super::TaskFn<Output = T> + 'static,
+        B: TaskFn<Output = T> + 'static,
+        L: Link,
         T: Send,
     {
         TaskHandle { cell: Some(cell) }
@@ -114,12 +117,19 @@ impl<T> TaskHandle<T> {
             unreachable!("only what consumes the handle takes it");
         };
         if !cell.has_ended() {
-            if let Some(me) = me::me_in(cell.pool()) {
-                cell.clone().into_shell().claim(&me);
-            }
+            claim(&cell);
             cell.wait(Deadline::NEVER);
         }
         cell.take()
+    }
+
+    /// Runs the task, if this is a worker of its pool and it has not started;
+    /// returns whether it did.
+    pub(crate) fn claim(&self) -> bool
+    where
+        T: 'static,
+    {
+        claim(self.cell())
     }
 
     /// Blocks until the task has ended or `timeout` has passed; returns whether
@@ -235,6 +245,10 @@ impl<T> TaskHandle<T> {
     pub fn cancel(&self) -> bool {
         self.cell().cancel()
     }
+}
+
+fn claim<T: 'static>(cell: &Arc<dyn Joinable<T>>) -> bool {
+    me::me_in(cell.pool()).is_some_and(|me| cell.clone().into_shell().claim(&me))
 }
 
 impl<T> Drop for TaskHandle<T> {

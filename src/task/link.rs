@@ -12,6 +12,8 @@ use crate::sync::Arc;
 /// same.
 pub(crate) trait Link: Send + Sync + 'static {
     const SCOPED: bool;
+    /// It has ended, as far as its handle can tell; maybe not for the first time.
+    fn resolved(&self) {}
     /// The pool will not run the task: the scope's own thread has to.
     fn given_back(&self, task: Arc<dyn Shared>);
     /// It panicked, and nobody is going to join it.

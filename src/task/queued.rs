@@ -60,15 +60,15 @@ pub(crate) enum TakenOut {
 }
 
 impl dyn Shared {
-    /// Runs it on this worker of its pool, if it has not started.
-    pub(crate) fn claim(self: Arc<Self>, me: &Me) {
-        if !self.has_started() {
-            let mut turn = me.turn();
-            if turn.may_begin(How::Claimed) {
-                let shell = self.clone();
-                self.run(shell, &mut turn, me, How::Claimed);
-            }
+    /// Runs it on this worker of its pool, if it has not started; returns whether
+    /// it did.
+    pub(crate) fn claim(self: Arc<Self>, me: &Me) -> bool {
+        if self.has_started() {
+            return false;
         }
+        let mut turn = me.turn();
+        let shell = self.clone();
+        turn.may_begin(How::Claimed) && self.run(shell, &mut turn, me, How::Claimed)
     }
 }
 

@@ -72,18 +72,25 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn join(mut self) -> Result<T, TaskError> {
-        let Some(cell) = self.cell.take() else {
-            unreachable!("only what consumes the handle takes it");
-        };
-        if !cell.has_ended() {
-            if let Some(me) = me_in(cell.pool()) {
-                self.shell.clone().claim(&me);
-            }
-            while !cell.wait(Deadline::NEVER) {
-                self.shell.clone().run_unstarted();
-            }
+        self.wait();
+        match self.cell.take() {
+            Some(cell) => cell.take(),
+            None => unreachable!("only what consumes the handle takes it"),
         }
-        cell.take()
+    }
+
+    /// Blocks until the task has ended, as `join` does.
+    pub(in crate::pool) fn wait(&self) {
+        let cell = self.cell();
+        if cell.has_ended() {
+            return;
+        }
+        if let Some(me) = me_in(cell.pool()) {
+            self.shell.clone().claim(&me);
+        }
+        while !cell.wait(Deadline::NEVER) {
+            self.shell.clone().run_unstarted();
+        }
     }
 
     /// Whether the task has ended. Does not block.
@@ -138,11 +145,9 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         self.cell().cancel()
     }
 
-    /// Takes the task back if it has not started, as if it had never been there;
-    /// otherwise waits for its end.
-    pub(in crate::pool) fn take_back_or_join(self) -> Result<T, TaskError> {
+    /// Takes the task back if it has not started, as if it had never been there.
+    pub(in crate::pool) fn take_back(&self) {
         self.cell().take_back();
-        self.join()
     }
 }
 

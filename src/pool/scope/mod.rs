@@ -170,7 +170,7 @@ impl<'scope> Scope<'scope, '_> {
         let cell = Cell::new(origin, None, Deadline::NEVER, body, home, latch);
         self.latch.enter();
         let shell = borrowed::shell(self, cell.clone());
-        match self.home.queue.push_scoped(shell.clone()) {
+        match self.home.queue.push_shared(shell.clone()) {
             true => self.latch.note(shell.clone()),
             false => shell.give_back(shell.clone()),
         }

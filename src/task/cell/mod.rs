@@ -214,6 +214,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         if is_news {
             self.changed.notify_all();
         }
+        if ended {
+            self.link.resolved();
+        }
         returned
     }
 

@@ -1,0 +1,206 @@
+//! Parallel loops: `map`, `for_each` and `map_reduce`, by one engine.
+//!
+//! A loop is a scope with one runner a worker. Each takes a chunk of the items
+//! from a shared cursor, works on it, adds what came of it to the parts, and
+//! comes back for more. A chunk is as large as it may be to take about
+//! [`CHUNK`], judged by the one before, and no larger than a part of what is left:
+//! so the cursor's lock costs nothing where items are short, and nobody is left
+//! with much when the others have nothing to do.
+
+mod items;
+mod parts;
+mod work;
+
+pub use items::Items;
+pub(super) use work::{ForEach, Map, MapReduce};
+
+use super::pace::next_size;
+use super::scope::{Scope, ScopedHandle, scope};
+use crate::clock;
+use crate::queue::{Home, Queue};
+use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
+use crate::task::{TaskContext, TaskError, TaskFn, index_in};
+use crate::threads;
+use parts::Parts;
+use std::any::type_name;
+use std::panic::Location;
+use std::time::Duration;
+
+/// So long a chunk is to take: long beside the cursor's lock and a clock read,
+/// short beside what anybody waits for.
+const CHUNK: Duration = Duration::from_micros(100);
+/// Nobody takes more than this part of what would be an equal share of the rest.
+const SHARE: usize = 2;
+/// But nothing smaller than this part of a chunk that would take `CHUNK`.
+const SMALLEST: usize = 32;
+
+/// What a loop does with its items.
+pub(super) trait Work: Sync {
+    type Items: Items;
+    type Part: Send;
+    /// The program's closure, whose type names the runners.
+    type Closure;
+    /// Works on a chunk, as long as `go_on` says so; `None` if it said no.
+    fn on(&self, chunk: Chunk<Self::Items>, go_on: impl Fn() -> bool) -> Option<Self::Part>;
+    fn combine(&self, earlier: Self::Part, later: Self::Part) -> Self::Part;
+}
+
+/// Runs a loop. `Ok(None)`: there were no items.
+pub(super) fn run<W: Work>(
+    home: &Arc<Home>,
+    items: W::Items,
+    work: &W,
+    submitted_at: &'static Location<'static>,
+) -> Result<Option<W::Part>, TaskError> {
+    let queue = &*home.queue;
+    let left = items.size_hint().0;
+    if left == 0 {
+        return Ok(None);
+    }
+    if queue.is_closed() && index_in(queue.id).is_none() {
+        return Err(TaskError::Unstarted);
+    }
+    let looping = Loop {
+        queue,
+        work,
+        cursor: Mutex::new(Cursor {
+            items,
+            chunk: 0,
+            is_closed: false,
+        }),
+        parts: Parts::new(),
+        is_cut_short: AtomicBool::new(false),
+    };
+    scope(home, |s| looping.run(s, left, submitted_at));
+    let Loop {
+        cursor,
+        parts,
+        is_cut_short,
+        ..
+    } = looping;
+    match is_cut_short.into_inner() || cursor.into_inner().items.size_hint().0 > 0 {
+        true => Err(TaskError::Unstarted),
+        false => Ok(parts.into_whole()),
+    }
+}
+
+struct Loop<'a, W: Work> {
+    queue: &'a Queue,
+    work: &'a W,
+    cursor: Mutex<Cursor<W::Items>>,
+    parts: Parts<W::Part>,
+    /// A runner left its chunk unfinished, since a stop took the backlog out.
+    /// Written by runners, read when they have ended.
+    is_cut_short: AtomicBool,
+}
+
+/// What the runners have not taken yet.
+struct Cursor<S> {
+    items: S,
+    /// The number of the next chunk.
+    chunk: usize,
+    /// A runner panicked: nobody takes any more.
+    is_closed: bool,
+}
+
+impl<'a, W: Work> Loop<'a, W> {
+    fn run<'scope>(
+        &'scope self,
+        s: &'scope Scope<'scope, '_>,
+        left: usize,
+        submitted_at: &'static Location<'static>,
+    ) {
+        let runners = left.min(self.queue.slots.len());
+        let is_worker = index_in(self.queue.id).is_some();
+        let handles: Vec<_> = (usize::from(is_worker)..runners)
+            .map(|_| s.push(Runner(self), submitted_at))
+            .collect();
+        // The queue keeps the order: when the first has ended, or when this
+        // thread has, being a worker, there is nothing left to take.
+        match is_worker {
+            true => self.take_chunks(),
+            false => handles.iter().take(1).for_each(ScopedHandle::wait),
+        }
+        handles.iter().for_each(ScopedHandle::take_back);
+    }
+
+    fn take_chunks(&self) {
+        let close = CloseOnPanic(self);
+        let mut size = 1;
+        let mut began = clock::now();
+        while let Some(chunk) = self.next_chunk(size) {
+            let number = chunk.number;
+            let count = chunk.count;
+            let part = self.work.on(chunk, || !self.queue.is_sealed());
+            let Some(part) = part else {
+                self.is_cut_short.store(true, Relaxed);
+                break;
+            };
+            let combine = |earlier, later| self.work.combine(earlier, later);
+            self.parts.add(number, part, combine);
+            let now = clock::now();
+            size = next_size(CHUNK, size, count, now.duration_since(began));
+            began = now;
+        }
+        drop(close);
+    }
+
+    /// The next chunk, of `size` items at most; `None` when there is no more, or
+    /// a stop took the backlog out.
+    fn next_chunk(&self, size: usize) -> Option<Chunk<W::Items>> {
+        let mut cursor = self.cursor.lock();
+        let left = cursor.items.size_hint().0;
+        if left == 0 || cursor.is_closed || self.queue.is_sealed() {
+            return None;
+        }
+        let share = left / (SHARE * self.queue.slots.len());
+        let count = size.min(share.max(size / SMALLEST).max(1)).min(left);
+        let number = cursor.chunk;
+        cursor.chunk += 1;
+        Some(Chunk {
+            items: cursor.items.take_chunk(count),
+            number,
+            count,
+            // The others' results are going to be put behind the first's.
+            room: if number == 0 { left } else { count },
+        })
+    }
+}
+
+/// A piece of the items.
+pub(super) struct Chunk<S: Items> {
+    items: S::Chunk,
+    number: usize,
+    count: usize,
+    /// For so many results there is to be room in what comes of it.
+    room: usize,
+}
+
+struct CloseOnPanic<'a, 'b, W: Work>(&'a Loop<'b, W>);
+
+impl<W: Work> Drop for CloseOnPanic<'_, '_, W> {
+    fn drop(&mut self) {
+        if threads::is_panicking() {
+            self.0.cursor.lock().is_closed = true;
+        }
+    }
+}
+
+/// What the pool runs for a loop: as many of them as there are workers.
+struct Runner<'a, 'b, W: Work>(&'a Loop<'b, W>);
+
+impl<W: Work> TaskFn for Runner<'_, '_, W> {
+    type Output = ();
+    const WANTS_CONTEXT: bool = false;
+
+    fn call(self, _: Option<&TaskContext>) {
+        // Not if the pool gave it back: then it is to be done by nobody.
+        if index_in(self.0.queue.id).is_some() {
+            self.0.take_chunks();
+        }
+    }
+
+    fn type_name() -> &'static str {
+        type_name::<W::Closure>()
+    }
+}

@@ -1,0 +1,315 @@
+//! Streams: an iterator's items, worked on by the pool, as an iterator.
+
+mod batch;
+mod endings;
+
+use super::pace::next_size;
+use crate::clock::{self, Deadline};
+use crate::queue::Home;
+use crate::sync::{Arc, AtomicBool, Relaxed};
+use crate::task::{Cell, Origin, Shared, TaskError, TaskHandle, next_id};
+use batch::{Batch, Common, Done, Place};
+use endings::{Ending, Endings};
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::panic::Location;
+use std::time::Duration;
+use std::vec;
+
+/// An iterator over what the pool makes of the items of another one: see
+/// [`Pool::stream`](crate::Pool::stream).
+///
+/// It pulls from its source, on the thread that calls `next`, only as its own
+/// results are taken. Dropping it cancels what has not started, and does not
+/// wait for what has.
+#[must_use = "a stream does nothing until its results are taken"]
+pub struct Stream<I: Iterator, F, R> {
+    home: Arc<Home>,
+    submitted_at: &'static Location<'static>,
+    common: Arc<Common<F>>,
+    /// `None` once it has no more, or the pool takes no more.
+    source: Option<I>,
+    is_unordered: bool,
+    /// Never more items than this are pulled and not yielded.
+    limit: usize,
+    /// Never more batches than this are submitted and not taken.
+    batches: usize,
+    /// How many items the next batch is to have.
+    size: usize,
+    flights: VecDeque<Flight<I::Item, R>>,
+    endings: Arc<Endings>,
+    /// What is to be yielded next: results of one batch, and then the errors in
+    /// place of those that it has not.
+    ready: vec::IntoIter<R>,
+    errors: vec::IntoIter<TaskError>,
+    /// How many items were pulled and are not yielded.
+    outstanding: usize,
+    /// The number of the next batch.
+    number: u64,
+}
+
+/// A batch that was submitted.
+struct Flight<T, R> {
+    number: u64,
+    count: usize,
+    handle: TaskHandle<()>,
+    place: Place<T, R>,
+}
+
+/// So long a batch is to take: long beside what a task costs.
+const BATCH: Duration = Duration::from_micros(50);
+/// So many batches a worker are under way, if the program does not say otherwise.
+const BATCHES: usize = 8;
+
+impl<I, F, R> Stream<I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    pub(super) fn new(
+        home: Arc<Home>,
+        source: I,
+        f: F,
+        submitted_at: &'static Location<'static>,
+    ) -> Self {
+        let limit = home.queue.capacity;
+        let batches = BATCHES * home.queue.slots.len();
+        Stream {
+            home,
+            submitted_at,
+            common: Arc::new(Common {
+                f,
+                is_dropped: AtomicBool::new(false),
+            }),
+            source: Some(source),
+            is_unordered: false,
+            limit,
+            batches: batches.min(limit),
+            size: 1,
+            flights: VecDeque::new(),
+            endings: Arc::default(),
+            ready: Vec::new().into_iter(),
+            errors: Vec::new().into_iter(),
+            outstanding: 0,
+            number: 0,
+        }
+    }
+
+    /// Yields results as they come, instead of in the order of the items.
+    pub fn unordered(mut self) -> Self {
+        self.is_unordered = true;
+        self
+    }
+
+    /// How many items may be under way at a time: pulled from the source, and
+    /// their results not yet taken. 0 counts as 1.
+    pub fn in_flight(mut self, items: usize) -> Self {
+        self.limit = items.max(1);
+        self.batches = self.limit;
+        self
+    }
+
+    /// Pulls one more batch and submits it, if there may be one. Returns whether
+    /// it did.
+    fn pull(&mut self) -> bool {
+        let room = self.limit.saturating_sub(self.outstanding);
+        if room == 0 || self.flights.len() >= self.batches {
+            return false;
+        }
+        let Some(source) = &mut self.source else {
+            return false;
+        };
+        // Each worker runs one and has one waiting, while one is taken and one is
+        // pulled.
+        let part = self.limit / (4 * self.home.queue.slots.len());
+        let count = self.size.min(part.max(1)).min(room);
+        let began = clock::now();
+        let items: Vec<_> = source.by_ref().take(count).collect();
+        let took = clock::now().duration_since(began);
+        if items.len() < count {
+            self.source = None;
+        }
+        if items.is_empty() {
+            return false;
+        }
+        // Nor may a batch take long to come together.
+        self.size = self
+            .size
+            .min(next_size(BATCH, self.size, items.len(), took));
+        self.outstanding += items.len();
+        let flight = self.submit(items.into_iter());
+        self.flights.push_back(flight);
+        true
+    }
+
+    /// A pool that is closed refuses the batch: then its items are unstarted, and
+    /// no more are pulled.
+    fn submit(&mut self, items: vec::IntoIter<I::Item>) -> Flight<I::Item, R> {
+        let number = self.number;
+        self.number += 1;
+        let origin = Origin {
+            id: next_id(),
+            submitted_at: self.submitted_at,
+        };
+        let count = items.len();
+        let place = Place::default();
+        let batch = Batch {
+            items,
+            common: self.common.clone(),
+            place: place.clone(),
+        };
+        let link = Ending {
+            number,
+            endings: self.endings.clone(),
+        };
+        let home = self.home.nearest();
+        let cell = Cell::new(origin, None, Deadline::NEVER, batch, home, link);
+        if !self.home.queue.push_shared(cell.clone()) {
+            self.source = None;
+            cell.take_out();
+            cell.discard();
+        }
+        Flight {
+            number,
+            count,
+            handle: TaskHandle::new(cell),
+            place,
+        }
+    }
+
+    /// The next batch whose results are to be yielded, pulling others meanwhile.
+    fn next_flight(&mut self) -> Option<Flight<I::Item, R>> {
+        self.pull();
+        loop {
+            if let Some(ended) = self.ended_flight() {
+                return Some(ended);
+            }
+            if self.pull() {
+                continue;
+            }
+            if self.flights.is_empty() {
+                return None;
+            }
+            if !self.is_unordered {
+                return self.flights.pop_front();
+            }
+            // A worker may not wait for what only it can run.
+            if !self.flights.iter().any(|flight| flight.handle.claim()) {
+                self.endings.wait();
+            }
+        }
+    }
+
+    /// The next batch whose results are to be yielded, if it has ended.
+    fn ended_flight(&mut self) -> Option<Flight<I::Item, R>> {
+        if !self.is_unordered {
+            let first = self.flights.front()?;
+            return first
+                .handle
+                .is_finished()
+                .then(|| self.flights.pop_front())?;
+        }
+        // One that a stop took out may end again, when somebody runs it.
+        while let Some(number) = self.endings.try_next() {
+            let mut flights = self.flights.iter();
+            if let Some(index) = flights.position(|flight| flight.number == number) {
+                return self.flights.remove(index);
+            }
+        }
+        None
+    }
+
+    /// Waits for a batch and makes its results those to be yielded next.
+    fn take(&mut self, flight: Flight<I::Item, R>) {
+        let joined = flight.handle.join();
+        if let Err(error @ (TaskError::Unstarted | TaskError::Abandoned)) = joined {
+            let again = || match error {
+                TaskError::Abandoned => TaskError::Abandoned,
+                _ => TaskError::Unstarted,
+            };
+            self.errors = (0..flight.count)
+                .map(|_| again())
+                .collect::<Vec<_>>()
+                .into_iter();
+            return;
+        }
+        let Some(Done {
+            results,
+            rest,
+            took,
+        }) = flight.place.lock().take()
+        else {
+            unreachable!("a batch that ran has left something there");
+        };
+        match joined {
+            Ok(()) => self.size = next_size(BATCH, self.size, flight.count, took),
+            Err(panicked) => self.errors = vec![panicked].into_iter(),
+        }
+        self.ready = results.into_iter();
+        // Those behind the one that panicked.
+        if rest.len() > 0 {
+            let flight = self.submit(rest);
+            self.flights.push_front(flight);
+        }
+    }
+}
+
+impl<I, F, R> Iterator for Stream<I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Result<R, TaskError>> {
+        loop {
+            let ready = self.ready.next().map(Ok);
+            if let Some(next) = ready.or_else(|| self.errors.next().map(Err)) {
+                self.outstanding -= 1;
+                return Some(next);
+            }
+            let flight = self.next_flight()?;
+            self.take(flight);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let in_source = self
+            .source
+            .as_ref()
+            .map_or(Some(0), |source| source.size_hint().1);
+        let most = in_source.and_then(|more| more.checked_add(self.outstanding));
+        (self.outstanding, most)
+    }
+}
+
+impl<I, F, R> FusedIterator for Stream<I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+}
+
+impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
+    fn drop(&mut self) {
+        self.common.is_dropped.store(true, Relaxed);
+        for flight in &self.flights {
+            flight.handle.cancel();
+        }
+    }
+}
+
+impl<I: Iterator, F, R> fmt::Debug for Stream<I, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("pool", &self.home.queue.name)
+            .field("in_flight", &self.outstanding)
+            .field("at_most", &self.limit)
+            .field("is_unordered", &self.is_unordered)
+            .finish_non_exhaustive()
+    }
+}
