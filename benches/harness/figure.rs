@@ -100,7 +100,7 @@ impl Figure {
             .min_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)))
             .unwrap_or_else(|| panic!("an aim against nobody in {}", self.title));
         self.verdicts.push(Verdict {
-            text: format!("{ours}: {got:.2} x {rival} ({word} {ratio})"),
+            text: format!("{ours}: {got:.2} x {rival} ({word} {ratio:.3})"),
             reached: sign * got >= sign * ratio,
         });
         self

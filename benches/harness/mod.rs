@@ -12,6 +12,8 @@ pub(crate) mod figure;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod report;
+pub(crate) mod scale;
+pub(crate) mod work;
 
 use std::time::Instant;
 

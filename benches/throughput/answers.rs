@@ -3,7 +3,7 @@
 use crate::crews::{Answers, Crew, OneShot, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure, median};
 use crate::harness::process::CpuTimes;
-use crate::scale::Scale;
+use crate::harness::scale::Scale;
 use crossbeam_channel::bounded;
 use rayon::ThreadPool as Rayon;
 use std::cell::RefCell;

@@ -2,7 +2,7 @@
 
 use crate::crews::{Crew, WORKERS};
 use crate::harness::figure::{Better, Contender, Figure};
-use crate::scale::Scale;
+use crate::harness::scale::Scale;
 use crate::tally;
 use groundcrew::{Pool, Submitter, TaskContext};
 use rayon::ThreadPool as Rayon;

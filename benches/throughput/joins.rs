@@ -3,7 +3,7 @@
 use crate::crews::Crew;
 use crate::harness::figure::{Better, Contender, Figure};
 use crate::harness::millis;
-use crate::scale::Scale;
+use crate::harness::scale::Scale;
 use groundcrew::{Pool, TaskContext};
 use rayon::ThreadPool as Rayon;
 use std::hint::black_box;

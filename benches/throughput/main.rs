@@ -20,9 +20,7 @@ mod fan_out;
 mod joins;
 mod memory;
 mod outside;
-mod scale;
 mod tally;
-mod work;
 
 use clap::Parser;
 use harness::options::{Measure, Options};

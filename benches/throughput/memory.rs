@@ -4,8 +4,9 @@
 use crate::crews::{Crew, Raw, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure};
 use crate::harness::process;
-use crate::scale::Scale;
-use crate::{tally, work};
+use crate::harness::scale::Scale;
+use crate::harness::work;
+use crate::tally;
 use rayon::ThreadPool as Rayon;
 use std::hint::black_box;
 use std::process::Command;

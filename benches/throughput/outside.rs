@@ -3,8 +3,9 @@
 
 use crate::crews::{Crew, Raw, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure};
-use crate::scale::Scale;
-use crate::{tally, work};
+use crate::harness::scale::Scale;
+use crate::harness::work;
+use crate::tally;
 use rayon::ThreadPool as Rayon;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::hint::black_box;

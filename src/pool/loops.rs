@@ -270,7 +270,7 @@ macro_rules! loops {
             /// ends without an error has worked on the whole source.
             ///
             /// Short items are submitted several at a time, as many as take about
-            /// 50 µs to run, and to come from the source; each such batch is one
+            /// 0.1 ms to run, and to come from the source; each such batch is one
             /// task, with the name of `f`.
             ///
             /// # Examples

@@ -1,6 +1,6 @@
 //! Which batches of a stream have ended, in the order in which they did.
 
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Backoff, Condvar, Mutex, MutexGuard};
 use crate::task::{Link, Shared, TaskPanic};
 use std::collections::VecDeque;
 
@@ -19,9 +19,16 @@ impl Endings {
 
     /// Waits until there is one.
     pub(super) fn wait(&self) {
+        // To yield to the workers is to find several, when it is this thread's
+        // turn again.
+        let backoff = Backoff::new();
         let mut ended = self.ended.lock();
         while ended.is_empty() {
-            self.changed.wait(&mut ended);
+            if backoff.is_completed() {
+                self.changed.wait(&mut ended);
+            } else {
+                MutexGuard::unlocked(&mut ended, || backoff.snooze());
+            }
         }
     }
 }

@@ -33,10 +33,12 @@ pub struct Stream<I: Iterator, F, R> {
     is_unordered: bool,
     /// Never more items than this are pulled and not yielded.
     limit: usize,
-    /// Never more batches than this are submitted and not taken.
-    batches: usize,
+    /// Whether the program set that.
+    is_set: bool,
     /// How many items the next batch is to have.
     size: usize,
+    /// How long the last batch took.
+    took: Duration,
     flights: VecDeque<Flight<I::Item, R>>,
     endings: Arc<Endings>,
     /// What is to be yielded next: results of one batch, and then the errors in
@@ -58,9 +60,12 @@ struct Flight<T, R> {
 }
 
 /// So long a batch is to take: long beside what a task costs.
-const BATCH: Duration = Duration::from_micros(50);
-/// So many batches a worker are under way, if the program does not say otherwise.
-const BATCHES: usize = 8;
+const BATCH: Duration = Duration::from_micros(100);
+/// If the program does not say otherwise, so much work for each worker is under
+/// way: long beside the time for which the consumer may not get a core.
+const WINDOW: Duration = Duration::from_millis(10);
+/// But at least so many batches a worker.
+const BATCHES: usize = 4;
 
 impl<I, F, R> Stream<I, F, R>
 where
@@ -75,7 +80,6 @@ where
         submitted_at: &'static Location<'static>,
     ) -> Self {
         let limit = home.queue.capacity;
-        let batches = BATCHES * home.queue.slots.len();
         Stream {
             home,
             submitted_at,
@@ -86,8 +90,9 @@ where
             source: Some(source),
             is_unordered: false,
             limit,
-            batches: batches.min(limit),
+            is_set: false,
             size: 1,
+            took: WINDOW,
             flights: VecDeque::new(),
             endings: Arc::default(),
             ready: Vec::new().into_iter(),
@@ -107,15 +112,27 @@ where
     /// their results not yet taken. 0 counts as 1.
     pub fn in_flight(mut self, items: usize) -> Self {
         self.limit = items.max(1);
-        self.batches = self.limit;
+        self.is_set = true;
         self
+    }
+
+    /// How many batches may be submitted and not taken.
+    fn batches(&self) -> usize {
+        if self.is_set {
+            return self.limit;
+        }
+        let in_window = WINDOW.as_nanos() / self.took.as_nanos().max(1);
+        let in_window = usize::try_from(in_window).unwrap_or(usize::MAX);
+        in_window
+            .max(BATCHES)
+            .saturating_mul(self.home.queue.slots.len())
     }
 
     /// Pulls one more batch and submits it, if there may be one. Returns whether
     /// it did.
     fn pull(&mut self) -> bool {
         let room = self.limit.saturating_sub(self.outstanding);
-        if room == 0 || self.flights.len() >= self.batches {
+        if room == 0 || self.flights.len() >= self.batches() {
             return false;
         }
         let Some(source) = &mut self.source else {
@@ -244,7 +261,10 @@ where
             unreachable!("a batch that ran has left something there");
         };
         match joined {
-            Ok(()) => self.size = next_size(BATCH, self.size, flight.count, took),
+            Ok(()) => {
+                self.size = next_size(BATCH, self.size, flight.count, took);
+                self.took = took;
+            }
             Err(panicked) => self.errors = vec![panicked].into_iter(),
         }
         self.ready = results.into_iter();

@@ -1,0 +1,41 @@
+//! Parallel loops, here and elsewhere, measured side by side.
+//!
+//! ```text
+//! cargo bench --bench parallel                 # two minutes
+//! cargo bench --bench parallel -- --quick      # a look that it works
+//! cargo bench --bench parallel -- stream       # figures whose title says so
+//! ```
+//!
+//! Ends with the tables, and with `target/bench/parallel.csv` and `.svg`. How
+//! it is measured is said in `benches/harness/mod.rs`. All pools have two
+//! workers, whatever the machine, and each measurement makes its pool anew.
+
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, reason = "each bench uses its part of it")]
+mod harness;
+
+mod crew;
+mod maps;
+mod streams;
+
+use clap::Parser;
+use harness::options::{Measure, Options};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+const FIGURES: &[Measure] = &[
+    ("1. Map over items of 1 us", maps::microseconds),
+    ("2. Map over items of 50 ns", maps::fifty_nanoseconds),
+    ("3. Map, one item in a hundred takes 200 us", maps::rare),
+    ("4. Map, the first items take the longest", maps::falling),
+    ("5. Stream in order, items of 1 us", streams::microseconds),
+    ("6. Stream in order, items of 50 us", streams::long),
+];
+
+fn main() {
+    Arguments::parse().options.measure("parallel", FIGURES);
+}
