@@ -50,7 +50,7 @@ where
             place: &self.place,
             took: Duration::ZERO,
         };
-        while let Some(item) = run.rest.next() {
+        for item in run.rest.by_ref() {
             if self.common.is_dropped.load(Relaxed) {
                 break;
             }
