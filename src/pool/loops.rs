@@ -271,7 +271,8 @@ macro_rules! loops {
             ///
             /// Short items are submitted several at a time, as many as take about
             /// 0.1 ms to run, and to come from the source; each such batch is one
-            /// task, with the name of `f`.
+            /// task, with the name of `f`, and all of its items share the fate of
+            /// one that is unstarted or abandoned.
             ///
             /// # Examples
             ///

@@ -226,7 +226,7 @@ impl Queue {
     /// not counted as such, since the caller sees to it.
     pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
         let id = task.meta().origin.id;
-        self.push_uncounted(task, id, WhenFull::Spill).is_ok()
+        !self.is_closed() && self.push_uncounted(task, id, WhenFull::Spill).is_ok()
     }
 
     fn push_slowly(

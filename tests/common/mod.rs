@@ -145,7 +145,8 @@ fn silence_expected_panics() {
     });
 }
 
-fn is_expected(payload: &(dyn Any + Send)) -> bool {
+/// Whether it is what `expected_panic` threw.
+pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
     payload
         .downcast_ref::<String>()
         .is_some_and(|text| text == EXPECTED)
