@@ -98,13 +98,14 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
 }
 
 #[test]
-fn the_library_never_prints_and_is_safe_code() {
+fn the_library_never_prints_and_is_safe_code_but_for_one_module() {
     for (_, path, lines) in code() {
         for line in lines {
             for word in ["println!", "eprintln!", "dbg!", "todo!", "unimplemented!"] {
                 assert!(!line.contains(word), "{path:?}: {line}");
             }
-            assert!(!line.contains("unsafe {"), "{path:?}: {line}");
+            let is_argued_for = path == Path::new("pool/scope/borrowed.rs");
+            assert!(is_argued_for || !line.contains("unsafe {"), "{path:?}: {line}");
         }
     }
 }

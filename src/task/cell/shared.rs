@@ -124,17 +124,13 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
     fn take_out(&self) -> TakenOut {
         self.change(|body| {
             if body.state.may_start() {
+                if L::SCOPED {
+                    body.state = State::Withdrawn;
+                    return TakenOut::Withdrawn;
+                }
+                body.state = State::Unstarted;
                 body.taken_out += 1;
-                return match L::SCOPED {
-                    true => {
-                        body.state = State::Withdrawn;
-                        TakenOut::Withdrawn
-                    }
-                    false => {
-                        body.state = State::Unstarted;
-                        TakenOut::Live
-                    }
-                };
+                return TakenOut::Live;
             }
             // No wait outlives the stop, not even for a slow drop.
             if let State::CallingOff(off) = body.state {
