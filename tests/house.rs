@@ -105,7 +105,10 @@ fn the_library_never_prints_and_is_safe_code_but_for_one_module() {
                 assert!(!line.contains(word), "{path:?}: {line}");
             }
             let is_argued_for = path == Path::new("pool/scope/borrowed.rs");
-            assert!(is_argued_for || !line.contains("unsafe {"), "{path:?}: {line}");
+            assert!(
+                is_argued_for || !line.contains("unsafe {"),
+                "{path:?}: {line}"
+            );
         }
     }
 }

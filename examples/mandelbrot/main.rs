@@ -1,4 +1,4 @@
-//! Draws the Mandelbrot set into a PNG file, one task a row.
+//! Draws the Mandelbrot set into a PNG file, row by row.
 //!
 //! ```text
 //! $ cargo run --release --example mandelbrot -- --size 1920x1080 set.png
@@ -10,19 +10,17 @@
 //! # How it works
 //!
 //! ```text
-//! rows ── row number ──> pool: one task a row, gives its pixels
-//!    └─── handle ──────> a line of 256 ──> join, compress, write
+//! 0, 1, 2 .. ── stream ──> pool: draws a row, gives its pixels
+//!                  └─────> in their order ──> compress, write
 //! ```
 //!
-//! The main thread submits rows until 256 are ahead, then joins the oldest,
-//! writes it, and submits another. So the rows come in their order, whichever
-//! is done first: the file is the same, byte for byte, with any number of
-//! threads. A row that is done waits in its handle, out of the queue: it is
-//! the line that keeps memory flat, on a picture of any size.
+//! `Pool::stream` draws the rows on the pool and yields them in their order,
+//! whichever is done first: the file is the same, byte for byte, with any number
+//! of threads. It begins no more than 256 rows ahead of the one that is written:
+//! that keeps memory flat, on a picture of any size.
 //!
-//! Ctrl-C stops the pool. Each row looks at its token after every pixel. No
-//! join outlives the stop, and a closed pool refuses to take another row: so
-//! the main thread goes on as before, and draws a plain row where it gets none.
+//! Ctrl-C stops the pool. Each row looks at the pool's token after every pixel,
+//! and the stream soon ends: what is missing then is drawn as a plain row.
 //!
 //! The file is written under another name in the same folder, and takes its own
 //! when it is complete. Until then the one that was there stays as it is.
@@ -43,15 +41,14 @@ mod image;
 mod view;
 
 use clap::Parser;
-use groundcrew::{Cancelled, Pool, StopPlan, TaskHandle, signals};
+use groundcrew::{Cancelled, Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
-use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::iter;
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -78,7 +75,7 @@ struct Options {
     steps: u32,
 }
 
-/// How many rows are submitted and not yet written, at most.
+/// How many rows are begun and not yet written, at most.
 const AHEAD: usize = 256;
 
 const INTERRUPTED: u8 = 130;
@@ -103,11 +100,15 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let pool = builder.build()?;
     let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
 
-    let mut rows = Rows::new(&pool, View::new(size, options.steps));
+    let view = View::new(size, options.steps);
+    let mut unfinished = 0;
+    let rows = rows(&pool, view).map(|row| {
+        unfinished += u32::from(row.is_none());
+        row.unwrap_or_else(|| view.plain_row())
+    });
     let bar = progress_bar(size.height);
-    let saved = image::save(&options.output, size, bar.wrap_iter(&mut rows));
+    let saved = image::save(&options.output, size, bar.wrap_iter(rows));
     bar.finish_and_clear();
-    let unfinished = rows.unfinished;
     let report = pool.stop(plan);
     saved.map_err(|error| format!("cannot write {:?}: {error}", options.output))?;
 
@@ -129,61 +130,21 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The rows of the picture, from the top down.
-struct Rows<'a> {
-    pool: &'a Pool,
-    view: View,
-    /// Those not submitted yet.
-    left: Range<u32>,
-    /// Those submitted, the next one to be written first; `None` is one that
-    /// the pool refused, because a signal has closed it.
-    ahead: VecDeque<Option<Handle>>,
-    /// How many so far were plain, because they did not come to their end.
-    unfinished: u32,
-}
-
-type Handle = TaskHandle<Result<Vec<u8>, Cancelled>>;
-
-impl Rows<'_> {
-    fn new(pool: &Pool, view: View) -> Rows<'_> {
-        Rows {
-            pool,
-            view,
-            left: 0..view.size.height,
-            ahead: VecDeque::with_capacity(AHEAD),
-            unfinished: 0,
-        }
-    }
-
-    fn submit(&self, y: u32) -> Option<Handle> {
-        let view = self.view;
-        let task = self.pool.task(format!("row {y}"));
-        let handle = task.submit_with(move |ctx| {
-            let row = view.row(y, ctx.token())?;
-            debug!("row {y} is done");
-            Ok(row)
-        });
-        handle.ok()
-    }
-}
-
-impl Iterator for Rows<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        while self.ahead.len() < AHEAD {
-            let Some(y) = self.left.next() else { break };
-            self.ahead.push_back(self.submit(y));
-        }
-        let handle = self.ahead.pop_front()?;
-        match handle.map(TaskHandle::join) {
-            Some(Ok(Ok(row))) => Some(row),
-            _ => {
-                self.unfinished += 1;
-                Some(self.view.plain_row())
-            }
-        }
-    }
+/// The rows of the picture, from the top down; `None` for one that did not come
+/// to its end, or that a signal kept from being begun.
+fn rows(pool: &Pool, view: View) -> impl Iterator<Item = Option<Vec<u8>>> {
+    let height = view.size.height;
+    let token = pool.stop_handle().token();
+    let draw = move |y| {
+        let row = view.row(y, &token)?;
+        debug!("row {y} is done");
+        Ok::<_, Cancelled>(row)
+    };
+    let drawn = pool.stream(0..height, draw).in_flight(AHEAD);
+    drawn
+        .map(|row| row.ok()?.ok())
+        .chain(iter::repeat_with(|| None))
+        .take(height as usize)
 }
 
 /// A bar on stderr, if that is a terminal.
