@@ -106,7 +106,7 @@ mod threads;
 mod unwind;
 
 pub use cancel::{CancelToken, Cancelled};
-pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, Stats, Stream};
+pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{SubmitError, Submitter, TaskBuilder};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,

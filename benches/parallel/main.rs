@@ -16,6 +16,7 @@ mod harness;
 
 mod crew;
 mod maps;
+mod scopes;
 mod streams;
 
 use clap::Parser;
@@ -34,6 +35,7 @@ const FIGURES: &[Measure] = &[
     ("4. Map, the first items take the longest", maps::falling),
     ("5. Stream in order, items of 1 us", streams::microseconds),
     ("6. Stream in order, items of 50 us", streams::long),
+    ("7. Recursion through scopes, Fibonacci", scopes::fibonacci),
 ];
 
 fn main() {

@@ -11,7 +11,7 @@ mod worker;
 
 pub use builder::PoolBuilder;
 pub use map::Items;
-pub use scope::{Scope, ScopedHandle};
+pub use scope::{Scope, ScopedHandle, ScopedTaskBuilder};
 pub use stats::Stats;
 pub use stream::Stream;
 

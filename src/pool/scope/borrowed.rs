@@ -80,7 +80,7 @@ pub(super) fn run<'scope, 'env, R>(
 /// The shell of a task, for the pool. The task was counted by the latch of
 /// `scope` ([`Latch::enter`](super::latch::Latch::enter)), which is its link.
 pub(super) fn shell<'scope>(
-    _: &'scope Scope<'scope, '_>,
+    _: &Scope<'scope, '_>,
     task: Arc<dyn Shared + 'scope>,
 ) -> Arc<dyn Shared> {
     // SAFETY: the two types differ in a lifetime only. What lives no longer than

@@ -1,24 +1,50 @@
 //! Scopes: tasks that borrow from the one who waits for them.
 
 mod borrowed;
+mod builder;
 mod handle;
 mod latch;
+mod verbs;
 
+pub use builder::ScopedTaskBuilder;
 pub use handle::ScopedHandle;
 
 use crate::clock::Deadline;
-use crate::queue::{Home, WithContext};
+use crate::queue::Home;
 use crate::sync::Arc;
-use crate::task::{Bare, Cell, Origin, TaskContext, TaskFn, next_id};
+use crate::task::{Cell, Origin, TaskFn, next_id};
 use latch::Latch;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use verbs::verbs;
 
 /// A scope, inside of which tasks may borrow what lives longer than it: see
 /// [`Pool::scope`](crate::Pool::scope).
 ///
 /// It can be shared with its own tasks, which may submit further ones to it.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, Scope};
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+///
+/// /// Counts the nodes of a tree that is two wide.
+/// fn walk<'scope>(s: &'scope Scope<'scope, '_>, depth: u32, count: &'scope AtomicU32) {
+///     count.fetch_add(1, Relaxed);
+///     if depth > 0 {
+///         s.execute(move || walk(s, depth - 1, count));
+///         s.execute(move || walk(s, depth - 1, count));
+///     }
+/// }
+///
+/// let pool = Pool::new(2)?;
+/// let count = AtomicU32::new(0);
+/// pool.scope(|s| walk(s, 5, &count));
+/// assert_eq!(count.into_inner(), 63);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     home: Arc<Home>,
     latch: Arc<Latch>,
@@ -40,124 +66,48 @@ where
     borrowed::run(&scope, body)
 }
 
-impl<'scope> Scope<'scope, '_> {
-    /// Submits a task and returns a handle to its result.
-    ///
-    /// Blocks while the queue is full, and never in one of the pool's own
-    /// workers, like [`Pool::submit`](crate::Pool::submit). Once the pool is
-    /// closed the task does not go there: it is run when somebody joins it, at
-    /// the latest by the scope's own thread at the end of the scope.
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// Starts a task with a name, for reports, logs and
+    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the
+    /// builder's verbs. Does not block.
     ///
     /// # Examples
     ///
     /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// let (mut left, mut right) = ([3, 1, 2], [6, 4, 5]);
-    /// pool.scope(|s| {
-    ///     let sorted = s.submit(|| left.sort());
-    ///     right.sort();
-    ///     sorted.join().unwrap();
-    /// });
-    /// assert_eq!((left, right), ([1, 2, 3], [4, 5, 6]));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn submit<F, T>(&'scope self, task: F) -> ScopedHandle<'scope, T>
-    where
-        F: FnOnce() -> T + Send + 'scope,
-        T: Send + 'scope,
-    {
-        self.push(Bare(task), Location::caller())
-    }
-
-    /// Submits a task without a handle; otherwise like [`submit`](Self::submit),
-    /// also in when it blocks. If it panics, the scope resumes that panic in the
-    /// end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// let mut squares = [1, 2, 3, 4];
-    /// pool.scope(|s| {
-    ///     for n in &mut squares {
-    ///         s.execute(move || *n *= *n);
-    ///     }
-    /// });
-    /// assert_eq!(squares, [1, 4, 9, 16]);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn execute<F, T>(&'scope self, task: F)
-    where
-        F: FnOnce() -> T + Send + 'scope,
-        T: Send + 'scope,
-    {
-        drop(self.push(Bare(task), Location::caller()));
-    }
-
-    /// Submits a task that is given its [`TaskContext`]; otherwise like
-    /// [`submit`](Self::submit), also in when it blocks.
-    ///
-    /// Its token is a child of the pool's, also when the pool does not run it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// let name = String::from("beach.png");
-    /// let asked = pool.scope(|s| {
-    ///     let task = s.submit_with(|ctx| {
-    ///         ctx.note(format!("resizing {name}"));
-    ///         ctx.is_cancelled()
-    ///     });
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let page = String::from("index.html");
+    /// let length = pool.scope(|s| {
+    ///     let task = s.task(format!("measure {page}")).submit(|| page.len());
+    ///     assert_eq!(task.info().name(), "measure index.html");
     ///     task.join().unwrap()
     /// });
-    /// assert!(!asked);
+    /// assert_eq!(length, 10);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[track_caller]
-    pub fn submit_with<F, T>(&'scope self, task: F) -> ScopedHandle<'scope, T>
-    where
-        F: FnOnce(&TaskContext) -> T + Send + 'scope,
-        T: Send + 'scope,
-    {
-        self.push(WithContext(task), Location::caller())
+    pub fn task(&'scope self, name: impl Into<String>) -> ScopedTaskBuilder<'scope, 'env> {
+        ScopedTaskBuilder::new(self, name.into())
     }
+}
 
-    /// Submits a task without a handle that is given its [`TaskContext`];
-    /// otherwise like [`execute`](Self::execute), also in when it blocks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// let mut rows = [0_u32; 8];
-    /// pool.scope(|s| {
-    ///     for row in &mut rows {
-    ///         s.execute_with(move |ctx| {
-    ///             if !ctx.is_cancelled() {
-    ///                 *row = 1;
-    ///             }
-    ///         });
-    ///     }
-    /// });
-    /// assert_eq!(rows.iter().sum::<u32>(), 8);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn execute_with<F, T>(&'scope self, task: F)
+impl<'scope> Scope<'scope, '_> {
+    verbs!();
+
+    pub(super) fn push<B>(
+        &self,
+        body: B,
+        submitted_at: &'static Location<'static>,
+    ) -> ScopedHandle<'scope, B::Output>
     where
-        F: FnOnce(&TaskContext) -> T + Send + 'scope,
-        T: Send + 'scope,
+        B: TaskFn<Output: Send> + 'scope,
     {
-        drop(self.push(WithContext(task), Location::caller()));
+        self.push_named(body, None, submitted_at)
     }
 
     /// Submits any body. What is refused is given back to the scope.
-    pub(super) fn push<B>(
-        &'scope self,
+    fn push_named<B>(
+        &self,
         body: B,
+        name: Option<Arc<str>>,
         submitted_at: &'static Location<'static>,
     ) -> ScopedHandle<'scope, B::Output>
     where
@@ -167,7 +117,7 @@ impl<'scope> Scope<'scope, '_> {
         let origin = Origin { id, submitted_at };
         let home = self.home.nearest();
         let latch = self.latch.clone();
-        let cell = Cell::new(origin, None, Deadline::NEVER, body, home, latch);
+        let cell = Cell::new(origin, name, Deadline::NEVER, body, home, latch);
         self.latch.enter();
         let shell = borrowed::shell(self, cell.clone());
         match self.home.queue.push_shared(shell.clone()) {

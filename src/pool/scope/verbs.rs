@@ -1,0 +1,127 @@
+//! The verbs of a scope. Written once, for `Scope` and `ScopedTaskBuilder`.
+
+/// The verbs, for a type with a method `push` and a lifetime `'scope`.
+macro_rules! verbs {
+    () => {
+        /// Submits a task and returns a handle to its result.
+        ///
+        /// Blocks while the queue is full, and never in one of the pool's own
+        /// workers, like [`Pool::submit`](crate::Pool::submit). Once the pool is
+        /// closed the task does not go there: it is run when somebody joins it, at
+        /// the latest by the scope's own thread at the end of the scope.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let (mut left, mut right) = ([3, 1, 2], [6, 4, 5]);
+        /// pool.scope(|s| {
+        ///     let sorted = s.submit(|| left.sort());
+        ///     right.sort();
+        ///     sorted.join().unwrap();
+        /// });
+        /// assert_eq!((left, right), ([1, 2, 3], [4, 5, 6]));
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        #[track_caller]
+        pub fn submit<F, T>(&self, task: F) -> $crate::ScopedHandle<'scope, T>
+        where
+            F: FnOnce() -> T + Send + 'scope,
+            T: Send + 'scope,
+        {
+            self.push($crate::task::Bare(task), std::panic::Location::caller())
+        }
+
+        /// Submits a task without a handle; otherwise like [`submit`](Self::submit),
+        /// also in when it blocks. If it panics, the scope resumes that panic in the
+        /// end.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let mut squares = [1, 2, 3, 4];
+        /// pool.scope(|s| {
+        ///     for n in &mut squares {
+        ///         s.execute(move || *n *= *n);
+        ///     }
+        /// });
+        /// assert_eq!(squares, [1, 4, 9, 16]);
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        #[track_caller]
+        pub fn execute<F, T>(&self, task: F)
+        where
+            F: FnOnce() -> T + Send + 'scope,
+            T: Send + 'scope,
+        {
+            drop(self.push($crate::task::Bare(task), std::panic::Location::caller()));
+        }
+
+        /// Submits a task that is given its [`TaskContext`](crate::TaskContext); otherwise like
+        /// [`submit`](Self::submit), also in when it blocks.
+        ///
+        /// Its token is a child of the pool's, also when the pool does not run it.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let name = String::from("beach.png");
+        /// let asked = pool.scope(|s| {
+        ///     let task = s.submit_with(|ctx| {
+        ///         ctx.note(format!("resizing {name}"));
+        ///         ctx.is_cancelled()
+        ///     });
+        ///     task.join().unwrap()
+        /// });
+        /// assert!(!asked);
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        #[track_caller]
+        pub fn submit_with<F, T>(&self, task: F) -> $crate::ScopedHandle<'scope, T>
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'scope,
+            T: Send + 'scope,
+        {
+            self.push(
+                $crate::queue::WithContext(task),
+                std::panic::Location::caller(),
+            )
+        }
+
+        /// Submits a task without a handle that is given its [`TaskContext`](crate::TaskContext);
+        /// otherwise like [`execute`](Self::execute), also in when it blocks.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let mut rows = [0_u32; 8];
+        /// pool.scope(|s| {
+        ///     for row in &mut rows {
+        ///         s.execute_with(move |ctx| {
+        ///             if !ctx.is_cancelled() {
+        ///                 *row = 1;
+        ///             }
+        ///         });
+        ///     }
+        /// });
+        /// assert_eq!(rows.iter().sum::<u32>(), 8);
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        #[track_caller]
+        pub fn execute_with<F, T>(&self, task: F)
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'scope,
+            T: Send + 'scope,
+        {
+            drop(self.push(
+                $crate::queue::WithContext(task),
+                std::panic::Location::caller(),
+            ));
+        }
+    };
+}
+
+pub(super) use verbs;
