@@ -27,6 +27,14 @@
 //! With the feature `signals`, [`signals::stop_on_signal`] makes Ctrl-C and
 //! SIGTERM stop a pool.
 //!
+//! On top of it are the parallel loops, which stop too:
+//!
+//! | to | use | what a stop does to it |
+//! | --- | --- | --- |
+//! | run closures that borrow | [`Pool::scope`] | nothing: it ends with its tasks, those that the pool gives back run here |
+//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets it end; any other makes it `Err(Unstarted)` |
+//! | work on an iterator of any length, in order, in little memory | [`Pool::stream`] | an error in the place of what was not done, then the end |
+//!
 //! The questions people ask of a pool, and where the answers are:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
@@ -35,6 +43,7 @@
 //! - [May a task join another one?](TaskHandle#joining-from-inside-a-task)
 //! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
 //! - [What becomes of tasks that never started?](StopReport#what-it-holds)
+//! - [What if a result is of no use later?](TaskBuilder::start_within)
 //!
 //! # Words
 //!
@@ -46,6 +55,8 @@
 //!   deadline came: its thread is left behind ("leaked"), since no thread can
 //!   be killed.
 //! - To *cancel* is to ask: running code has to look.
+//! - A *scope* waits for its tasks, so they may borrow; one that the pool will
+//!   not run is *withdrawn*, and run by its scope.
 //! - *Overflow* is where a worker's own submits go when the queue is full; a
 //!   *claim* is a worker's join that runs its unstarted target.
 //!
