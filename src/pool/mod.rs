@@ -1,11 +1,18 @@
 //! The pool: the owner of its workers.
 
 mod builder;
+#[cfg(feature = "histogram")]
+mod latency;
+#[cfg(not(feature = "histogram"))]
+#[path = "latency/off.rs"]
+mod latency;
 mod scope;
 mod stats;
 mod worker;
 
 pub use builder::PoolBuilder;
+#[cfg(feature = "histogram")]
+pub use latency::{Distribution, Latency};
 pub use scope::{Scope, ScopedHandle};
 pub use stats::Stats;
 

@@ -40,6 +40,8 @@ pub(crate) struct Cell<B: TaskFn, L = ()> {
     pool: AtomicU64,
     /// If it has not started by then it never does.
     start_by: Deadline,
+    /// When it was submitted, if somebody is told of it.
+    queued_at: Option<Instant>,
     link: L,
     body: Mutex<Body<B>>,
     /// Notified when the task has ended, and when it is to be run by another
@@ -144,6 +146,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             ended: AtomicU8::new(0),
             pool: AtomicU64::new(ledger.pool()),
             start_by,
+            queued_at: ledger.is_observed().then(clock::now),
             link,
             body: Mutex::new(Body {
                 state: State::Queued,
@@ -190,6 +193,13 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
                 uncounted: None,
             },
         }))
+    }
+
+    /// Since when it has waited, for those who are told: not known of one that a
+    /// stop took out.
+    fn queued_at(&self) -> Option<Instant> {
+        let taken_out = self.body.lock().taken_out;
+        self.queued_at.filter(|_| taken_out == 0)
     }
 
     /// Whether it is too late to start it. A stop that took it out lifts the
