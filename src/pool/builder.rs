@@ -256,8 +256,8 @@ impl PoolBuilder {
     ///   deadline a stop does not wait for it: a worker that is still in there is
     ///   [`lingering`](crate::StopReport::lingering). A join does not wait for it.
     ///
-    /// With an observer a task costs two or three reads of the clock more, and
-    /// what its [`TaskInfo`] costs; without, nothing.
+    /// With an observer a task costs two or three reads of the clock more, and an
+    /// allocation if it has a handle; without, nothing.
     ///
     /// Defaults to nothing.
     ///

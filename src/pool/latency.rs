@@ -93,8 +93,8 @@ impl PoolBuilder {
     /// Measures how long each task waits and runs, for [`Stats::latency`]. Does not
     /// block. Only with the feature `histogram`.
     ///
-    /// It costs each task two reads of the clock, or three, and each worker 72 KiB of
-    /// memory. An [`observer`](Self::observer) may be set as well.
+    /// It costs each task two or three reads of the clock, and an allocation if it
+    /// has a handle; and each worker 72 KiB of memory. An [`observer`](Self::observer) may be set as well.
     ///
     /// Defaults to measuring nothing.
     ///

@@ -63,8 +63,8 @@ impl Turn<'_> {
 
     /// Tells the observers of a task that is off the stack and counted.
     #[inline(never)]
-    pub(super) fn tell(&mut self, me: &Me, ended: &Ended) {
-        self.tidy(|| me.ledger.ended(ended));
+    pub(super) fn tell(&mut self, me: &Me, ended: Ended) {
+        self.tidy(|| me.ledger.ended(&ended));
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {
             // Not added to what is there: an observer, too, may have run tasks.

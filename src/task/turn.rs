@@ -151,7 +151,7 @@ impl<'a> Turn<'a> {
             self.tidy(|| dispose(leftover));
         }
         match ended {
-            Some(ended) => self.tell(me, &ended),
+            Some(ended) => self.tell(me, ended),
             None => me.count_for_stamp(),
         }
         if self.body.depth == 0 && self.body.state != State::Awake {
