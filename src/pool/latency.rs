@@ -94,7 +94,8 @@ impl PoolBuilder {
     /// block. Only with the feature `histogram`.
     ///
     /// It costs each task two or three reads of the clock, and an allocation if it
-    /// has a handle; and each worker 72 KiB of memory. An [`observer`](Self::observer) may be set as well.
+    /// has a handle; and each worker 72 KiB of memory. An
+    /// [`observer`](Self::observer) may be set as well.
     ///
     /// Defaults to measuring nothing.
     ///
