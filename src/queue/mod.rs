@@ -99,6 +99,8 @@ pub(crate) struct Queue {
     panic_log: RateLimit,
     observer: Option<Observer>,
     pub(crate) meter: Option<Arc<dyn Meter>>,
+    /// Whether there is an observer or a meter: every submit asks.
+    is_observed: bool,
     /// Of panics in the hooks that are told of tasks.
     hook_log: RateLimit,
 }
@@ -191,6 +193,7 @@ impl Queue {
             in_place,
             panic_hook,
             panic_log: RateLimit::new(),
+            is_observed: observer.is_some() || meter.is_some(),
             observer,
             meter,
             hook_log: RateLimit::new(),

@@ -21,7 +21,7 @@ pub(crate) trait Meter: Send + Sync {
 impl Queue {
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
-        self.observer.is_some() || self.meter.is_some()
+        self.is_observed
     }
 
     /// Runs user code: the caller holds no lock.
