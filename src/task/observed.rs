@@ -33,9 +33,22 @@ impl Ended {
 }
 
 impl Turn<'_> {
-    /// The task on top of the stack, which ends now.
+    /// The end of a task that somebody is told of.
     #[inline(never)]
-    pub(super) fn measure(&mut self, me: &Me, panicked: bool) -> Ended {
+    pub(super) fn end_observed<L>(
+        &mut self,
+        me: &Me,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        let ended = self.measure(me, panicked);
+        self.take_off(panicked, settle, dispose);
+        self.tell(me, &ended);
+    }
+
+    /// The task on top of the stack, which ends now.
+    fn measure(&mut self, me: &Me, panicked: bool) -> Ended {
         let now = me.end_stamp();
         let body = &mut *self.body;
         let on_top_before = match body.depth {
@@ -62,9 +75,8 @@ impl Turn<'_> {
     }
 
     /// Tells the observers of a task that is off the stack and counted.
-    #[inline(never)]
-    pub(super) fn tell(&mut self, me: &Me, ended: Ended) {
-        self.tidy(|| me.ledger.ended(&ended));
+    fn tell(&mut self, me: &Me, ended: &Ended) {
+        self.tidy(|| me.ledger.ended(ended));
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {
             // Not added to what is there: an observer, too, may have run tasks.

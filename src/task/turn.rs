@@ -131,7 +131,26 @@ impl<'a> Turn<'a> {
         settle: impl FnOnce(Option<Settled>) -> Option<L>,
         dispose: impl FnOnce(L),
     ) {
-        let ended = me.is_observed.then(|| self.measure(me, panicked));
+        if me.is_observed {
+            self.end_observed(me, panicked, settle, dispose);
+        } else {
+            self.take_off(panicked, settle, dispose);
+            me.count_for_stamp();
+        }
+        if self.body.depth == 0 && self.body.state != State::Awake {
+            // In a hook: the loop does not ring for this one.
+            self.unlocked(|| me.ledger.went_quiet());
+        }
+    }
+
+    /// What every end of a task takes: see `end`.
+    #[inline]
+    pub(super) fn take_off<L>(
+        &mut self,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
         let body = &mut *self.body;
         let settled = body.places[body.depth - 1].settled;
         match settled {
@@ -149,14 +168,6 @@ impl<'a> Turn<'a> {
         body.places[body.depth].end();
         if let Some(leftover) = leftover {
             self.tidy(|| dispose(leftover));
-        }
-        match ended {
-            Some(ended) => self.tell(me, ended),
-            None => me.count_for_stamp(),
-        }
-        if self.body.depth == 0 && self.body.state != State::Awake {
-            // In a hook: the loop does not ring for this one.
-            self.unlocked(|| me.ledger.went_quiet());
         }
     }
 
