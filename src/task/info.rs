@@ -1,6 +1,6 @@
 //! What identifies a task: its number, its name and where it was submitted.
 
-use crate::sync::{Arc, OnceLock, Relaxed, StaticU64};
+use crate::sync::{Arc, PureOnceLock, Relaxed, StaticU64};
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -69,7 +69,7 @@ pub struct TaskInfo {
     meta: Meta,
     /// The closure's type name, for a task without a name. Made when somebody
     /// asks: an observer is given an info for every task.
-    shortened: OnceLock<Box<str>>,
+    shortened: PureOnceLock<Box<str>>,
     attempts: u32,
 }
 
@@ -77,7 +77,7 @@ impl TaskInfo {
     pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
         TaskInfo {
             meta: meta.clone(),
-            shortened: OnceLock::new(),
+            shortened: PureOnceLock::new(),
             attempts,
         }
     }
