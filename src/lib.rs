@@ -81,7 +81,7 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task or in a drop (ten a second at most, the rest counted in a later record) or in a hook; the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
+//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
 //! | warn | a signal was received; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, was closed, made its report |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
@@ -89,6 +89,8 @@
 //! # Crate features
 //!
 //! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
+//! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
+//!   long tasks waited and ran, by way of the `hdrhistogram` crate.
 //!
 //! # Versioning
 //!
@@ -117,6 +119,8 @@ mod threads;
 mod unwind;
 
 pub use cancel::{CancelToken, Cancelled};
+#[cfg(feature = "histogram")]
+pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{SubmitError, Submitter, TaskBuilder};
 pub use stop::{
@@ -124,7 +128,7 @@ pub use stop::{
 };
 #[doc(inline)]
 pub use sync::channel;
-pub use task::{TaskContext, TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
+pub use task::{Outcome, TaskContext, TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
 
 /// The programs in the README, as tests.
 #[cfg(doctest)]

@@ -30,3 +30,7 @@ pub(crate) use std::sync::{Arc, Weak};
 /// decision between threads rests on them, and they outlive a checker's run.
 pub(crate) use parking_lot::Mutex as StaticMutex;
 pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
+
+/// For what is computed at once from nothing that threads share: no step of a
+/// checker is needed to explore it.
+pub(crate) use std::sync::OnceLock as PureOnceLock;

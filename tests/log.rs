@@ -134,6 +134,32 @@ fn a_panic_is_one_error_and_a_flood_of_them_is_counted() {
 }
 
 #[test]
+fn a_panic_in_a_hook_is_an_error_and_a_flood_of_them_is_not_logged() {
+    let _turn = logger();
+    let pool = Pool::builder()
+        .threads(1)
+        .name("hooked")
+        .on_panic(|_, _| expected_panic())
+        .observer(|_, _, _, _| expected_panic())
+        .build()
+        .unwrap();
+    pool.execute(|| expected_panic()).unwrap();
+    pool.wait_idle();
+    assert_eq!(
+        records(Level::Error, "pool hooked: the "),
+        [
+            "pool hooked: the on_panic hook panicked: expected by the test",
+            "pool hooked: the observer panicked: expected by the test",
+        ]
+    );
+    for _ in 0..1_000 {
+        pool.execute(|| ()).unwrap();
+    }
+    pool.wait_idle();
+    assert!(records(Level::Error, "pool hooked: the ").len() < 1_000);
+}
+
+#[test]
 fn a_panic_in_a_drop_is_logged_with_the_task_it_belongs_to() {
     let _turn = logger();
     let pool = Pool::builder().threads(1).name("bombs").build().unwrap();

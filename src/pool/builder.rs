@@ -3,10 +3,10 @@
 use super::Pool;
 use super::worker::{Hooks, Worker};
 use crate::clock;
-use crate::queue::{Home, PanicHook, Queue, Settings};
+use crate::queue::{Home, Meter, Observer, PanicHook, Queue, Settings};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
-use crate::task::TaskInfo;
+use crate::task::{Outcome, TaskInfo};
 use crate::threads;
 use crate::unwind;
 use std::fmt;
@@ -44,6 +44,9 @@ pub struct PoolBuilder {
     stack_size: Option<usize>,
     hooks: Hooks,
     panic_hook: Option<PanicHook>,
+    observer: Option<Observer>,
+    /// Makes it, for so many workers.
+    pub(super) meter: Option<fn(usize) -> Arc<dyn Meter>>,
     drop_plan: StopPlan,
     in_place: bool,
 }
@@ -62,6 +65,8 @@ impl PoolBuilder {
             stack_size: None,
             hooks: Hooks::default(),
             panic_hook: None,
+            observer: None,
+            meter: None,
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
         }
@@ -228,6 +233,61 @@ impl PoolBuilder {
         self
     }
 
+    /// Called for each task that a worker ran, when it has ended, with the task,
+    /// how it ended, how long it had waited and how long it ran: by that worker,
+    /// after the task was counted and its handle told. Setting it does not block;
+    /// the worker is busy while it runs. A second observer replaces the first.
+    ///
+    /// - How long it waited is the time from the call of the verb to the task's
+    ///   start, the verb's own wait for room included; `None` for a task that was
+    ///   resubmitted.
+    /// - How long it ran leaves out what ran on top of it: tasks that a join of its
+    ///   worker claimed, or that were [run in place](Self::run_in_place_when_full),
+    ///   and the observer's time for those. A join of a task that another worker
+    ///   runs counts.
+    /// - It is told of a task that was abandoned when that ends, however late. A
+    ///   task inside `stop` is told as it ended. So it is called as often as
+    ///   [`completed`](crate::Stats::completed), [`panicked`](crate::Stats::panicked)
+    ///   and [`ended_late`](crate::Stats::ended_late) count together; never for what
+    ///   a worker did not run: cancelled, expired and unstarted tasks, those run by
+    ///   hand among them.
+    /// - When [`wait_idle`](Pool::wait_idle) or a scope returns it has been told of
+    ///   all their tasks, and so it has after a stop that is clean. Beyond its
+    ///   deadline a stop does not wait for it: a worker that is still in there is
+    ///   [`lingering`](crate::StopReport::lingering). A join does not wait for it.
+    ///
+    /// With an observer a task costs two or three reads of the clock more, and an
+    /// allocation if it has a handle; without, nothing.
+    ///
+    /// Defaults to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Outcome, Pool};
+    /// use std::time::Duration;
+    ///
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let pool = Pool::builder()
+    ///     .threads(1)
+    ///     .observer(move |info, outcome, waited, ran| {
+    ///         tell.send((info.name().to_owned(), outcome, waited, ran)).unwrap_or_default();
+    ///     })
+    ///     .build()?;
+    /// pool.task("row 7").execute(|| std::thread::sleep(Duration::from_millis(2)))?;
+    /// let (name, outcome, waited, ran) = told.recv()?;
+    /// assert_eq!((name.as_str(), outcome), ("row 7", Outcome::Completed));
+    /// assert!(waited.is_some() && ran >= Duration::from_millis(2));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn observer(
+        mut self,
+        observer: impl Fn(&TaskInfo, Outcome, Option<Duration>, Duration) + Send + Sync + 'static,
+    ) -> PoolBuilder {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// How dropping the pool stops it. Does not block.
     /// [`build`](Self::build) refuses a plan without a deadline.
     ///
@@ -323,6 +383,8 @@ impl PoolBuilder {
             capacity: self.capacity,
             in_place: self.in_place,
             panic_hook: self.panic_hook,
+            observer: self.observer,
+            meter: self.meter.map(|make| make(threads)),
         });
         let stopper = Stopper::new(queue.clone(), &names);
         let started = threads::spawn_all(&names, stack_size, |index| {

@@ -1,6 +1,11 @@
 //! The pool: the owner of its workers.
 
 mod builder;
+#[cfg(feature = "histogram")]
+mod latency;
+#[cfg(not(feature = "histogram"))]
+#[path = "latency/off.rs"]
+mod latency;
 mod loops;
 mod map;
 mod pace;
@@ -10,6 +15,8 @@ mod stream;
 mod worker;
 
 pub use builder::PoolBuilder;
+#[cfg(feature = "histogram")]
+pub use latency::{Distribution, Latency};
 pub use map::Items;
 pub use scope::{Scope, ScopedHandle, ScopedTaskBuilder};
 pub use stats::Stats;

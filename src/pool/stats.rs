@@ -1,5 +1,6 @@
 //! The pool in numbers.
 
+use super::latency::{self, Latency};
 use crate::stop::Stopper;
 use crate::task::Counts;
 use std::fmt;
@@ -41,6 +42,7 @@ pub struct Stats {
     caller: u64,
     refused: u64,
     workers_alive: usize,
+    pub(super) latency: Option<Latency>,
 }
 
 impl Stats {
@@ -71,6 +73,7 @@ impl Stats {
             counts,
             refused: queue.refused(),
             workers_alive: queue.present(),
+            latency: queue.meter.as_deref().and_then(latency::of),
         }
     }
 
@@ -406,7 +409,11 @@ impl fmt::Display for Stats {
             self.ended_late(),
             self.refused,
             self.workers_alive
-        )
+        )?;
+        match &self.latency {
+            Some(latency) => write!(f, ", {latency}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Queue;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ledger, Off, Slot, TaskInfo, Watch, me_in};
+use crate::task::{Ended, Ledger, Off, Slot, TaskInfo, Watch, me_in};
 use std::any::Any;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
@@ -75,6 +75,16 @@ impl Ledger for Home {
 
     fn is_reported(&self) -> bool {
         self.queue.is_reported()
+    }
+
+    fn is_observed(&self) -> bool {
+        self.queue.is_observed()
+    }
+
+    fn ended(&self, task: &Ended) {
+        if let Some(worker) = self.worker {
+            self.queue.tell_observers(worker, task);
+        }
     }
 
     fn panicked(&self, info: &TaskInfo, message: &str) {

@@ -42,6 +42,7 @@ mod gate;
 mod home;
 mod idle;
 mod late;
+mod observer;
 mod panics;
 mod sleep;
 mod submitter;
@@ -51,6 +52,7 @@ mod verbs;
 pub(crate) use context::WithContext;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
+pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
 
@@ -95,6 +97,12 @@ pub(crate) struct Queue {
     in_place: bool,
     panic_hook: Option<PanicHook>,
     panic_log: RateLimit,
+    observer: Option<Observer>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
+    /// Whether there is an observer or a meter: every submit asks.
+    is_observed: bool,
+    /// Of panics in the hooks that are told of tasks.
+    hook_log: RateLimit,
 }
 
 /// What every submit and every task looks at, and what changes only when
@@ -141,6 +149,8 @@ pub(crate) struct Settings {
     pub(crate) capacity: usize,
     pub(crate) in_place: bool,
     pub(crate) panic_hook: Option<PanicHook>,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
 }
 
 /// Once in so many turns a worker looks first at the channel, once at its own
@@ -160,6 +170,8 @@ impl Queue {
             capacity,
             in_place,
             panic_hook,
+            observer,
+            meter,
         } = settings;
         let (sender, receiver) = channel::bounded(capacity);
         Arc::new(Queue {
@@ -181,6 +193,10 @@ impl Queue {
             in_place,
             panic_hook,
             panic_log: RateLimit::new(),
+            is_observed: observer.is_some() || meter.is_some(),
+            observer,
+            meter,
+            hook_log: RateLimit::new(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! What is said of a panic: one log record, and the hook.
+//! What is said of a panic: one log record, and the hook; and of one in a hook.
 
 use super::Queue;
 use crate::clock;
@@ -21,14 +21,24 @@ impl Queue {
             });
         }
         if let Some(hook) = &self.panic_hook {
-            if let Err(payload) = unwind::catch(|| hook(info, message)) {
-                let text = unwind::text(payload.as_ref());
-                unwind::log_guarded(|| {
-                    log::error!("pool {name}: the on_panic hook panicked: {text}");
-                });
-                unwind::drop_payload(payload);
-            }
+            self.call_hook("on_panic hook", || hook(info, message));
         }
+    }
+
+    /// Calls a hook that is told of tasks: a panic in it is logged, and goes no
+    /// further.
+    pub(super) fn call_hook(&self, hook: &str, call: impl FnOnce()) {
+        let Err(payload) = unwind::catch(call) else {
+            return;
+        };
+        if let Some(unlogged) = self.hook_log.admit(clock::now()) {
+            let name = &self.name;
+            let (text, and_more) = (unwind::text(payload.as_ref()), unwind::and_more(unlogged));
+            unwind::log_guarded(|| {
+                log::error!("pool {name}: the {hook} panicked: {text}{and_more}");
+            });
+        }
+        unwind::drop_payload(payload);
     }
 
     /// Logs how many panics were not, when there will be no more.

@@ -4,7 +4,7 @@
 use super::Home;
 use super::context::WithContext;
 use super::error::{Refusal, SubmitError};
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::sync::Arc;
 use crate::task::{
     Bare, Cell, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
@@ -128,17 +128,17 @@ impl<'a> Door<'a> {
         when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        match self.name {
-            None => self.execute_body(closure, when_full, submitted_at),
-            Some(name) => {
-                let labelled = Labelled {
-                    name: Some(name.clone()),
-                    start_by: self.start_by(),
-                    body: closure,
-                };
-                self.execute_body(labelled, when_full, submitted_at)
-            }
+        let queued_at = self.home.queue.is_observed().then(clock::now);
+        if self.name.is_none() && queued_at.is_none() {
+            return self.execute_body(closure, when_full, submitted_at);
         }
+        let labelled = Labelled {
+            name: self.name.cloned(),
+            start_by: self.start_by(),
+            queued_at,
+            body: closure,
+        };
+        self.execute_body(labelled, when_full, submitted_at)
     }
 
     fn execute_body<C: Closure + 'static>(
@@ -182,7 +182,7 @@ impl<'a> Door<'a> {
         let id = task.id();
         let cell = match &mut task {
             Queued::Plain(task) => {
-                task.lift_limit();
+                task.renew();
                 None
             }
             Queued::Shared(cell) => Some(cell.clone()),

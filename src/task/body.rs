@@ -4,6 +4,7 @@ use super::cell::Off;
 use super::context::TaskContext;
 use super::error::TaskPanic;
 use super::info::TaskInfo;
+use super::observed::Ended;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
 use crate::sync::{Arc, Mutex};
@@ -27,8 +28,13 @@ pub(crate) trait TaskFn: Send {
     fn is_late(&self) -> bool {
         false
     }
-    /// It may be started whenever somebody likes.
-    fn lift_limit(&mut self) {}
+    /// When it was submitted, if somebody is told of it.
+    fn queued_at(&self) -> Option<Instant> {
+        None
+    }
+    /// It was handed back, and is submitted again: how long it has waited is not
+    /// known, nor limited.
+    fn renew(&mut self) {}
 }
 
 /// A closure that wants to know nothing.
@@ -54,6 +60,7 @@ pub(crate) struct Labelled<B> {
     pub(crate) name: Option<Arc<str>>,
     /// If it has not started by then it never does.
     pub(crate) start_by: Deadline,
+    pub(crate) queued_at: Option<Instant>,
     pub(crate) body: B,
 }
 
@@ -77,8 +84,13 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
         self.start_by != Deadline::NEVER && self.start_by.has_passed(clock::now())
     }
 
-    fn lift_limit(&mut self) {
+    fn queued_at(&self) -> Option<Instant> {
+        self.queued_at
+    }
+
+    fn renew(&mut self) {
         self.start_by = Deadline::NEVER;
+        self.queued_at = None;
     }
 }
 
@@ -116,6 +128,11 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn info(&self, task: u64) -> TaskInfo;
     /// Whether the report of a stop was made: no wait goes on after that.
     fn is_reported(&self) -> bool;
+    /// Whether somebody is told of each task that ended; never changes.
+    fn is_observed(&self) -> bool;
+    /// Tells them of one that this worker ran. Runs user code, so the caller
+    /// holds no lock.
+    fn ended(&self, task: &Ended);
     /// Tells the log and the hook of a panic. Runs user code, so the caller
     /// holds no lock.
     fn panicked(&self, info: &TaskInfo, message: &str);

@@ -1,6 +1,6 @@
 //! What identifies a task: its number, its name and where it was submitted.
 
-use crate::sync::{Arc, Relaxed, StaticU64};
+use crate::sync::{Arc, PureOnceLock, Relaxed, StaticU64};
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -64,25 +64,20 @@ pub(crate) fn next_id() -> u64 {
 /// assert!(info.submitted_at().file().ends_with(".rs"));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct TaskInfo {
-    id: u64,
-    name: Arc<str>,
-    named: bool,
-    submitted_at: &'static Location<'static>,
+    meta: Meta,
+    /// The closure's type name, for a task without a name. Made when somebody
+    /// asks: an observer is given an info for every task.
+    shortened: PureOnceLock<Box<str>>,
     attempts: u32,
 }
 
 impl TaskInfo {
     pub(crate) fn new(meta: &Meta, attempts: u32) -> TaskInfo {
         TaskInfo {
-            id: meta.origin.id,
-            name: match &meta.name {
-                Some(name) => name.clone(),
-                None => shorten((meta.type_name)()).into(),
-            },
-            named: meta.name.is_some(),
-            submitted_at: meta.origin.submitted_at,
+            meta: meta.clone(),
+            shortened: PureOnceLock::new(),
             attempts,
         }
     }
@@ -102,7 +97,7 @@ impl TaskInfo {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn id(&self) -> u64 {
-        self.id
+        self.meta.origin.id
     }
 
     /// The name given with [`Pool::task`](crate::Pool::task), otherwise the
@@ -120,7 +115,12 @@ impl TaskInfo {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn name(&self) -> &str {
-        &self.name
+        match &self.meta.name {
+            Some(name) => name,
+            None => self
+                .shortened
+                .get_or_init(|| shorten((self.meta.type_name)()).into()),
+        }
     }
 
     /// Where the task was submitted: file, line and column of the call. Does not
@@ -135,7 +135,7 @@ impl TaskInfo {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submitted_at(&self) -> &'static Location<'static> {
-        self.submitted_at
+        self.meta.origin.submitted_at
     }
 
     /// How many times the task had been started when this was made: 0 for one that
@@ -161,7 +161,27 @@ impl TaskInfo {
 
     /// Whether the name was given, rather than made from the closure's type.
     pub(crate) fn is_named(&self) -> bool {
-        self.named
+        self.meta.name.is_some()
+    }
+}
+
+/// Two infos are equal if they are of one task, with as many attempts.
+impl PartialEq for TaskInfo {
+    fn eq(&self, other: &TaskInfo) -> bool {
+        (self.id(), self.attempts) == (other.id(), other.attempts)
+    }
+}
+
+impl Eq for TaskInfo {}
+
+impl fmt::Debug for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskInfo")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("submitted_at", &self.submitted_at())
+            .field("attempts", &self.attempts)
+            .finish()
     }
 }
 
@@ -169,12 +189,12 @@ impl fmt::Display for TaskInfo {
     /// As in `#7 "resize beach.png" src/main.rs:88:14`; control characters in
     /// the name are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} ", self.id)?;
-        match self.named {
-            true => write!(f, "{:?}", self.name)?,
-            false => write!(f, "{}", self.name)?,
+        write!(f, "#{} ", self.id())?;
+        match self.is_named() {
+            true => write!(f, "{:?}", self.name())?,
+            false => write!(f, "{}", self.name())?,
         }
-        write!(f, " {}", self.submitted_at)
+        write!(f, " {}", self.submitted_at())
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Me {
     /// Contexts that were given back.
     #[expect(clippy::vec_box, reason = "they are lent and given back as boxes")]
     spares: RefCell<Vec<Box<TaskContext>>>,
+    /// Somebody is told how long each task took: the clock is read at both ends.
+    pub(super) is_observed: bool,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
@@ -77,6 +79,7 @@ impl Me {
         let me = Rc::new(Me {
             index,
             slot,
+            is_observed: ledger.is_observed(),
             ledger,
             spares: RefCell::default(),
             stamp: Cell::new(clock::now()),
@@ -144,8 +147,8 @@ impl Me {
     #[inline]
     pub(super) fn stamp(&self, how: How) -> Instant {
         match how {
-            How::Popped | How::InPlace => {}
-            How::Claimed => self.read_clock(),
+            How::Popped | How::InPlace if !self.is_observed => {}
+            How::Popped | How::InPlace | How::Claimed => self.read_clock(),
         }
         self.stamp.get()
     }
@@ -157,6 +160,13 @@ impl Me {
         if self.since_stamp.get() >= self.interval.get() {
             self.read_clock();
         }
+    }
+
+    /// A task ends now that somebody is told of; returns when.
+    pub(super) fn end_stamp(&self) -> Instant {
+        self.since_stamp.set(self.since_stamp.get() + 1);
+        self.read_clock();
+        self.stamp.get()
     }
 
     /// The worker was asleep: its stamp is old, and what comes may be long.

@@ -27,8 +27,8 @@ pub(crate) trait FireAndForget: Send {
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it lies in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
-    /// It may be started whenever somebody likes.
-    fn lift_limit(&mut self) {}
+    /// It was handed back, and is submitted again.
+    fn renew(&mut self) {}
     /// For a refusal, that wants the closure back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -71,8 +71,8 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
         Queued::Plain(self)
     }
 
-    fn lift_limit(&mut self) {
-        self.body.lift_limit();
+    fn renew(&mut self) {
+        self.body.renew();
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -100,6 +100,9 @@ fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &Me, how:
     let place = turn.begin(how, origin, B::type_name, since, B::WANTS_CONTEXT);
     if let Some(name) = body.name() {
         place.meta.name = Some(name.clone());
+    }
+    if let Some(queued_at) = body.queued_at() {
+        place.queued_at = Some(queued_at);
     }
 }
 

@@ -4,7 +4,7 @@ use super::body::Watch;
 use super::info::{Meta, Origin, TaskInfo};
 use super::queued::Shared;
 use crate::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One place of the stack. Places are used again and again: what has to be
 /// dropped is taken out at the end of a task, and the rest is written over,
@@ -13,6 +13,12 @@ pub(crate) struct Running {
     pub(super) meta: Meta,
     /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
     pub(crate) since: Instant,
+    /// When the verb was called, if somebody is told of it; `None` as well when
+    /// the task is another submit's than the first. Taken at its end, as is
+    /// `on_top`: only a pool that is observed writes either.
+    pub(super) queued_at: Option<Instant>,
+    /// So long its worker was busy with tasks on top of it, and their observers.
+    pub(super) on_top: Duration,
     /// It was given a context, and so a token to look at.
     pub(crate) has_token: bool,
     /// How a report counted it before it ended.
@@ -32,7 +38,9 @@ pub(crate) enum Settled {
 }
 
 impl Running {
-    /// A place for a task that begins now.
+    /// A place for a task that begins now. Seldom: there is one for each depth.
+    #[cold]
+    #[inline(never)]
     pub(super) fn new(origin: Origin, type_name: fn() -> &'static str, since: Instant) -> Running {
         Running {
             meta: Meta {
@@ -41,6 +49,8 @@ impl Running {
                 name: None,
             },
             since,
+            queued_at: None,
+            on_top: Duration::ZERO,
             has_token: false,
             settled: None,
             cell: None,

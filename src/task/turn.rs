@@ -20,7 +20,7 @@ use std::time::Instant;
 
 pub(crate) struct Turn<'a> {
     slot: &'a Slot,
-    body: MutexGuard<'a, Body>,
+    pub(super) body: MutexGuard<'a, Body>,
 }
 
 /// How a task comes onto a stack.
@@ -122,11 +122,31 @@ impl<'a> Turn<'a> {
 
     /// Takes the task that ended off the stack and counts it, unless a report
     /// has. `settle` is told which and returns what is left of the task, for
-    /// `dispose` to drop without the lock.
+    /// `dispose` to drop without the lock. After that observers are told.
     #[inline]
     pub(super) fn end<L>(
         &mut self,
         me: &Me,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        if me.is_observed {
+            self.end_observed(me, panicked, settle, dispose);
+        } else {
+            self.take_off(panicked, settle, dispose);
+            me.count_for_stamp();
+        }
+        if self.body.depth == 0 && self.body.state != State::Awake {
+            // In a hook: the loop does not ring for this one.
+            self.unlocked(|| me.ledger.went_quiet());
+        }
+    }
+
+    /// What every end of a task takes: see `end`.
+    #[inline]
+    pub(super) fn take_off<L>(
+        &mut self,
         panicked: bool,
         settle: impl FnOnce(Option<Settled>) -> Option<L>,
         dispose: impl FnOnce(L),
@@ -149,16 +169,11 @@ impl<'a> Turn<'a> {
         if let Some(leftover) = leftover {
             self.tidy(|| dispose(leftover));
         }
-        if self.body.depth == 0 && self.body.state != State::Awake {
-            // In a hook: the loop does not ring for this one.
-            self.unlocked(|| me.ledger.went_quiet());
-        }
-        me.count_for_stamp();
     }
 
     /// Runs `call` without the lock, while the worker does not count as quiet.
     #[cold]
-    fn tidy(&mut self, call: impl FnOnce()) {
+    pub(super) fn tidy(&mut self, call: impl FnOnce()) {
         let before = std::mem::replace(&mut self.body.is_tidying, true);
         self.unlocked(call);
         self.body.is_tidying = before;

@@ -43,7 +43,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
 
     fn has_ended(&self) -> bool {
         let has_ended = || self.ended.load(Acquire) != 0;
-        if has_ended() || self.start_by == Deadline::NEVER {
+        if has_ended() || self.start_by() == Deadline::NEVER {
             return has_ended();
         }
         self.call_off(Off::Expired) || has_ended()

@@ -38,13 +38,20 @@ pub(crate) struct Cell<B: TaskFn, L = ()> {
     /// The number of the pool it is queued in; read by `join` to know whether
     /// the caller is one of its workers. Changes only on resubmission.
     pool: AtomicU64,
-    /// If it has not started by then it never does.
-    start_by: Deadline,
+    terms: Option<Box<Terms>>,
     link: L,
     body: Mutex<Body<B>>,
     /// Notified when the task has ended, and when it is to be run by another
     /// than the pool.
     changed: Condvar,
+}
+
+/// What few tasks have to do with: the others do not carry the place for it.
+struct Terms {
+    /// If it has not started by then it never does.
+    start_by: Deadline,
+    /// When it was submitted, if somebody is told of it.
+    queued_at: Option<Instant>,
 }
 
 struct Body<B: TaskFn> {
@@ -135,6 +142,14 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         ledger: Arc<dyn Ledger>,
         link: L,
     ) -> Arc<Cell<B, L>> {
+        let queued_at = ledger.is_observed().then(clock::now);
+        let has_terms = start_by != Deadline::NEVER || queued_at.is_some();
+        let terms = has_terms.then(|| {
+            Box::new(Terms {
+                start_by,
+                queued_at,
+            })
+        });
         Arc::new(Cell {
             meta: Meta {
                 origin,
@@ -143,7 +158,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             },
             ended: AtomicU8::new(0),
             pool: AtomicU64::new(ledger.pool()),
-            start_by,
+            terms,
             link,
             body: Mutex::new(Body {
                 state: State::Queued,
@@ -192,13 +207,28 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         }))
     }
 
+    /// Since when it has waited, for those who are told: not known of one that a
+    /// stop took out.
+    fn queued_at(&self) -> Option<Instant> {
+        let queued_at = self.terms.as_ref()?.queued_at?;
+        let taken_out = self.body.lock().taken_out;
+        (taken_out == 0).then_some(queued_at)
+    }
+
+    fn start_by(&self) -> Deadline {
+        self.terms
+            .as_ref()
+            .map_or(Deadline::NEVER, |terms| terms.start_by)
+    }
+
     /// Whether it is too late to start it. A stop that took it out lifts the
     /// limit.
     fn is_late(&self, body: &Body<B>) -> bool {
-        self.start_by != Deadline::NEVER
+        let start_by = self.start_by();
+        start_by != Deadline::NEVER
             && body.state == State::Queued
             && body.taken_out == 0
-            && self.start_by.has_passed(clock::now())
+            && start_by.has_passed(clock::now())
     }
 
     /// Does `change` under the lock, makes what it did visible, and wakes who
@@ -284,7 +314,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
                     body = self.body.lock();
                     continue;
                 }
-                State::Queued if body.taken_out == 0 => self.start_by,
+                State::Queued if body.taken_out == 0 => self.start_by(),
                 // Who calls it off is dropping the closure, which may take for
                 // ever.
                 State::CallingOff(off) if body.ledger.is_reported() => {

@@ -63,6 +63,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         if name.is_some() {
             place.meta.name.clone_from(name);
         }
+        if me.is_observed {
+            place.queued_at = self.queued_at();
+        }
         place.cell = Some(shell);
         let info = || TaskInfo::new(&self.meta, 1);
         let result = turn.unlocked(|| body::run(closure, context.as_deref(), &me.ledger, info));
