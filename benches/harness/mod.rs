@@ -9,6 +9,7 @@
 
 pub(crate) mod chart;
 pub(crate) mod figure;
+pub(crate) mod latency;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod report;

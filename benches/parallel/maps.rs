@@ -2,6 +2,7 @@
 
 use crate::crew;
 use crate::harness::figure::{Better, Contender, Figure};
+use crate::harness::latency;
 use crate::harness::millis;
 use crate::harness::scale::Scale;
 use crate::harness::work::{steps, steps_a_microsecond};
@@ -55,12 +56,14 @@ fn measure(title: &'static str, scale: &Scale, items: &[u64], aim: f64) -> Figur
     let us = steps_a_microsecond() as f64;
     let total = items.iter().sum::<u64>() as f64 / us / 1e3;
     let longest = *items.iter().max().unwrap() as f64 / us;
-    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders(items))
+    let count = items.len();
+    let rounds = scale.rounds;
+    let figure = Figure::measure(title, "ms", Better::Lower, rounds, contenders(items))
         .aim(aim, &["rayon par_iter"])
         .note(format!(
-            "{} items, {total:.0} ms of work, the longest {longest:.2} us.",
-            items.len()
-        ))
+            "{count} items, {total:.0} ms of work, the longest {longest:.2} us."
+        ));
+    latency::note(figure, |pool| drop(pool.map(items, work)))
 }
 
 pub(crate) fn microseconds(title: &'static str, quick: bool) -> Figure {

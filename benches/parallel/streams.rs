@@ -3,6 +3,7 @@
 
 use crate::crew::{self, WORKERS};
 use crate::harness::figure::{Better, Contender, Figure};
+use crate::harness::latency;
 use crate::harness::millis;
 use crate::harness::scale::Scale;
 use crate::harness::work::{steps, steps_a_microsecond};
@@ -116,8 +117,11 @@ fn measure(title: &'static str, quick: bool, items: u64, micros: u64) -> Figure 
             }),
         ),
     ];
-    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(1.0, &["rayon par_bridge", "scoped threads"])
+    let figure = Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
+        .aim(1.0, &["rayon par_bridge", "scoped threads"]);
+    latency::note(figure, |pool| {
+        pool.stream(source(items), work).for_each(drop);
+    })
 }
 
 pub(crate) fn microseconds(title: &'static str, quick: bool) -> Figure {

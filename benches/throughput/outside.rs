@@ -3,6 +3,7 @@
 
 use crate::crews::{Crew, Raw, RustyPool};
 use crate::harness::figure::{Better, Contender, Figure};
+use crate::harness::latency;
 use crate::harness::scale::Scale;
 use crate::harness::work;
 use crate::tally;
@@ -123,5 +124,7 @@ pub(crate) fn short_tasks(title: &'static str, quick: bool) -> Figure {
             *value /= sequential;
         }
     }
-    figure.aim(1.0, &PEERS)
+    latency::note(figure.aim(1.0, &PEERS), |pool| {
+        run(pool, 1, tasks, work::microsecond);
+    })
 }
