@@ -78,7 +78,8 @@ impl Stats {
     }
 
     /// How many tasks were accepted, all the pool's life; those refused are not
-    /// among them. Does not block.
+    /// among them, nor are those of scopes and loops that were taken back before
+    /// they started. Does not block.
     ///
     /// # Examples
     ///
@@ -252,16 +253,19 @@ impl Stats {
         self.cancelled
     }
 
-    /// How many were not started in time, and never ran. Does not block. Always 0
-    /// in this version: nothing sets such a time.
+    /// How many were not started in time
+    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran. Does not
+    /// block.
     ///
     /// # Examples
     ///
     /// ```
+    /// # use std::time::Duration;
     /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| ())?;
+    /// let task = pool.task("quote").start_within(Duration::ZERO);
+    /// task.execute(|| ())?;
     /// pool.wait_idle();
-    /// assert_eq!(pool.stats().expired(), 0);
+    /// assert_eq!(pool.stats().expired(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn expired(&self) -> u64 {

@@ -29,6 +29,9 @@ use std::time::Duration;
 /// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
 /// `unstarted` + `abandoned` + `caller`, always, whatever raced.
 ///
+/// A task of a [`Scope`](crate::Scope) that the stop found unstarted is in none of
+/// these: it was taken off the books, and its scope runs it.
+///
 /// # What it holds
 ///
 /// The report owns the tasks that never started, closures and all, until they
@@ -293,16 +296,18 @@ impl StopReport {
         self.facts.cancelled
     }
 
-    /// How many were not started in time, and never ran. Does not block. Always 0
-    /// in this version: nothing sets such a time.
+    /// How many were not started in time
+    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran. Does not
+    /// block.
     ///
     /// # Examples
     ///
     /// ```
     /// # use std::time::Duration;
     /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| ())?;
-    /// assert_eq!(pool.stop(Duration::from_secs(5)).expired(), 0);
+    /// let task = pool.task("quote").start_within(Duration::ZERO);
+    /// task.execute(|| ())?;
+    /// assert_eq!(pool.stop(Duration::from_secs(5)).expired(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn expired(&self) -> u64 {
