@@ -369,7 +369,7 @@ fn ctrl_c_leaves_whole_thumbnails_and_says_how_many() {
         let (width, height, ..) = read(small.join(name));
         assert_eq!((width, height), (256, 170), "{name}");
     }
-    assert!(told.contains("\nthumbnails: './!broken.png': "), "{told}");
+    assert!(told.contains("\nthumbnails: ./!broken.png: "), "{told}");
     let count = made.len();
     let sum = format!("\nthumbnails: {count} of 1000 are done, in ./thumbnails\n");
     assert!(told.contains(&sum), "{told}");

@@ -7,8 +7,8 @@
 //! recursive: the same as one thread makes of it in 0.16 s: 1.88 times as fast
 //! $ mkdir -p words/few && echo hello > words/en && echo ciao > words/few/it
 //! $ cargo run --release --example recursive -- du words
-//! 5	words/few
-//! 11	words
+//! 11      words
+//! 5       words/few
 //! ```
 //!
 //! `--help` lists the commands and options, `RUST_LOG=debug` tells more.

@@ -129,8 +129,7 @@ fn partition(numbers: &mut [u64], belongs_left: impl Fn(u64) -> bool) -> usize {
     let mut left = 0;
     for at in 0..numbers.len() {
         let number = numbers[at];
-        numbers[at] = numbers[left];
-        numbers[left] = number;
+        numbers.swap(at, left);
         left += usize::from(belongs_left(number));
     }
     left
