@@ -37,19 +37,20 @@ pub(crate) fn pictures(
 
 /// Waves in three colours.
 fn draw(number: u32) -> io::Result<Vec<u8>> {
-    let wave = |side: u32, color: u32| -> Vec<f32> {
-        let length = (7 + (number * 5 + color * 3) % 11) as f32;
-        let at = |at: u32| at as f32 / side as f32;
+    let waves = |side: u32, phase: f32| -> Vec<[f32; 3]> {
+        let wave = |at: u32, color: u32| {
+            let long = (7 + (number * 5 + color * 3) % 11) as f32;
+            (at as f32 / side as f32 * long + color as f32 + phase).sin()
+        };
         (0..side)
-            .map(|x| (at(x) * length + color as f32).sin())
+            .map(|at| [0, 1, 2].map(|color| wave(at, color)))
             .collect()
     };
-    let across = [0, 1, 2].map(|color| wave(WIDTH, color));
-    let down = [3, 4, 5].map(|color| wave(HEIGHT, color));
+    let across = waves(WIDTH, 0.0);
     let mut samples = Vec::with_capacity((WIDTH * HEIGHT * 3) as usize);
-    for y in 0..HEIGHT as usize {
-        for x in 0..WIDTH as usize {
-            let sample = |color: usize| 128.0 + 63.0 * (across[color][x] + down[color][y]);
+    for down in waves(HEIGHT, 3.0) {
+        for across in &across {
+            let sample = |color: usize| 128.0 + 63.0 * (across[color] + down[color]);
             samples.extend([0, 1, 2].map(|color| sample(color) as u8));
         }
     }
