@@ -30,9 +30,9 @@
 //! list that folders are put into.
 //!
 //! A scope for each call, inside of its caller's, is for those who need what came
-//! of the parts. The first division of the sort does: one thread alone would take
-//! as long for it as both for a tenth of the sorting. It lets two halves be
-//! divided, and then goes on with what both have found.
+//! of the parts. The first division of the sort does, since by one thread alone it would keep the
+//! others waiting: it lets two halves be divided, and then goes on with what both
+//! have found.
 //!
 //! Ctrl-C stops the pool, but nothing stops a scope: tasks borrow from its
 //! caller. So every task looks at its token and ends early. Those that the stop
