@@ -26,7 +26,7 @@ const SAMPLE: usize = 1023;
 
 impl<'a> Quicksort<'a> {
     pub(crate) fn new(pool: &'a Pool, length: usize, bar: &'a ProgressBar) -> Quicksort<'a> {
-        let share = length.div_ceil(pool.stats().workers_alive());
+        let share = length.div_ceil(pool.threads());
         Quicksort {
             pool,
             token: pool.stop_handle().token(),

@@ -24,9 +24,15 @@ macro_rules! loops {
             /// stop is reported as abandoned, though its scope goes on waiting
             /// for it. None is ever in [`StopReport::unstarted`].
             ///
+            /// The body runs on this thread, beside the workers; where it has a
+            /// part of the work itself, open the scope in a task.
+            ///
             /// Called by one of the pool's own workers, this runs the scope's
             /// tasks that nobody has begun, newest first: scopes nest without a
-            /// thought of deadlock, at any size of the pool.
+            /// thought of deadlock, at any size of the pool. While its last tasks
+            /// run elsewhere the worker waits, and runs nothing else: where nothing
+            /// has to be put together at each level, let the tasks submit to one
+            /// scope instead, as the example of [`Scope`] does.
             ///
             /// [`StopReport::unstarted`]: crate::StopReport::unstarted
             ///
@@ -136,10 +142,11 @@ macro_rules! loops {
             ///
             /// [`TaskError::Unstarted`] when a stop of the pool takes the backlog
             /// out before every item was begun: at once if it is that kind of
-            /// stop, not while it drains. What was done is dropped; use
-            /// [`stream`](Self::stream) to keep it. Also when the pool is closed
-            /// already (except to one of its own workers, which runs on like the
-            /// task that it is in).
+            /// stop, not while it drains. Also when the pool is closed already
+            /// (except to one of its own workers, which runs on like the task that
+            /// it is in). The stop's own report may be clean all the same: to it
+            /// the loop is a few tasks, which ended early as they should. What was
+            /// done is dropped; the second example keeps it.
             ///
             /// # Panics
             ///
@@ -155,6 +162,28 @@ macro_rules! loops {
             /// assert_eq!(lengths, [8, 3, 5]);
             /// let lines = pool.map(words.iter().enumerate(), |(n, word)| format!("{n}: {word}"))?;
             /// assert_eq!(lines[2], "2: moved");
+            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// ```
+            ///
+            /// With a place for each result, those that came before a stop are
+            /// kept; a long item can heed the stop by the pool's token:
+            ///
+            /// ```
+            /// use groundcrew::{Pool, StopPlan, TaskError};
+            /// use std::time::Duration;
+            ///
+            /// let pool = Pool::new(1)?;
+            /// let (stop, token) = (pool.stop_handle(), pool.stop_handle().token());
+            /// let mut results = vec![None; 1000];
+            /// let cut = pool.for_each(results.iter_mut().enumerate(), |(n, place)| {
+            ///     if n == 7 {
+            ///         stop.request(StopPlan::cancel(Duration::from_secs(5)));
+            ///         token.wait();
+            ///     }
+            ///     *place = Some(n);
+            /// });
+            /// assert!(matches!(cut, Err(TaskError::Unstarted)));
+            /// assert_eq!(results.iter().flatten().count(), 8);
             /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
             /// ```
             #[track_caller]

@@ -291,6 +291,19 @@ impl Pool {
         &self.home
     }
 
+    /// How many workers the pool was built with. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(3)?;
+    /// assert_eq!(pool.threads(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn threads(&self) -> usize {
+        self.home.queue.slots.len()
+    }
+
     /// The pool in numbers, as of now. Does not block, beyond a lock for each
     /// worker; also works after a stop.
     ///
