@@ -30,3 +30,12 @@ pub(crate) fn count(text: &[u8], words: &mut Words) {
         }
     }
 }
+
+/// How often they come in both texts.
+pub(crate) fn add(a: Words, b: Words) -> Words {
+    let (mut sum, fewer) = if a.len() < b.len() { (b, a) } else { (a, b) };
+    for (word, count) in fewer {
+        *sum.entry(word).or_default() += count;
+    }
+    sum
+}

@@ -15,18 +15,23 @@
 //! # How it works
 //!
 //! ```text
-//! walk ── file ──> pieces ── portion ──> pool.stream: ── counts, ──> added up
-//!                  of 1 MiB  of 1 MiB    count words     failures
+//! walk ── file ──> pieces, ── portion ──> pool.stream ── failures ──> sorted
+//!                  1 MiB       1 MiB          │ ↑
+//!                                   words ──> tables ── at the end ──> added up
 //! ```
 //!
 //! The walk finds files as they are wanted. Large ones are cut into pieces, so
-//! that none holds everybody up at the end; small ones are put together into
-//! portions, so that what they have in common is added up once. Each portion
-//! gives a table of its own: workers share nothing. The main thread adds them
-//! up as they come, and drops them: memory stays that of the result.
+//! that none holds everybody up at the end; small ones are put together.
+//!
+//! A worker takes a table that nobody has, or a new one, adds the words of a
+//! portion to it, and puts it back. So there is one table for each worker, and
+//! memory stays that of the result, so many times. (A table for each portion,
+//! to be added up as they come, would be simpler; but its words would be hashed
+//! and allocated twice, and the main thread would have half as much to do as all
+//! the workers.) At the end `map_reduce` adds up the tables, two at a time.
 //!
 //! The stream is `unordered`, since it makes no difference in which order one
-//! adds. Results do not wait for a file on a slow disk, and that for which the
+//! adds, and so nothing waits for a file on a slow disk. That for which the
 //! order does matter, the list of files that cannot be read, is sorted at the
 //! end.
 //!
@@ -49,10 +54,12 @@ mod portion;
 mod total;
 
 use clap::Parser;
+use count::Words;
+use groundcrew::channel;
 use groundcrew::{CancelToken, Pool, StopPlan, TaskError, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
-use portion::{Portion, Portions};
+use portion::Portions;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -149,14 +156,28 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 fn count_all(options: &Options, pool: &Pool) -> Result<Total, TaskError> {
     let bar = progress_bar();
     let mut total = Total::default();
+    let (put, tables) = channel::unbounded::<Words>();
     let portions = Portions::new(options.paths.clone());
-    for counted in pool.stream(portions, Portion::count).unordered() {
+    let counted = pool.stream(portions, {
+        let tables = tables.clone();
+        move |portion| {
+            let mut table = tables.try_recv().unwrap_or_default();
+            let counted = portion.count(&mut table);
+            let _ = put.send(table); // `tables` is there: it takes everything
+            counted
+        }
+    });
+    for counted in counted.unordered() {
         let counted = counted?;
         bar.inc(counted.bytes);
-        total.add(counted);
+        total.add_failures(counted.failures);
     }
     bar.finish_and_clear();
     debug!("all is counted");
+    let tables: Vec<Words> = tables.try_iter().collect();
+    total.words = pool
+        .map_reduce(tables, |table| table, count::add)?
+        .unwrap_or_default();
     Ok(total)
 }
 
@@ -167,7 +188,8 @@ fn count_alone(options: &Options, token: &CancelToken) -> Total {
         if token.is_cancelled() {
             break;
         }
-        total.add(portion.count());
+        let counted = portion.count(&mut total.words);
+        total.add_failures(counted.failures);
     }
     total
 }

@@ -1,6 +1,6 @@
 //! What the pool counts at a time, found as it is wanted.
 
-use crate::count::count;
+use crate::count::{Words, count};
 use crate::piece::{PIECE, Piece};
 use crate::total::{Counted, Failure};
 use std::io;
@@ -22,16 +22,16 @@ const FILE: u64 = 2 << 10;
 impl Portion {
     /// This is the task. It does not look whether it is to end, since a portion
     /// takes some milliseconds.
-    pub(crate) fn count(self) -> Counted {
+    pub(crate) fn count(self, words: &mut Words) -> Counted {
         let mut counted = Counted {
+            bytes: 0,
             failures: self.failures,
-            ..Counted::default()
         };
         let mut buffer = Vec::new();
         for piece in self.pieces {
             match piece.read(&mut buffer) {
                 Ok(text) => {
-                    count(text, &mut counted.words);
+                    count(text, words);
                     counted.bytes += piece.len();
                 }
                 Err(error) => {

@@ -3,15 +3,12 @@
 use crate::count::Words;
 use os_display::Quotable;
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What a portion gives.
-#[derive(Default)]
+/// What a portion gives, besides its words.
 pub(crate) struct Counted {
-    pub(crate) words: Words,
     pub(crate) bytes: u64,
     pub(crate) failures: Vec<Failure>,
 }
@@ -38,26 +35,14 @@ impl fmt::Display for Failure {
 
 #[derive(Default, PartialEq)]
 pub(crate) struct Total {
-    words: Words,
+    pub(crate) words: Words,
     /// By path, each once, though several pieces of a file may fail.
     failures: BTreeMap<PathBuf, String>,
 }
 
 impl Total {
-    pub(crate) fn add(&mut self, counted: Counted) {
-        if self.words.is_empty() {
-            self.words = counted.words;
-        } else {
-            for (word, count) in counted.words {
-                match self.words.entry(word) {
-                    Entry::Occupied(mut there) => *there.get_mut() += count,
-                    Entry::Vacant(free) => {
-                        free.insert(count);
-                    }
-                }
-            }
-        }
-        for Failure { path, why } in counted.failures {
+    pub(crate) fn add_failures(&mut self, failures: Vec<Failure>) {
+        for Failure { path, why } in failures {
             self.failures.entry(path).or_insert(why);
         }
     }
