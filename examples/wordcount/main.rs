@@ -167,9 +167,10 @@ fn count_all(options: &Options, pool: &Pool) -> Result<Total, TaskError> {
             counted
         }
     });
-    for counted in counted.unordered() {
+    for (number, counted) in counted.unordered().enumerate() {
         let counted = counted?;
         bar.inc(counted.bytes);
+        debug!("portion {number} is counted");
         total.add_failures(counted.failures);
     }
     bar.finish_and_clear();
