@@ -86,13 +86,13 @@ impl Portions {
 fn file_length(found: Result<DirEntry, walkdir::Error>) -> Result<Option<(PathBuf, u64)>, Failure> {
     let entry = found.map_err(|error| {
         let path = error.path().map(PathBuf::from).unwrap_or_default();
-        Failure::new(path, &error.into())
+        Failure::new(path, &without_path(error))
     })?;
     let kind = entry.file_type();
     if kind.is_file() {
         return match entry.metadata() {
             Ok(metadata) => Ok(Some((entry.into_path(), metadata.len()))),
-            Err(error) => Err(Failure::new(entry.into_path(), &error.into())),
+            Err(error) => Err(Failure::new(entry.into_path(), &without_path(error))),
         };
     }
     if entry.depth() == 0 && !kind.is_dir() {
@@ -100,6 +100,12 @@ fn file_length(found: Result<DirEntry, walkdir::Error>) -> Result<Option<(PathBu
         return Err(Failure::new(entry.into_path(), &error));
     }
     Ok(None)
+}
+
+/// Only what the system says: the path is told once.
+fn without_path(error: walkdir::Error) -> io::Error {
+    let looped = io::Error::other("a link to a folder above it");
+    error.into_io_error().unwrap_or(looped)
 }
 
 impl Iterator for Portions {
