@@ -124,13 +124,14 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
     fn take_out(&self) -> TakenOut {
         self.change(|body| {
             if body.state.may_start() {
-                body.taken_out += 1;
                 return match L::SCOPED {
+                    // To its handle nothing has come to an end.
                     true => {
                         body.state = State::Withdrawn;
                         TakenOut::Withdrawn
                     }
                     false => {
+                        body.taken_out += 1;
                         body.state = State::Unstarted;
                         TakenOut::Live
                     }
