@@ -38,6 +38,8 @@ mod join;
 #[cfg(loom)]
 mod orders;
 #[cfg(shuttle)]
+mod scope;
+#[cfg(shuttle)]
 mod stop;
 #[cfg(shuttle)]
 mod submit;
