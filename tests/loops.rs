@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ROUNDS: u64 = 600;
+const ROUNDS: u64 = 200;
 
 /// Runs rounds, as many as the environment says.
 fn rounds(name: &str, round: fn(u64)) {
@@ -580,10 +580,11 @@ fn some_stream(submitter: &Submitter, is_stopped: bool, alive: &Alive, rng: &mut
     if let Some(limit) = limit {
         stream = stream.in_flight(limit);
     }
-    let is_unordered = rng.bool();
+    let mut is_unordered = rng.bool();
     if is_unordered {
         stream = stream.unordered();
     }
+    let unordered_from = rng.usize(..20);
     let takes = match rng.u8(..3) {
         0 => rng.usize(..20),
         _ => usize::MAX,
@@ -591,6 +592,10 @@ fn some_stream(submitter: &Submitter, is_stopped: bool, alive: &Alive, rng: &mut
     let mut seen = vec![false; count as usize];
     let (mut yielded, mut lost, mut panicked, mut ended) = (0, 0, 0, false);
     while yielded < takes {
+        if yielded == unordered_from {
+            is_unordered = true;
+            stream = stream.unordered();
+        }
         let (least, most) = stream.size_hint();
         let Some(result) = stream.next() else {
             ended = true;
