@@ -22,7 +22,10 @@
 //! reported tasks not settled, a task begun in place
 //! after the report; a gate without a second try, not opened by a worker or by
 //! the close; a worker, a husk or a report that ends no `wait_idle`; a cancel
-//! counted twice; an end, a plan or a worker's leaving that is told to nobody;
+//! counted twice; an end, a plan or a worker's leaving that is told to nobody; of
+//! scopes: an end that wakes nobody or does not take the lock first, a task
+//! counted in after its push, one given back without a word, one taken back that
+//! counts as accepted;
 //! and in loom a weaker order of `closed`, `sleepers`, `waiters`, `idlers` and
 //! `reported`. A change of a protocol is worth the same trial.
 
@@ -37,6 +40,8 @@ mod idle;
 mod join;
 #[cfg(loom)]
 mod orders;
+#[cfg(shuttle)]
+mod scope;
 #[cfg(shuttle)]
 mod stop;
 #[cfg(shuttle)]

@@ -258,3 +258,20 @@ fn a_stop_sees_what_the_tasks_did() {
         sees_what_the_task_did(|pool, _| drop(pool.stop(FOREVER)));
     });
 }
+
+#[test]
+fn a_scope_sees_the_end_of_its_task_or_is_woken_and_sees_what_it_did() {
+    check(|| {
+        let (before, after) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let pool = pool(1, 1);
+        before.store(1, Relaxed);
+        pool.scope(|s| {
+            s.execute(|| {
+                assert_eq!(before.load(Relaxed), 1);
+                after.store(1, Relaxed);
+            });
+        });
+        assert_eq!(after.load(Relaxed), 1);
+        assert!(pool.stop(FOREVER).is_clean());
+    });
+}

@@ -241,6 +241,10 @@ impl Queue {
     /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
     /// not counted as such, since the caller sees to it.
     pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
+        // A push that raced the close may get in, one after it may not.
+        if self.is_closed() {
+            return false;
+        }
         let id = task.meta().origin.id;
         !self.is_closed() && self.push_uncounted(task, id, WhenFull::Spill).is_ok()
     }

@@ -7,14 +7,31 @@ use std::collections::VecDeque;
 /// Added to by whoever ends a batch, a stop included; taken by the consumer.
 #[derive(Default)]
 pub(super) struct Endings {
-    ended: Mutex<VecDeque<u64>>,
+    ended: Mutex<Ended>,
     changed: Condvar,
 }
 
+#[derive(Default)]
+struct Ended {
+    numbers: VecDeque<u64>,
+    /// The consumer takes them: an ordered one never would, however many.
+    is_wanted: bool,
+}
+
 impl Endings {
+    /// From now on the consumer wants to know; also of these, which have not been
+    /// taken.
+    pub(super) fn want(&self, ended: impl Iterator<Item = u64>) {
+        self.ended.lock().is_wanted = true;
+        // Only now, or one that ends meanwhile would be missed. One that is
+        // told of twice is taken once.
+        let ended: Vec<_> = ended.collect();
+        self.ended.lock().numbers.extend(ended);
+    }
+
     /// The number of the next batch that has ended, if there is one by now.
     pub(super) fn try_next(&self) -> Option<u64> {
-        self.ended.lock().pop_front()
+        self.ended.lock().numbers.pop_front()
     }
 
     /// Waits until there is one.
@@ -23,7 +40,7 @@ impl Endings {
         // turn again.
         let backoff = Backoff::new();
         let mut ended = self.ended.lock();
-        while ended.is_empty() {
+        while ended.numbers.is_empty() {
             if backoff.is_completed() {
                 self.changed.wait(&mut ended);
             } else {
@@ -43,11 +60,35 @@ impl Link for Ending {
     const SCOPED: bool = false;
 
     fn resolved(&self) {
-        self.endings.ended.lock().push_back(self.number);
-        self.endings.changed.notify_one();
+        let mut ended = self.endings.ended.lock();
+        if ended.is_wanted {
+            ended.numbers.push_back(self.number);
+            drop(ended);
+            self.endings.changed.notify_one();
+        }
     }
 
     fn given_back(&self, _: Arc<dyn Shared>) {}
     fn unheard(&self, _: TaskPanic) {}
     fn ended(&self) {}
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_that_nobody_takes_are_not_kept() {
+        let endings = Arc::new(Endings::default());
+        let ends = |number| {
+            let endings = endings.clone();
+            Ending { number, endings }.resolved();
+        };
+        ends(0);
+        assert_eq!(endings.try_next(), None);
+        endings.want([1].into_iter());
+        ends(2);
+        assert_eq!([endings.try_next(), endings.try_next()], [Some(1), Some(2)]);
+        assert_eq!(endings.try_next(), None);
+    }
 }

@@ -105,6 +105,9 @@ where
     /// Yields results as they come, instead of in the order of the items.
     pub fn unordered(mut self) -> Self {
         self.is_unordered = true;
+        let flights = self.flights.iter();
+        let ended = flights.filter(|flight| flight.handle.is_finished());
+        self.endings.want(ended.map(|flight| flight.number));
         self
     }
 

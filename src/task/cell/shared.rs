@@ -128,6 +128,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         self.change(|body| {
             if body.state.may_start() {
                 if L::SCOPED {
+                    // To its handle nothing has come to an end.
                     body.state = State::Withdrawn;
                     return TakenOut::Withdrawn;
                 }
