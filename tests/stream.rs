@@ -326,6 +326,37 @@ fn a_panic_of_the_source_is_the_consumers_and_the_stream_can_go_on() {
 }
 
 #[test]
+fn a_result_does_not_wait_for_a_source_that_is_known_to_be_slow() {
+    within(LONG, "a source that waits for results", || {
+        let pool = Pool::new(2).unwrap();
+        let (give, given) = groundcrew::channel::unbounded();
+        let mut results = pool.stream(given, |n: u32| n);
+        // One that is slow: the second comes long after it is waited for.
+        give.send(0).unwrap();
+        let late = give.clone();
+        let sender = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(500));
+            late.send(1).unwrap();
+        });
+        assert_eq!(results.next().unwrap().unwrap(), 0);
+        assert_eq!(results.next().unwrap().unwrap(), 1);
+        sender.join().unwrap();
+        // From now on it answers each before it asks for the next.
+        for n in 2..5 {
+            let given = give.clone();
+            let sender = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                given.send(n).unwrap();
+            });
+            assert_eq!(results.next().unwrap().unwrap(), n);
+            sender.join().unwrap();
+        }
+        drop(give);
+        assert!(results.next().is_none());
+    });
+}
+
+#[test]
 fn it_tells_how_much_may_come() {
     let pool = Pool::new(1).unwrap();
     let mut stream = pool.stream(0..10, |n| n).in_flight(4);

@@ -298,6 +298,9 @@ macro_rules! loops {
             /// its place, and ends. Nothing is lost in silence: a stream that
             /// ends without an error has worked on the whole source.
             ///
+            /// An item that takes long can heed a stop by the pool's token, which
+            /// `f` captures: `pool.stop_handle().token()`.
+            ///
             /// Short items are submitted several at a time, as many as take about
             /// 0.1 ms to run, and to come from the source; each such batch is one
             /// task, with the name of `f`, and all of its items share the fate of

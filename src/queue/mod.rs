@@ -246,7 +246,7 @@ impl Queue {
             return false;
         }
         let id = task.meta().origin.id;
-        !self.is_closed() && self.push_uncounted(task, id, WhenFull::Spill).is_ok()
+        self.push_uncounted(task, id, WhenFull::Spill).is_ok()
     }
 
     fn push_slowly(

@@ -20,9 +20,24 @@ use std::vec;
 /// An iterator over what the pool makes of the items of another one: see
 /// [`Pool::stream`](crate::Pool::stream).
 ///
-/// It pulls from its source, on the thread that calls `next`, only as its own
-/// results are taken. Dropping it cancels what has not started, and does not
-/// wait for what has.
+/// `next` blocks until there is a result. It pulls from the source, on the thread
+/// that calls it, only as results are taken, and while the results of what was
+/// pulled are not there yet. So a source that blocks makes `next` block: a result
+/// may wait for one more item, though not if the source is known to be ten times
+/// slower than `f`; no stop can end that wait; and a source that waits for
+/// results itself needs [`in_flight(1)`](Self::in_flight).
+///
+/// Dropping it cancels what has not started, and does not wait for what has.
+///
+/// # Examples
+///
+/// ```
+/// let pool = groundcrew::Pool::new(2)?;
+/// let mut lengths = pool.stream(["to", "be", "or"], |word| word.len());
+/// assert_eq!(lengths.next().unwrap()?, 2);
+/// drop(lengths); // the rest is of no interest
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "a stream does nothing until its results are taken"]
 pub struct Stream<I: Iterator, F, R> {
     home: Arc<Home>,
@@ -35,10 +50,14 @@ pub struct Stream<I: Iterator, F, R> {
     limit: usize,
     /// Whether the program set that.
     is_set: bool,
-    /// How many items the next batch is to have.
-    size: usize,
+    /// How many items the next batch is to have at most, to run in time,
+    run_size: usize,
+    /// and to come from the source in time.
+    pull_size: usize,
     /// How long the last batch took.
     took: Duration,
+    /// How long the last batch took to come from the source.
+    pull_took: Duration,
     flights: VecDeque<Flight<I::Item, R>>,
     endings: Arc<Endings>,
     /// What is to be yielded next: results of one batch, and then the errors in
@@ -61,6 +80,11 @@ struct Flight<T, R> {
 
 /// So long a batch is to take: long beside what a task costs.
 const BATCH: Duration = Duration::from_micros(100);
+/// A source is slow if a batch takes so many times longer to come from it than to
+/// run,
+const SLOW: u32 = 10;
+/// and longer than this, which a result may well wait.
+const LAG: Duration = Duration::from_millis(1);
 /// If the program does not say otherwise, so much work for each worker is under
 /// way: long beside the time for which the consumer may not get a core.
 const WINDOW: Duration = Duration::from_millis(10);
@@ -91,8 +115,10 @@ where
             is_unordered: false,
             limit,
             is_set: false,
-            size: 1,
+            run_size: 1,
+            pull_size: 1,
             took: WINDOW,
+            pull_took: Duration::ZERO,
             flights: VecDeque::new(),
             endings: Arc::default(),
             ready: Vec::new().into_iter(),
@@ -102,7 +128,24 @@ where
         }
     }
 
-    /// Yields results as they come, instead of in the order of the items.
+    /// Yields results as they come, instead of in the order of the items. Does not
+    /// block.
+    ///
+    /// An item that takes long then holds up none behind it. It does not make the
+    /// consumer faster: where that is what takes long, do more in `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(2)?;
+    /// let squares = pool.stream(1..=10_u64, |n| n * n).unordered();
+    /// let mut sum = 0;
+    /// for square in squares {
+    ///     sum += square?;
+    /// }
+    /// assert_eq!(sum, 385);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn unordered(mut self) -> Self {
         self.is_unordered = true;
         let flights = self.flights.iter();
@@ -111,8 +154,27 @@ where
         self
     }
 
-    /// How many items may be under way at a time: pulled from the source, and
-    /// their results not yet taken. 0 counts as 1.
+    /// How many items may be in flight at a time: pulled from the source, and
+    /// their results not yet yielded. 0 counts as 1. Does not block.
+    ///
+    /// By default as many as the pool's queue has places
+    /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), and no more
+    /// batches than take each worker 10 ms, or four a worker if they are longer:
+    /// so of items that take long to run, only four a worker are in flight. Say
+    /// more where some items take much longer than others, which those behind them
+    /// would wait for; say less where items are large. With fewer than eight a
+    /// worker each item is a batch of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(2)?;
+    /// let pages = (0..100).map(|n| vec![n as u8; 1 << 20]); // large ones
+    /// let sums = pool.stream(pages, |page| page.iter().map(|b| u64::from(*b)).sum::<u64>());
+    /// let sums: Result<Vec<u64>, _> = sums.in_flight(4).collect();
+    /// assert_eq!(sums?[99], 99 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn in_flight(mut self, items: usize) -> Self {
         self.limit = items.max(1);
         self.is_set = true;
@@ -144,20 +206,17 @@ where
         // Each worker runs one and has one waiting, while one is taken and one is
         // pulled.
         let part = self.limit / (4 * self.home.queue.slots.len());
-        let count = self.size.min(part.max(1)).min(room);
+        let count = self.run_size.min(self.pull_size).min(part.max(1)).min(room);
         let began = clock::now();
         let items: Vec<_> = source.by_ref().take(count).collect();
-        let took = clock::now().duration_since(began);
+        self.pull_took = clock::now().duration_since(began);
         if items.len() < count {
             self.source = None;
         }
         if items.is_empty() {
             return false;
         }
-        // Nor may a batch take long to come together.
-        self.size = self
-            .size
-            .min(next_size(BATCH, self.size, items.len(), took));
+        self.pull_size = next_size(BATCH, self.pull_size, items.len(), self.pull_took);
         self.outstanding += items.len();
         let flight = self.submit(items.into_iter());
         self.flights.push_back(flight);
@@ -201,12 +260,14 @@ where
 
     /// The next batch whose results are to be yielded, pulling others meanwhile.
     fn next_flight(&mut self) -> Option<Flight<I::Item, R>> {
-        self.pull();
+        if !self.waits_for_source() {
+            self.pull();
+        }
         loop {
             if let Some(ended) = self.ended_flight() {
                 return Some(ended);
             }
-            if self.pull() {
+            if !self.waits_for_source() && self.pull() {
                 continue;
             }
             if self.flights.is_empty() {
@@ -220,6 +281,12 @@ where
                 self.endings.wait();
             }
         }
+    }
+
+    /// The source is so slow that next to nothing is gained by pulling while a
+    /// batch runs; but its results would wait for the source.
+    fn waits_for_source(&self) -> bool {
+        !self.flights.is_empty() && self.pull_took > LAG.max(self.took.saturating_mul(SLOW))
     }
 
     /// The next batch whose results are to be yielded, if it has ended.
@@ -265,7 +332,7 @@ where
         };
         match joined {
             Ok(()) => {
-                self.size = next_size(BATCH, self.size, flight.count, took);
+                self.run_size = next_size(BATCH, self.run_size, flight.count, took);
                 self.took = took;
             }
             Err(panicked) => self.errors = vec![panicked].into_iter(),
