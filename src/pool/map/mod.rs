@@ -78,7 +78,7 @@ pub(super) fn run<W: Work>(
         is_cut_short,
         ..
     } = looping;
-    match is_cut_short.into_inner() || cursor.into_inner().items.size_hint().0 > 0 {
+    match is_cut_short.load(Relaxed) || cursor.into_inner().items.size_hint().0 > 0 {
         true => Err(TaskError::Unstarted),
         false => Ok(parts.into_whole()),
     }
