@@ -294,9 +294,9 @@ macro_rules! loops {
             /// that item only; [`Unstarted`](TaskError::Unstarted), if a stop took
             /// it out of the queue; [`Abandoned`](TaskError::Abandoned), if it
             /// still ran at the stop's deadline. Once the pool is closed the
-            /// stream pulls one more item, which is refused, yields `Unstarted` in
-            /// its place, and ends. Nothing is lost in silence: a stream that
-            /// ends without an error has worked on the whole source.
+            /// stream pulls once more; what it gets is refused, is `Unstarted`,
+            /// and the stream ends behind it. Nothing is lost in silence: a stream
+            /// that ends without an error has worked on the whole source.
             ///
             /// An item that takes long can heed a stop by the pool's token, which
             /// `f` captures: `pool.stop_handle().token()`.

@@ -91,6 +91,20 @@ macro_rules! ranges {
 
 ranges!(i8 u8 i16 u16 i32 u32 i64 u64 isize usize);
 
+/// What drops nothing when it is gone through from the end, as `zip` would, of
+/// the longer one.
+trait Whole {}
+
+impl<T> Whole for slice::Iter<'_, T> {}
+impl<T> Whole for slice::IterMut<'_, T> {}
+impl<T> Whole for vec::IntoIter<T> {}
+impl<N> Whole for Range<N> {}
+impl<T> Whole for slice::Chunks<'_, T> {}
+impl<T> Whole for slice::ChunksMut<'_, T> {}
+impl<I: Whole> Whole for Enumerate<I> {}
+impl<I: Whole> Whole for Rev<I> {}
+impl<I: Whole> Whole for Copied<I> {}
+
 /// Those whose items have to be moved out one by one.
 macro_rules! moved {
     ($(($($generics:tt)*) $iterator:ty;)*) => { $(
@@ -140,7 +154,7 @@ moved! {
     (T: Send) collections::btree_set::IntoIter<T>;
     ('a, T: Sync) collections::btree_set::Iter<'a, T>;
     (I: Items<Item: Send>) Enumerate<I>;
-    (I: Items<Item: Send> + DoubleEndedIterator) Rev<I>;
+    (I: Whole + Items<Item: Send> + DoubleEndedIterator) Rev<I>;
     (I: Items<Item: Send>, J: Items<Item: Send>) Zip<I, J>;
     ('a, T: Copy + Send + Sync + 'a, I: Items<Item = &'a T>) Copied<I>;
 }

@@ -13,6 +13,7 @@ use endings::{Ending, Endings};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::mem;
 use std::panic::Location;
 use std::time::Duration;
 use std::vec;
@@ -58,6 +59,8 @@ pub struct Stream<I: Iterator, F, R> {
     took: Duration,
     /// How long the last batch took to come from the source.
     pull_took: Duration,
+    /// Pulled and not submitted yet: stays behind if the source panics.
+    pulled: Vec<I::Item>,
     flights: VecDeque<Flight<I::Item, R>>,
     endings: Arc<Endings>,
     /// What is to be yielded next: results of one batch, and then the errors in
@@ -119,6 +122,7 @@ where
             pull_size: 1,
             took: WINDOW,
             pull_took: Duration::ZERO,
+            pulled: Vec::new(),
             flights: VecDeque::new(),
             endings: Arc::default(),
             ready: Vec::new().into_iter(),
@@ -200,22 +204,25 @@ where
         if room == 0 || self.flights.len() >= self.batches() {
             return false;
         }
-        let Some(source) = &mut self.source else {
-            return false;
-        };
         // Each worker runs one and has one waiting, while one is taken and one is
         // pulled.
         let part = self.limit / (4 * self.home.queue.slots.len());
         let count = self.run_size.min(self.pull_size).min(part.max(1)).min(room);
         let began = clock::now();
-        let items: Vec<_> = source.by_ref().take(count).collect();
-        self.pull_took = clock::now().duration_since(began);
-        if items.len() < count {
-            self.source = None;
+        while self.pulled.len() < count {
+            match self.source.as_mut().and_then(Iterator::next) {
+                Some(item) => self.pulled.push(item),
+                None => {
+                    self.source = None;
+                    break;
+                }
+            }
         }
-        if items.is_empty() {
+        self.pull_took = clock::now().duration_since(began);
+        if self.pulled.is_empty() {
             return false;
         }
+        let items = mem::replace(&mut self.pulled, Vec::with_capacity(count));
         self.pull_size = next_size(BATCH, self.pull_size, items.len(), self.pull_took);
         self.outstanding += items.len();
         let flight = self.submit(items.into_iter());
