@@ -320,3 +320,29 @@ fn infos_tell_names_places_and_attempts() {
     let info = told.recv().unwrap();
     assert_eq!((info.name(), info.attempts()), ("from a submitter", 1));
 }
+
+#[test]
+fn what_a_task_claims_leaves_no_husk_in_its_workers_list() {
+    within(LONG, "a task that claims what it submits", || {
+        let pool = Pool::builder()
+            .threads(1)
+            .queue_capacity(1)
+            .build()
+            .unwrap();
+        let handle = pool.submit_with(|ctx| {
+            let submitter = ctx.submitter();
+            for number in 0..1000_u32 {
+                let two = [0, 1].map(|_| submitter.submit(move || number).unwrap());
+                for handle in two {
+                    assert_eq!(handle.join().unwrap(), number);
+                }
+                submitter.scope(|s| s.execute(|| ()));
+            }
+        });
+        handle.unwrap().join().unwrap();
+        assert!(pool.stats().overflow_peak() <= 3, "{}", pool.stats());
+        pool.wait_idle();
+        let report = pool.stop(LONG);
+        assert_eq!((report.accepted(), report.completed()), (3001, 3001));
+    });
+}

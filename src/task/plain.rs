@@ -27,6 +27,11 @@ pub(crate) trait FireAndForget: Send {
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it lies in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
+    /// Whether it lies in the queue as a husk that was counted when it was
+    /// claimed.
+    fn is_spent(&self) -> bool {
+        false
+    }
     /// It was handed back, and is submitted again.
     fn renew(&mut self) {}
     /// For a refusal, that wants the closure back.

@@ -37,6 +37,9 @@ pub(crate) trait Shared: Send + Sync {
     fn discard(&self);
     /// Whether it is too late to claim it, as far as a look can tell.
     fn has_started(&self) -> bool;
+    /// Whether it was claimed, so that what the queue holds of it is a husk with
+    /// nothing more to count.
+    fn is_spent(&self) -> bool;
     /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
     /// Its token and note, if it has asked for them.
@@ -68,7 +71,11 @@ impl dyn Shared {
         }
         let mut turn = me.turn();
         let shell = self.clone();
-        turn.may_begin(How::Claimed) && self.run(shell, &mut turn, me, How::Claimed)
+        let ran = turn.may_begin(How::Claimed) && self.run(shell, &mut turn, me, How::Claimed);
+        if ran {
+            turn.pass_own_husks();
+        }
+        ran
     }
 }
 
@@ -212,6 +219,10 @@ impl FireAndForget for Arc<dyn Shared> {
 
     fn into_queued(self: Box<Self>) -> Queued {
         Queued::Shared(*self)
+    }
+
+    fn is_spent(&self) -> bool {
+        (**self).is_spent()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

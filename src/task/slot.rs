@@ -173,6 +173,12 @@ impl Slot {
         Some(task)
     }
 
+    /// Takes the newest of the list, if it is a husk with nothing to count.
+    pub(super) fn pop_spent(&self, body: &mut Body) -> Option<Box<dyn FireAndForget>> {
+        let is_spent = body.overflow.back()?.is_spent();
+        is_spent.then(|| self.pop_overflow(body, VecDeque::pop_back))?
+    }
+
     /// The oldest task of the list, for another worker, which holds its own
     /// slot's lock: so this does not wait.
     #[inline]

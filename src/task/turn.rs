@@ -111,6 +111,16 @@ impl<'a> Turn<'a> {
         counts.expired += u64::from(husk.uncounted == Some(Off::Expired));
     }
 
+    /// Passes the husks at the end of this worker's own list: a task that claims
+    /// what it submitted, again and again, would leave them there until it ends.
+    pub(super) fn pass_own_husks(&mut self) {
+        while let Some(husk) = self.slot.pop_spent(&mut self.body) {
+            self.body.counts.taken += 1;
+            self.body.counts.husks_passed += 1;
+            drop(husk);
+        }
+    }
+
     /// What was taken from the queue should have been taken earlier. `drop` is
     /// called without the lock.
     #[cold]

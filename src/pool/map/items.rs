@@ -10,8 +10,8 @@ use std::{array, collections, slice, vec};
 /// These are the iterators of the standard library that run no code of the
 /// program: those of slices (by shared and by exclusive reference, and in chunks
 /// or windows), of `Vec`, arrays, ranges and the collections, and `enumerate`,
-/// `zip`, `rev` and `copied` of those. Collect any other iterator into a `Vec`
-/// first, or use [`Pool::stream`](crate::Pool::stream), which takes every
+/// `zip` and `copied` of those, and `rev` of what is no `zip`. Collect any other
+/// iterator into a `Vec` first, or use [`Pool::stream`](crate::Pool::stream), which takes every
 /// iterator and pulls from it as it goes.
 ///
 /// The trait is sealed: it cannot be implemented outside of this crate.

@@ -170,6 +170,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         !matches!(self.body.lock().state, State::Queued | State::Withdrawn)
     }
 
+    fn is_spent(&self) -> bool {
+        let state = self.body.lock().state;
+        matches!(state, State::Running | State::Completed | State::Panicked)
+    }
+
     fn cancel_asked(&self) -> Option<Instant> {
         self.body.lock().cancel_asked
     }
