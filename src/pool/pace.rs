@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How many items are to be taken next, so that they take `target`, after
 /// `count` took so long: at most twice as many as `size`, and at least one.
 pub(super) fn next_size(target: Duration, size: usize, count: usize, took: Duration) -> usize {
-    let in_time = target.as_nanos() * count as u128 / took.as_nanos().max(1);
+    let items = target.as_nanos().saturating_mul(count as u128);
+    let in_time = items / took.as_nanos().max(1);
     usize::try_from(in_time)
         .unwrap_or(usize::MAX)
         .clamp(1, size.saturating_mul(2))
