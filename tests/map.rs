@@ -264,3 +264,48 @@ fn its_tasks_have_the_name_of_the_closure_and_the_place_of_the_call() {
     })
     .unwrap();
 }
+
+#[test]
+fn the_first_panic_in_time_is_the_one_that_goes_on() {
+    within(LONG, "two panics in a map", || {
+        for _ in 0..20 {
+            let pool = Pool::new(2).unwrap();
+            let panicked = AtomicBool::new(false);
+            let map = AssertUnwindSafe(|| {
+                pool.for_each(0..2, |n| {
+                    if n == 1 {
+                        panicked.store(true, SeqCst);
+                        expected_panic();
+                    }
+                    while pool.stats().panicked() == 0 {
+                        thread::yield_now();
+                    }
+                    std::panic::panic_any("the second");
+                })
+            });
+            assert!(is_expected(catch_unwind(map).unwrap_err().as_ref()));
+        }
+    });
+}
+
+#[test]
+fn maps_in_a_task_leave_no_husks_behind() {
+    within(LONG, "many maps in a task", || {
+        let pool = Pool::builder()
+            .threads(2)
+            .queue_capacity(8)
+            .build()
+            .unwrap();
+        let gate = Gate::new();
+        drop(common::occupy(&pool, &gate));
+        let submitter = pool.submitter();
+        let handle = pool.submit(move || {
+            for _ in 0..1000 {
+                submitter.for_each(0..10, |_| ()).unwrap();
+            }
+        });
+        handle.unwrap().join().unwrap();
+        assert!(pool.stats().overflow_peak() < 20, "{}", pool.stats());
+        gate.open();
+    });
+}

@@ -366,3 +366,121 @@ fn it_tells_how_much_may_come() {
     assert_eq!(stream.by_ref().count(), 9);
     assert_eq!(stream.size_hint(), (0, Some(0)));
 }
+
+#[test]
+fn a_stream_in_a_task_leaves_no_husks_behind() {
+    within(LONG, "a long stream in a task", || {
+        for unordered in [false, true] {
+            let pool = Pool::builder()
+                .threads(1)
+                .queue_capacity(8)
+                .build()
+                .unwrap();
+            let handle = pool.submit_with(move |ctx| {
+                let stream = ctx.submitter().stream(0..20_000_u32, |n| n);
+                match unordered {
+                    true => stream.unordered().map(Result::unwrap).count(),
+                    false => stream.map(Result::unwrap).count(),
+                }
+            });
+            assert_eq!(handle.unwrap().join().unwrap(), 20_000);
+            assert!(pool.stats().overflow_peak() < 100, "{}", pool.stats());
+        }
+    });
+}
+
+#[test]
+fn a_batch_whose_items_become_slow_is_left_to_a_stop_and_to_other_workers() {
+    within(LONG, "a batch that becomes slow", || {
+        let pool = Pool::new(2).unwrap();
+        let stop = pool.stop_handle();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let slow = ran.clone();
+        // Thousands of short ones, then each takes as long as a stop does.
+        let stream = pool.stream(0..40_000, move |n| {
+            if n >= 30_000 {
+                slow.fetch_add(1, SeqCst);
+                stop.request(StopPlan::cancel(LONG));
+                while stop.phase() != groundcrew::Phase::Cancelling
+                    && stop.phase() != groundcrew::Phase::Done
+                {
+                    thread::yield_now();
+                }
+            }
+        });
+        let mut done = 0;
+        for result in stream {
+            match result {
+                Ok(()) => done += 1,
+                Err(error) => assert!(matches!(error, TaskError::Unstarted)),
+            }
+        }
+        // Both workers may have been at one of them, and none began another.
+        assert!((1..=2).contains(&ran.load(SeqCst)), "{ran:?}");
+        // A batch of short ones may have been cut on the other worker.
+        assert!((29_000..=30_002).contains(&done), "{done}");
+        assert!(pool.stop(LONG).abandoned().is_empty());
+    });
+}
+
+#[test]
+fn what_came_from_a_source_that_becomes_slow_does_not_wait_for_a_whole_batch() {
+    within(LONG, "a source that becomes slow", || {
+        let pool = Pool::new(2).unwrap();
+        let pulled = Arc::new(AtomicUsize::new(0));
+        let count = pulled.clone();
+        let source = (0..30_100_usize).inspect(move |n| {
+            count.fetch_add(1, SeqCst);
+            if *n >= 30_000 {
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let ahead = pool.stream(source, |n| n).map(|result| {
+            let n = result.unwrap();
+            if n < 30_000 {
+                0
+            } else {
+                pulled.load(SeqCst) - n
+            }
+        });
+        let most = ahead.max().unwrap();
+        assert!(
+            most <= 50,
+            "{most} were pulled behind one that was not yielded"
+        );
+    });
+}
+
+#[test]
+fn results_whose_drop_panics_and_an_item_that_panics_cost_no_more_than_that() {
+    struct Explosive(bool);
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            if self.0 {
+                expected_panic();
+            }
+        }
+    }
+    within(LONG, "bombs in a stream that is dropped", || {
+        let pool = Pool::new(1).unwrap();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let mut stream = pool
+            .stream(0..100_000, move |n| {
+                if n > 30_000 && n % 8 == 7 {
+                    entrance.pass();
+                    expected_panic();
+                }
+                Explosive(n > 30_000)
+            })
+            .in_flight(8192);
+        // So far that the batch with the last of them has none that waits.
+        for _ in 0..27_000 {
+            drop(stream.next());
+        }
+        drop(stream);
+        gate.open();
+        assert_eq!(pool.submit(|| 7).unwrap().join().unwrap(), 7);
+        assert!(pool.stop(LONG).is_clean());
+    });
+}

@@ -38,9 +38,10 @@ macro_rules! loops {
             ///
             /// # Panics
             ///
-            /// With the panic of `body`, or else with the first panic of a task
-            /// whose handle nobody joined, after all tasks have ended. (All are
-            /// logged and counted; the payloads of the others are dropped.)
+            /// With the panic of `body`, or else with the first panic that nobody
+            /// can join any more, since the task has no handle or that was dropped;
+            /// after all tasks have ended. (All are logged and counted; the
+            /// payloads of the others are dropped.)
             ///
             /// # Examples
             ///
@@ -144,7 +145,8 @@ macro_rules! loops {
             /// out before every item was begun: at once if it is that kind of
             /// stop, not while it drains. Also when the pool is closed already
             /// (except to one of its own workers, which runs on like the task that
-            /// it is in). The stop's own report may be clean all the same: to it
+            /// it is in). It always waits for the items that were begun, also
+            /// beyond the deadline of the stop. The stop's own report may be clean all the same: to it
             /// the loop is a few tasks, which ended early as they should. What was
             /// done is dropped; the second example keeps it.
             ///
@@ -284,7 +286,10 @@ macro_rules! loops {
             ///
             /// It takes any iterator, and pulls from it on the thread that calls
             /// `next`, as fast as results are taken: a million items take the
-            /// memory of those in flight ([`Stream::in_flight`]). Use
+            /// memory of those in flight ([`Stream::in_flight`]). It pulls ahead of
+            /// what it yields, so neither the source nor `f` may wait for results
+            /// of this very stream, and what was pulled ahead is gone when the
+            /// stream is dropped, also by `take`. Use
             /// [`Stream::unordered`] where the order is of no interest. Since it
             /// can be dropped at any time without a wait, items, results and `f`
             /// may not borrow.
@@ -294,8 +299,8 @@ macro_rules! loops {
             /// that item only; [`Unstarted`](TaskError::Unstarted), if a stop took
             /// it out of the queue; [`Abandoned`](TaskError::Abandoned), if it
             /// still ran at the stop's deadline. Once the pool is closed the
-            /// stream pulls once more; what it gets is refused, is `Unstarted`,
-            /// and the stream ends behind it. Nothing is lost in silence: a stream
+            /// stream pulls one more item, which is refused, yields `Unstarted` in
+            /// its place, and ends. Nothing is lost in silence: a stream
             /// that ends without an error has worked on the whole source.
             ///
             /// An item that takes long can heed a stop by the pool's token, which
@@ -303,8 +308,8 @@ macro_rules! loops {
             ///
             /// Short items are submitted several at a time, as many as take about
             /// 0.1 ms to run, and to come from the source; each such batch is one
-            /// task, with the name of `f`, and all of its items share the fate of
-            /// one that is unstarted or abandoned.
+            /// task, with the name of `f`. All of its items are `Abandoned` if it
+            /// is. A stop that takes the backlog out ends it between two items.
             ///
             /// # Examples
             ///

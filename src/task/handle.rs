@@ -243,7 +243,12 @@ impl<T> TaskHandle<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn cancel(&self) -> bool {
-        self.cell().cancel()
+        let cell = self.cell();
+        let cancelled = cell.cancel();
+        if let Some(me) = me::me_in(cell.pool()).filter(|_| cancelled) {
+            me.pass_own_husks();
+        }
+        cancelled
     }
 }
 

@@ -119,6 +119,11 @@ impl Me {
         Turn::take(&self.slot)
     }
 
+    /// Passes what this worker need not keep of tasks that it called off.
+    pub(crate) fn pass_own_husks(&self) {
+        self.turn().pass_own_husks();
+    }
+
     /// A context for a task that begins now. Counting references is dear, so
     /// the tasks of a worker pass one on.
     #[inline]

@@ -1,6 +1,7 @@
 //! A fire-and-forget task: one box, no state, no reference count.
 
 use super::body::{self, Ledger, TaskFn, Watch};
+use super::cell::Husk;
 use super::context::TaskContext;
 use super::info::{Meta, Origin, TaskInfo};
 use super::me::Me;
@@ -27,10 +28,10 @@ pub(crate) trait FireAndForget: Send {
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it lies in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
-    /// Whether it lies in the queue as a husk that was counted when it was
-    /// claimed.
-    fn is_spent(&self) -> bool {
-        false
+    /// What is to be counted, if the queue holds no more than a husk of it; then
+    /// the caller has to pass it.
+    fn husk(&self) -> Option<Husk> {
+        None
     }
     /// It was handed back, and is submitted again.
     fn renew(&mut self) {}

@@ -37,9 +37,9 @@ pub(crate) trait Shared: Send + Sync {
     fn discard(&self);
     /// Whether it is too late to claim it, as far as a look can tell.
     fn has_started(&self) -> bool;
-    /// Whether it was claimed, so that what the queue holds of it is a husk with
-    /// nothing more to count.
-    fn is_spent(&self) -> bool;
+    /// What is to be counted, if the queue holds no more than a husk of it; then
+    /// the caller has to pass it.
+    fn husk(&self) -> Option<Husk>;
     /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
     /// Its token and note, if it has asked for them.
@@ -221,8 +221,8 @@ impl FireAndForget for Arc<dyn Shared> {
         Queued::Shared(*self)
     }
 
-    fn is_spent(&self) -> bool {
-        (**self).is_spent()
+    fn husk(&self) -> Option<Husk> {
+        (**self).husk()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -20,6 +20,7 @@
 //!    second one and does not wait for it.
 
 use super::body::Watch;
+use super::cell::Husk;
 use super::info::TaskInfo;
 use super::plain::FireAndForget;
 use super::queued::Queued;
@@ -173,10 +174,16 @@ impl Slot {
         Some(task)
     }
 
-    /// Takes the newest of the list, if it is a husk with nothing to count.
-    pub(super) fn pop_spent(&self, body: &mut Body) -> Option<Box<dyn FireAndForget>> {
-        let is_spent = body.overflow.back()?.is_spent();
-        is_spent.then(|| self.pop_overflow(body, VecDeque::pop_back))?
+    /// Takes the newest or the oldest of the list, if that is a husk. There is
+    /// nothing in it whose drop is the program's.
+    pub(super) fn pop_husk(&self, body: &mut Body) -> Option<Husk> {
+        if let Some(husk) = body.overflow.back()?.husk() {
+            self.pop_overflow(body, VecDeque::pop_back);
+            return Some(husk);
+        }
+        let husk = body.overflow.front()?.husk()?;
+        self.pop_overflow(body, VecDeque::pop_front);
+        Some(husk)
     }
 
     /// The oldest task of the list, for another worker, which holds its own

@@ -111,13 +111,12 @@ impl<'a> Turn<'a> {
         counts.expired += u64::from(husk.uncounted == Some(Off::Expired));
     }
 
-    /// Passes the husks at the end of this worker's own list: a task that claims
-    /// what it submitted, again and again, would leave them there until it ends.
+    /// Passes the husks at both ends of this worker's own list: a task that
+    /// claims or calls off what it submitted, again and again, would leave them
+    /// there until it ends.
     pub(super) fn pass_own_husks(&mut self) {
-        while let Some(husk) = self.slot.pop_spent(&mut self.body) {
-            self.body.counts.taken += 1;
-            self.body.counts.husks_passed += 1;
-            drop(husk);
+        while let Some(husk) = self.slot.pop_husk(&mut self.body) {
+            self.pass_husk(husk);
         }
     }
 

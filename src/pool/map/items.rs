@@ -1,6 +1,6 @@
 //! What a parallel loop can go over.
 
-use std::iter::{Copied, Enumerate, Rev, Zip};
+use std::iter::{Chain, Copied, Enumerate, Rev, Take, Zip};
 use std::ops::{Range, RangeInclusive};
 use std::{array, collections, slice, vec};
 
@@ -10,7 +10,7 @@ use std::{array, collections, slice, vec};
 /// These are the iterators of the standard library that run no code of the
 /// program: those of slices (by shared and by exclusive reference, and in chunks
 /// or windows), of `Vec`, arrays, ranges and the collections, and `enumerate`,
-/// `zip` and `copied` of those, and `rev` of what is no `zip`. Collect any other
+/// `zip`, `chain`, `take` and `copied` of those, and `rev` of what is no `zip`. Collect any other
 /// iterator into a `Vec` first, or use [`Pool::stream`](crate::Pool::stream), which takes every
 /// iterator and pulls from it as it goes.
 ///
@@ -29,7 +29,7 @@ use std::{array, collections, slice, vec};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a parallel loop cannot cut `{Self}` into chunks",
-    note = "collect it into a `Vec` first, or use `stream`, which takes any iterator"
+    note = "collect it into a `Vec` first (if it is a `filter`, a `map` or a `lines()`, say), or use `stream`, which takes any iterator"
 )]
 pub trait Items: Iterator + Send + sealed::Sealed {
     #[doc(hidden)]
@@ -122,11 +122,17 @@ macro_rules! moved {
 moved! {
     (T: Send) vec::IntoIter<T>;
     (T: Send, const N: usize) array::IntoIter<T, N>;
+    ('a, T: Send) vec::Drain<'a, T>;
+    () RangeInclusive<u8>;
+    () RangeInclusive<u16>;
     () RangeInclusive<u32>;
     () RangeInclusive<u64>;
     () RangeInclusive<usize>;
+    () RangeInclusive<i8>;
+    () RangeInclusive<i16>;
     () RangeInclusive<i32>;
     () RangeInclusive<i64>;
+    () RangeInclusive<isize>;
     () RangeInclusive<char>;
     ('a, T: Sync) slice::Chunks<'a, T>;
     ('a, T: Sync) slice::ChunksExact<'a, T>;
@@ -134,6 +140,7 @@ moved! {
     ('a, T: Sync) slice::Windows<'a, T>;
     ('a, T: Send) slice::ChunksMut<'a, T>;
     ('a, T: Send) slice::ChunksExactMut<'a, T>;
+    ('a, T: Send) slice::RChunksMut<'a, T>;
     (T: Send) collections::vec_deque::IntoIter<T>;
     ('a, T: Sync) collections::vec_deque::Iter<'a, T>;
     ('a, T: Send) collections::vec_deque::IterMut<'a, T>;
@@ -154,6 +161,8 @@ moved! {
     (T: Send) collections::btree_set::IntoIter<T>;
     ('a, T: Sync) collections::btree_set::Iter<'a, T>;
     (I: Items<Item: Send>) Enumerate<I>;
+    (I: Items<Item: Send>) Take<I>;
+    (I: Items<Item: Send>, J: Items<Item = I::Item>) Chain<I, J>;
     (I: Whole + Items<Item: Send> + DoubleEndedIterator) Rev<I>;
     (I: Items<Item: Send>, J: Items<Item: Send>) Zip<I, J>;
     ('a, T: Copy + Send + Sync + 'a, I: Items<Item = &'a T>) Copied<I>;

@@ -114,6 +114,8 @@ impl<'a, W: Work> Loop<'a, W> {
         let is_worker = index_in(self.queue.id).is_some();
         let handles: Vec<_> = (usize::from(is_worker)..runners)
             .map(|_| s.push(Runner(self), submitted_at))
+            // So that the first panic is the first in time.
+            .inspect(ScopedHandle::detach)
             .collect();
         // The queue keeps the order: when the first has ended, or when this
         // thread has, being a worker, there is nothing left to take.

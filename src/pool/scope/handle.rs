@@ -142,12 +142,28 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn cancel(&self) -> bool {
-        self.cell().cancel()
+        let cancelled = self.cell().cancel();
+        if cancelled {
+            self.pass_husk();
+        }
+        cancelled
     }
 
     /// Takes the task back if it has not started, as if it had never been there.
     pub(in crate::pool) fn take_back(&self) {
         self.cell().take_back();
+        self.pass_husk();
+    }
+
+    /// Nobody is going to take the result, nor the panic, which is the scope's.
+    pub(in crate::pool) fn detach(&self) {
+        self.cell().detach();
+    }
+
+    fn pass_husk(&self) {
+        if let Some(me) = me_in(self.cell().pool()) {
+            me.pass_own_husks();
+        }
     }
 }
 

@@ -1,15 +1,20 @@
 //! A few items of a stream, as one task.
 
+use super::BATCH;
 use crate::clock;
+use crate::queue::Home;
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskFn};
+use crate::unwind;
 use std::any::type_name;
-use std::time::Duration;
+use std::panic::resume_unwind;
+use std::time::{Duration, Instant};
 use std::vec;
 
 /// What the batches of a stream have in common.
 pub(super) struct Common<F> {
     pub(super) f: F,
+    pub(super) home: Arc<Home>,
     /// Nobody wants the results any more. Written once, by the consumer; it saves
     /// work and orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
@@ -21,7 +26,8 @@ pub(super) type Place<T, R> = Arc<Mutex<Option<Done<T, R>>>>;
 
 pub(super) struct Done<T, R> {
     pub(super) results: Vec<R>,
-    /// What was left when an item panicked, without that one.
+    /// What was left when an item panicked, without that one, or when it took too
+    /// long, or when a stop took the backlog out.
     pub(super) rest: vec::IntoIter<T>,
     pub(super) took: Duration,
 }
@@ -43,20 +49,33 @@ where
     const WANTS_CONTEXT: bool = false;
 
     fn call(self, _: Option<&TaskContext>) {
+        let Batch {
+            mut items,
+            common,
+            place,
+        } = self;
         let began = clock::now();
-        let mut run = Run {
-            results: Vec::with_capacity(self.items.len()),
-            rest: self.items,
-            place: &self.place,
-            took: Duration::ZERO,
-        };
-        for item in run.rest.by_ref() {
-            if self.common.is_dropped.load(Relaxed) {
-                break;
-            }
-            run.results.push((self.common.f)(item));
+        let mut results = Vec::with_capacity(items.len());
+        let ran = unwind::catch(|| common.run(&mut items, &mut results, began));
+        *place.lock() = Some(Done {
+            results,
+            rest: items,
+            took: clock::now().duration_since(began),
+        });
+        // The stream is gone. Here, and one by one, and not while a panic goes on:
+        // their drops may panic, too.
+        let last = Arc::into_inner(place).and_then(Mutex::into_inner);
+        if let Some(Done { results, rest, .. }) = last {
+            let what = || "what was left of a stream".to_owned();
+            results
+                .into_iter()
+                .for_each(|result| unwind::drop_guarded(result, what));
+            rest.for_each(|item| unwind::drop_guarded(item, what));
         }
-        run.took = clock::now().duration_since(began);
+        drop(common);
+        if let Err(panic) = ran {
+            resume_unwind(panic);
+        }
     }
 
     fn type_name() -> &'static str {
@@ -64,20 +83,27 @@ where
     }
 }
 
-/// Leaves behind what there is, also when an item panics.
-struct Run<'a, T, R> {
-    results: Vec<R>,
-    rest: vec::IntoIter<T>,
-    place: &'a Mutex<Option<Done<T, R>>>,
-    took: Duration,
-}
-
-impl<T, R> Drop for Run<'_, T, R> {
-    fn drop(&mut self) {
-        *self.place.lock() = Some(Done {
-            results: std::mem::take(&mut self.results),
-            rest: std::mem::take(&mut self.rest),
-            took: self.took,
-        });
+impl<F> Common<F> {
+    /// Works on items until there are no more, or nobody wants them, or the batch
+    /// takes much longer than it was to.
+    fn run<T, R>(&self, items: &mut vec::IntoIter<T>, results: &mut Vec<R>, began: Instant)
+    where
+        F: Fn(T) -> R,
+    {
+        let looks = items.len().div_ceil(LOOKS);
+        while !self.is_dropped.load(Relaxed) && !self.home.queue.is_sealed() {
+            let Some(item) = items.next() else { break };
+            results.push((self.f)(item));
+            let looks_now = results.len() % looks == 0 && items.len() > 0;
+            if looks_now && clock::now().duration_since(began) > TOO_LONG {
+                break;
+            }
+        }
     }
 }
+
+/// So often a batch looks at the clock, as it is pulled and as it is run: its
+/// items may take longer than those before did.
+pub(super) const LOOKS: usize = 16;
+/// A batch that takes so long leaves the rest of its items to others.
+const TOO_LONG: Duration = BATCH.saturating_mul(4);

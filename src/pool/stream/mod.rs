@@ -8,7 +8,7 @@ use crate::clock::{self, Deadline};
 use crate::queue::Home;
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{Cell, Origin, Shared, TaskError, TaskHandle, next_id};
-use batch::{Batch, Common, Done, Place};
+use batch::{Batch, Common, Done, LOOKS, Place};
 use endings::{Ending, Endings};
 use std::collections::VecDeque;
 use std::fmt;
@@ -107,13 +107,15 @@ where
         submitted_at: &'static Location<'static>,
     ) -> Self {
         let limit = home.queue.capacity;
+        let common = Arc::new(Common {
+            f,
+            home: home.clone(),
+            is_dropped: AtomicBool::new(false),
+        });
         Stream {
             home,
             submitted_at,
-            common: Arc::new(Common {
-                f,
-                is_dropped: AtomicBool::new(false),
-            }),
+            common,
             source: Some(source),
             is_unordered: false,
             limit,
@@ -207,15 +209,22 @@ where
         // Each worker runs one and has one waiting, while one is taken and one is
         // pulled.
         let part = self.limit / (4 * self.home.queue.slots.len());
+        // Of a closed pool no more than is needed to say so.
+        let is_closed = self.home.queue.is_closed();
+        let room = if is_closed { 1 } else { room };
         let count = self.run_size.min(self.pull_size).min(part.max(1)).min(room);
         let began = clock::now();
+        let looks = count.div_ceil(LOOKS);
         while self.pulled.len() < count {
-            match self.source.as_mut().and_then(Iterator::next) {
-                Some(item) => self.pulled.push(item),
-                None => {
-                    self.source = None;
-                    break;
-                }
+            let Some(item) = self.source.as_mut().and_then(Iterator::next) else {
+                self.source = None;
+                break;
+            };
+            self.pulled.push(item);
+            // What has come is not to wait for a source that has become slow.
+            let looks_now = self.pulled.len() % looks == 0;
+            if looks_now && clock::now().duration_since(began) > BATCH {
+                break;
             }
         }
         self.pull_took = clock::now().duration_since(began);
@@ -339,15 +348,20 @@ where
         };
         match joined {
             Ok(()) => {
-                self.run_size = next_size(BATCH, self.run_size, flight.count, took);
+                self.run_size = next_size(BATCH, self.run_size, results.len(), took);
                 self.took = took;
             }
             Err(panicked) => self.errors = vec![panicked].into_iter(),
         }
         self.ready = results.into_iter();
-        // Those behind the one that panicked.
-        if rest.len() > 0 {
-            let flight = self.submit(rest);
+        // In front of all others, in their order.
+        let mut rest = rest;
+        let mut pieces = Vec::new();
+        while rest.len() > 0 {
+            let piece: Vec<_> = rest.by_ref().take(self.run_size).collect();
+            pieces.push(self.submit(piece.into_iter()));
+        }
+        for flight in pieces.into_iter().rev() {
             self.flights.push_front(flight);
         }
     }

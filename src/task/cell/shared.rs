@@ -1,7 +1,7 @@
 //! A task with a handle, as the pool sees it.
 
 use super::state::State;
-use super::{Body, Cell, NotStarted, Off};
+use super::{Body, Cell, Husk, NotStarted, Off};
 use crate::cancel::CancelToken;
 use crate::sync::{Arc, Relaxed};
 use crate::task::body::{self, Ledger, TaskFn, Watch};
@@ -170,9 +170,10 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         !matches!(self.body.lock().state, State::Queued | State::Withdrawn)
     }
 
-    fn is_spent(&self) -> bool {
-        let state = self.body.lock().state;
-        matches!(state, State::Running | State::Completed | State::Panicked)
+    fn husk(&self) -> Option<Husk> {
+        let mut body = self.body.lock();
+        let may_start = body.state.may_start() || body.state == State::Withdrawn;
+        (!may_start).then(|| body.husk())
     }
 
     fn cancel_asked(&self) -> Option<Instant> {
