@@ -32,7 +32,7 @@
 //! | to | use | what a stop does to it |
 //! | --- | --- | --- |
 //! | run closures that borrow | [`Pool::scope`] | nothing: it ends with its tasks, those that the pool gives back run here |
-//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets it end; any other makes it `Err(Unstarted)` |
+//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets it end, if there is time; otherwise it is `Err(Unstarted)` |
 //! | work on an iterator of any length, in order, in little memory | [`Pool::stream`] | an error in the place of what was not done, then the end |
 //!
 //! The questions people ask of a pool, and where the answers are:

@@ -250,11 +250,13 @@ impl PoolBuilder {
     ///   [`completed`](crate::Stats::completed), [`panicked`](crate::Stats::panicked)
     ///   and [`ended_late`](crate::Stats::ended_late) count together; never for what
     ///   a worker did not run: cancelled, expired and unstarted tasks, those run by
-    ///   hand among them.
-    /// - When [`wait_idle`](Pool::wait_idle) or a scope returns it has been told of
-    ///   all their tasks, and so it has after a stop that is clean. Beyond its
-    ///   deadline a stop does not wait for it: a worker that is still in there is
-    ///   [`lingering`](crate::StopReport::lingering). A join does not wait for it.
+    ///   hand among them, and what a [scope](Pool::scope) runs itself. Of a loop it
+    ///   is told of the tasks that it is made of, not of items.
+    /// - When [`wait_idle`](Pool::wait_idle), a scope or a loop returns it has been
+    ///   told of all their tasks, and so it has after a stop that is clean: they
+    ///   wait for it. A join does not. Beyond its deadline a stop does not wait for
+    ///   it: a worker that is still in there is
+    ///   [`lingering`](crate::StopReport::lingering).
     ///
     /// With an observer a task costs two or three reads of the clock more, and an
     /// allocation if it has a handle; without, nothing.

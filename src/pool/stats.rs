@@ -355,7 +355,8 @@ impl Stats {
     }
 
     /// How many submits were refused: full, closed or timed out. Does not block.
-    /// One task that is tried again and again counts every time.
+    /// One task that is tried again and again counts every time. What a scope or a
+    /// stream is refused is not counted: they see to it.
     ///
     /// # Examples
     ///

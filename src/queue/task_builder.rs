@@ -5,8 +5,9 @@ use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
 
-/// A task with a name, about to be submitted: made by
-/// [`Pool::task`](crate::Pool::task), with the verbs of the pool.
+/// A task with a name, and maybe a [limit](Self::start_within) for its wait, about
+/// to be submitted: made by [`Pool::task`](crate::Pool::task), with the verbs of
+/// the pool.
 ///
 /// One builder submits any number of tasks.
 ///
