@@ -104,6 +104,6 @@ impl<F> Common<F> {
 
 /// So often a batch looks at the clock, as it is pulled and as it is run: its
 /// items may take longer than those before did.
-pub(super) const LOOKS: usize = 16;
+pub(super) const LOOKS: usize = 8;
 /// A batch that takes so long leaves the rest of its items to others.
 const TOO_LONG: Duration = BATCH.saturating_mul(4);

@@ -83,6 +83,10 @@ struct Flight<T, R> {
 
 /// So long a batch is to take: long beside what a task costs.
 const BATCH: Duration = Duration::from_micros(100);
+/// The queue's places are how many items may be in flight; where there are many,
+/// each so many of them add as many again, up to four times: of items that take a
+/// microsecond, a thousand are too few to keep the workers busy.
+const ROOMY: usize = 256;
 /// A source is slow if a batch takes so many times longer to come from it than to
 /// run,
 const SLOW: u32 = 10;
@@ -106,7 +110,8 @@ where
         f: F,
         submitted_at: &'static Location<'static>,
     ) -> Self {
-        let limit = home.queue.capacity;
+        let capacity = home.queue.capacity;
+        let limit = capacity.saturating_mul((capacity / ROOMY).clamp(1, 4));
         let common = Arc::new(Common {
             f,
             home: home.clone(),
@@ -164,9 +169,10 @@ where
     /// their results not yet yielded. 0 counts as 1. Does not block.
     ///
     /// By default as many as the pool's queue has places
-    /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), and no more
-    /// batches than take each worker 10 ms, or four a worker if they are longer:
-    /// so of items that take long to run, only four a worker are in flight. Say
+    /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), up to four times
+    /// as many if those are 512 or more; and no more batches than take each worker
+    /// 10 ms, or four a worker if they are longer: so of items that take long to
+    /// run, only four a worker are in flight. Say
     /// more where some items take much longer than others, which those behind them
     /// would wait for; say less where items are large. With fewer than eight a
     /// worker each item is a batch of its own.
