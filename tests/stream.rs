@@ -484,3 +484,45 @@ fn results_whose_drop_panics_and_an_item_that_panics_cost_no_more_than_that() {
         assert!(pool.stop(LONG).is_clean());
     });
 }
+
+#[test]
+fn what_a_stop_handed_back_of_one_is_worked_on_when_somebody_runs_it() {
+    within(LONG, "unstarted batches", || {
+        let (pool, gate) = occupied_pool(16);
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = ran.clone();
+        let stop = pool.stop_handle();
+        let stopper = thread::spawn(move || {
+            while stop.phase() == groundcrew::Phase::Open {
+                thread::yield_now();
+            }
+            stop.stop(Duration::ZERO)
+        });
+        let stream = pool.stream(0..8, move |_| count.fetch_add(1, SeqCst));
+        let source_end = pool.stop_handle();
+        let mut stream = stream.in_flight(8);
+        let results = thread::scope(|threads| {
+            threads.spawn(|| {
+                while pool.stats().queued() < 4 {
+                    thread::yield_now();
+                }
+                source_end.close();
+            });
+            stream
+                .by_ref()
+                .map(|result| result.is_err())
+                .collect::<Vec<_>>()
+        });
+        assert!(results.iter().all(|is_error| *is_error));
+        drop(stream);
+        let report = stopper.join().unwrap();
+        let unstarted = report.take_unstarted();
+        let batches = unstarted.len();
+        assert!(batches >= 4);
+        for task in unstarted {
+            task.run();
+        }
+        assert!(ran.load(SeqCst) >= batches);
+        gate.open();
+    });
+}

@@ -4,7 +4,7 @@ use super::BATCH;
 use crate::clock;
 use crate::queue::Home;
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
-use crate::task::{TaskContext, TaskFn};
+use crate::task::{TaskContext, TaskFn, index_in};
 use crate::unwind;
 use std::any::type_name;
 use std::panic::resume_unwind;
@@ -84,14 +84,22 @@ where
 }
 
 impl<F> Common<F> {
-    /// Works on items until there are no more, or nobody wants them, or the batch
-    /// takes much longer than it was to.
+    /// Works on items until there are no more, or nobody wants them, or the pool is
+    /// to take nothing more, or the batch takes much longer than it was to.
+    ///
+    /// One that a stop handed back, and that somebody runs after all, is not cut
+    /// short: there is nobody to leave the rest to.
     fn run<T, R>(&self, items: &mut vec::IntoIter<T>, results: &mut Vec<R>, began: Instant)
     where
         F: Fn(T) -> R,
     {
+        let queue = &self.home.queue;
+        if index_in(queue.id).is_none() {
+            results.extend(items.map(&self.f));
+            return;
+        }
         let looks = items.len().div_ceil(LOOKS);
-        while !self.is_dropped.load(Relaxed) && !self.home.queue.is_sealed() {
+        while !self.is_dropped.load(Relaxed) && !queue.is_sealed() {
             let Some(item) = items.next() else { break };
             results.push((self.f)(item));
             let looks_now = results.len() % looks == 0 && items.len() > 0;

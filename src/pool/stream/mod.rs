@@ -172,10 +172,10 @@ where
     /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), up to four times
     /// as many if those are 512 or more; and no more batches than take each worker
     /// 10 ms, or four a worker if they are longer: so of items that take long to
-    /// run, only four a worker are in flight. Say
-    /// more where some items take much longer than others, which those behind them
-    /// would wait for; say less where items are large. With fewer than eight a
-    /// worker each item is a batch of its own.
+    /// run, only four a worker are in flight. Say more where some items take much
+    /// longer than others, which those behind them would wait for; say less where
+    /// items are large. With fewer than eight a worker each item is a batch of its
+    /// own.
     ///
     /// # Examples
     ///
