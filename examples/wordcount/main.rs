@@ -28,8 +28,9 @@
 //! portion to it, and puts it back. So there is one table for each worker, and
 //! memory stays that of the result, so many times. (A table for each portion,
 //! to be added up as they come, would be simpler; but most words would be hashed
-//! and stored twice, which takes a third more time.) At the end `map_reduce`
-//! adds up the tables, two at a time.
+//! and stored twice, which takes a third more time.) A table is made of parts, by
+//! the beginnings of the words: at the end `map` adds up the first parts of all
+//! tables, the second ones, and so on, side by side.
 //!
 //! The stream is `unordered`, since it makes no difference in which order one
 //! adds, and so nothing waits for a file on a slow disk. That for which the
@@ -180,9 +181,8 @@ fn count_all(options: &Options, pool: &Pool) -> Result<Total, TaskError> {
     bar.finish_and_clear();
     debug!("all is counted");
     let tables: Vec<Words> = tables.try_iter().collect();
-    total.words = pool
-        .map_reduce(tables, |table| table, count::add)?
-        .unwrap_or_default();
+    let parts = pool.map(Words::by_part(tables), count::add_up)?;
+    total.words = Words::of_parts(parts);
     Ok(total)
 }
 

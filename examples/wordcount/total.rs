@@ -58,11 +58,13 @@ impl Total {
     /// The most frequent words, the first of the alphabet first where they are
     /// as frequent.
     pub(crate) fn most_frequent(&self, top: usize) -> Vec<(&str, u64)> {
-        let words = self.words.iter();
-        let mut words: Vec<(&str, u64)> =
-            words.map(|(word, count)| (word.as_str(), *count)).collect();
-        words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        words.truncate(top);
+        let more_first = |a: &(&str, u64), b: &(&str, u64)| b.1.cmp(&a.1).then(a.0.cmp(b.0));
+        let mut words: Vec<(&str, u64)> = self.words.iter().collect();
+        if top < words.len() {
+            words.select_nth_unstable_by(top, more_first);
+            words.truncate(top);
+        }
+        words.sort_unstable_by(more_first);
         words
     }
 }
