@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Bomb, LONG, expected_panic, within};
+use common::{Bomb, LONG, expected_panic};
 use groundcrew::channel::{Receiver, bounded, select};
 use groundcrew::{
     Pool, StopHandle, StopPlan, StopReport, SubmitError, Submitter, TaskContext, TaskError,
@@ -29,31 +29,7 @@ const MOST_TASKS: usize = 400;
 
 #[test]
 fn every_accepted_task_ends_exactly_once_whatever_races() {
-    let number = |name| {
-        let text = std::env::var(name).ok()?;
-        let number = text.parse::<u64>();
-        Some(number.unwrap_or_else(|_| panic!("{name}={text}: a whole number is wanted")))
-    };
-    if let Some(seed) = number("GROUNDCREW_SEED") {
-        println!("seed {seed}");
-        round(seed);
-        return;
-    }
-    let minutes = number("GROUNDCREW_MINUTES");
-    let rounds = match minutes {
-        Some(_) => u64::MAX,
-        None => number("GROUNDCREW_ROUNDS").unwrap_or(ROUNDS),
-    };
-    let time = Duration::from_secs(60 * minutes.unwrap_or_default());
-    let (start, first) = (Instant::now(), fastrand::u64(..1 << 32));
-    println!("from seed {first} on");
-    let mut done = 0;
-    while done < rounds && (minutes.is_none() || start.elapsed() < time) {
-        let seed = first + done;
-        within(LONG, &format!("the round with seed {seed}"), || round(seed));
-        done += 1;
-    }
-    println!("{done} rounds in {:.0?}", start.elapsed());
+    common::rounds::rounds("accounting", ROUNDS, round);
 }
 
 /// What is known of one task, from outside the library.

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{LONG, expected_panic, within};
+use common::{LONG, expected_panic};
 use fastrand::Rng;
 use groundcrew::{
     Pool, Scope, ScopedHandle, StopHandle, StopPlan, StopReport, Submitter, TaskError,
@@ -19,41 +19,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROUNDS: u64 = 200;
 
-/// Runs rounds, as many as the environment says.
 fn rounds(name: &str, round: fn(u64)) {
-    let number = |name| {
-        let text = std::env::var(name).ok()?;
-        let number = text.parse::<u64>();
-        Some(number.unwrap_or_else(|_| panic!("{name}={text}: a whole number is wanted")))
-    };
-    if let Some(seed) = number("GROUNDCREW_SEED") {
-        println!("{name}: seed {seed}");
-        round(seed);
-        return;
-    }
-    let minutes = number("GROUNDCREW_MINUTES");
-    let rounds = match minutes {
-        Some(_) => u64::MAX,
-        None => number("GROUNDCREW_ROUNDS").unwrap_or(ROUNDS),
-    };
-    let time = Duration::from_secs(60 * minutes.unwrap_or_default());
     Silence::install();
-    let (start, first) = (Instant::now(), fastrand::u64(..1 << 32));
-    println!("{name}: from seed {first} on");
-    let mut done = 0;
-    while done < rounds && (minutes.is_none() || start.elapsed() < time) {
-        let seed = first + done;
-        let what = format!("{name}, the round with seed {seed}");
-        let ended = within(LONG, &what, || {
-            catch_unwind(AssertUnwindSafe(|| round(seed)))
-        });
-        assert!(ended.is_ok(), "{what}, failed");
-        done += 1;
-    }
+    common::rounds::rounds(name, ROUNDS, round);
 }
 
 #[test]

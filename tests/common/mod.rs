@@ -6,6 +6,7 @@
 
 #[cfg(unix)]
 pub(crate) mod examples;
+pub(crate) mod rounds;
 
 use groundcrew::channel::{Receiver, Sender, bounded};
 use groundcrew::{Pool, PoolBuilder, StopPlan, TaskHandle};
