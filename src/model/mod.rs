@@ -24,8 +24,9 @@
 //! the close; a worker, a husk or a report that ends no `wait_idle`; a cancel
 //! counted twice; an end, a plan or a worker's leaving that is told to nobody; of
 //! scopes: an end that wakes nobody or does not take the lock first, a task
-//! counted in after its push, one taken back that counts as accepted;
-//! and in loom a weaker order of `closed`, `sleepers`, `waiters`, `idlers` and
+//! counted in after its push, one taken back that counts as accepted, one given
+//! back that wakes neither its scope nor who joins it, or that its handle takes
+//! for unstarted; and in loom a weaker order of `closed`, `sleepers`, `waiters`, `idlers` and
 //! `reported`. A change of a protocol is worth the same trial.
 
 use crate::stop::StopReport;
