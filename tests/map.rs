@@ -3,11 +3,11 @@
 mod common;
 
 use common::{Gate, LONG, expected_panic, is_expected, occupied_pool, within};
-use groundcrew::{Pool, StopPlan, TaskError};
+use groundcrew::{Pool, StopPlan, TaskError, TaskHandle};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -206,16 +206,23 @@ fn a_stop_that_takes_the_backlog_out_ends_it_between_two_items() {
             let pool = Pool::new(2).unwrap();
             let handle = pool.stop_handle();
             let calls = AtomicU32::new(0);
+            // A task in the backlog, which tells when that is taken out.
+            let backlog = OnceLock::new();
             let results = pool.map(0..1_000_000_u32, |_| {
                 if calls.fetch_add(1, SeqCst) == 0 {
+                    backlog.get_or_init(|| pool.submitter().submit(|| ()).unwrap());
                     handle.request(plan);
                 }
-                thread::sleep(Duration::from_micros(10));
+                while !backlog.get().is_some_and(TaskHandle::is_finished) {
+                    thread::yield_now();
+                }
             });
             assert!(matches!(results, Err(TaskError::Unstarted)));
-            assert!(calls.into_inner() < 1_000_000);
+            // One item for each worker.
+            assert!(calls.into_inner() <= 2);
             let report = handle.stop(LONG);
-            assert!(report.is_clean(), "{report}");
+            assert_eq!(report.unstarted().len(), 1, "{report}");
+            assert!(report.abandoned().is_empty() && report.lingering().is_empty());
         }
     });
 }

@@ -2,9 +2,10 @@
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
-use super::report::{Closures, Facts, Unstarted};
+use super::report::{Closures, Facts};
 use super::state::{Kept, Standing, StopState};
 use super::stopper::Stopper;
+use super::unstarted::Unstarted;
 use crate::clock::{self, Deadline};
 use crate::queue::Home;
 use crate::sync::{Arc, MutexGuard};

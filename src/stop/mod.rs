@@ -20,6 +20,7 @@ mod running;
 mod state;
 mod stopper;
 mod tell;
+mod unstarted;
 
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub(crate) use display::{TIME_TO_TELL, say};

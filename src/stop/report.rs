@@ -2,9 +2,10 @@
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
+use super::unstarted::Unstarted;
 use crate::clock::Deadline;
-use crate::sync::{Arc, Mutex, OnceLock};
-use crate::task::{Aftermath, Meta, TaskInfo, UnstartedTask};
+use crate::sync::{Arc, Mutex};
+use crate::task::{Aftermath, TaskInfo, UnstartedTask};
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
@@ -111,33 +112,6 @@ impl Facts {
             self.abandoned.len(),
             self.caller.len(),
         )
-    }
-}
-
-/// Who did not start. Made into `TaskInfo` when first asked for, so that a
-/// backlog of a million does not cost the stop its deadline.
-pub(super) struct Unstarted {
-    metas: Vec<Meta>,
-    infos: OnceLock<Vec<TaskInfo>>,
-}
-
-impl Unstarted {
-    pub(super) fn new(metas: Vec<Meta>) -> Unstarted {
-        Unstarted {
-            metas,
-            infos: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.metas.len()
-    }
-
-    fn infos(&self) -> &[TaskInfo] {
-        self.infos.get_or_init(|| {
-            let infos = self.metas.iter().map(|meta| TaskInfo::new(meta, 0));
-            infos.collect()
-        })
     }
 }
 

@@ -1,5 +1,6 @@
-use super::super::report::{Closures, Unstarted};
+use super::super::report::Closures;
 use super::super::running::RunningTask;
+use super::super::unstarted::Unstarted;
 use super::*;
 use crate::sync::Arc;
 use crate::task::{Aftermath, Meta, Origin};

@@ -127,8 +127,8 @@ impl<B: TaskFn> Body<B> {
 enum NotStarted<B> {
     /// It ended otherwise, or runs elsewhere.
     Husk(Husk),
-    /// The worker was too late: it counts the task as expired, drops the closure
-    /// and then calls `called_off`.
+    /// The worker was too late: it counts the task as expired, drops the closure,
+    /// and then makes it `CalledOff`.
     Expired(Option<B>),
 }
 
