@@ -4,12 +4,13 @@
 mod common;
 
 use common::examples::{
-    example, finish, in_folder, interrupt, output, start_telling, text, wait_until_told,
+    example, expect_write_error, finish, in_folder, interrupt, output, start_telling, text,
+    wait_until_told, write_endless,
 };
 use common::{LONG, within};
 use fastrand::Rng;
 use flate2::read::{GzDecoder, MultiGzDecoder};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::process::{ChildStdin, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
@@ -173,20 +174,7 @@ fn a_closed_pipe_ends_it_quietly() {
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = TempDir::new().unwrap();
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = output(gzip(&folder).stdout(full));
-    let told = text(&output.stderr);
-    assert!(
-        told.starts_with("gzip: write error: No space left"),
-        "{told}"
-    );
-    assert_eq!(output.status.code(), Some(1));
-}
-
-/// So much that it takes hours.
-fn write_endless(folder: &TempDir) {
-    let file = File::create(folder.path().join("endless")).unwrap();
-    file.set_len(1 << 40).unwrap();
+    expect_write_error("gzip", &mut gzip(&folder));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::examples::{example, finish, interrupt, output, start_telling, text, wait_until_told};
+use common::examples::{
+    example, expect_write_error, finish, interrupt, output, start_telling, text, wait_until_told,
+    write_endless,
+};
 use fastrand::Rng;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -215,20 +218,7 @@ fn wrong_usage_is_told() {
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = TempDir::new().unwrap();
     write(&folder, "file", "word");
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = output(wordcount(&folder).stdout(full));
-    let told = text(&output.stderr);
-    assert!(
-        told.starts_with("wordcount: write error: No space left"),
-        "{told}"
-    );
-    assert_eq!(output.status.code(), Some(1));
-}
-
-/// A file that takes hours to count, and no space.
-fn write_endless(folder: &TempDir) {
-    let file = File::create(folder.path().join("endless")).unwrap();
-    file.set_len(1 << 40).unwrap();
+    expect_write_error("wordcount", &mut wordcount(&folder));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{LONG, within};
 use std::env;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -65,4 +66,20 @@ pub(crate) fn interrupt(child: &Child) {
     let kill = format!("kill -INT {}", child.id());
     let sent = Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.unwrap().success());
+}
+
+/// A file in the folder that takes hours to read, and no space.
+pub(crate) fn write_endless(folder: impl AsRef<Path>) {
+    let file = File::create(folder.as_ref().join("endless")).unwrap();
+    file.set_len(1 << 40).unwrap();
+}
+
+/// An example whose output goes where no space is left says so.
+pub(crate) fn expect_write_error(name: &str, command: &mut Command) {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = output(command.stdout(full));
+    let told = text(&output.stderr);
+    let expected = format!("{name}: write error: No space left");
+    assert!(told.starts_with(&expected), "{told}");
+    assert_eq!(output.status.code(), Some(1));
 }
