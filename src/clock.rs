@@ -1,6 +1,18 @@
 //! Deadline arithmetic that cannot overflow, and the one reader of clocks.
 
+#[cfg(feature = "testing")]
+mod manual;
+
+#[cfg(feature = "testing")]
+pub use manual::ManualClock;
+#[cfg(feature = "testing")]
+pub(crate) use manual::Watcher;
+
+#[cfg(feature = "testing")]
+use crate::sync::channel;
+use crate::sync::channel::Receiver;
 use crate::sync::{Condvar, MutexGuard};
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 /// Reads the monotonic clock. Nothing else in the crate does.
@@ -13,6 +25,65 @@ pub(crate) fn now() -> Instant {
 #[cfg(any(loom, shuttle))]
 pub(crate) fn now() -> Instant {
     crate::sync::model::time::now(Instant::now)
+}
+
+/// The clock of a host: the monotonic one, or one that a test moves by hand.
+#[derive(Clone, Default)]
+pub(crate) struct Clock {
+    #[cfg(feature = "testing")]
+    pub(crate) manual: Option<ManualClock>,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Instant {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.now();
+        }
+        now()
+    }
+
+    /// Waits on `changed` until it is notified, or this clock's `deadline` has
+    /// come. A manual clock notifies those who watch it.
+    pub(crate) fn wait<T>(
+        &self,
+        deadline: Deadline,
+        changed: &Condvar,
+        guard: &mut MutexGuard<'_, T>,
+    ) {
+        #[cfg(feature = "testing")]
+        if self.manual.is_some() {
+            if !deadline.has_passed(self.now()) {
+                changed.wait(guard);
+            }
+            return;
+        }
+        deadline.wait(changed, guard);
+    }
+
+    /// Blocks for `duration` by this clock, or until `woken` is disconnected;
+    /// returns whether it is.
+    pub(crate) fn sleep(&self, duration: Duration, woken: &Receiver<Infallible>) -> bool {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            let sleep = manual.sleep(duration);
+            let mut either = channel::Select::new();
+            let first = either.recv(woken);
+            either.recv(&sleep.over);
+            return either.ready() == first || is_disconnected(woken);
+        }
+        match Deadline::after(duration).moment() {
+            Some(moment) => woken
+                .recv_deadline(moment)
+                .is_err_and(|end| end.is_disconnected()),
+            None => woken.recv().is_err(),
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+fn is_disconnected(receiver: &Receiver<Infallible>) -> bool {
+    receiver.try_recv().is_err_and(|end| end.is_disconnected())
 }
 
 /// A moment to wait for, or never. "Never" is what an addition that would

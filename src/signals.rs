@@ -110,7 +110,19 @@ pub fn stop_on_signal(
     handle: &StopHandle,
     plan: impl Into<StopPlan>,
 ) -> Result<SignalGuard, SignalError> {
-    let plan = plan.into();
+    let (plan, first, second) = (plan.into(), handle.clone(), handle.clone());
+    take(
+        move || first.request(plan),
+        move || second.request(StopPlan::cancel(Duration::ZERO)),
+    )
+}
+
+/// Takes the signals: the first two call what is given, on a thread of their
+/// own.
+pub(crate) fn take(
+    first: impl FnOnce() + Send + 'static,
+    second: impl FnOnce() + Send + 'static,
+) -> Result<SignalGuard, SignalError> {
     let (sender, signals) = channel::bounded(SIGNALS_ACTED_ON);
     let mut target = TARGET.lock();
     if target.signals.is_some() {
@@ -127,9 +139,9 @@ pub fn stop_on_signal(
         target.handler_installed = true;
     }
     let received = Arc::new(AtomicBool::new(false));
-    let (handle, heard) = (handle.clone(), received.clone());
+    let heard = received.clone();
     threads::spawn_helper("signals".to_owned(), move || {
-        act(&signals, &handle, plan, &heard);
+        act(&signals, first, second, &heard);
     })
     .map_err(SignalError::System)?;
     target.signals = Some(sender);
@@ -157,15 +169,15 @@ fn on_signal() {
 const INTERRUPTED: i32 = 130;
 
 /// Acts on the signals, until the guard is dropped.
-fn act(signals: &Receiver<()>, handle: &StopHandle, plan: StopPlan, heard: &AtomicBool) {
+fn act(signals: &Receiver<()>, first: impl FnOnce(), second: impl FnOnce(), heard: &AtomicBool) {
     if signals.recv().is_ok() {
         heard.store(true, Release);
         tell("signal received, stopping; the next one reports at once what still runs");
-        handle.request(plan);
+        first();
     }
     if signals.recv().is_ok() {
         tell("second signal received, reporting what still runs; the next one exits");
-        handle.request(StopPlan::cancel(Duration::ZERO));
+        second();
     }
 }
 
@@ -242,7 +254,7 @@ impl Drop for SignalGuard {
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum SignalError {
-    /// Signals already stop a pool.
+    /// Signals already stop a pool or a host.
     AlreadyTaken,
     /// Other code of the program has installed a handler with `ctrlc`.
     ForeignHandler,
@@ -254,11 +266,12 @@ impl fmt::Display for SignalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SignalError::AlreadyTaken => f.write_str(
-                "signals already stop a pool; drop that guard first, or, to stop several pools, \
-                 call StopHandle::request on the others when guard.received() is true",
+                "signals already stop a pool or a host; drop that guard first, or, to stop several \
+                 pools, call StopHandle::request on the others when guard.received() is true",
             ),
             SignalError::ForeignHandler => f.write_str(
-                "this process already has a handler for Ctrl-C; call StopHandle::request in it",
+                "this process already has a handler for Ctrl-C; call StopHandle::request, or \
+                 HostHandle::request_stop, in it",
             ),
             SignalError::System(error) => {
                 write!(f, "the system refused a handler for Ctrl-C: {error}")

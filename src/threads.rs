@@ -1,6 +1,6 @@
 //! The one place that starts threads.
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::sync::channel::{self, Receiver};
 #[cfg(any(loom, shuttle))]
 use crate::sync::model::thread;
@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 #[cfg(not(any(loom, shuttle)))]
 use std::thread;
+use std::time::Duration;
 
 /// A thread that somebody has to join, or to let go by dropping this.
 pub(crate) struct Thread(thread::JoinHandle<()>);
@@ -41,6 +42,7 @@ pub(crate) fn worker_name(name: &str, index: usize) -> String {
 /// Starts all of the named threads, or none: where one cannot be had, those
 /// before it end without having run their body, and are joined.
 pub(crate) fn spawn_all<B>(
+    what: &'static str,
     names: &[impl AsRef<str>],
     stack_size: usize,
     mut body: impl FnMut(usize) -> B,
@@ -68,6 +70,7 @@ where
                 drop(start);
                 threads.into_iter().for_each(Thread::join);
                 return Err(SpawnError {
+                    what,
                     index,
                     of: names.len(),
                     stack_size,
@@ -105,17 +108,85 @@ pub(crate) fn run_until(name: &str, deadline: Deadline, body: impl FnOnce() + Se
         }
         drop(running);
     });
-    match (helper, deadline.moment()) {
-        (Ok(_), Some(moment)) => drop(ended.recv_deadline(moment)),
-        (Ok(_), None) => drop(ended.recv()),
-        (Err(_), _) => {
-            let body = body.lock().take();
-            if let Some(body) = body {
-                body();
-            }
-        }
+    if helper.is_ok() {
+        receive_until(&ended, deadline);
+        return;
+    }
+    let body = body.lock().take();
+    if let Some(body) = body {
+        body();
     }
 }
+
+/// Which thread this is.
+pub(crate) type Id = thread::ThreadId;
+
+pub(crate) fn id() -> Id {
+    thread::current().id()
+}
+
+/// Joins threads that have left their bodies, each of which may be held up by a
+/// destructor of a thread-local: by helpers, and not beyond `deadline`, but for
+/// [`TIME_TO_LEAVE`]. Returns those that were not joined by then; they are let go.
+pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
+    name: &str,
+    threads: Vec<(K, Thread)>,
+    deadline: Deadline,
+) -> Vec<K> {
+    let mut left: Vec<K> = threads.iter().map(|(key, _)| *key).collect();
+    let deadline = deadline.later(Deadline::after(TIME_TO_LEAVE));
+    let (give, given) = channel::bounded(threads.len());
+    let (tell, told) = channel::bounded(threads.len());
+    for thread in threads {
+        // There is a place for each.
+        let _ = give.try_send(thread);
+    }
+    drop(give);
+    let mut helpers = Vec::new();
+    while !left.is_empty() {
+        // One helper, and another one when those before it are held up.
+        if helpers.is_empty() || !given.is_empty() {
+            let (given, tell) = (given.clone(), tell.clone());
+            let helper = spawn_helper(name.to_owned(), move || {
+                for (key, thread) in given {
+                    thread.join();
+                    let _ = tell.try_send(key);
+                }
+            });
+            match helper {
+                Ok(helper) => helpers.push(helper),
+                Err(_) => return left,
+            }
+        }
+        let mut held_up = Deadline::after(JOIN_HELD_UP).earlier(deadline);
+        if given.is_empty() {
+            held_up = deadline;
+        }
+        while let Some(key) = receive_until(&told, held_up) {
+            left.retain(|other| *other != key);
+            if left.is_empty() {
+                break;
+            }
+        }
+        if deadline.has_passed(clock::now()) {
+            return left;
+        }
+    }
+    helpers.into_iter().for_each(Thread::join);
+    left
+}
+
+fn receive_until<T>(receiver: &Receiver<T>, deadline: Deadline) -> Option<T> {
+    match deadline.moment() {
+        Some(moment) => receiver.recv_deadline(moment).ok(),
+        None => receiver.recv().ok(),
+    }
+}
+
+/// So long a thread that has left its body is waited for at least.
+const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
+/// After so long without a join the next one is given to another helper.
+const JOIN_HELD_UP: Duration = Duration::from_millis(10);
 
 /// What the standard library takes if it is told nothing.
 pub(crate) fn default_stack_size() -> usize {
@@ -141,9 +212,11 @@ pub(crate) fn is_panicking() -> bool {
     thread::panicking()
 }
 
-/// A worker could not be started. Its kind and source are the system's error.
+/// A thread could not be started. Its kind and source are the system's error.
 #[derive(Debug)]
 pub(crate) struct SpawnError {
+    /// As in "worker".
+    what: &'static str,
     index: usize,
     of: usize,
     stack_size: usize,
@@ -154,8 +227,9 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "worker {} of {}, with a stack of {} bytes, could not be started: {}; ask for fewer \
+            "{} {} of {}, with a stack of {} bytes, could not be started: {}; ask for fewer \
              threads or a smaller stack, or raise the system's limits",
+            self.what,
             self.index + 1,
             self.of,
             self.stack_size,
@@ -331,12 +405,32 @@ mod tests {
 
     #[test]
     fn a_stack_that_cannot_be_had_gives_the_systems_error_and_leaves_no_thread() {
-        let error = spawn_all(&["a", "b"], 1 << 60, |_| || ())
+        let error = spawn_all("worker", &["a", "b"], 1 << 60, |_| || ())
             .map(|_| ())
             .unwrap_err();
         let error = io::Error::from(error);
         assert!(error.to_string().starts_with("worker 1 of 2"), "{error}");
         assert!(error.get_ref().and_then(|inner| inner.source()).is_some());
+    }
+
+    #[test]
+    fn joining_goes_round_a_thread_that_lingers_and_names_it() {
+        let (open, gate) = channel::bounded::<()>(0);
+        let threads = (0..4).map(|index| {
+            let gate = gate.clone();
+            let lingers = index == 1;
+            let body = move || {
+                if lingers {
+                    let _ = gate.recv();
+                }
+            };
+            (index, spawn_helper(format!("ends-{index}"), body).unwrap())
+        });
+        let threads: Vec<_> = threads.collect();
+        let deadline = Deadline::after(Duration::from_millis(100));
+        assert_eq!(join_until("join", threads, deadline), [1]);
+        drop(open);
+        assert_eq!(join_until::<u8>("join", Vec::new(), Deadline::NEVER), []);
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]

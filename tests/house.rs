@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 11] = [
-    "sync", "clock", "unwind", "cancel", "task", "queue", "threads", "stop", "pool", "signals",
-    "model",
+const ORDER: [&str; 15] = [
+    "sync", "clock", "unwind", "table", "cancel", "task", "queue", "threads", "stop", "pool",
+    "signals", "retry", "host", "testing", "model",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

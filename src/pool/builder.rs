@@ -389,7 +389,7 @@ impl PoolBuilder {
             meter: self.meter.map(|make| make(threads)),
         });
         let stopper = Stopper::new(queue.clone(), &names);
-        let started = threads::spawn_all(&names, stack_size, |index| {
+        let started = threads::spawn_all("worker", &names, stack_size, |index| {
             let worker = Worker {
                 index,
                 stack_size,

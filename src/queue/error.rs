@@ -8,6 +8,8 @@ use std::fmt;
 pub(crate) enum Refusal {
     Full,
     Closed,
+    /// Of a queue of items.
+    QueueClosed,
     TimedOut,
 }
 
@@ -67,6 +69,20 @@ impl<F> SubmitError<F> {
         self.task.into_inner()
     }
 
+    /// The item that a [`Queue`](crate::Queue) did not accept. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = groundcrew::Queue::new(1);
+    /// queue.submit("first")?;
+    /// assert_eq!(queue.try_submit("second").unwrap_err().into_item(), "second");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn into_item(self) -> F {
+        self.task.into_inner()
+    }
+
     /// Whether the queue was full, and the verb one that does not wait. Does not
     /// block. A pool that is closed is never full.
     ///
@@ -98,7 +114,7 @@ impl<F> SubmitError<F> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.refusal == Refusal::Closed
+        matches!(self.refusal, Refusal::Closed | Refusal::QueueClosed)
     }
 
     /// Whether the queue was full for as long as the verb was to wait. Does not
@@ -126,9 +142,10 @@ impl<F> SubmitError<F> {
 impl<F> fmt::Display for SubmitError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.refusal {
-            Refusal::Full => "the pool's queue is full",
+            Refusal::Full => "the queue is full",
             Refusal::Closed => "the pool is closed",
-            Refusal::TimedOut => "the pool's queue was full until the submit timed out",
+            Refusal::QueueClosed => "the queue is closed",
+            Refusal::TimedOut => "the queue was full until the submit timed out",
         })
     }
 }

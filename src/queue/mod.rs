@@ -50,6 +50,7 @@ mod task_builder;
 mod verbs;
 
 pub(crate) use context::WithContext;
+pub(crate) use error::Refusal;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
 pub(crate) use observer::{Meter, Observer};
@@ -68,7 +69,6 @@ use crate::sync::{
 };
 use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
-use error::Refusal;
 use gate::Gate;
 use idle::Idle;
 use late::Late;

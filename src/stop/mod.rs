@@ -22,8 +22,8 @@ mod stopper;
 mod tell;
 mod unstarted;
 
-#[cfg(all(feature = "signals", not(any(loom, shuttle))))]
-pub(crate) use display::{TIME_TO_TELL, say};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use display::{TIME_TO_TELL, TIME_TO_TELL_UNCLEAN, say, to_stderr};
 pub(crate) use stopper::Stopper;
 
 pub use abandoned::AbandonedTask;

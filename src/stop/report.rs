@@ -131,7 +131,7 @@ impl StopReport {
     }
 
     /// What it says, without what it holds.
-    pub(super) fn without_tasks(&self) -> StopReport {
+    pub(crate) fn without_tasks(&self) -> StopReport {
         StopReport::new(self.facts.clone(), Arc::default())
     }
 

@@ -118,7 +118,7 @@ fn at_the_deadline_idle_workers_have_a_moment_to_leave_and_running_ones_none() {
 #[test]
 fn a_join_that_is_held_up_gets_a_second_helper() {
     let now = clock::now();
-    let threads = crate::threads::spawn_all(&["a", "b"], 64 * 1024, |_| || ()).unwrap();
+    let threads = crate::threads::spawn_all("worker", &["a", "b"], 64 * 1024, |_| || ()).unwrap();
     let mut state = took_out(
         stop(now, StopPlan::drain(SECOND), &[Standing::Left; 2]),
         now,

@@ -1,0 +1,62 @@
+//! The life of a service's thread.
+
+use super::context::ServiceContext;
+use super::core::Core;
+use super::failure::{During, Failure, has_cause};
+use super::make::Make;
+use super::service::ServiceResult;
+use crate::cancel::{CancelToken, Cancelled};
+use crate::sync::Arc;
+use crate::unwind::{self, Payload};
+
+/// Lives one incarnation after the other, as the supervisor says.
+pub(super) fn serve(core: &Arc<Core>, index: usize, mut make: Box<dyn Make>) {
+    let vitals = core.own_vitals(index);
+    vitals.enter();
+    while let Some(token) = core.next_incarnation(index) {
+        let ctx = ServiceContext::new(core.clone(), index, token, vitals.clone());
+        let failure = live(core, index, &ctx, make.as_mut());
+        core.ended(index, failure);
+    }
+    unwind::drop_guarded(make, || {
+        format!("the factory of service {:?}", core.name_of(index))
+    });
+    vitals.leave();
+}
+
+/// Returns the failure of the start, or else of the stop.
+fn live(core: &Core, index: usize, ctx: &ServiceContext, make: &mut dyn Make) -> Option<Failure> {
+    let name = &core.names[index];
+    let mut service = match unwind::catch(|| make.make()) {
+        Ok(service) => service,
+        Err(payload) => return Some(Failure::of_panic(name, During::Start, payload)),
+    };
+    let failure = |during, result: Result<ServiceResult, Payload>, token: &CancelToken| match result
+    {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => {
+            let heeded = token.is_cancelled() && has_cause::<Cancelled>(error.as_ref());
+            match heeded {
+                true => {
+                    unwind::drop_guarded(error, || format!("the error of service {name:?}"));
+                    None
+                }
+                false => Some(Failure::of_error(name, during, error)),
+            }
+        }
+        Err(payload) => Some(Failure::of_panic(name, during, payload)),
+    };
+    let start = unwind::catch(|| service.start(ctx));
+    let has_started = matches!(start, Ok(Ok(())));
+    let mut last = failure(During::Start, start, ctx.token());
+    if has_started {
+        if core.started(index) {
+            let run = unwind::catch(|| service.run(ctx));
+            core.run_ended(index, failure(During::Run, run, ctx.token()));
+        }
+        let stop = unwind::catch(|| service.stop(ctx));
+        last = failure(During::Stop, stop, ctx.token());
+    }
+    unwind::drop_guarded(service, || format!("service {name:?}"));
+    last
+}

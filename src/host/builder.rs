@@ -1,0 +1,502 @@
+//! How a host is put together.
+
+use super::context::ServiceContext;
+use super::core::Core;
+use super::entry::{Entry, Terms};
+use super::error::BuildError;
+use super::failure::BoxError;
+use super::graph::{Graph, check_name};
+use super::machine::Machine;
+use super::make::{BackgroundMake, Make, ServiceMake, StartupMake};
+use super::queue::{Hosted, Queue, QueueService};
+use super::running::Host;
+use super::service::{PoolService, Service, ServiceResult};
+use super::service_builder::ServiceBuilder;
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::sync::Arc;
+use crate::threads;
+use std::fmt;
+use std::time::Duration;
+
+/// Puts a [`Host`] together: its services, and how it starts and stops.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+/// use std::time::Duration;
+///
+/// let mut host = Host::builder();
+/// host.name("blog").stop_timeout(Duration::from_secs(25));
+/// host.background("db", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db"]);
+/// let host = host.build()?;
+/// # drop(host);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct HostBuilder {
+    name: String,
+    start_timeout: Duration,
+    stop_timeout: Duration,
+    stop_delay: Duration,
+    stack_size: usize,
+    clock: Clock,
+    specs: Vec<Spec>,
+}
+
+/// Less than the 10 s after which `docker stop` kills.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What is known of a service before it is built.
+pub(super) struct Spec {
+    name: String,
+    pub(super) after: Vec<String>,
+    /// `None`: the host's.
+    pub(super) start_timeout: Option<Duration>,
+    pub(super) terms: Terms,
+    make: Box<dyn Make>,
+    kind: Kind,
+}
+
+enum Kind {
+    Plain,
+    Pool(Pool),
+    Queue {
+        queue: Arc<dyn Hosted>,
+        /// It has room and workers.
+        has_room: bool,
+    },
+}
+
+impl HostBuilder {
+    pub(super) fn new() -> HostBuilder {
+        HostBuilder {
+            name: "groundcrew".to_owned(),
+            start_timeout: Terms::START_TIMEOUT,
+            stop_timeout: STOP_TIMEOUT,
+            stop_delay: Duration::ZERO,
+            stack_size: threads::default_stack_size(),
+            clock: Clock::default(),
+            specs: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: String, make: impl Make + 'static, kind: Kind) -> ServiceBuilder<'_> {
+        let index = self.specs.len();
+        self.specs.push(Spec {
+            name,
+            after: Vec::new(),
+            start_timeout: None,
+            terms: Terms::new(self.start_timeout),
+            make: Box::new(make),
+            kind,
+        });
+        ServiceBuilder {
+            spec: &mut self.specs[index],
+        }
+    }
+
+    /// Adds a service. Does not block. `factory` makes its value, on the service's own
+    /// thread, once for the start and once for each restart; the value never leaves
+    /// that thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Service, ServiceContext, ServiceResult};
+    ///
+    /// struct Web {
+    ///     port: u16,
+    /// }
+    ///
+    /// impl Service for Web {
+    ///     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+    ///         ctx.note(format!("listening on {}", self.port));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut host = Host::builder();
+    /// host.service("web", || Web { port: 8080 });
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn service<S: Service + 'static>(
+        &mut self,
+        name: impl Into<String>,
+        factory: impl FnMut() -> S + Send + 'static,
+    ) -> ServiceBuilder<'_> {
+        self.add(name.into(), ServiceMake(factory), Kind::Plain)
+    }
+
+    /// Adds a closure as a service: its [`run`](Service::run), and that of each
+    /// restart. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # use std::time::Duration;
+    /// # let mut host = Host::builder();
+    /// host.background("sweeper", |ctx| {
+    ///     loop {
+    ///         // sweep, then
+    ///         ctx.sleep(Duration::from_secs(60))?;
+    ///     }
+    /// });
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn background(
+        &mut self,
+        name: impl Into<String>,
+        run: impl FnMut(&ServiceContext) -> ServiceResult + Send + 'static,
+    ) -> ServiceBuilder<'_> {
+        self.add(name.into(), BackgroundMake(run), Kind::Plain)
+    }
+
+    /// Adds a closure that is called once, at the start: those who come
+    /// [after](ServiceBuilder::after) it wait until it has returned. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # let mut host = Host::builder();
+    /// host.startup_task("warm-up", |_| Ok(())); // fills the cache
+    /// host.background("web", |ctx| Ok(ctx.token().wait())).after(["warm-up"]);
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn startup_task(
+        &mut self,
+        name: impl Into<String>,
+        task: impl FnMut(&ServiceContext) -> ServiceResult + Send + 'static,
+    ) -> ServiceBuilder<'_> {
+        self.add(name.into(), StartupMake(task), Kind::Plain)
+            .one_shot()
+    }
+
+    /// Adds a pool, which is stopped in its turn: it works already, and those who come
+    /// [after](ServiceBuilder::after) it are told to stop before it is. It drains
+    /// within the service's time. Its report becomes part of the host's. Does not
+    /// block.
+    ///
+    /// A pool whose workers run tasks that use a service should come after that
+    /// service.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Pool};
+    ///
+    /// let pool = Pool::builder().threads(1).name("render").build()?;
+    /// let render = pool.submitter();
+    /// let mut host = Host::builder();
+    /// host.pool("render", pool);
+    /// host.background("web", move |ctx| {
+    ///     render.execute(|| ())?; // for each request
+    ///     Ok(ctx.token().wait())
+    /// })
+    /// .after(["render"]);
+    /// let report = host.build()?.start()?.stop();
+    /// assert_eq!(report.pools()[0].completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn pool(&mut self, name: impl Into<String>, pool: Pool) -> ServiceBuilder<'_> {
+        let stop = pool.stop_handle();
+        let make = ServiceMake(move || PoolService(stop.clone()));
+        self.add(name.into(), make, Kind::Pool(pool))
+    }
+
+    /// Adds a service of so many workers that handle the items of `queue`. Does not
+    /// block.
+    ///
+    /// `factory` is called by each worker, on the worker's own thread, and gives the
+    /// handler that the worker keeps: a connection goes there. The service is up when
+    /// every worker has its handler. After a panic the worker makes itself a new one.
+    ///
+    /// An error of the handler is logged and counted, and the worker goes on: what
+    /// becomes of an item is the handler's business, and
+    /// [`put_back`](Queue::put_back) is one answer. The handler's
+    /// [token](ServiceContext::token) is cancelled in the last part of the service's
+    /// time to stop, not before: until then the queue is drained.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    ///
+    /// let lines = Queue::new(100);
+    /// let mut host = Host::builder();
+    /// host.queue("lines", &lines, 2, || {
+    ///     let mut length = 0; // of this worker
+    ///     move |line: String, ctx: &ServiceContext| {
+    ///         length += line.len();
+    ///         ctx.note(format!("{length} bytes so far"));
+    ///         Ok::<(), String>(())
+    ///     }
+    /// });
+    /// let host = host.build()?.start()?;
+    /// lines.submit("one".to_owned())?;
+    /// assert_eq!(host.stop().services()[0].queue().unwrap().handled(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn queue<T, F, H, E>(
+        &mut self,
+        name: impl Into<String>,
+        queue: &Queue<T>,
+        workers: usize,
+        factory: F,
+    ) -> ServiceBuilder<'_>
+    where
+        T: Send + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+        H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let store = queue.store().clone();
+        let kind = Kind::Queue {
+            queue: store.clone(),
+            has_room: queue.capacity() > 0 && workers > 0,
+        };
+        let (factory, stack_size) = (Arc::new(factory), self.stack_size);
+        let mut is_restart = false;
+        let make = ServiceMake(move || {
+            if std::mem::replace(&mut is_restart, true) {
+                store.open_again();
+            }
+            let factory = factory.clone();
+            let factory = move || factory();
+            QueueService::new(store.clone(), factory, workers, stack_size)
+        });
+        self.add(name.into(), make, kind)
+    }
+
+    /// The name of the host, for the log and the report. Does not block. Defaults to
+    /// `groundcrew`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.name("blog");
+    /// assert_eq!(host.build()?.handle().status().host(), "blog");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn name(&mut self, name: impl Into<String>) -> &mut HostBuilder {
+        self.name = name.into();
+        self
+    }
+
+    /// How long each service may take to start; [`Duration::MAX`] is no limit. Does not
+    /// block. Defaults to 30 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.start_timeout(Duration::from_secs(5));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn start_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
+        self.start_timeout = limit;
+        self
+    }
+
+    /// How long the whole stop may take, the [delay](Self::stop_delay) included;
+    /// [`Duration::MAX`] is no limit. Does not block. Defaults to 8 s. What to set
+    /// where is told [with the host](Host#how-long-the-stop-may-take).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.stop_timeout(Duration::from_secs(25));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
+        self.stop_timeout = limit;
+        self
+    }
+
+    /// How long the host waits, no longer ready, before it tells the first service to
+    /// stop: so long load balancers take to notice. Does not block. Defaults to 0. A
+    /// host that had not come up yet does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.stop_timeout(Duration::from_secs(25)).stop_delay(Duration::from_secs(5));
+    /// # drop(host.build()?);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop_delay(&mut self, delay: Duration) -> &mut HostBuilder {
+        self.stop_delay = delay;
+        self
+    }
+
+    /// The stack of each service's thread, in bytes. Does not block. Defaults to what
+    /// the standard library takes. Queues take what is set when they are added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.stack_size(256 * 1024);
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stack_size(&mut self, bytes: usize) -> &mut HostBuilder {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Lets the host live by a clock that a test moves. Does not block.
+    #[cfg(feature = "testing")]
+    pub fn clock(&mut self, clock: &crate::testing::ManualClock) -> &mut HostBuilder {
+        self.clock.manual = Some(clock.clone());
+        self
+    }
+
+    /// The host, not started yet. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
+    /// or none; services that wait for each other; limits that cannot be kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{BuildError, Host};
+    ///
+    /// let mut host = Host::builder();
+    /// host.background("a", |ctx| Ok(ctx.token().wait())).after(["b"]);
+    /// host.background("b", |ctx| Ok(ctx.token().wait())).after(["a"]);
+    /// let error = host.build().unwrap_err();
+    /// assert!(error.to_string().contains("\"a\" after \"b\" after \"a\""));
+    /// ```
+    pub fn build(self) -> Result<Host, BuildError> {
+        let services: Vec<(&str, &[String])> = self
+            .specs
+            .iter()
+            .map(|spec| (spec.name.as_str(), spec.after.as_slice()))
+            .collect();
+        check_name(&self.name)?;
+        let graph = Graph::new(&services)?;
+        self.specs.iter().try_for_each(Spec::check)?;
+        let below = self.times_to_stop(&graph)?;
+        self.claim_queues()?;
+        let now = self.clock.now();
+        let (mut makes, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
+        let mut entries = Vec::new();
+        for (index, spec) in self.specs.into_iter().enumerate() {
+            let mut terms = spec.terms;
+            terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
+            let least = terms.stop_timeout.unwrap_or_default();
+            entries.push(Entry {
+                needs: graph.needs[index].clone(),
+                needed_by: graph.needed_by[index].clone(),
+                least,
+                below: below[index],
+                ..Entry::new(spec.name.into(), terms, now)
+            });
+            makes.push(spec.make);
+            match spec.kind {
+                Kind::Plain => {}
+                Kind::Pool(pool) => pools.push((index, pool)),
+                Kind::Queue { queue, .. } => queues.push((index, queue)),
+            }
+        }
+        let machine = Machine::new(entries, self.stop_timeout, self.stop_delay);
+        let core = Core::new(self.name.into(), self.clock, machine, pools, queues);
+        Ok(Host::new(core, makes, self.stack_size))
+    }
+
+    /// For each service what those that it needs may take to stop after it.
+    fn times_to_stop(&self, graph: &Graph) -> Result<Vec<Duration>, BuildError> {
+        let limits: Vec<Option<Duration>> = self
+            .specs
+            .iter()
+            .map(|spec| spec.terms.stop_timeout)
+            .collect();
+        let no_time = |chain: &[usize], takes| BuildError::NoTimeToStop {
+            chain: chain
+                .iter()
+                .map(|index| self.specs[*index].name.clone())
+                .collect(),
+            takes,
+            delay: self.stop_delay,
+            total: self.stop_timeout,
+        };
+        match self.stop_timeout.checked_sub(self.stop_delay) {
+            Some(left) => graph
+                .times_below(&limits, left)
+                .map_err(|(chain, takes)| no_time(&chain, takes)),
+            None => Err(no_time(&[], Duration::ZERO)),
+        }
+    }
+}
+
+impl HostBuilder {
+    /// All of them, or none.
+    fn claim_queues(&self) -> Result<(), BuildError> {
+        let queues = || {
+            self.specs.iter().filter_map(|spec| match &spec.kind {
+                Kind::Queue { queue, .. } => Some((spec, queue)),
+                _ => None,
+            })
+        };
+        for (claimed, (spec, queue)) in queues().enumerate() {
+            if !queue.claim() {
+                queues()
+                    .take(claimed)
+                    .for_each(|(_, queue)| queue.release());
+                return Err(BuildError::QueueTaken(spec.name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Spec {
+    fn check(&self) -> Result<(), BuildError> {
+        let limits = [
+            (self.start_timeout, "start_timeout"),
+            (self.terms.stop_timeout, "stop_timeout"),
+            (self.terms.heartbeat, "heartbeat_within"),
+        ];
+        for (limit, method) in limits {
+            if limit == Some(Duration::ZERO) {
+                return Err(BuildError::ZeroLimit {
+                    service: self.name.clone(),
+                    limit: method,
+                });
+            }
+        }
+        match self.kind {
+            Kind::Queue {
+                has_room: false, ..
+            } => Err(BuildError::EmptyQueue(self.name.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for HostBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.specs.iter().map(|spec| spec.name.as_str()).collect();
+        f.debug_struct("HostBuilder")
+            .field("name", &self.name)
+            .field("services", &names)
+            .finish_non_exhaustive()
+    }
+}

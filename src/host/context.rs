@@ -1,0 +1,383 @@
+//! What a service can ask of its host.
+
+use super::core::Core;
+use super::vitals::Vitals;
+use crate::cancel::{CancelToken, Cancelled};
+use crate::sync::Arc;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// What a service's parts are given: its token, ways to say how it is, and ways to
+/// wait.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+/// use std::time::Duration;
+///
+/// let mut host = Host::builder();
+/// host.background("sweeper", |ctx| {
+///     for round in 1.. {
+///         ctx.note(format!("round {round}"));
+///         ctx.heartbeat();
+///         ctx.sleep(Duration::from_secs(60))?; // ends at once when told to stop
+///     }
+///     Ok(())
+/// })
+/// .heartbeat_within(Duration::from_secs(90));
+/// assert!(host.build()?.start()?.stop().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct ServiceContext {
+    core: Arc<Core>,
+    index: usize,
+    token: CancelToken,
+    vitals: Arc<Vitals>,
+}
+
+impl ServiceContext {
+    pub(super) fn new(
+        core: Arc<Core>,
+        index: usize,
+        token: CancelToken,
+        vitals: Arc<Vitals>,
+    ) -> ServiceContext {
+        ServiceContext {
+            core,
+            index,
+            token,
+            vitals,
+        }
+    }
+
+    /// For another thread of the same service, with a token and notes of its own.
+    pub(super) fn fork(&self, thread: &str, token: CancelToken) -> ServiceContext {
+        ServiceContext {
+            core: self.core.clone(),
+            index: self.index,
+            token,
+            vitals: self.core.add_vitals(self.index, thread),
+        }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// See [`Core::wait_until_grace`].
+    pub(super) fn wait_until_grace(&self, is_done: impl Fn() -> bool) -> bool {
+        self.core.wait_until_grace(self.index, is_done)
+    }
+
+    /// From now on the thread that calls this is the one told of.
+    pub(super) fn enter(&self) {
+        self.vitals.enter();
+    }
+
+    /// The thread told of is gone.
+    pub(super) fn leave(&self) {
+        self.vitals.leave();
+    }
+
+    /// The name of the service. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.startup_task("warm-up", |ctx| {
+    ///     assert_eq!(ctx.name(), "warm-up");
+    ///     Ok(())
+    /// });
+    /// # assert!(host.build()?.run().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        self.core.name_of(self.index)
+    }
+
+    /// The token that is cancelled when the service is told to stop: in its turn of
+    /// the host's stop, or because it took too long for its start or its heartbeat.
+    /// Each incarnation has its own. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::channel::select;
+    /// # let (sender, work) = groundcrew::channel::unbounded::<u32>();
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("worker", move |ctx| {
+    ///     let stopped = ctx.token().receiver();
+    ///     loop {
+    ///         select! {
+    ///             recv(work) -> item => drop(item?),
+    ///             recv(stopped) -> _ => return Ok(()),
+    ///         }
+    ///     }
+    /// });
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # drop(sender);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn token(&self) -> &CancelToken {
+        &self.token
+    }
+
+    /// Whether the service is told to stop. Does not block. Once `true` it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("counter", |ctx| {
+    ///     while !ctx.is_cancelled() {} // a piece of work each time
+    ///     Ok(())
+    /// });
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Blocks for `duration`, or until the service is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the service is told to stop, at once if it already was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("daily", |ctx| {
+    ///     loop {
+    ///         ctx.sleep(Duration::from_secs(86_400))?;
+    ///     }
+    /// });
+    /// assert!(host.build()?.start()?.stop().is_clean()); // at once
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        match self.core.clock.sleep(duration, &self.token.receiver()) {
+            true => Err(Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// How long the service has until it is abandoned; [`Duration::MAX`] while
+    /// nobody told it to stop, and where there is no limit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Host, Service, ServiceContext, ServiceResult};
+    /// # use std::time::Duration;
+    /// struct Flusher;
+    ///
+    /// impl Service for Flusher {
+    ///     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+    ///         let left = ctx.time_left(); // to flush what is left
+    ///         assert!(left <= Duration::from_secs(8));
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # let mut host = Host::builder();
+    /// host.service("flusher", || Flusher);
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn time_left(&self) -> Duration {
+        self.core.time_left(self.index)
+    }
+
+    /// Says that the service is ready, if it was declared to
+    /// [say so](super::ServiceBuilder::says_when_ready): those who need it are
+    /// started now. Otherwise, and the second time, it does nothing. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("index", |ctx| {
+    ///     // the first pass over everything, then
+    ///     ctx.ready();
+    ///     ctx.token().wait();
+    ///     Ok(())
+    /// })
+    /// .says_when_ready();
+    /// host.startup_task("search", |_| Ok(())).after(["index"]);
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn ready(&self) {
+        self.core.said_ready(self.index);
+    }
+
+    /// Blocks until the service called `name` is up, or has done its work if it is
+    /// one-shot. Needs no [`after`](super::ServiceBuilder::after); with one there is
+    /// nothing to wait for, unless `name` is being restarted.
+    ///
+    /// Two services that wait for each other in their `start` wait until their start
+    /// timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError`] when there is no service of that name, when it is over without
+    /// being up, or when the caller is told to stop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("search", |ctx| {
+    ///     ctx.wait_for("index")?; // meanwhile this one is up
+    ///     ctx.token().wait();
+    ///     Ok(())
+    /// });
+    /// host.background("index", |ctx| Ok(ctx.token().wait()));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_for(&self, name: &str) -> Result<(), WaitError> {
+        self.core.wait_for(name, &self.token)
+    }
+
+    /// Says how far the service is, for the host's status, and for the report of a
+    /// stop that abandons it. Replaces the note before. Does not block; costs an
+    /// allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (tell, told) = groundcrew::channel::bounded(0);
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("import", move |ctx| {
+    ///     ctx.note("row 3120 of 4000");
+    ///     # tell.send(())?;
+    ///     ctx.token().wait();
+    ///     Ok(())
+    /// });
+    /// let host = host.build()?.start()?;
+    /// # told.recv()?;
+    /// assert_eq!(host.status().services()[0].note(), Some("row 3120 of 4000"));
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn note(&self, text: impl Into<String>) {
+        self.vitals.note(text.into());
+    }
+
+    /// Says that the service lives. Does not block; reads the clock. Matters to
+    /// services that were declared to have a
+    /// [heartbeat](super::ServiceBuilder::heartbeat_within), and shows in every
+    /// service's status.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (tell, told) = groundcrew::channel::bounded(0);
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("import", move |ctx| {
+    ///     ctx.heartbeat();
+    ///     # tell.send(())?;
+    ///     ctx.token().wait();
+    ///     Ok(())
+    /// });
+    /// let host = host.build()?.start()?;
+    /// # told.recv()?;
+    /// assert!(host.status().services()[0].heartbeat_age().is_some());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn heartbeat(&self) {
+        self.vitals.beat(self.core.clock.now());
+    }
+
+    /// Asks the host to stop, and returns at once: the service is told to stop in
+    /// its turn. Does not block. The first reason is the one that is reported.
+    ///
+    /// From inside a service this is the way to stop the host; to wait for the
+    /// report there, with [`HostHandle::stop`](super::HostHandle::stop), is to wait
+    /// for oneself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("console", |ctx| {
+    ///     ctx.request_stop("quit was typed");
+    ///     ctx.token().wait();
+    ///     Ok(())
+    /// });
+    /// let report = host.build()?.run();
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn request_stop(&self, reason: impl Into<String>) {
+        let reason = super::reason::StopReason::Requested {
+            by: Some(self.core.names[self.index].clone()),
+            reason: reason.into().into(),
+        };
+        self.core.request_stop(reason, None);
+    }
+}
+
+impl fmt::Debug for ServiceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceContext")
+            .field("name", &self.name())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why [`ServiceContext::wait_for`] waits no longer.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, WaitError};
+///
+/// let mut host = Host::builder();
+/// host.startup_task("search", |ctx| {
+///     assert_eq!(ctx.wait_for("index"), Err(WaitError::Unknown("index".to_owned())));
+///     Ok(())
+/// });
+/// assert!(host.build()?.run().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitError {
+    /// There is no service of this name.
+    Unknown(String),
+    /// The service of this name is over.
+    Over(String),
+    /// The one who waits is told to stop.
+    Cancelled,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitError::Unknown(name) => write!(f, "there is no service {name:?} to wait for"),
+            WaitError::Over(name) => write!(f, "service {name:?} is over, and was waited for"),
+            WaitError::Cancelled => Cancelled.fmt(f),
+        }
+    }
+}
+
+impl Error for WaitError {
+    /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service
+    /// that returns it by `?`.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            WaitError::Cancelled => Some(&Cancelled),
+            WaitError::Unknown(_) | WaitError::Over(_) => None,
+        }
+    }
+}

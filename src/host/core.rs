@@ -1,0 +1,375 @@
+//! What the threads of a host share.
+//!
+//! # Who does what
+//!
+//! - Each service has one thread ([`body`](super::body)), which tells the machine
+//!   what happens to the service.
+//! - One thread drives ([`supervisor`](super::supervisor)): it asks the machine what
+//!   is to be done, does it, and makes the report.
+//! - Anybody may request a stop, ask how things are, and wait for the report.
+//!
+//! # Locks
+//!
+//! One lock, `state`, under which the machine decides; one condition variable,
+//! `changed`, on which everybody waits: there are tens of threads, and days between
+//! two changes. The locks of vitals and of queues come after it. No code of the
+//! program's is called under any of them, and no token is cancelled.
+
+use super::context::WaitError;
+use super::entry::Life;
+use super::failure::Failure;
+use super::machine::Machine;
+use super::queue::Hosted;
+use super::reason::StopReason;
+use super::report::{HostReport, Kept};
+use super::status::{HostPhase, HostStatus};
+use super::vitals::Vitals;
+use crate::cancel::CancelToken;
+use crate::clock::{Clock, Deadline};
+use crate::pool::Pool;
+use crate::sync::{Arc, Condvar, Mutex};
+use crate::threads::Thread;
+use std::time::{Duration, Instant};
+
+pub(super) struct Core {
+    pub(super) name: Arc<str>,
+    /// The services' names.
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) clock: Clock,
+    /// Cancelled when the stop begins.
+    pub(super) token: CancelToken,
+    /// Of each service: those of its own thread, then those of threads that it has
+    /// started.
+    vitals: Vec<Mutex<Vec<Arc<Vitals>>>>,
+    /// The services' queues.
+    pub(super) queues: Vec<(usize, Arc<dyn Hosted>)>,
+    pub(super) state: Mutex<State>,
+    /// Something in `state` has changed.
+    pub(super) changed: Condvar,
+}
+
+pub(super) struct State {
+    pub(super) machine: Machine,
+    pub(super) seats: Vec<Seat>,
+    /// The services' pools, until their report is made.
+    pub(super) pools: Vec<(usize, Pool)>,
+    /// Somebody drives, or has driven.
+    pub(super) driving: bool,
+    /// The thread that drives, if it was started for that.
+    pub(super) driver: Option<Thread>,
+    pub(super) report: Option<Kept>,
+    /// Calls that wait for the report.
+    pub(super) waiting: usize,
+}
+
+/// The place of a service's thread.
+#[derive(Default)]
+pub(super) struct Seat {
+    /// Of the current incarnation.
+    pub(super) token: CancelToken,
+    /// The thread is to begin one.
+    pub(super) begin: bool,
+    pub(super) thread: Option<Thread>,
+}
+
+impl Core {
+    pub(super) fn new(
+        name: Arc<str>,
+        clock: Clock,
+        machine: Machine,
+        pools: Vec<(usize, Pool)>,
+        queues: Vec<(usize, Arc<dyn Hosted>)>,
+    ) -> Arc<Core> {
+        let names: Vec<Arc<str>> = machine
+            .entries
+            .iter()
+            .map(|entry| entry.name.clone())
+            .collect();
+        let vitals = |name: &Arc<str>| Mutex::new(vec![Arc::new(Vitals::new(name))]);
+        let core = Arc::new(Core {
+            name,
+            clock,
+            token: CancelToken::new(),
+            vitals: names.iter().map(vitals).collect(),
+            queues,
+            state: Mutex::new(State {
+                seats: names.iter().map(|_| Seat::default()).collect(),
+                machine,
+                pools,
+                driving: false,
+                driver: None,
+                report: None,
+                waiting: 0,
+            }),
+            changed: Condvar::new(),
+            names,
+        });
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &core.clock.manual {
+            let watcher: Arc<dyn crate::clock::Watcher> = core.clone();
+            manual.watch(Arc::downgrade(&watcher));
+        }
+        core
+    }
+
+    pub(super) fn name_of(&self, index: usize) -> &str {
+        &self.names[index]
+    }
+
+    /// Whoever waits looks again.
+    pub(super) fn notify(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+
+    /// Changes something, and lets everybody look at it.
+    fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state, self.clock.now());
+        drop(state);
+        self.changed.notify_all();
+        result
+    }
+
+    // What services' threads tell.
+
+    /// Blocks until the service is to begin; `None`: it is over.
+    pub(super) fn next_incarnation(&self, index: usize) -> Option<CancelToken> {
+        let mut state = self.state.lock();
+        loop {
+            let seat = &mut state.seats[index];
+            let (begins, token) = (std::mem::take(&mut seat.begin), seat.token.clone());
+            let entry = &mut state.machine.entries[index];
+            if begins && !entry.is_told() {
+                entry.is_begun = true;
+                return Some(token);
+            } else if begins {
+                // Told to stop before it could begin.
+                state.machine.ended(index, None, self.clock.now());
+                self.changed.notify_all();
+            }
+            let is_over = matches!(state.machine.entries[index].life, Life::Over);
+            if is_over || state.machine.phase == HostPhase::Done {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    pub(super) fn started(&self, index: usize) -> bool {
+        self.change(|state, now| state.machine.started(index, now))
+    }
+
+    pub(super) fn said_ready(&self, index: usize) {
+        self.change(|state, now| state.machine.said_ready(index, now));
+    }
+
+    pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) {
+        self.change(|state, now| state.machine.run_ended(index, failure, now));
+    }
+
+    pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
+        self.change(|state, now| state.machine.ended(index, failure, now));
+    }
+
+    // What contexts and handles ask.
+
+    pub(super) fn wait_for(&self, name: &str, token: &CancelToken) -> Result<(), WaitError> {
+        let Some(index) = self.names.iter().position(|other| &**other == name) else {
+            return Err(WaitError::Unknown(name.to_owned()));
+        };
+        let mut state = self.state.lock();
+        loop {
+            let entry = &state.machine.entries[index];
+            if token.is_cancelled() {
+                return Err(WaitError::Cancelled);
+            } else if matches!(entry.life, Life::Over) && entry.failure.is_some() {
+                return Err(WaitError::Over(name.to_owned()));
+            } else if entry.is_there() {
+                return Ok(());
+            } else if matches!(entry.life, Life::Over) {
+                return Err(WaitError::Over(name.to_owned()));
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    pub(super) fn time_left(&self, index: usize) -> Duration {
+        let by = match self.end_by(index) {
+            Some((_, by)) => by.moment(),
+            None => None,
+        };
+        by.map_or(Duration::MAX, |by| {
+            by.saturating_duration_since(self.clock.now())
+        })
+    }
+
+    /// When the service was told to end, and by when it has to.
+    fn end_by(&self, index: usize) -> Option<(Instant, Deadline)> {
+        let state = self.state.lock();
+        state.machine.end_by_of(index)
+    }
+
+    /// Blocks until `is_done`, of which this is notified, or until the service is in
+    /// its grace: the last part of its time to stop. Returns which.
+    pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
+        let mut state = self.state.lock();
+        while !is_done() {
+            let grace = match state.machine.end_by_of(index) {
+                Some((told, by)) => grace(told, by),
+                None => Deadline::NEVER,
+            };
+            if grace.has_passed(self.clock.now()) {
+                return false;
+            }
+            self.clock.wait(grace, &self.changed, &mut state);
+        }
+        true
+    }
+
+    pub(super) fn request_stop(&self, reason: StopReason, limit: Option<Duration>) {
+        self.change(|state, now| state.machine.request_stop(reason, limit, now));
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.state.lock().machine.is_ready()
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        let state = self.state.lock();
+        state
+            .machine
+            .is_alive(self.clock.now(), |index| self.last_beat(index))
+    }
+
+    pub(super) fn status(&self) -> HostStatus {
+        let state = self.state.lock();
+        HostStatus::new(self, &state.machine)
+    }
+
+    // Vitals.
+
+    pub(super) fn vitals_of(&self, index: usize) -> Vec<Arc<Vitals>> {
+        self.vitals[index].lock().clone()
+    }
+
+    pub(super) fn own_vitals(&self, index: usize) -> Arc<Vitals> {
+        self.vitals[index].lock()[0].clone()
+    }
+
+    pub(super) fn add_vitals(&self, index: usize, thread: &str) -> Arc<Vitals> {
+        let vitals = Arc::new(Vitals::new(thread));
+        self.vitals[index].lock().push(vitals.clone());
+        vitals
+    }
+
+    /// When a thread of the service last said that it lives.
+    pub(super) fn last_beat(&self, index: usize) -> Option<Instant> {
+        let vitals = self.vitals[index].lock();
+        vitals.iter().filter_map(|vitals| vitals.last_beat()).max()
+    }
+
+    /// The service of which the current thread is one.
+    fn own_service(&self) -> Option<usize> {
+        (0..self.names.len()).find(|index| {
+            self.vitals[*index]
+                .lock()
+                .iter()
+                .any(|vitals| vitals.is_here())
+        })
+    }
+
+    // The report.
+
+    /// Claims the host for the one who is to start and to drive it. `false`: it was
+    /// stopped before it was started.
+    pub(super) fn claim(&self) -> bool {
+        self.change(|state, now| {
+            if state.machine.stop.is_some() {
+                return false;
+            }
+            state.driving = true;
+            state.machine.begin(now);
+            true
+        })
+    }
+
+    /// Blocks until the host is up, or its report is made; returns whether it came up.
+    pub(super) fn wait_until_up(&self) -> bool {
+        let mut state = self.state.lock();
+        while state.machine.times.up.is_none() && state.report.is_none() {
+            self.changed.wait(&mut state);
+        }
+        state.machine.times.up.is_some()
+    }
+
+    /// The host is to stop when every service has returned.
+    pub(super) fn end_with_services(&self) {
+        self.change(|state, _| state.machine.ends_with_services = true);
+    }
+
+    /// Whether somebody has the report.
+    pub(super) fn is_fetched(&self) -> bool {
+        let state = self.state.lock();
+        state.report.as_ref().is_some_and(Kept::is_fetched)
+    }
+
+    /// Blocks until the host has stopped, and drives it so far if it `drives`. Where
+    /// nobody does, since the host was stopped before it was started, this drives too.
+    pub(super) fn wait_for_report(self: &Arc<Self>, drives: bool) -> HostReport {
+        let own = self.own_service();
+        let mut state = self.state.lock();
+        state.waiting += 1;
+        if let Some(own) = own {
+            state.machine.entries[own].is_inside_stop = true;
+            self.changed.notify_all();
+        }
+        let is_stopped = state.machine.stop.is_some();
+        if drives || (is_stopped && !std::mem::replace(&mut state.driving, true)) {
+            drop(state);
+            self.drive();
+            state = self.state.lock();
+        }
+        let report = loop {
+            if let Some(report) = state.fetch() {
+                break report;
+            }
+            self.changed.wait(&mut state);
+        };
+        if let Some(own) = own {
+            state.machine.entries[own].is_inside_stop = false;
+        }
+        // It has nothing left to do but to end; it may be this thread's own service
+        // that it waited for.
+        let driver = state.driver.take();
+        drop(state);
+        driver.map(Thread::join);
+        report
+    }
+}
+
+impl State {
+    /// The report, for one of those who wait for it.
+    fn fetch(&mut self) -> Option<HostReport> {
+        let is_last = self.waiting == 1;
+        let report = self.report.as_mut()?.fetch(is_last);
+        self.waiting -= 1;
+        Some(report)
+    }
+}
+
+/// So long before its end a service's stop is cut short: as a pool's.
+fn grace(told: Instant, by: Deadline) -> Deadline {
+    let Some(moment) = by.moment() else {
+        return Deadline::NEVER;
+    };
+    let whole = moment.saturating_duration_since(told);
+    by.minus((whole / 4).min(Duration::from_secs(3)), told)
+}
+
+#[cfg(feature = "testing")]
+impl crate::clock::Watcher for Core {
+    fn clock_moved(&self) {
+        self.notify();
+    }
+}

@@ -1,0 +1,248 @@
+//! How a host's report looks.
+
+use super::ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
+use super::failure::Failure;
+use super::queue::QueueStats;
+use super::report::HostReport;
+use crate::table::{COLUMNS, INDENT, cut, short, trimmed};
+use std::fmt;
+use std::time::Duration;
+
+/// So many services are listed that ended well, and so many failures.
+const LINES_OF_A_KIND: usize = 20;
+
+impl fmt::Display for HostReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.facts();
+        write!(f, "{}", headline(self))?;
+        line(f, "why", &facts.reason.to_string())?;
+        line(f, "phases", &phases(self))?;
+        // What went wrong comes first.
+        for kind in KINDS {
+            let services = facts.services.iter();
+            let rows = services.filter(|service| kind_of(service.ending()) == kind);
+            let rows: Vec<&ServiceReport> = rows.collect();
+            for service in rows.iter().take(LINES_OF_A_KIND) {
+                row(f, kind, service)?;
+            }
+            more(f, rows.len(), kind)?;
+        }
+        let others: Vec<&Failure> = other_failures(self).collect();
+        for failure in others.iter().take(LINES_OF_A_KIND) {
+            line(f, "also", &failure.to_string())?;
+        }
+        more(f, others.len(), "failures")?;
+        for name in &facts.lingering {
+            line(
+                f,
+                "lingering",
+                &format!("{name:?}  has ended, but its thread has not"),
+            )?;
+        }
+        for pool in self.pools() {
+            let name = cut(&format!("{:?}", pool.pool()), 40);
+            write!(f, "\n  pool {name}: ")?;
+            write!(f, "{}", pool.to_string().replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for HostReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.facts();
+        f.debug_struct("HostReport")
+            .field("host", &facts.host)
+            .field("reason", &facts.reason)
+            .field("services", &facts.services)
+            .field("failures", &facts.failures)
+            .field("lingering", &facts.lingering)
+            .field("pools", &self.pools())
+            .finish_non_exhaustive()
+    }
+}
+
+const KINDS: [&str; 7] = [
+    "failed",
+    "panicked",
+    "abandoned",
+    "caller",
+    "not begun",
+    "stopped",
+    "returned",
+];
+
+fn kind_of(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Failed(_) => KINDS[0],
+        Ending::Panicked(_) => KINDS[1],
+        Ending::Abandoned(_) => KINDS[2],
+        Ending::Caller => KINDS[3],
+        Ending::NotStarted => KINDS[4],
+        Ending::Stopped => KINDS[5],
+        Ending::Returned => KINDS[6],
+    }
+}
+
+fn headline(report: &HostReport) -> String {
+    let facts = report.facts();
+    let how = if report.is_clean() {
+        "clean"
+    } else {
+        "NOT CLEAN"
+    };
+    let limit = match facts.limit {
+        Duration::MAX => "no deadline".to_owned(),
+        limit => format!("deadline {}", trimmed(limit)),
+    };
+    let unprocessed: u64 = facts
+        .services
+        .iter()
+        .filter_map(|service| service.queue.as_ref())
+        .map(QueueStats::unprocessed)
+        .sum();
+    let counts = [
+        (
+            report.count(|ending| matches!(ending, Ending::Failed(_))),
+            "failed",
+        ),
+        (
+            report.count(|ending| matches!(ending, Ending::Panicked(_))),
+            "panicked",
+        ),
+        (
+            report.count(|ending| matches!(ending, Ending::Abandoned(_))),
+            "abandoned",
+        ),
+        (facts.lingering.len(), "lingering"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let bad: Vec<String> = counts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let of = match bad.is_empty() {
+        true => String::new(),
+        false => format!("{} of ", bad.join(", ")),
+    };
+    let services = match facts.services.len() {
+        1 => "1 service".to_owned(),
+        count => format!("{count} services"),
+    };
+    let items = match unprocessed {
+        0 => String::new(),
+        1 => ", 1 item unprocessed".to_owned(),
+        _ => format!(", {unprocessed} items unprocessed"),
+    };
+    format!(
+        "host {}: {how} after {:.3} s ({limit}): {of}{services}{items}",
+        cut(&facts.host, 30),
+        (facts.delay + facts.stop).as_secs_f64(),
+    )
+}
+
+fn phases(report: &HostReport) -> String {
+    let facts = report.facts();
+    let start = match facts.start {
+        Some(start) => format!("start {:.3} s   ", start.as_secs_f64()),
+        None => "never started   ".to_owned(),
+    };
+    let ran = match facts.ran {
+        Some(ran) => format!("ran {}   ", short(ran)),
+        None => String::new(),
+    };
+    let (delay, stop) = (facts.delay.as_secs_f64(), facts.stop.as_secs_f64());
+    format!("{start}{ran}delay {delay:.3} s   stop {stop:.3} s")
+}
+
+/// Those that are not the ending of a service.
+fn other_failures(report: &HostReport) -> impl Iterator<Item = &Failure> {
+    let facts = report.facts();
+    let is_ending = |failure: &Failure| {
+        facts.services.iter().any(|service| match service.ending() {
+            Ending::Failed(ending) | Ending::Panicked(ending) => ending.is(failure),
+            _ => false,
+        })
+    };
+    facts
+        .failures
+        .iter()
+        .filter(move |failure| !is_ending(failure))
+}
+
+fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::Result {
+    let mut parts = vec![format!("{:?}", service.name())];
+    match service.ending() {
+        Ending::Failed(failure) | Ending::Panicked(failure) => {
+            let message = failure.message().escape_debug();
+            parts.push(format!("{}: {message}", failure.during()));
+        }
+        Ending::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
+        Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted => {
+            let took = service.stop_took();
+            parts.extend(took.map(|took| format!("after {:.3} s", took.as_secs_f64())));
+        }
+    }
+    if service.restarts() > 0 {
+        parts.push(format!("restarts {}", service.restarts()));
+    }
+    if let Some(queue) = service.queue() {
+        parts.push(format!(
+            "handled {}  failed {}  panicked {}  unprocessed {}",
+            queue.handled(),
+            queue.failed(),
+            queue.panicked(),
+            queue.unprocessed()
+        ));
+    }
+    line(f, kind, &parts.join("  "))?;
+    if let Ending::Abandoned(abandoned) = service.ending() {
+        for thread in abandoned.threads() {
+            thread_line(f, thread)?;
+        }
+    }
+    Ok(())
+}
+
+fn abandoned_parts(abandoned: &AbandonedService) -> Vec<String> {
+    let told = match abandoned.told() {
+        Some(told) => format!("told to stop {} ago", short(told)),
+        None => "not told to stop".to_owned(),
+    };
+    let age = abandoned.heartbeat_age();
+    let beat = age.map(|age| format!("last heartbeat {} ago", short(age)));
+    [Some(told), beat].into_iter().flatten().collect()
+}
+
+fn thread_line(f: &mut fmt::Formatter<'_>, thread: &ServiceThread) -> fmt::Result {
+    let state = match (thread.thread_id(), thread.thread_state()) {
+        (Some(id), Some(state)) => format!("thread {id}: {state}"),
+        _ => String::new(),
+    };
+    let name = cut(&thread.name().escape_debug().to_string(), 24);
+    let note = match thread.note() {
+        Some(note) => {
+            let room = COLUMNS.saturating_sub(INDENT + name.len() + state.len() + 6);
+            cut(&format!("last note: {note:?}"), room)
+        }
+        None => String::new(),
+    };
+    let parts = [name, note, state]
+        .into_iter()
+        .filter(|part| !part.is_empty());
+    line(f, "", &parts.collect::<Vec<_>>().join("   "))
+}
+
+fn line(f: &mut fmt::Formatter<'_>, kind: &str, text: &str) -> fmt::Result {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    write!(f, "\n  {kind:<9}  {}", cut(&text, COLUMNS - INDENT))
+}
+
+fn more(f: &mut fmt::Formatter<'_>, count: usize, kind: &str) -> fmt::Result {
+    match count.saturating_sub(LINES_OF_A_KIND) {
+        0 => Ok(()),
+        more => write!(f, "\n  ... and {more} more {kind}"),
+    }
+}

@@ -1,0 +1,358 @@
+//! How a service ended.
+
+use super::core::Core;
+use super::entry::{Entry, Life};
+use super::failure::Failure;
+use super::queue::QueueStats;
+use crate::sync::Arc;
+use crate::threads::{self, ThreadStatus};
+use std::time::{Duration, Instant};
+
+/// How a service ended, as of the report.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Ending, Host};
+///
+/// let mut host = Host::builder();
+/// host.startup_task("warm-up", |_| Ok(()));
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let report = host.build()?.start()?.stop();
+/// assert!(matches!(report.services()[0].ending(), Ending::Returned));
+/// assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// It was told to stop, and did.
+    Stopped,
+    /// A one-shot service, or a task of the start, did its work.
+    Returned,
+    /// It failed; the first failure of its last incarnation.
+    Failed(Failure),
+    /// It panicked; the first failure of its last incarnation.
+    Panicked(Failure),
+    /// It had not ended when the report was made, or when its time was over.
+    Abandoned(AbandonedService),
+    /// It was itself inside [`HostHandle::stop`](super::HostHandle::stop).
+    Caller,
+    /// The stop came before its start.
+    NotStarted,
+}
+
+/// What there is to say of a service that did not end in time. Its threads are left
+/// behind until the process ends, or they do. Everything is as of the report.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Ending, Host};
+/// use std::time::Duration;
+///
+/// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+/// let mut host = Host::builder();
+/// host.stop_timeout(Duration::from_millis(20));
+/// host.background("deaf", move |ctx| {
+///     ctx.note("waiting for a gate");
+///     Ok(gate.recv().unwrap_or_default())
+/// });
+/// let report = host.build()?.start()?.stop();
+///
+/// let Ending::Abandoned(abandoned) = report.services()[0].ending() else {
+///     panic!("it ended: {report}")
+/// };
+/// assert_eq!(abandoned.threads()[0].note(), Some("waiting for a gate"));
+/// # drop(open);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AbandonedService {
+    told: Option<Duration>,
+    heartbeat_age: Option<Duration>,
+    threads: Vec<ServiceThread>,
+}
+
+impl AbandonedService {
+    fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> AbandonedService {
+        let vitals = core.vitals_of(index);
+        let running = vitals.iter().filter(|vitals| vitals.is_running());
+        let threads = running.map(|vitals| ServiceThread {
+            name: vitals.name.clone(),
+            note: vitals.last_note(),
+            status: vitals.system_id().and_then(threads::status),
+        });
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        AbandonedService {
+            told: entry.told.map(since),
+            heartbeat_age: core.last_beat(index).map(since),
+            threads: threads.collect(),
+        }
+    }
+
+    /// How long before the report it was told to stop; `None` if it was not. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Ending, Host};
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let mut host = Host::builder();
+    /// # host.stop_timeout(Duration::from_millis(20));
+    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
+    /// # let report = host.build()?.start()?.stop();
+    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
+    /// assert!(abandoned.told() >= Some(Duration::from_millis(20)));
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn told(&self) -> Option<Duration> {
+        self.told
+    }
+
+    /// How long before the report it last said that it lives; `None` if it never did.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Ending, Host};
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let mut host = Host::builder();
+    /// # host.stop_timeout(Duration::from_millis(20));
+    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
+    /// # let report = host.build()?.start()?.stop();
+    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
+    /// assert_eq!(abandoned.heartbeat_age(), None);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn heartbeat_age(&self) -> Option<Duration> {
+        self.heartbeat_age
+    }
+
+    /// Its threads that still ran: its own, and the workers of a queue. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Ending, Host};
+    /// # use std::time::Duration;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// # let mut host = Host::builder();
+    /// # host.stop_timeout(Duration::from_millis(20));
+    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
+    /// # let report = host.build()?.start()?.stop();
+    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
+    /// assert_eq!(abandoned.threads()[0].name(), "deaf");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn threads(&self) -> &[ServiceThread] {
+        &self.threads
+    }
+}
+
+/// A thread of a service that was abandoned.
+///
+/// # Examples
+///
+/// ```
+/// # use groundcrew::{Ending, Host};
+/// # use std::time::Duration;
+/// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+/// # let mut host = Host::builder();
+/// # host.stop_timeout(Duration::from_millis(20));
+/// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
+/// # let report = host.build()?.start()?.stop();
+/// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
+/// let thread = &abandoned.threads()[0];
+/// assert_eq!((thread.name(), thread.note()), ("deaf", None));
+/// assert_eq!(thread.thread_id().is_some(), cfg!(target_os = "linux"));
+/// assert_eq!(thread.thread_state().is_some(), cfg!(target_os = "linux"));
+/// # drop(open);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServiceThread {
+    name: Arc<str>,
+    note: Option<Arc<str>>,
+    status: Option<ThreadStatus>,
+}
+
+impl ServiceThread {
+    /// The name of the thread. Does not block. For an example see
+    /// [`ServiceThread`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it said last with [`ServiceContext::note`](super::ServiceContext::note).
+    /// Does not block. For an example see [`ServiceThread`].
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
+    /// elsewhere. Does not block. For an example see [`ServiceThread`].
+    pub fn thread_id(&self) -> Option<u64> {
+        self.status.as_ref().map(|status| status.id)
+    }
+
+    /// On Linux what the thread was doing: `running`, `sleeping in read`; `None`
+    /// elsewhere. Does not block. For an example see [`ServiceThread`].
+    pub fn thread_state(&self) -> Option<&str> {
+        self.status.as_ref().map(|status| status.doing.as_str())
+    }
+}
+
+/// What a report says of one service.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let report = host.build()?.start()?.stop();
+/// let web = &report.services()[0];
+/// assert_eq!((web.name(), web.restarts()), ("web", 0));
+/// assert!(web.start_took().is_some() && web.stop_took().is_some());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServiceReport {
+    pub(super) name: Arc<str>,
+    ending: Ending,
+    has_failed: bool,
+    restarts: u64,
+    failures: u64,
+    start_took: Option<Duration>,
+    stop_took: Option<Duration>,
+    pub(super) queue: Option<QueueStats>,
+}
+
+impl ServiceReport {
+    pub(super) fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceReport {
+        let ending = match (&entry.failure, entry.life) {
+            (_, life) if life != Life::Over && entry.is_inside_stop => Ending::Caller,
+            (_, life) if life != Life::Over => {
+                Ending::Abandoned(AbandonedService::new(core, index, entry, now))
+            }
+            (Some(failure), _) if failure.is_panic() => Ending::Panicked(failure.clone()),
+            (Some(failure), _) => Ending::Failed(failure.clone()),
+            (None, _) if !entry.is_begun => Ending::NotStarted,
+            (None, _) if entry.is_told() => Ending::Stopped,
+            (None, _) => Ending::Returned,
+        };
+        ServiceReport {
+            name: entry.name.clone(),
+            ending,
+            has_failed: entry.failure.is_some(),
+            restarts: entry.restarts,
+            failures: entry.failed,
+            start_took: entry.took_start,
+            stop_took: entry.took_stop,
+            queue: None,
+        }
+    }
+
+    /// The name of the service. Does not block. For an example see
+    /// [`ServiceReport`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it ended. Does not block. For an example see [`Ending`].
+    pub fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Whether its last incarnation failed: then the exit code is 1. Does not block.
+    /// So may one that was abandoned, if it failed and its `stop` did not return.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert!(report.services()[0].has_failed());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// How often it was started again. Does not block. For an example see
+    /// [`ServiceReport`].
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// How often it failed, in all incarnations, those included that a restart
+    /// mended. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.services()[0].failures(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// How long its first start took; `None` if it never came up. Does not block. For
+    /// an example see [`ServiceReport`].
+    pub fn start_took(&self) -> Option<Duration> {
+        self.start_took
+    }
+
+    /// How long it took to end after it had been told to; `None` if it was not told,
+    /// or has not ended. Does not block. For an example see [`ServiceReport`].
+    pub fn stop_took(&self) -> Option<Duration> {
+        self.stop_took
+    }
+
+    /// What became of the items, if the service is a queue. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    ///
+    /// let numbers = Queue::new(16);
+    /// let mut host = Host::builder();
+    /// host.queue("numbers", &numbers, 1, || |_: u32, _: &ServiceContext| Ok::<(), String>(()));
+    /// let host = host.build()?.start()?;
+    /// numbers.submit(7)?;
+    /// let report = host.stop();
+    /// assert_eq!(report.services()[0].queue().unwrap().handled(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn queue(&self) -> Option<&QueueStats> {
+        self.queue.as_ref()
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        let ended_well = matches!(
+            self.ending,
+            Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted
+        );
+        ended_well
+            && self
+                .queue
+                .as_ref()
+                .is_none_or(|queue| queue.unprocessed() == 0)
+    }
+}

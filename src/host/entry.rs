@@ -1,0 +1,160 @@
+//! One service, as the machine knows it.
+
+use super::failure::Failure;
+use super::policy::{Count, FailurePolicy};
+use crate::clock::Deadline;
+use crate::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a service was registered with.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) start_timeout: Duration,
+    pub(super) stop_timeout: Option<Duration>,
+    pub(super) says_when_ready: bool,
+    pub(super) one_shot: bool,
+    pub(super) policy: FailurePolicy,
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) heartbeat_fails: bool,
+}
+
+impl Terms {
+    pub(super) const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+    pub(super) fn new(start_timeout: Duration) -> Terms {
+        Terms {
+            start_timeout,
+            stop_timeout: None,
+            says_when_ready: false,
+            one_shot: false,
+            policy: FailurePolicy::default(),
+            heartbeat: None,
+            heartbeat_fails: false,
+        }
+    }
+}
+
+/// Where an incarnation of a service is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Life {
+    /// To be begun when what it needs is up.
+    Idle,
+    /// Its value is being made, or `start` runs.
+    Starting {
+        by: Deadline,
+    },
+    /// `run` runs, and has not said that it is ready.
+    Unready {
+        by: Deadline,
+    },
+    Up,
+    /// Its `run` has ended, or is asked to end, though the host does not stop.
+    Ending {
+        by: Deadline,
+    },
+    /// Waits for its restart.
+    Resting {
+        until: Deadline,
+    },
+    Over,
+}
+
+pub(super) struct Entry {
+    pub(super) name: Arc<str>,
+    pub(super) needs: Vec<usize>,
+    pub(super) needed_by: Vec<usize>,
+    pub(super) terms: Terms,
+    /// What it has at least to stop.
+    pub(super) least: Duration,
+    /// What those that it needs may take to stop after it.
+    pub(super) below: Duration,
+
+    pub(super) life: Life,
+    /// Since when it is in that life.
+    pub(super) since: Option<Instant>,
+    pub(super) since_begun: Instant,
+    /// A thread has begun with it.
+    pub(super) is_begun: bool,
+    pub(super) has_been_up: bool,
+    pub(super) said_ready: bool,
+    /// When its token was cancelled.
+    pub(super) told: Option<Instant>,
+    /// It was told because of its own failure, not by the stop.
+    pub(super) recalled: bool,
+    /// Its thread is inside a `stop` of the host.
+    pub(super) is_inside_stop: bool,
+    /// The heartbeat is missing.
+    pub(super) missed: bool,
+    /// The first failure of this incarnation.
+    pub(super) failure: Option<Failure>,
+    /// What the latest failure of all incarnations said.
+    pub(super) last_message: Option<String>,
+    /// Of all incarnations.
+    pub(super) failed: u64,
+    pub(super) restarts: u64,
+    pub(super) count: Count,
+    pub(super) took_start: Option<Duration>,
+    pub(super) took_stop: Option<Duration>,
+}
+
+impl Entry {
+    pub(super) fn new(name: Arc<str>, terms: Terms, now: Instant) -> Entry {
+        Entry {
+            name,
+            needs: Vec::new(),
+            needed_by: Vec::new(),
+            terms,
+            least: Duration::ZERO,
+            below: Duration::ZERO,
+            life: Life::Idle,
+            since: None,
+            since_begun: now,
+            is_begun: false,
+            has_been_up: false,
+            said_ready: false,
+            told: None,
+            recalled: false,
+            is_inside_stop: false,
+            missed: false,
+            failure: None,
+            last_message: None,
+            failed: 0,
+            restarts: 0,
+            count: Count::default(),
+            took_start: None,
+            took_stop: None,
+        }
+    }
+
+    pub(super) fn live(&mut self, life: Life, now: Instant) {
+        self.life = life;
+        self.since = Some(now);
+    }
+
+    /// A new incarnation.
+    pub(super) fn begin(&mut self, by: Deadline, now: Instant) {
+        self.live(Life::Starting { by }, now);
+        self.since_begun = now;
+        self.said_ready = false;
+        self.told = None;
+        self.recalled = false;
+        self.missed = false;
+        self.failure = None;
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Up, or over in a way that the others go on without it.
+    pub(super) fn is_there(&self) -> bool {
+        let is_over_well = matches!(self.life, Life::Over) && self.has_been_up;
+        matches!(self.life, Life::Up) || is_over_well
+    }
+
+    /// When the next heartbeat is due, if one was declared.
+    pub(super) fn heartbeat_due(&self, beat: Option<Instant>) -> Option<Deadline> {
+        let last = self.since?.max(beat.unwrap_or(self.since?));
+        Some(Deadline::after_from(last, self.terms.heartbeat?))
+    }
+}

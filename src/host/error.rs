@@ -1,0 +1,213 @@
+//! Why a host cannot be built, or did not start.
+
+use super::report::HostReport;
+use crate::table::trimmed;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a host could not be built. Nothing has been started, and nothing lost.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db"]);
+/// host.background("dbx", |ctx| Ok(ctx.token().wait()));
+/// assert_eq!(
+///     host.build().unwrap_err().to_string(),
+///     "service \"web\" is to start after \"db\", which is no service; there are \"web\", \"dbx\""
+/// );
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildError {
+    /// A name that is empty, or has control characters.
+    BadName(String),
+    /// Two services of the same name.
+    DoubleName(String),
+    /// A service is to start after one that there is not.
+    UnknownDependency {
+        /// Who is to start after it.
+        service: String,
+        /// What there is not.
+        dependency: String,
+        /// The names of all services.
+        known: Vec<String>,
+    },
+    /// Services that wait for each other to start; the first is again at the end.
+    Cycle(Vec<String>),
+    /// A chain of services that stop one after the other and whose limits, with
+    /// the delay, leave no time for all of them within the host's.
+    NoTimeToStop {
+        /// Dependents first.
+        chain: Vec<String>,
+        /// What they take at most, without the delay.
+        takes: Duration,
+        /// The delay of the stop.
+        delay: Duration,
+        /// The host's limit.
+        total: Duration,
+    },
+    /// A limit of zero, with which nothing can start, or no heartbeat be in time.
+    ZeroLimit {
+        /// Whose limit it is.
+        service: String,
+        /// The method that was given it.
+        limit: &'static str,
+    },
+    /// A queue with a capacity of 0, or without workers.
+    EmptyQueue(String),
+    /// A queue that a service of this or another host works on already.
+    QueueTaken(String),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::BadName(name) => write!(
+                f,
+                "{name:?} cannot be the name of a host or of a service; choose one that is not empty \
+                 and has no control characters"
+            ),
+            BuildError::DoubleName(name) => write!(
+                f,
+                "there are two services called {name:?}; give one of them another name"
+            ),
+            BuildError::UnknownDependency {
+                service,
+                dependency,
+                known,
+            } => write!(
+                f,
+                "service {service:?} is to start after {dependency:?}, which is no service; there \
+                 are {}",
+                listed(known, ", ")
+            ),
+            BuildError::Cycle(path) => write!(
+                f,
+                "services wait for each other to start: {}; take one `after` out",
+                listed(path, " after ")
+            ),
+            BuildError::NoTimeToStop {
+                chain,
+                takes,
+                delay,
+                total,
+            } => write!(
+                f,
+                "services {} stop one after the other; their limits of {} and the delay of {} do \
+                 not leave time for each within the host's {}; raise the host's `stop_timeout` or \
+                 lower theirs",
+                listed(chain, ", "),
+                trimmed(*takes),
+                trimmed(*delay),
+                trimmed(*total)
+            ),
+            BuildError::ZeroLimit { service, limit } => write!(
+                f,
+                "service {service:?} has a `{limit}` of zero, which nothing can keep; give it more"
+            ),
+            BuildError::EmptyQueue(name) => write!(
+                f,
+                "queue {name:?} needs a capacity and workers, at least 1 of each"
+            ),
+            BuildError::QueueTaken(name) => write!(
+                f,
+                "the queue of service {name:?} has another service that works on it; make one \
+                 `Queue` for each"
+            ),
+        }
+    }
+}
+
+fn listed(names: &[String], between: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    quoted.join(between)
+}
+
+impl Error for BuildError {}
+
+/// The host did not come up: a start failed, or the stop was requested before
+/// everything had started. What had started has been stopped; the report says how.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("db", |ctx| Ok(ctx.token().wait()));
+/// host.startup_task("migrate", |_| Err("no such table")?).after(["db"]);
+///
+/// let error = host.build()?.start().unwrap_err();
+/// assert_eq!(error.to_string(), "service \"migrate\" failed in start: no such table");
+/// assert!(error.report().is_clean() == false);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct StartError {
+    report: HostReport,
+}
+
+impl StartError {
+    pub(super) fn new(report: HostReport) -> StartError {
+        StartError { report }
+    }
+
+    /// What the stop of those that had started says. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |ctx| Ok(ctx.token().wait()));
+    /// host.startup_task("migrate", |_| Err("no such table")?).after(["db"]);
+    /// let error = host.build()?.start().unwrap_err();
+    /// assert!(matches!(error.report().services()[0].ending(), groundcrew::Ending::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn report(&self) -> &HostReport {
+        &self.report
+    }
+
+    /// The same, to return it from `main`. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.startup_task("migrate", |_| Err("no such table")?);
+    /// let report = host.build()?.start().unwrap_err().into_report();
+    /// assert_eq!(report.exit_code(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn into_report(self) -> HostReport {
+        self.report
+    }
+}
+
+/// Why it did not come up, then every later failure.
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.report.reason())?;
+        let first = self.report.reason().failure();
+        for failure in self.report.failures() {
+            if first.is_none_or(|first| !first.is(failure)) {
+                write!(f, "; then {failure}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartError")
+            .field("report", &self.report)
+            .finish()
+    }
+}
+
+impl Error for StartError {}

@@ -1,0 +1,347 @@
+//! What went wrong with a service.
+
+use crate::sync::Arc;
+use crate::unwind::{self, Payload};
+use std::error::Error;
+use std::fmt;
+
+/// Any error, as services return it.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// In which of its parts a service failed.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(groundcrew::During::Start.to_string(), "start");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum During {
+    /// In the making of its value, in `start`, or before it said that it is ready.
+    Start,
+    /// In `run`.
+    Run,
+    /// In `stop`.
+    Stop,
+}
+
+impl fmt::Display for During {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            During::Start => "start",
+            During::Run => "run",
+            During::Stop => "stop",
+        })
+    }
+}
+
+/// A failure of a service: who, in what, and the whole chain of errors. A clone is
+/// the same failure.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{During, Host};
+/// use std::error::Error;
+/// use std::io;
+///
+/// let mut host = Host::builder();
+/// host.background("db", |_| Err(io::Error::other("disk full"))?);
+/// let report = host.build()?.run();
+///
+/// let failure = &report.failures()[0];
+/// assert_eq!((failure.service(), failure.during()), ("db", During::Run));
+/// assert_eq!(failure.to_string(), "service \"db\" failed in run: disk full");
+/// assert!(failure.error().unwrap().is::<io::Error>());
+/// # Ok::<(), Box<dyn Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+pub struct Failure {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    service: Arc<str>,
+    during: During,
+    cause: Cause,
+    permanent: bool,
+    /// The error and its sources, told by the service's own thread: the program's
+    /// `Display` may panic, or wait.
+    text: String,
+}
+
+enum Cause {
+    Error(Guarded),
+    Panicked,
+    TimedOut,
+}
+
+/// Errors are the program's code, their drops too.
+struct Guarded(Option<BoxError>);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        unwind::drop_guarded(self.0.take(), || "the error of a service".to_owned());
+    }
+}
+
+impl Failure {
+    fn new(service: &Arc<str>, during: During, cause: Cause, text: String) -> Failure {
+        let permanent = match &cause {
+            Cause::Error(Guarded(Some(error))) => has_cause::<Permanent>(error.as_ref()),
+            _ => false,
+        };
+        Failure {
+            inner: Arc::new(Inner {
+                service: service.clone(),
+                during,
+                cause,
+                permanent,
+                text,
+            }),
+        }
+    }
+
+    /// Calls the program's code: never with a lock held.
+    pub(super) fn of_error(service: &Arc<str>, during: During, error: BoxError) -> Failure {
+        let text = chain(error.as_ref());
+        Failure::new(service, during, Cause::Error(Guarded(Some(error))), text)
+    }
+
+    pub(super) fn of_panic(service: &Arc<str>, during: During, payload: Payload) -> Failure {
+        let text = unwind::text(payload.as_ref()).to_owned();
+        unwind::drop_payload(payload);
+        Failure::new(service, during, Cause::Panicked, text)
+    }
+
+    pub(super) fn of_time(service: &Arc<str>, during: During, text: String) -> Failure {
+        Failure::new(service, during, Cause::TimedOut, text)
+    }
+
+    pub(super) fn returned(service: &Arc<str>) -> Failure {
+        let text = "run returned, though nobody told the service to stop; one that is done when \
+                    its run returns is declared with `one_shot`";
+        Failure::of_error(service, During::Run, text.into())
+    }
+
+    /// The name of the service. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.failures()[0].service(), "db");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn service(&self) -> &str {
+        &self.inner.service
+    }
+
+    /// In which part it failed. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.startup_task("warm-up", |_| Err("no cache")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.failures()[0].during(), groundcrew::During::Start);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn during(&self) -> During {
+        self.inner.during
+    }
+
+    /// Whether it was a panic. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| panic!("no such row"));
+    /// # let report = host.build()?.run();
+    /// assert!(report.failures()[0].is_panic());
+    /// assert_eq!(report.failures()[0].message(), "no such row");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_panic(&self) -> bool {
+        matches!(self.inner.cause, Cause::Panicked)
+    }
+
+    /// Whether it took longer than it may: to start, to end, or to its next
+    /// heartbeat. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #     /// # let mut host = groundcrew::Host::builder();
+    /// let slow = |ctx: &groundcrew::ServiceContext| Ok(ctx.sleep(Duration::MAX)?);
+    /// host.startup_task("warm-up", slow).start_timeout(Duration::from_millis(10));
+    /// # let report = host.build()?.run();
+    /// assert!(report.failures()[0].is_timeout());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.inner.cause, Cause::TimedOut)
+    }
+
+    /// The error that the service returned; `None` for a panic and for a timeout.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err(std::io::Error::other("disk full"))?);
+    /// # let report = host.build()?.run();
+    /// let error = report.failures()[0].error().unwrap();
+    /// assert!(error.downcast_ref::<std::io::Error>().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        match &self.inner.cause {
+            Cause::Error(error) => error.0.as_deref(),
+            Cause::Panicked | Cause::TimedOut => None,
+        }
+    }
+
+    /// The error and all its sources, the message of the panic, or what took too
+    /// long. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.failures()[0].message(), "disk full");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn message(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// Whether it is a clone of this one.
+    pub(super) fn is(&self, other: &Failure) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// No restart would help.
+    pub(super) fn is_permanent(&self) -> bool {
+        self.inner.permanent
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            service,
+            during,
+            cause,
+            text,
+            ..
+        } = self.inner.as_ref();
+        let how = match cause {
+            Cause::Error(_) => "failed",
+            Cause::Panicked => "panicked",
+            Cause::TimedOut => "timed out",
+        };
+        write!(f, "service {service:?} {how} in {during}: {text}")
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("service", &self.inner.service)
+            .field("during", &self.inner.during)
+            .field("message", &self.inner.text)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for Failure {}
+
+/// An error that no restart helps against: a service that returns one, alone or as
+/// the source of another error, is not started again. The host stops, as it does
+/// without a restart policy.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, Permanent, Restart};
+///
+/// let mut host = Host::builder();
+/// host.background("mailer", |_| Err(Permanent::new("no such account"))?)
+///     .on_failure(Restart::new());
+/// let report = host.build()?.run();
+/// assert_eq!(report.services()[0].restarts(), 0);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Debug)]
+pub struct Permanent(BoxError);
+
+impl Permanent {
+    /// Declares `error` permanent. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = groundcrew::Permanent::new("no such account");
+    /// assert_eq!(error.to_string(), "no such account");
+    /// ```
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Permanent {
+        Permanent(error.into())
+    }
+}
+
+impl fmt::Display for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Permanent {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Whether `error` is a `T`, or is caused by one.
+pub(super) fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let found = unwind::catch(|| causes(error).any(|cause| cause.is::<T>()));
+    found.unwrap_or_else(|payload| {
+        unwind::drop_payload(payload);
+        false
+    })
+}
+
+/// A chain longer than this is a circle.
+const LONGEST_CHAIN: usize = 32;
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source()).take(LONGEST_CHAIN)
+}
+
+/// `error` and its sources. One whose text ends the one before it, as with those
+/// that print their source themselves, is not said twice.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let told = unwind::catch(|| {
+        let mut text = String::new();
+        for cause in causes(error).map(ToString::to_string) {
+            if text.is_empty() {
+                text = cause;
+            } else if !text.ends_with(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
+    });
+    told.unwrap_or_else(|payload| {
+        unwind::drop_payload(payload);
+        "(an error whose text panicked)".to_owned()
+    })
+}

@@ -1,0 +1,49 @@
+//! Services, and the host that runs them.
+//!
+//! - `service`, `context`: what a service is, and what it can ask.
+//! - `builder`, `service_builder`, `graph`, `make`: how a host is put together.
+//! - `running`, `handle`: what a program holds.
+//! - `machine`, `entry`, `policy`: what is to be done next; pure.
+//! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
+//! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `error`: what is
+//!   said.
+//! - `queue`: a bounded queue of items as a service.
+
+mod body;
+mod builder;
+mod context;
+mod core;
+mod display;
+mod ending;
+mod entry;
+mod error;
+mod failure;
+mod graph;
+mod handle;
+mod machine;
+mod make;
+mod policy;
+mod queue;
+mod reason;
+mod report;
+mod running;
+mod service;
+mod service_builder;
+mod status;
+mod supervisor;
+mod vitals;
+
+pub use builder::HostBuilder;
+pub use context::{ServiceContext, WaitError};
+pub use ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
+pub use error::{BuildError, StartError};
+pub use failure::{During, Failure, Permanent};
+pub use handle::HostHandle;
+pub use policy::{FailurePolicy, Restart};
+pub use queue::{Queue, QueueStats};
+pub use reason::StopReason;
+pub use report::HostReport;
+pub use running::{Host, RunningHost};
+pub use service::{Service, ServiceResult};
+pub use service_builder::ServiceBuilder;
+pub use status::{HostPhase, HostStatus, ServiceState, ServiceStatus};

@@ -1,0 +1,277 @@
+//! What becomes of a host whose service failed. Pure.
+
+use crate::retry::Backoff;
+use std::time::{Duration, Instant};
+
+/// What is done when a service fails: when its `run` returns an error, panics, or
+/// returns though nobody told it to and it is not
+/// [one-shot](super::ServiceBuilder::one_shot); when its `start` fails in a
+/// restart; when its heartbeat is missed, if that is
+/// [declared a failure](super::ServiceBuilder::fail_on_missed_heartbeat).
+///
+/// It holds from when the service was up for the first time. A start that fails
+/// before that stops the host, whatever the policy.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{FailurePolicy, Host, Restart};
+///
+/// let mut host = Host::builder();
+/// host.background("cache", |ctx| Ok(ctx.token().wait())).on_failure(Restart::new());
+/// host.background("metrics", |ctx| Ok(ctx.token().wait())).on_failure(FailurePolicy::Ignore);
+/// assert!(host.build()?.start()?.stop().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum FailurePolicy {
+    /// The host stops, and says whose failure it was. The default.
+    #[default]
+    StopHost,
+    /// The service is started again, as [`Restart`] says.
+    Restart(Restart),
+    /// The failure is logged and reported, and the others go on without the
+    /// service. The exit code says so in the end.
+    Ignore,
+}
+
+impl From<Restart> for FailurePolicy {
+    fn from(restart: Restart) -> FailurePolicy {
+        FailurePolicy::Restart(restart)
+    }
+}
+
+/// How a failed service is started again: after which pauses, and how often.
+///
+/// Each failure counts 1, and what was counted halves in every half-life. The
+/// rounded count is the attempt by which the [`Backoff`] chooses the pause, so that
+/// a service that ran well for long begins anew with a short one. A failure that
+/// raises the count above the limit is too much: the host then gives up on
+/// restarting, and stops; or it pauses, and begins to count anew. (The decaying
+/// count is that of the supervisor [suture](https://github.com/thejerf/suture).)
+///
+/// Until the service is up again the host is not ready. Those who need it go on;
+/// [`wait_for`](super::ServiceContext::wait_for) waits until it is up again.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Backoff, Restart};
+/// use std::time::Duration;
+///
+/// let restart = Restart::new()
+///     .backoff(Backoff::exponential(Duration::from_millis(100)).cap(Duration::from_secs(5)))
+///     .limit(3, Duration::from_secs(60))
+///     .then_pause(Duration::from_secs(120));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Restart {
+    backoff: Backoff,
+    limit: u32,
+    half_life: Duration,
+    pause: Option<Duration>,
+}
+
+impl Restart {
+    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, less up to a half at
+    /// random; five failures with a half-life of 30 s, and the next one stops the
+    /// host. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{FailurePolicy, Restart};
+    /// let policy: FailurePolicy = Restart::new().into();
+    /// assert_ne!(policy, FailurePolicy::StopHost);
+    /// ```
+    pub fn new() -> Restart {
+        let backoff = Backoff::exponential(Duration::from_millis(100));
+        Restart {
+            backoff: backoff.cap(Duration::from_secs(30)),
+            limit: 5,
+            half_life: Duration::from_secs(30),
+            pause: None,
+        }
+    }
+
+    /// The pauses before each restart. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, Restart};
+    /// # use std::time::Duration;
+    /// let at_once = Restart::new().backoff(Backoff::fixed(Duration::ZERO));
+    /// # assert_ne!(at_once, Restart::new());
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> Restart {
+        self.backoff = backoff;
+        self
+    }
+
+    /// So many failures are borne, counted with this half-life; one more is too
+    /// many. With 0 no failure is borne; a half-life of zero forgets each failure
+    /// before the next one, so there is no limit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Restart;
+    /// # use std::time::Duration;
+    /// let patient = Restart::new().limit(100, Duration::from_secs(3600));
+    /// # assert_ne!(patient, Restart::new());
+    /// ```
+    pub fn limit(mut self, failures: u32, half_life: Duration) -> Restart {
+        self.limit = failures;
+        self.half_life = half_life;
+        self
+    }
+
+    /// After too many failures the service is not given up: it is started again
+    /// after `pause`, or up to a half longer, at random. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Restart;
+    /// # use std::time::Duration;
+    /// let for_ever = Restart::new().then_pause(Duration::from_secs(15));
+    /// # assert_ne!(for_ever, Restart::new());
+    /// ```
+    pub fn then_pause(mut self, pause: Duration) -> Restart {
+        self.pause = Some(pause);
+        self
+    }
+}
+
+impl Default for Restart {
+    /// The same as [`Restart::new`].
+    fn default() -> Restart {
+        Restart::new()
+    }
+}
+
+/// The failures of one service, counted with decay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    count: f64,
+    last: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Decision {
+    Again(Duration),
+    GiveUp,
+}
+
+impl Count {
+    /// One more failure, at `now`. `random`: from 0 to 1.
+    pub(super) fn decide(&mut self, restart: &Restart, now: Instant, random: f64) -> Decision {
+        let passed = self
+            .last
+            .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        self.last = Some(now);
+        self.count = match restart.half_life.is_zero() {
+            true => 1.0,
+            false => {
+                let halvings = passed.as_secs_f64() / restart.half_life.as_secs_f64();
+                self.count * 0.5_f64.powf(halvings) + 1.0
+            }
+        };
+        let is_too_much = self.count > f64::from(restart.limit);
+        match restart.pause {
+            _ if !is_too_much => {
+                let attempt = self.count.round() as u32;
+                Decision::Again(restart.backoff.delay(attempt, random))
+            }
+            Some(pause) => {
+                self.count = 0.0;
+                let longer = pause.as_secs_f64() * (1.0 + random / 2.0);
+                Decision::Again(Duration::try_from_secs_f64(longer).unwrap_or(pause))
+            }
+            None => Decision::GiveUp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::retry::Jitter;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn restart() -> Restart {
+        let backoff = Backoff::exponential(seconds(1)).jitter(Jitter::None);
+        Restart::new().backoff(backoff).limit(3, seconds(30))
+    }
+
+    #[test]
+    fn failures_in_a_row_wait_longer_each_time_and_then_it_is_given_up() {
+        let (mut count, now) = (Count::default(), clock::now());
+        let mut fail = |after| count.decide(&restart(), now + seconds(after), 0.0);
+        assert_eq!(fail(0), Decision::Again(seconds(1)));
+        assert_eq!(fail(0), Decision::Again(seconds(2)));
+        assert_eq!(fail(0), Decision::Again(seconds(4)));
+        assert_eq!(fail(0), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_service_that_fails_rarely_is_restarted_for_ever_after_the_shortest_pause() {
+        let (mut count, now) = (Count::default(), clock::now());
+        for day in 0..1000 {
+            let at = now + seconds(day * 86_400);
+            assert_eq!(
+                count.decide(&restart(), at, 0.0),
+                Decision::Again(seconds(1))
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_counted_halves_in_a_half_life() {
+        let (mut count, now) = (Count::default(), clock::now());
+        for _ in 0..3 {
+            count.decide(&restart(), now, 0.0);
+        }
+        // 3 / 2 + 1 = 2.5, and as near to 3 as to 2.
+        let decision = count.decide(&restart(), now + seconds(30), 0.0);
+        assert_eq!(decision, Decision::Again(seconds(4)));
+        assert_eq!(
+            count.decide(&restart(), now + seconds(30), 0.0),
+            Decision::GiveUp
+        );
+    }
+
+    #[test]
+    fn too_many_failures_pause_and_begin_anew_where_that_is_asked_for() {
+        let (mut count, now) = (Count::default(), clock::now());
+        let restart = restart().then_pause(seconds(100));
+        for _ in 0..3 {
+            count.decide(&restart, now, 0.0);
+        }
+        assert_eq!(
+            count.decide(&restart, now, 1.0),
+            Decision::Again(seconds(150))
+        );
+        assert_eq!(
+            count.decide(&restart, now, 0.0),
+            Decision::Again(seconds(1))
+        );
+    }
+
+    #[test]
+    fn no_failure_at_all_is_borne_with_a_limit_of_zero_and_each_with_no_half_life() {
+        let now = clock::now();
+        let never = restart().limit(0, seconds(30));
+        assert_eq!(Count::default().decide(&never, now, 0.0), Decision::GiveUp);
+        let (mut count, always) = (Count::default(), restart().limit(1, Duration::ZERO));
+        for _ in 0..100 {
+            assert_eq!(count.decide(&always, now, 0.0), Decision::Again(seconds(1)));
+        }
+    }
+}

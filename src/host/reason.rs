@@ -1,0 +1,93 @@
+//! Why a host stopped.
+
+use super::failure::Failure;
+use crate::sync::Arc;
+use std::fmt;
+
+/// Why the stop of a host began. The first reason counts; what fails later is in
+/// [`failures`](super::HostReport::failures).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, StopReason};
+///
+/// let mut host = Host::builder();
+/// host.background("once", |ctx| {
+///     ctx.request_stop("nothing left to do");
+///     Ok(())
+/// });
+/// let report = host.build()?.run();
+/// assert_eq!(report.reason().to_string(), "service \"once\" requested it: nothing left to do");
+/// assert!(matches!(report.reason(), StopReason::Requested { .. }));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum StopReason {
+    /// It was requested by [`request_stop`](super::HostHandle::request_stop).
+    Requested {
+        /// The service that did, if it was one.
+        by: Option<Arc<str>>,
+        /// What was given as the reason.
+        reason: Arc<str>,
+    },
+    /// `stop` was called.
+    Stopped,
+    /// A signal came.
+    Signal,
+    /// A service did not start.
+    StartFailed(Failure),
+    /// A service failed, and its policy gives it up.
+    Failed(Failure),
+    /// Every service had returned, and nothing was left to wait for.
+    AllReturned,
+    /// The owner of the host was dropped.
+    Dropped,
+    /// The system had no threads for all services; none of them was started.
+    NoThreads(Arc<str>),
+}
+
+impl StopReason {
+    /// The failure that was the reason. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.reason().failure().unwrap().message(), "disk full");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            StopReason::StartFailed(failure) | StopReason::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopReason::Requested { by: None, reason } => {
+                write!(f, "requested: {}", reason.escape_debug())
+            }
+            StopReason::Requested {
+                by: Some(service),
+                reason,
+            } => write!(
+                f,
+                "service {service:?} requested it: {}",
+                reason.escape_debug()
+            ),
+            StopReason::Stopped => f.write_str("stop was called"),
+            StopReason::Signal => f.write_str("signal received"),
+            StopReason::StartFailed(failure) | StopReason::Failed(failure) => failure.fmt(f),
+            StopReason::AllReturned => f.write_str("every service had returned"),
+            StopReason::Dropped => f.write_str("the host was dropped"),
+            StopReason::NoThreads(error) => write!(f, "nothing was started: {error}"),
+        }
+    }
+}

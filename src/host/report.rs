@@ -1,0 +1,439 @@
+//! What the stop of a host says in the end.
+
+use super::core::Core;
+use super::ending::{Ending, ServiceReport};
+use super::failure::Failure;
+use super::machine::Machine;
+use super::queue::{Items, Taken};
+use super::reason::StopReason;
+use crate::stop::{StopReport, to_stderr};
+use crate::sync::{Arc, Mutex, Weak};
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+/// What became of a host: how each service ended, what failed, what was left behind.
+///
+/// A clone is the same report. Printed, it is what an operator reads at three in the
+/// morning:
+///
+/// ```text
+/// host blog: NOT CLEAN after 8.001 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
+///   why        service "indexer" failed in run: cannot write: No space left on device
+///   phases     start 0.412 s   ran 3.1 h   delay 0.000 s   stop 8.001 s
+///   failed     "indexer"  run: cannot write: No space left on device
+///   abandoned  "watcher"  told to stop 8.0 s ago   last heartbeat 9.3 s ago
+///              watcher   last note: "posts/2026"   thread 40213: sleeping in read
+///   stopped    "emails"   after 0.102 s   handled 120   failed 0   unprocessed 0
+///   returned   "warm-up"
+/// ```
+///
+/// Returned from `main`, it prints itself on stderr if it is not clean, and gives the
+/// [`exit_code`](Self::exit_code).
+///
+/// # What it holds
+///
+/// The items that queues did not get to, until they are
+/// [taken](Self::unprocessed), and the reports of the pools with their unstarted
+/// tasks: as long as a clone of the report lives. See [`StopReport`] for what that
+/// means for channels whose senders they own.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, HostReport};
+///
+/// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+///     let mut host = Host::builder();
+///     host.background("once", |ctx| Ok(ctx.request_stop("done")));
+///     Ok(host.build()?.run())
+/// }
+/// # assert!(main().unwrap().is_clean());
+/// ```
+#[derive(Clone)]
+#[must_use = "the report says what failed and what was left behind"]
+pub struct HostReport {
+    facts: Arc<Facts>,
+    /// `None` in the report of one who came late.
+    left: Option<Arc<Leftovers>>,
+}
+
+/// What a report says. Holds no item and no task.
+pub(super) struct Facts {
+    pub(super) host: Arc<str>,
+    pub(super) reason: StopReason,
+    pub(super) limit: Duration,
+    pub(super) start: Option<Duration>,
+    pub(super) ran: Option<Duration>,
+    pub(super) delay: Duration,
+    pub(super) stop: Duration,
+    pub(super) services: Vec<ServiceReport>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) lingering: Vec<Arc<str>>,
+    pools: Vec<StopReport>,
+}
+
+/// What was left, until somebody takes it.
+pub(super) struct Leftovers {
+    pools: Vec<StopReport>,
+    queues: Mutex<Vec<(Arc<str>, Box<dyn Items>)>>,
+}
+
+impl Leftovers {
+    pub(super) fn new(
+        pools: Vec<StopReport>,
+        queues: Vec<(Arc<str>, Box<dyn Items>)>,
+    ) -> Leftovers {
+        Leftovers {
+            pools,
+            queues: Mutex::new(queues),
+        }
+    }
+}
+
+/// What the host keeps of its report: what was left only until those who waited for
+/// it, or else the first to ask, have it.
+pub(super) struct Kept {
+    facts: Arc<Facts>,
+    left: Weak<Leftovers>,
+    until_fetched: Option<Arc<Leftovers>>,
+}
+
+impl Kept {
+    pub(super) fn new(facts: Arc<Facts>, left: Arc<Leftovers>) -> Kept {
+        Kept {
+            facts,
+            left: Arc::downgrade(&left),
+            until_fetched: Some(left),
+        }
+    }
+
+    /// For one who waited, or asks now: the last one, if `is_last`.
+    pub(super) fn fetch(&mut self, is_last: bool) -> HostReport {
+        let report = HostReport {
+            facts: self.facts.clone(),
+            left: self.left.upgrade(),
+        };
+        if is_last {
+            self.until_fetched = None;
+        }
+        report
+    }
+
+    pub(super) fn is_fetched(&self) -> bool {
+        self.until_fetched.is_none()
+    }
+
+    /// For a look at it.
+    pub(super) fn peek(&self) -> HostReport {
+        HostReport {
+            facts: self.facts.clone(),
+            left: None,
+        }
+    }
+}
+
+/// What there is to say, of what the machine knows.
+pub(super) fn facts(
+    core: &Core,
+    machine: &Machine,
+    lingering: &[usize],
+    pools: &[(usize, StopReport)],
+    queues: &[(usize, Taken)],
+) -> Facts {
+    let times = machine.times;
+    let done = times.done.unwrap_or_else(|| core.clock.now());
+    let entries = machine.entries.iter().enumerate();
+    let mut services: Vec<ServiceReport> = entries
+        .map(|(index, entry)| ServiceReport::new(core, index, entry, done))
+        .collect();
+    for (index, taken) in queues {
+        services[*index].queue = Some(taken.stats.clone());
+    }
+    let (began, reason, limit) = match &machine.stop {
+        Some(stop) => (stop.began, stop.reason.clone(), stop.limit),
+        None => (done, StopReason::Stopped, Duration::ZERO),
+    };
+    let told = times.told.unwrap_or(began);
+    Facts {
+        host: core.name.clone(),
+        reason,
+        limit,
+        start: times.begun.map(|begun| times.up.unwrap_or(began) - begun),
+        ran: times.up.map(|up| began - up),
+        delay: told - began,
+        stop: done - told,
+        services,
+        failures: machine.failures.clone(),
+        lingering: lingering
+            .iter()
+            .map(|index| core.names[*index].clone())
+            .collect(),
+        pools: pools
+            .iter()
+            .map(|(_, report)| report.without_tasks())
+            .collect(),
+    }
+}
+
+impl HostReport {
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether nothing failed, and nothing was left behind: no service is failed,
+    /// panicked or abandoned, no thread lingers, no item is unprocessed, and every
+    /// pool's report is clean. Then every thread of the host has been joined, except
+    /// that of a service that was itself inside the stop. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert!(!report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_clean(&self) -> bool {
+        let facts = self.facts();
+        !self.has_failed()
+            && facts.lingering.is_empty()
+            && facts.services.iter().all(ServiceReport::is_clean)
+            && facts.pools.iter().all(StopReport::is_clean)
+    }
+
+    fn has_failed(&self) -> bool {
+        let facts = self.facts();
+        let is_for_lack_of_threads = matches!(facts.reason, StopReason::NoThreads(_));
+        is_for_lack_of_threads || facts.services.iter().any(ServiceReport::has_failed)
+    }
+
+    /// The name of the host. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.name("blog");
+    /// assert_eq!(host.build()?.run().host(), "blog");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn host(&self) -> &str {
+        &self.facts.host
+    }
+
+    /// Why the stop began. Does not block. For an example see [`StopReason`].
+    pub fn reason(&self) -> &StopReason {
+        &self.facts.reason
+    }
+
+    /// How each service ended, in the order in which they were registered. Does not
+    /// block. For an example see [`Ending`].
+    pub fn services(&self) -> &[ServiceReport] {
+        &self.facts.services
+    }
+
+    /// Every failure, in the order in which they happened; those included that a
+    /// restart mended. Of each service the latest 16 are kept;
+    /// [`ServiceReport::failures`] counts them all. Does not block. For an example
+    /// see [`Failure`].
+    pub fn failures(&self) -> &[Failure] {
+        &self.facts.failures
+    }
+
+    /// The services whose threads had nothing left to do, but had not left the
+    /// process: destructors of thread-locals, or of the factory, still ran. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// let report = host.build()?.start()?.stop();
+    /// assert_eq!(report.lingering().count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn lingering(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.facts.lingering.iter().map(|name| &**name)
+    }
+
+    /// The reports of the pools that the host ran, which hold their unstarted tasks.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Pool};
+    ///
+    /// let pool = Pool::builder().threads(1).name("render").build()?;
+    /// let render = pool.submitter();
+    /// let mut host = Host::builder();
+    /// host.pool("render", pool);
+    /// host.startup_task("first", move |_| Ok(render.execute(|| ())?));
+    /// let report = host.build()?.start()?.stop();
+    /// assert_eq!(report.pools()[0].completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn pools(&self) -> &[StopReport] {
+        match &self.left {
+            Some(left) => &left.pools,
+            None => &self.facts.pools,
+        }
+    }
+
+    /// Takes the items that the queue called `name` was given and did not get to, the
+    /// oldest first. Does not block. Whoever calls first, on any clone of the report,
+    /// gets them all; afterwards there are none, and neither are there in a report
+    /// that was asked for when all those before it were gone.
+    ///
+    /// # Panics
+    ///
+    /// When there is no queue of that name, or its items are not of type `T`. Nothing
+    /// is lost then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use std::time::Duration;
+    ///
+    /// let emails = Queue::new(16);
+    /// let mut host = Host::builder();
+    /// host.stop_timeout(Duration::from_millis(20));
+    /// host.queue("emails", &emails, 1, || {
+    ///     |_: &str, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    /// });
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// emails.submit("b")?;
+    /// while emails.stats().queued() > 1 {}
+    /// let report = host.stop();
+    /// assert_eq!(report.unprocessed::<&str>("emails"), ["b"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn unprocessed<T: Send + 'static>(&self, name: &str) -> Vec<T> {
+        let Some(service) = self
+            .facts
+            .services
+            .iter()
+            .find(|service| service.name() == name)
+        else {
+            panic!(
+                "there is no service {name:?} in the report of host {:?}",
+                self.host()
+            );
+        };
+        assert!(service.queue.is_some(), "service {name:?} is not a queue");
+        let Some(left) = &self.left else {
+            return Vec::new();
+        };
+        let mut queues = left.queues.lock();
+        let queue = queues.iter_mut().find(|(other, _)| &**other == name);
+        let Some((_, items)) = queue else {
+            return Vec::new();
+        };
+        let mut taken = Vec::new();
+        if !items.take_into(&mut taken) {
+            let type_of_items = items.type_of_items();
+            panic!("the items of queue {name:?} are of type {type_of_items}");
+        }
+        taken
+    }
+
+    /// How long the start took, until every service was up or the stop began; `None`
+    /// if the host was stopped before it was started. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?;
+    /// assert!(host.start()?.stop().start_took().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn start_took(&self) -> Option<Duration> {
+        self.facts.start
+    }
+
+    /// How long it ran, from when every service was up until the stop began; `None` if
+    /// it never came so far. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?;
+    /// assert!(host.start()?.stop().ran().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn ran(&self) -> Option<Duration> {
+        self.facts.ran
+    }
+
+    /// How long it was between readiness going off and the first service being told to
+    /// stop. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.stop_delay(Duration::from_millis(20));
+    /// let report = host.build()?.start()?.stop();
+    /// assert!(report.delay_took() >= Duration::from_millis(20));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn delay_took(&self) -> Duration {
+        self.facts.delay
+    }
+
+    /// How long it was from then on until the report. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let host = groundcrew::Host::builder().build()?;
+    /// assert!(host.start()?.stop().stop_took() < Duration::from_secs(8));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop_took(&self) -> Duration {
+        self.facts.stop
+    }
+
+    /// What the process should exit with: 1 if a service failed and no restart mended
+    /// it; else 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.exit_code(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn exit_code(&self) -> u8 {
+        match (self.has_failed(), self.is_clean()) {
+            (true, _) => 1,
+            (_, false) => 75,
+            (_, true) => 0,
+        }
+    }
+
+    /// How many services ended in that way.
+    pub(super) fn count(&self, is_of: impl Fn(&Ending) -> bool) -> usize {
+        let services = self.facts.services.iter();
+        services.filter(|service| is_of(service.ending())).count()
+    }
+}
+
+impl Termination for HostReport {
+    /// Prints the report on stderr if it is not clean.
+    fn report(self) -> ExitCode {
+        if !self.is_clean() {
+            to_stderr(&self.to_string());
+        }
+        self.exit_code().into()
+    }
+}

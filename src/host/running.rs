@@ -1,0 +1,354 @@
+//! A host, before it is started and while it runs.
+
+use super::body;
+use super::builder::HostBuilder;
+use super::core::Core;
+use super::error::StartError;
+use super::handle::HostHandle;
+use super::make::Make;
+use super::reason::StopReason;
+use super::report::HostReport;
+use super::status::HostStatus;
+use crate::sync::Arc;
+use crate::threads;
+use std::fmt;
+
+#[doc = include_str!("guide.md")]
+pub struct Host {
+    core: Arc<Core>,
+    /// `None` once it was started.
+    makes: Option<Vec<Box<dyn Make>>>,
+    stack_size: usize,
+}
+
+impl Host {
+    pub(super) fn new(core: Arc<Core>, makes: Vec<Box<dyn Make>>, stack_size: usize) -> Host {
+        Host {
+            core,
+            makes: Some(makes),
+            stack_size,
+        }
+    }
+
+    /// A builder without services. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let host = groundcrew::Host::builder().build()?; // no services, no harm
+    /// assert!(host.run().is_clean());
+    /// # Ok::<(), groundcrew::BuildError>(())
+    /// ```
+    pub fn builder() -> HostBuilder {
+        HostBuilder::new()
+    }
+
+    /// A handle, to stop the host and to ask how it is. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let host = groundcrew::Host::builder().build()?;
+    /// assert!(!host.handle().is_ready());
+    /// # Ok::<(), groundcrew::BuildError>(())
+    /// ```
+    pub fn handle(&self) -> HostHandle {
+        HostHandle {
+            core: self.core.clone(),
+        }
+    }
+
+    /// Starts the host, and blocks until every service is up. For tests, and for
+    /// programs with a main loop of their own; others [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// When a service does not start, or a stop is requested meanwhile: what had
+    /// started is stopped first, and so this may take as long as a start and a stop
+    /// may. When the system has no thread for each service: nothing is started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Host;
+    ///
+    /// let mut host = Host::builder();
+    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// let host = host.build()?.start()?;
+    /// // the program's own main loop, and then
+    /// assert!(host.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
+    /// A host is started once; another one is built anew:
+    ///
+    /// ```compile_fail,E0382
+    /// let host = groundcrew::Host::builder().build().unwrap();
+    /// let first = host.start();
+    /// let second = host.start();
+    /// ```
+    pub fn start(mut self) -> Result<RunningHost, StartError> {
+        let core = self.core.clone();
+        if !self.launch() {
+            return Err(StartError::new(core.wait_for_report(false)));
+        }
+        let driver = core.clone();
+        match threads::spawn_helper("host".to_owned(), move || driver.drive()) {
+            Ok(driver) => core.state.lock().driver = Some(driver),
+            Err(error) => {
+                let error = format!("no thread for the host: {error}");
+                core.request_stop(StopReason::NoThreads(error.into()), None);
+                return Err(StartError::new(core.wait_for_report(true)));
+            }
+        }
+        match core.wait_until_up() {
+            true => Ok(RunningHost {
+                handle: HostHandle { core },
+            }),
+            false => Err(StartError::new(core.wait_for_report(false))),
+        }
+    }
+
+    /// Starts the host, and blocks until it has stopped: for a
+    /// [`request_stop`](HostHandle::request_stop), for the failure of a service, or
+    /// because every service has returned. A start that fails is in the report, too.
+    ///
+    /// It takes no signals: Ctrl-C ends the process. See
+    /// [`run_until_signal`](Self::run_until_signal).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, HostReport};
+    ///
+    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut host = Host::builder();
+    ///     host.background("import", |_| Ok(())).one_shot();
+    ///     Ok(host.build()?.run()) // exit code 0, 1 or 75
+    /// }
+    /// # assert!(main().unwrap().is_clean());
+    /// ```
+    pub fn run(mut self) -> HostReport {
+        let core = self.core.clone();
+        core.end_with_services();
+        let drives = self.launch();
+        core.wait_for_report(drives)
+    }
+
+    /// As [`run`](Self::run), and Ctrl-C, SIGTERM and SIGHUP stop the host, from before
+    /// the first service is started: the first one stops, the second makes the report
+    /// now, the third exits with 130. See [`signals`](crate::signals).
+    ///
+    /// A clean stop by a signal exits with 0. A program that rather says that it was
+    /// interrupted looks at [`reason`](HostReport::reason), and exits with 130.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop_on_signal`](crate::signals::stop_on_signal); nothing was started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, HostReport};
+    ///
+    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut host = Host::builder();
+    ///     host.background("web", |ctx| Ok(ctx.token().wait()));
+    ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
+    ///     Ok(host.build()?.run_until_signal()?)
+    /// }
+    /// # assert!(main().unwrap().is_clean());
+    /// ```
+    #[cfg(feature = "signals")]
+    pub fn run_until_signal(self) -> Result<HostReport, crate::signals::SignalError> {
+        let guard = self.handle().stop_on_signal()?;
+        let report = self.run();
+        drop(guard);
+        Ok(report)
+    }
+
+    /// Starts the threads, which wait to be told to begin. `false`: somebody stopped the
+    /// host before.
+    fn launch(&mut self) -> bool {
+        let core = &self.core;
+        let makes = self.makes.take().unwrap_or_default();
+        if !core.claim() {
+            return false;
+        }
+        let mut makes = makes.into_iter();
+        let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
+            let (core, make) = (core.clone(), makes.next());
+            move || {
+                if let Some(make) = make {
+                    body::serve(&core, index, make);
+                }
+            }
+        });
+        match spawned {
+            Ok(threads) => {
+                let mut state = core.state.lock();
+                for (seat, thread) in state.seats.iter_mut().zip(threads) {
+                    seat.thread = Some(thread);
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                core.request_stop(StopReason::NoThreads(error.into()), None);
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Host {
+    /// A host that was never started gives up its queues and its pools: they are
+    /// stopped, and what is left in them is logged at error.
+    fn drop(&mut self) {
+        if self.makes.take().is_some() {
+            drop_host(&self.core);
+        }
+    }
+}
+
+/// The stop of an owner that is dropped.
+fn drop_host(core: &Arc<Core>) {
+    let is_fetched = core.is_fetched();
+    core.request_stop(StopReason::Dropped, None);
+    let report = core.wait_for_report(false);
+    if !is_fetched {
+        core.tell_of_drop(&report);
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("name", &self.core.name)
+            .field("services", &self.core.names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A host that was started. Its owner: not `Clone`. Dropping it is a stop, whose report
+/// is logged at error, or written to stderr where no logger is enabled, if it is not
+/// clean; it blocks for as long as the host's stop may take.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let host = host.build()?.start()?;
+/// assert!(host.is_ready());
+/// assert!(host.stop().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[must_use = "dropping it stops the host"]
+pub struct RunningHost {
+    handle: HostHandle,
+}
+
+impl RunningHost {
+    /// A handle for others. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?.start()?;
+    /// let handle = host.handle().clone();
+    /// std::thread::spawn(move || handle.request_stop("midnight"));
+    /// assert!(host.wait().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn handle(&self) -> &HostHandle {
+        &self.handle
+    }
+
+    /// Stops the host, and blocks until the report is made; see [`HostHandle::stop`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?.start()?;
+    /// assert!(host.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop(&self) -> HostReport {
+        self.handle.stop()
+    }
+
+    /// Blocks until the host has stopped: for a request, for the failure of a service, or
+    /// because every service has returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("import", |_| Ok(())).one_shot();
+    /// let host = host.build()?.start()?;
+    /// assert!(host.wait().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait(&self) -> HostReport {
+        self.handle.core.end_with_services();
+        self.handle.core.wait_for_report(false)
+    }
+
+    /// See [`HostHandle::is_ready`]. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?.start()?;
+    /// assert!(host.is_ready());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_ready(&self) -> bool {
+        self.handle.is_ready()
+    }
+
+    /// See [`HostHandle::is_alive`]. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?.start()?;
+    /// assert!(host.is_alive());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_alive(&self) -> bool {
+        self.handle.is_alive()
+    }
+
+    /// See [`HostHandle::status`]. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let host = groundcrew::Host::builder().build()?.start()?;
+    /// assert!(host.status().services().is_empty());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn status(&self) -> HostStatus {
+        self.handle.status()
+    }
+}
+
+impl Drop for RunningHost {
+    fn drop(&mut self) {
+        drop_host(&self.handle.core);
+    }
+}
+
+impl fmt::Debug for RunningHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningHost")
+            .field("handle", &self.handle)
+            .finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a service is.
+
+use super::context::ServiceContext;
+use super::failure::BoxError;
+use crate::stop::{StopHandle, StopPlan};
+use std::time::Duration;
+
+/// What the parts of a service return: any error, by `?` or by `.into()`.
+pub type ServiceResult = Result<(), BoxError>;
+
+/// A long-lived body with a thread of its own, run by a [`Host`](super::Host).
+///
+/// # The contract
+///
+/// The three parts are called one after another, on the service's own thread,
+/// which is called after the service. None of them is ever called while another
+/// one runs, and none after `stop`.
+///
+/// 1. [`start`](Self::start) makes ready: it opens, connects, loads. It may block;
+///    those who need this service wait until it has returned. After a failed
+///    `start` nothing else is called.
+/// 2. [`run`](Self::run) works until told to stop: until
+///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called when the
+///    stop began before `start` had returned.
+/// 3. [`stop`](Self::stop) cleans up. It is called after `run` returned, failed or
+///    panicked, and has [`ctx.time_left()`](ServiceContext::time_left) for that.
+///
+/// Then the value is dropped, on the same thread. A [restart](super::Restart) gets a
+/// new value from the factory, on the same thread.
+///
+/// # When it ignores the stop
+///
+/// No thread can be killed. A service whose `run` does not return in time is
+/// *abandoned*: its `stop` is not called, its thread is left behind until the
+/// process ends, and the report names it with its last note, its last heartbeat,
+/// and what its thread is doing. Nobody else is cut short by it: see
+/// [the order of a stop](super::Host#the-stop).
+///
+/// # Errors that mean more
+///
+/// - An error that is, or is caused by, [`Cancelled`](crate::Cancelled), after the
+///   service was told to stop, is no failure: `ctx.sleep(pause)?` is a good way to
+///   leave.
+/// - An error that is, or is caused by, [`Permanent`](super::Permanent) is not
+///   answered by a restart.
+/// - `Ok` from a `run` that nobody told to stop is a failure, too, unless the
+///   service is [one-shot](super::ServiceBuilder::one_shot): a service that quietly
+///   ends is a service that is missing.
+/// - A panic is a failure with its message.
+///
+/// # Examples
+///
+/// A service that reacts only, with the default `run`, which waits for the stop:
+///
+/// ```
+/// use groundcrew::{Host, Service, ServiceContext, ServiceResult, channel};
+///
+/// struct Bell(channel::Sender<&'static str>);
+///
+/// impl Service for Bell {
+///     fn start(&mut self, _: &ServiceContext) -> ServiceResult {
+///         Ok(self.0.send("hung up")?)
+///     }
+///     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
+///         Ok(self.0.send("taken down")?)
+///     }
+/// }
+///
+/// let (rings, heard) = channel::unbounded();
+/// let mut host = Host::builder();
+/// host.service("bell", move || Bell(rings.clone()));
+/// let host = host.build()?.start()?;
+/// assert!(host.stop().is_clean());
+/// assert_eq!(heard.iter().collect::<Vec<_>>(), ["hung up", "taken down"]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub trait Service {
+    /// Makes ready. May block; it has the start timeout for that, 30 s unless
+    /// [told otherwise](super::ServiceBuilder::start_timeout). Does nothing by
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// The service does not run. At the start of the host that stops the host.
+    fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// Works until told to stop, and blocks so long. Waits for the stop by default.
+    ///
+    /// # Errors
+    ///
+    /// A failure, answered as the [policy](super::FailurePolicy) says. See the
+    /// [errors that mean more](Self#errors-that-mean-more).
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        ctx.token().wait();
+        Ok(())
+    }
+
+    /// Cleans up, with the time that is [left](ServiceContext::time_left). Does
+    /// nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// A failure. The others are stopped all the same.
+    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let _ = ctx;
+        Ok(())
+    }
+}
+
+/// A pool as a service: it works already, and is stopped in its turn.
+pub(super) struct PoolService(pub(super) StopHandle);
+
+impl Service for PoolService {
+    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        // Its report is fetched by the host. A little earlier than the service has
+        // to be done, so that it is the report that says what was left behind.
+        let left = ctx.time_left();
+        let margin = (left / 20).min(MARGIN);
+        drop(self.0.stop(StopPlan::drain(left - margin)));
+        Ok(())
+    }
+}
+
+const MARGIN: Duration = Duration::from_millis(100);

@@ -1,0 +1,198 @@
+//! The terms of one service.
+
+use super::builder::Spec;
+use super::policy::FailurePolicy;
+use std::fmt;
+use std::time::Duration;
+
+/// The terms of a service that was added to a [`HostBuilder`](super::HostBuilder). Every
+/// method is optional.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, Restart};
+/// use std::time::Duration;
+///
+/// let mut host = Host::builder();
+/// host.background("db", |ctx| Ok(ctx.token().wait()))
+///     .stop_timeout(Duration::from_secs(2));
+/// host.background("web", |ctx| Ok(ctx.token().wait()))
+///     .after(["db"])
+///     .start_timeout(Duration::from_secs(5))
+///     .on_failure(Restart::new());
+/// assert!(host.build()?.start()?.stop().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct ServiceBuilder<'a> {
+    pub(super) spec: &'a mut Spec,
+}
+
+impl ServiceBuilder<'_> {
+    /// The services that have to be up before this one is started, and that are told to
+    /// stop only after it. Does not block. Called again, it adds to them. Without any
+    /// the service is started at once, and told to stop with the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// # for name in ["db", "cache"] {
+    /// #     host.background(name, |ctx| Ok(ctx.token().wait()));
+    /// # }
+    /// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db", "cache"]);
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn after<N: Into<String>>(self, services: impl IntoIterator<Item = N>) -> Self {
+        self.spec.after.extend(services.into_iter().map(Into::into));
+        self
+    }
+
+    /// How long it may take to start; [`Duration::MAX`] is no limit. Does not block.
+    /// Defaults to [the host's](super::HostBuilder::start_timeout). One that takes
+    /// longer is told to stop, and counts as failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.startup_task("migrate", |_| Ok(())).start_timeout(Duration::from_secs(600));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn start_timeout(self, limit: Duration) -> Self {
+        self.spec.start_timeout = Some(limit);
+        self
+    }
+
+    /// How long it may take to stop, from when it is told. Does not block. Without a
+    /// limit of its own it has until those that it needs must be told, so that each of
+    /// them has its time: see [the order of a stop](super::Host#the-stop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("web", |ctx| Ok(ctx.token().wait()))
+    ///     .stop_timeout(Duration::from_secs(2));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop_timeout(self, limit: Duration) -> Self {
+        self.spec.terms.stop_timeout = Some(limit);
+        self
+    }
+
+    /// It is up when it says so, with [`ready`](super::ServiceContext::ready), from
+    /// `start` or from `run`; otherwise when its `start` has returned. Does not block.
+    /// The start timeout holds until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("index", |ctx| {
+    ///     // the first pass, then
+    ///     ctx.ready();
+    ///     Ok(ctx.token().wait())
+    /// })
+    /// .says_when_ready();
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn says_when_ready(self) -> Self {
+        self.spec.terms.says_when_ready = true;
+        self
+    }
+
+    /// Its `run` may return by itself, when its work is done; without this that is a
+    /// failure. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("import", |_| Ok(())).one_shot();
+    /// assert!(host.build()?.run().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn one_shot(self) -> Self {
+        self.spec.terms.one_shot = true;
+        self
+    }
+
+    /// What is done when it fails. Does not block. Defaults to
+    /// [`FailurePolicy::StopHost`]. A [`Restart`](super::Restart) can be given as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Restart;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("mailer", |ctx| Ok(ctx.token().wait())).on_failure(Restart::new());
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn on_failure(self, policy: impl Into<FailurePolicy>) -> Self {
+        self.spec.terms.policy = policy.into();
+        self
+    }
+
+    /// It says that it lives, with [`heartbeat`](super::ServiceContext::heartbeat), at
+    /// least every so often, from when it is up. Does not block. When it is silent for
+    /// longer that is logged, shown in the status, and the host is
+    /// [not alive](super::HostHandle::is_alive) until the next heartbeat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("poller", |ctx| {
+    ///     loop {
+    ///         ctx.heartbeat();
+    ///         ctx.sleep(Duration::from_secs(10))?;
+    ///     }
+    /// })
+    /// .heartbeat_within(Duration::from_secs(60));
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn heartbeat_within(self, silence: Duration) -> Self {
+        self.spec.terms.heartbeat = Some(silence);
+        self
+    }
+
+    /// A missed heartbeat is a failure: the service is told to stop, and its
+    /// [policy](Self::on_failure) holds. Does not block. One that does not end then
+    /// within its time cannot be started again beside itself: the host stops.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Restart;
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("poller", |ctx| Ok(ctx.token().wait()))
+    ///     .heartbeat_within(Duration::from_millis(10))
+    ///     .fail_on_missed_heartbeat();
+    /// let report = host.build()?.run();
+    /// assert_eq!(report.failures()[0].message(), "no heartbeat for 0.01 s");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn fail_on_missed_heartbeat(self) -> Self {
+        self.spec.terms.heartbeat_fails = true;
+        self
+    }
+}
+
+impl fmt::Debug for ServiceBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder")
+            .field("terms", &self.spec.terms)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,343 @@
+//! How a host and its services are at a moment.
+
+use super::core::Core;
+use super::entry::{Entry, Life};
+use super::machine::Machine;
+use super::queue::QueueStats;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Where a host is, always forward. Ordered.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, HostPhase};
+///
+/// let host = Host::builder().build()?;
+/// let handle = host.handle();
+/// assert_eq!(handle.status().phase(), HostPhase::Built);
+/// let running = host.start()?;
+/// assert_eq!(handle.status().phase(), HostPhase::Running);
+/// running.stop();
+/// assert_eq!(handle.status().phase(), HostPhase::Done);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum HostPhase {
+    /// Not started yet.
+    Built,
+    /// Services are starting.
+    Starting,
+    /// Every service has been up.
+    Running,
+    /// The stop has begun; the host is no longer ready, and nobody was told yet.
+    Delaying,
+    /// Services are told to stop.
+    Stopping,
+    /// The report is made.
+    Done,
+}
+
+impl fmt::Display for HostPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            HostPhase::Built => "built",
+            HostPhase::Starting => "starting",
+            HostPhase::Running => "running",
+            HostPhase::Delaying => "delaying",
+            HostPhase::Stopping => "stopping",
+            HostPhase::Done => "done",
+        })
+    }
+}
+
+/// Where a service is.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, ServiceState};
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let host = host.build()?.start()?;
+/// assert_eq!(host.status().services()[0].state(), ServiceState::Up);
+/// host.stop();
+/// assert_eq!(host.status().services()[0].state(), ServiceState::Stopped);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum ServiceState {
+    /// Waits for those that it needs, or for the start of the host.
+    Waiting,
+    /// Its `start` runs, or it has not said yet that it is ready.
+    Starting,
+    /// It works.
+    Up,
+    /// It has failed and ends, or its one-shot work is done and it ends.
+    Ending,
+    /// It failed, and waits to be started again.
+    Restarting,
+    /// It was told to stop.
+    Stopping,
+    /// It has ended, without a failure.
+    Stopped,
+    /// It has ended with a failure.
+    Failed,
+}
+
+impl fmt::Display for ServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ServiceState::Waiting => "waiting",
+            ServiceState::Starting => "starting",
+            ServiceState::Up => "up",
+            ServiceState::Ending => "ending",
+            ServiceState::Restarting => "restarting",
+            ServiceState::Stopping => "stopping",
+            ServiceState::Stopped => "stopped",
+            ServiceState::Failed => "failed",
+        })
+    }
+}
+
+/// A host and its services at one moment. With the feature `serde` it can be
+/// serialized: durations as seconds, absent ones as nothing.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.name("blog");
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let host = host.build()?.start()?;
+/// let status = host.status();
+/// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
+/// assert_eq!(status.services().len(), 1);
+/// # host.stop();
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct HostStatus {
+    host: String,
+    phase: HostPhase,
+    ready: bool,
+    alive: bool,
+    services: Vec<ServiceStatus>,
+}
+
+impl HostStatus {
+    pub(super) fn new(core: &Core, machine: &Machine) -> HostStatus {
+        let now = core.clock.now();
+        let entries = machine.entries.iter().enumerate();
+        let mut services: Vec<ServiceStatus> = entries
+            .map(|(index, entry)| ServiceStatus::new(core, index, entry, now))
+            .collect();
+        for (index, queue) in &core.queues {
+            services[*index].queue = Some(queue.stats());
+        }
+        HostStatus {
+            host: core.name.to_string(),
+            phase: machine.phase,
+            ready: machine.is_ready(),
+            alive: machine.is_alive(now, |index| core.last_beat(index)),
+            services,
+        }
+    }
+
+    /// The name of the host. Does not block. For an example see [`HostStatus`].
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Where the host is. Does not block. For an example see [`HostPhase`].
+    pub fn phase(&self) -> HostPhase {
+        self.phase
+    }
+
+    /// As [`HostHandle::is_ready`](super::HostHandle::is_ready). Does not block. For an
+    /// example see [`HostStatus`].
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// As [`HostHandle::is_alive`](super::HostHandle::is_alive). Does not block. For an
+    /// example see [`HostStatus`].
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Every service, in the order in which they were registered. Does not block. For
+    /// an example see [`HostStatus`].
+    pub fn services(&self) -> &[ServiceStatus] {
+        &self.services
+    }
+}
+
+/// A service at one moment.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// let host = host.build()?.start()?;
+/// let status = host.status();
+/// let web = &status.services()[0];
+/// assert_eq!((web.name(), web.restarts(), web.last_failure()), ("web", 0, None));
+/// assert_eq!((web.note(), web.heartbeat_age(), web.is_silent()), (None, None, false));
+/// # host.stop();
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ServiceStatus {
+    name: String,
+    state: ServiceState,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
+    since: Option<Duration>,
+    restarts: u64,
+    failures: u64,
+    last_failure: Option<String>,
+    note: Option<String>,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
+    heartbeat_age: Option<Duration>,
+    silent: bool,
+    queue: Option<QueueStats>,
+}
+
+impl ServiceStatus {
+    fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceStatus {
+        let ago = |moment: Instant| now.saturating_duration_since(moment);
+        let beat = core.last_beat(index);
+        let due = entry.heartbeat_due(beat);
+        let is_up = matches!(entry.life, Life::Up) && !entry.is_told();
+        ServiceStatus {
+            name: entry.name.to_string(),
+            state: match entry.life {
+                Life::Over if entry.failure.is_some() => ServiceState::Failed,
+                Life::Over => ServiceState::Stopped,
+                Life::Idle => ServiceState::Waiting,
+                Life::Resting { .. } => ServiceState::Restarting,
+                _ if entry.is_told() && !entry.recalled => ServiceState::Stopping,
+                Life::Starting { .. } | Life::Unready { .. } => ServiceState::Starting,
+                Life::Up => ServiceState::Up,
+                Life::Ending { .. } => ServiceState::Ending,
+            },
+            since: entry.since.map(ago),
+            restarts: entry.restarts,
+            failures: entry.failed,
+            last_failure: entry.last_message.clone(),
+            note: core
+                .own_vitals(index)
+                .last_note()
+                .map(|note| note.to_string()),
+            heartbeat_age: beat.map(ago),
+            silent: is_up && due.is_some_and(|due| due.has_passed(now)),
+            queue: None,
+        }
+    }
+
+    /// The name of the service. Does not block. For an example see
+    /// [`ServiceStatus`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is. Does not block. For an example see [`ServiceState`].
+    pub fn state(&self) -> ServiceState {
+        self.state
+    }
+
+    /// For how long it has been there; `None` before the host was started. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// let host = host.build()?.start()?;
+    /// assert!(host.status().services()[0].since().is_some());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn since(&self) -> Option<Duration> {
+        self.since
+    }
+
+    /// How often it was started again. Does not block. For an example see
+    /// [`ServiceStatus`].
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// How often it has failed. Does not block. For an example see
+    /// [`ServiceStatus`].
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// What its latest failure said, also after a restart. Does not block. For an
+    /// example see [`ServiceStatus`].
+    pub fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
+    }
+
+    /// What it said last with [`ServiceContext::note`](super::ServiceContext::note).
+    /// Does not block. For an example see [`ServiceStatus`].
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// How long ago it said that it lives; `None` if it never did. Does not block. For
+    /// an example see [`ServiceStatus`].
+    pub fn heartbeat_age(&self) -> Option<Duration> {
+        self.heartbeat_age
+    }
+
+    /// Whether it was declared to have a heartbeat, and has been silent for too long.
+    /// Does not block. For an example see [`ServiceStatus`].
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// The counts of its queue, if it is one. Does not block. For an example see
+    /// [`QueueStats`].
+    pub fn queue(&self) -> Option<&QueueStats> {
+        self.queue.as_ref()
+    }
+}
+
+#[cfg(feature = "serde")]
+mod seconds {
+    use serde::{Serialize, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn maybe<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration
+            .map(|duration| duration.as_secs_f64())
+            .serialize(serializer)
+    }
+}

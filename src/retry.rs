@@ -1,0 +1,256 @@
+//! How long to wait before the next attempt: pure functions of the number of the
+//! attempt and of a random number.
+
+use crate::sync::Relaxed;
+use crate::sync::StaticU64;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// How long to wait before something is tried again: a curve over the attempts, a
+/// cap, and jitter.
+///
+/// The delay of attempt *n* is `base * factor^(n-1)`, at most `cap`, then
+/// shortened at random by the jitter. The kinds of jitter are those of Marc
+/// Brooker, ["Exponential Backoff and Jitter"][jitter], 2015.
+///
+/// [jitter]: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Backoff, Jitter};
+/// use std::time::Duration;
+///
+/// let backoff = Backoff::exponential(Duration::from_secs(1))
+///     .cap(Duration::from_secs(30))
+///     .jitter(Jitter::None);
+/// let delays: Vec<u64> = (1..=7).map(|n| backoff.delay(n, 0.0).as_secs()).collect();
+/// assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    base: Duration,
+    factor: f64,
+    cap: Duration,
+    jitter: Jitter,
+}
+
+/// By how much a delay is shortened at random, so that those who failed together
+/// do not come back together.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Backoff, Jitter};
+/// use std::time::Duration;
+///
+/// let backoff = Backoff::fixed(Duration::from_secs(10)).jitter(Jitter::Equal);
+/// assert_eq!(backoff.delay(1, 0.0), Duration::from_secs(5));
+/// assert_eq!(backoff.delay(1, 0.5), Duration::from_millis(7_500));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Jitter {
+    /// Not at all.
+    None,
+    /// To anything between nothing and the whole delay.
+    Full,
+    /// To anything between half of the delay and the whole of it.
+    Equal,
+    /// By this fraction of the delay at most; below 0 and above 1 it counts as 0
+    /// and 1.
+    Fraction(f64),
+}
+
+/// A delay that grows without limit helps nobody.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+impl Backoff {
+    /// `base` before the first attempt that comes after a failure, and twice as
+    /// long before each further one, up to an hour; with [`Jitter::Equal`]. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, Jitter};
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_millis(100)).jitter(Jitter::None);
+    /// assert_eq!(backoff.delay(4, 0.0), Duration::from_millis(800));
+    /// assert_eq!(backoff.delay(u32::MAX, 0.0), Duration::from_secs(3600));
+    /// ```
+    pub fn exponential(base: Duration) -> Backoff {
+        Backoff {
+            base,
+            factor: 2.0,
+            cap: LONGEST,
+            jitter: Jitter::Equal,
+        }
+    }
+
+    /// The same delay each time, without jitter. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Backoff;
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::fixed(Duration::from_secs(7));
+    /// assert_eq!(backoff.delay(1, 0.9), backoff.delay(100, 0.1));
+    /// ```
+    pub fn fixed(delay: Duration) -> Backoff {
+        Backoff {
+            base: delay,
+            factor: 1.0,
+            cap: delay,
+            jitter: Jitter::None,
+        }
+    }
+
+    /// By how much the delay grows from one attempt to the next. Below 1, and
+    /// not a number, counts as 1. Does not block. Defaults to 2.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, Jitter};
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_secs(1)).factor(3.0).jitter(Jitter::None);
+    /// assert_eq!(backoff.delay(3, 0.0), Duration::from_secs(9));
+    /// ```
+    pub fn factor(mut self, factor: f64) -> Backoff {
+        self.factor = factor.max(1.0);
+        self
+    }
+
+    /// The longest delay. Does not block. Defaults to an hour.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Backoff;
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_secs(1)).cap(Duration::from_secs(30));
+    /// assert!(backoff.delay(100, 0.99) <= Duration::from_secs(30));
+    /// ```
+    pub fn cap(mut self, cap: Duration) -> Backoff {
+        self.cap = cap;
+        self
+    }
+
+    /// How the delay is shortened at random. Does not block. Defaults to
+    /// [`Jitter::Equal`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, Jitter};
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Full);
+    /// assert_eq!(backoff.delay(1, 0.25), Duration::from_millis(250));
+    /// ```
+    pub fn jitter(mut self, jitter: Jitter) -> Backoff {
+        self.jitter = jitter;
+        self
+    }
+
+    /// How long to wait before attempt `attempt` of those that come after a
+    /// failure; the first is 1, and so is 0. `random` is a number from 0 to 1.
+    /// Pure: the same arguments give the same delay. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, Jitter};
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Fraction(0.1));
+    /// assert_eq!(backoff.delay(2, 1.0), Duration::from_secs(2));
+    /// assert_eq!(backoff.delay(2, 0.0), Duration::from_millis(1_800));
+    /// ```
+    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+        let steps = f64::from(attempt.saturating_sub(1));
+        let grown = self.base.as_secs_f64() * self.factor.powf(steps);
+        let cap = self.cap.as_secs_f64();
+        // A base of zero times a factor without limit is not a number: `min`
+        // takes the other one, so zero is asked for.
+        let whole = if self.base.is_zero() {
+            0.0
+        } else {
+            grown.min(cap)
+        };
+        let shortest = match self.jitter {
+            Jitter::None => 1.0,
+            Jitter::Full => 0.0,
+            Jitter::Equal => 0.5,
+            Jitter::Fraction(fraction) => 1.0 - fraction.clamp(0.0, 1.0),
+        };
+        let random = random.clamp(0.0, 1.0);
+        let shortened = whole * (shortest + (1.0 - shortest) * random);
+        // Not a number, where the jitter is not: then nothing is shortened.
+        let delay = if shortened.is_nan() { whole } else { shortened };
+        Duration::try_from_secs_f64(delay)
+            .unwrap_or(self.cap)
+            .min(self.cap)
+    }
+}
+
+/// A number from 0 to 1 that nobody can foretell, and that need not be good.
+pub(crate) fn random() -> f64 {
+    static CALLS: StaticU64 = StaticU64::new(0);
+    let call = CALLS.fetch_add(1, Relaxed);
+    let bits = RandomState::new().hash_one(call);
+    // 53 bits are what a number has room for.
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_attempt_and_no_number_gives_a_delay_beyond_the_cap() {
+        let odd = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -1.0,
+            0.0,
+            0.3,
+            1.0,
+            7.0,
+        ];
+        let spans = [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_secs(1),
+            Duration::MAX,
+        ];
+        for (base, cap) in spans.iter().flat_map(|base| spans.map(|cap| (*base, cap))) {
+            for (factor, random) in odd.iter().flat_map(|f| odd.map(|r| (*f, r))) {
+                for jitter in [
+                    Jitter::None,
+                    Jitter::Full,
+                    Jitter::Equal,
+                    Jitter::Fraction(factor),
+                ] {
+                    let backoff = Backoff::exponential(base)
+                        .factor(factor)
+                        .cap(cap)
+                        .jitter(jitter);
+                    for attempt in [0, 1, 2, 31, 64, 1_000_000, u32::MAX] {
+                        let delay = backoff.delay(attempt, random);
+                        assert!(delay <= cap, "{backoff:?} {attempt} {random}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_numbers_are_between_zero_and_one_and_differ() {
+        let numbers: Vec<f64> = (0..1000).map(|_| random()).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        let below = numbers.iter().filter(|number| **number < 0.5).count();
+        assert!((300..700).contains(&below), "{below} of 1000 below a half");
+    }
+}
