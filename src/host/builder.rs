@@ -174,8 +174,9 @@ impl HostBuilder {
         name: impl Into<String>,
         task: impl FnMut(&ServiceContext) -> ServiceResult + Send + 'static,
     ) -> ServiceBuilder<'_> {
-        self.add(name.into(), StartupMake(task), Kind::Plain)
-            .one_shot()
+        let added = self.add(name.into(), StartupMake(task), Kind::Plain);
+        added.spec.terms.only_starts = true;
+        added
     }
 
     /// Adds a pool, which is stopped in its turn: it works already, and those who come

@@ -248,8 +248,8 @@ impl ServiceReport {
             (Some(failure), _) if failure.is_panic() => Ending::Panicked(failure.clone()),
             (Some(failure), _) => Ending::Failed(failure.clone()),
             (None, _) if !entry.is_begun => Ending::NotStarted,
-            (None, _) if entry.is_told() => Ending::Stopped,
-            (None, _) => Ending::Returned,
+            (None, _) if entry.returned => Ending::Returned,
+            (None, _) => Ending::Stopped,
         };
         ServiceReport {
             name: entry.name.clone(),

@@ -13,6 +13,8 @@ pub(super) struct Terms {
     pub(super) stop_timeout: Option<Duration>,
     pub(super) says_when_ready: bool,
     pub(super) one_shot: bool,
+    /// It has a `start`, and no `run`.
+    pub(super) only_starts: bool,
     pub(super) policy: FailurePolicy,
     pub(super) heartbeat: Option<Duration>,
     pub(super) heartbeat_fails: bool,
@@ -27,6 +29,7 @@ impl Terms {
             stop_timeout: None,
             says_when_ready: false,
             one_shot: false,
+            only_starts: false,
             policy: FailurePolicy::default(),
             heartbeat: None,
             heartbeat_fails: false,
@@ -77,6 +80,8 @@ pub(super) struct Entry {
     pub(super) is_begun: bool,
     pub(super) has_been_up: bool,
     pub(super) said_ready: bool,
+    /// Its work was done before it was told to stop.
+    pub(super) returned: bool,
     /// When its token was cancelled.
     pub(super) told: Option<Instant>,
     /// It was told because of its own failure, not by the stop.
@@ -112,6 +117,7 @@ impl Entry {
             is_begun: false,
             has_been_up: false,
             said_ready: false,
+            returned: false,
             told: None,
             recalled: false,
             is_inside_stop: false,
@@ -136,6 +142,7 @@ impl Entry {
         self.live(Life::Starting { by }, now);
         self.since_begun = now;
         self.said_ready = false;
+        self.returned = false;
         self.told = None;
         self.recalled = false;
         self.missed = false;
@@ -146,10 +153,14 @@ impl Entry {
         self.told.is_some()
     }
 
-    /// Up, or over in a way that the others go on without it.
+    /// Up, or done with its work, or over in a way that the others go on without it.
     pub(super) fn is_there(&self) -> bool {
-        let is_over_well = matches!(self.life, Life::Over) && self.has_been_up;
-        matches!(self.life, Life::Up) || is_over_well
+        match self.life {
+            Life::Up => true,
+            Life::Ending { .. } => self.returned,
+            Life::Over => self.has_been_up,
+            _ => false,
+        }
     }
 
     /// When the next heartbeat is due, if one was declared.

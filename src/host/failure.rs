@@ -177,7 +177,8 @@ impl Failure {
     /// # Examples
     ///
     /// ```
-    /// #     /// # let mut host = groundcrew::Host::builder();
+    /// # use std::time::Duration;
+    /// # let mut host = groundcrew::Host::builder();
     /// let slow = |ctx: &groundcrew::ServiceContext| Ok(ctx.sleep(Duration::MAX)?);
     /// host.startup_task("warm-up", slow).start_timeout(Duration::from_millis(10));
     /// # let report = host.build()?.run();

@@ -116,6 +116,10 @@ impl Machine {
                 false => self.up(index, now),
             }
         }
+        if self.entries[index].terms.only_starts {
+            self.returned(index, now);
+            return false;
+        }
         true
     }
 
@@ -142,6 +146,13 @@ impl Machine {
         self.log(log::Level::Info, text);
     }
 
+    /// Its work is done.
+    fn returned(&mut self, index: usize, now: Instant) {
+        let by = self.end_by(index, now);
+        self.entries[index].returned = true;
+        self.entries[index].live(Life::Ending { by }, now);
+    }
+
     /// `run` has ended, by itself or told to, maybe with a failure; `stop` is called
     /// next.
     pub(super) fn run_ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
@@ -151,9 +162,9 @@ impl Machine {
         }
         let was_up = matches!(entry.life, Life::Up);
         let failure = match failure {
-            None if !entry.is_told() && !(entry.terms.one_shot && was_up) => {
-                Some(Failure::returned(&entry.name))
-            }
+            None if entry.is_told() => None,
+            None if entry.terms.one_shot && was_up => return self.returned(index, now),
+            None => Some(Failure::returned(&entry.name)),
             failure => failure,
         };
         if !entry.is_told() {

@@ -50,8 +50,4 @@ impl<F: FnMut(&ServiceContext) -> ServiceResult> Service for StartupTask<'_, F> 
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         (self.0)(ctx)
     }
-
-    fn run(&mut self, _: &ServiceContext) -> ServiceResult {
-        Ok(())
-    }
 }

@@ -47,7 +47,6 @@ use std::time::Duration;
 ///     host.background("once", |ctx| Ok(ctx.request_stop("done")));
 ///     Ok(host.build()?.run())
 /// }
-/// # assert!(main().unwrap().is_clean());
 /// ```
 #[derive(Clone)]
 #[must_use = "the report says what failed and what was left behind"]

@@ -126,7 +126,6 @@ impl Host {
     ///     host.background("import", |_| Ok(())).one_shot();
     ///     Ok(host.build()?.run()) // exit code 0, 1 or 75
     /// }
-    /// # assert!(main().unwrap().is_clean());
     /// ```
     pub fn run(mut self) -> HostReport {
         let core = self.core.clone();
@@ -157,7 +156,6 @@ impl Host {
     ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
     ///     Ok(host.build()?.run_until_signal()?)
     /// }
-    /// # assert!(main().unwrap().is_clean());
     /// ```
     #[cfg(feature = "signals")]
     pub fn run_until_signal(self) -> Result<HostReport, crate::signals::SignalError> {
