@@ -232,12 +232,38 @@ fn thread_line(f: &mut fmt::Formatter<'_>, thread: &ServiceThread) -> fmt::Resul
     line(f, "", &parts.collect::<Vec<_>>().join("   "))
 }
 
+/// Text of one kind, on as many lines as it needs, so that no error is cut off.
 fn line(f: &mut fmt::Formatter<'_>, kind: &str, text: &str) -> fmt::Result {
-    let text: String = text
+    let shown: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    write!(f, "\n  {kind:<9}  {}", cut(&text, COLUMNS - INDENT))
+    let mut rest = shown.as_str();
+    let mut kind = kind;
+    for _ in 0..MOST_LINES {
+        let (now, later) = break_line(rest, COLUMNS - INDENT);
+        write!(f, "\n  {kind:<9}  {now}")?;
+        if later.is_empty() {
+            return Ok(());
+        }
+        (kind, rest) = ("", later);
+    }
+    write!(f, "\n{:INDENT$}…", "")
+}
+
+/// So many lines of one error are shown.
+const MOST_LINES: usize = 12;
+
+/// What of `text` has room on a line, broken at a space if there is a good one, and
+/// the rest.
+fn break_line(text: &str, room: usize) -> (&str, &str) {
+    let Some((end, _)) = text.char_indices().nth(room) else {
+        return (text, "");
+    };
+    match text[..end].rfind(' ') {
+        Some(space) if space > end / 2 => (&text[..space], text[space..].trim_start()),
+        _ => text.split_at(end),
+    }
 }
 
 fn more(f: &mut fmt::Formatter<'_>, count: usize, kind: &str) -> fmt::Result {

@@ -120,8 +120,8 @@ impl Failure {
     }
 
     pub(super) fn returned(service: &Arc<str>) -> Failure {
-        let text = "run returned, though nobody told the service to stop; one that is done when \
-                    its run returns is declared with `one_shot`";
+        let text = "it returned, though nobody told it to stop; if that is its way, declare it \
+                    with `one_shot`";
         Failure::of_error(service, During::Run, text.into())
     }
 

@@ -162,7 +162,8 @@ impl Machine {
         }
         let was_up = matches!(entry.life, Life::Up);
         let failure = match failure {
-            None if entry.is_told() => None,
+            // Whoever asked for the stop need not wait to be told.
+            None if entry.is_told() || self.stop.is_some() => None,
             None if entry.terms.one_shot && was_up => return self.returned(index, now),
             None => Some(Failure::returned(&entry.name)),
             failure => failure,
