@@ -13,6 +13,8 @@ use super::running::Host;
 use super::service::{PoolService, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
 use crate::clock::Clock;
+#[cfg(feature = "testing")]
+use crate::clock::ManualClock;
 use crate::pool::Pool;
 use crate::sync::Arc;
 use crate::threads;
@@ -360,9 +362,10 @@ impl HostBuilder {
         self
     }
 
-    /// Lets the host live by a clock that a test moves. Does not block.
+    /// Lets the host live by a clock that a test moves, with the feature `testing`. Does
+    /// not block. For an example see [`ManualClock`].
     #[cfg(feature = "testing")]
-    pub fn clock(&mut self, clock: &crate::testing::ManualClock) -> &mut HostBuilder {
+    pub fn clock(&mut self, clock: &ManualClock) -> &mut HostBuilder {
         self.clock.manual = Some(clock.clone());
         self
     }

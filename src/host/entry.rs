@@ -137,8 +137,8 @@ impl Entry {
         self.since = Some(now);
     }
 
-    /// A new incarnation.
-    pub(super) fn begin(&mut self, by: Deadline, now: Instant) {
+    /// A new incarnation; returns the failure of the one before it.
+    pub(super) fn begin(&mut self, by: Deadline, now: Instant) -> Option<Failure> {
         self.live(Life::Starting { by }, now);
         self.since_begun = now;
         self.said_ready = false;
@@ -146,7 +146,7 @@ impl Entry {
         self.told = None;
         self.recalled = false;
         self.missed = false;
-        self.failure = None;
+        self.failure.take()
     }
 
     pub(super) fn is_told(&self) -> bool {

@@ -69,6 +69,8 @@ pub(super) enum Action {
     /// Cancel the host's token.
     CancelHost,
     Log(log::Level, String),
+    /// Drop it: its error is the program's code.
+    Drop(Failure),
 }
 
 /// So many failures of one service are kept, the latest; those are counted that
@@ -241,7 +243,8 @@ impl Machine {
                 .failures
                 .iter()
                 .position(|other| other.service() == &*entry.name);
-            oldest.map(|oldest| self.failures.remove(oldest));
+            let oldest = oldest.map(|oldest| self.failures.remove(oldest));
+            self.actions.extend(oldest.map(Action::Drop));
         }
         self.failures.push(failure.clone());
         let gives_up = match self.entries[index].terms.policy {
@@ -420,7 +423,8 @@ impl Machine {
             let is_there = |needed: &usize| self.entries[*needed].is_there();
             if matches!(entry.life, Life::Idle) && entry.needs.iter().all(is_there) {
                 let by = Deadline::after_from(now, entry.terms.start_timeout);
-                self.entries[index].begin(by, now);
+                let mended = self.entries[index].begin(by, now);
+                self.actions.extend(mended.map(Action::Drop));
                 self.actions.push(Action::Begin(index));
             }
         }

@@ -74,14 +74,17 @@ pub(super) struct Facts {
 /// What was left, until somebody takes it.
 pub(super) struct Leftovers {
     pools: Vec<StopReport>,
-    queues: Mutex<Vec<(Arc<str>, Box<dyn Items>)>>,
+    queues: Mutex<Vec<Unprocessed>>,
+}
+
+/// What a queue did not get to.
+pub(super) struct Unprocessed {
+    pub(super) queue: Arc<str>,
+    pub(super) items: Box<dyn Items>,
 }
 
 impl Leftovers {
-    pub(super) fn new(
-        pools: Vec<StopReport>,
-        queues: Vec<(Arc<str>, Box<dyn Items>)>,
-    ) -> Leftovers {
+    pub(super) fn new(pools: Vec<StopReport>, queues: Vec<Unprocessed>) -> Leftovers {
         Leftovers {
             pools,
             queues: Mutex::new(queues),
@@ -328,8 +331,8 @@ impl HostReport {
             return Vec::new();
         };
         let mut queues = left.queues.lock();
-        let queue = queues.iter_mut().find(|(other, _)| &**other == name);
-        let Some((_, items)) = queue else {
+        let queue = queues.iter_mut().find(|left| &*left.queue == name);
+        let Some(Unprocessed { items, .. }) = queue else {
             return Vec::new();
         };
         let mut taken = Vec::new();

@@ -3,7 +3,7 @@
 
 use super::core::{Core, State};
 use super::machine::Action;
-use super::report::{self, HostReport, Kept, Leftovers};
+use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
 use super::status::HostPhase;
 use crate::clock::Deadline;
 use crate::stop::{StopPlan, TIME_TO_TELL, TIME_TO_TELL_UNCLEAN, say};
@@ -32,7 +32,7 @@ impl Core {
     }
 
     fn act(&self, state: &mut MutexGuard<'_, State>, actions: Vec<Action>) {
-        let (mut tokens, mut records) = (Vec::new(), Vec::new());
+        let (mut tokens, mut records, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Begin(index) => {
@@ -43,11 +43,13 @@ impl Core {
                 Action::Cancel(index) => tokens.push(state.seats[index].token.clone()),
                 Action::CancelHost => tokens.push(self.token.clone()),
                 Action::Log(level, text) => records.push((level, text)),
+                Action::Drop(failure) => failures.push(failure),
             }
         }
         MutexGuard::unlocked(state, || {
             tokens.iter().for_each(|token| token.cancel());
             self.log(records);
+            drop(failures);
         });
     }
 
@@ -104,9 +106,10 @@ impl Core {
         state.machine.times.done = Some(self.clock.now());
         let facts = report::facts(self, &state.machine, &lingering, &pools, &items);
         let pools = pools.into_iter().map(|(_, report)| report).collect();
-        let items = items
-            .into_iter()
-            .map(|(index, taken)| (self.names[index].clone(), taken.items));
+        let items = items.into_iter().map(|(index, taken)| Unprocessed {
+            queue: self.names[index].clone(),
+            items: taken.items,
+        });
         let left = Leftovers::new(pools, items.collect());
         state.report = Some(Kept::new(Arc::new(facts), Arc::new(left)));
         let told = state.report.as_ref().map(Kept::peek);
