@@ -148,7 +148,7 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
         if helpers.is_empty() || !given.is_empty() {
             let (given, tell) = (given.clone(), tell.clone());
             let helper = spawn_helper(name.to_owned(), move || {
-                for (key, thread) in given {
+                while let Ok((key, thread)) = given.recv() {
                     thread.join();
                     let _ = tell.try_send(key);
                 }

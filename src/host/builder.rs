@@ -8,10 +8,11 @@ use super::failure::BoxError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
 use super::make::{BackgroundMake, Make, ServiceMake, StartupMake};
-use super::queue::{Hosted, Queue, QueueService};
+use super::queue::{Queue, QueueService};
 use super::running::Host;
 use super::service::{PoolService, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
+use super::spec::{Kind, Spec, claim_queues, times_to_stop};
 use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
@@ -49,27 +50,6 @@ pub struct HostBuilder {
 
 /// Less than the 10 s after which `docker stop` kills.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// What is known of a service before it is built.
-pub(super) struct Spec {
-    name: String,
-    pub(super) after: Vec<String>,
-    /// `None`: the host's.
-    pub(super) start_timeout: Option<Duration>,
-    pub(super) terms: Terms,
-    make: Box<dyn Make>,
-    kind: Kind,
-}
-
-enum Kind {
-    Plain,
-    Pool(Pool),
-    Queue {
-        queue: Arc<dyn Hosted>,
-        /// It has room and workers.
-        has_room: bool,
-    },
-}
 
 impl HostBuilder {
     pub(super) fn new() -> HostBuilder {
@@ -330,7 +310,8 @@ impl HostBuilder {
 
     /// How long the host waits, no longer ready, before it tells the first service to
     /// stop: so long load balancers take to notice. Does not block. Defaults to 0. A
-    /// host that had not come up yet does not wait.
+    /// host that had not come up yet does not wait, and neither does one whose stop is to
+    /// take less than its [limit](Self::stop_timeout): somebody insists.
     ///
     /// # Examples
     ///
@@ -375,7 +356,8 @@ impl HostBuilder {
     /// # Errors
     ///
     /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
-    /// or none; services that wait for each other; limits that cannot be kept.
+    /// or none; services that wait for each other; limits that cannot be kept. A pool
+    /// that was added is dropped then, which is a stop.
     ///
     /// # Examples
     ///
@@ -397,19 +379,17 @@ impl HostBuilder {
         check_name(&self.name)?;
         let graph = Graph::new(&services)?;
         self.specs.iter().try_for_each(Spec::check)?;
-        let below = self.times_to_stop(&graph)?;
-        self.claim_queues()?;
+        let below = times_to_stop(&self.specs, &graph, self.stop_timeout, self.stop_delay)?;
+        claim_queues(&self.specs)?;
         let now = self.clock.now();
         let (mut makes, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = Vec::new();
         for (index, spec) in self.specs.into_iter().enumerate() {
             let mut terms = spec.terms;
             terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
-            let least = terms.stop_timeout.unwrap_or_default();
             entries.push(Entry {
                 needs: graph.needs[index].clone(),
                 needed_by: graph.needed_by[index].clone(),
-                least,
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });
@@ -423,75 +403,6 @@ impl HostBuilder {
         let machine = Machine::new(entries, self.stop_timeout, self.stop_delay);
         let core = Core::new(self.name.into(), self.clock, machine, pools, queues);
         Ok(Host::new(core, makes, self.stack_size))
-    }
-
-    /// For each service what those that it needs may take to stop after it.
-    fn times_to_stop(&self, graph: &Graph) -> Result<Vec<Duration>, BuildError> {
-        let limits: Vec<Option<Duration>> = self
-            .specs
-            .iter()
-            .map(|spec| spec.terms.stop_timeout)
-            .collect();
-        let no_time = |chain: &[usize], takes| BuildError::NoTimeToStop {
-            chain: chain
-                .iter()
-                .map(|index| self.specs[*index].name.clone())
-                .collect(),
-            takes,
-            delay: self.stop_delay,
-            total: self.stop_timeout,
-        };
-        match self.stop_timeout.checked_sub(self.stop_delay) {
-            Some(left) => graph
-                .times_below(&limits, left)
-                .map_err(|(chain, takes)| no_time(&chain, takes)),
-            None => Err(no_time(&[], Duration::ZERO)),
-        }
-    }
-}
-
-impl HostBuilder {
-    /// All of them, or none.
-    fn claim_queues(&self) -> Result<(), BuildError> {
-        let queues = || {
-            self.specs.iter().filter_map(|spec| match &spec.kind {
-                Kind::Queue { queue, .. } => Some((spec, queue)),
-                _ => None,
-            })
-        };
-        for (claimed, (spec, queue)) in queues().enumerate() {
-            if !queue.claim() {
-                queues()
-                    .take(claimed)
-                    .for_each(|(_, queue)| queue.release());
-                return Err(BuildError::QueueTaken(spec.name.clone()));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Spec {
-    fn check(&self) -> Result<(), BuildError> {
-        let limits = [
-            (self.start_timeout, "start_timeout"),
-            (self.terms.stop_timeout, "stop_timeout"),
-            (self.terms.heartbeat, "heartbeat_within"),
-        ];
-        for (limit, method) in limits {
-            if limit == Some(Duration::ZERO) {
-                return Err(BuildError::ZeroLimit {
-                    service: self.name.clone(),
-                    limit: method,
-                });
-            }
-        }
-        match self.kind {
-            Kind::Queue {
-                has_room: false, ..
-            } => Err(BuildError::EmptyQueue(self.name.clone())),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -67,8 +67,6 @@ pub(super) struct Entry {
     pub(super) needs: Vec<usize>,
     pub(super) needed_by: Vec<usize>,
     pub(super) terms: Terms,
-    /// What it has at least to stop.
-    pub(super) least: Duration,
     /// What those that it needs may take to stop after it.
     pub(super) below: Duration,
 
@@ -109,7 +107,6 @@ impl Entry {
             needs: Vec::new(),
             needed_by: Vec::new(),
             terms,
-            least: Duration::ZERO,
             below: Duration::ZERO,
             life: Life::Idle,
             since: None,

@@ -13,8 +13,10 @@
 //! 5. A failure is recorded when it happens, on whatever way; only a restart takes
 //!    it back from the exit code.
 
+mod due;
+
 use super::entry::{Entry, Life};
-use super::failure::{During, Failure};
+use super::failure::Failure;
 use super::policy::{Decision, FailurePolicy};
 use super::reason::StopReason;
 use super::status::HostPhase;
@@ -36,8 +38,6 @@ pub(super) struct Machine {
     total: Duration,
     /// Between readiness going off and the first service being told.
     delay: Duration,
-    /// What the longest chain needs to stop.
-    longest: Duration,
     actions: Vec<Action>,
 }
 
@@ -76,15 +76,9 @@ pub(super) enum Action {
 /// So many failures of one service are kept, the latest; those are counted that
 /// are not.
 const MOST_FAILURES: usize = 16;
-/// Who is told to stop only at the deadline has so long to do it.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
 
 impl Machine {
     pub(super) fn new(entries: Vec<Entry>, total: Duration, delay: Duration) -> Machine {
-        let longest = entries
-            .iter()
-            .map(|entry| entry.least.saturating_add(entry.below))
-            .max();
         Machine {
             entries,
             phase: HostPhase::Built,
@@ -94,7 +88,6 @@ impl Machine {
             failures: Vec::new(),
             total,
             delay,
-            longest: longest.unwrap_or_default(),
             actions: Vec::new(),
         }
     }
@@ -286,7 +279,8 @@ impl Machine {
         let by = Deadline::after_from(now, limit);
         if let Some(stop) = &mut self.stop {
             if by.earlier(stop.by) != stop.by {
-                stop.by = by;
+                // Whoever insists has no time for the rest of a delay.
+                (stop.by, stop.delay_until) = (by, now);
                 stop.limit = now
                     .saturating_duration_since(stop.began)
                     .saturating_add(limit);
@@ -295,7 +289,7 @@ impl Machine {
         }
         self.log(log::Level::Info, format!("stopping: {reason}"));
         let delay = match self.phase {
-            HostPhase::Running => self.delay,
+            HostPhase::Running if limit == self.total => self.delay,
             _ => Duration::ZERO,
         };
         self.stop = Some(Stop {
@@ -312,254 +306,6 @@ impl Machine {
             }
         }
         self.actions.push(Action::CancelHost);
-    }
-
-    // What is to be done.
-
-    /// Moves on as far as it goes at `now`. `beat` is when a service's heart last
-    /// beat. Returns what is to be done, and when to look again at the latest.
-    pub(super) fn advance(
-        &mut self,
-        now: Instant,
-        beat: impl Fn(usize) -> Option<Instant>,
-    ) -> (Vec<Action>, Deadline) {
-        for index in 0..self.entries.len() {
-            self.keep_time(index, now, &beat);
-        }
-        self.begin_services(now);
-        self.tell_services(now);
-        let actions = std::mem::take(&mut self.actions);
-        (actions, self.wake(now, beat))
-    }
-
-    /// Looks whether the service has kept its limits.
-    fn keep_time(&mut self, index: usize, now: Instant, beat: &impl Fn(usize) -> Option<Instant>) {
-        let entry = &mut self.entries[index];
-        if entry.is_told() && !entry.recalled {
-            return;
-        }
-        let name = &entry.name;
-        match entry.life {
-            Life::Starting { by } | Life::Unready { by } if by.has_passed(now) => {
-                let what = match entry.life {
-                    Life::Starting { .. } => "has not started",
-                    _ => "has not said that it is ready",
-                };
-                let limit = crate::table::trimmed(entry.terms.start_timeout);
-                let failure =
-                    Failure::of_time(name, During::Start, format!("{what} within {limit}"));
-                self.recall(index, failure, now);
-            }
-            Life::Up => {
-                let Some(due) = entry.heartbeat_due(beat(index)) else {
-                    return;
-                };
-                if due.has_passed(now) && !entry.missed {
-                    entry.missed = true;
-                    let silent = crate::table::trimmed(entry.terms.heartbeat.unwrap_or_default());
-                    let text = format!("no heartbeat for {silent}");
-                    if entry.terms.heartbeat_fails {
-                        let failure = Failure::of_time(name, During::Run, text);
-                        self.recall(index, failure, now);
-                    } else {
-                        let text = format!("service {name:?}: {text}");
-                        self.log(log::Level::Warn, text);
-                    }
-                } else if entry.missed && !due.has_passed(now) {
-                    entry.missed = false;
-                    let text = format!("service {name:?}: its heart beats again");
-                    self.log(log::Level::Info, text);
-                }
-            }
-            Life::Ending { by } if by.has_passed(now) && self.stop.is_none() => {
-                let limit = self.end_limit(index);
-                let text = format!("has not ended within {}", crate::table::trimmed(limit));
-                let failure = Failure::of_time(&self.entries[index].name, During::Stop, text);
-                let by = Deadline::NEVER;
-                self.entries[index].live(Life::Ending { by }, now);
-                self.fail(index, failure, now);
-                // No second one is started beside it, and so it is given up.
-                if self.entries[index].terms.policy != FailurePolicy::Ignore {
-                    self.give_up(index, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The service took too long: it is asked to end, as a failure.
-    fn recall(&mut self, index: usize, failure: Failure, now: Instant) {
-        let by = self.end_by(index, now);
-        let entry = &mut self.entries[index];
-        entry.recalled = true;
-        entry.told = Some(now);
-        entry.live(Life::Ending { by }, now);
-        self.actions.push(Action::Cancel(index));
-        self.fail(index, failure, now);
-    }
-
-    /// By when a service that ends outside of a stop has to be done.
-    fn end_by(&self, index: usize, now: Instant) -> Deadline {
-        Deadline::after_from(now, self.end_limit(index))
-    }
-
-    fn end_limit(&self, index: usize) -> Duration {
-        let own = self.entries[index].terms.stop_timeout;
-        own.unwrap_or(self.total).min(self.total)
-    }
-
-    fn begin_services(&mut self, now: Instant) {
-        if !matches!(self.phase, HostPhase::Starting | HostPhase::Running) {
-            return;
-        }
-        for index in 0..self.entries.len() {
-            if let Life::Resting { until } = self.entries[index].life {
-                if until.has_passed(now) {
-                    self.entries[index].restarts += 1;
-                    self.entries[index].live(Life::Idle, now);
-                }
-            }
-            let entry = &self.entries[index];
-            let is_there = |needed: &usize| self.entries[*needed].is_there();
-            if matches!(entry.life, Life::Idle) && entry.needs.iter().all(is_there) {
-                let by = Deadline::after_from(now, entry.terms.start_timeout);
-                let mended = self.entries[index].begin(by, now);
-                self.actions.extend(mended.map(Action::Drop));
-                self.actions.push(Action::Begin(index));
-            }
-        }
-        if self.phase == HostPhase::Starting && self.entries.iter().all(|entry| entry.has_been_up) {
-            self.phase = HostPhase::Running;
-            self.times.up = Some(now);
-            let took = self.times.begun.map_or(Duration::ZERO, |begun| now - begun);
-            let count = self.entries.len();
-            let text = format!("{count} services are up after {:.3} s", took.as_secs_f64());
-            self.log(log::Level::Info, text);
-        }
-        let are_over = self
-            .entries
-            .iter()
-            .all(|entry| matches!(entry.life, Life::Over));
-        if self.phase == HostPhase::Running && self.ends_with_services && are_over {
-            self.request_stop(StopReason::AllReturned, None, now);
-        }
-    }
-
-    fn tell_services(&mut self, now: Instant) {
-        let Some(stop) = &self.stop else {
-            return;
-        };
-        let (by, is_late) = (stop.by, stop.by.has_passed(now));
-        // A stop that was tightened may have no time for all of the delay.
-        let delay_until = by
-            .minus(self.longest, stop.began)
-            .earlier(Deadline::at(stop.delay_until));
-        if !delay_until.has_passed(now) {
-            return;
-        }
-        if self.phase == HostPhase::Delaying {
-            self.phase = HostPhase::Stopping;
-            self.times.told = Some(now);
-        }
-        for index in 0..self.entries.len() {
-            let entry = &self.entries[index];
-            if matches!(entry.life, Life::Over) || (entry.is_told() && !entry.recalled) {
-                continue;
-            }
-            let is_free = |dependent: &usize| self.is_out_of_the_way(*dependent, now);
-            if is_late || entry.needed_by.iter().all(is_free) {
-                let entry = &mut self.entries[index];
-                entry.told = Some(now);
-                entry.recalled = false;
-                self.actions.push(Action::Cancel(index));
-            }
-        }
-    }
-
-    /// By when a service that was told to stop is waited for.
-    pub(super) fn stop_by(&self, index: usize) -> Option<Deadline> {
-        let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
-        let told = entry.told.filter(|_| !entry.recalled)?;
-        let own = match entry.terms.stop_timeout {
-            Some(limit) => Deadline::after_from(told, limit),
-            None => Deadline::NEVER,
-        };
-        Some(own.earlier(stop.by.minus(entry.below, told)))
-    }
-
-    /// When the service was told to end, by the stop or for its own failure, and by
-    /// when it has to.
-    pub(super) fn end_by_of(&self, index: usize) -> Option<(Instant, Deadline)> {
-        let entry = &self.entries[index];
-        match (self.stop_by(index), entry.life) {
-            (Some(by), _) => Some((entry.told?, by)),
-            (None, Life::Ending { by }) => Some((entry.since?, by)),
-            _ => None,
-        }
-    }
-
-    /// Those that it needs wait for it no longer.
-    fn is_out_of_the_way(&self, index: usize, now: Instant) -> bool {
-        let entry = &self.entries[index];
-        matches!(entry.life, Life::Over)
-            || entry.is_inside_stop
-            || self.stop_by(index).is_some_and(|by| by.has_passed(now))
-    }
-
-    /// Whether the report is due.
-    pub(super) fn is_done(&self, now: Instant) -> bool {
-        let Some(stop) = &self.stop else {
-            return false;
-        };
-        let has_had_its_time = |index: usize| {
-            let entry = &self.entries[index];
-            let late = entry.told.is_some_and(|told| stop.by.has_passed(told));
-            self.is_out_of_the_way(index, now)
-                && (!late
-                    || matches!(entry.life, Life::Over)
-                    || entry.is_inside_stop
-                    || entry.told.is_some_and(|told| now >= told + TIME_TO_LEAVE))
-        };
-        self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
-    }
-
-    /// When to look again.
-    fn wake(&self, now: Instant, beat: impl Fn(usize) -> Option<Instant>) -> Deadline {
-        let mut wake = Deadline::NEVER;
-        if let Some(stop) = &self.stop {
-            if self.phase == HostPhase::Delaying {
-                wake = stop.by.minus(self.longest, stop.began);
-                wake = wake.earlier(Deadline::at(stop.delay_until));
-            }
-            if !stop.by.has_passed(now) {
-                wake = wake.earlier(stop.by);
-            }
-        }
-        for (index, entry) in self.entries.iter().enumerate() {
-            let due = match (entry.life, self.stop_by(index)) {
-                (Life::Over, _) => continue,
-                (_, Some(by)) if by.has_passed(now) => match entry.told {
-                    Some(told) => Deadline::at(told + TIME_TO_LEAVE),
-                    None => continue,
-                },
-                (_, Some(by)) => by,
-                (Life::Starting { by } | Life::Unready { by } | Life::Ending { by }, None) => by,
-                (Life::Resting { until }, None) => until,
-                (Life::Up, None) => match entry.heartbeat_due(beat(index)) {
-                    // Missed: looked at again after as long as it may be silent.
-                    Some(due) if due.has_passed(now) => {
-                        Deadline::after_from(now, entry.terms.heartbeat.unwrap_or_default())
-                    }
-                    Some(due) => due,
-                    None => continue,
-                },
-                (Life::Idle, None) => continue,
-            };
-            if !due.has_passed(now) {
-                wake = wake.earlier(due);
-            }
-        }
-        wake
     }
 
     // What others ask.

@@ -1,7 +1,7 @@
 //! Services, and the host that runs them.
 //!
 //! - `service`, `context`: what a service is, and what it can ask.
-//! - `builder`, `service_builder`, `graph`, `make`: how a host is put together.
+//! - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
 //! - `running`, `handle`: what a program holds.
 //! - `machine`, `entry`, `policy`: what is to be done next; pure.
 //! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
@@ -29,6 +29,7 @@ mod report;
 mod running;
 mod service;
 mod service_builder;
+mod spec;
 mod status;
 mod supervisor;
 mod vitals;

@@ -1,7 +1,7 @@
 //! The terms of one service.
 
-use super::builder::Spec;
 use super::policy::FailurePolicy;
+use super::spec::Spec;
 use std::fmt;
 use std::time::Duration;
 

@@ -64,7 +64,6 @@ impl Sim {
             .map(|(index, (name, terms, needs))| Entry {
                 needs,
                 needed_by: graph.needed_by[index].clone(),
-                least: terms.stop_timeout.unwrap_or_default(),
                 below: below[index],
                 ..Entry::new(name.into(), terms, start)
             });

@@ -1,0 +1,98 @@
+//! What a host is built from, and whether it can be.
+
+use super::entry::Terms;
+use super::error::BuildError;
+use super::graph::Graph;
+use super::make::Make;
+use super::queue::Hosted;
+use crate::pool::Pool;
+use crate::sync::Arc;
+use std::time::Duration;
+
+/// What is known of a service before it is built.
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) after: Vec<String>,
+    /// `None`: the host's.
+    pub(super) start_timeout: Option<Duration>,
+    pub(super) terms: Terms,
+    pub(super) make: Box<dyn Make>,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    Plain,
+    Pool(Pool),
+    Queue {
+        queue: Arc<dyn Hosted>,
+        /// It has room and workers.
+        has_room: bool,
+    },
+}
+
+impl Spec {
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        let limits = [
+            (self.start_timeout, "start_timeout"),
+            (self.terms.stop_timeout, "stop_timeout"),
+            (self.terms.heartbeat, "heartbeat_within"),
+        ];
+        for (limit, method) in limits {
+            if limit == Some(Duration::ZERO) {
+                return Err(BuildError::ZeroLimit {
+                    service: self.name.clone(),
+                    limit: method,
+                });
+            }
+        }
+        match self.kind {
+            Kind::Queue {
+                has_room: false, ..
+            } => Err(BuildError::EmptyQueue(self.name.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// For each service what those that it needs may take to stop after it, where the whole
+/// stop may take `total`, of which `delay` passes before.
+pub(super) fn times_to_stop(
+    specs: &[Spec],
+    graph: &Graph,
+    total: Duration,
+    delay: Duration,
+) -> Result<Vec<Duration>, BuildError> {
+    let limits: Vec<Option<Duration>> = specs.iter().map(|spec| spec.terms.stop_timeout).collect();
+    let below = match total.checked_sub(delay) {
+        Some(left) => graph.times_below(&limits, left),
+        None => Err((Vec::new(), Duration::ZERO)),
+    };
+    below.map_err(|(chain, takes)| BuildError::NoTimeToStop {
+        chain: chain
+            .iter()
+            .map(|index| specs[*index].name.clone())
+            .collect(),
+        takes,
+        delay,
+        total,
+    })
+}
+
+/// All of them, or none.
+pub(super) fn claim_queues(specs: &[Spec]) -> Result<(), BuildError> {
+    let queues = || {
+        specs.iter().filter_map(|spec| match &spec.kind {
+            Kind::Queue { queue, .. } => Some((spec, queue)),
+            _ => None,
+        })
+    };
+    for (claimed, (spec, queue)) in queues().enumerate() {
+        if !queue.claim() {
+            queues()
+                .take(claimed)
+                .for_each(|(_, queue)| queue.release());
+            return Err(BuildError::QueueTaken(spec.name.clone()));
+        }
+    }
+    Ok(())
+}
