@@ -1,6 +1,7 @@
 //! The machine, with a clock that is a number and services that are a script.
 
 use super::super::entry::Terms;
+use super::super::failure::During;
 use super::super::policy::Restart;
 use super::*;
 use crate::clock;
