@@ -25,7 +25,7 @@
 //! stops the pool by a [`StopPlan`] and returns the [`StopReport`]. A task that
 //! wants to heed the stop is given a [`TaskContext`] with a [`CancelToken`].
 //! With the feature `signals`, [`signals::stop_on_signal`] makes Ctrl-C and
-//! SIGTERM stop a pool.
+//! SIGTERM stop a pool, and [`Host::run_until_signal`] a host.
 //!
 //! On top of it are the parallel loops, which stop too:
 //!
@@ -34,6 +34,30 @@
 //! | run closures that borrow | [`Pool::scope`] | nothing: it ends with its tasks, those that the pool gives back run here |
 //! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets it end, if there is time; otherwise it is `Err(Unstarted)` |
 //! | work on an iterator of any length, in order, in little memory | [`Pool::stream`] | an error in the place of what was not done, then the end |
+//!
+//! And a [`Host`] runs long-lived services, each on a thread of its own: they start in
+//! the order in which they need each other, a failure is never silent, and all stop
+//! together by one deadline. A pool is one of them, and so is a [`Queue`] of items with
+//! its workers.
+//!
+//! ```
+//! use groundcrew::{Host, HostReport, Restart};
+//! use std::time::Duration;
+//!
+//! fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+//!     let mut host = Host::builder();
+//!     host.startup_task("warm-up", |_| Ok(()));
+//!     host.background("sweeper", |ctx| {
+//!         loop {
+//!             ctx.sleep(Duration::from_secs(60))?; // ends at once when told to stop
+//!         }
+//!     })
+//!     .after(["warm-up"])
+//!     .on_failure(Restart::new());
+//!     # host.background("end", |ctx| Ok(ctx.request_stop("the example is over")));
+//!     Ok(host.build()?.run()) // or `run_until_signal`; who did not stop is in the report
+//! }
+//! ```
 //!
 //! The questions people ask of a pool, and where the answers are:
 //!
@@ -45,6 +69,13 @@
 //! - [What becomes of tasks that never started?](StopReport#what-it-holds)
 //! - [What if a result is of no use later?](TaskBuilder::start_within)
 //!
+//! And of a host:
+//!
+//! - [What is waited for at the start, and what if it fails?](Host#the-start)
+//! - [Who is told to stop when, and who gets how much time?](Host#the-stop)
+//! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
+//! - [What happens when a service fails?](Host#when-a-service-fails)
+//!
 //! # Words
 //!
 //! - A *task* is a closure run once by a *worker*, a thread of a pool.
@@ -55,6 +86,9 @@
 //!   deadline came: its thread is left behind ("leaked"), since no thread can
 //!   be killed.
 //! - To *cancel* is to ask: running code has to look.
+//! - A *service* is a long-lived body with a thread of its own, run by a *host*. It is
+//!   *up* when others that need it may start; *told* to stop when its token is
+//!   cancelled; *silent* when its heartbeat is missed.
 //! - A *scope* waits for its tasks, so they may borrow; one that the pool will
 //!   not run is *withdrawn*, and run by its scope.
 //! - *Overflow* is where a worker's own submits go when the queue is full; a
@@ -76,19 +110,21 @@
 //! `groundcrew`. The logger is called without a lock held, and may panic.
 //! Nothing is ever printed, except on stderr: an unclean report returned from
 //! `main`; and, where no logger is enabled for it, the unclean report of a
-//! dropped pool, and the line that a signal causes. (Rust's own panic hook
+//! dropped pool or host, and the line that a signal causes. (Rust's own panic hook
 //! prints panics; see [`std::panic::set_hook`].)
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); the unclean report of a dropped pool; a thread that could not be started; a fault of ours |
-//! | warn | a signal was received; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, was closed, made its report |
+//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too); the unclean report of a dropped pool or host; a thread that could not be started; a fault of ours |
+//! | warn | a signal was received; a service is started again, is ignored, or is silent; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!
 //! # Crate features
 //!
 //! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
+//! - **`serde`**: [`HostStatus`] can be serialized.
+//! - **`testing`**: `testing::ManualClock`, a clock that a test moves by hand.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
 //!   long tasks waited and ran, by way of the `hdrhistogram` crate.
 //!

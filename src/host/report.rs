@@ -17,13 +17,13 @@ use std::time::Duration;
 /// morning:
 ///
 /// ```text
-/// host blog: NOT CLEAN after 8.001 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
+/// host blog: NOT CLEAN after 8.000 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
 ///   why        service "indexer" failed in run: cannot write: No space left on device
-///   phases     start 0.412 s   ran 3.1 h   delay 0.000 s   stop 8.001 s
+///   phases     start 0.412 s   ran 3.1 h   delay 0.000 s   stop 8.000 s
 ///   failed     "indexer"  run: cannot write: No space left on device
-///   abandoned  "watcher"  told to stop 8.0 s ago   last heartbeat 9.3 s ago
+///   abandoned  "watcher"  told to stop 8.0 s ago  last heartbeat 9.3 s ago
 ///              watcher   last note: "posts/2026"   thread 40213: sleeping in read
-///   stopped    "emails"   after 0.102 s   handled 120   failed 0   unprocessed 0
+///   stopped    "emails"  after 0.102 s  handled 120  failed 0  panicked 0  unprocessed 0
 ///   returned   "warm-up"
 /// ```
 ///
