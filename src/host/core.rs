@@ -259,8 +259,18 @@ impl Core {
 
     pub(super) fn add_vitals(&self, index: usize, thread: &str) -> Arc<Vitals> {
         let vitals = Arc::new(Vitals::new(thread));
-        self.vitals[index].lock().push(vitals.clone());
+        let mut all = self.vitals[index].lock();
+        // Of a thread of that name that an incarnation before this one had.
+        let mut nth = 0..;
+        all.retain(|other| nth.next() == Some(0) || *other.name != *thread);
+        all.push(vitals.clone());
         vitals
+    }
+
+    /// What a thread of the service said last of how far it is, its own before others.
+    pub(super) fn last_note(&self, index: usize) -> Option<Arc<str>> {
+        let vitals = self.vitals[index].lock();
+        vitals.iter().find_map(|vitals| vitals.last_note())
     }
 
     /// When a thread of the service last said that it lives.

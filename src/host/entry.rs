@@ -154,7 +154,9 @@ impl Entry {
     pub(super) fn is_there(&self) -> bool {
         match self.life {
             Life::Up => true,
-            Life::Ending { .. } => self.returned,
+            Life::Ending { .. } => {
+                self.returned || (self.has_been_up && self.terms.policy == FailurePolicy::Ignore)
+            }
             Life::Over => self.has_been_up,
             _ => false,
         }

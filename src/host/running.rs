@@ -11,6 +11,7 @@ use super::report::HostReport;
 use super::status::HostStatus;
 use crate::sync::Arc;
 use crate::threads;
+use crate::unwind;
 use std::fmt;
 
 #[doc = include_str!("guide.md")]
@@ -169,11 +170,10 @@ impl Host {
     /// host before.
     fn launch(&mut self) -> bool {
         let core = &self.core;
-        let makes = self.makes.take().unwrap_or_default();
         if !core.claim() {
             return false;
         }
-        let mut makes = makes.into_iter();
+        let mut makes = self.makes.take().unwrap_or_default().into_iter();
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
             let (core, make) = (core.clone(), makes.next());
             move || {
@@ -202,8 +202,11 @@ impl Drop for Host {
     /// A host that was never started gives up its queues and its pools: they are
     /// stopped, and what is left in them is logged at error.
     fn drop(&mut self) {
-        if self.makes.take().is_some() {
+        if let Some(makes) = self.makes.take() {
             drop_host(&self.core);
+            for make in makes {
+                unwind::drop_guarded(make, || "the factory of a service".to_owned());
+            }
         }
     }
 }

@@ -246,10 +246,7 @@ impl ServiceStatus {
             restarts: entry.restarts,
             failures: entry.failed,
             last_failure: entry.last_message.clone(),
-            note: core
-                .own_vitals(index)
-                .last_note()
-                .map(|note| note.to_string()),
+            note: core.last_note(index).map(|note| note.to_string()),
             heartbeat_age: beat.map(ago),
             silent: is_up && due.is_some_and(|due| due.has_passed(now)),
             queue: None,
