@@ -110,8 +110,15 @@ impl Machine {
         if entry.is_told() || self.phase == HostPhase::Done {
             return false;
         }
+        if self.stop.is_some() {
+            // Its turn to be told comes yet; it ends before that.
+            let by = self.end_by(index, now);
+            self.entries[index].live(Life::Ending { by }, now);
+            return false;
+        }
         if let Life::Starting { by } = entry.life {
-            match entry.terms.says_when_ready && !entry.said_ready {
+            let terms = &entry.terms;
+            match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
                 true => entry.live(Life::Unready { by }, now),
                 false => self.up(index, now),
             }
