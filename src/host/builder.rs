@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::failure::BoxError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
-use super::make::{BackgroundMake, Make, ServiceMake, StartupMake};
+use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
 use super::queue::{Hosted, Queue, QueueService};
 use super::running::Host;
 use super::service::{PoolService, Service, ServiceResult};
@@ -55,7 +55,7 @@ pub(super) struct Spec {
     /// `None`: the host's.
     pub(super) start_timeout: Option<Duration>,
     pub(super) terms: Terms,
-    make: Box<dyn Make>,
+    factory: Factory,
     kind: Kind,
 }
 
@@ -84,12 +84,13 @@ impl HostBuilder {
 
     fn add(&mut self, name: String, make: impl Make + 'static, kind: Kind) -> ServiceBuilder<'_> {
         let index = self.specs.len();
+        let factory = Factory::new(&name, make);
         self.specs.push(Spec {
             name,
             after: Vec::new(),
             start_timeout: None,
             terms: Terms::new(self.start_timeout),
-            make: Box::new(make),
+            factory,
             kind,
         });
         ServiceBuilder {
@@ -397,7 +398,7 @@ impl HostBuilder {
         let below = self.times_to_stop(&graph)?;
         self.claim_queues()?;
         let now = self.clock.now();
-        let (mut makes, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut factories, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = Vec::new();
         for (index, spec) in self.specs.into_iter().enumerate() {
             let mut terms = spec.terms;
@@ -410,7 +411,7 @@ impl HostBuilder {
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });
-            makes.push(spec.make);
+            factories.push(spec.factory);
             match spec.kind {
                 Kind::Plain => {}
                 Kind::Pool(pool) => pools.push((index, pool)),
@@ -419,7 +420,7 @@ impl HostBuilder {
         }
         let machine = Machine::new(entries, self.stop_timeout, self.stop_delay);
         let core = Core::new(self.name.into(), self.clock, machine, pools, queues);
-        Ok(Host::new(core, makes, self.stack_size))
+        Ok(Host::new(core, factories, self.stack_size))
     }
 
     /// For each service what those that it needs may take to stop after it.
