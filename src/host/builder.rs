@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
 use super::queue::{Hosted, Queue, QueueService};
 use super::running::Host;
-use super::service::{PoolService, Service, ServiceResult};
+use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
 use crate::clock::Clock;
 use crate::pool::Pool;
@@ -61,7 +61,7 @@ pub(super) struct Spec {
 
 enum Kind {
     Plain,
-    Pool(Pool),
+    Pool(Pool, PoolSlot),
     Queue {
         queue: Arc<dyn Hosted>,
         /// It has room and workers.
@@ -207,9 +207,13 @@ impl HostBuilder {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn pool(&mut self, name: impl Into<String>, pool: Pool) -> ServiceBuilder<'_> {
-        let stop = pool.stop_handle();
-        let make = ServiceMake(move || PoolService(stop.clone()));
-        self.add(name.into(), make, Kind::Pool(pool))
+        let (stop, report) = (pool.stop_handle(), PoolSlot::default());
+        let kind = Kind::Pool(pool, report.clone());
+        let make = ServiceMake(move || PoolService {
+            pool: stop.clone(),
+            report: report.clone(),
+        });
+        self.add(name.into(), make, kind)
     }
 
     /// Adds a service of so many workers that handle the items of `queue`. Does not
@@ -414,7 +418,7 @@ impl HostBuilder {
             factories.push(spec.factory);
             match spec.kind {
                 Kind::Plain => {}
-                Kind::Pool(pool) => pools.push((index, pool)),
+                Kind::Pool(pool, report) => pools.push((index, pool, report)),
                 Kind::Queue { queue, .. } => queues.push((index, queue)),
             }
         }

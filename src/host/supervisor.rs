@@ -86,13 +86,21 @@ impl Core {
         let (lingering, pools, items) = MutexGuard::unlocked(&mut state, || {
             let deadline = Deadline::after(left);
             let lingering = threads::join_until("host-join", threads, deadline);
-            // Mostly they have stopped already, and this fetches their reports; one
-            // whose turn did not come stops now.
-            let pools = pools.into_iter().map(|(index, pool)| {
-                let left = deadline.moment().map_or(Duration::MAX, |deadline| {
+            // Mostly they have stopped already. Those whose turn did not come stop now,
+            // all at once.
+            let plan = || {
+                StopPlan::drain(deadline.moment().map_or(Duration::MAX, |deadline| {
                     deadline.saturating_duration_since(crate::clock::now())
-                });
-                (index, pool.stop(StopPlan::drain(left)))
+                }))
+            };
+            for (_, pool, _) in &pools {
+                pool.stop_handle().request(plan());
+            }
+            let pools = pools.into_iter().map(|(index, pool, slot)| {
+                let late = pool.stop(plan());
+                // Whoever stopped it has the tasks that it did not start.
+                let first = slot.lock().take();
+                (index, first.unwrap_or(late))
             });
             let pools: Vec<_> = pools.collect();
             let items = self
