@@ -166,11 +166,17 @@ impl Core {
     }
 
     pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) {
-        self.change(|state, now| state.machine.run_ended(index, failure, now));
+        drop(self.change(|state, now| {
+            state.machine.run_ended(index, failure, now);
+            std::mem::take(&mut state.machine.evicted)
+        }));
     }
 
     pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
-        self.change(|state, now| state.machine.ended(index, failure, now));
+        drop(self.change(|state, now| {
+            state.machine.ended(index, failure, now);
+            std::mem::take(&mut state.machine.evicted)
+        }));
     }
 
     // What contexts and handles ask.

@@ -32,6 +32,9 @@ pub(super) struct Machine {
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
     pub(super) failures: Vec<Failure>,
+    /// Failures that are kept no longer. Their errors are the program's code, and are
+    /// dropped by a service's thread without the lock.
+    pub(super) evicted: Vec<Failure>,
     /// How long the whole stop may take.
     total: Duration,
     /// Between readiness going off and the first service being told.
@@ -90,6 +93,7 @@ impl Machine {
             stop: None,
             ends_with_services: false,
             failures: Vec::new(),
+            evicted: Vec::new(),
             total,
             delay,
             longest: longest.unwrap_or_default(),
@@ -248,7 +252,9 @@ impl Machine {
                 .failures
                 .iter()
                 .position(|other| other.service() == &*entry.name);
-            oldest.map(|oldest| self.failures.remove(oldest));
+            if let Some(oldest) = oldest {
+                self.evicted.push(self.failures.remove(oldest));
+            }
         }
         self.failures.push(failure.clone());
         let gives_up = match self.entries[index].terms.policy {
