@@ -402,7 +402,7 @@ fn a_host_without_services_starts_and_stops_and_has_nothing_to_run() {
 #[test]
 fn waiting_for_a_service_ends_when_it_is_up_or_can_no_longer_be() {
     let (tell, told) = unbounded();
-    let gate = Gate::new();
+    let (gate, (begin, begun)) = (Gate::new(), signal());
     let entrance = gate.entrance();
     let waits = |name: &'static str| {
         let tell = tell.clone();
@@ -412,7 +412,11 @@ fn waiting_for_a_service_ends_when_it_is_up_or_can_no_longer_be() {
         host.background("for the slow", waits("slow")).one_shot();
         host.background("for nobody", waits("nobody")).one_shot();
         host.background("for the bad", waits("bad")).one_shot();
-        host.background("for the stop", waits("never")).one_shot();
+        let waits_for_it = waits("never");
+        host.background("for the stop", move |ctx| {
+            begin.send(())?;
+            waits_for_it(ctx)
+        });
         host.startup_task("slow", move |_| {
             entrance.pass();
             Ok(())
@@ -435,6 +439,7 @@ fn waiting_for_a_service_ends_when_it_is_up_or_can_no_longer_be() {
         );
         gate.open();
         assert_eq!(told.recv().unwrap(), ("slow", Ok(())));
+        begun.recv().unwrap();
         handle.request_stop("enough");
         assert_eq!(told.recv().unwrap(), ("never", Err(WaitError::Cancelled)));
         drop(running.join().unwrap());
