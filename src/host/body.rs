@@ -3,31 +3,29 @@
 use super::context::ServiceContext;
 use super::core::Core;
 use super::failure::{During, Failure, has_cause};
-use super::make::Make;
+use super::make::Factory;
 use super::service::ServiceResult;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 
 /// Lives one incarnation after the other, as the supervisor says.
-pub(super) fn serve(core: &Arc<Core>, index: usize, mut make: Box<dyn Make>) {
+pub(super) fn serve(core: &Arc<Core>, index: usize, mut factory: Factory) {
     let vitals = core.own_vitals(index);
     vitals.enter();
     while let Some(token) = core.next_incarnation(index) {
         let ctx = ServiceContext::new(core.clone(), index, token, vitals.clone());
-        let failure = live(core, index, &ctx, make.as_mut());
+        let failure = live(core, index, &ctx, &mut factory);
         core.ended(index, failure);
     }
-    unwind::drop_guarded(make, || {
-        format!("the factory of service {:?}", core.name_of(index))
-    });
+    drop(factory);
     vitals.leave();
 }
 
 /// Returns the failure of the start, or else of the stop.
-fn live(core: &Core, index: usize, ctx: &ServiceContext, make: &mut dyn Make) -> Option<Failure> {
+fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Option<Failure> {
     let name = &core.names[index];
-    let mut service = match unwind::catch(|| make.make()) {
+    let mut service = match unwind::catch(|| factory.make()) {
         Ok(service) => service,
         Err(payload) => return Some(Failure::of_panic(name, During::Start, payload)),
     };

@@ -7,10 +7,10 @@ use super::error::BuildError;
 use super::failure::BoxError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
-use super::make::{BackgroundMake, Make, ServiceMake, StartupMake};
+use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
 use super::queue::{Queue, QueueService};
 use super::running::Host;
-use super::service::{PoolService, Service, ServiceResult};
+use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
 use super::spec::{Kind, Spec, claim_queues, times_to_stop};
 use crate::clock::Clock;
@@ -66,12 +66,13 @@ impl HostBuilder {
 
     fn add(&mut self, name: String, make: impl Make + 'static, kind: Kind) -> ServiceBuilder<'_> {
         let index = self.specs.len();
+        let factory = Factory::new(&name, make);
         self.specs.push(Spec {
             name,
             after: Vec::new(),
             start_timeout: None,
             terms: Terms::new(self.start_timeout),
-            make: Box::new(make),
+            factory,
             kind,
         });
         ServiceBuilder {
@@ -188,9 +189,13 @@ impl HostBuilder {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn pool(&mut self, name: impl Into<String>, pool: Pool) -> ServiceBuilder<'_> {
-        let stop = pool.stop_handle();
-        let make = ServiceMake(move || PoolService(stop.clone()));
-        self.add(name.into(), make, Kind::Pool(pool))
+        let (stop, report) = (pool.stop_handle(), PoolSlot::default());
+        let kind = Kind::Pool(pool, report.clone());
+        let make = ServiceMake(move || PoolService {
+            pool: stop.clone(),
+            report: report.clone(),
+        });
+        self.add(name.into(), make, kind)
     }
 
     /// Adds a service of so many workers that handle the items of `queue`. Does not
@@ -382,7 +387,7 @@ impl HostBuilder {
         let below = times_to_stop(&self.specs, &graph, self.stop_timeout, self.stop_delay)?;
         claim_queues(&self.specs)?;
         let now = self.clock.now();
-        let (mut makes, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut factories, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = Vec::new();
         for (index, spec) in self.specs.into_iter().enumerate() {
             let mut terms = spec.terms;
@@ -393,16 +398,16 @@ impl HostBuilder {
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });
-            makes.push(spec.make);
+            factories.push(spec.factory);
             match spec.kind {
                 Kind::Plain => {}
-                Kind::Pool(pool) => pools.push((index, pool)),
+                Kind::Pool(pool, report) => pools.push((index, pool, report)),
                 Kind::Queue { queue, .. } => queues.push((index, queue)),
             }
         }
         let machine = Machine::new(entries, self.stop_timeout, self.stop_delay);
         let core = Core::new(self.name.into(), self.clock, machine, pools, queues);
-        Ok(Host::new(core, makes, self.stack_size))
+        Ok(Host::new(core, factories, self.stack_size))
     }
 }
 

@@ -22,6 +22,7 @@ use super::machine::Machine;
 use super::queue::Hosted;
 use super::reason::StopReason;
 use super::report::{HostReport, Kept};
+use super::service::PoolSlot;
 use super::status::{HostPhase, HostStatus};
 use super::vitals::Vitals;
 use crate::cancel::CancelToken;
@@ -52,7 +53,7 @@ pub(super) struct State {
     pub(super) machine: Machine,
     pub(super) seats: Vec<Seat>,
     /// The services' pools, until their report is made.
-    pub(super) pools: Vec<(usize, Pool)>,
+    pub(super) pools: Vec<(usize, Pool, PoolSlot)>,
     /// Somebody drives, or has driven.
     pub(super) driving: bool,
     /// The thread that drives, if it was started for that.
@@ -77,7 +78,7 @@ impl Core {
         name: Arc<str>,
         clock: Clock,
         machine: Machine,
-        pools: Vec<(usize, Pool)>,
+        pools: Vec<(usize, Pool, PoolSlot)>,
         queues: Vec<(usize, Arc<dyn Hosted>)>,
     ) -> Arc<Core> {
         let names: Vec<Arc<str>> = machine
@@ -165,11 +166,17 @@ impl Core {
     }
 
     pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) {
-        self.change(|state, now| state.machine.run_ended(index, failure, now));
+        drop(self.change(|state, now| {
+            state.machine.run_ended(index, failure, now);
+            std::mem::take(&mut state.machine.evicted)
+        }));
     }
 
     pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
-        self.change(|state, now| state.machine.ended(index, failure, now));
+        drop(self.change(|state, now| {
+            state.machine.ended(index, failure, now);
+            std::mem::take(&mut state.machine.evicted)
+        }));
     }
 
     // What contexts and handles ask.

@@ -34,6 +34,9 @@ pub(super) struct Machine {
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
     pub(super) failures: Vec<Failure>,
+    /// Failures that are kept no longer. Their errors are the program's code, and are
+    /// dropped by a service's thread without the lock.
+    pub(super) evicted: Vec<Failure>,
     /// How long the whole stop may take.
     total: Duration,
     /// Between readiness going off and the first service being told.
@@ -69,8 +72,6 @@ pub(super) enum Action {
     /// Cancel the host's token.
     CancelHost,
     Log(log::Level, String),
-    /// Drop it: its error is the program's code.
-    Drop(Failure),
 }
 
 /// So many failures of one service are kept, the latest; those are counted that
@@ -86,6 +87,7 @@ impl Machine {
             stop: None,
             ends_with_services: false,
             failures: Vec::new(),
+            evicted: Vec::new(),
             total,
             delay,
             actions: Vec::new(),
@@ -105,8 +107,15 @@ impl Machine {
         if entry.is_told() || self.phase == HostPhase::Done {
             return false;
         }
+        if self.stop.is_some() {
+            // Its turn to be told comes yet; it ends before that.
+            let by = self.end_by(index, now);
+            self.entries[index].live(Life::Ending { by }, now);
+            return false;
+        }
         if let Life::Starting { by } = entry.life {
-            match entry.terms.says_when_ready && !entry.said_ready {
+            let terms = &entry.terms;
+            match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
                 true => entry.live(Life::Unready { by }, now),
                 false => self.up(index, now),
             }
@@ -236,8 +245,9 @@ impl Machine {
                 .failures
                 .iter()
                 .position(|other| other.service() == &*entry.name);
-            let oldest = oldest.map(|oldest| self.failures.remove(oldest));
-            self.actions.extend(oldest.map(Action::Drop));
+            if let Some(oldest) = oldest {
+                self.evicted.push(self.failures.remove(oldest));
+            }
         }
         self.failures.push(failure.clone());
         let gives_up = match self.entries[index].terms.policy {

@@ -2,12 +2,53 @@
 
 use super::context::ServiceContext;
 use super::service::{Service, ServiceResult};
+use crate::unwind;
 
 /// A factory. The value may borrow from it: closures are lent to one incarnation
 /// after the other.
 pub(super) trait Make: Send {
     fn make(&mut self) -> Box<dyn Service + '_>;
 }
+
+/// What a host keeps of a factory. It is the program's code, and dropped under guard,
+/// wherever the host is when that happens.
+pub(super) struct Factory {
+    service: String,
+    make: Box<dyn Make>,
+}
+
+impl Factory {
+    pub(super) fn new(service: &str, make: impl Make + 'static) -> Factory {
+        Factory {
+            service: service.to_owned(),
+            make: Box::new(make),
+        }
+    }
+
+    pub(super) fn make(&mut self) -> Box<dyn Service + '_> {
+        self.make.make()
+    }
+}
+
+impl Drop for Factory {
+    fn drop(&mut self) {
+        let make = std::mem::replace(&mut self.make, Box::new(Nobody));
+        unwind::drop_guarded(make, || {
+            format!("the factory of service {:?}", self.service)
+        });
+    }
+}
+
+/// In the place of what was dropped.
+struct Nobody;
+
+impl Make for Nobody {
+    fn make(&mut self) -> Box<dyn Service + '_> {
+        Box::new(Nobody)
+    }
+}
+
+impl Service for Nobody {}
 
 /// The program's own factory.
 pub(super) struct ServiceMake<F>(pub(super) F);

@@ -5,7 +5,7 @@ use super::builder::HostBuilder;
 use super::core::Core;
 use super::error::StartError;
 use super::handle::HostHandle;
-use super::make::Make;
+use super::make::Factory;
 use super::reason::StopReason;
 use super::report::HostReport;
 use super::status::HostStatus;
@@ -18,15 +18,15 @@ use std::fmt;
 pub struct Host {
     core: Arc<Core>,
     /// `None` once it was started.
-    makes: Option<Vec<Box<dyn Make>>>,
+    factories: Option<Vec<Factory>>,
     stack_size: usize,
 }
 
 impl Host {
-    pub(super) fn new(core: Arc<Core>, makes: Vec<Box<dyn Make>>, stack_size: usize) -> Host {
+    pub(super) fn new(core: Arc<Core>, factories: Vec<Factory>, stack_size: usize) -> Host {
         Host {
             core,
-            makes: Some(makes),
+            factories: Some(factories),
             stack_size,
         }
     }
@@ -173,12 +173,12 @@ impl Host {
         if !core.claim() {
             return false;
         }
-        let mut makes = self.makes.take().unwrap_or_default().into_iter();
+        let mut factories = self.factories.take().unwrap_or_default().into_iter();
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
-            let (core, make) = (core.clone(), makes.next());
+            let (core, factory) = (core.clone(), factories.next());
             move || {
-                if let Some(make) = make {
-                    body::serve(&core, index, make);
+                if let Some(factory) = factory {
+                    body::serve(&core, index, factory);
                 }
             }
         });
@@ -202,11 +202,8 @@ impl Drop for Host {
     /// A host that was never started gives up its queues and its pools: they are
     /// stopped, and what is left in them is logged at error.
     fn drop(&mut self) {
-        if let Some(makes) = self.makes.take() {
+        if self.factories.is_some() {
             drop_host(&self.core);
-            for make in makes {
-                unwind::drop_guarded(make, || "the factory of a service".to_owned());
-            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::context::ServiceContext;
 use super::failure::BoxError;
-use crate::stop::{StopHandle, StopPlan};
+use crate::stop::{StopHandle, StopPlan, StopReport};
+use crate::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What the parts of a service return: any error, by `?` or by `.into()`.
@@ -111,15 +112,24 @@ pub trait Service {
 }
 
 /// A pool as a service: it works already, and is stopped in its turn.
-pub(super) struct PoolService(pub(super) StopHandle);
+pub(super) struct PoolService {
+    pub(super) pool: StopHandle,
+    pub(super) report: PoolSlot,
+}
+
+/// For a pool's report, which holds its unstarted tasks, until the host takes it.
+/// Locked while the pool stops: the host asks for it afterwards.
+pub(super) type PoolSlot = Arc<Mutex<Option<StopReport>>>;
 
 impl Service for PoolService {
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        // Its report is fetched by the host. A little earlier than the service has
-        // to be done, so that it is the report that says what was left behind.
+        // A little earlier than the service has to be done, so that it is the pool's
+        // report that says what was left behind.
+        let mut slot = self.report.lock();
         let left = ctx.time_left();
         let margin = (left / 20).min(MARGIN);
-        drop(self.0.stop(StopPlan::drain(left - margin)));
+        let report = self.pool.stop(StopPlan::drain(left - margin));
+        slot.get_or_insert(report);
         Ok(())
     }
 }

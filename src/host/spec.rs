@@ -3,8 +3,9 @@
 use super::entry::Terms;
 use super::error::BuildError;
 use super::graph::Graph;
-use super::make::Make;
+use super::make::Factory;
 use super::queue::Hosted;
+use super::service::PoolSlot;
 use crate::pool::Pool;
 use crate::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,13 @@ pub(super) struct Spec {
     /// `None`: the host's.
     pub(super) start_timeout: Option<Duration>,
     pub(super) terms: Terms,
-    pub(super) make: Box<dyn Make>,
+    pub(super) factory: Factory,
     pub(super) kind: Kind,
 }
 
 pub(super) enum Kind {
     Plain,
-    Pool(Pool),
+    Pool(Pool, PoolSlot),
     Queue {
         queue: Arc<dyn Hosted>,
         /// It has room and workers.

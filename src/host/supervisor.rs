@@ -32,7 +32,7 @@ impl Core {
     }
 
     fn act(&self, state: &mut MutexGuard<'_, State>, actions: Vec<Action>) {
-        let (mut tokens, mut records, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tokens, mut records) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Begin(index) => {
@@ -43,13 +43,11 @@ impl Core {
                 Action::Cancel(index) => tokens.push(state.seats[index].token.clone()),
                 Action::CancelHost => tokens.push(self.token.clone()),
                 Action::Log(level, text) => records.push((level, text)),
-                Action::Drop(failure) => failures.push(failure),
             }
         }
         MutexGuard::unlocked(state, || {
             tokens.iter().for_each(|token| token.cancel());
             self.log(records);
-            drop(failures);
         });
     }
 
@@ -88,13 +86,21 @@ impl Core {
         let (lingering, pools, items) = MutexGuard::unlocked(&mut state, || {
             let deadline = Deadline::after(left);
             let lingering = threads::join_until("host-join", threads, deadline);
-            // Mostly they have stopped already, and this fetches their reports; one
-            // whose turn did not come stops now.
-            let pools = pools.into_iter().map(|(index, pool)| {
-                let left = deadline.moment().map_or(Duration::MAX, |deadline| {
+            // Mostly they have stopped already. Those whose turn did not come stop now,
+            // all at once.
+            let plan = || {
+                StopPlan::drain(deadline.moment().map_or(Duration::MAX, |deadline| {
                     deadline.saturating_duration_since(crate::clock::now())
-                });
-                (index, pool.stop(StopPlan::drain(left)))
+                }))
+            };
+            for (_, pool, _) in &pools {
+                pool.stop_handle().request(plan());
+            }
+            let pools = pools.into_iter().map(|(index, pool, slot)| {
+                let late = pool.stop(plan());
+                // Whoever stopped it has the tasks that it did not start.
+                let first = slot.lock().take();
+                (index, first.unwrap_or(late))
             });
             let pools: Vec<_> = pools.collect();
             let items = self

@@ -122,7 +122,7 @@ impl Machine {
             if matches!(entry.life, Life::Idle) && entry.needs.iter().all(is_there) {
                 let by = Deadline::after_from(now, entry.terms.start_timeout);
                 let mended = self.entries[index].begin(by, now);
-                self.actions.extend(mended.map(Action::Drop));
+                self.evicted.extend(mended);
                 self.actions.push(Action::Begin(index));
             }
         }

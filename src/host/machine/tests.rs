@@ -101,7 +101,7 @@ impl Sim {
                     }
                     Action::Cancel(index) => self.seen.push(format!("cancel {}", name(index))),
                     Action::CancelHost => self.seen.push("cancel host".to_owned()),
-                    Action::Log(..) | Action::Drop(_) => {}
+                    Action::Log(..) => {}
                 }
             }
         }

@@ -56,6 +56,14 @@ where
             handler: PhantomData,
         }
     }
+
+    /// Lets the workers leave: nothing more is begun, and what they do is cancelled.
+    fn cut_short(&mut self, ctx: &ServiceContext) {
+        self.shared.store.halt();
+        self.token.cancel();
+        ctx.core().notify();
+        self.threads.drain(..).for_each(Thread::join);
+    }
 }
 
 impl<T, F, H, E> Service for QueueService<T, F, H, E>
@@ -88,7 +96,8 @@ where
         for _ in 0..self.workers {
             let made: Result<(), String> = told.recv()?;
             if let Err(panic) = made {
-                self.shared.store.halt();
+                // No stop follows: the other workers leave now.
+                self.cut_short(ctx);
                 return Err(format!("the factory of its handlers panicked: {panic}").into());
             }
         }
@@ -106,9 +115,7 @@ where
         self.shared.store.close();
         let is_done = || self.shared.working.load(Acquire) == 0;
         if !ctx.wait_until_grace(is_done) {
-            self.shared.store.halt();
-            self.token.cancel();
-            ctx.core().notify();
+            self.cut_short(ctx);
         }
         self.threads.drain(..).for_each(Thread::join);
         Ok(())

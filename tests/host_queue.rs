@@ -1,0 +1,418 @@
+//! Queues of items, one claim at a time. `host_items.rs` has them at random.
+
+mod common;
+
+use common::host::{OnDrop, host, signal, wait};
+use common::{Bomb, Gate, LONG, expected_panic, within};
+use groundcrew::channel::{Sender, unbounded};
+use groundcrew::{BuildError, Ending, Host, Queue, QueueStats, ServiceContext, StopReason};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Handled = Result<(), String>;
+
+const SHORT: Duration = Duration::from_millis(100);
+
+/// A handler that tells of its item, and then is told to stop before it returns.
+fn holds(tell: &Sender<()>) -> impl Fn(u32, &ServiceContext) -> Handled + use<> {
+    let tell = tell.clone();
+    move |_, ctx| {
+        tell.send(()).unwrap();
+        ctx.token().wait();
+        Ok(())
+    }
+}
+
+/// The terms that have to add up.
+fn adds_up(stats: &QueueStats) -> bool {
+    let ended = stats.handled() + stats.failed() + stats.panicked();
+    stats.accepted() == stats.queued() + stats.in_hand() + ended + stats.unprocessed()
+}
+
+#[test]
+fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
+    let queue = Queue::new(100);
+    for item in 0..50 {
+        queue.submit(item).unwrap();
+    }
+    let sum = Arc::new(AtomicUsize::new(0));
+    let added = sum.clone();
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 2, move || {
+            let added = added.clone();
+            move |item: usize, _: &ServiceContext| {
+                added.fetch_add(item, SeqCst);
+                Handled::Ok(())
+            }
+        });
+    });
+    let report = within(LONG, "drain", || host.start().unwrap().stop());
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(sum.load(SeqCst), 49 * 50 / 2);
+    let stats = report.services()[0].queue().unwrap();
+    assert_eq!((stats.accepted(), stats.handled()), (50, 50));
+    let refused = queue.submit(7).unwrap_err();
+    assert!(refused.is_closed() && refused.into_item() == 7);
+    assert_eq!(queue.put_back(8), Err(8));
+    assert_eq!(report.unprocessed::<usize>("items"), [0; 0]);
+}
+
+#[test]
+fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
+    within(LONG, "grace", || {
+        let (queue, (tell, told)) = (Queue::new(100), signal());
+        let host = host(SHORT, |host| {
+            host.queue("items", &queue, 2, move || holds(&tell));
+        });
+        let host = host.start().unwrap();
+        for item in 0..10 {
+            queue.submit(item).unwrap();
+        }
+        told.iter().take(2).count();
+        let report = host.stop();
+        // Both ended by themselves, and so nobody is abandoned.
+        assert!(
+            matches!(report.services()[0].ending(), Ending::Stopped),
+            "{report}"
+        );
+        let rest: Vec<u32> = (2..10).collect();
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        assert_eq!(report.services()[0].queue().unwrap().unprocessed(), 8);
+        assert_eq!(report.clone().unprocessed::<u32>("items"), rest);
+        assert!(report.unprocessed::<u32>("items").is_empty());
+    });
+}
+
+#[test]
+fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
+    within(LONG, "deaf", || {
+        let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), signal());
+        let entrance = gate.entrance();
+        let host = host(SHORT, |host| {
+            host.queue("items", &queue, 1, move || {
+                let (entrance, tell) = (entrance.clone(), tell.clone());
+                move |item: u32, ctx: &ServiceContext| {
+                    ctx.note(format!("item {item}"));
+                    tell.send(()).unwrap();
+                    entrance.pass();
+                    Handled::Ok(())
+                }
+            });
+        });
+        let host = host.start().unwrap();
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        told.recv().unwrap();
+        let began = Instant::now();
+        let report = host.stop();
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let Ending::Abandoned(abandoned) = report.services()[0].ending() else {
+            panic!("{report}")
+        };
+        let worker = abandoned.threads().iter().find(|it| it.name() == "items-0");
+        assert_eq!(worker.unwrap().note(), Some("item 1"));
+        let stats = report.services()[0].queue().unwrap();
+        assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
+        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+        gate.open();
+        while queue.stats().handled() == 0 {
+            thread::yield_now();
+        }
+        assert!(adds_up(&queue.stats()));
+    });
+}
+
+#[test]
+fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
+    within(LONG, "refusals", || {
+        let (queue, (tell, told)) = (Queue::new(1), signal());
+        let host = host(SHORT, |host| {
+            host.queue("items", &queue, 1, move || holds(&tell));
+        });
+        let host = host.start().unwrap();
+        queue.submit(1).unwrap();
+        told.recv().unwrap();
+        queue.submit(2).unwrap();
+        let full = queue.try_submit(3).unwrap_err();
+        assert!(full.is_full() && full.into_item() == 3);
+        for late in [
+            queue.submit_timeout(Duration::from_millis(1), 4),
+            queue.submit_deadline(Instant::now(), 4),
+        ] {
+            let late = late.unwrap_err();
+            assert!(late.is_timeout() && late.into_item() == 4);
+        }
+        let blocked: Vec<_> = (0..4)
+            .map(|item| {
+                let queue = queue.clone();
+                thread::spawn(move || match item % 2 {
+                    0 => queue.submit(item),
+                    _ => queue.submit_timeout(Duration::MAX, item),
+                })
+            })
+            .collect();
+        let report = host.stop();
+        for (item, blocked) in (0..).zip(blocked) {
+            let refused = blocked.join().unwrap().unwrap_err();
+            assert!(refused.is_closed() && refused.into_item() == item);
+        }
+        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+    });
+}
+
+#[test]
+fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
+    let (queue, (tell, told)) = (Queue::new(100), unbounded());
+    let made = Arc::new(AtomicUsize::new(0));
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 1, move || {
+            let (nth, tell) = (made.fetch_add(1, SeqCst), tell.clone());
+            // Its drop panics, too.
+            let bomb = Bomb;
+            move |item: u32, _: &ServiceContext| {
+                let _ = &bomb;
+                tell.send((nth, item)).unwrap();
+                match item {
+                    1 | 2 => expected_panic(),
+                    3 => Err("no luck".to_owned()),
+                    _ => Ok(()),
+                }
+            }
+        });
+    });
+    for item in 0..5 {
+        queue.submit(item).unwrap();
+    }
+    let report = within(LONG, "panics", || host.start().unwrap().stop());
+    assert!(report.is_clean(), "{report}");
+    let told: Vec<_> = told.iter().collect();
+    assert_eq!(told, [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4)]);
+    let stats = report.services()[0].queue().unwrap();
+    assert_eq!(
+        (stats.handled(), stats.failed(), stats.panicked()),
+        (2, 1, 2)
+    );
+}
+
+#[test]
+fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
+    within(LONG, "factory", || {
+        for workers in [1, 3] {
+            let (queue, left) = (Queue::new(100), Arc::new(AtomicUsize::new(0)));
+            queue.submit(1).unwrap();
+            let (tell, told) = signal();
+            let (made, dropped) = (AtomicUsize::new(1), left.clone());
+            let host = host(LONG, |host| {
+                host.queue("items", &queue, workers, move || {
+                    if made.fetch_add(1, SeqCst) == workers {
+                        // One of the others has its hands full.
+                        if workers > 1 {
+                            told.recv().unwrap();
+                        }
+                        expected_panic();
+                    }
+                    let (hold, dropped) = (holds(&tell), dropped.clone());
+                    let own = OnDrop::new(move || {
+                        dropped.fetch_add(1, SeqCst);
+                    });
+                    move |item: u32, ctx: &ServiceContext| {
+                        let _ = &own;
+                        hold(item, ctx)
+                    }
+                });
+            });
+            let report = host.start().unwrap_err().into_report();
+            let failure = report.reason().failure().unwrap().message().to_owned();
+            assert_eq!(
+                failure,
+                "the factory of its handlers panicked: expected by the test"
+            );
+            assert_eq!(left.load(SeqCst), workers - 1, "handlers that are gone");
+            let stats = queue.stats();
+            assert!(adds_up(&stats) && stats.in_hand() == 0, "{stats:?}");
+            let rest = report.unprocessed::<u32>("items").len() as u64;
+            assert_eq!(rest + stats.handled(), 1);
+            assert_eq!(stats.handled(), u64::from(workers > 1));
+        }
+    });
+}
+
+#[test]
+fn what_is_put_back_comes_first_and_counts_once_more() {
+    let (queue, (tell, told)) = (Queue::new(1), unbounded());
+    let host = host(LONG, |host| {
+        let back = queue.clone();
+        host.queue("items", &queue, 1, move || {
+            let (back, tell, mut tries) = (back.clone(), tell.clone(), 0);
+            move |item: u32, _: &ServiceContext| {
+                tell.send(item).unwrap();
+                tries += 1;
+                match tries {
+                    // Beyond the capacity, and when it is closed.
+                    1..=3 => back.put_back(item),
+                    _ => Ok(()),
+                }
+                .map_err(|item| format!("{item} was refused"))
+            }
+        });
+    });
+    queue.submit(1).unwrap();
+    queue.close();
+    let report = within(LONG, "put back", || host.start().unwrap().stop());
+    assert_eq!(told.iter().collect::<Vec<_>>(), [1; 4]);
+    let stats = report.services()[0].queue().unwrap();
+    assert_eq!((stats.accepted(), stats.handled()), (4, 4));
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn the_wrong_type_or_name_panics_and_loses_nothing() {
+    let queue = Queue::new(100);
+    queue.submit(7_u32).unwrap();
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 1, || {
+            |_: u32, _: &ServiceContext| Handled::Ok(())
+        });
+        host.background("web", wait);
+    });
+    let report = host.handle().stop();
+    let asks: [fn(&groundcrew::HostReport); 3] = [
+        |report| drop(report.unprocessed::<u64>("items")),
+        |report| drop(report.unprocessed::<u32>("web")),
+        |report| drop(report.unprocessed::<u32>("nobody")),
+    ];
+    for ask in asks {
+        assert!(catch_unwind(AssertUnwindSafe(|| ask(&report))).is_err());
+    }
+    assert_eq!(report.unprocessed::<u32>("items"), [7]);
+}
+
+#[test]
+fn items_of_a_host_that_never_started_come_back_and_late_reports_have_none() {
+    let queue = Queue::new(100);
+    queue.submit(7).unwrap();
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 1, || {
+            |_: u32, _: &ServiceContext| Handled::Ok(())
+        });
+    });
+    host.handle().request_stop("too early");
+    let handle = host.handle();
+    let error = host.start().unwrap_err();
+    assert!(queue.is_closed());
+    assert!(matches!(
+        error.report().reason(),
+        StopReason::Requested { .. }
+    ));
+    // It has them while somebody has the first one.
+    let late = handle.stop();
+    assert_eq!(error.into_report().unprocessed::<u32>("items"), [7]);
+    assert!(late.unprocessed::<u32>("items").is_empty());
+    assert_eq!(late.exit_code(), 75);
+}
+
+#[test]
+fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
+    let queue = Queue::new(100);
+    let handler = || {
+        |item: (u32, Bomb), _: &ServiceContext| {
+            drop(item);
+            Handled::Ok(())
+        }
+    };
+    let host = host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    queue.submit((0, Bomb)).unwrap();
+    let report = within(LONG, "bombs", || host.start().unwrap().stop());
+    assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
+
+    let queue = Queue::new(100);
+    for item in 0..3 {
+        queue.submit((item, Bomb)).unwrap();
+    }
+    let host = common::host::host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    // Nobody takes them out of the report.
+    assert_eq!(host.handle().stop().exit_code(), 75);
+}
+
+#[test]
+fn of_two_stops_at_once_one_gets_the_items() {
+    within(LONG, "two stops", || {
+        for _ in 0..20 {
+            let queue = Queue::new(100);
+            for item in 0..10_u32 {
+                queue.submit(item).unwrap();
+            }
+            let host = host(SHORT / 10, |host| {
+                host.queue("items", &queue, 1, || {
+                    |_: u32, ctx: &ServiceContext| {
+                        ctx.token().wait();
+                        Handled::Ok(())
+                    }
+                });
+            });
+            let host = host.start().unwrap();
+            let handle = host.handle().clone();
+            let other = thread::spawn(move || handle.stop().unprocessed::<u32>("items"));
+            let mut items = host.stop().unprocessed::<u32>("items");
+            let others = other.join().unwrap();
+            assert!(items.is_empty() || others.is_empty());
+            items.extend(others);
+            let stats = queue.stats();
+            assert_eq!(items.len() as u64, stats.unprocessed());
+            assert!(adds_up(&stats), "{stats:?}");
+        }
+    });
+}
+
+#[test]
+fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
+    let handler = || |_: u32, _: &ServiceContext| Handled::Ok(());
+    let queue = Queue::new(1);
+    let _first = host(LONG, |host| drop(host.queue("a", &queue, 1, handler)));
+    for (queue, workers) in [(queue, 1), (Queue::new(0), 1), (Queue::new(1), 0)] {
+        let free = Queue::new(1);
+        let mut builder = Host::builder();
+        builder.queue("free", &free, 1, handler);
+        builder.queue("b", &queue, workers, handler);
+        let error = builder.build().unwrap_err();
+        let is_so = match error {
+            BuildError::QueueTaken(name) => name == "b" && queue.capacity() > 0,
+            BuildError::EmptyQueue(name) => name == "b",
+            _ => false,
+        };
+        assert!(is_so);
+        // The other one is to be had.
+        let again = host(LONG, |host| drop(host.queue("a", &free, 1, handler)));
+        assert!(again.start().unwrap().stop().is_clean());
+    }
+}
+
+#[test]
+fn a_handler_may_stop_the_host_and_is_not_waited_for() {
+    within(LONG, "inside", || {
+        let (queue, (tell, told)) = (Queue::new(100), unbounded());
+        let slot = Arc::new(std::sync::OnceLock::<groundcrew::HostHandle>::new());
+        let seen = slot.clone();
+        let host = host(LONG, |host| {
+            host.queue("items", &queue, 1, move || {
+                let (seen, tell) = (seen.clone(), tell.clone());
+                move |_: u32, _: &ServiceContext| {
+                    let report = seen.get().unwrap().stop();
+                    tell.send(report).map_err(|error| error.to_string())
+                }
+            });
+        });
+        let host = host.start().unwrap();
+        assert!(slot.set(host.handle().clone()).is_ok());
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        let report = told.recv().unwrap();
+        assert!(matches!(report.services()[0].ending(), Ending::Caller));
+        let stats = report.services()[0].queue().unwrap();
+        assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
+        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+    });
+}

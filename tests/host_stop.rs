@@ -1,0 +1,458 @@
+//! How hosts stop: contract 19.
+
+mod common;
+
+use common::host::{Diary, OnDrop, Puppet, failures, host, signal, wait};
+use common::{Gate, LONG, SlowDrop, expected_panic, is_expected, within};
+use groundcrew::channel::bounded;
+use groundcrew::{Ending, Host, HostPhase, HostReport, RunningHost, ServiceState, StopReason};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{ExitCode, Termination};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So long a stop may take here that has something to leave behind.
+const SHORT: Duration = Duration::from_millis(100);
+/// What the report may take on a machine that is busy with other work.
+const NOISE: Duration = Duration::from_secs(5);
+
+fn abandoned<'a>(report: &'a HostReport, name: &str) -> &'a groundcrew::AbandonedService {
+    let service = report.services().iter().find(|it| it.name() == name);
+    match service.unwrap().ending() {
+        Ending::Abandoned(abandoned) => abandoned,
+        other => panic!("{name} is not abandoned, but {other:?}"),
+    }
+}
+
+#[test]
+fn dependents_stop_before_what_they_need_and_all_others_together() {
+    let (diary, barrier) = (Diary::default(), Arc::new(Barrier::new(2)));
+    let host = host(LONG, |host| {
+        let written = diary.clone();
+        host.service("first", move || written.puppet("first"));
+        for name in ["left", "right"] {
+            let (written, barrier) = (diary.clone(), barrier.clone());
+            host.service(name, move || {
+                let (written, barrier) = (written.clone(), barrier.clone());
+                Puppet::new().stop(move |_| {
+                    // Both are here, or neither ever gets on.
+                    barrier.wait();
+                    written.write("middle");
+                    Ok(())
+                })
+            })
+            .after(["first"]);
+        }
+        let written = diary.clone();
+        host.service("last", move || written.puppet("last"))
+            .after(["left", "right"]);
+    });
+    let report = within(LONG, "stop", || host.start().unwrap().stop());
+    assert!(report.is_clean(), "{report}");
+    let pages = diary.pages();
+    let end = &pages[pages.len() - 6..];
+    let expected = ["last stop", "last drop", "middle", "middle", "first stop"];
+    assert_eq!(end[..5], expected);
+}
+
+#[test]
+fn readiness_is_off_and_the_hosts_token_cancelled_before_anybody_is_told() {
+    let slot = Arc::new(OnceLock::<groundcrew::HostHandle>::new());
+    let seen = slot.clone();
+    let (tell, told) = bounded(1);
+    let host = host(LONG, |host| {
+        host.background("it", move |ctx| {
+            ctx.token().wait();
+            let handle = seen.get().unwrap();
+            let status = handle.status();
+            Ok(tell.send((
+                handle.is_ready(),
+                handle.token().is_cancelled(),
+                status.phase(),
+                status.services()[0].state(),
+            ))?)
+        });
+    });
+    let host = host.start().unwrap();
+    assert!(slot.set(host.handle().clone()).is_ok() && host.is_ready());
+    assert!(host.stop().is_clean());
+    let (phase, state) = (HostPhase::Stopping, ServiceState::Stopping);
+    assert_eq!(told.recv().unwrap(), (false, true, phase, state));
+}
+
+#[test]
+fn a_service_that_never_ends_is_abandoned_and_described_and_nobody_is_cut_short_by_it() {
+    within(LONG, "deaf", || {
+        let (gate, (tell, told), (say, said)) = (Gate::new(), signal(), bounded(1));
+        let entrance = gate.entrance();
+        let host = host(2 * SHORT, |host| {
+            host.service("db", move || {
+                let say = say.clone();
+                Puppet::new().stop(move |ctx| Ok(say.send(ctx.time_left())?))
+            });
+            host.background("deaf", move |ctx| {
+                ctx.note("row 3120 of 4000");
+                ctx.heartbeat();
+                tell.send(())?;
+                entrance.pass();
+                Ok(())
+            })
+            .after(["db"]);
+            host.background("other", wait);
+        });
+        let host = host.start().unwrap();
+        told.recv().unwrap();
+        let began = Instant::now();
+        let report = host.stop();
+        let took = began.elapsed();
+        assert!(took >= SHORT && took < 2 * SHORT + NOISE, "{took:?}");
+        let deaf = abandoned(&report, "deaf");
+        let thread = &deaf.threads()[0];
+        assert_eq!((deaf.threads().len(), thread.name()), (1, "deaf"));
+        assert_eq!(thread.note(), Some("row 3120 of 4000"));
+        assert!(deaf.told().unwrap() >= SHORT && deaf.heartbeat_age().unwrap() >= SHORT);
+        assert_eq!(thread.thread_id().is_some(), cfg!(target_os = "linux"));
+        assert_eq!(thread.thread_state().is_some(), cfg!(target_os = "linux"));
+        // Half of the time was for "db", which came after it.
+        let left = said.recv().unwrap();
+        assert!(left <= SHORT, "{left:?}");
+        for kept in [0, 2] {
+            let ending = report.services()[kept].ending();
+            assert!(matches!(ending, Ending::Stopped), "{report}");
+        }
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        assert_eq!(report.clone().report(), ExitCode::from(75));
+        let text = report.to_string();
+        assert!(text.contains("row 3120 of 4000"), "{text}");
+        gate.open();
+    });
+}
+
+#[test]
+fn a_failure_beside_an_abandoned_service_exits_with_1() {
+    let gate = Gate::new();
+    let entrance = gate.entrance();
+    let host = host(SHORT, |host| {
+        host.background("deaf", move |_| {
+            entrance.pass();
+            Ok(())
+        });
+        host.background("bad", |_| Err("no luck")?);
+    });
+    let report = within(LONG, "both", || host.run());
+    abandoned(&report, "deaf");
+    assert_eq!(report.exit_code(), 1);
+    gate.open();
+}
+
+#[test]
+fn a_start_and_a_stop_that_never_end_are_abandoned_too() {
+    within(LONG, "never", || {
+        let (gate, (tell, told)) = (Gate::new(), signal());
+        let (start, stop, made) = (gate.entrance(), gate.entrance(), gate.entrance());
+        let host = host(SHORT, |host| {
+            let starts = tell.clone();
+            host.startup_task("start", move |_| {
+                starts.send(())?;
+                start.pass();
+                Ok(())
+            });
+            host.service("stop", move || {
+                let stop = stop.clone();
+                Puppet::new().stop(move |_| {
+                    stop.pass();
+                    Ok(())
+                })
+            });
+            host.service("factory", move || {
+                tell.send(()).unwrap();
+                made.pass();
+                Puppet::new()
+            });
+        });
+        let handle = host.handle();
+        let starting = thread::spawn(move || host.start().unwrap_err().into_report());
+        told.iter().take(2).count();
+        while handle.status().services()[1].state() != ServiceState::Up {
+            thread::yield_now();
+        }
+        let report = handle.stop();
+        for name in ["start", "stop", "factory"] {
+            abandoned(&report, name);
+        }
+        gate.open();
+        assert_eq!(starting.join().unwrap().exit_code(), 75);
+    });
+}
+
+#[test]
+fn a_thread_that_does_not_leave_lingers_and_the_stop_keeps_its_deadline() {
+    thread_local! {
+        static SLOW: RefCell<Option<SlowDrop>> = const { RefCell::new(None) };
+    }
+    within(LONG, "lingering", || {
+        let gate = Gate::new();
+        let (local, factory) = (gate.entrance(), SlowDrop(gate.entrance()));
+        let host = host(SHORT, |host| {
+            host.background("local", move |ctx| {
+                SLOW.set(Some(SlowDrop(local.clone())));
+                wait(ctx)
+            });
+            host.background("factory", move |ctx| {
+                let _ = &factory;
+                wait(ctx)
+            });
+            host.background("other", wait);
+        });
+        let host = host.start().unwrap();
+        let began = Instant::now();
+        let report = host.stop();
+        assert!(began.elapsed() < SHORT + NOISE);
+        let mut lingering: Vec<_> = report.lingering().collect();
+        lingering.sort_unstable();
+        assert_eq!(lingering, ["factory", "local"]);
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        let endings = report.services().iter().map(|it| it.ending());
+        assert!(endings.into_iter().all(|it| matches!(it, Ending::Stopped)));
+        gate.open();
+    });
+}
+
+#[test]
+fn a_stop_from_many_threads_is_one_stop_and_all_get_its_report() {
+    let diary = Diary::default();
+    let written = diary.clone();
+    let host = host(LONG, |host| {
+        host.service("it", move || written.puppet("it"));
+        host.service("bad", || Puppet::new().stop(|_| Err("cannot flush")?));
+    });
+    let host = host.start().unwrap();
+    let reports: Vec<_> = within(LONG, "stops", || {
+        thread::scope(|scope| {
+            let stops: Vec<_> = (0..8)
+                .map(|index| {
+                    let handle = host.handle().clone();
+                    let host = &host;
+                    scope.spawn(move || match index % 4 {
+                        0 => host.wait(),
+                        1 => host.stop(),
+                        2 => {
+                            handle.request_stop("enough");
+                            handle.stop()
+                        }
+                        _ => handle.stop(),
+                    })
+                })
+                .collect();
+            stops.into_iter().map(|it| it.join().unwrap()).collect()
+        })
+    });
+    for report in &reports {
+        assert_eq!(report.to_string(), reports[0].to_string());
+        assert_eq!(failures(report).len(), 1);
+    }
+    assert_eq!(host.stop().to_string(), reports[0].to_string());
+    let stops = diary.pages();
+    assert_eq!(stops.iter().filter(|page| *page == "it stop").count(), 1);
+}
+
+#[test]
+fn a_stop_from_inside_a_service_does_not_wait_for_that_service() {
+    within(LONG, "caller", || {
+        for waits in [false, true] {
+            let slot = Arc::new(OnceLock::<groundcrew::HostHandle>::new());
+            let (seen, (tell, told), diary) = (slot.clone(), bounded(1), Diary::default());
+            let written = diary.clone();
+            let host = host(LONG, |host| {
+                let before = written.clone();
+                host.service("needed", move || before.puppet("needed"));
+                host.service("it", move || {
+                    let (seen, tell) = (seen.clone(), tell.clone());
+                    written.puppet("it").run(move |ctx| {
+                        if waits {
+                            ctx.token().wait();
+                        }
+                        while seen.get().is_none() {
+                            thread::yield_now();
+                        }
+                        Ok(tell.send(seen.get().unwrap().stop())?)
+                    })
+                })
+                .after(["needed"]);
+            });
+            let host = host.start().unwrap();
+            assert!(slot.set(host.handle().clone()).is_ok());
+            let report = match waits {
+                true => host.stop(),
+                false => host.wait(),
+            };
+            let inside = told.recv().unwrap();
+            assert_eq!(inside.to_string(), report.to_string());
+            assert!(report.is_clean(), "{report}");
+            assert!(matches!(report.services()[0].ending(), Ending::Stopped));
+            assert!(matches!(report.services()[1].ending(), Ending::Caller));
+            // It cleans up all the same, after its report.
+            while !diary.pages().contains(&"it drop".to_owned()) {
+                thread::yield_now();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_host_that_is_dropped_inside_one_of_its_services_stops() {
+    within(LONG, "dropped inside", || {
+        let (give, given) = bounded::<RunningHost>(1);
+        let (tell, told) = bounded(1);
+        let host = host(LONG, |host| {
+            host.background("it", move |ctx| {
+                drop(given.recv()?);
+                Ok(tell.send(ctx.is_cancelled())?)
+            });
+            host.background("other", wait);
+        });
+        let host = host.start().unwrap();
+        let handle = host.handle().clone();
+        give.send(host).unwrap();
+        assert!(told.recv().unwrap());
+        let report = handle.stop();
+        assert!(matches!(report.reason(), StopReason::Dropped));
+        assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+    });
+}
+
+#[test]
+fn a_request_tightens_a_stop_and_never_loosens_it() {
+    within(LONG, "tightened", || {
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let host = host(LONG, |host| {
+            host.stop_delay(LONG / 2);
+            host.background("deaf", move |_| {
+                entrance.pass();
+                Ok(())
+            });
+        });
+        let host = host.start().unwrap();
+        host.handle().request_stop("first");
+        host.handle().request_stop_within(SHORT, "second");
+        host.handle().request_stop_within(LONG, "third");
+        let report = host.wait();
+        assert_eq!(report.reason().to_string(), "requested: first");
+        abandoned(&report, "deaf");
+        gate.open();
+    });
+}
+
+#[test]
+fn dropping_a_running_host_stops_it_also_while_unwinding() {
+    within(LONG, "dropped", || {
+        for panics in [false, true] {
+            let diary = Diary::default();
+            let written = diary.clone();
+            let host = host(LONG, |host| {
+                host.service("it", move || written.puppet("it"));
+            });
+            let host = host.start().unwrap();
+            let handle = host.handle().clone();
+            let dropped = catch_unwind(AssertUnwindSafe(move || {
+                let _host = host;
+                if panics {
+                    expected_panic();
+                }
+            }));
+            assert_eq!(dropped.is_err(), panics);
+            assert_eq!(handle.status().phase(), HostPhase::Done);
+            assert_eq!(diary.pages().last().unwrap(), "it drop");
+        }
+    });
+}
+
+#[test]
+fn dropping_a_host_that_never_started_calls_nothing_also_while_unwinding() {
+    for panics in [false, true] {
+        let diary = Diary::default();
+        let (written, kept) = (diary.clone(), Arc::new(()));
+        let own = kept.clone();
+        let host = host(LONG, |host| {
+            host.service("it", move || written.puppet("it").own(own.clone()));
+        });
+        let handle = host.handle();
+        let dropped = catch_unwind(AssertUnwindSafe(move || {
+            let _host = host;
+            if panics {
+                expected_panic();
+            }
+        }));
+        if let Err(payload) = dropped {
+            assert!(is_expected(payload.as_ref()));
+        }
+        assert!(diary.pages().is_empty() && Arc::strong_count(&kept) == 1);
+        let report = handle.stop();
+        assert!(report.is_clean() && matches!(report.reason(), StopReason::Dropped));
+    }
+}
+
+#[test]
+fn a_stop_without_a_limit_waits_and_one_without_time_reports_at_once() {
+    within(LONG, "limits", || {
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let patient = host(Duration::MAX, |host| {
+            host.background("slow", move |ctx| {
+                assert_eq!(ctx.time_left(), Duration::MAX);
+                entrance.pass();
+                Ok(())
+            });
+        });
+        let patient = patient.start().unwrap();
+        patient.handle().request_stop("enough");
+        gate.open();
+        assert!(patient.stop().is_clean());
+
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let hasty = host(LONG, |host| {
+            host.background("deaf", move |_| {
+                entrance.pass();
+                Ok(())
+            });
+            host.background("needed", wait);
+        });
+        let hasty = hasty.start().unwrap();
+        hasty.handle().request_stop_within(Duration::ZERO, "now");
+        let began = Instant::now();
+        abandoned(&hasty.stop(), "deaf");
+        assert!(began.elapsed() < NOISE);
+        gate.open();
+    });
+}
+
+#[test]
+fn what_a_service_left_behind_owns_is_dropped_when_it_ends_late_and_nothing_else_changes() {
+    within(LONG, "late", || {
+        let (gate, (tell, told)) = (Gate::new(), signal());
+        let entrance = gate.entrance();
+        let host = host(SHORT, |host| {
+            host.service("deaf", move || {
+                let (entrance, tell) = (entrance.clone(), tell.clone());
+                Puppet::new()
+                    .run(move |_| {
+                        entrance.pass();
+                        Err("too late")?
+                    })
+                    .own(OnDrop::new(move || tell.send(()).unwrap()))
+            });
+        });
+        let host = host.start().unwrap();
+        let report = host.stop();
+        let text = report.to_string();
+        gate.open();
+        told.recv().unwrap();
+        assert_eq!(host.stop().to_string(), text);
+        assert!(host.stop().failures().is_empty());
+        assert_eq!(Host::builder().build().unwrap().run().exit_code(), 0);
+    });
+}
