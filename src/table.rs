@@ -99,6 +99,9 @@ pub(crate) fn short(duration: Duration) -> String {
 
 /// As in `5 s`, `0.25 s`.
 pub(crate) fn trimmed(duration: Duration) -> String {
+    if !duration.is_zero() && duration < Duration::from_millis(1) {
+        return format!("{duration:?}");
+    }
     let text = format!("{:.3}", duration.as_secs_f64());
     let text = text.trim_end_matches('0').trim_end_matches('.');
     format!("{text} s")

@@ -126,15 +126,16 @@ pub(crate) fn id() -> Id {
 }
 
 /// Joins threads that have left their bodies, each of which may be held up by a
-/// destructor of a thread-local: by helpers, and not beyond `deadline`, but for
+/// destructor of a thread-local: by helpers, and not beyond what `deadline` says at
+/// the time, but for
 /// [`TIME_TO_LEAVE`]. Returns those that were not joined by then; they are let go.
 pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
     name: &str,
     threads: Vec<(K, Thread)>,
-    deadline: Deadline,
+    deadline: impl Fn() -> Deadline,
 ) -> Vec<K> {
     let mut left: Vec<K> = threads.iter().map(|(key, _)| *key).collect();
-    let deadline = deadline.later(Deadline::after(TIME_TO_LEAVE));
+    let at_least = Deadline::after(TIME_TO_LEAVE);
     let (give, given) = channel::bounded(threads.len());
     let (tell, told) = channel::bounded(threads.len());
     for thread in threads {
@@ -158,11 +159,13 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
                 Err(_) => return left,
             }
         }
-        let mut held_up = Deadline::after(JOIN_HELD_UP).earlier(deadline);
-        if given.is_empty() {
-            held_up = deadline;
-        }
-        while let Some(key) = receive_until(&told, held_up) {
+        let deadline = deadline().later(at_least);
+        let look_again = match given.is_empty() {
+            true => LOOK_AGAIN,
+            false => JOIN_HELD_UP,
+        };
+        let look_again = Deadline::after(look_again).earlier(deadline);
+        while let Some(key) = receive_until(&told, look_again) {
             left.retain(|other| *other != key);
             if left.is_empty() {
                 break;
@@ -187,6 +190,8 @@ fn receive_until<T>(receiver: &Receiver<T>, deadline: Deadline) -> Option<T> {
 const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
 /// After so long without a join the next one is given to another helper.
 const JOIN_HELD_UP: Duration = Duration::from_millis(10);
+/// After so long the deadline is asked for again: it may be earlier now.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What the standard library takes if it is told nothing.
 pub(crate) fn default_stack_size() -> usize {
@@ -428,9 +433,9 @@ mod tests {
         });
         let threads: Vec<_> = threads.collect();
         let deadline = Deadline::after(Duration::from_millis(100));
-        assert_eq!(join_until("join", threads, deadline), [1]);
+        assert_eq!(join_until("join", threads, || deadline), [1]);
         drop(open);
-        assert_eq!(join_until::<u8>("join", Vec::new(), Deadline::NEVER), []);
+        assert_eq!(join_until::<u8>("join", Vec::new(), || Deadline::NEVER), []);
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]

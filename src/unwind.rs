@@ -50,16 +50,16 @@ pub(crate) fn drop_payload(payload: Payload) {
 fn log_drop(what: &str, text: &str) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
-        let and_more = and_more(unlogged);
+        let and_more = and_more(unlogged, "panicked");
         log_guarded(|| log::error!("{what} panicked in its drop: {text}{and_more}"));
     }
 }
 
 /// What a record says of those before it that were not logged.
-pub(crate) fn and_more(unlogged: u64) -> String {
+pub(crate) fn and_more(unlogged: u64, how: &str) -> String {
     match unlogged {
         0 => String::new(),
-        _ => format!(" (and {unlogged} more panicked since the last record)"),
+        _ => format!(" (and {unlogged} more {how} since the last record)"),
     }
 }
 

@@ -56,7 +56,7 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
     assert_eq!((stats.accepted(), stats.handled()), (50, 50));
     let refused = queue.submit(7).unwrap_err();
     assert!(refused.is_closed() && refused.into_item() == 7);
-    assert_eq!(queue.put_back(8), Err(8));
+    assert_eq!(queue.put_back(8).unwrap_err().into_item(), 8);
     assert_eq!(report.unprocessed::<usize>("items"), [0; 0]);
 }
 

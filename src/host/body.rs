@@ -3,6 +3,7 @@
 use super::context::ServiceContext;
 use super::core::Core;
 use super::failure::{During, Failure, has_cause};
+use super::machine::Next;
 use super::make::Factory;
 use super::service::ServiceResult;
 use crate::cancel::{CancelToken, Cancelled};
@@ -48,12 +49,15 @@ fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) 
     let has_started = matches!(start, Ok(Ok(())));
     let mut last = failure(During::Start, start, ctx.token());
     if has_started {
-        if core.started(index) {
+        let mut next = core.started(index);
+        if next == Next::Run {
             let run = unwind::catch(|| service.run(ctx));
-            core.run_ended(index, failure(During::Run, run, ctx.token()));
+            next = core.run_ended(index, failure(During::Run, run, ctx.token()));
         }
-        let stop = unwind::catch(|| service.stop(ctx));
-        last = failure(During::Stop, stop, ctx.token());
+        if next == Next::Stop {
+            let stop = unwind::catch(|| service.stop(ctx));
+            last = failure(During::Stop, stop, ctx.token());
+        }
     }
     unwind::drop_guarded(service, || format!("service {name:?}"));
     last

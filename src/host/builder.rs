@@ -71,7 +71,7 @@ impl HostBuilder {
             name,
             after: Vec::new(),
             start_timeout: None,
-            terms: Terms::new(self.start_timeout),
+            terms: Terms::new(),
             factory,
             kind,
         });
@@ -195,7 +195,9 @@ impl HostBuilder {
             pool: stop.clone(),
             report: report.clone(),
         });
-        self.add(name.into(), make, kind)
+        let added = self.add(name.into(), make, kind);
+        added.spec.terms.serves = true;
+        added
     }
 
     /// Adds a service of so many workers that handle the items of `queue`. Does not
@@ -250,16 +252,14 @@ impl HostBuilder {
             has_room: queue.capacity() > 0 && workers > 0,
         };
         let (factory, stack_size) = (Arc::new(factory), self.stack_size);
-        let mut is_restart = false;
         let make = ServiceMake(move || {
-            if std::mem::replace(&mut is_restart, true) {
-                store.open_again();
-            }
             let factory = factory.clone();
             let factory = move || factory();
             QueueService::new(store.clone(), factory, workers, stack_size)
         });
-        self.add(name.into(), make, kind)
+        let added = self.add(name.into(), make, kind);
+        added.spec.terms.serves = true;
+        added
     }
 
     /// The name of the host, for the log and the report. Does not block. Defaults to
@@ -356,13 +356,13 @@ impl HostBuilder {
         self
     }
 
-    /// The host, not started yet. Does not block.
+    /// The host, not started yet. Does not block. The builder is left without services.
     ///
     /// # Errors
     ///
     /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
-    /// or none; services that wait for each other; limits that cannot be kept. A pool
-    /// that was added is dropped then, which is a stop.
+    /// or none; services that wait for each other; limits that cannot be kept. The
+    /// builder is as it was.
     ///
     /// # Examples
     ///
@@ -375,7 +375,7 @@ impl HostBuilder {
     /// let error = host.build().unwrap_err();
     /// assert!(error.to_string().contains("\"a\" after \"b\" after \"a\""));
     /// ```
-    pub fn build(self) -> Result<Host, BuildError> {
+    pub fn build(&mut self) -> Result<Host, BuildError> {
         let services: Vec<(&str, &[String])> = self
             .specs
             .iter()
@@ -389,7 +389,7 @@ impl HostBuilder {
         let now = self.clock.now();
         let (mut factories, mut pools, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = Vec::new();
-        for (index, spec) in self.specs.into_iter().enumerate() {
+        for (index, spec) in std::mem::take(&mut self.specs).into_iter().enumerate() {
             let mut terms = spec.terms;
             terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
             entries.push(Entry {
@@ -406,7 +406,13 @@ impl HostBuilder {
             }
         }
         let machine = Machine::new(entries, self.stop_timeout, self.stop_delay);
-        let core = Core::new(self.name.into(), self.clock, machine, pools, queues);
+        let core = Core::new(
+            self.name.as_str().into(),
+            self.clock.clone(),
+            machine,
+            pools,
+            queues,
+        );
         Ok(Host::new(core, factories, self.stack_size))
     }
 }

@@ -1,6 +1,7 @@
 //! What a service can ask of its host.
 
 use super::core::Core;
+use super::handle::HostHandle;
 use super::vitals::Vitals;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Arc;
@@ -168,8 +169,9 @@ impl ServiceContext {
         }
     }
 
-    /// How long the service has until it is abandoned; [`Duration::MAX`] while
-    /// nobody told it to stop, and where there is no limit. Does not block.
+    /// How long the service has until those that it needs are told to stop, or it is
+    /// abandoned; [`Duration::MAX`] while nobody told it to stop, and where there is no
+    /// limit. Does not block.
     ///
     /// # Examples
     ///
@@ -194,9 +196,33 @@ impl ServiceContext {
         self.core.time_left(self.index)
     }
 
+    /// The host of the service, to ask how it is: for a service that answers probes. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("probes", |ctx| {
+    ///     let host = ctx.host();
+    ///     // for each request
+    ///     let code = if host.is_ready() { 200 } else { 503 };
+    ///     # assert!(code == 200 || code == 503);
+    ///     Ok(ctx.token().wait())
+    /// });
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn host(&self) -> HostHandle {
+        HostHandle {
+            core: self.core.clone(),
+        }
+    }
+
     /// Says that the service is ready, if it was declared to
     /// [say so](super::ServiceBuilder::says_when_ready): those who need it are
-    /// started now. Otherwise, and the second time, it does nothing. Does not block.
+    /// started, now or when its `start` has returned. Otherwise, and the second time, it
+    /// does nothing. Does not block.
     ///
     /// # Examples
     ///

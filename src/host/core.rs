@@ -18,17 +18,18 @@
 use super::context::WaitError;
 use super::entry::Life;
 use super::failure::Failure;
-use super::machine::Machine;
+use super::machine::{Machine, Next};
 use super::queue::Hosted;
 use super::reason::StopReason;
 use super::report::{HostReport, Kept};
 use super::service::PoolSlot;
-use super::status::{HostPhase, HostStatus};
+use super::status::HostStatus;
 use super::vitals::Vitals;
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline};
 use crate::pool::Pool;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::stop::{StopHandle, StopPlan};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::threads::Thread;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,11 @@ pub(super) struct State {
     pub(super) driving: bool,
     /// The thread that drives, if it was started for that.
     pub(super) driver: Option<Thread>,
+    /// Pools that stop while the report is made.
+    pub(super) insisted_on: Vec<StopHandle>,
     pub(super) report: Option<Kept>,
+    /// How often something has changed.
+    pub(super) changes: u64,
     /// Calls that wait for the report.
     pub(super) waiting: usize,
 }
@@ -99,7 +104,9 @@ impl Core {
                 pools,
                 driving: false,
                 driver: None,
+                insisted_on: Vec::new(),
                 report: None,
+                changes: 0,
                 waiting: 0,
             }),
             changed: Condvar::new(),
@@ -119,14 +126,14 @@ impl Core {
 
     /// Whoever waits looks again.
     pub(super) fn notify(&self) {
-        drop(self.state.lock());
-        self.changed.notify_all();
+        self.change(|_, _| ());
     }
 
     /// Changes something, and lets everybody look at it.
     fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state, self.clock.now());
+        state.changes += 1;
         drop(state);
         self.changed.notify_all();
         result
@@ -150,14 +157,14 @@ impl Core {
                 self.changed.notify_all();
             }
             let is_over = matches!(state.machine.entries[index].life, Life::Over);
-            if is_over || state.machine.phase == HostPhase::Done {
+            if is_over || state.machine.is_frozen {
                 return None;
             }
             self.changed.wait(&mut state);
         }
     }
 
-    pub(super) fn started(&self, index: usize) -> bool {
+    pub(super) fn started(&self, index: usize) -> Next {
         self.change(|state, now| state.machine.started(index, now))
     }
 
@@ -165,11 +172,13 @@ impl Core {
         self.change(|state, now| state.machine.said_ready(index, now));
     }
 
-    pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) {
-        drop(self.change(|state, now| {
-            state.machine.run_ended(index, failure, now);
-            std::mem::take(&mut state.machine.evicted)
-        }));
+    pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) -> Next {
+        let (next, evicted) = self.change(|state, now| {
+            let next = state.machine.run_ended(index, failure, now);
+            (next, std::mem::take(&mut state.machine.evicted))
+        });
+        drop(evicted);
+        next
     }
 
     pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
@@ -217,6 +226,14 @@ impl Core {
         state.machine.end_by_of(index)
     }
 
+    /// Blocks until `is_so`, of which this is notified.
+    pub(super) fn wait_while_not(&self, is_so: impl Fn() -> bool) {
+        let mut state = self.state.lock();
+        while !is_so() {
+            self.changed.wait(&mut state);
+        }
+    }
+
     /// Blocks until `is_done`, of which this is notified, or until the service is in
     /// its grace: the last part of its time to stop. Returns which.
     pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
@@ -235,7 +252,37 @@ impl Core {
     }
 
     pub(super) fn request_stop(&self, reason: StopReason, limit: Option<Duration>) {
-        self.change(|state, now| state.machine.request_stop(reason, limit, now));
+        let pools = self.change(|state, now| {
+            state.machine.request_stop(reason, limit, now);
+            state.insisted_on.clone()
+        });
+        self.insist_on(&pools);
+        // Whoever drives does that too; before the start nobody does.
+        self.token.cancel();
+    }
+
+    /// Stops pools in the time that is left, now and whenever that becomes less.
+    pub(super) fn insist_on(&self, pools: &[StopHandle]) {
+        if pools.is_empty() {
+            return;
+        }
+        self.state.lock().insisted_on = pools.to_vec();
+        for pool in pools {
+            pool.request(StopPlan::drain(self.stop_left()));
+        }
+    }
+
+    /// How long the stop may still take.
+    pub(super) fn stop_left(&self) -> Duration {
+        let state = self.state.lock();
+        let by = state
+            .machine
+            .stop
+            .as_ref()
+            .and_then(|stop| stop.by.moment());
+        by.map_or(Duration::MAX, |by| {
+            by.saturating_duration_since(self.clock.now())
+        })
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -246,12 +293,33 @@ impl Core {
         let state = self.state.lock();
         state
             .machine
-            .is_alive(self.clock.now(), |index| self.last_beat(index))
+            .is_alive(self.clock.now(), |index| self.last_sign(index))
     }
 
     pub(super) fn status(&self) -> HostStatus {
         let state = self.state.lock();
         HostStatus::new(self, &state.machine)
+    }
+
+    /// Blocks until the status `is_so`, or the report is made; returns which.
+    pub(super) fn wait_until(&self, mut is_so: impl FnMut(&HostStatus) -> bool) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            let seen = state.changes;
+            let (is_over, status) = (
+                state.report.is_some(),
+                HostStatus::new(self, &state.machine),
+            );
+            // It is the program's code, and called without the lock.
+            if MutexGuard::unlocked(&mut state, || is_so(&status)) {
+                return true;
+            } else if is_over {
+                return false;
+            }
+            while state.changes == seen {
+                self.changed.wait(&mut state);
+            }
+        }
     }
 
     // Vitals.
@@ -286,14 +354,19 @@ impl Core {
         vitals.iter().filter_map(|vitals| vitals.last_beat()).max()
     }
 
-    /// The service of which the current thread is one.
+    /// When the service last gave a sign of life. A queue with nothing in hand needs to
+    /// give none.
+    pub(super) fn last_sign(&self, index: usize) -> Option<Instant> {
+        let queue = self.queues.iter().find(|(other, _)| *other == index);
+        match queue {
+            Some((_, queue)) if queue.stats().in_hand() == 0 => Some(self.clock.now()),
+            _ => self.last_beat(index),
+        }
+    }
+
+    /// The service whose own thread is the current one.
     fn own_service(&self) -> Option<usize> {
-        (0..self.names.len()).find(|index| {
-            self.vitals[*index]
-                .lock()
-                .iter()
-                .any(|vitals| vitals.is_here())
-        })
+        (0..self.names.len()).find(|index| self.own_vitals(*index).is_here())
     }
 
     // The report.

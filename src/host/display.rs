@@ -67,7 +67,7 @@ const KINDS: [&str; 7] = [
     "panicked",
     "abandoned",
     "caller",
-    "not begun",
+    "not started",
     "stopped",
     "returned",
 ];

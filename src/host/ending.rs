@@ -34,7 +34,7 @@ pub enum Ending {
     Failed(Failure),
     /// It panicked; the first failure of its last incarnation.
     Panicked(Failure),
-    /// It had not ended when the report was made, or when its time was over.
+    /// It had not ended when the report was made.
     Abandoned(AbandonedService),
     /// It was itself inside [`HostHandle::stop`](super::HostHandle::stop).
     Caller,
@@ -240,7 +240,7 @@ pub struct ServiceReport {
 
 impl ServiceReport {
     pub(super) fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceReport {
-        let ending = match (&entry.failure, entry.life) {
+        let ending = match (entry.open_failure(), entry.life) {
             (_, life) if life != Life::Over && entry.is_inside_stop => Ending::Caller,
             (_, life) if life != Life::Over => {
                 Ending::Abandoned(AbandonedService::new(core, index, entry, now))
@@ -254,7 +254,7 @@ impl ServiceReport {
         ServiceReport {
             name: entry.name.clone(),
             ending,
-            has_failed: entry.failure.is_some(),
+            has_failed: entry.open_failure().is_some(),
             restarts: entry.restarts,
             failures: entry.failed,
             start_took: entry.took_start,
@@ -349,10 +349,7 @@ impl ServiceReport {
             self.ending,
             Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted
         );
-        ended_well
-            && self
-                .queue
-                .as_ref()
-                .is_none_or(|queue| queue.unprocessed() == 0)
+        let left = |queue: &QueueStats| queue.unprocessed() + queue.in_hand();
+        ended_well && self.queue.as_ref().is_none_or(|queue| left(queue) == 0)
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Terms {
     pub(super) stop_timeout: Option<Duration>,
     pub(super) says_when_ready: bool,
     pub(super) one_shot: bool,
+    /// It works for others, as a pool and a queue do: alone it is no reason to go on.
+    pub(super) serves: bool,
     /// It has a `start`, and no `run`.
     pub(super) only_starts: bool,
     pub(super) policy: FailurePolicy,
@@ -23,12 +25,13 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-    pub(super) fn new(start_timeout: Duration) -> Terms {
+    pub(super) fn new() -> Terms {
         Terms {
-            start_timeout,
+            start_timeout: Terms::START_TIMEOUT,
             stop_timeout: None,
             says_when_ready: false,
             one_shot: false,
+            serves: false,
             only_starts: false,
             policy: FailurePolicy::default(),
             heartbeat: None,
@@ -90,6 +93,8 @@ pub(super) struct Entry {
     pub(super) missed: bool,
     /// The first failure of this incarnation.
     pub(super) failure: Option<Failure>,
+    /// That of the one before it, until this one is up.
+    pub(super) unmended: Option<Failure>,
     /// What the latest failure of all incarnations said.
     pub(super) last_message: Option<String>,
     /// Of all incarnations.
@@ -120,6 +125,7 @@ impl Entry {
             is_inside_stop: false,
             missed: false,
             failure: None,
+            unmended: None,
             last_message: None,
             failed: 0,
             restarts: 0,
@@ -134,8 +140,12 @@ impl Entry {
         self.since = Some(now);
     }
 
-    /// A new incarnation; returns the failure of the one before it.
+    /// A new incarnation; returns a failure that is kept no longer.
     pub(super) fn begin(&mut self, by: Deadline, now: Instant) -> Option<Failure> {
+        let older = match self.failure.take() {
+            Some(failure) => self.unmended.replace(failure),
+            None => None,
+        };
         self.live(Life::Starting { by }, now);
         self.since_begun = now;
         self.said_ready = false;
@@ -143,7 +153,12 @@ impl Entry {
         self.told = None;
         self.recalled = false;
         self.missed = false;
-        self.failure.take()
+        older
+    }
+
+    /// What has failed and was not mended by a restart that came up.
+    pub(super) fn open_failure(&self) -> Option<&Failure> {
+        self.failure.as_ref().or(self.unmended.as_ref())
     }
 
     pub(super) fn is_told(&self) -> bool {

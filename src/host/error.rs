@@ -6,7 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a host could not be built. Nothing has been started, and nothing lost.
+/// Why a host could not be built. Nothing has been started, nothing is lost: the builder
+/// is as it was.
 ///
 /// # Examples
 ///
@@ -60,6 +61,8 @@ pub enum BuildError {
     },
     /// A queue with a capacity of 0, or without workers.
     EmptyQueue(String),
+    /// A pool with a heartbeat: it has nobody to say it.
+    PoolHeartbeat(String),
     /// A queue that a service of this or another host works on already.
     QueueTaken(String),
 }
@@ -113,6 +116,10 @@ impl fmt::Display for BuildError {
             BuildError::EmptyQueue(name) => write!(
                 f,
                 "queue {name:?} needs a capacity and workers, at least 1 of each"
+            ),
+            BuildError::PoolHeartbeat(name) => write!(
+                f,
+                "service {name:?} is a pool, which has no heartbeat; leave `heartbeat_within` out"
             ),
             BuildError::QueueTaken(name) => write!(
                 f,

@@ -4,6 +4,7 @@ use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// Any error, as services return it.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -18,7 +19,8 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum During {
-    /// In the making of its value, in `start`, or before it said that it is ready.
+    /// In the making of its value, in `start`, or on the way to being ready: it took too
+    /// long, or returned before it had said so.
     Start,
     /// In `run`.
     Run,
@@ -119,10 +121,20 @@ impl Failure {
         Failure::new(service, during, Cause::TimedOut, text)
     }
 
-    pub(super) fn returned(service: &Arc<str>) -> Failure {
-        let text = "it returned, though nobody told it to stop; if that is its way, declare it \
-                    with `one_shot`";
-        Failure::of_error(service, During::Run, text.into())
+    /// `run` returned, by itself.
+    pub(super) fn returned(service: &Arc<str>, was_up: bool) -> Failure {
+        let (during, text) = match was_up {
+            true => (
+                During::Run,
+                "it returned, though nobody told it to stop; if that is its way, declare it with \
+                 `one_shot`",
+            ),
+            false => (
+                During::Start,
+                "it returned before it had said that it is ready",
+            ),
+        };
+        Failure::of_error(service, during, text.into())
     }
 
     /// The name of the service. Does not block.
@@ -324,7 +336,19 @@ pub(super) fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bo
 const LONGEST_CHAIN: usize = 32;
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source()).take(LONGEST_CHAIN)
+    std::iter::successors(Some(error), |error| source(*error)).take(LONGEST_CHAIN)
+}
+
+/// What an error was caused by. `io::Error` passes over the error that it was made of,
+/// since it prints as that does.
+fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 /// `error` and its sources. One whose text ends the one before it, as with those

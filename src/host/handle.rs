@@ -82,11 +82,12 @@ impl HostHandle {
     /// stop may take, and no longer. After the first stop it returns the same report at
     /// once.
     ///
-    /// Called by a service, on a thread of its own, it waits for all others: that service
-    /// is reported as [`Caller`](super::Ending::Caller), and told to stop with the
-    /// others. It is better off with
-    /// [`ServiceContext::request_stop`](super::ServiceContext::request_stop). A task of
-    /// a pool of the host that calls it is waited for until the pool's deadline.
+    /// Called by a service, on its own thread, it waits for all others: that service is
+    /// reported as [`Caller`](super::Ending::Caller), and told to stop with the others. It
+    /// is better off with
+    /// [`ServiceContext::request_stop`](super::ServiceContext::request_stop), and so is
+    /// what runs in a pool of the host or in a queue's handler: the stop waits for that,
+    /// and that for the stop, until the deadline.
     ///
     /// # Examples
     ///
@@ -156,6 +157,27 @@ impl HostHandle {
     /// ```
     pub fn status(&self) -> HostStatus {
         self.core.status()
+    }
+
+    /// Blocks until `is_so` says that the status is what one waits for, or until the host
+    /// has made its report; returns which. `is_so` is asked at once and after each change
+    /// of a service or of the host; notes, heartbeats and items are no change.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// let host = host.build()?;
+    /// let handle = host.handle();
+    /// let waiter = std::thread::spawn(move || handle.wait_until(|status| status.is_ready()));
+    /// let host = host.start()?;
+    /// assert!(waiter.join().unwrap());
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait_until(&self, is_so: impl FnMut(&HostStatus) -> bool) -> bool {
+        self.core.wait_until(is_so)
     }
 
     /// A new token that is cancelled when the stop begins, for a main loop of the

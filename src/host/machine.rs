@@ -30,6 +30,8 @@ pub(super) struct Machine {
     pub(super) times: Times,
     /// The stop, once it has begun.
     pub(super) stop: Option<Stop>,
+    /// The report is being made: what happens now is too late for it.
+    pub(super) is_frozen: bool,
     /// With nothing left to wait for the host stops by itself.
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
@@ -60,6 +62,18 @@ pub(super) struct Stop {
     delay_until: Instant,
     pub(super) by: Deadline,
     pub(super) limit: Duration,
+    /// What part of the time that they were promised services have: 1, unless somebody
+    /// insists.
+    scale: f64,
+}
+
+/// What a service's thread is to call next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Run,
+    Stop,
+    /// The service was abandoned: it is only dropped.
+    Nothing,
 }
 
 /// What the supervisor is to do.
@@ -85,6 +99,7 @@ impl Machine {
             phase: HostPhase::Built,
             times: Times::default(),
             stop: None,
+            is_frozen: false,
             ends_with_services: false,
             failures: Vec::new(),
             evicted: Vec::new(),
@@ -101,17 +116,20 @@ impl Machine {
         self.times.begun = Some(now);
     }
 
-    /// `start` has returned. Whether `run` is to be called.
-    pub(super) fn started(&mut self, index: usize, now: Instant) -> bool {
+    /// `start` has returned.
+    pub(super) fn started(&mut self, index: usize, now: Instant) -> Next {
         let entry = &mut self.entries[index];
-        if entry.is_told() || self.phase == HostPhase::Done {
-            return false;
+        if self.is_frozen {
+            return Next::Nothing;
+        }
+        if entry.is_told() {
+            return Next::Stop;
         }
         if self.stop.is_some() {
             // Its turn to be told comes yet; it ends before that.
             let by = self.end_by(index, now);
             self.entries[index].live(Life::Ending { by }, now);
-            return false;
+            return Next::Stop;
         }
         if let Life::Starting { by } = entry.life {
             let terms = &entry.terms;
@@ -122,9 +140,9 @@ impl Machine {
         }
         if self.entries[index].terms.only_starts {
             self.returned(index, now);
-            return false;
+            return Next::Stop;
         }
-        true
+        Next::Run
     }
 
     pub(super) fn said_ready(&mut self, index: usize, now: Instant) {
@@ -141,6 +159,7 @@ impl Machine {
         entry.took_start.get_or_insert(took);
         entry.has_been_up = true;
         entry.missed = false;
+        self.evicted.extend(entry.unmended.take());
         entry.live(Life::Up, now);
         let text = format!(
             "service {:?} is up after {:.3} s",
@@ -157,19 +176,29 @@ impl Machine {
         self.entries[index].live(Life::Ending { by }, now);
     }
 
-    /// `run` has ended, by itself or told to, maybe with a failure; `stop` is called
-    /// next.
-    pub(super) fn run_ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
-        let entry = &mut self.entries[index];
-        if self.phase == HostPhase::Done {
-            return;
+    /// `run` has ended, by itself or told to, maybe with a failure.
+    pub(super) fn run_ended(
+        &mut self,
+        index: usize,
+        failure: Option<Failure>,
+        now: Instant,
+    ) -> Next {
+        if self.is_frozen {
+            self.evicted.extend(failure);
+            return Next::Nothing;
         }
+        self.work_ended(index, failure, now);
+        Next::Stop
+    }
+
+    fn work_ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
+        let entry = &mut self.entries[index];
         let was_up = matches!(entry.life, Life::Up);
         let failure = match failure {
             // Whoever asked for the stop need not wait to be told.
             None if entry.is_told() || self.stop.is_some() => None,
             None if entry.terms.one_shot && was_up => return self.returned(index, now),
-            None => Some(Failure::returned(&entry.name)),
+            None => Some(Failure::returned(&entry.name, was_up)),
             failure => failure,
         };
         if !entry.is_told() {
@@ -184,7 +213,8 @@ impl Machine {
     /// The incarnation is over and its value is gone; `failure` is that of its
     /// start or of its stop. Its thread waits for what comes next.
     pub(super) fn ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
-        if self.phase == HostPhase::Done {
+        if self.is_frozen {
+            self.evicted.extend(failure);
             return;
         }
         if let Some(failure) = failure {
@@ -197,7 +227,11 @@ impl Machine {
         entry.recalled = false;
         match (&entry.failure, policy) {
             (Some(failure), FailurePolicy::Restart(restart))
-                if !is_stopping && entry.has_been_up && !failure.is_permanent() =>
+                // What has done its work is not done again because its clean-up failed.
+                if !is_stopping
+                    && entry.has_been_up
+                    && !entry.returned
+                    && !failure.is_permanent() =>
             {
                 match entry.count.decide(&restart, now, retry::random()) {
                     Decision::Again(pause) => {
@@ -253,7 +287,7 @@ impl Machine {
         let gives_up = match self.entries[index].terms.policy {
             _ if !self.entries[index].has_been_up => true,
             FailurePolicy::StopHost => true,
-            FailurePolicy::Restart(_) => failure.is_permanent(),
+            FailurePolicy::Restart(_) => failure.is_permanent() || self.entries[index].returned,
             FailurePolicy::Ignore => false,
         };
         if gives_up {
@@ -285,6 +319,7 @@ impl Machine {
         if self.phase == HostPhase::Done {
             return;
         }
+        let whole = self.total.saturating_sub(self.delay);
         let limit = limit.unwrap_or(self.total).min(self.total);
         let by = Deadline::after_from(now, limit);
         if let Some(stop) = &mut self.stop {
@@ -294,6 +329,7 @@ impl Machine {
                 stop.limit = now
                     .saturating_duration_since(stop.began)
                     .saturating_add(limit);
+                stop.scale = scale(limit, whole);
             }
             return;
         }
@@ -308,6 +344,7 @@ impl Machine {
             delay_until: now.checked_add(delay).unwrap_or(now),
             by,
             limit,
+            scale: scale(limit, whole),
         });
         self.phase = HostPhase::Delaying;
         for entry in &mut self.entries {
@@ -343,6 +380,13 @@ impl Machine {
 
     fn log(&mut self, level: log::Level, text: String) {
         self.actions.push(Action::Log(level, text));
+    }
+}
+
+fn scale(limit: Duration, whole: Duration) -> f64 {
+    match limit < whole {
+        true => limit.as_secs_f64() / whole.as_secs_f64(),
+        false => 1.0,
     }
 }
 

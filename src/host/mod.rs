@@ -4,7 +4,7 @@
 //! - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
 //! - `running`, `handle`: what a program holds.
 //! - `machine`, `entry`, `policy`: what is to be done next; pure.
-//! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
+//! - `core`, `supervisor`, `journal`, `body`, `vitals`: the threads, and what they share.
 //! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `error`: what is
 //!   said.
 //! - `queue`: a bounded queue of items as a service.
@@ -20,6 +20,7 @@ mod error;
 mod failure;
 mod graph;
 mod handle;
+mod journal;
 mod machine;
 mod make;
 mod policy;

@@ -11,10 +11,10 @@ use super::report::HostReport;
 use super::status::HostStatus;
 use crate::sync::Arc;
 use crate::threads;
-use crate::unwind;
 use std::fmt;
 
 #[doc = include_str!("guide.md")]
+#[must_use = "a host does nothing until it is run or started"]
 pub struct Host {
     core: Arc<Core>,
     /// `None` once it was started.

@@ -22,7 +22,7 @@ pub type ServiceResult = Result<(), BoxError>;
 ///    `start` nothing else is called.
 /// 2. [`run`](Self::run) works until told to stop: until
 ///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called when the
-///    stop began before `start` had returned.
+///    stop of the host began before `start` had returned.
 /// 3. [`stop`](Self::stop) cleans up. It is called after `run` returned, failed or
 ///    panicked, and has [`ctx.time_left()`](ServiceContext::time_left) for that.
 ///
@@ -45,8 +45,8 @@ pub type ServiceResult = Result<(), BoxError>;
 /// - An error that is, or is caused by, [`Permanent`](super::Permanent) is not
 ///   answered by a restart.
 /// - `Ok` from a `run` that nobody told to stop is a failure, too, unless the
-///   service is [one-shot](super::ServiceBuilder::one_shot): a service that quietly
-///   ends is a service that is missing.
+///   service is [one-shot](super::ServiceBuilder::one_shot): a service that
+///   ends unasked is a service that is missing.
 /// - A panic is a failure with its message.
 ///
 /// # Examples

@@ -50,6 +50,9 @@ impl Spec {
             Kind::Queue {
                 has_room: false, ..
             } => Err(BuildError::EmptyQueue(self.name.clone())),
+            Kind::Pool(..) if self.terms.heartbeat.is_some() => {
+                Err(BuildError::PoolHeartbeat(self.name.clone()))
+            }
             _ => Ok(()),
         }
     }

@@ -97,6 +97,8 @@ pub enum ServiceState {
     Stopped,
     /// It has ended with a failure.
     Failed,
+    /// The stop came before its start.
+    NotStarted,
 }
 
 impl fmt::Display for ServiceState {
@@ -110,6 +112,7 @@ impl fmt::Display for ServiceState {
             ServiceState::Stopping => "stopping",
             ServiceState::Stopped => "stopped",
             ServiceState::Failed => "failed",
+            ServiceState::NotStarted => "not started",
         })
     }
 }
@@ -156,7 +159,7 @@ impl HostStatus {
             host: core.name.to_string(),
             phase: machine.phase,
             ready: machine.is_ready(),
-            alive: machine.is_alive(now, |index| core.last_beat(index)),
+            alive: machine.is_alive(now, |index| core.last_sign(index)),
             services,
         }
     }
@@ -228,12 +231,13 @@ impl ServiceStatus {
     fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceStatus {
         let ago = |moment: Instant| now.saturating_duration_since(moment);
         let beat = core.last_beat(index);
-        let due = entry.heartbeat_due(beat);
+        let due = entry.heartbeat_due(core.last_sign(index));
         let is_up = matches!(entry.life, Life::Up) && !entry.is_told();
         ServiceStatus {
             name: entry.name.to_string(),
             state: match entry.life {
-                Life::Over if entry.failure.is_some() => ServiceState::Failed,
+                Life::Over if entry.open_failure().is_some() => ServiceState::Failed,
+                Life::Over if !entry.is_begun => ServiceState::NotStarted,
                 Life::Over => ServiceState::Stopped,
                 Life::Idle => ServiceState::Waiting,
                 Life::Resting { .. } => ServiceState::Restarting,

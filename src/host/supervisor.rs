@@ -2,25 +2,27 @@
 //! report.
 
 use super::core::{Core, State};
+use super::journal::Journal;
 use super::machine::Action;
 use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
 use super::status::HostPhase;
 use crate::clock::Deadline;
-use crate::stop::{StopPlan, TIME_TO_TELL, TIME_TO_TELL_UNCLEAN, say};
+use crate::stop::{StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::{Arc, MutexGuard};
 use crate::threads;
-use crate::unwind;
 use std::time::Duration;
 
 impl Core {
     /// Drives the host until its report is made.
     pub(super) fn drive(self: &Arc<Self>) {
+        let mut journal = Journal::new(&self.name);
         let mut state = self.state.lock();
         loop {
             let now = self.clock.now();
-            let (actions, wake) = state.machine.advance(now, |index| self.last_beat(index));
+            let (actions, wake) = state.machine.advance(now, |index| self.last_sign(index));
             if !actions.is_empty() {
-                self.act(&mut state, actions);
+                self.act(&mut state, actions, &mut journal);
+                state.changes += 1;
                 self.changed.notify_all();
             } else if state.machine.is_done(now) {
                 break;
@@ -28,11 +30,11 @@ impl Core {
                 self.clock.wait(wake, &self.changed, &mut state);
             }
         }
-        self.make_report(state);
+        self.make_report(state, journal);
     }
 
-    fn act(&self, state: &mut MutexGuard<'_, State>, actions: Vec<Action>) {
-        let (mut tokens, mut records) = (Vec::new(), Vec::new());
+    fn act(&self, state: &mut MutexGuard<'_, State>, actions: Vec<Action>, journal: &mut Journal) {
+        let mut tokens = Vec::new();
         for action in actions {
             match action {
                 Action::Begin(index) => {
@@ -42,39 +44,14 @@ impl Core {
                 }
                 Action::Cancel(index) => tokens.push(state.seats[index].token.clone()),
                 Action::CancelHost => tokens.push(self.token.clone()),
-                Action::Log(level, text) => records.push((level, text)),
+                Action::Log(level, text) => journal.write(level, text),
             }
         }
-        MutexGuard::unlocked(state, || {
-            tokens.iter().for_each(|token| token.cancel());
-            self.log(records);
-        });
+        MutexGuard::unlocked(state, || tokens.iter().for_each(|token| token.cancel()));
     }
 
-    /// The logger is the program's code, and may be stuck: it is not waited for
-    /// beyond a tenth of a second.
-    fn log(&self, mut records: Vec<(log::Level, String)>) {
-        records.retain(|(level, _)| *level <= log::max_level());
-        if records.is_empty() {
-            return;
-        }
-        let name = self.name.clone();
-        threads::run_until("host-log", Deadline::after(TIME_TO_TELL), move || {
-            for (level, text) in records {
-                unwind::log_guarded(|| log::log!(level, "host {name}: {text}"));
-            }
-        });
-    }
-
-    fn make_report(&self, mut state: MutexGuard<'_, State>) {
-        let now = self.clock.now();
-        state.machine.phase = HostPhase::Done;
-        let by = state
-            .machine
-            .stop
-            .as_ref()
-            .and_then(|stop| stop.by.moment());
-        let left = by.map_or(Duration::MAX, |by| by.saturating_duration_since(now));
+    fn make_report(self: &Arc<Self>, mut state: MutexGuard<'_, State>, mut journal: Journal) {
+        state.machine.is_frozen = true;
         let over: Vec<usize> = state.machine.over().collect();
         let threads = over.into_iter().filter_map(|index| {
             let thread = state.seats[index].thread.take();
@@ -84,20 +61,17 @@ impl Core {
         let pools = std::mem::take(&mut state.pools);
         self.changed.notify_all();
         let (lingering, pools, items) = MutexGuard::unlocked(&mut state, || {
-            let deadline = Deadline::after(left);
+            // Somebody may insist meanwhile, and so the time that is left is looked at
+            // again and again.
+            let deadline = || Deadline::after(self.stop_left());
             let lingering = threads::join_until("host-join", threads, deadline);
             // Mostly they have stopped already. Those whose turn did not come stop now,
             // all at once.
-            let plan = || {
-                StopPlan::drain(deadline.moment().map_or(Duration::MAX, |deadline| {
-                    deadline.saturating_duration_since(crate::clock::now())
-                }))
-            };
-            for (_, pool, _) in &pools {
-                pool.stop_handle().request(plan());
-            }
+            let handles = pools.iter().map(|(_, pool, _)| pool.stop_handle());
+            let handles: Vec<_> = handles.collect();
+            self.insist_on(&handles);
             let pools = pools.into_iter().map(|(index, pool, slot)| {
-                let late = pool.stop(plan());
+                let late = pool.stop(StopPlan::drain(Duration::MAX));
                 // Whoever stopped it has the tasks that it did not start.
                 let first = slot.lock().take();
                 (index, first.unwrap_or(late))
@@ -117,13 +91,16 @@ impl Core {
             items: taken.items,
         });
         let left = Leftovers::new(pools, items.collect());
-        state.report = Some(Kept::new(Arc::new(facts), Arc::new(left)));
-        let told = state.report.as_ref().map(Kept::peek);
+        let kept = Kept::new(Arc::new(facts), Arc::new(left));
+        journal.write(log::Level::Info, kept.peek().to_string());
+        state.machine.phase = HostPhase::Done;
+        // What nobody could tell to stop any more has nothing left to wait for.
+        state.insisted_on.clear();
+        state.report = Some(kept);
+        state.changes += 1;
         drop(state);
         self.changed.notify_all();
-        if let Some(report) = told {
-            self.log(vec![(log::Level::Info, report.to_string())]);
-        }
+        journal.close();
     }
 
     /// Says of the report of a dropped host, that nobody will see otherwise, what it
@@ -133,12 +110,7 @@ impl Core {
             return;
         }
         let text = format!("host {} was dropped: {report}", self.name);
-        threads::run_until(
-            "host-log",
-            Deadline::after(TIME_TO_TELL_UNCLEAN),
-            move || {
-                say(log::Level::Error, &text);
-            },
-        );
+        let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
+        threads::run_until("host-log", deadline, move || say(log::Level::Error, &text));
     }
 }

@@ -15,7 +15,7 @@ impl Queue {
     pub(super) fn tell_panic(&self, info: &TaskInfo, message: &str) {
         let name = &self.name;
         if let Some(unlogged) = self.panic_log.admit(clock::now()) {
-            let and_more = unwind::and_more(unlogged);
+            let and_more = unwind::and_more(unlogged, "panicked");
             unwind::log_guarded(|| {
                 log::error!("pool {name}: task {info} panicked: {message}{and_more}");
             });
@@ -33,7 +33,10 @@ impl Queue {
         };
         if let Some(unlogged) = self.hook_log.admit(clock::now()) {
             let name = &self.name;
-            let (text, and_more) = (unwind::text(payload.as_ref()), unwind::and_more(unlogged));
+            let (text, and_more) = (
+                unwind::text(payload.as_ref()),
+                unwind::and_more(unlogged, "panicked"),
+            );
             unwind::log_guarded(|| {
                 log::error!("pool {name}: the {hook} panicked: {text}{and_more}");
             });

@@ -134,10 +134,14 @@ impl Machine {
             let text = format!("{count} services are up after {:.3} s", took.as_secs_f64());
             self.log(log::Level::Info, text);
         }
-        let are_over = self
+        // Pools and queues work for others, and never end by themselves.
+        let mut active = self
             .entries
             .iter()
-            .all(|entry| matches!(entry.life, Life::Over));
+            .filter(|entry| !entry.terms.serves)
+            .peekable();
+        let has_work = active.peek().is_some() || self.entries.is_empty();
+        let are_over = has_work && active.all(|entry| matches!(entry.life, Life::Over));
         if self.phase == HostPhase::Running && self.ends_with_services && are_over {
             self.request_stop(StopReason::AllReturned, None, now);
         }
@@ -170,15 +174,29 @@ impl Machine {
         }
     }
 
-    /// By when a service that was told to stop is waited for.
+    /// By when a service that was told to stop should be over: those that it needs are
+    /// told then.
     pub(in super::super) fn stop_by(&self, index: usize) -> Option<Deadline> {
+        let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
+        let told = entry.told.filter(|_| !entry.recalled)?;
+        let below = match stop.scale < 1.0 {
+            true => entry.below.mul_f64(stop.scale),
+            false => entry.below,
+        };
+        let by = self.abandoned_by(index)?;
+        Some(by.earlier(stop.by.minus(below, told)))
+    }
+
+    /// By when it is waited for by the report: one without a limit of its own to the end,
+    /// as long as that takes nothing from others.
+    fn abandoned_by(&self, index: usize) -> Option<Deadline> {
         let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
         let told = entry.told.filter(|_| !entry.recalled)?;
         let own = match entry.terms.stop_timeout {
             Some(limit) => Deadline::after_from(told, limit),
             None => Deadline::NEVER,
         };
-        Some(own.earlier(stop.by.minus(entry.below, told)))
+        Some(own.earlier(stop.by))
     }
 
     /// When the service was told to end, by the stop or for its own failure, and by
@@ -202,19 +220,25 @@ impl Machine {
 
     /// Whether the report is due.
     pub(in super::super) fn is_done(&self, now: Instant) -> bool {
-        let Some(stop) = &self.stop else {
-            return false;
-        };
         let has_had_its_time = |index: usize| {
             let entry = &self.entries[index];
-            let late = entry.told.is_some_and(|told| stop.by.has_passed(told));
-            self.is_out_of_the_way(index, now)
-                && (!late
-                    || matches!(entry.life, Life::Over)
-                    || entry.is_inside_stop
-                    || entry.told.is_some_and(|told| now >= told + TIME_TO_LEAVE))
+            let is_over = matches!(entry.life, Life::Over) || entry.is_inside_stop;
+            is_over
+                || self
+                    .waited_for_until(index)
+                    .is_some_and(|until| until.has_passed(now))
         };
         self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
+    }
+
+    /// The same as `abandoned_by`, and a moment more for one that was told only then.
+    fn waited_for_until(&self, index: usize) -> Option<Deadline> {
+        let by = self.abandoned_by(index)?;
+        let told = self.entries[index].told?;
+        match by.has_passed(told) {
+            true => Some(Deadline::after_from(told, TIME_TO_LEAVE)),
+            false => Some(by),
+        }
     }
 
     /// When to look again.
@@ -231,8 +255,8 @@ impl Machine {
         for (index, entry) in self.entries.iter().enumerate() {
             let due = match (entry.life, self.stop_by(index)) {
                 (Life::Over, _) => continue,
-                (_, Some(by)) if by.has_passed(now) => match entry.told {
-                    Some(told) => Deadline::at(told + TIME_TO_LEAVE),
+                (_, Some(by)) if by.has_passed(now) => match self.waited_for_until(index) {
+                    Some(until) => until,
                     None => continue,
                 },
                 (_, Some(by)) => by,

@@ -24,7 +24,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 fn terms() -> Terms {
-    Terms::new(seconds(30))
+    Terms::new()
 }
 
 fn error(text: &str) -> Failure {
@@ -117,7 +117,7 @@ impl Sim {
         result
     }
 
-    fn started(&mut self, index: usize) -> bool {
+    fn started(&mut self, index: usize) -> Next {
         self.do_now(|machine, now| machine.started(index, now))
     }
 
@@ -168,12 +168,12 @@ fn services_begin_when_what_they_need_is_up_and_independent_ones_together() {
         ("cache", terms(), vec![]),
     ]);
     assert_eq!(sim.seen(), ["begin db", "begin cache"]);
-    assert!(sim.started(2));
+    assert_eq!(sim.started(2), Next::Run);
     assert_eq!(sim.seen(), [""; 0]);
-    assert!(sim.started(1));
+    assert_eq!(sim.started(1), Next::Run);
     assert_eq!(sim.seen(), ["begin web"]);
     assert!(!sim.machine.is_ready());
-    assert!(sim.started(0));
+    assert_eq!(sim.started(0), Next::Run);
     assert!(sim.machine.is_ready());
 }
 
@@ -230,7 +230,7 @@ fn a_start_that_times_out_stops_the_others_in_reverse_and_is_the_reason() {
 fn a_start_that_succeeds_after_the_stop_began_is_not_run() {
     let mut sim = Sim::new(vec![("db", terms(), vec![])]);
     sim.stop();
-    assert!(!sim.started(0));
+    assert_eq!(sim.started(0), Next::Stop);
 }
 
 #[test]

@@ -181,7 +181,8 @@ impl<T: Send + 'static> Queue<T> {
     ///
     /// # Errors
     ///
-    /// The item, when the report has been made.
+    /// [`is_closed`](SubmitError::is_closed) when the report has been made. The item
+    /// comes back.
     ///
     /// # Examples
     ///
@@ -205,7 +206,7 @@ impl<T: Send + 'static> Queue<T> {
     /// assert_eq!(host.stop().unprocessed::<&str>("emails"), ["a"]);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn put_back(&self, item: T) -> Result<(), T> {
+    pub fn put_back(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store.put_back(item)
     }
 
@@ -274,10 +275,7 @@ impl<T> fmt::Debug for Queue<T> {
 fn log_limited(text: impl FnOnce(String) -> String) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
-        let more = match unlogged {
-            0 => String::new(),
-            _ => format!(" (and {unlogged} more failed since the last record)"),
-        };
+        let more = unwind::and_more(unlogged, "failed");
         unwind::log_guarded(|| log::error!("queue {}", text(more)));
     }
 }

@@ -6,7 +6,7 @@ use super::super::service::{Service, ServiceResult};
 use super::store::{Handled, Store};
 use crate::cancel::CancelToken;
 use crate::sync::channel::{self, Sender};
-use crate::sync::{Acquire, Arc, AtomicUsize, Release};
+use crate::sync::{Acquire, Arc, AtomicUsize, OnceLock, Release};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::marker::PhantomData;
@@ -25,6 +25,9 @@ pub(in super::super) struct QueueService<T, F, H, E> {
 struct Shared<T, F> {
     store: Arc<Store<T>>,
     factory: F,
+    /// What the factory panicked with, when a worker that had lost its handler asked it
+    /// for a new one. Set before the host's core is notified.
+    broken: OnceLock<String>,
     /// Workers that have not left. Written by them with Release, before they notify
     /// the host's core; read under its lock with Acquire.
     working: AtomicUsize,
@@ -47,6 +50,7 @@ where
             shared: Arc::new(Shared {
                 store,
                 factory,
+                broken: OnceLock::new(),
                 working: AtomicUsize::new(0),
             }),
             workers,
@@ -57,7 +61,8 @@ where
         }
     }
 
-    /// Lets the workers leave: nothing more is begun, and what they do is cancelled.
+    /// Lets the workers leave, and waits for that: nothing more is begun, and what they
+    /// do is cancelled.
     fn cut_short(&mut self, ctx: &ServiceContext) {
         self.shared.store.halt();
         self.token.cancel();
@@ -79,13 +84,14 @@ where
             .map(|index| threads::worker_name(ctx.name(), index))
             .collect();
         let (tell, told) = channel::bounded(self.workers);
+        let crew = self.shared.store.begin();
         self.shared.working.store(self.workers, Release);
         let started = threads::spawn_all("queue worker", &names, self.stack_size, |index| {
             let ctx = ctx.fork(&names[index], self.token.clone());
             let (shared, tell) = (self.shared.clone(), tell.clone());
             move || {
                 ctx.enter();
-                work::<T, F, H, E>(&shared, &ctx, tell);
+                work::<T, F, H, E>(&shared, crew, &ctx, tell);
                 ctx.leave();
                 shared.working.fetch_sub(1, Release);
                 ctx.core().notify();
@@ -98,21 +104,31 @@ where
             if let Err(panic) = made {
                 // No stop follows: the other workers leave now.
                 self.cut_short(ctx);
-                return Err(format!("the factory of its handlers panicked: {panic}").into());
+                return Err(no_handler(&panic));
             }
         }
         Ok(())
     }
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        ctx.token().wait();
-        Ok(())
+        let broken = &self.shared.broken;
+        ctx.core()
+            .wait_while_not(|| ctx.is_cancelled() || broken.get().is_some());
+        match broken.get() {
+            Some(panic) if !ctx.is_cancelled() => Err(no_handler(panic)),
+            _ => Ok(()),
+        }
     }
 
-    /// Drains, within the time that there is. The workers are cut short in its last
-    /// part; one that does not heed that is not waited for by anybody but this.
+    /// With the host it drains, within the time that there is: the workers are cut short
+    /// in its last part. Without it, for a failure, what waits is left to the next
+    /// incarnation.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        self.shared.store.close();
+        if ctx.core().token.is_cancelled() {
+            self.shared.store.close();
+        } else {
+            self.shared.store.halt();
+        }
         let is_done = || self.shared.working.load(Acquire) == 0;
         if !ctx.wait_until_grace(is_done) {
             self.cut_short(ctx);
@@ -122,47 +138,68 @@ where
     }
 }
 
+fn no_handler(panic: &str) -> BoxError {
+    format!("the factory of its handlers panicked: {panic}").into()
+}
+
 /// The life of a worker.
-fn work<T, F, H, E>(shared: &Shared<T, F>, ctx: &ServiceContext, tell: Sender<Result<(), String>>)
-where
+fn work<T, F, H, E>(
+    shared: &Shared<T, F>,
+    crew: u64,
+    ctx: &ServiceContext,
+    tell: Sender<Result<(), String>>,
+) where
     F: Fn() -> H,
     H: FnMut(T, &ServiceContext) -> Result<(), E>,
     E: Into<BoxError>,
 {
-    let mut handler = match unwind::catch(&shared.factory) {
-        Ok(handler) => Some(handler),
-        Err(payload) => {
+    let make = || {
+        unwind::catch(&shared.factory).map_err(|payload| {
             let text = unwind::text(payload.as_ref()).to_owned();
             unwind::drop_payload(payload);
-            let _ = tell.try_send(Err(text));
+            text
+        })
+    };
+    let mut handler = match make() {
+        Ok(handler) => handler,
+        Err(panic) => {
+            let _ = tell.try_send(Err(panic));
             return;
         }
     };
     let _ = tell.try_send(Ok(()));
     drop(tell);
     let name = ctx.name();
-    while let Some(item) = shared.store.next() {
-        // After a panic the handler is of no use, and a new one is made for the next
-        // item: if that panics, the item goes with it.
-        let handled = unwind::catch(|| {
-            let handler = handler.get_or_insert_with(&shared.factory);
-            handler(item, ctx).map_err(|error| chain(error.into().as_ref()))
-        });
-        let how = match handled {
-            Ok(Ok(())) => Handled::Well,
+    while let Some(item) = shared.store.next(crew) {
+        ctx.heartbeat();
+        let handled =
+            unwind::catch(|| handler(item, ctx).map_err(|error| chain(error.into().as_ref())));
+        let payload = match handled {
+            Ok(Ok(())) => {
+                shared.store.handled(Handled::Well);
+                continue;
+            }
             Ok(Err(error)) => {
                 super::log_limited(|more| format!("{name}: an item failed: {error}{more}"));
-                Handled::Failed
+                shared.store.handled(Handled::Failed);
+                continue;
             }
-            Err(payload) => {
-                let text = unwind::text(payload.as_ref());
-                super::log_limited(|more| format!("{name}: an item panicked: {text}{more}"));
-                unwind::drop_payload(payload);
-                unwind::drop_guarded(handler.take(), || format!("the handler of {name}"));
-                Handled::Panicked
+            Err(payload) => payload,
+        };
+        let text = unwind::text(payload.as_ref());
+        super::log_limited(|more| format!("{name}: an item panicked: {text}{more}"));
+        unwind::drop_payload(payload);
+        shared.store.handled(Handled::Panicked);
+        // After a panic a handler is of no use. Without a new one no item is taken.
+        unwind::drop_guarded(handler, || format!("the handler of {name}"));
+        handler = match make() {
+            Ok(handler) => handler,
+            Err(panic) => {
+                let _ = shared.broken.set(panic);
+                ctx.core().notify();
+                return;
             }
         };
-        shared.store.handled(how);
     }
     unwind::drop_guarded(handler, || format!("the handler of {name}"));
 }

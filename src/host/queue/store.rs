@@ -27,8 +27,10 @@ struct Inner<T> {
     items: VecDeque<T>,
     /// Nothing more gets in.
     closed: bool,
-    /// The workers take nothing more.
-    halted: bool,
+    /// The crew that works on it: one for each incarnation of the service. Workers of
+    /// others take nothing.
+    crew: Option<u64>,
+    crews: u64,
     /// What waited was taken out.
     sealed: bool,
     /// A service works on it, or is to.
@@ -55,7 +57,8 @@ impl<T> Store<T> {
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
                 closed: false,
-                halted: false,
+                crew: None,
+                crews: 0,
                 sealed: false,
                 hosted: false,
                 submitters: 0,
@@ -108,10 +111,10 @@ impl<T> Store<T> {
     }
 
     /// Puts an item back at the front, also when nothing more gets in.
-    pub(super) fn put_back(&self, item: T) -> Result<(), T> {
+    pub(super) fn put_back(&self, item: T) -> Result<(), SubmitError<T>> {
         let mut inner = self.inner.lock();
         if inner.sealed {
-            return Err(item);
+            return Err(SubmitError::new(item, Refusal::QueueClosed));
         }
         inner.items.push_front(item);
         inner.stats.accepted += 1;
@@ -120,11 +123,20 @@ impl<T> Store<T> {
         Ok(())
     }
 
-    /// The next item, waited for; `None`: there is none to come.
-    pub(super) fn next(&self) -> Option<T> {
+    /// A new crew begins to work, unless what waited was taken out.
+    pub(super) fn begin(&self) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.crews += 1;
+        let crew = inner.crews;
+        inner.crew = (!inner.sealed).then_some(crew);
+        crew
+    }
+
+    /// The next item, waited for; `None`: there is none to come for this crew.
+    pub(super) fn next(&self, crew: u64) -> Option<T> {
         let mut inner = self.inner.lock();
         loop {
-            if inner.halted {
+            if inner.crew != Some(crew) {
                 return None;
             }
             if let Some(item) = inner.items.pop_front() {
@@ -168,25 +180,19 @@ impl<T> Store<T> {
         self.work.notify_all();
     }
 
-    /// A new incarnation of the service begins.
-    pub(in super::super) fn open_again(&self) {
-        let mut inner = self.inner.lock();
-        inner.closed = inner.sealed;
-        inner.halted = inner.sealed;
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.inner.lock().closed
     }
 
-    /// Closes, and lets the workers take nothing more.
+    /// Lets the workers take nothing more.
     pub(super) fn halt(&self) {
-        self.inner.lock().halted = true;
-        self.close();
+        self.inner.lock().crew = None;
+        self.work.notify_all();
     }
 
     /// Closes, and takes out what waits, for good.
     pub(super) fn take_out(&self) -> (VecDeque<T>, QueueStats) {
+        self.close();
         self.halt();
         let mut inner = self.inner.lock();
         inner.sealed = true;
