@@ -53,13 +53,13 @@ impl Service for Book {
             select! {
                 recv(self.entries) -> guest => match guest {
                     Ok(guest) => self.write(&guest)?,
-                    // "web" has ended, maybe just before this one is told to. Outside
-                    // of a stop the host takes this return for the failure that it is.
-                    Err(_) => return Ok(()),
+                    Err(_) => break, // "web" has ended, and this one is told next
                 },
-                recv(told_to_stop) -> _ => return Ok(()),
+                recv(told_to_stop) -> _ => break,
             }
         }
+        ctx.token().wait();
+        Ok(())
     }
 
     /// By now "web" has ended, so nobody enters any more.
