@@ -16,8 +16,9 @@
 //! 0 written, 14 sent, 0 kept in target/spool
 //! ```
 //!
-//! (Two of the emails that were handled were taken back from the server.) `--help` lists the options, `RUST_LOG=info` tells more. What the server has
-//! acknowledged is in `target/inbox`: `sort target/inbox | uniq -d` prints nothing.
+//! (Two of those that count as handled were taken back from the server.) What the server
+//! has acknowledged is in `target/inbox`: `sort target/inbox | uniq -d` prints nothing.
+//! `--help` lists the options, `RUST_LOG=info` tells more.
 //!
 //! # How it works
 //!
@@ -40,11 +41,12 @@
 //! At every moment one of the queue, a worker and the server has it. The worker's answer
 //! to the stop is "take it back", and it is the server that says whether it still could:
 //! without that question an email whose acknowledgement is on its way would be sent
-//! twice. The spool is replaced at the very end, in one step, so that a process that is
-//! killed sends an email again rather than never.
+//! twice.
 //!
 //! The second Ctrl-C leaves the workers no time to ask. What they had in hand is kept as
-//! well, and may arrive twice. The third one keeps nothing of this run.
+//! well, and may arrive twice. The third one, like a kill, leaves the spool as it was: what
+//! this run has written and not sent is lost, and what it has sent of the spool is sent
+//! again. A program that must not lose these either writes them down first.
 //!
 //! # Exit codes
 //!
