@@ -63,9 +63,29 @@ pub(crate) fn wait_until_told(stderr: &mut BufReader<ChildStderr>, mut awaited: 
 }
 
 pub(crate) fn interrupt(child: &Child) {
-    let kill = format!("kill -INT {}", child.id());
+    send(child, &["INT"]);
+}
+
+/// Sends the signals one after the other. The same one twice may count as one.
+pub(crate) fn send(child: &Child, signals: &[&str]) {
+    let kill = |signal| format!("kill -{signal} {}; ", child.id());
+    let kill: String = signals.iter().map(kill).collect();
     let sent = Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.unwrap().success());
+}
+
+/// Without what differs from one run to the next: seconds, numbers of threads and what
+/// these are doing.
+pub(crate) fn masked(line: &str) -> String {
+    let (line, _) = line.split_once("   thread ").unwrap_or((line, ""));
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for at in 1..words.len() {
+        let is_unit = matches!(words[at].trim_end_matches([')', ':']), "s" | "us" | "ms");
+        if is_unit && words[at - 1].parse::<f64>().is_ok() {
+            words[at - 1] = "_";
+        }
+    }
+    words.join(" ")
 }
 
 /// A file in the folder that takes hours to read, and no space.
