@@ -406,7 +406,7 @@ fn what_a_service_owned_is_gone_when_the_report_is_made() {
     let host = host(LONG, |host| {
         for fails in [false, true] {
             let (owned, dropped) = (owned.clone(), dropped.clone());
-            host.service(format!("fails: {fails}"), move || {
+            let service = host.service(format!("fails: {fails}"), move || {
                 let (owned, dropped) = (owned.clone(), dropped.clone());
                 let puppet = Puppet::new().own((
                     owned,
@@ -419,6 +419,9 @@ fn what_a_service_owned_is_gone_when_the_report_is_made() {
                     false => puppet,
                 }
             });
+            if fails {
+                service.after(["fails: false"]);
+            }
         }
     });
     let report = within(LONG, "owned", || host.run());

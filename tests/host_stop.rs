@@ -139,7 +139,7 @@ fn a_failure_beside_an_abandoned_service_exits_with_1() {
             entrance.pass();
             Ok(())
         });
-        host.background("bad", |_| Err("no luck")?);
+        host.background("bad", |_| Err("no luck")?).after(["deaf"]);
     });
     let report = within(LONG, "both", || host.run());
     abandoned(&report, "deaf");

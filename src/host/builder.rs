@@ -32,8 +32,8 @@ use std::time::Duration;
 ///
 /// let mut host = Host::builder();
 /// host.name("blog").stop_timeout(Duration::from_secs(25));
-/// host.background("db", |ctx| Ok(ctx.token().wait()));
-/// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db"]);
+/// host.background("db", |ctx| ctx.wait());
+/// host.background("web", |ctx| ctx.wait()).after(["db"]);
 /// let host = host.build()?;
 /// # drop(host);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -148,7 +148,7 @@ impl HostBuilder {
     /// # use groundcrew::Host;
     /// # let mut host = Host::builder();
     /// host.startup_task("warm-up", |_| Ok(())); // fills the cache
-    /// host.background("web", |ctx| Ok(ctx.token().wait())).after(["warm-up"]);
+    /// host.background("web", |ctx| ctx.wait()).after(["warm-up"]);
     /// assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -181,7 +181,7 @@ impl HostBuilder {
     /// host.pool("render", pool);
     /// host.background("web", move |ctx| {
     ///     render.execute(|| ())?; // for each request
-    ///     Ok(ctx.token().wait())
+    ///     ctx.wait()
     /// })
     /// .after(["render"]);
     /// let report = host.build()?.start()?.stop();
@@ -259,6 +259,7 @@ impl HostBuilder {
         });
         let added = self.add(name.into(), make, kind);
         added.spec.terms.serves = true;
+        added.spec.terms.one_shot = true;
         added
     }
 
@@ -370,8 +371,8 @@ impl HostBuilder {
     /// use groundcrew::{BuildError, Host};
     ///
     /// let mut host = Host::builder();
-    /// host.background("a", |ctx| Ok(ctx.token().wait())).after(["b"]);
-    /// host.background("b", |ctx| Ok(ctx.token().wait())).after(["a"]);
+    /// host.background("a", |ctx| ctx.wait()).after(["b"]);
+    /// host.background("b", |ctx| ctx.wait()).after(["a"]);
     /// let error = host.build().unwrap_err();
     /// assert!(error.to_string().contains("\"a\" after \"b\" after \"a\""));
     /// ```

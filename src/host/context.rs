@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::handle::HostHandle;
+use super::service::ServiceResult;
 use super::vitals::Vitals;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Arc;
@@ -143,6 +144,26 @@ impl ServiceContext {
         self.token.is_cancelled()
     }
 
+    /// Blocks until the service is told to stop, and returns `Ok`: the last line of a
+    /// `run` that has nothing else to do.
+    ///
+    /// # Errors
+    ///
+    /// None. It returns a [`ServiceResult`](super::ServiceResult) to be returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("listener", |ctx| ctx.wait());
+    /// # assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn wait(&self) -> ServiceResult {
+        self.token.wait();
+        Ok(())
+    }
+
     /// Blocks for `duration`, or until the service is told to stop.
     ///
     /// # Errors
@@ -208,7 +229,7 @@ impl ServiceContext {
     ///     // for each request
     ///     let code = if host.is_ready() { 200 } else { 503 };
     ///     # assert!(code == 200 || code == 503);
-    ///     Ok(ctx.token().wait())
+    ///     ctx.wait()
     /// });
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -264,7 +285,7 @@ impl ServiceContext {
     ///     ctx.token().wait();
     ///     Ok(())
     /// });
-    /// host.background("index", |ctx| Ok(ctx.token().wait()));
+    /// host.background("index", |ctx| ctx.wait());
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```

@@ -193,6 +193,9 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
             queue.panicked(),
             queue.unprocessed()
         ));
+        if queue.in_hand() > 0 {
+            parts.push(format!("in hand {}", queue.in_hand()));
+        }
     }
     line(f, kind, &parts.join("  "))?;
     if let Ending::Abandoned(abandoned) = service.ending() {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 ///
 /// let mut host = Host::builder();
 /// host.startup_task("warm-up", |_| Ok(()));
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let report = host.build()?.start()?.stop();
 /// assert!(matches!(report.services()[0].ending(), Ending::Returned));
 /// assert!(matches!(report.services()[1].ending(), Ending::Stopped));
@@ -219,7 +219,7 @@ impl ServiceThread {
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let report = host.build()?.start()?.stop();
 /// let web = &report.services()[0];
 /// assert_eq!((web.name(), web.restarts()), ("web", 0));
@@ -318,8 +318,9 @@ impl ServiceReport {
         self.start_took
     }
 
-    /// How long it took to end after it had been told to; `None` if it was not told,
-    /// or has not ended. Does not block. For an example see [`ServiceReport`].
+    /// How long it took to end after it had been told to: nothing, if the stop had begun
+    /// and it did not wait to be told; `None` if it ended before the stop, or has not
+    /// ended. Does not block. For an example see [`ServiceReport`].
     pub fn stop_took(&self) -> Option<Duration> {
         self.stop_took
     }

@@ -15,8 +15,8 @@ use std::time::Duration;
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db"]);
-/// host.background("dbx", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait()).after(["db"]);
+/// host.background("dbx", |ctx| ctx.wait());
 /// assert_eq!(
 ///     host.build().unwrap_err().to_string(),
 ///     "service \"web\" is to start after \"db\", which is no service; there are \"web\", \"dbx\""
@@ -146,7 +146,7 @@ impl Error for BuildError {}
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("db", |ctx| Ok(ctx.token().wait()));
+/// host.background("db", |ctx| ctx.wait());
 /// host.startup_task("migrate", |_| Err("no such table")?).after(["db"]);
 ///
 /// let error = host.build()?.start().unwrap_err();
@@ -169,7 +169,7 @@ impl StartError {
     ///
     /// ```
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |ctx| Ok(ctx.token().wait()));
+    /// host.background("db", |ctx| ctx.wait());
     /// host.startup_task("migrate", |_| Err("no such table")?).after(["db"]);
     /// let error = host.build()?.start().unwrap_err();
     /// assert!(matches!(error.report().services()[0].ending(), groundcrew::Ending::Stopped));

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let host = host.build()?;
 /// let handle = host.handle();
 /// let other = std::thread::spawn(move || handle.request_stop("midnight"));
@@ -149,7 +149,7 @@ impl HostHandle {
     ///
     /// ```
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// host.background("web", |ctx| ctx.wait());
     /// let host = host.build()?;
     /// let status = host.handle().status();
     /// assert_eq!(status.services()[0].state().to_string(), "waiting");
@@ -167,7 +167,7 @@ impl HostHandle {
     ///
     /// ```
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// host.background("web", |ctx| ctx.wait());
     /// let host = host.build()?;
     /// let handle = host.handle();
     /// let waiter = std::thread::spawn(move || handle.wait_until(|status| status.is_ready()));

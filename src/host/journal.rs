@@ -2,7 +2,6 @@
 
 use crate::clock::Deadline;
 use crate::stop::TIME_TO_TELL;
-use crate::sync::Arc;
 use crate::sync::channel::{self, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
@@ -10,7 +9,6 @@ use crate::unwind;
 /// The logger is the program's code, and may be stuck: so it is called, record after
 /// record, by a thread of its own, which nobody waits for until the end.
 pub(super) struct Journal {
-    host: Arc<str>,
     /// Made with the first record that the logger wants.
     writer: Option<(Sender<Record>, Thread)>,
 }
@@ -21,11 +19,8 @@ type Record = (log::Level, String);
 const MOST_RECORDS: usize = 1024;
 
 impl Journal {
-    pub(super) fn new(host: &Arc<str>) -> Journal {
-        Journal {
-            host: host.clone(),
-            writer: None,
-        }
+    pub(super) fn new() -> Journal {
+        Journal { writer: None }
     }
 
     /// Never blocks.
@@ -34,23 +29,11 @@ impl Journal {
             return;
         }
         if self.writer.is_none() {
-            self.writer = self.start();
+            self.writer = start();
         }
         if let Some((records, _)) = &self.writer {
             let _ = records.try_send((level, text));
         }
-    }
-
-    fn start(&self) -> Option<(Sender<Record>, Thread)> {
-        let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
-        let name = self.host.clone();
-        let thread = threads::spawn_helper("host-log".to_owned(), move || {
-            for (level, text) in received {
-                unwind::log_guarded(|| log::log!(level, "host {name}: {text}"));
-            }
-        });
-        // Without a thread there is no log; everything is in the report.
-        thread.ok().map(|thread| (records, thread))
     }
 
     /// Waits for what was written, but not beyond a tenth of a second.
@@ -61,4 +44,15 @@ impl Journal {
             threads::join_until("host-join", vec![((), thread)], || deadline);
         }
     }
+}
+
+fn start() -> Option<(Sender<Record>, Thread)> {
+    let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
+    let thread = threads::spawn_helper("host-log".to_owned(), move || {
+        for (level, text) in received {
+            unwind::log_guarded(|| log::log!(level, "{text}"));
+        }
+    });
+    // Without a thread there is no log; everything is in the report.
+    thread.ok().map(|thread| (records, thread))
 }

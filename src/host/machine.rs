@@ -253,15 +253,23 @@ impl Machine {
                 }
             }
             (Some(_), FailurePolicy::Ignore) if !is_stopping && entry.has_been_up => {
-                let text = format!("service {:?} is ignored from now on", entry.name);
-                self.log(log::Level::Warn, text);
+                self.log_ignored(index);
             }
             _ => {}
         }
         let entry = &mut self.entries[index];
         let told = entry.told.filter(|_| !is_recalled);
-        entry.took_stop = told.map(|told| now.saturating_duration_since(told));
+        entry.took_stop = match told {
+            Some(told) => Some(now.saturating_duration_since(told)),
+            None => (is_stopping && !entry.returned).then_some(Duration::ZERO),
+        };
         entry.live(Life::Over, now);
+    }
+
+    fn log_ignored(&mut self, index: usize) {
+        let name = &self.entries[index].name;
+        let text = format!("service {name:?} is ignored from now on");
+        self.log(log::Level::Warn, text);
     }
 
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {

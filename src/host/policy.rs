@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// use groundcrew::{FailurePolicy, Host, Restart};
 ///
 /// let mut host = Host::builder();
-/// host.background("cache", |ctx| Ok(ctx.token().wait())).on_failure(Restart::new());
-/// host.background("metrics", |ctx| Ok(ctx.token().wait())).on_failure(FailurePolicy::Ignore);
+/// host.background("cache", |ctx| ctx.wait()).on_failure(Restart::new());
+/// host.background("metrics", |ctx| ctx.wait()).on_failure(FailurePolicy::Ignore);
 /// assert!(host.build()?.start()?.stop().is_clean());
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```

@@ -8,6 +8,7 @@ use super::queue::{Items, Taken};
 use super::reason::StopReason;
 use crate::stop::{StopReport, to_stderr};
 use crate::sync::{Arc, Mutex, Weak};
+use std::any::Any;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct HostReport {
     facts: Arc<Facts>,
     /// `None` in the report of one who came late.
     left: Option<Arc<Leftovers>>,
+    /// What holds as long as the report: the signals of `run_until_signal`.
+    held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What a report says. Holds no item and no task.
@@ -114,6 +117,7 @@ impl Kept {
         let report = HostReport {
             facts: self.facts.clone(),
             left: self.left.upgrade(),
+            held: None,
         };
         if is_last {
             self.until_fetched = None;
@@ -130,6 +134,7 @@ impl Kept {
         HostReport {
             facts: self.facts.clone(),
             left: None,
+            held: None,
         }
     }
 }
@@ -180,6 +185,13 @@ pub(super) fn facts(
 impl HostReport {
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The same, that keeps `held` for as long as it lives.
+    #[cfg(feature = "signals")]
+    pub(super) fn holding(mut self, held: impl Any + Send + Sync) -> HostReport {
+        self.held = Some(Arc::new(held));
+        self
     }
 
     /// Whether nothing failed, and nothing was left behind: no service is failed,
@@ -251,7 +263,7 @@ impl HostReport {
     ///
     /// ```
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// host.background("web", |ctx| ctx.wait());
     /// let report = host.build()?.start()?.stop();
     /// assert_eq!(report.lingering().count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

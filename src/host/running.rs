@@ -74,7 +74,7 @@ impl Host {
     /// use groundcrew::Host;
     ///
     /// let mut host = Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// host.background("web", |ctx| ctx.wait());
     /// let host = host.build()?.start()?;
     /// // the program's own main loop, and then
     /// assert!(host.stop().is_clean());
@@ -139,6 +139,9 @@ impl Host {
     /// the first service is started: the first one stops, the second makes the report
     /// now, the third exits with 130. See [`signals`](crate::signals).
     ///
+    /// The signals are held as long as the report, or a clone of it: so the second one does
+    /// not cut off what `main` does with the report, and only the third exits.
+    ///
     /// A clean stop by a signal exits with 0. A program that rather says that it was
     /// interrupted looks at [`reason`](HostReport::reason), and exits with 130.
     ///
@@ -153,7 +156,7 @@ impl Host {
     ///
     /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
     ///     let mut host = Host::builder();
-    ///     host.background("web", |ctx| Ok(ctx.token().wait()));
+    ///     host.background("web", |ctx| ctx.wait());
     ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
     ///     Ok(host.build()?.run_until_signal()?)
     /// }
@@ -161,9 +164,7 @@ impl Host {
     #[cfg(feature = "signals")]
     pub fn run_until_signal(self) -> Result<HostReport, crate::signals::SignalError> {
         let guard = self.handle().stop_on_signal()?;
-        let report = self.run();
-        drop(guard);
-        Ok(report)
+        Ok(self.run().holding(guard))
     }
 
     /// Starts the threads, which wait to be told to begin. `false`: somebody stopped the
@@ -237,7 +238,7 @@ impl fmt::Debug for Host {
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let host = host.build()?.start()?;
 /// assert!(host.is_ready());
 /// assert!(host.stop().is_clean());

@@ -95,8 +95,7 @@ pub trait Service {
     /// A failure, answered as the [policy](super::FailurePolicy) says. See the
     /// [errors that mean more](Self#errors-that-mean-more).
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        ctx.token().wait();
-        Ok(())
+        ctx.wait()
     }
 
     /// Cleans up, with the time that is [left](ServiceContext::time_left). Does

@@ -15,9 +15,9 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let mut host = Host::builder();
-/// host.background("db", |ctx| Ok(ctx.token().wait()))
+/// host.background("db", |ctx| ctx.wait())
 ///     .stop_timeout(Duration::from_secs(2));
-/// host.background("web", |ctx| Ok(ctx.token().wait()))
+/// host.background("web", |ctx| ctx.wait())
 ///     .after(["db"])
 ///     .start_timeout(Duration::from_secs(5))
 ///     .on_failure(Restart::new());
@@ -38,9 +38,9 @@ impl ServiceBuilder<'_> {
     /// ```
     /// # let mut host = groundcrew::Host::builder();
     /// # for name in ["db", "cache"] {
-    /// #     host.background(name, |ctx| Ok(ctx.token().wait()));
+    /// #     host.background(name, |ctx| ctx.wait());
     /// # }
-    /// host.background("web", |ctx| Ok(ctx.token().wait())).after(["db", "cache"]);
+    /// host.background("web", |ctx| ctx.wait()).after(["db", "cache"]);
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -76,7 +76,7 @@ impl ServiceBuilder<'_> {
     /// ```
     /// # use std::time::Duration;
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()))
+    /// host.background("web", |ctx| ctx.wait())
     ///     .stop_timeout(Duration::from_secs(2));
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -97,7 +97,7 @@ impl ServiceBuilder<'_> {
     /// host.background("index", |ctx| {
     ///     // the first pass, then
     ///     ctx.ready();
-    ///     Ok(ctx.token().wait())
+    ///     ctx.wait()
     /// })
     /// .says_when_ready();
     /// # assert!(host.build()?.start()?.stop().is_clean());
@@ -132,7 +132,7 @@ impl ServiceBuilder<'_> {
     /// ```
     /// # use groundcrew::Restart;
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("mailer", |ctx| Ok(ctx.token().wait())).on_failure(Restart::new());
+    /// host.background("mailer", |ctx| ctx.wait()).on_failure(Restart::new());
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -176,7 +176,7 @@ impl ServiceBuilder<'_> {
     /// # use groundcrew::Restart;
     /// # use std::time::Duration;
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("poller", |ctx| Ok(ctx.token().wait()))
+    /// host.background("poller", |ctx| ctx.wait())
     ///     .heartbeat_within(Duration::from_millis(10))
     ///     .fail_on_missed_heartbeat();
     /// let report = host.build()?.run();

@@ -66,7 +66,7 @@ impl fmt::Display for HostPhase {
 /// use groundcrew::{Host, ServiceState};
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let host = host.build()?.start()?;
 /// assert_eq!(host.status().services()[0].state(), ServiceState::Up);
 /// host.stop();
@@ -127,7 +127,7 @@ impl fmt::Display for ServiceState {
 ///
 /// let mut host = Host::builder();
 /// host.name("blog");
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let host = host.build()?.start()?;
 /// let status = host.status();
 /// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
@@ -201,7 +201,7 @@ impl HostStatus {
 /// use groundcrew::Host;
 ///
 /// let mut host = Host::builder();
-/// host.background("web", |ctx| Ok(ctx.token().wait()));
+/// host.background("web", |ctx| ctx.wait());
 /// let host = host.build()?.start()?;
 /// let status = host.status();
 /// let web = &status.services()[0];
@@ -275,7 +275,7 @@ impl ServiceStatus {
     ///
     /// ```
     /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| Ok(ctx.token().wait()));
+    /// host.background("web", |ctx| ctx.wait());
     /// let host = host.build()?.start()?;
     /// assert!(host.status().services()[0].since().is_some());
     /// # host.stop();

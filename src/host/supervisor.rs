@@ -15,7 +15,7 @@ use std::time::Duration;
 impl Core {
     /// Drives the host until its report is made.
     pub(super) fn drive(self: &Arc<Self>) {
-        let mut journal = Journal::new(&self.name);
+        let mut journal = Journal::new();
         let mut state = self.state.lock();
         loop {
             let now = self.clock.now();
@@ -44,7 +44,9 @@ impl Core {
                 }
                 Action::Cancel(index) => tokens.push(state.seats[index].token.clone()),
                 Action::CancelHost => tokens.push(self.token.clone()),
-                Action::Log(level, text) => journal.write(level, text),
+                Action::Log(level, text) => {
+                    journal.write(level, format!("host {}: {text}", self.name));
+                }
             }
         }
         MutexGuard::unlocked(state, || tokens.iter().for_each(|token| token.cancel()));

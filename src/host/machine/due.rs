@@ -11,7 +11,7 @@ use crate::table::trimmed;
 use std::time::{Duration, Instant};
 
 /// Who is told to stop only at the deadline has so long to do it.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
+const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
 
 impl Machine {
     /// Moves on as far as it goes at `now`. `beat` is when a service's heart last
@@ -77,8 +77,9 @@ impl Machine {
                 self.entries[index].live(Life::Ending { by }, now);
                 self.fail(index, failure, now);
                 // No second one is started beside it, and so it is given up.
-                if self.entries[index].terms.policy != FailurePolicy::Ignore {
-                    self.give_up(index, now);
+                match self.entries[index].terms.policy {
+                    FailurePolicy::Ignore => self.log_ignored(index),
+                    _ => self.give_up(index, now),
                 }
             }
             _ => {}
@@ -157,7 +158,8 @@ impl Machine {
         }
         if self.phase == HostPhase::Delaying {
             self.phase = HostPhase::Stopping;
-            self.times.told = Some(now);
+            // To the plan: how late the driver looks is not part of the delay.
+            self.times.told = Some(stop.delay_until);
         }
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];

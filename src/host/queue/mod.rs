@@ -172,7 +172,8 @@ impl<T: Send + 'static> Queue<T> {
     }
 
     /// Puts an item back that a handler was given and could not handle: at the front,
-    /// also beyond the capacity, and also when the queue is closed. Does not block.
+    /// also beyond the capacity, and also when the queue is closed. Does not block. It then
+    /// does not matter what the handler returns: the item is not counted as handled.
     /// What is put back after the handlers' token was cancelled is handed back by the
     /// report.
     ///
@@ -210,8 +211,8 @@ impl<T: Send + 'static> Queue<T> {
         self.store.put_back(item)
     }
 
-    /// Lets nothing more in; what is in it is handled. Does not block. The stop of its
-    /// service does it, too.
+    /// Lets nothing more in; what is in it is handled, and then the service has done its
+    /// work and ends. Does not block. The stop of its service does it, too.
     ///
     /// # Examples
     ///

@@ -112,8 +112,10 @@ where
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let broken = &self.shared.broken;
+        // The workers leave by themselves when the program has closed the queue.
+        let is_done = || self.shared.working.load(Acquire) == 0;
         ctx.core()
-            .wait_while_not(|| ctx.is_cancelled() || broken.get().is_some());
+            .wait_while_not(|| ctx.is_cancelled() || broken.get().is_some() || is_done());
         match broken.get() {
             Some(panic) if !ctx.is_cancelled() => Err(no_handler(panic)),
             _ => Ok(()),
@@ -172,6 +174,7 @@ fn work<T, F, H, E>(
     let name = ctx.name();
     while let Some(item) = shared.store.next(crew) {
         ctx.heartbeat();
+        shared.store.begin_item();
         let handled =
             unwind::catch(|| handler(item, ctx).map_err(|error| chain(error.into().as_ref())));
         let payload = match handled {

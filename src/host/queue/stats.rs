@@ -29,8 +29,9 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// How many items the queue has taken; one that was put back counts once more.
-    /// Does not block. For an example see [`QueueStats`].
+    /// How many items the queue has taken. What a handler puts back is not taken anew; what
+    /// others put into it in that way is. Does not block. For an example see
+    /// [`QueueStats`].
     pub fn accepted(&self) -> u64 {
         self.accepted
     }

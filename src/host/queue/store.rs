@@ -12,6 +12,7 @@ use super::stats::QueueStats;
 use crate::clock::Deadline;
 use crate::queue::{Refusal, SubmitError};
 use crate::sync::{Condvar, Mutex};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 pub(in super::super) struct Store<T> {
@@ -40,6 +41,11 @@ struct Inner<T> {
     /// Workers that wait for work.
     idle: usize,
     stats: QueueStats,
+}
+
+thread_local! {
+    /// The queue of the item that the current thread handles, until that is put back.
+    static HANDLING: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// How an item was handled.
@@ -117,10 +123,26 @@ impl<T> Store<T> {
             return Err(SubmitError::new(item, Refusal::QueueClosed));
         }
         inner.items.push_front(item);
-        inner.stats.accepted += 1;
+        // From its handler it was in hand, and is no more.
+        match HANDLING.get() {
+            Some(queue) if queue == self.address() => {
+                HANDLING.set(None);
+                inner.stats.in_hand -= 1;
+            }
+            _ => inner.stats.accepted += 1,
+        }
         drop(inner);
         self.work.notify_one();
         Ok(())
+    }
+
+    /// What the current thread does now is to handle an item of this queue.
+    pub(super) fn begin_item(&self) {
+        HANDLING.set(Some(self.address()));
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// A new crew begins to work, unless what waited was taken out.
@@ -158,7 +180,11 @@ impl<T> Store<T> {
         }
     }
 
+    /// The item that this thread began is done with, unless it was put back.
     pub(super) fn handled(&self, how: Handled) {
+        if HANDLING.take().is_none() {
+            return;
+        }
         let mut inner = self.inner.lock();
         let stats = &mut inner.stats;
         stats.in_hand -= 1;
