@@ -285,6 +285,11 @@ impl Core {
         })
     }
 
+    /// Whether the stop has begun. The token is cancelled a little later.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().machine.stop.is_some()
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.state.lock().machine.is_ready()
     }
