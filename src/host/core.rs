@@ -350,7 +350,9 @@ impl Core {
         // that it waited for.
         let driver = state.driver.take();
         drop(state);
-        driver.map(Thread::join);
+        if let Some(driver) = driver {
+            driver.join();
+        }
         report
     }
 }

@@ -71,17 +71,17 @@ pub(super) struct Facts {
     pools: Vec<StopReport>,
 }
 
+/// By the names of the queues.
+type QueuesItems = Vec<(Arc<str>, Box<dyn Items>)>;
+
 /// What was left, until somebody takes it.
 pub(super) struct Leftovers {
     pools: Vec<StopReport>,
-    queues: Mutex<Vec<(Arc<str>, Box<dyn Items>)>>,
+    queues: Mutex<QueuesItems>,
 }
 
 impl Leftovers {
-    pub(super) fn new(
-        pools: Vec<StopReport>,
-        queues: Vec<(Arc<str>, Box<dyn Items>)>,
-    ) -> Leftovers {
+    pub(super) fn new(pools: Vec<StopReport>, queues: QueuesItems) -> Leftovers {
         Leftovers {
             pools,
             queues: Mutex::new(queues),
