@@ -41,7 +41,8 @@ fn run_with(
 
 #[test]
 fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
-    let ways: [(fn() -> ServiceResult, &str); 3] = [
+    type Way = fn() -> ServiceResult;
+    let ways: [(Way, &str); 3] = [
         (|| Err("no luck")?, "failed in run: no luck"),
         (|| expected_panic(), "panicked in run: expected by the test"),
         (

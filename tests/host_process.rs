@@ -231,7 +231,7 @@ fn few_threads() {
 
 fn everybody_ends() -> Host {
     host(LONG, |host| {
-        drop(host.background("import", |_| Ok(())).one_shot())
+        host.background("import", |_| Ok(())).one_shot();
     })
 }
 

@@ -323,7 +323,9 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
             Handled::Ok(())
         }
     };
-    let host = host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 1, handler);
+    });
     queue.submit((0, Bomb)).unwrap();
     let report = within(LONG, "bombs", || host.start().unwrap().stop());
     assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
@@ -332,7 +334,9 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
     for item in 0..3 {
         queue.submit((item, Bomb)).unwrap();
     }
-    let host = common::host::host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    let host = common::host::host(LONG, |host| {
+        host.queue("items", &queue, 1, handler);
+    });
     // Nobody takes them out of the report.
     assert_eq!(host.handle().stop().exit_code(), 75);
 }
@@ -371,7 +375,9 @@ fn of_two_stops_at_once_one_gets_the_items() {
 fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
     let handler = || |_: u32, _: &ServiceContext| Handled::Ok(());
     let queue = Queue::new(1);
-    let _first = host(LONG, |host| drop(host.queue("a", &queue, 1, handler)));
+    let _first = host(LONG, |host| {
+        host.queue("a", &queue, 1, handler);
+    });
     for (queue, workers) in [(queue, 1), (Queue::new(0), 1), (Queue::new(1), 0)] {
         let free = Queue::new(1);
         let mut builder = Host::builder();
@@ -385,7 +391,9 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
         };
         assert!(is_so);
         // The other one is to be had.
-        let again = host(LONG, |host| drop(host.queue("a", &free, 1, handler)));
+        let again = host(LONG, |host| {
+            host.queue("a", &free, 1, handler);
+        });
         assert!(again.start().unwrap().stop().is_clean());
     }
 }

@@ -250,11 +250,15 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
     type Adds = fn(&mut groundcrew::HostBuilder);
     let ways: [(Adds, &str); 5] = [
         (
-            |host| drop(host.startup_task("bad", |_| Err("no disk")?).after(["b"])),
+            |host| {
+                host.startup_task("bad", |_| Err("no disk")?).after(["b"]);
+            },
             "service \"bad\" failed in start: no disk",
         ),
         (
-            |host| drop(host.startup_task("bad", |_| expected_panic()).after(["b"])),
+            |host| {
+                host.startup_task("bad", |_| expected_panic()).after(["b"]);
+            },
             "service \"bad\" panicked in start: expected by the test",
         ),
         (

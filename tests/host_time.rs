@@ -236,7 +236,12 @@ fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
 fn a_start_has_its_limit_its_own_or_the_hosts_or_30_s() {
     type Sets = fn(&mut HostBuilder, fn(&ServiceContext) -> groundcrew::ServiceResult);
     let sets: [(Sets, u64); 3] = [
-        (|host, start| drop(host.startup_task("slow", start)), 30),
+        (
+            |host, start| {
+                host.startup_task("slow", start);
+            },
+            30,
+        ),
         (
             |host, start| {
                 host.startup_task("slow", start);
@@ -245,7 +250,9 @@ fn a_start_has_its_limit_its_own_or_the_hosts_or_30_s() {
             50,
         ),
         (
-            |host, start| drop(host.startup_task("slow", start).start_timeout(seconds(5))),
+            |host, start| {
+                host.startup_task("slow", start).start_timeout(seconds(5));
+            },
             5,
         ),
     ];
