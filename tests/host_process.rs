@@ -11,8 +11,8 @@ use common::host::{Puppet, host, wait};
 use common::{Gate, LONG, expected_panic};
 use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
 use std::process::{Command, Output, Stdio, Termination, exit};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -252,8 +252,16 @@ fn somebody_stays(gate: Gate) -> HostReport {
 
 fn somebody_fails() -> Host {
     host(LONG, |host| {
-        host.background("fails", |_| Err("disk full")?);
-        host.background("panics", |_| expected_panic());
+        let both = Arc::new(Barrier::new(2));
+        let other = both.clone();
+        host.background("fails", move |_| {
+            both.wait();
+            Err("disk full")?
+        });
+        host.background("panics", move |_| {
+            other.wait();
+            expected_panic()
+        });
     })
 }
 
