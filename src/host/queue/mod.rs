@@ -220,7 +220,7 @@ impl<T: Send + 'static> Queue<T> {
     /// assert!(queue.submit("late").unwrap_err().is_closed());
     /// ```
     pub fn close(&self) {
-        self.store.close();
+        self.store.close_for_good();
     }
 
     /// Whether nothing more gets in. Does not block.

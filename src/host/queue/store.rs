@@ -27,6 +27,8 @@ struct Inner<T> {
     items: VecDeque<T>,
     /// Nothing more gets in.
     closed: bool,
+    /// It was the program that closed it: that holds for every incarnation.
+    closed_for_good: bool,
     /// The workers take nothing more.
     halted: bool,
     /// What waited was taken out.
@@ -55,6 +57,7 @@ impl<T> Store<T> {
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
                 closed: false,
+                closed_for_good: false,
                 halted: false,
                 sealed: false,
                 hosted: false,
@@ -162,6 +165,12 @@ impl<T> Store<T> {
         }
     }
 
+    pub(super) fn close_for_good(&self) {
+        self.inner.lock().closed_for_good = true;
+        self.close();
+    }
+
+    /// For this incarnation of the service.
     pub(super) fn close(&self) {
         self.inner.lock().closed = true;
         self.room.notify_all();
@@ -171,7 +180,7 @@ impl<T> Store<T> {
     /// A new incarnation of the service begins.
     pub(in super::super) fn open_again(&self) {
         let mut inner = self.inner.lock();
-        inner.closed = inner.sealed;
+        inner.closed = inner.sealed || inner.closed_for_good;
         inner.halted = inner.sealed;
     }
 
