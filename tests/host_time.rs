@@ -200,6 +200,38 @@ fn a_missed_heartbeat_is_a_failure_where_that_is_declared() {
 }
 
 #[test]
+fn a_restart_opens_a_queue_again_unless_the_program_has_closed_it() {
+    within(LONG, "restarted queue", || {
+        for closes in [false, true] {
+            let (clock, queue) = (ManualClock::new(), Queue::new(9));
+            let host = host(&clock, |host| {
+                host.queue("items", &queue, 1, || {
+                    |_: u32, _: &ServiceContext| Ok::<(), String>(())
+                })
+                .heartbeat_within(seconds(10))
+                .fail_on_missed_heartbeat()
+                .on_failure(restart());
+            });
+            let host = host.start().unwrap();
+            if closes {
+                queue.close();
+            }
+            clock.advance(seconds(11));
+            until_state(host.handle(), ServiceState::Restarting);
+            // Nobody works on it now.
+            assert!(queue.try_submit(1).unwrap_err().is_closed());
+            clock.advance(SECOND);
+            until_state(host.handle(), ServiceState::Up);
+            assert_eq!(queue.is_closed(), closes);
+            assert_eq!(queue.try_submit(2).is_err(), closes);
+            let report = stopped(&host);
+            assert!(report.is_clean(), "{report}");
+            assert_eq!(queue.stats().handled(), u64::from(!closes));
+        }
+    });
+}
+
+#[test]
 fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
     within(LONG, "stuck", || {
         let (clock, gate) = (ManualClock::new(), Gate::new());
