@@ -64,7 +64,8 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
 fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
     within(LONG, "grace", || {
         let (queue, (tell, told)) = (Queue::new(100), signal());
-        let host = host(SHORT, |host| {
+        // A grace long enough for a machine that is busy.
+        let host = host(10 * SHORT, |host| {
             host.queue("items", &queue, 2, move || holds(&tell));
         });
         let host = host.start().unwrap();
@@ -408,15 +409,18 @@ fn a_handler_may_stop_the_host_and_is_not_waited_for() {
             host.queue("items", &queue, 1, move || {
                 let (seen, tell) = (seen.clone(), tell.clone());
                 move |_: u32, _: &ServiceContext| {
+                    while seen.get().is_none() {
+                        thread::yield_now();
+                    }
                     let report = seen.get().unwrap().stop();
                     tell.send(report).map_err(|error| error.to_string())
                 }
             });
         });
-        let host = host.start().unwrap();
-        assert!(slot.set(host.handle().clone()).is_ok());
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
+        let host = host.start().unwrap();
+        assert!(slot.set(host.handle().clone()).is_ok());
         let report = told.recv().unwrap();
         assert!(matches!(report.services()[0].ending(), Ending::Caller));
         let stats = report.services()[0].queue().unwrap();
