@@ -64,8 +64,8 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
 fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
     within(LONG, "grace", || {
         let (queue, (tell, told)) = (Queue::new(100), signal());
-        // The last quarter of it is to be enough for both to leave.
-        let host = host(5 * SHORT, |host| {
+        // A grace long enough for a machine that is busy.
+        let host = host(10 * SHORT, |host| {
             host.queue("items", &queue, 2, move || holds(&tell));
         });
         let host = host.start().unwrap();
@@ -409,9 +409,9 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
                 move |_: u32, ctx: &ServiceContext| tell.send(ctx.host().stop())
             });
         });
-        let host = host.start().unwrap();
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
+        let host = host.start().unwrap();
         let report = told.recv().unwrap();
         assert!(matches!(
             report.services()[0].ending(),

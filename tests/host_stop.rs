@@ -50,10 +50,11 @@ fn dependents_stop_before_what_they_need_and_all_others_together() {
     });
     let report = within(LONG, "stop", || host.start().unwrap().stop());
     assert!(report.is_clean(), "{report}");
-    let pages = diary.pages();
-    let end = &pages[pages.len() - 6..];
-    let expected = ["last stop", "last drop", "middle", "middle", "first stop"];
-    assert_eq!(end[..5], expected);
+    let mut pages = diary.pages();
+    pages.retain(|page| !page.ends_with("start") && !page.ends_with("run"));
+    let last = ["last stop", "last drop"];
+    let rest = ["middle", "middle", "first stop", "first drop"];
+    assert_eq!(pages, [&last[..], &rest].concat());
 }
 
 #[test]
