@@ -572,3 +572,116 @@ fn a_host_without_limits_waits_without_limit_and_never_wakes_for_it() {
     sim.ends(0, None);
     assert!(sim.machine.is_done(sim.now));
 }
+
+#[test]
+fn a_stop_that_is_tightened_leaves_each_its_share_of_the_time() {
+    let db = Terms {
+        stop_timeout: Some(seconds(4)),
+        ..terms()
+    };
+    for insists in [false, true] {
+        let services = vec![("db", db.clone(), vec![]), ("web", terms(), vec![0])];
+        let mut sim = Sim::new(services);
+        sim.started(0);
+        sim.started(1);
+        if insists {
+            sim.stop();
+        }
+        let limit = Some(seconds(2));
+        sim.do_now(|machine, now| machine.request_stop(StopReason::Signal, limit, now));
+        sim.seen();
+        // "web" was promised 4 s of 8 s.
+        assert_eq!(sim.wait(1000), 1.0);
+        assert_eq!(sim.seen(), ["cancel db"]);
+        assert_eq!(sim.done(), 2.0);
+    }
+}
+
+#[test]
+fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over() {
+    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("web", terms(), vec![0])]);
+    sim.started(0);
+    sim.started(1);
+    sim.stop();
+    assert_eq!(sim.wait(1000), 4.0);
+    sim.ends(0, None);
+    // Nobody needs the time that is left.
+    assert!(!sim.machine.is_done(sim.now));
+    sim.wait(7);
+    assert!(!sim.machine.is_done(sim.now));
+    sim.ends(1, None);
+    assert_eq!(sim.done(), 7.0);
+    assert_eq!(sim.life(1), Life::Over);
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_restart_leaves_the_failure_open_and_being_up_mends_it() {
+    for is_up in [false, true] {
+        let mut sim = Sim::new(vec![("web", restarting(), vec![])]);
+        sim.started(0);
+        sim.ends(0, Some(error("lost")));
+        sim.wait(1000);
+        assert!(matches!(sim.life(0), Life::Starting { .. }));
+        if is_up {
+            sim.started(0);
+        }
+        sim.stop();
+        match is_up {
+            true => sim.ends(0, None),
+            false => {
+                assert_eq!(sim.started(0), Next::Stop);
+                sim.do_now(|machine, now| machine.ended(0, None, now));
+            }
+        }
+        assert!(sim.machine.is_done(sim.now));
+        assert_eq!(sim.machine.entries[0].open_failure().is_some(), !is_up);
+    }
+}
+
+#[test]
+fn a_one_shot_that_has_returned_is_not_started_again_when_its_stop_fails() {
+    let import = Terms {
+        one_shot: true,
+        ..restarting()
+    };
+    let mut sim = Sim::new(vec![("import", import, vec![])]);
+    sim.started(0);
+    sim.do_now(|machine, now| {
+        machine.run_ended(0, None, now);
+        machine.ended(0, Some(error("no temporary file")), now);
+    });
+    assert_eq!(sim.life(0), Life::Over);
+    assert!(sim.machine.is_done(sim.now));
+    assert_eq!(sim.machine.entries[0].restarts, 0);
+    assert!(sim.machine.entries[0].open_failure().is_some());
+}
+
+#[test]
+fn those_that_serve_others_do_not_keep_a_run_alive() {
+    let serves = Terms {
+        serves: true,
+        ..terms()
+    };
+    let one_shot = Terms {
+        one_shot: true,
+        ..terms()
+    };
+    let services = vec![
+        ("pool", serves.clone(), vec![]),
+        ("import", one_shot, vec![0]),
+    ];
+    let mut sim = Sim::new(services);
+    sim.machine.ends_with_services = true;
+    sim.started(0);
+    sim.started(1);
+    assert!(sim.machine.stop.is_none());
+    sim.ends(1, None);
+    let reason = &sim.machine.stop.as_ref().unwrap().reason;
+    assert!(matches!(reason, StopReason::AllReturned), "{reason}");
+
+    // Alone they are what the host is for.
+    let mut sim = Sim::new(vec![("pool", serves, vec![])]);
+    sim.machine.ends_with_services = true;
+    sim.started(0);
+    assert!(sim.machine.stop.is_none());
+}

@@ -172,8 +172,7 @@ fn work<T, F, H, E>(
     let _ = tell.try_send(Ok(()));
     drop(tell);
     let name = ctx.name();
-    while let Some(item) = shared.store.next(crew) {
-        ctx.heartbeat();
+    while let Some(item) = shared.store.next(crew, || ctx.heartbeat()) {
         shared.store.begin_item();
         let handled =
             unwind::catch(|| handler(item, ctx).map_err(|error| chain(error.into().as_ref())));

@@ -154,14 +154,16 @@ impl<T> Store<T> {
         crew
     }
 
-    /// The next item, waited for; `None`: there is none to come for this crew.
-    pub(super) fn next(&self, crew: u64) -> Option<T> {
+    /// The next item, waited for; `None`: there is none to come for this crew. Calls
+    /// `beat` before anybody can see that an item is in hand.
+    pub(super) fn next(&self, crew: u64, beat: impl Fn()) -> Option<T> {
         let mut inner = self.inner.lock();
         loop {
             if inner.crew != Some(crew) {
                 return None;
             }
             if let Some(item) = inner.items.pop_front() {
+                beat();
                 inner.stats.in_hand += 1;
                 let wakes = inner.submitters > 0;
                 drop(inner);
