@@ -367,7 +367,7 @@ impl HostBuilder {
 
     /// Lets the host live by a clock that a test moves. Does not block.
     #[cfg(feature = "testing")]
-    pub fn clock(&mut self, clock: &crate::testing::ManualClock) -> &mut HostBuilder {
+    pub fn clock(&mut self, clock: &crate::clock::ManualClock) -> &mut HostBuilder {
         self.clock.manual = Some(clock.clone());
         self
     }
