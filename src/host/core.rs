@@ -285,6 +285,10 @@ impl Core {
         })
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().machine.stop.is_some()
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.state.lock().machine.is_ready()
     }

@@ -126,7 +126,7 @@ where
     /// in its last part. Without it, for a failure, what waits is left to the next
     /// incarnation.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        if ctx.core().token.is_cancelled() {
+        if ctx.core().is_stopping() {
             self.shared.store.close();
         } else {
             self.shared.store.halt();
