@@ -111,36 +111,37 @@ fn a_restarted_queue_has_the_workers_that_were_asked_for() {
 #[test]
 fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
     within(LONG, "left", || {
-        let (queue, gate) = (Queue::new(100), Gate::new());
-        let (made, entrance) = (AtomicUsize::new(0), gate.entrance());
-        for item in 0..10 {
-            queue.submit(item).unwrap();
-        }
+        let (queue, made) = (Queue::new(100), AtomicUsize::new(0));
+        let (lose, gate) = (Gate::new(), Gate::new());
+        let entrances = (lose.entrance(), gate.entrance());
         let host = host(LONG, |host| {
             host.queue("items", &queue, 2, move || {
                 if made.fetch_add(1, SeqCst) > 1 {
                     expected_panic();
                 }
-                let entrance = entrance.clone();
+                let (lost, entrance) = entrances.clone();
                 move |item: u32, _: &ServiceContext| -> Handled {
-                    match item {
-                        0 => expected_panic(),
-                        _ => entrance.pass(),
+                    if item == 0 {
+                        lost.pass();
+                        expected_panic();
                     }
+                    entrance.pass();
                     Ok(())
                 }
             });
         });
         let host = host.start().unwrap();
-        assert!(
-            host.handle()
-                .wait_until(|it| it.phase() == HostPhase::Stopping)
-        );
+        for item in 0..10 {
+            queue.submit(item).unwrap();
+        }
+        lose.open();
+        let stops = |it: &HostStatus| it.phase() == HostPhase::Stopping;
+        assert!(host.handle().wait_until(stops));
         gate.open();
         let report = host.wait();
-        assert_eq!(report.exit_code(), 1);
         let stats = report.services()[0].queue().unwrap();
         assert_eq!((stats.handled(), stats.panicked()), (9, 1), "{report}");
+        assert_eq!(report.exit_code(), 1);
     });
 }
 
