@@ -104,7 +104,9 @@ fn a_pool_whose_turn_never_came_is_stopped_and_reported_all_the_same() {
         within(LONG, "unstarted host", || {
             let (gate, ran) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
             let pool = deadlocked(&gate, &ran);
-            let report = end(host(SHORT, |host| drop(host.pool("pool", pool))));
+            let report = end(host(SHORT, |host| {
+                host.pool("pool", pool);
+            }));
             assert!(matches!(report.services()[0].ending(), Ending::NotStarted));
             check_leftovers(&report, &ran);
             gate.open();
@@ -163,7 +165,9 @@ fn a_task_of_a_pool_may_stop_the_host() {
     within(LONG, "from a task", || {
         let pool = one_worker("render");
         let submitter = pool.submitter();
-        let host = host(LONG, |host| drop(host.pool("pool", pool)));
+        let host = host(LONG, |host| {
+            host.pool("pool", pool);
+        });
         let host = host.start().unwrap();
         let handle = host.handle().clone();
         submitter

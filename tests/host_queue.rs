@@ -64,7 +64,8 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
 fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
     within(LONG, "grace", || {
         let (queue, (tell, told)) = (Queue::new(100), signal());
-        let host = host(SHORT, |host| {
+        // A grace long enough for a machine that is busy.
+        let host = host(10 * SHORT, |host| {
             host.queue("items", &queue, 2, move || holds(&tell));
         });
         let host = host.start().unwrap();
@@ -323,7 +324,9 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
             Handled::Ok(())
         }
     };
-    let host = host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    let host = host(LONG, |host| {
+        host.queue("items", &queue, 1, handler);
+    });
     queue.submit((0, Bomb)).unwrap();
     let report = within(LONG, "bombs", || host.start().unwrap().stop());
     assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
@@ -332,7 +335,9 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
     for item in 0..3 {
         queue.submit((item, Bomb)).unwrap();
     }
-    let host = common::host::host(LONG, |host| drop(host.queue("items", &queue, 1, handler)));
+    let host = common::host::host(LONG, |host| {
+        host.queue("items", &queue, 1, handler);
+    });
     // Nobody takes them out of the report.
     assert_eq!(host.handle().stop().exit_code(), 75);
 }
@@ -371,7 +376,9 @@ fn of_two_stops_at_once_one_gets_the_items() {
 fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
     let handler = || |_: u32, _: &ServiceContext| Handled::Ok(());
     let queue = Queue::new(1);
-    let _first = host(LONG, |host| drop(host.queue("a", &queue, 1, handler)));
+    let _first = host(LONG, |host| {
+        host.queue("a", &queue, 1, handler);
+    });
     for (queue, workers) in [(queue, 1), (Queue::new(0), 1), (Queue::new(1), 0)] {
         let free = Queue::new(1);
         let mut builder = Host::builder();
@@ -385,7 +392,9 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
         };
         assert!(is_so);
         // The other one is to be had.
-        let again = host(LONG, |host| drop(host.queue("a", &free, 1, handler)));
+        let again = host(LONG, |host| {
+            host.queue("a", &free, 1, handler);
+        });
         assert!(again.start().unwrap().stop().is_clean());
     }
 }
@@ -400,9 +409,9 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
                 move |_: u32, ctx: &ServiceContext| tell.send(ctx.host().stop())
             });
         });
-        let host = host.start().unwrap();
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
+        let host = host.start().unwrap();
         let report = told.recv().unwrap();
         assert!(matches!(
             report.services()[0].ending(),

@@ -104,7 +104,7 @@ fn a_signal_while_it_starts_is_no_failure() {
     interrupt(&child);
     let output = finish(child);
     assert!(
-        text(&output.stdout).contains("  not begun  \"web\""),
+        text(&output.stdout).contains("  not started  \"web\""),
         "{}",
         text(&output.stdout)
     );

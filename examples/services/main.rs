@@ -15,7 +15,7 @@
 //! host guests: stopping: signal received
 //! web: closed after 1 request
 //! book: 1 guest entered
-//! host guests: host guests: clean after 0.018 s (deadline 8 s): 3 services
+//! host guests: clean after 0.018 s (deadline 8 s): 3 services
 //!   why        signal received
 //!   phases     start 0.502 s   ran 9.3 s   delay 0.000 s   stop 0.018 s
 //!   stopped    "book"  after 0.000 s

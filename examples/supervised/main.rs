@@ -39,19 +39,19 @@
 //!
 //! $ supervised --fail start
 //!   failed     "index"  start: no such table
-//!   not begun  "web"
+//!   not started  "web"
 //!   stopped    "db"  after 0.000 s
 //! exit code 1
 //!
 //! $ supervised --fail start-panic --policy restart
 //!   panicked   "index"  start: no such column
-//!   not begun  "web"
+//!   not started  "web"
 //!   stopped    "db"  after 0.000 s
 //! exit code 1
 //!
 //! $ supervised --fail start-hang --policy ignore
 //!   failed     "index"  start: has not started within 0.5 s
-//!   not begun  "web"
+//!   not started  "web"
 //!   stopped    "db"  after 0.000 s
 //! exit code 1
 //!

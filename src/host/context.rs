@@ -149,7 +149,7 @@ impl ServiceContext {
     ///
     /// # Errors
     ///
-    /// None. It returns a [`ServiceResult`](super::ServiceResult) to be returned.
+    /// None. It returns a [`ServiceResult`] to be returned.
     ///
     /// # Examples
     ///

@@ -285,7 +285,6 @@ impl Core {
         })
     }
 
-    /// Whether the stop has begun. The token is cancelled a little later.
     pub(super) fn is_stopping(&self) -> bool {
         self.state.lock().machine.stop.is_some()
     }

@@ -177,7 +177,8 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
             parts.push(format!("{}: {message}", failure.during()));
         }
         Ending::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
-        Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted => {
+        Ending::NotStarted => {}
+        Ending::Stopped | Ending::Returned | Ending::Caller => {
             let took = service.stop_took();
             parts.extend(took.map(|took| format!("after {:.3} s", took.as_secs_f64())));
         }

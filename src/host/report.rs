@@ -56,7 +56,7 @@ pub struct HostReport {
     /// `None` in the report of one who came late.
     left: Option<Arc<Leftovers>>,
     /// What holds as long as the report: the signals of `run_until_signal`.
-    held: Option<Arc<dyn Any + Send + Sync>>,
+    _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What a report says. Holds no item and no task.
@@ -117,7 +117,7 @@ impl Kept {
         let report = HostReport {
             facts: self.facts.clone(),
             left: self.left.upgrade(),
-            held: None,
+            _held: None,
         };
         if is_last {
             self.until_fetched = None;
@@ -134,7 +134,7 @@ impl Kept {
         HostReport {
             facts: self.facts.clone(),
             left: None,
-            held: None,
+            _held: None,
         }
     }
 }
@@ -190,7 +190,7 @@ impl HostReport {
     /// The same, that keeps `held` for as long as it lives.
     #[cfg(feature = "signals")]
     pub(super) fn holding(mut self, held: impl Any + Send + Sync) -> HostReport {
-        self.held = Some(Arc::new(held));
+        self._held = Some(Arc::new(held));
         self
     }
 

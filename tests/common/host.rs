@@ -1,7 +1,11 @@
 //! Services for the tests of hosts.
 
+use super::{LONG, within};
 use groundcrew::channel::{Receiver, Sender, unbounded};
-use groundcrew::{Host, HostBuilder, HostReport, Service, ServiceContext, ServiceResult};
+use groundcrew::{
+    Backoff, FailurePolicy, Host, HostBuilder, HostReport, Restart, Service, ServiceContext,
+    ServiceResult,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -145,4 +149,28 @@ pub(crate) fn host(limit: Duration, add: impl FnOnce(&mut HostBuilder)) -> Host 
 /// What the report says of each failure.
 pub(crate) fn failures(report: &HostReport) -> Vec<String> {
     report.failures().iter().map(ToString::to_string).collect()
+}
+
+/// A restart without a pause, as often as a test needs it.
+pub(crate) fn at_once() -> Restart {
+    let backoff = Backoff::fixed(Duration::ZERO);
+    Restart::new().backoff(backoff).limit(1_000, LONG)
+}
+
+/// The report of a host of one service, which does this in its run, beside another.
+pub(crate) fn run_with(
+    policy: impl Into<FailurePolicy>,
+    mut run: impl FnMut(usize, &ServiceContext) -> ServiceResult + Send + 'static,
+) -> HostReport {
+    let mut nth = 0;
+    let host = host(LONG, |host| {
+        host.background("it", move |ctx| {
+            nth += 1;
+            run(nth, ctx)
+        })
+        .after(["other"])
+        .on_failure(policy);
+        host.background("other", wait);
+    });
+    within(LONG, "run", || host.run())
 }

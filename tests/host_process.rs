@@ -1,0 +1,338 @@
+//! What needs a process of its own: threads that cannot be had, what is left behind,
+//! what is printed.
+//!
+//! The parent runs this same binary again with the name of a scenario in its
+//! environment; `scenario` below then does that instead of testing.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::host::{Puppet, host, wait};
+use common::{Gate, LONG, expected_panic};
+use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
+use std::process::{Command, Output, Stdio, Termination, exit};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+const SCENARIO: &str = "GROUNDCREW_SCENARIO";
+
+fn play(program: &str, arguments: &[&str], scenario: &str) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn output(scenario: &str) -> Output {
+    let own = std::env::current_exe().unwrap();
+    play(own.to_str().unwrap(), &[], scenario)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn scenario() {
+    let Ok(scenario) = std::env::var(SCENARIO) else {
+        return;
+    };
+    match scenario.as_str() {
+        "nothing left" => nothing_left(),
+        "no threads" => no_threads(),
+        "few threads" => few_threads(),
+        "no driver" => no_driver(),
+        "clean" => told(everybody_ends().run()),
+        "left" => told(somebody_stays(Gate::new())),
+        "failed" => told(somebody_fails().run()),
+        "dropped" => dropped(),
+        other => panic!("no scenario {other}"),
+    }
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Helpers that had nothing to do but to end may be on their way out.
+fn wait_for_threads(count: usize) {
+    while threads() > count {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn after_a_clean_stop_no_thread_and_no_file_descriptor_is_left() {
+    let output = output("nothing left");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn nothing_left() {
+    let before = (threads(), descriptors());
+    for runs in [true, false].repeat(20) {
+        let (queue, pool) = (Queue::new(9), Pool::new(2).unwrap());
+        let host = host(LONG, |host| {
+            host.pool("pool", pool);
+            host.queue("queue", &queue, 2, || {
+                |_: u32, _: &ServiceContext| Ok::<(), String>(())
+            });
+            host.startup_task("warm-up", |_| Ok(()));
+            host.service("plain", Puppet::new);
+            host.background("asks", move |ctx| {
+                if runs {
+                    ctx.request_stop("enough");
+                }
+                wait(ctx)
+            })
+            .after(["pool", "queue"]);
+        });
+        queue.submit(1).unwrap();
+        let report = match runs {
+            true => host.run(),
+            false => host.start().unwrap().stop(),
+        };
+        assert!(report.is_clean(), "{report}");
+    }
+    wait_for_threads(before.0);
+    assert_eq!((threads(), descriptors()), before);
+}
+
+/// A host whose threads the system refuses, and how many of its parts were called.
+fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, Queue<u32>) {
+    let (queue, pool) = (Queue::new(9), Pool::new(1).unwrap());
+    queue.submit(7).unwrap();
+    pool.execute(|| ()).unwrap();
+    let mut host = Host::builder();
+    host.stack_size(stack);
+    host.pool("pool", pool);
+    host.queue("queue", &queue, 1, || {
+        |_: u32, _: &ServiceContext| Ok::<(), String>(())
+    });
+    for index in 0..10 {
+        let called = called.clone();
+        host.service(format!("{index}"), move || {
+            called.fetch_add(1, SeqCst);
+            Puppet::new()
+        });
+    }
+    (host.build().unwrap(), queue)
+}
+
+fn check_unstarted(report: &HostReport, called: &Arc<AtomicUsize>) {
+    assert!(
+        matches!(report.reason(), StopReason::NoThreads(_)),
+        "{report}"
+    );
+    assert_eq!((called.load(SeqCst), Arc::strong_count(called)), (0, 1));
+    let endings = report.services().iter().map(|it| it.ending());
+    assert!(
+        endings
+            .into_iter()
+            .all(|it| matches!(it, Ending::NotStarted))
+    );
+    assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
+    assert_eq!(report.pools()[0].completed(), 1);
+    assert_eq!(report.unprocessed::<u32>("queue"), [7]);
+}
+
+#[test]
+fn where_the_system_has_no_threads_nothing_is_started_and_nothing_lost() {
+    let output = output("no threads");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn no_threads() {
+    for runs in [true, false] {
+        let (before, called) = (threads(), Arc::new(AtomicUsize::new(0)));
+        let (host, queue) = unstartable(1 << 60, &called);
+        let report = match runs {
+            true => host.run(),
+            false => host.start().unwrap_err().into_report(),
+        };
+        check_unstarted(&report, &called);
+        assert!(queue.is_closed());
+        wait_for_threads(before);
+    }
+}
+
+/// Runs a scenario in which starting a thread fails from the `nth` on that a thread
+/// starts; `None`, aloud, where `strace` is not to be had.
+fn inject_spawn_failures(scenario: &str, nth: u32) -> Option<Output> {
+    let inject = format!("inject=clone3,clone:error=EAGAIN:when={nth}+");
+    let trace = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=clone3,clone",
+        "-e",
+        &inject,
+    ];
+    let probe = Command::new("strace").args(trace).arg("true").output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
+        return None;
+    }
+    let own = std::env::current_exe().unwrap();
+    let arguments = [&trace[..], &[own.to_str().unwrap()]].concat();
+    Some(play("strace", &arguments, scenario))
+}
+
+#[test]
+fn where_the_system_has_too_few_threads_nothing_is_started_and_nothing_lost() {
+    // The first is that of the pool; then come those of twelve services, and last
+    // that of the host.
+    for (scenario, nth) in [("few threads", 8), ("no driver", 14)] {
+        let Some(output) = inject_spawn_failures(scenario, nth) else {
+            return;
+        };
+        assert!(output.status.success(), "{scenario}: {}", stderr(&output));
+    }
+}
+
+fn no_driver() {
+    let (before, called) = (threads(), Arc::new(AtomicUsize::new(0)));
+    let (host, _) = unstartable(1 << 20, &called);
+    let report = host.start().unwrap_err().into_report();
+    assert!(
+        report
+            .reason()
+            .to_string()
+            .contains("no thread for the host"),
+        "{report}"
+    );
+    // Nor is there one that joins theirs, but they leave by themselves.
+    wait_for_threads(before);
+    check_unstarted(&report, &called);
+}
+
+fn few_threads() {
+    let (before, called) = (threads(), Arc::new(AtomicUsize::new(0)));
+    let (host, _) = unstartable(1 << 20, &called);
+    let report = host.start().unwrap_err().into_report();
+    assert!(
+        report.reason().to_string().contains("could not be started"),
+        "{report}"
+    );
+    check_unstarted(&report, &called);
+    wait_for_threads(before);
+}
+
+fn everybody_ends() -> Host {
+    host(LONG, |host| {
+        host.background("import", |_| Ok(())).one_shot();
+    })
+}
+
+fn somebody_stays(gate: Gate) -> HostReport {
+    let entrance = gate.entrance();
+    let stays = host(Duration::from_millis(20), |host| {
+        host.background("stays", move |ctx| {
+            ctx.note("row 3120 of 4000");
+            ctx.request_stop("enough");
+            entrance.pass();
+            Ok(())
+        });
+    });
+    let report = stays.run();
+    gate.open();
+    report
+}
+
+fn somebody_fails() -> Host {
+    host(LONG, |host| {
+        let both = Arc::new(Barrier::new(2));
+        let other = both.clone();
+        host.background("fails", move |_| {
+            both.wait();
+            Err("disk full")?
+        });
+        host.background("panics", move |_| {
+            other.wait();
+            expected_panic()
+        });
+    })
+}
+
+/// Ends as a `main` that returns the report does.
+fn told(report: HostReport) {
+    let code = report.exit_code();
+    assert_eq!(report.report(), code.into());
+    exit(code.into());
+}
+
+#[test]
+fn a_report_that_is_not_clean_is_printed_and_the_exit_code_says_so() {
+    for (scenario, code, says) in [
+        ("clean", 0, None),
+        ("left", 75, Some("row 3120 of 4000")),
+        ("failed", 1, Some("disk full")),
+    ] {
+        let output = output(scenario);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{scenario}: {told}");
+        assert_eq!(told.contains("NOT CLEAN"), says.is_some(), "{told}");
+        assert!(says.is_none_or(|says| told.contains(says)), "{told}");
+    }
+}
+
+#[test]
+fn what_a_dropped_host_leaves_behind_is_told_on_stderr_where_nobody_logs() {
+    let output = output("dropped");
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("host never was dropped:"), "{told}");
+    assert!(told.contains("unprocessed 1"), "{told}");
+    assert!(told.contains("host deaf was dropped:"), "{told}");
+    assert!(told.contains("abandoned"), "{told}");
+    assert!(!told.contains("host clean was dropped:"), "{told}");
+    assert!(!told.contains("host fetched was dropped:"), "{told}");
+}
+
+fn dropped() {
+    let queue = Queue::new(9);
+    queue.submit(7).unwrap();
+    drop(host(LONG, |host| {
+        host.name("never");
+        host.queue("queue", &queue, 1, || {
+            |_: u32, _: &ServiceContext| Ok::<(), String>(())
+        });
+    }));
+    let clean = host(LONG, |host| {
+        host.name("clean");
+        host.background("web", wait);
+    });
+    drop(clean.start().unwrap());
+    for name in ["deaf", "fetched"] {
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let (tell, told) = common::host::signal();
+        let deaf = host(Duration::from_millis(20), |host| {
+            host.name(name);
+            host.background("deaf", move |_| {
+                tell.send(())?;
+                entrance.pass();
+                Ok(())
+            });
+        });
+        let deaf = deaf.start().unwrap();
+        told.recv().unwrap();
+        if name == "fetched" {
+            assert_eq!(deaf.stop().exit_code(), 75);
+        }
+        drop(deaf);
+        gate.open();
+    }
+    exit(0);
+}
