@@ -402,16 +402,21 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
 #[test]
 fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
     within(LONG, "inside", || {
-        let (queue, (tell, told)) = (Queue::new(100), unbounded());
+        let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), unbounded());
+        let entrance = gate.entrance();
         let host = host(Duration::from_millis(200), |host| {
             host.queue("items", &queue, 1, move || {
-                let tell = tell.clone();
-                move |_: u32, ctx: &ServiceContext| tell.send(ctx.host().stop())
+                let (entrance, tell) = (entrance.clone(), tell.clone());
+                move |_: u32, ctx: &ServiceContext| {
+                    entrance.pass();
+                    tell.send(ctx.host().stop())
+                }
             });
         });
+        let host = host.start().unwrap();
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
-        let host = host.start().unwrap();
+        gate.open();
         let report = told.recv().unwrap();
         assert!(matches!(
             report.services()[0].ending(),
