@@ -409,9 +409,9 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
                 move |_: u32, ctx: &ServiceContext| tell.send(ctx.host().stop())
             });
         });
+        let host = host.start().unwrap();
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
-        let host = host.start().unwrap();
         let report = told.recv().unwrap();
         assert!(matches!(
             report.services()[0].ending(),
