@@ -386,7 +386,10 @@ fn the_work_of_a_one_shot_is_not_done_again_because_its_stop_failed() {
                     count.fetch_add(1, SeqCst);
                     match runs.fetch_add(1, SeqCst) {
                         0 => Ok(()),
-                        _ => Ok(ctx.request_stop("it is done again")),
+                        _ => {
+                            ctx.request_stop("it is done again");
+                            Ok(())
+                        }
                     }
                 })
                 .stop(|_| Err("the temporary file is not there")?)
