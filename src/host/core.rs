@@ -154,6 +154,7 @@ impl Core {
             } else if begins {
                 // Told to stop before it could begin.
                 state.machine.ended(index, None, self.clock.now());
+                state.changes += 1;
                 self.changed.notify_all();
             }
             let is_over = matches!(state.machine.entries[index].life, Life::Over);
@@ -433,8 +434,7 @@ impl Core {
         if let Some(own) = own {
             state.machine.entries[own].is_inside_stop = false;
         }
-        // It has nothing left to do but to end; it may be this thread's own service
-        // that it waited for.
+        // It has nothing left to do but to close its journal and to end.
         let driver = state.driver.take();
         drop(state);
         if let Some(driver) = driver {
