@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 /// which is registered with [`HostBuilder::queue`](super::HostBuilder::queue). A clone
 /// is the same queue.
 ///
+/// A queue whose service fails, since a handler that panicked could not be made anew or for
+/// a heartbeat that was missed, goes on taking items while the service is started again. If
+/// the host stops meanwhile, they are handed back.
+///
 /// It can be filled before the host starts. On a stop it is closed, and what is in it
 /// is handled, until the last part of the service's time: a quarter of it, and 3 s at
 /// most. Then the handlers' token is cancelled, nothing more is begun, and what is left
