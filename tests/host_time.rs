@@ -4,6 +4,7 @@ mod common;
 
 use common::host::{Puppet, failures, signal, wait};
 use common::{Gate, LONG, within};
+use groundcrew::channel::Receiver;
 use groundcrew::testing::ManualClock;
 use groundcrew::{
     Backoff, Ending, Host, HostBuilder, HostHandle, HostPhase, HostReport, HostStatus, Jitter,
@@ -45,18 +46,23 @@ fn restart() -> Restart {
     Restart::new().backoff(backoff).limit(3, seconds(30))
 }
 
+/// A host that is up, of a service that fails whenever it is told to.
+fn fails_when_told(clock: &ManualClock, failing: Receiver<()>) -> RunningHost {
+    let host = host(clock, |host| {
+        host.background("it", move |_| {
+            failing.recv()?;
+            Err("no luck")?
+        })
+        .on_failure(restart());
+    });
+    host.start().unwrap()
+}
+
 #[test]
 fn a_failing_service_is_restarted_after_longer_and_longer_pauses_and_then_given_up() {
     within(LONG, "pauses", || {
         let (clock, (fail, failing)) = (ManualClock::new(), signal());
-        let host = host(&clock, |host| {
-            host.background("it", move |_| {
-                failing.recv()?;
-                Err("no luck")?
-            })
-            .on_failure(restart());
-        });
-        let host = host.start().unwrap();
+        let host = fails_when_told(&clock, failing);
         for (restarts, pause) in [(1, 1), (2, 2), (3, 4)] {
             fail.send(()).unwrap();
             until_state(host.handle(), ServiceState::Restarting);
@@ -79,14 +85,7 @@ fn a_failing_service_is_restarted_after_longer_and_longer_pauses_and_then_given_
 fn one_that_fails_once_a_day_is_always_restarted_after_the_shortest_pause() {
     within(LONG, "days", || {
         let (clock, (fail, failing)) = (ManualClock::new(), signal());
-        let host = host(&clock, |host| {
-            host.background("it", move |_| {
-                failing.recv()?;
-                Err("no luck")?
-            })
-            .on_failure(restart());
-        });
-        let host = host.start().unwrap();
+        let host = fails_when_told(&clock, failing);
         for day in 1..=30 {
             clock.advance(seconds(86_400));
             fail.send(()).unwrap();

@@ -212,19 +212,15 @@ impl Core {
     }
 
     pub(super) fn time_left(&self, index: usize) -> Duration {
-        let by = match self.end_by(index) {
-            Some((_, by)) => by.moment(),
-            None => None,
-        };
-        by.map_or(Duration::MAX, |by| {
-            by.saturating_duration_since(self.clock.now())
-        })
+        let end = self.state.lock().machine.end_by_of(index);
+        self.until(end.and_then(|(_, by)| by.moment()))
     }
 
-    /// When the service was told to end, and by when it has to.
-    fn end_by(&self, index: usize) -> Option<(Instant, Deadline)> {
-        let state = self.state.lock();
-        state.machine.end_by_of(index)
+    /// From now on; [`Duration::MAX`] if that is never.
+    fn until(&self, moment: Option<Instant>) -> Duration {
+        moment.map_or(Duration::MAX, |moment| {
+            moment.saturating_duration_since(self.clock.now())
+        })
     }
 
     /// Blocks until `is_so`, of which this is notified.
@@ -276,14 +272,8 @@ impl Core {
     /// How long the stop may still take.
     pub(super) fn stop_left(&self) -> Duration {
         let state = self.state.lock();
-        let by = state
-            .machine
-            .stop
-            .as_ref()
-            .and_then(|stop| stop.by.moment());
-        by.map_or(Duration::MAX, |by| {
-            by.saturating_duration_since(self.clock.now())
-        })
+        let stop = state.machine.stop.as_ref();
+        self.until(stop.and_then(|stop| stop.by.moment()))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
