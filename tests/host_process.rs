@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::examples::text;
 use common::host::{Puppet, host, wait};
 use common::{Gate, LONG, expected_panic};
 use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
@@ -32,10 +33,6 @@ fn play(program: &str, arguments: &[&str], scenario: &str) -> Output {
 fn output(scenario: &str) -> Output {
     let own = std::env::current_exe().unwrap();
     play(own.to_str().unwrap(), &[], scenario)
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
@@ -74,7 +71,7 @@ fn wait_for_threads(count: usize) {
 #[test]
 fn after_a_clean_stop_no_thread_and_no_file_descriptor_is_left() {
     let output = output("nothing left");
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 fn nothing_left() {
@@ -148,7 +145,7 @@ fn check_unstarted(report: &HostReport, called: &Arc<AtomicUsize>) {
 #[test]
 fn where_the_system_has_no_threads_nothing_is_started_and_nothing_lost() {
     let output = output("no threads");
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 fn no_threads() {
@@ -197,7 +194,11 @@ fn where_the_system_has_too_few_threads_nothing_is_started_and_nothing_lost() {
         let Some(output) = inject_spawn_failures(scenario, nth) else {
             return;
         };
-        assert!(output.status.success(), "{scenario}: {}", stderr(&output));
+        assert!(
+            output.status.success(),
+            "{scenario}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -280,7 +281,7 @@ fn a_report_that_is_not_clean_is_printed_and_the_exit_code_says_so() {
         ("failed", 1, Some("disk full")),
     ] {
         let output = output(scenario);
-        let told = stderr(&output);
+        let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{scenario}: {told}");
         assert_eq!(told.contains("NOT CLEAN"), says.is_some(), "{told}");
         assert!(says.is_none_or(|says| told.contains(says)), "{told}");
@@ -290,7 +291,7 @@ fn a_report_that_is_not_clean_is_printed_and_the_exit_code_says_so() {
 #[test]
 fn what_a_dropped_host_leaves_behind_is_told_on_stderr_where_nobody_logs() {
     let output = output("dropped");
-    let told = stderr(&output);
+    let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("host never was dropped:"), "{told}");
     assert!(told.contains("unprocessed 1"), "{told}");

@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::examples::text;
 use common::{Gate, LONG, expected_panic, hasty, occupy};
 use groundcrew::channel::bounded;
 use groundcrew::{Pool, StopPlan};
@@ -30,14 +31,6 @@ fn play(scenario: &str) -> Command {
 
 fn output(scenario: &str) -> Output {
     play(scenario).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -164,8 +157,8 @@ fn exit_in_a_task() {
 #[test]
 fn when_main_returns_what_still_runs_ends_with_it() {
     let output = output("main returns");
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(!stdout(&output).contains("never printed"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("never printed"));
 }
 
 fn main_returns() {
@@ -181,8 +174,8 @@ fn main_returns() {
 #[test]
 fn without_a_logger_an_unclean_drop_is_told_on_stderr() {
     let output = output("unclean drop");
-    assert!(output.status.success(), "{}", stderr(&output));
-    let told = stderr(&output);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stderr);
     assert!(
         told.contains("pool groundcrew was dropped: stop: NOT CLEAN"),
         "{told}"
@@ -280,13 +273,13 @@ fn a_worker_that_cannot_be_started_fails_the_build_and_the_others_are_gone() {
         .env(SCENARIO, "too few threads")
         .output()
         .unwrap();
-    assert!(limited.status.success(), "{}", stderr(&limited));
-    let said = stdout(&limited);
+    assert!(limited.status.success(), "{}", text(&limited.stderr));
+    let said = text(&limited.stdout);
     assert!(said.contains("failed as it should: worker "), "{said}");
 
     if let Some(output) = inject_spawn_failures("too few threads", 4) {
-        assert!(output.status.success(), "{}", stderr(&output));
-        let said = stdout(&output);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
         assert!(said.contains("kind WouldBlock"), "{said}");
     }
 }
@@ -349,7 +342,7 @@ fn a_stop_takes_over_from_a_request_that_finds_no_thread() {
     let Some(output) = inject_spawn_failures("no driver", 2 * POOLS as u32 + 2) else {
         return;
     };
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 const POOLS: usize = 50;
@@ -373,7 +366,7 @@ fn no_driver() {
 #[test]
 fn a_drop_does_not_wait_for_a_stderr_that_is_stuck() {
     let output = output("stuck stderr");
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 fn stuck_stderr() {
@@ -398,11 +391,11 @@ fn a_stop_works_where_no_helper_can_be_started() {
     let Some(output) = inject_spawn_failures("no helpers", 3) else {
         return;
     };
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(
-        stdout(&output).contains("2 lingering"),
+        text(&output.stdout).contains("2 lingering"),
         "{}",
-        stdout(&output)
+        text(&output.stdout)
     );
 }
 
@@ -423,7 +416,7 @@ fn no_helpers() {
 #[test]
 fn after_a_clean_stop_no_thread_and_no_file_descriptor_is_left() {
     let output = output("nothing left");
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 fn nothing_left() {
@@ -610,7 +603,7 @@ mod signals {
     #[test]
     fn a_foreign_handler_is_an_error_that_says_what_to_do() {
         let output = output("foreign handler");
-        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
     pub(super) fn foreign_handler() {
