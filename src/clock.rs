@@ -13,7 +13,7 @@ use crate::sync::channel;
 use crate::sync::channel::Receiver;
 use crate::sync::{Condvar, MutexGuard};
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Reads the monotonic clock. Nothing else in the crate does.
 #[cfg(not(any(loom, shuttle)))]
@@ -27,7 +27,16 @@ pub(crate) fn now() -> Instant {
     crate::sync::model::time::now(Instant::now)
 }
 
-/// The clock of a host: the monotonic one, or one that a test moves by hand.
+/// Both hands of a clock, read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// Never goes back. On Linux it stands while the machine is suspended.
+    pub(crate) mono: Instant,
+    /// The time of day, which may be set, both ways.
+    pub(crate) wall: SystemTime,
+}
+
+/// The system's clocks, or one that a test moves by hand.
 #[derive(Clone, Default)]
 pub(crate) struct Clock {
     #[cfg(feature = "testing")]
@@ -41,6 +50,36 @@ impl Clock {
             return manual.now();
         }
         now()
+    }
+
+    /// Both hands.
+    pub(crate) fn read(&self) -> Now {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.read();
+        }
+        Now {
+            mono: now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// Which clock this is: the same number for the same one.
+    pub(crate) fn id(&self) -> usize {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.id();
+        }
+        0
+    }
+
+    /// Somebody waits by this clock without a thread, or does so no more: for
+    /// `ManualClock::wait_for_sleepers`.
+    pub(crate) fn count_waiting(&self, _more: bool) {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            manual.count_waiting(_more);
+        }
     }
 
     /// Waits on `changed` until it is notified, or this clock's `deadline` has

@@ -141,14 +141,15 @@
 )]
 
 mod cancel;
+mod causes;
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
 mod host;
+mod journal;
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
 mod pool;
 mod queue;
-#[cfg(not(any(loom, shuttle)))]
 mod retry;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
@@ -159,21 +160,22 @@ mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
+mod timer;
 mod unwind;
 
 pub use cancel::{CancelToken, Cancelled};
+pub use causes::Permanent;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{
     AbandonedService, BuildError, During, Ending, Failure, FailurePolicy, Host, HostBuilder,
-    HostHandle, HostPhase, HostReport, HostStatus, Permanent, Queue, QueueStats, Restart,
-    RunningHost, Service, ServiceBuilder, ServiceContext, ServiceReport, ServiceResult,
-    ServiceState, ServiceStatus, ServiceThread, StartError, StopReason, WaitError,
+    HostHandle, HostPhase, HostReport, HostStatus, Queue, QueueStats, Restart, RunningHost,
+    Service, ServiceBuilder, ServiceContext, ServiceReport, ServiceResult, ServiceState,
+    ServiceStatus, ServiceThread, StartError, StopReason, WaitError,
 };
 #[cfg(feature = "histogram")]
 pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{SubmitError, Submitter, TaskBuilder};
-#[cfg(not(any(loom, shuttle)))]
 pub use retry::{Backoff, Jitter};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,

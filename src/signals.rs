@@ -50,7 +50,8 @@
 //! ```
 
 use crate::clock::Deadline;
-use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL, say};
+use crate::journal::TIME_TO_TELL;
+use crate::stop::{StopHandle, StopPlan, say};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, Release};
 use crate::threads;

@@ -16,6 +16,10 @@ use std::time::Duration;
 pub(crate) struct Thread(thread::JoinHandle<()>);
 
 impl Thread {
+    pub(crate) fn id(&self) -> Id {
+        self.0.thread().id()
+    }
+
     /// Blocks until the thread has left the process, destructors of its
     /// thread-locals included, and these may take as long as they like: never
     /// called where a deadline is to be kept.
@@ -435,7 +439,7 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(100));
         assert_eq!(join_until("join", threads, || deadline), [1]);
         drop(open);
-        assert_eq!(join_until::<u8>("join", Vec::new(), || Deadline::NEVER), []);
+        assert!(join_until::<u8>("join", Vec::new(), || Deadline::NEVER).is_empty());
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]

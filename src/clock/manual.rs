@@ -1,27 +1,41 @@
 //! A clock that a test moves by hand.
 
+use super::Now;
 use crate::sync::channel::{self, Receiver, Sender};
-use crate::sync::{Arc, Condvar, Mutex, Weak};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::convert::Infallible;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A monotonic clock that stands still until [`advance`](Self::advance) moves
-/// it, so that a test of limits, pauses and heartbeats waits for nothing. A clone
-/// is the same clock.
+/// A clock that stands still until a test moves it, so that a test of limits, pauses,
+/// schedules and retries waits for nothing. A clone is the same clock.
+///
+/// It has two hands. [`advance`](Self::advance) moves both, as time does.
+/// [`set_wall`](Self::set_wall) moves the time of day alone, either way, as an
+/// administrator does, or a suspended machine that wakes up.
 ///
 /// A host is given one with `HostBuilder::clock`. Its start and stop timeouts, the
 /// delay of its stop, heartbeats, the pauses of restarts and
 /// [`ServiceContext::sleep`](crate::ServiceContext::sleep) then go by that clock.
-/// Nothing else does: a pool's stop, and whoever waits by the standard library,
-/// live in real time.
+///
+/// A pool is given one with `PoolBuilder::clock`. The pauses of
+/// [retries](crate::TaskBuilder::retry), [time limits](crate::TaskBuilder::time_limit),
+/// and the schedules and batches that use the pool then go by that clock.
+///
+/// Nothing else does: a pool's stop, and whoever waits by the standard library, live in
+/// real time.
 ///
 /// # How to use it
 ///
-/// Moving the clock wakes whoever waits for it, and does not wait for what they
-/// do then: wait for that by something that they do, such as a message. Before
-/// the clock is moved past somebody's pause, make sure that the pause has begun:
-/// [`wait_for_sleepers`](Self::wait_for_sleepers) does for `sleep`.
+/// Moving the clock wakes whoever waits for it. When that returns, what came due by a
+/// schedule, or after a pause between retries, is in its pool's queue, so that
+/// [`Pool::wait_idle`](crate::Pool::wait_idle) waits for the rest. What threads do that
+/// were asleep is not waited for: wait for that by something that they do, such as a
+/// message. Before the clock is moved past somebody's pause, make sure that the pause has
+/// begun: [`wait_for_sleepers`](Self::wait_for_sleepers) does.
+///
+/// A schedule that comes due many times within one move has missed all but the last of
+/// them, as after a long sleep of the machine: move the clock in steps.
 ///
 /// # Examples
 ///
@@ -62,9 +76,11 @@ struct Inner {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     advanced: Duration,
+    wall: SystemTime,
+    /// Those that wait without a thread.
+    waiting: usize,
     /// Told after each move. They hold locks of their own when they read the
     /// clock, so they are told without this one.
     watchers: Vec<Weak<dyn Watcher>>,
@@ -78,6 +94,8 @@ struct Sleeper {
     /// Dropped when the time has come.
     _wake: Sender<Infallible>,
 }
+
+const BEGINNING_OF_2026: Duration = Duration::from_secs(1_767_225_600);
 
 /// Waits for moments of the clock by a condition variable.
 pub(crate) trait Watcher: Send + Sync {
@@ -104,28 +122,53 @@ impl Drop for Sleep<'_> {
 }
 
 impl ManualClock {
-    /// A clock that stands. Does not block.
+    /// A clock that stands at the beginning of 2026, in UTC. Does not block.
     ///
     /// # Examples
     ///
     /// ```
     /// use groundcrew::testing::ManualClock;
-    /// use std::time::Duration;
+    /// use std::time::{Duration, SystemTime};
     ///
-    /// assert_eq!(ManualClock::new().elapsed(), Duration::ZERO);
+    /// let clock = ManualClock::new();
+    /// assert_eq!(clock.elapsed(), Duration::ZERO);
+    /// let since_1970 = clock.wall().duration_since(SystemTime::UNIX_EPOCH)?;
+    /// assert_eq!(since_1970.as_secs(), 1_767_225_600);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn new() -> ManualClock {
+        ManualClock::at(SystemTime::UNIX_EPOCH + BEGINNING_OF_2026)
+    }
+
+    /// A clock that stands at this time of day. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::testing::ManualClock;
+    /// use std::time::SystemTime;
+    ///
+    /// assert_eq!(ManualClock::at(SystemTime::UNIX_EPOCH).wall(), SystemTime::UNIX_EPOCH);
+    /// ```
+    pub fn at(wall: SystemTime) -> ManualClock {
         ManualClock {
             inner: Arc::new(Inner {
                 start: super::now(),
-                state: Mutex::default(),
+                state: Mutex::new(State {
+                    advanced: Duration::ZERO,
+                    wall,
+                    waiting: 0,
+                    watchers: Vec::new(),
+                    sleepers: Vec::new(),
+                    next: 0,
+                }),
                 changed: Condvar::new(),
             }),
         }
     }
 
-    /// Moves the clock on, and wakes whoever waits for a moment that has come.
-    /// Does not wait for what they do.
+    /// Moves both hands on, and wakes whoever waits for a moment that has come. Waits
+    /// until what came due is in its pool's queue, and for nothing else.
     ///
     /// # Panics
     ///
@@ -147,9 +190,35 @@ impl ManualClock {
         let advanced = state.advanced.saturating_add(by);
         let now = self.inner.start.checked_add(advanced);
         let now = now.expect("a manual clock cannot be moved that far");
+        let wall = state.wall.checked_add(by);
+        state.wall = wall.expect("a manual clock cannot be moved that far");
         state.advanced = advanced;
         let is_over = |sleeper: &Sleeper| sleeper.until.is_some_and(|until| until <= now);
         state.sleepers.retain(|sleeper| !is_over(sleeper));
+        self.tell(state);
+    }
+
+    /// Sets the time of day, later or earlier than it was; the monotonic hand stands.
+    /// Wakes and waits like [`advance`](Self::advance).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::testing::ManualClock;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let clock = ManualClock::new();
+    /// clock.set_wall(clock.wall() - Duration::from_secs(3600)); // an hour back
+    /// assert_eq!(clock.elapsed(), Duration::ZERO);
+    /// ```
+    pub fn set_wall(&self, wall: SystemTime) {
+        let mut state = self.inner.state.lock();
+        state.wall = wall;
+        self.tell(state);
+    }
+
+    /// What waits for the time of day, or for time to pass, looks again.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
         state.watchers.retain(|watcher| watcher.strong_count() > 0);
         let watchers = state.watchers.clone();
         drop(state);
@@ -159,7 +228,23 @@ impl ManualClock {
         }
     }
 
-    /// How far it was moved. Does not block.
+    /// The time of day. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::testing::ManualClock;
+    /// # use std::time::Duration;
+    /// let clock = ManualClock::new();
+    /// let morning = clock.wall();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.wall(), morning + Duration::from_secs(60));
+    /// ```
+    pub fn wall(&self) -> SystemTime {
+        self.inner.state.lock().wall
+    }
+
+    /// How far it was moved with [`advance`](Self::advance). Does not block.
     ///
     /// # Examples
     ///
@@ -175,8 +260,8 @@ impl ManualClock {
         self.inner.state.lock().advanced
     }
 
-    /// Blocks until at least so many threads are inside a `sleep` that goes by
-    /// this clock.
+    /// Blocks until at least so many wait by this clock: threads inside a `sleep`, and
+    /// retried tasks and batches in the pause before their next attempt.
     ///
     /// # Examples
     ///
@@ -195,13 +280,35 @@ impl ManualClock {
     /// ```
     pub fn wait_for_sleepers(&self, count: usize) {
         let mut state = self.inner.state.lock();
-        while state.sleepers.len() < count {
+        while state.sleepers.len() + state.waiting < count {
             self.inner.changed.wait(&mut state);
         }
     }
 
     pub(super) fn now(&self) -> Instant {
-        self.inner.start + self.elapsed()
+        self.read().mono
+    }
+
+    pub(super) fn read(&self) -> Now {
+        let state = self.inner.state.lock();
+        Now {
+            mono: self.inner.start + state.advanced,
+            wall: state.wall,
+        }
+    }
+
+    pub(super) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
+    pub(super) fn count_waiting(&self, more: bool) {
+        let mut state = self.inner.state.lock();
+        match more {
+            true => state.waiting += 1,
+            false => state.waiting -= 1,
+        }
+        drop(state);
+        self.inner.changed.notify_all();
     }
 
     pub(crate) fn watch(&self, watcher: Weak<dyn Watcher>) {
@@ -242,6 +349,7 @@ impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManualClock")
             .field("elapsed", &self.elapsed())
+            .field("wall", &self.wall())
             .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,12 @@
 
 use super::context::ServiceContext;
 use super::core::Core;
-use super::failure::{During, Failure, has_cause};
+use super::failure::{During, Failure};
 use super::machine::Next;
 use super::make::Factory;
 use super::service::ServiceResult;
 use crate::cancel::{CancelToken, Cancelled};
+use crate::causes::has_cause;
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 

@@ -4,7 +4,6 @@ use super::context::ServiceContext;
 use super::core::Core;
 use super::entry::{Entry, Terms};
 use super::error::BuildError;
-use super::failure::BoxError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
 use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
@@ -13,6 +12,7 @@ use super::running::Host;
 use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
 use super::spec::{Kind, Spec, claim_queues, times_to_stop};
+use crate::causes::BoxError;
 use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;

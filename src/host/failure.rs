@@ -1,13 +1,10 @@
 //! What went wrong with a service.
 
+use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
-use std::io;
-
-/// Any error, as services return it.
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// In which of its parts a service failed.
 ///
@@ -46,8 +43,7 @@ impl fmt::Display for During {
 /// ```
 /// use groundcrew::{During, Host};
 /// use std::error::Error;
-/// use std::io;
-///
+/// ///
 /// let mut host = Host::builder();
 /// host.background("db", |_| Err(io::Error::other("disk full"))?);
 /// let report = host.build()?.run();
@@ -277,96 +273,3 @@ impl fmt::Debug for Failure {
 }
 
 impl Error for Failure {}
-
-/// An error that no restart helps against: a service that returns one, alone or as
-/// the source of another error, is not started again. The host stops, as it does
-/// without a restart policy.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::{Host, Permanent, Restart};
-///
-/// let mut host = Host::builder();
-/// host.background("mailer", |_| Err(Permanent::new("no such account"))?)
-///     .on_failure(Restart::new());
-/// let report = host.build()?.run();
-/// assert_eq!(report.services()[0].restarts(), 0);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-/// ```
-#[derive(Debug)]
-pub struct Permanent(BoxError);
-
-impl Permanent {
-    /// Declares `error` permanent. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = groundcrew::Permanent::new("no such account");
-    /// assert_eq!(error.to_string(), "no such account");
-    /// ```
-    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Permanent {
-        Permanent(error.into())
-    }
-}
-
-impl fmt::Display for Permanent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for Permanent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
-
-/// Whether `error` is a `T`, or is caused by one.
-pub(super) fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    let found = unwind::catch(|| causes(error).any(|cause| cause.is::<T>()));
-    found.unwrap_or_else(|payload| {
-        unwind::drop_payload(payload);
-        false
-    })
-}
-
-/// A chain longer than this is a circle.
-const LONGEST_CHAIN: usize = 32;
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| source(*error)).take(LONGEST_CHAIN)
-}
-
-/// What an error was caused by. `io::Error` passes over the error that it was made of,
-/// since it prints as that does.
-fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
-/// `error` and its sources. One whose text ends the one before it, as with those
-/// that print their source themselves, is not said twice.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let told = unwind::catch(|| {
-        let mut text = String::new();
-        for cause in causes(error).map(ToString::to_string) {
-            if text.is_empty() {
-                text = cause;
-            } else if !text.ends_with(&cause) {
-                text = format!("{text}: {cause}");
-            }
-        }
-        text
-    });
-    told.unwrap_or_else(|payload| {
-        unwind::drop_payload(payload);
-        "(an error whose text panicked)".to_owned()
-    })
-}

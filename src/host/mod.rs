@@ -4,7 +4,7 @@
 //! - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
 //! - `running`, `handle`: what a program holds.
 //! - `machine`, `entry`, `policy`: what is to be done next; pure.
-//! - `core`, `supervisor`, `journal`, `body`, `vitals`: the threads, and what they share.
+//! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
 //! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `error`: what is
 //!   said.
 //! - `queue`: a bounded queue of items as a service.
@@ -20,7 +20,6 @@ mod error;
 mod failure;
 mod graph;
 mod handle;
-mod journal;
 mod machine;
 mod make;
 mod policy;
@@ -39,7 +38,7 @@ pub use builder::HostBuilder;
 pub use context::{ServiceContext, WaitError};
 pub use ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
 pub use error::{BuildError, StartError};
-pub use failure::{During, Failure, Permanent};
+pub use failure::{During, Failure};
 pub use handle::HostHandle;
 pub use policy::{FailurePolicy, Restart};
 pub use queue::{Queue, QueueStats};

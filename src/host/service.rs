@@ -1,7 +1,7 @@
 //! What a service is.
 
 use super::context::ServiceContext;
-use super::failure::BoxError;
+use crate::causes::BoxError;
 use crate::stop::{StopHandle, StopPlan, StopReport};
 use crate::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -2,11 +2,11 @@
 //! report.
 
 use super::core::{Core, State};
-use super::journal::Journal;
 use super::machine::Action;
 use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
 use super::status::HostPhase;
 use crate::clock::Deadline;
+use crate::journal::Journal;
 use crate::stop::{StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::{Arc, MutexGuard};
 use crate::threads;
@@ -15,7 +15,7 @@ use std::time::Duration;
 impl Core {
     /// Drives the host until its report is made.
     pub(super) fn drive(self: &Arc<Self>) {
-        let mut journal = Journal::new();
+        let mut journal = Journal::new("host");
         let mut state = self.state.lock();
         loop {
             let now = self.clock.now();

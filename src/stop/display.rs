@@ -15,10 +15,6 @@ pub(crate) fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// So long a stop or a signal waits for a logger, or a reader of stderr, that
-/// is stuck.
-pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
-
 /// So long the drop of a pool waits for them with a report that is not clean,
 /// and that nobody else has.
 pub(crate) const TIME_TO_TELL_UNCLEAN: Duration = Duration::from_secs(1);

@@ -23,7 +23,7 @@ mod tell;
 mod unstarted;
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use display::{TIME_TO_TELL, TIME_TO_TELL_UNCLEAN, say, to_stderr};
+pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say, to_stderr};
 pub(crate) use stopper::Stopper;
 
 pub use abandoned::AbandonedTask;

@@ -15,12 +15,13 @@
 //! Order of locks: the stopper's, then a slot's. The lock is not held while
 //! threads are started or the queue is emptied.
 
-use super::display::{TIME_TO_TELL, TIME_TO_TELL_UNCLEAN};
+use super::display::TIME_TO_TELL_UNCLEAN;
 use super::plan::{Phase, StopPlan};
 use super::report::StopReport;
 use super::state::{Member, Standing, Step, StopState};
 use super::tell::logs_infos;
 use crate::clock::{self, Deadline};
+use crate::journal::TIME_TO_TELL;
 use crate::queue::Queue;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::task::{State, Turn, index_in};

@@ -1,10 +1,11 @@
 //! What a stop tells the log. The logger is the program's code and may be stuck,
 //! so it is never waited for without limit.
 
-use super::display::{self, TIME_TO_TELL};
+use super::display;
 use super::report::StopReport;
 use super::stopper::Stopper;
 use crate::clock::Deadline;
+use crate::journal::TIME_TO_TELL;
 use crate::sync::Arc;
 use crate::threads;
 use crate::unwind;

@@ -1,10 +1,10 @@
 //! The service that works on a queue.
 
 use super::super::context::ServiceContext;
-use super::super::failure::{BoxError, chain};
 use super::super::service::{Service, ServiceResult};
 use super::store::{Handled, Store};
 use crate::cancel::CancelToken;
+use crate::causes::{BoxError, chain};
 use crate::sync::channel::{self, Sender};
 use crate::sync::{Acquire, Arc, AtomicUsize, OnceLock, Release};
 use crate::threads::{self, Thread};

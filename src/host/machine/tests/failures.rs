@@ -60,7 +60,7 @@ fn failing_too_often_stops_the_host_with_the_last_failure() {
 fn a_permanent_error_is_not_answered_by_a_restart() {
     let mut sim = Sim::new(vec![("web", restarting(), vec![])]);
     sim.started(0);
-    let permanent = crate::host::Permanent::new("no such account");
+    let permanent = crate::causes::Permanent::new("no such account");
     let failure = Failure::of_error(&Arc::from("web"), During::Run, permanent.into());
     sim.ends(0, Some(failure));
     assert!(sim.machine.stop.is_some());

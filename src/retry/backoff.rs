@@ -1,9 +1,6 @@
 //! How long to wait before the next attempt: pure functions of the number of the
 //! attempt and of a random number.
 
-use crate::sync::Relaxed;
-use crate::sync::StaticU64;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// How long to wait before something is tried again: a curve over the attempts, a
@@ -194,15 +191,6 @@ impl Backoff {
     }
 }
 
-/// A number from 0 to 1 that nobody can foretell, and that need not be good.
-pub(crate) fn random() -> f64 {
-    static CALLS: StaticU64 = StaticU64::new(0);
-    let call = CALLS.fetch_add(1, Relaxed);
-    let bits = RandomState::new().hash_one(call);
-    // 53 bits are what a number has room for.
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,13 +232,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn random_numbers_are_between_zero_and_one_and_differ() {
-        let numbers: Vec<f64> = (0..1000).map(|_| random()).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
-        let below = numbers.iter().filter(|number| **number < 0.5).count();
-        assert!((300..700).contains(&below), "{below} of 1000 below a half");
     }
 }

@@ -1,17 +1,23 @@
-//! What a host tells the log.
+//! Telling the log from where nobody may wait for it.
 
 use crate::clock::Deadline;
-use crate::stop::TIME_TO_TELL;
 use crate::sync::channel::{self, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
+use std::time::Duration;
 
 /// The logger is the program's code, and may be stuck: so it is called, record after
 /// record, by a thread of its own, which nobody waits for until the end.
-pub(super) struct Journal {
+pub(crate) struct Journal {
+    /// What its thread is called after.
+    name: &'static str,
     /// Made with the first record that the logger wants.
     writer: Option<(Sender<Record>, Thread)>,
 }
+
+/// So long a stop, a signal or the end of a journal waits for a logger, or a reader of
+/// stderr, that is stuck.
+pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
 
 type Record = (log::Level, String);
 
@@ -19,17 +25,17 @@ type Record = (log::Level, String);
 const MOST_RECORDS: usize = 1024;
 
 impl Journal {
-    pub(super) fn new() -> Journal {
-        Journal { writer: None }
+    pub(crate) fn new(name: &'static str) -> Journal {
+        Journal { name, writer: None }
     }
 
     /// Never blocks.
-    pub(super) fn write(&mut self, level: log::Level, text: String) {
+    pub(crate) fn write(&mut self, level: log::Level, text: String) {
         if level > log::max_level() {
             return;
         }
         if self.writer.is_none() {
-            self.writer = start();
+            self.writer = start(self.name);
         }
         if let Some((records, _)) = &self.writer {
             let _ = records.try_send((level, text));
@@ -37,18 +43,20 @@ impl Journal {
     }
 
     /// Waits for what was written, but not beyond a tenth of a second.
-    pub(super) fn close(self) {
-        if let Some((records, thread)) = self.writer {
+    pub(crate) fn close(&mut self) {
+        if let Some((records, thread)) = self.writer.take() {
             drop(records);
             let deadline = Deadline::after(TIME_TO_TELL);
-            threads::join_until("host-join", vec![((), thread)], || deadline);
+            threads::join_until(&format!("{}-join", self.name), vec![((), thread)], || {
+                deadline
+            });
         }
     }
 }
 
-fn start() -> Option<(Sender<Record>, Thread)> {
+fn start(name: &str) -> Option<(Sender<Record>, Thread)> {
     let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
-    let thread = threads::spawn_helper("host-log".to_owned(), move || {
+    let thread = threads::spawn_helper(format!("{name}-log"), move || {
         for (level, text) in received {
             unwind::log_guarded(|| log::log!(level, "{text}"));
         }

@@ -1,0 +1,10 @@
+//! What is done about failures: when to try again, and when not to try at all.
+//!
+//! Pure functions of the number of the attempt, of the time and of a random number; the
+//! waiting is others'.
+
+mod backoff;
+mod random;
+
+pub use backoff::{Backoff, Jitter};
+pub(crate) use random::random;

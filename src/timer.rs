@@ -1,0 +1,297 @@
+//! The timer: one thread for everything in the process that waits without one.
+//!
+//! # Invariants
+//!
+//! 1. What is set rings once, unless it is cleared first: it is taken out under the lock,
+//!    and rung without it.
+//! 2. The thread never waits for anything but the next moment: alarms neither block nor
+//!    call the program's code. The log is written by another thread.
+//! 3. A moment of the monotonic clock is compared with that clock, one of the wall clock
+//!    with the wall clock, each time anew. As long as there is something to wait for, no
+//!    wait is longer than [`LOOK_AGAIN`], so that a clock that was set, or stood while the
+//!    machine was suspended, is noticed.
+//! 4. Whoever sets a moment earlier than the one the thread sleeps for wakes it; the
+//!    thread says when that is under the lock under which it looked.
+//!
+//! There is one for each clock: that of the system, and those that tests move. It is
+//! started with the first thing that is set, and ends when nobody holds it any more.
+
+use crate::clock::{Clock, Deadline, Now};
+use crate::journal::Journal;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, StaticMutex, Weak};
+use crate::threads::{self, Thread};
+use crate::unwind;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The moment at which an alarm rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Mono(Instant),
+    Wall(SystemTime),
+}
+
+/// Who is called when a moment has come.
+pub(crate) trait Alarm: Send + Sync {
+    /// The moment that was set for `what` has come. May not wait, nor call the program's
+    /// code; may set and clear.
+    fn ring(self: Arc<Self>, what: u64, now: Now);
+}
+
+/// What was set, for who wants to clear it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    due: Due,
+    number: u64,
+}
+
+pub(crate) struct Timer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+    /// Something earlier was set, the clock was moved by hand, or it is over.
+    changed: Condvar,
+    /// The thread has rung everything that was due, and goes to sleep.
+    settled: Condvar,
+    journal: Mutex<Journal>,
+}
+
+struct State {
+    mono: BTreeMap<(Instant, u64), Waiting>,
+    wall: BTreeMap<(SystemTime, u64), Waiting>,
+    next: u64,
+    /// The thread sleeps, and wakes up by itself then.
+    asleep_until: Option<Deadline>,
+    /// What the clock showed when it went to sleep.
+    settled_at: Option<Now>,
+    thread: Option<Thread>,
+    is_over: bool,
+}
+
+/// The alarm is not kept by what waits for it.
+struct Waiting {
+    alarm: Weak<dyn Alarm>,
+    what: u64,
+}
+
+/// The longest wait while there is something to wait for.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The timers of all clocks, by the number of the clock.
+static TIMERS: StaticMutex<Vec<(usize, Weak<Timer>)>> = StaticMutex::new(Vec::new());
+
+impl Timer {
+    /// The timer of this clock. It lives as long as somebody holds it.
+    pub(crate) fn of(clock: &Clock) -> Arc<Timer> {
+        let mut timers = TIMERS.lock();
+        timers.retain(|(_, timer)| timer.strong_count() > 0);
+        let found = timers.iter().find(|(id, _)| *id == clock.id());
+        if let Some(timer) = found.and_then(|(_, timer)| timer.upgrade()) {
+            return timer;
+        }
+        let timer = Arc::new(Timer {
+            shared: Arc::new(Shared::new(clock.clone())),
+        });
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &clock.manual {
+            let watcher: Arc<dyn crate::clock::Watcher> = timer.shared.clone();
+            manual.watch(Arc::downgrade(&watcher));
+        }
+        timers.push((clock.id(), Arc::downgrade(&timer)));
+        timer
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Lets `alarm` ring for `what` once `due` has come. Never blocks.
+    pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
+        let mut state = self.shared.state.lock();
+        let number = state.next;
+        state.next += 1;
+        let waiting = Waiting {
+            alarm: alarm.clone(),
+            what,
+        };
+        match due {
+            Due::Mono(due) => state.mono.insert((due, number), waiting),
+            Due::Wall(due) => state.wall.insert((due, number), waiting),
+        };
+        let wakes = state
+            .asleep_until
+            .is_some_and(|until| is_earlier(until, due, || self.shared.clock.read()));
+        let failed = match state.thread {
+            Some(_) => None,
+            None => self.shared.start_thread(&mut state),
+        };
+        drop(state);
+        if wakes {
+            self.shared.changed.notify_one();
+        }
+        if let Some(error) = failed {
+            // Tried again with the next one that is set.
+            unwind::log_guarded(|| log::error!("the timer's thread could not be started: {error}"));
+        }
+        Key { due, number }
+    }
+
+    /// Takes back what was set; `false`: it has rung, or is about to.
+    pub(crate) fn clear(&self, key: Key) -> bool {
+        let mut state = self.shared.state.lock();
+        let waiting = match key.due {
+            Due::Mono(due) => state.mono.remove(&(due, key.number)),
+            Due::Wall(due) => state.wall.remove(&(due, key.number)),
+        };
+        drop(state);
+        waiting.is_some()
+    }
+
+    /// Tells the log. Never blocks.
+    pub(crate) fn log(&self, level: log::Level, text: String) {
+        self.shared.journal.lock().write(level, text);
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.is_over = true;
+        let thread = state.thread.take();
+        drop(state);
+        self.shared.changed.notify_all();
+        self.shared.settled.notify_all();
+        if let Some(thread) = thread.filter(|thread| thread.id() != threads::id()) {
+            thread.join();
+        }
+    }
+}
+
+/// Whether one that sleeps `until` then would sleep past `due`.
+fn is_earlier(until: Deadline, due: Due, now: impl FnOnce() -> Now) -> bool {
+    let Some(until) = until.moment() else {
+        return true;
+    };
+    match due {
+        Due::Mono(due) => due < until,
+        Due::Wall(due) => {
+            let now = now();
+            let left = due.duration_since(now.wall).unwrap_or_default();
+            now.mono.checked_add(left).is_some_and(|due| due < until)
+        }
+    }
+}
+
+impl State {
+    /// Takes out everything that is due.
+    fn take_due(&mut self, now: Now) -> Vec<Waiting> {
+        let mut due = Vec::new();
+        while let Some(first) = self.mono.first_entry().filter(|e| e.key().0 <= now.mono) {
+            due.push(first.remove());
+        }
+        while let Some(first) = self.wall.first_entry().filter(|e| e.key().0 <= now.wall) {
+            due.push(first.remove());
+        }
+        due
+    }
+
+    /// When to look again.
+    fn wake(&self, now: Now) -> Deadline {
+        let mono = self.mono.keys().next().map(|(due, _)| *due);
+        let wall = self.wall.keys().next().map(|(due, _)| {
+            let left = due.duration_since(now.wall).unwrap_or_default();
+            now.mono + left.min(LOOK_AGAIN)
+        });
+        match mono.into_iter().chain(wall).min() {
+            Some(first) => Deadline::at(first.min(now.mono + LOOK_AGAIN)),
+            None => Deadline::NEVER,
+        }
+    }
+}
+
+impl Shared {
+    fn new(clock: Clock) -> Shared {
+        Shared {
+            clock,
+            state: Mutex::new(State {
+                mono: BTreeMap::new(),
+                wall: BTreeMap::new(),
+                next: 0,
+                asleep_until: None,
+                settled_at: None,
+                thread: None,
+                is_over: false,
+            }),
+            changed: Condvar::new(),
+            settled: Condvar::new(),
+            journal: Mutex::new(Journal::new("timer")),
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> Option<std::io::Error> {
+        let shared = self.clone();
+        match threads::spawn_helper("timer".to_owned(), move || shared.run()) {
+            Ok(thread) => {
+                state.thread = Some(thread);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+
+    fn run(&self) {
+        let mut state = self.state.lock();
+        while !state.is_over {
+            let now = self.clock.read();
+            let due = state.take_due(now);
+            if !due.is_empty() {
+                MutexGuard::unlocked(&mut state, || ring_all(due, now));
+                continue;
+            }
+            let until = state.wake(now);
+            state.asleep_until = Some(until);
+            state.settled_at = Some(now);
+            self.settled.notify_all();
+            self.clock.wait(until, &self.changed, &mut state);
+            state.asleep_until = None;
+            state.settled_at = None;
+        }
+        drop(state);
+        self.journal.lock().close();
+    }
+}
+
+fn ring_all(due: Vec<Waiting>, now: Now) {
+    for Waiting { alarm, what } in due {
+        let Some(alarm) = alarm.upgrade() else {
+            continue;
+        };
+        // A fault of ours must not silence all the others.
+        if let Err(payload) = unwind::catch(|| alarm.ring(what, now)) {
+            unwind::drop_payload(payload);
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl crate::clock::Watcher for Shared {
+    /// Returns when everything has rung that is due by now.
+    fn clock_moved(&self) {
+        let mut state = self.state.lock();
+        self.changed.notify_all();
+        while !state.is_over {
+            let is_settled = state.settled_at == Some(self.clock.read());
+            match &state.thread {
+                Some(thread) if !is_settled && thread.id() != threads::id() => {}
+                _ => return,
+            }
+            self.settled.wait(&mut state);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
