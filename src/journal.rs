@@ -57,7 +57,7 @@ impl Journal {
 fn start(name: &str) -> Option<(Sender<Record>, Thread)> {
     let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
     let thread = threads::spawn_helper(format!("{name}-log"), move || {
-        for (level, text) in received {
+        while let Ok((level, text)) = received.recv() {
             unwind::log_guarded(|| log::log!(level, "{text}"));
         }
     });
