@@ -175,8 +175,8 @@ pub use host::{
 #[cfg(feature = "histogram")]
 pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
-pub use queue::{SubmitError, Submitter, TaskBuilder};
-pub use retry::{Backoff, Jitter};
+pub use queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
+pub use retry::{Backoff, FailedAttempt, GaveUp, Jitter, Retry, RetryError, Verdict};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
 };

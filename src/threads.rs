@@ -90,6 +90,24 @@ where
     Ok(threads)
 }
 
+/// Starts one thread, like [`spawn_all`].
+pub(crate) fn spawn_one(
+    what: &'static str,
+    name: &impl AsRef<str>,
+    stack_size: usize,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    let mut body = Some(body);
+    let threads = spawn_all(what, &[name.as_ref()], stack_size, |_| {
+        let body = body.take();
+        move || body.map_or((), |body| body())
+    })?;
+    Ok(threads
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| unreachable!("one was asked for")))
+}
+
 /// Starts a thread that helps with something and ends by itself.
 pub(crate) fn spawn_helper(
     name: String,

@@ -43,7 +43,8 @@ impl fmt::Display for During {
 /// ```
 /// use groundcrew::{During, Host};
 /// use std::error::Error;
-/// ///
+/// use std::io;
+///
 /// let mut host = Host::builder();
 /// host.background("db", |_| Err(io::Error::other("disk full"))?);
 /// let report = host.build()?.run();

@@ -1,9 +1,12 @@
 //! Everything that can be set about a pool.
 
 use super::Pool;
+use super::crew::Replacements;
 use super::worker::{Hooks, Worker};
-use crate::clock;
-use crate::queue::{Home, Meter, Observer, PanicHook, Queue, Settings};
+#[cfg(feature = "testing")]
+use crate::clock::ManualClock;
+use crate::clock::{self, Clock};
+use crate::queue::{Crew, Home, Meter, Observer, PanicHook, Queue, Settings};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::task::{Outcome, TaskInfo};
@@ -49,6 +52,9 @@ pub struct PoolBuilder {
     pub(super) meter: Option<fn(usize) -> Arc<dyn Meter>>,
     drop_plan: StopPlan,
     in_place: bool,
+    max_waiting: Option<usize>,
+    replace_stuck: usize,
+    clock: Clock,
 }
 
 const MOST_THREADS: usize = 1 << 16;
@@ -69,6 +75,9 @@ impl PoolBuilder {
             meter: None,
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
+            max_waiting: None,
+            replace_stuck: 0,
+            clock: Clock::default(),
         }
     }
 
@@ -348,6 +357,90 @@ impl PoolBuilder {
         self
     }
 
+    /// So many tasks that are [retried](crate::TaskBuilder::retry) may be there at once,
+    /// from their submit to their end, wherever they wait meanwhile. Does not block.
+    /// Defaults to the capacity of the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Retry};
+    /// # use std::time::Duration;
+    /// let pool = Pool::builder().threads(1).max_waiting(1).build()?;
+    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
+    /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
+    /// assert!(task.try_submit(|_| Ok::<_, &str>(())).unwrap_err().is_full());
+    /// # first.cancel();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn max_waiting(mut self, tasks: usize) -> PoolBuilder {
+        self.max_waiting = Some(tasks);
+        self
+    }
+
+    /// When a task is overrun (see [`TaskBuilder::time_limit`]), a new worker takes the
+    /// place that is lost, as long as there are no more than so many new ones. Does not
+    /// block. Defaults to 0.
+    ///
+    /// The stuck worker takes no other task: when its own ends after all, its thread leaves,
+    /// and its place is free for another new worker. Until then a stop waits for it as for
+    /// every other, and reports its task as abandoned.
+    ///
+    /// [`TaskBuilder::time_limit`]: crate::TaskBuilder::time_limit
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().threads(1).replace_stuck(1).build()?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("deaf")
+    ///     .time_limit(Duration::from_millis(1))
+    ///     .execute(move || gate.recv().unwrap_or_default())?;
+    /// // The only worker is lost, and yet:
+    /// assert_eq!(pool.submit(|| 7)?.join()?, 7);
+    /// assert_eq!(pool.stats().overrun(), 1);
+    /// drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn replace_stuck(mut self, max: usize) -> PoolBuilder {
+        self.replace_stuck = max;
+        self
+    }
+
+    /// A clock that a test moves by hand: for the pauses of retries and for time limits, and
+    /// for the schedules and batches that use this pool. Does not block. Stops live in real
+    /// time all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::testing::ManualClock;
+    /// use groundcrew::{Pool, Retry};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let pool = Pool::builder().threads(1).clock(&clock).build()?;
+    /// let hourly = Retry::fixed(Duration::from_secs(3600)).attempts(3);
+    /// let handle = pool.task("send").retry(hourly).submit(|_| Err::<(), _>("no connection"))?;
+    /// for _ in 1..3 {
+    ///     clock.wait_for_sleepers(1); // it waits for the next attempt
+    ///     clock.advance(Duration::from_secs(3600));
+    /// }
+    /// let error = handle.join()?.unwrap_err();
+    /// assert_eq!(error.history()[2].began(), Duration::from_secs(7200));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn clock(mut self, clock: &ManualClock) -> PoolBuilder {
+        self.clock = Clock {
+            manual: Some(clock.clone()),
+        };
+        self
+    }
+
     /// Starts the workers. Does not wait for them to run.
     ///
     /// # Errors
@@ -376,20 +469,23 @@ impl PoolBuilder {
             });
         }
         let stack_size = self.stack_size.unwrap_or_else(threads::default_stack_size);
-        let names: Vec<Arc<str>> = (0..threads)
+        let names: Vec<Arc<str>> = (0..threads + self.replace_stuck)
             .map(|index| threads::worker_name(&self.name, index).into())
             .collect();
         let queue = Queue::new(Settings {
             name: self.name.into(),
             workers: threads,
+            spares: self.replace_stuck,
             capacity: self.capacity,
+            places: self.max_waiting.unwrap_or(self.capacity),
+            clock: self.clock,
             in_place: self.in_place,
             panic_hook: self.panic_hook,
             observer: self.observer,
             meter: self.meter.map(|make| make(threads)),
         });
         let stopper = Stopper::new(queue.clone(), &names);
-        let started = threads::spawn_all("worker", &names, stack_size, |index| {
+        let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {
             let worker = Worker {
                 index,
                 stack_size,
@@ -399,6 +495,14 @@ impl PoolBuilder {
             move || worker.run()
         })?;
         stopper.set_threads(started);
+        let crew = Arc::new(Replacements {
+            stopper: Arc::downgrade(&stopper),
+            hooks: self.hooks,
+            stack_size,
+            most: self.replace_stuck,
+        });
+        let weak: Arc<dyn Crew> = crew.clone();
+        queue.set_crew(Arc::downgrade(&weak));
         let name = &queue.name;
         unwind::log_guarded(|| {
             log::info!(
@@ -409,6 +513,7 @@ impl PoolBuilder {
         Ok(Pool {
             home: Home::new(&queue),
             stopper,
+            _crew: crew,
             drop_plan: self.drop_plan,
         })
     }
@@ -433,6 +538,17 @@ impl PoolBuilder {
                 "{capacity} places are more than the {MOST_PLACES} that a queue can have, whose \
                  2 GiB are taken at once; ask for as many as may wait, or leave \
                  `queue_capacity` out for 1024"
+            )
+        } else if self.max_waiting == Some(0) {
+            "with 0 places for tasks that are retried every such submit would be refused; ask \
+             for at least 1, or leave `max_waiting` out for as many as the queue has"
+                .to_owned()
+        } else if self.replace_stuck > MOST_THREADS - threads {
+            format!(
+                "{} places for new workers are too many: with the {threads} threads of the pool \
+                 they may be {MOST_THREADS}; ask `replace_stuck` for as many stuck tasks as the \
+                 machine can bear",
+                self.replace_stuck
             )
         } else if self.name.is_empty() || self.name.contains(char::is_control) {
             format!(
@@ -465,6 +581,8 @@ impl fmt::Debug for PoolBuilder {
             .field("stack_size", &self.stack_size)
             .field("drop_plan", &self.drop_plan)
             .field("run_in_place_when_full", &self.in_place)
+            .field("max_waiting", &self.max_waiting)
+            .field("replace_stuck", &self.replace_stuck)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The pool: the owner of its workers.
 
 mod builder;
+mod crew;
 #[cfg(feature = "histogram")]
 mod latency;
 #[cfg(not(feature = "histogram"))]
@@ -27,6 +28,7 @@ use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, ve
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::sync::Arc;
 use crate::task::{UnstartedTask, index_in};
+use crew::Replacements;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -104,6 +106,8 @@ use std::time::Duration;
 pub struct Pool {
     home: Arc<Home>,
     stopper: Arc<Stopper>,
+    /// What the queue knows of it does not keep it.
+    _crew: Arc<Replacements>,
     drop_plan: StopPlan,
 }
 
@@ -302,7 +306,7 @@ impl Pool {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn threads(&self) -> usize {
-        self.home.queue.slots.len()
+        self.home.queue.workers
     }
 
     /// The pool in numbers, as of now. Does not block, beyond a lock for each

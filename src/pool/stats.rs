@@ -33,6 +33,8 @@ pub struct Stats {
     queue_peak: usize,
     overflow: usize,
     overflow_peak: usize,
+    waiting: usize,
+    due: usize,
     running: usize,
     counts: Counts,
     cancelled: u64,
@@ -57,9 +59,13 @@ impl Stats {
         }
         let queued = queue.queued();
         let overflow = queue.overflowed();
+        let later = queue.backlog();
         let left = stopper.left_behind();
         Stats {
-            accepted: counts.taken + left.taken_out + (queued + overflow) as u64,
+            accepted: (counts.taken + left.taken_out + (queued + overflow + later.due) as u64)
+                .saturating_sub(later.repeated),
+            waiting: later.waiting,
+            due: later.due,
             queued,
             queue_peak: queue.peak(),
             overflow,
@@ -67,7 +73,7 @@ impl Stats {
             running,
             cancelled: counts.cancelled + left.cancelled + queue.cancelled_outside(),
             expired: counts.expired + left.expired + queue.expired_outside(),
-            unstarted: left.unstarted as u64,
+            unstarted: (left.unstarted + later.out) as u64,
             abandoned: left.abandoned as u64,
             caller: left.caller as u64,
             counts,
@@ -177,6 +183,51 @@ impl Stats {
     /// ```
     pub fn overflow_peak(&self) -> usize {
         self.overflow_peak
+    }
+
+    /// How many tasks wait between two attempts ([`TaskBuilder::retry`]). Does not block.
+    ///
+    /// [`TaskBuilder::retry`]: crate::TaskBuilder::retry
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Retry};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let hourly = Retry::fixed(Duration::from_secs(3600));
+    /// let handle = pool.task("send").retry(hourly).submit(|_| Err::<(), _>("no connection"))?;
+    /// while pool.stats().waiting() == 0 {}
+    /// assert_eq!((pool.stats().running(), pool.stats().queued()), (0, 0));
+    /// # handle.cancel();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many are due by time, and wait for a worker: attempts after a failure, runs of
+    /// schedules, batches. They take no room in the queue. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// assert_eq!(pool.stats().due(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn due(&self) -> usize {
+        self.due
+    }
+
+    /// How many have run for longer than their [limit] and the grace after it: a mark, not
+    /// an outcome. Whatever became of them counts as ever. Does not block. For an example
+    /// see [`PoolBuilder::replace_stuck`].
+    ///
+    /// [limit]: crate::TaskBuilder::time_limit
+    /// [`PoolBuilder::replace_stuck`]: crate::PoolBuilder::replace_stuck
+    pub fn overrun(&self) -> u64 {
+        self.counts.overrun
     }
 
     /// How many tasks run now, those included that wait below another one on
@@ -395,14 +446,16 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "accepted {}, queued {} (peak {}), overflow {} (peak {}), running {}, completed {}, \
+            "accepted {}, queued {} (peak {}), overflow {} (peak {}), waiting {}, due {}, running {}, completed {}, \
              panicked {}, cancelled {}, expired {}, unstarted {}, abandoned {}, caller {}, \
-             ended late {}, refused {}, workers alive {}",
+             ended late {}, overrun {}, refused {}, workers alive {}",
             self.accepted,
             self.queued,
             self.queue_peak,
             self.overflow,
             self.overflow_peak,
+            self.waiting,
+            self.due,
             self.running,
             self.completed(),
             self.panicked(),
@@ -412,6 +465,7 @@ impl fmt::Display for Stats {
             self.abandoned,
             self.caller,
             self.ended_late(),
+            self.overrun(),
             self.refused,
             self.workers_alive
         )?;

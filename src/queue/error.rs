@@ -53,6 +53,10 @@ impl<F> SubmitError<F> {
         }
     }
 
+    pub(super) fn map<G>(self, unwrap: impl FnOnce(F) -> G) -> SubmitError<G> {
+        SubmitError::new(unwrap(self.task.into_inner()), self.refusal)
+    }
+
     /// The task that was not accepted: the closure, or the
     /// [`UnstartedTask`](crate::UnstartedTask) of a resubmit. Does not block.
     ///

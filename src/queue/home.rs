@@ -2,8 +2,9 @@
 
 use super::Queue;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ended, Ledger, Off, Slot, TaskInfo, Watch, me_in};
+use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskInfo, Watch, me_in};
 use std::any::Any;
+use std::time::Duration;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
 /// the one `Arc` of the queue, all producers and workers would write to one
@@ -12,7 +13,7 @@ use std::any::Any;
 pub(crate) struct Home {
     pub(crate) queue: Arc<Queue>,
     /// Whose home it is, if it is a worker's.
-    worker: Option<usize>,
+    pub(super) worker: Option<usize>,
 }
 
 impl Home {
@@ -77,6 +78,10 @@ impl Ledger for Home {
         self.queue.is_reported()
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.queue.token.is_cancelled()
+    }
+
     fn is_observed(&self) -> bool {
         self.queue.is_observed()
     }
@@ -107,6 +112,14 @@ impl Ledger for Home {
     fn husk_made(&self) {
         self.queue.outside.husks_made.fetch_add(1, SeqCst);
         self.queue.idle_changed();
+    }
+
+    fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
+        self.queue.wait_to_retry(task, after);
+    }
+
+    fn waits_no_more(&self, task: u64) {
+        self.queue.waits_no_more(task);
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -67,7 +67,12 @@ impl Queue {
         let passed: u64 = before.iter().map(|quiet| quiet.husks_passed).sum();
         let made = made_by_workers + self.outside.husks_made.load(SeqCst);
         let overflow: usize = before.iter().map(|quiet| quiet.overflow).sum();
-        let waiting = (self.queued() + overflow) as u64;
+        // One lock: what was waiting becomes due under it.
+        let later = self.backlog();
+        if later.waiting > 0 {
+            return false;
+        }
+        let waiting = (self.queued() + overflow + later.due) as u64;
         if waiting + passed > made {
             return false;
         }

@@ -52,14 +52,43 @@ impl Late {
 /// What a stopper took out of the queue.
 #[derive(Default)]
 pub(crate) struct TakenOut {
-    /// What never started: the channel's oldest first, then the lists'.
+    /// What never started: the channel's oldest first, then the lists', then what waited for
+    /// another attempt, or was due.
     pub(crate) unstarted: Vec<Queued>,
     /// Cancelled tasks that nobody had counted.
     pub(crate) cancelled: u64,
     /// Expired tasks that nobody had counted.
     pub(crate) expired: u64,
-    /// Everything accepted that was taken out, husks included.
+    /// Everything accepted that was taken out of the queue, husks included.
     pub(crate) taken: u64,
+}
+
+impl TakenOut {
+    /// One more that is to be taken out. Returns whether it had been accepted.
+    pub(super) fn sort(&mut self, task: Queued) -> bool {
+        match task.take_out() {
+            task::TakenOut::Live => {
+                self.unstarted.push(task);
+                true
+            }
+            task::TakenOut::Withdrawn => {
+                task.give_back();
+                false
+            }
+            task::TakenOut::Husk(husk) => {
+                self.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
+                self.expired += u64::from(husk.uncounted == Some(Off::Expired));
+                husk.accepted
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, mut other: TakenOut) {
+        self.unstarted.append(&mut other.unstarted);
+        self.cancelled += other.cancelled;
+        self.expired += other.expired;
+        self.taken += other.taken;
+    }
 }
 
 impl Queue {
@@ -69,6 +98,8 @@ impl Queue {
         if was_open {
             self.wake_all();
             self.open_gate();
+            self.places.close();
+            self.close_later();
         }
         was_open
     }
@@ -115,6 +146,11 @@ impl Queue {
         self.flags.sealed.store(true, Relaxed);
     }
 
+    /// One more worker, in the place of one that is stuck.
+    pub(crate) fn one_more_present(&self) {
+        self.late.lock().present += 1;
+    }
+
     /// How many workers have not left.
     pub(crate) fn present(&self) -> usize {
         self.late.lock().present
@@ -126,25 +162,16 @@ impl Queue {
         let mut late = self.late.lock();
         let mut out = TakenOut::default();
         if late.sealed {
+            self.take_out_later(&mut out);
             return out;
         }
         self.seal(&mut late);
         let tasks = self.receiver.try_iter();
         let overflow = self.slots.iter().flat_map(|slot| slot.drain_overflow());
         for task in tasks.chain(overflow) {
-            match task.take_out() {
-                task::TakenOut::Live => {
-                    out.taken += 1;
-                    out.unstarted.push(task);
-                }
-                task::TakenOut::Withdrawn => task.give_back(),
-                task::TakenOut::Husk(husk) => {
-                    out.taken += u64::from(husk.accepted);
-                    out.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
-                    out.expired += u64::from(husk.uncounted == Some(Off::Expired));
-                }
-            }
+            out.taken += u64::from(out.sort(task));
         }
+        self.take_out_later(&mut out);
         drop(late);
         self.idle_changed();
         out

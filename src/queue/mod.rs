@@ -6,6 +6,8 @@
 //! - `gate`: submitters from outside wait here for room.
 //! - `sleep`: workers wait here for work.
 //! - `late`: closing, and who owns a push that raced it.
+//! - `later`: what comes back by itself: retries and what is due.
+//! - `limits`: how long a task may run.
 //! - `idle`: `wait_idle`.
 //!
 //! # Invariants
@@ -36,14 +38,19 @@
 //! Idle, late or the beds; then slot; then cell, or the gate. A thief has two
 //! slots, but only tries the second. The lists lie in the slots.
 
+mod attempts;
 mod context;
 mod error;
 mod gate;
 mod home;
 mod idle;
 mod late;
+mod later;
+mod limits;
 mod observer;
 mod panics;
+mod places;
+mod retry_builder;
 mod sleep;
 mod submitter;
 mod task_builder;
@@ -53,25 +60,31 @@ pub(crate) use context::WithContext;
 pub(crate) use error::Refusal;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
+pub(crate) use limits::Crew;
 pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
 
 pub use error::SubmitError;
+pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
 
 use crate::cancel::CancelToken;
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::sync::channel::{self, Receiver, Sender, TrySendError};
 use crate::sync::{
-    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Relaxed, SeqCst, StaticU64,
+    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, OnceLock, Relaxed, SeqCst,
+    StaticU64, Weak,
 };
 use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
 use gate::Gate;
 use idle::Idle;
 use late::Late;
+use later::Later;
+use limits::Limits;
+use places::Places;
 use sleep::Beds;
 use std::rc::Rc;
 
@@ -79,17 +92,26 @@ use std::rc::Rc;
 pub(crate) struct Queue {
     /// Unique in the process, never 0.
     pub(crate) id: u64,
+    me: Weak<Queue>,
     pub(crate) name: Box<str>,
     pub(crate) capacity: usize,
+    /// How many workers it is built for. There may be more slots, for those that take the
+    /// places of others.
+    pub(crate) workers: usize,
     sender: Sender<Queued>,
     receiver: Receiver<Queued>,
     flags: CachePadded<Flags>,
     gate: CachePadded<Gate>,
     beds: CachePadded<Beds>,
     idle: CachePadded<Idle>,
-    /// One for each worker, by its index; its overflow list is in there.
+    /// One for each worker, by its index, and for those to come; its overflow list is in there.
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
     late: CachePadded<Mutex<Late>>,
+    later: Later,
+    places: Places,
+    limits: Arc<Limits>,
+    /// Set once, before the first task.
+    crew: OnceLock<Weak<dyn Crew>>,
     /// Parent of every task's token.
     pub(crate) token: CancelToken,
     outside: CachePadded<Outside>,
@@ -146,7 +168,12 @@ struct Outside {
 pub(crate) struct Settings {
     pub(crate) name: Box<str>,
     pub(crate) workers: usize,
+    /// How many may take the places of others.
+    pub(crate) spares: usize,
     pub(crate) capacity: usize,
+    /// So many tasks that are retried there may be at once.
+    pub(crate) places: usize,
+    pub(crate) clock: Clock,
     pub(crate) in_place: bool,
     pub(crate) panic_hook: Option<PanicHook>,
     pub(crate) observer: Option<Observer>,
@@ -167,27 +194,37 @@ impl Queue {
         let Settings {
             name,
             workers,
+            spares,
             capacity,
+            places,
+            clock,
             in_place,
             panic_hook,
             observer,
             meter,
         } = settings;
         let (sender, receiver) = channel::bounded(capacity);
-        Arc::new(Queue {
+        let slots = workers + spares;
+        Arc::new_cyclic(|me| Queue {
             id: NEXT.fetch_add(1, Relaxed),
+            me: me.clone(),
             name,
             capacity,
+            workers,
             sender,
             receiver,
             flags: CachePadded::default(),
             gate: CachePadded::default(),
-            beds: CachePadded::new(Beds::new(workers)),
+            beds: CachePadded::new(Beds::new(slots)),
             idle: CachePadded::default(),
-            slots: (0..workers)
+            slots: (0..slots)
                 .map(|_| Arc::new(CachePadded::new(Slot::new())))
                 .collect(),
             late: CachePadded::new(Mutex::new(Late::new(workers))),
+            later: Later::new(clock),
+            places: Places::new(places),
+            limits: Arc::default(),
+            crew: OnceLock::new(),
             token: CancelToken::new(),
             outside: CachePadded::default(),
             in_place,
@@ -380,6 +417,9 @@ impl Queue {
         if self.run_out_of_turn(turn, me, number) {
             return true;
         }
+        if self.has_due() && number % 2 == 1 && self.run_due(turn, me) {
+            return true;
+        }
         if let Some(newest) = turn.pop_newest() {
             newest.run(turn, me, How::Popped);
             return true;
@@ -388,7 +428,15 @@ impl Queue {
             oldest.run(turn, me);
             return true;
         }
-        self.run_stolen(turn, me)
+        self.run_stolen(turn, me) || (self.has_due() && self.run_due(turn, me))
+    }
+
+    /// Runs what has been due for the longest. In turn with the channel, since a flood of
+    /// either must not starve the other.
+    #[cold]
+    fn run_due(&self, turn: &mut Turn<'_>, me: &Me) -> bool {
+        let task = self.take_due();
+        task.map(|task| task.run(turn, me)).is_some()
     }
 
     #[inline]
@@ -430,19 +478,26 @@ impl Queue {
 
     /// Whether anything is there to be taken. The caller holds no slot.
     pub(crate) fn has_tasks(&self) -> bool {
-        !self.receiver.is_empty() || self.slots.iter().any(|slot| slot.count_overflow() > 0)
+        !self.receiver.is_empty()
+            || self.count_due() > 0
+            || self.slots.iter().any(|slot| slot.count_overflow() > 0)
     }
 
     /// Whether there is more than one worker can take at once. The caller holds
     /// no slot.
     pub(crate) fn has_several(&self) -> bool {
         let overflow: usize = self.slots.iter().map(|slot| slot.count_overflow()).sum();
-        self.queued() + overflow > 1
+        self.queued() + self.count_due() + overflow > 1
     }
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags.closed.load(SeqCst)
+    }
+
+    /// Who replaces workers that are stuck.
+    pub(crate) fn set_crew(&self, crew: Weak<dyn Crew>) {
+        let _ = self.crew.set(crew);
     }
 
     // For statistics.

@@ -1,13 +1,18 @@
 //! A task that is given more than its closure before it is submitted.
 
-use super::{Door, Home, verbs};
+use super::limits::Limited;
+use super::verbs::Closure;
+use super::{Door, Home, RetryTaskBuilder, SubmitError, WhenFull, verbs};
+use crate::retry::Retry;
 use crate::sync::Arc;
+use crate::task::TaskHandle;
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
-/// A task with a name, and maybe a [limit](Self::start_within) for its wait, about
-/// to be submitted: made by [`Pool::task`](crate::Pool::task), with the verbs of
-/// the pool.
+/// A task with a name, about to be submitted: made by [`Pool::task`](crate::Pool::task),
+/// with the verbs of the pool. It may have a limit for its [wait](Self::start_within) and
+/// for its [time](Self::time_limit), and be [tried again](Self::retry) when it fails.
 ///
 /// One builder submits any number of tasks.
 ///
@@ -25,6 +30,7 @@ pub struct TaskBuilder<'a> {
     home: &'a Arc<Home>,
     name: Arc<str>,
     start_within: Duration,
+    time_limit: Option<Duration>,
 }
 
 impl<'a> TaskBuilder<'a> {
@@ -33,6 +39,7 @@ impl<'a> TaskBuilder<'a> {
             home,
             name: name.into(),
             start_within: Duration::MAX,
+            time_limit: None,
         }
     }
 
@@ -73,11 +80,130 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    fn door(&self) -> Door<'_> {
+    /// A limit for the time that the task runs. Does not block.
+    ///
+    /// When it has run for so long its token is cancelled, for it to look at (submit it
+    /// with [`submit_with`](Self::submit_with)), and a warning in the log names it and the
+    /// place where it was submitted. If it still runs a grace later, which is a quarter of
+    /// the limit and 3 s at most, it is *overrun*: that is logged as an error, shown by
+    /// [`Stats::overrun`], [`RunningTask::is_overrun`] and the report of a stop, and a new
+    /// worker may take the [lost place]. No thread can be killed: the task goes on, and
+    /// ends as it likes, with a result as ever.
+    ///
+    /// Time in which its worker runs other tasks on top of it, which it joins, is none of
+    /// its own. Of a task that is [retried](Self::retry) each attempt has so long. The limit
+    /// does not hold for [`UnstartedTask::run`]. [`Duration::MAX`] is no limit; after
+    /// [`Duration::ZERO`] it is asked to end at once.
+    ///
+    /// [`Stats::overrun`]: crate::Stats::overrun
+    /// [`RunningTask::is_overrun`]: crate::RunningTask::is_overrun
+    /// [lost place]: crate::PoolBuilder::replace_stuck
+    /// [`UnstartedTask::run`]: crate::UnstartedTask::run
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool
+    ///     .task("report")
+    ///     .time_limit(Duration::from_millis(1))
+    ///     .submit_with(|ctx| match ctx.sleep(Duration::MAX) {
+    ///         Err(_) => "asked to end",
+    ///         Ok(()) => unreachable!(),
+    ///     })?;
+    /// assert_eq!(handle.join()?, "asked to end");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// The task may fail, and is then tried again as the policy says. Its closure is given
+    /// the number of the attempt. Does not block; for the verbs, and for what a stop does,
+    /// see [`RetryTaskBuilder`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, Retry};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let retry = Retry::exponential(Duration::from_millis(1)).attempts(5);
+    /// let handle = pool.task("send").retry(retry).submit(|attempt| match attempt {
+    ///     1 | 2 => Err("no connection"),
+    ///     _ => Ok("sent"),
+    /// })?;
+    /// assert_eq!(handle.join()?.unwrap(), "sent");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn retry<E>(self, policy: Retry) -> RetryTaskBuilder<'a, E> {
+        RetryTaskBuilder::new(self, policy)
+    }
+
+    pub(super) fn home(&self) -> &'a Arc<Home> {
+        self.home
+    }
+
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.time_limit
+    }
+
+    pub(super) fn unlimited(&self) -> Door<'_> {
         Door::labelled(self.home, &self.name, self.start_within)
     }
 
+    fn door(&self) -> NamedDoor<'_> {
+        NamedDoor {
+            door: self.unlimited(),
+            time_limit: self.time_limit,
+        }
+    }
+
     verbs!();
+}
+
+/// Where tasks come in that may have a limit: the others do not carry one.
+struct NamedDoor<'a> {
+    door: Door<'a>,
+    time_limit: Option<Duration>,
+}
+
+impl NamedDoor<'_> {
+    fn submit<C: Closure<Output: Send> + 'static>(
+        &self,
+        closure: C,
+        when_full: WhenFull,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
+        match self.time_limit {
+            None => self.door.submit(closure, when_full, submitted_at),
+            Some(limit) => {
+                let body = closure;
+                let limited = Limited { limit, body };
+                self.door.submit(limited, when_full, submitted_at)
+            }
+        }
+    }
+
+    fn execute<C: Closure + 'static>(
+        &self,
+        closure: C,
+        when_full: WhenFull,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<(), SubmitError<C::Inner>> {
+        match self.time_limit {
+            None => self.door.execute(closure, when_full, submitted_at),
+            Some(limit) => {
+                let body = closure;
+                let limited = Limited { limit, body };
+                self.door.execute(limited, when_full, submitted_at)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for TaskBuilder<'_> {

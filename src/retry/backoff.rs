@@ -167,14 +167,13 @@ impl Backoff {
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let steps = f64::from(attempt.saturating_sub(1));
         let grown = self.base.as_secs_f64() * self.factor.powf(steps);
-        let cap = self.cap.as_secs_f64();
-        // A base of zero times a factor without limit is not a number: `min`
-        // takes the other one, so zero is asked for.
-        let whole = if self.base.is_zero() {
-            0.0
-        } else {
-            grown.min(cap)
-        };
+        // A base of zero times a factor without limit is not a number.
+        self.shorten(if self.base.is_zero() { 0.0 } else { grown }, random)
+    }
+
+    /// So many seconds, as far as cap and jitter let them be.
+    pub(super) fn shorten(&self, seconds: f64, random: f64) -> Duration {
+        let whole = seconds.min(self.cap.as_secs_f64());
         let shortest = match self.jitter {
             Jitter::None => 1.0,
             Jitter::Full => 0.0,

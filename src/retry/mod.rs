@@ -4,7 +4,13 @@
 //! waiting is others'.
 
 mod backoff;
+mod error;
+mod policy;
 mod random;
 
 pub use backoff::{Backoff, Jitter};
+pub use error::{FailedAttempt, RetryError};
+pub use policy::{GaveUp, Retry, Verdict};
+
+pub(crate) use error::History;
 pub(crate) use random::random;

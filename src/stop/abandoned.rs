@@ -161,6 +161,28 @@ impl AbandonedTask {
         self.running.cancel_asked()
     }
 
+    /// Whether it had run for longer than its limit and the grace after it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("deaf")
+    ///     .time_limit(Duration::from_millis(1))
+    ///     .execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.stats().overrun() == 0 {}
+    /// let report = pool.stop(Duration::ZERO);
+    /// assert!(report.abandoned()[0].is_overrun());
+    /// assert_eq!(report.overrun(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_overrun(&self) -> bool {
+        self.running.is_overrun()
+    }
+
     /// Whether it was given a token at which it could have looked, by one of the
     /// verbs that end in `_with`. Does not block.
     ///

@@ -3,7 +3,7 @@
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
 use super::report::{Closures, Facts};
-use super::state::{Kept, Standing, StopState};
+use super::state::{Kept, StopState};
 use super::stopper::Stopper;
 use super::unstarted::Unstarted;
 use crate::clock::{self, Deadline};
@@ -71,7 +71,7 @@ impl Stopper {
                 }
             });
             counts.add(&of_worker);
-            if !runs && member.standing != Standing::Joined {
+            if !runs && !member.standing.is_gone() {
                 lingering.push((member.thread_id, LingeringWorker::new(&member.name)));
             }
         }
@@ -91,7 +91,8 @@ impl Stopper {
             .map(|(thread_id, worker)| worker.on(look(thread_id)))
             .collect();
         let unstarted = std::mem::take(&mut state.out.unstarted);
-        let metas = unstarted.iter().map(|task| task.meta()).collect();
+        let metas = unstarted.iter();
+        let metas = metas.map(|task| (task.meta(), task.attempts())).collect();
         let home = Home::new(&self.queue);
         let tasks = unstarted
             .into_iter()
@@ -105,7 +106,8 @@ impl Stopper {
                 .moment()
                 .map(|deadline| deadline.saturating_duration_since(began)),
             pool: self.queue.name.clone(),
-            accepted: counts.taken + state.out.taken,
+            accepted: counts.taken + state.out.taken - self.queue.backlog().repeated,
+            overrun: counts.overrun,
             completed: counts.completed,
             panicked: counts.panicked,
             cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),
@@ -127,6 +129,7 @@ impl Stopper {
             cell.abandon();
         }
         self.queue.end_idle_waits();
+        self.queue.let_timer_go();
         self.changed.notify_all();
     }
 }

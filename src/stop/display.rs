@@ -43,10 +43,13 @@ impl fmt::Display for StopReport {
             "\n  completed {}   panicked {}   cancelled {}   expired {}",
             facts.completed, facts.panicked, facts.cancelled, facts.expired
         )?;
+        if facts.overrun > 0 {
+            write!(f, "   overrun {}", facts.overrun)?;
+        }
         let abandoned = facts.abandoned.iter().map(abandoned_row);
         section(f, "abandoned", abandoned)?;
         let unstarted = self.unstarted().iter();
-        section(f, "unstarted", unstarted.map(|info| task_row(info, "")))?;
+        section(f, "unstarted", unstarted.map(unstarted_row))?;
         let caller = facts.caller.iter();
         section(
             f,
@@ -67,6 +70,7 @@ impl fmt::Debug for StopReport {
             .field("panicked", &facts.panicked)
             .field("cancelled", &facts.cancelled)
             .field("expired", &facts.expired)
+            .field("overrun", &facts.overrun)
             .field("unstarted", &facts.unstarted.len())
             .field("abandoned", &facts.abandoned)
             .field("caller", &facts.caller)
@@ -115,15 +119,24 @@ fn task_row(info: &TaskInfo, middle: &str) -> Row {
     }
 }
 
+fn unstarted_row(info: &TaskInfo) -> Row {
+    match info.attempts() {
+        0 => task_row(info, ""),
+        1 => task_row(info, "1 attempt failed"),
+        attempts => task_row(info, &format!("{attempts} attempts failed")),
+    }
+}
+
 fn abandoned_row(task: &AbandonedTask) -> Row {
     let cancel = match task.cancel_asked() {
         Some(asked) => format!("cancel asked {} ago", short(asked)),
         None => "not asked to cancel".to_owned(),
     };
     let middle = format!(
-        "{}{GAP}running {}{GAP}{cancel}",
+        "{}{GAP}running {}{GAP}{cancel}{}",
         worker_name(task.worker()),
-        short(task.running_for())
+        short(task.running_for()),
+        if task.is_overrun() { ", overrun" } else { "" }
     );
     let thread = thread(task.thread_id(), task.thread_state());
     let token = match task.has_token {

@@ -17,6 +17,7 @@ mod lingering;
 mod plan;
 mod report;
 mod running;
+mod spare;
 mod state;
 mod stopper;
 mod tell;
@@ -24,6 +25,7 @@ mod unstarted;
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say, to_stderr};
+pub(crate) use spare::Replaced;
 pub(crate) use stopper::Stopper;
 
 pub use abandoned::AbandonedTask;

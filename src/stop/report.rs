@@ -97,6 +97,7 @@ pub(super) struct Facts {
     pub(super) panicked: u64,
     pub(super) cancelled: u64,
     pub(super) expired: u64,
+    pub(super) overrun: u64,
     pub(super) unstarted: Unstarted,
     pub(super) abandoned: Vec<AbandonedTask>,
     pub(super) caller: Vec<TaskInfo>,
@@ -286,6 +287,28 @@ impl StopReport {
     /// ```
     pub fn expired(&self) -> u64 {
         self.facts.expired
+    }
+
+    /// How many ran for longer than their [limit](crate::TaskBuilder::time_limit) and the
+    /// grace after it, whatever became of them: a mark, not an outcome. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = groundcrew::Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("slow")
+    ///     .time_limit(Duration::from_millis(1))
+    ///     .execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.stats().overrun() == 0 {}
+    /// drop(open);
+    /// let report = pool.stop(Duration::from_secs(5));
+    /// assert_eq!((report.overrun(), report.completed()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn overrun(&self) -> u64 {
+        self.facts.overrun
     }
 
     /// Which tasks were accepted and never started, the channel's oldest first.

@@ -31,6 +31,7 @@ pub struct RunningTask {
     pub(super) running_for: Duration,
     pub(super) note: Option<Arc<str>>,
     pub(super) cancel_asked: Option<Duration>,
+    pub(super) is_overrun: bool,
 }
 
 impl RunningTask {
@@ -47,6 +48,7 @@ impl RunningTask {
             running_for: now.saturating_duration_since(running.since),
             note: running.note(),
             cancel_asked: cancel_asked(running, pool_cancelled, now),
+            is_overrun: running.is_overrun,
         }
     }
 
@@ -149,6 +151,27 @@ impl RunningTask {
     /// ```
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
+    }
+
+    /// Whether it has run for longer than its limit and the grace after it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.task("deaf")
+    ///     .time_limit(Duration::from_millis(1))
+    ///     .execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.stats().overrun() == 0 {}
+    /// assert!(pool.running()[0].is_overrun());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_overrun(&self) -> bool {
+        self.is_overrun
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Member {
     pub(super) standing: Standing,
     /// It waits inside `stop`, for the others.
     pub(super) inside_stop: bool,
+    /// It was stuck, and another one has taken its place: when it leaves, its own is free.
+    pub(super) replaced: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,15 @@ pub(super) enum Standing {
     /// Has left its body; the thread may still be ending.
     Left,
     Joined,
+    /// No thread has this place: it is for one that takes another's.
+    Spare,
+}
+
+impl Standing {
+    /// No thread of it is left.
+    pub(super) fn is_gone(self) -> bool {
+        matches!(self, Standing::Joined | Standing::Spare)
+    }
 }
 
 /// Everything about the stop of one pool, behind the stopper's lock.
@@ -164,8 +175,7 @@ impl StopState {
     /// Nothing of it is waited for any more. Where no helper can be started
     /// a thread that left is not waited for, but reported.
     fn is_gone(&self, member: &Member) -> bool {
-        member.standing == Standing::Joined
-            || (member.standing == Standing::Left && self.no_joiners)
+        member.standing.is_gone() || (member.standing == Standing::Left && self.no_joiners)
     }
 
     /// The next thread that left and that nobody is joining yet.

@@ -38,16 +38,22 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
+    /// `names` of all places, those that are spare last.
     pub(crate) fn new(queue: Arc<Queue>, names: &[Arc<str>]) -> Arc<Stopper> {
         let mut state = StopState::new();
         state.members = names
             .iter()
-            .map(|name| Member {
+            .enumerate()
+            .map(|(index, name)| Member {
                 name: name.clone(),
                 thread: None,
                 thread_id: None,
-                standing: Standing::Working,
+                standing: match index < queue.workers {
+                    true => Standing::Working,
+                    false => Standing::Spare,
+                },
                 inside_stop: false,
+                replaced: false,
             })
             .collect();
         Arc::new(Stopper {
@@ -72,7 +78,7 @@ impl Stopper {
     }
 
     /// The worker is done, but for the destructors of its thread-locals.
-    pub(crate) fn worker_left(&self, index: usize) {
+    pub(crate) fn worker_left(self: &Arc<Self>, index: usize) {
         let mut state = self.state.lock();
         state.members[index].standing = Standing::Left;
         state.progress = Some(clock::now());
@@ -81,8 +87,13 @@ impl Stopper {
             .iter()
             .all(|member| member.standing != Standing::Working);
         let logs = is_last && state.ownerless && state.report.is_none();
+        let member = &mut state.members[index];
+        let replaced = member.replaced.then(|| member.thread.take()).flatten();
         self.changed.notify_all();
         drop(state);
+        if let Some(thread) = replaced {
+            self.recycle(index, thread);
+        }
         if logs {
             let name = &self.queue.name;
             unwind::log_guarded(|| {

@@ -6,12 +6,13 @@ use crate::task::{Meta, TaskInfo};
 /// The unstarted tasks of a report. Made into `TaskInfo` when first asked for, so that a
 /// backlog of a million does not cost the stop its deadline.
 pub(super) struct Unstarted {
-    metas: Vec<Meta>,
+    /// With the number of attempts that were made.
+    metas: Vec<(Meta, u32)>,
     infos: OnceLock<Vec<TaskInfo>>,
 }
 
 impl Unstarted {
-    pub(super) fn new(metas: Vec<Meta>) -> Unstarted {
+    pub(super) fn new(metas: Vec<(Meta, u32)>) -> Unstarted {
         Unstarted {
             metas,
             infos: OnceLock::new(),
@@ -24,7 +25,8 @@ impl Unstarted {
 
     pub(super) fn infos(&self) -> &[TaskInfo] {
         self.infos.get_or_init(|| {
-            let infos = self.metas.iter().map(|meta| TaskInfo::new(meta, 0));
+            let infos = self.metas.iter();
+            let infos = infos.map(|(meta, attempts)| TaskInfo::new(meta, *attempts));
             infos.collect()
         })
     }

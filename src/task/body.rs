@@ -5,19 +5,42 @@ use super::context::TaskContext;
 use super::error::TaskPanic;
 use super::info::TaskInfo;
 use super::observed::Ended;
+use super::queued::Shared;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
+use crate::retry::GaveUp;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::any::{Any, type_name};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The closure of a task, with or without a context.
 pub(crate) trait TaskFn: Send {
     type Output;
     /// Whether `call` is to be given a context.
     const WANTS_CONTEXT: bool;
+    /// Whether the program's closure sees its token.
+    const HAS_TOKEN: bool = Self::WANTS_CONTEXT;
+    /// Whether a run of it may be one of several attempts.
+    const RETRIES: bool = false;
     fn call(self, context: Option<&TaskContext>) -> Self::Output;
+    /// One attempt.
+    #[inline]
+    fn attempt(self, context: Option<&TaskContext>) -> Attempt<Self>
+    where
+        Self: Sized,
+    {
+        Attempt::Ended(self.call(context))
+    }
+    /// After an attempt that failed: there will be no other one.
+    fn give_up(self, _: GaveUp) -> Self::Output
+    where
+        Self: Sized,
+    {
+        unreachable!("only what retries is asked to give up")
+    }
+    /// The attempt that failed last was cut short, and does not count.
+    fn uncount(&mut self) {}
     /// The type name of the program's closure, in full.
     fn type_name() -> &'static str;
     /// The name that the program gave it.
@@ -35,6 +58,13 @@ pub(crate) trait TaskFn: Send {
     /// It was handed back, and is submitted again: how long it has waited is not
     /// known, nor limited.
     fn renew(&mut self) {}
+}
+
+/// How an attempt came out.
+pub(crate) enum Attempt<B: TaskFn> {
+    Ended(B::Output),
+    /// To be tried again after so long.
+    Failed(B, Duration),
 }
 
 /// A closure that wants to know nothing.
@@ -67,6 +97,7 @@ pub(crate) struct Labelled<B> {
 impl<B: TaskFn> TaskFn for Labelled<B> {
     type Output = B::Output;
     const WANTS_CONTEXT: bool = B::WANTS_CONTEXT;
+    const HAS_TOKEN: bool = B::HAS_TOKEN;
 
     fn call(self, context: Option<&TaskContext>) -> B::Output {
         self.body.call(context)
@@ -128,6 +159,8 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn info(&self, task: u64) -> TaskInfo;
     /// Whether the report of a stop was made: no wait goes on after that.
     fn is_reported(&self) -> bool;
+    /// Whether a stop has asked all tasks to end.
+    fn is_cancelled(&self) -> bool;
     /// Whether somebody is told of each task that ended; never changes.
     fn is_observed(&self) -> bool;
     /// Tells them of one that this worker ran. Runs user code, so the caller
@@ -144,7 +177,33 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn went_quiet(&self);
     /// One more task in the queue is a husk. The caller holds no lock.
     fn husk_made(&self);
+    /// An attempt failed, and the next one comes after so long: keeps the task until then,
+    /// or, if the pool is closed, for the report. The caller holds its slot's lock.
+    fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration);
+    /// A task that waited for its next attempt was called off. The caller holds no lock.
+    fn waits_no_more(&self, task: u64);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// Makes an attempt at the body of a task. Otherwise like [`run`].
+#[inline]
+pub(crate) fn attempt<B: TaskFn>(
+    body: B,
+    context: Option<&TaskContext>,
+    ledger: &Arc<dyn Ledger>,
+    info: impl FnOnce() -> TaskInfo,
+) -> Result<Attempt<B>, TaskPanic> {
+    unwind::catch(|| body.attempt(context)).map_err(|payload| tell_panic(payload, ledger, info()))
+}
+
+/// There will be no other attempt at the body of a task. Otherwise like [`run`].
+pub(crate) fn give_up<B: TaskFn>(
+    body: B,
+    gave_up: GaveUp,
+    ledger: &Arc<dyn Ledger>,
+    info: impl FnOnce() -> TaskInfo,
+) -> Result<B::Output, TaskPanic> {
+    unwind::catch(|| body.give_up(gave_up)).map_err(|payload| tell_panic(payload, ledger, info()))
 }
 
 /// Runs the body of a task. What it captured is dropped when this returns; a

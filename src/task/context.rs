@@ -82,6 +82,10 @@ impl TaskContext {
         }
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        self.task
+    }
+
     fn watch(&self) -> &Watch {
         self.watch.get_or_init(|| self.ledger.watch(self.task))
     }

@@ -117,8 +117,9 @@ impl<T> TaskHandle<T> {
             unreachable!("only what consumes the handle takes it");
         };
         if !cell.has_ended() {
-            claim(&cell);
-            cell.wait(Deadline::NEVER);
+            cell.wait_and_claim(&|| {
+                claim(&cell);
+            });
         }
         cell.take()
     }

@@ -4,9 +4,11 @@
 //! ```text
 //! QUEUED ------> RUNNING      a worker popped it, or a worker's join claimed it
 //!    |             |------> COMPLETED | PANICKED
+//!    |             |------> WAITING -> QUEUED   a failed attempt; the timer puts it back
 //!    |             '------> ABANDONED       by the stopper, as it makes the report
 //!    |---------> CANCELLING -> CANCELLED    handle.cancel
 //!    '---------> UNSTARTED                  a stop took it out
+//! WAITING -----> CANCELLING, UNSTARTED       as from QUEUED
 //! UNSTARTED ---> RUNNING (UnstartedTask::run)
 //!           ---> RESUBMITTING -> QUEUED in another pool, or back
 //! ```
@@ -21,7 +23,12 @@
 //!    knows every running task, and no handle disagrees with the report.
 //! 3. A task that ended some other way than by a worker that popped it stays
 //!    in the queue as a husk, its closure gone, until it is passed there.
-//! 4. A fire-and-forget task has no cell: nobody but its worker can end it,
+//! 4. A task that is retried may be in the queue more than once, if a join claimed
+//!    one of its attempts: the first entry that is passed while it is QUEUED runs
+//!    it, the others are husks. Every entry but its first is counted as
+//!    `repeated`, so that the sum of what was taken less those is what was
+//!    accepted.
+//! 5. A fire-and-forget task has no cell: nobody but its worker can end it,
 //!    so its slot alone settles its end against its abandonment.
 //!
 //! A worker changes its slot through a `Turn`, which is the slot's lock, held
@@ -47,7 +54,7 @@ mod slot;
 mod turn;
 mod unstarted;
 
-pub(crate) use body::{Bare, Labelled, Ledger, TaskFn, Watch};
+pub(crate) use body::{Attempt, Bare, Labelled, Ledger, TaskFn, Watch};
 pub(crate) use cell::{Cell, Joinable, Off};
 pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use link::Link;

@@ -28,6 +28,10 @@ pub(crate) trait Shared: Send + Sync {
     fn run_unstarted(self: Arc<Self>);
     /// QUEUED -> UNSTARTED, or WITHDRAWN, by a stop.
     fn take_out(&self) -> TakenOut;
+    /// WAITING -> QUEUED. `false`: it was called off.
+    fn requeue(&self) -> bool;
+    /// Whether it waits for its next attempt.
+    fn is_waiting(&self) -> bool;
     /// Tells its scope that the pool will not run it: QUEUED -> WITHDRAWN, if it
     /// is not yet. `shell` is the task itself.
     fn give_back(&self, shell: Arc<dyn Shared>);
@@ -94,12 +98,16 @@ impl Queued {
         }
     }
 
-    pub(crate) fn info(&self) -> TaskInfo {
-        let attempts = match self {
+    /// How many attempts were made at it.
+    pub(crate) fn attempts(&self) -> u32 {
+        match self {
             Queued::Plain(_) => 0,
             Queued::Shared(cell) => cell.attempts(),
-        };
-        TaskInfo::new(&self.meta(), attempts)
+        }
+    }
+
+    pub(crate) fn info(&self) -> TaskInfo {
+        TaskInfo::new(&self.meta(), self.attempts())
     }
 
     /// As it lies in an overflow list.

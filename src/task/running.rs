@@ -21,6 +21,10 @@ pub(crate) struct Running {
     pub(super) on_top: Duration,
     /// It was given a context, and so a token to look at.
     pub(crate) has_token: bool,
+    /// It has a limit for its time: what runs on top of it is none of that.
+    pub(super) is_limited: bool,
+    /// It has run longer than its limit and the grace after it.
+    pub(crate) is_overrun: bool,
     /// How a report counted it before it ended.
     pub(super) settled: Option<Settled>,
     /// What it shares with its handle, if it has one.
@@ -52,6 +56,8 @@ impl Running {
             queued_at: None,
             on_top: Duration::ZERO,
             has_token: false,
+            is_limited: false,
+            is_overrun: false,
             settled: None,
             cell: None,
             watch: None,
@@ -62,6 +68,11 @@ impl Running {
     #[inline]
     pub(super) fn end(&mut self) {
         self.settled = None;
+        if self.is_limited {
+            self.is_limited = false;
+            self.is_overrun = false;
+            self.on_top = Duration::ZERO;
+        }
         if self.meta.name.is_some() {
             self.meta.name = None;
         }
@@ -74,7 +85,8 @@ impl Running {
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo::new(&self.meta, 1)
+        let attempts = self.cell.as_ref().map_or(1, |cell| cell.attempts());
+        TaskInfo::new(&self.meta, attempts)
     }
 
     fn watch(&self) -> Option<Arc<Watch>> {

@@ -28,6 +28,7 @@ use super::running::{Running, Settled};
 use crate::clock::Deadline;
 use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Relaxed};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -56,6 +57,8 @@ pub(crate) struct Counts {
     pub(crate) husks_made: u64,
     pub(crate) husks_passed: u64,
     pub(crate) ended_late: u64,
+    /// Tasks that ran longer than their limit and the grace after it.
+    pub(crate) overrun: u64,
 }
 
 impl Counts {
@@ -68,6 +71,7 @@ impl Counts {
         self.husks_made += other.husks_made;
         self.husks_passed += other.husks_passed;
         self.ended_late += other.ended_late;
+        self.overrun += other.overrun;
     }
 }
 
@@ -259,6 +263,52 @@ impl Slot {
         let mut stack = body.stack_mut();
         let running = stack.find(|running| running.meta.origin.id == task)?;
         Some(running.watch_or(make))
+    }
+
+    /// From now on what runs on top of this task is none of its time. `false`: it is not
+    /// on the stack.
+    pub(crate) fn limit(&self, task: u64) -> bool {
+        self.change(task, |running| {
+            running.is_limited = true;
+            true
+        })
+    }
+
+    /// Counts this task as overrun. `false`: it is not on the stack, or has been counted.
+    pub(crate) fn overran(&self, task: u64) -> bool {
+        let is_news = self.change(task, |running| {
+            !std::mem::replace(&mut running.is_overrun, true)
+        });
+        self.body.lock().counts.overrun += u64::from(is_news);
+        is_news
+    }
+
+    fn change(&self, task: u64, change: impl FnOnce(&mut Running) -> bool) -> bool {
+        let mut body = self.body.lock();
+        let mut stack = body.stack_mut();
+        let running = stack.find(|running| running.meta.origin.id == task);
+        running.is_some_and(change)
+    }
+
+    /// So long others ran on top of this task, up to now.
+    pub(crate) fn on_top(&self, task: u64, now: Instant) -> Option<Duration> {
+        let body = self.body.lock();
+        let places = &body.places[..body.depth];
+        let own = places
+            .iter()
+            .position(|running| running.meta.origin.id == task)?;
+        let covered = places.get(own + 1).map_or(Duration::ZERO, |above| {
+            now.saturating_duration_since(above.since)
+        });
+        Some(places[own].on_top + covered)
+    }
+
+    /// Its worker has left, and another one begins in its place.
+    pub(crate) fn revive(&self) {
+        let mut body = self.body.lock();
+        body.is_marked = false;
+        body.state = State::Asleep;
+        body.epoch += 1;
     }
 
     /// Who a task on the stack is.

@@ -11,12 +11,14 @@ use super::cell::{Husk, Off};
 use super::info::{Origin, TaskInfo};
 use super::me::Me;
 use super::plain::FireAndForget;
+use super::queued::Shared;
 use super::running::{Running, Settled};
 use super::slot::{Body, Slot, State};
-use crate::sync::MutexGuard;
+use crate::clock;
+use crate::sync::{Arc, MutexGuard};
 use crate::unwind;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Turn<'a> {
     slot: &'a Slot,
@@ -143,9 +145,54 @@ impl<'a> Turn<'a> {
         if me.is_observed {
             self.end_observed(me, panicked, settle, dispose);
         } else {
+            let began = self.body.places[self.body.depth - 1].since;
             self.take_off(panicked, settle, dispose);
+            if self.body.depth > 0 {
+                self.pass_time_on(me, began);
+            }
             me.count_for_stamp();
         }
+        self.tell_quiet(me);
+    }
+
+    /// Takes an attempt that failed off the stack, uncounted, if `wait` lets the task wait
+    /// for the next one. Otherwise it stays there, and what `wait` returned is given back.
+    #[cold]
+    pub(super) fn put_off<R>(
+        &mut self,
+        me: &Me,
+        wait: impl FnOnce(Arc<dyn Shared>, Option<Settled>) -> Result<(), R>,
+    ) -> Result<(), R> {
+        let place = &self.body.places[self.body.depth - 1];
+        let Some(shell) = place.cell.clone() else {
+            unreachable!("what is retried has a cell")
+        };
+        let began = place.since;
+        wait(shell, place.settled)?;
+        let body = &mut *self.body;
+        body.epoch += 1;
+        body.depth -= 1;
+        let place = &mut body.places[body.depth];
+        place.end();
+        place.queued_at = None;
+        place.on_top = Duration::ZERO;
+        self.pass_time_on(me, began);
+        me.count_for_stamp();
+        self.tell_quiet(me);
+        Ok(())
+    }
+
+    /// What ran on top since then is no time of the task below, if anybody asks.
+    fn pass_time_on(&mut self, me: &Me, began: Instant) {
+        let body = &mut *self.body;
+        if let Some(below) = body.places[..body.depth].last_mut() {
+            if me.is_observed || below.is_limited {
+                below.on_top += clock::now().saturating_duration_since(began);
+            }
+        }
+    }
+
+    fn tell_quiet(&mut self, me: &Me) {
         if self.body.depth == 0 && self.body.state != State::Awake {
             // In a hook: the loop does not ring for this one.
             self.unlocked(|| me.ledger.went_quiet());

@@ -110,7 +110,7 @@ impl<'a, W: Work> Loop<'a, W> {
         left: usize,
         submitted_at: &'static Location<'static>,
     ) {
-        let runners = left.min(self.queue.slots.len());
+        let runners = left.min(self.queue.workers);
         let is_worker = index_in(self.queue.id).is_some();
         let handles: Vec<_> = (usize::from(is_worker)..runners)
             .map(|_| s.push(Runner(self), submitted_at))
@@ -155,7 +155,7 @@ impl<'a, W: Work> Loop<'a, W> {
         if left == 0 || cursor.is_closed || self.queue.is_sealed() {
             return None;
         }
-        let share = left / (SHARE * self.queue.slots.len());
+        let share = left / (SHARE * self.queue.workers);
         let count = size.min(share.max(size / SMALLEST).max(1)).min(left);
         let number = cursor.chunk;
         cursor.chunk += 1;

@@ -202,7 +202,7 @@ where
         let in_window = usize::try_from(in_window).unwrap_or(usize::MAX);
         in_window
             .max(BATCHES)
-            .saturating_mul(self.home.queue.slots.len())
+            .saturating_mul(self.home.queue.workers)
     }
 
     /// Pulls one more batch and submits it, if there may be one. Returns whether
@@ -214,7 +214,7 @@ where
         }
         // Each worker runs one and has one waiting, while one is taken and one is
         // pulled.
-        let part = self.limit / (4 * self.home.queue.slots.len());
+        let part = self.limit / (4 * self.home.queue.workers);
         // Of a closed pool no more than is needed to say so.
         let is_closed = self.home.queue.is_closed();
         let room = if is_closed { 1 } else { room };

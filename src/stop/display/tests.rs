@@ -26,6 +26,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
             running_for: Duration::from_millis(41_200),
             note: note.map(Into::into),
             cancel_asked: Some(Duration::from_millis(1_300)),
+            is_overrun: false,
         },
         has_token: true,
         thread: Some(ThreadStatus {
@@ -45,7 +46,8 @@ fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
         panicked: 1,
         cancelled: 1,
         expired: 0,
-        unstarted: Unstarted::new(unstarted),
+        overrun: 0,
+        unstarted: Unstarted::new(unstarted.into_iter().map(|meta| (meta, 0)).collect()),
         abandoned,
         caller: Vec::new(),
         lingering: Vec::new(),

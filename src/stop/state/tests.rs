@@ -10,6 +10,7 @@ fn stop(now: Instant, plan: StopPlan, standings: &[Standing]) -> StopState {
     state.members = standings
         .iter()
         .map(|standing| Member {
+            replaced: false,
             name: "worker".into(),
             thread: None,
             thread_id: None,

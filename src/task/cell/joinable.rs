@@ -22,6 +22,9 @@ pub(crate) trait Joinable<T>: Send + Sync {
     /// Blocks until it has ended or `deadline` has come; returns which. Also
     /// returns `false` when the pool gave it back to its scope.
     fn wait(&self, deadline: Deadline) -> bool;
+    /// Blocks until it has ended, for which `claim` may help: called at first, and, on a
+    /// worker of its pool, whenever another attempt is due.
+    fn wait_and_claim(&self, claim: &dyn Fn());
     /// The outcome of a task that was waited for.
     fn take(&self) -> Result<T, TaskError>;
     /// Asks it to end; `true` if it never starts.
@@ -57,7 +60,16 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
     }
 
     fn wait(&self, deadline: Deadline) -> bool {
-        self.wait_ended(deadline)
+        let taken_out = self.body.lock().taken_out;
+        self.wait_ended(deadline, taken_out, false)
+    }
+
+    fn wait_and_claim(&self, claim: &dyn Fn()) {
+        claim();
+        let taken_out = self.body.lock().taken_out;
+        while !self.wait_ended(Deadline::NEVER, taken_out, true) {
+            claim();
+        }
     }
 
     fn take(&self) -> Result<B::Output, TaskError> {
@@ -79,6 +91,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
             | State::Resubmitting
             | State::Withdrawn
             | State::Queued
+            | State::Waiting
             | State::Running => Err(TaskError::Unstarted),
         }
     }

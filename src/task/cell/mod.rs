@@ -21,10 +21,10 @@ use super::body::{Ledger, TaskFn, Watch};
 use super::error::TaskPanic;
 use super::info::{Meta, Origin};
 use super::link::Link;
-use super::me::Me;
+use super::me::{self, Me};
 use super::turn::How;
 use crate::clock::{self, Deadline};
-use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Release};
+use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
 use crate::unwind;
 use state::State;
 use std::mem;
@@ -222,12 +222,13 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
     }
 
     /// Whether it is too late to start it. A stop that took it out lifts the
-    /// limit.
+    /// limit, and so does a first attempt.
     fn is_late(&self, body: &Body<B>) -> bool {
         let start_by = self.start_by();
         start_by != Deadline::NEVER
             && body.state == State::Queued
             && body.taken_out == 0
+            && body.attempts == 0
             && start_by.has_passed(clock::now())
     }
 
@@ -257,7 +258,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         let was = body.state;
         let may_be = match off {
             Off::Expired => self.is_late(&body),
-            Off::Cancelled | Off::TakenBack => matches!(was, State::Queued | State::Withdrawn),
+            Off::Cancelled | Off::TakenBack => {
+                matches!(was, State::Queued | State::Waiting | State::Withdrawn)
+            }
         };
         if !may_be {
             return false;
@@ -276,23 +279,20 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             }
             body.ledger.clone()
         });
-        if was == State::Queued {
-            ledger.husk_made();
+        match was {
+            State::Queued => ledger.husk_made(),
+            State::Waiting => ledger.waits_no_more(self.meta.origin.id),
+            _ => {}
         }
         self.link.ended();
         true
     }
 
-    /// Waits for the end of the task; `false` when `deadline` came first, or the
-    /// pool gave the task back to its scope.
-    fn wait_ended(&self, deadline: Deadline) -> bool {
-        let taken_out = {
-            let body = self.body.lock();
-            if body.state.has_ended() {
-                return true;
-            }
-            body.taken_out
-        };
+    /// Waits for the end of the task, or until a stop takes it out once more than
+    /// `taken_out` times; `false` when `deadline` came first, or the pool gave the task
+    /// back to its scope, or, if `claims`, when its next attempt is due, which this worker
+    /// may claim.
+    fn wait_ended(&self, deadline: Deadline, taken_out: u32, claims: bool) -> bool {
         // Short tasks end within microseconds; a sleep costs more than that.
         let backoff = Backoff::new();
         while !backoff.is_completed() {
@@ -308,13 +308,14 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             }
             let look = match body.state {
                 State::Withdrawn => return false,
+                State::Queued if claims && body.attempts > 0 && self.is_here() => return false,
                 State::Queued if self.is_late(&body) => {
                     drop(body);
                     self.call_off(Off::Expired);
                     body = self.body.lock();
                     continue;
                 }
-                State::Queued if body.taken_out == 0 => self.start_by(),
+                State::Queued if body.taken_out + body.attempts == 0 => self.start_by(),
                 // Who calls it off is dropping the closure, which may take for
                 // ever.
                 State::CallingOff(off) if body.ledger.is_reported() => {
@@ -330,6 +331,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             }
             deadline.earlier(look).wait(&self.changed, &mut body);
         }
+    }
+
+    /// Whether the current thread is a worker of the task's pool.
+    fn is_here(&self) -> bool {
+        me::index_in(self.pool.load(Relaxed)).is_some()
     }
 
     /// Drops a result that nobody is going to take, and tells the scope of a

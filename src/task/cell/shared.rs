@@ -3,9 +3,11 @@
 use super::state::State;
 use super::{Body, Cell, Husk, NotStarted, Off};
 use crate::cancel::CancelToken;
+use crate::retry::GaveUp;
 use crate::sync::{Arc, Relaxed};
-use crate::task::body::{self, Ledger, TaskFn, Watch};
+use crate::task::body::{self, Attempt, Ledger, TaskFn, Watch};
 use crate::task::context::TaskContext;
+use crate::task::error::TaskPanic;
 use crate::task::info::{Meta, TaskInfo};
 use crate::task::link::Link;
 use crate::task::me::Me;
@@ -14,7 +16,7 @@ use crate::task::running::Settled;
 use crate::task::turn::{How, Turn};
 use crate::unwind;
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
     fn meta(&self) -> &Meta {
@@ -59,7 +61,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             type_name,
             name,
         } = &self.meta;
-        let place = turn.begin(how, *origin, *type_name, me.stamp(how), B::WANTS_CONTEXT);
+        let place = turn.begin(how, *origin, *type_name, me.stamp(how), B::HAS_TOKEN);
         if name.is_some() {
             place.meta.name.clone_from(name);
         }
@@ -67,11 +69,20 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             place.queued_at = self.queued_at();
         }
         place.cell = Some(shell);
-        let info = || TaskInfo::new(&self.meta, 1);
-        let result = turn.unlocked(|| body::run(closure, context.as_deref(), &me.ledger, info));
+        let info = || TaskInfo::new(&self.meta, self.attempts());
+        let attempt = || body::attempt(closure, context.as_deref(), &me.ledger, info);
+        let attempted = turn.unlocked(attempt);
         if let Some(context) = context {
             me.take_back(context);
         }
+        let result = match attempted {
+            Ok(Attempt::Ended(result)) => Ok(result),
+            Ok(Attempt::Failed(closure, after)) => match self.put_off(closure, after, turn, me) {
+                Some(result) => result,
+                None => return true,
+            },
+            Err(panic) => Err(panic),
+        };
         let panicked = result.is_err();
         let settle = |settled| {
             self.change(|body| {
@@ -94,7 +105,8 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
 
     fn run_unstarted(self: Arc<Self>) {
         // Of a scoped task the pool's token still means something.
-        let watch = B::WANTS_CONTEXT.then(|| match L::SCOPED {
+        let wants_watch = B::WANTS_CONTEXT || B::RETRIES;
+        let watch = wants_watch.then(|| match L::SCOPED {
             true => {
                 let ledger = self.body.lock().ledger.clone();
                 ledger.watch(self.meta.origin.id)
@@ -104,7 +116,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         let started = self.change(|body| {
             let may_run = matches!(body.state, State::Unstarted | State::Withdrawn);
             let closure = may_run.then(|| body.start()).flatten()?;
-            let context = watch.map(|watch| {
+            let context = watch.clone().map(|watch| {
                 body.watch = Some(watch.clone());
                 let info = TaskInfo::new(&self.meta, body.attempts);
                 TaskContext::unstarted(info, body.ledger.clone(), watch)
@@ -115,7 +127,21 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             return;
         };
         let info = || TaskInfo::new(&self.meta, attempts);
-        let result = body::run(closure, context.as_ref(), &ledger, info);
+        let mut attempted = body::attempt(closure, context.as_ref(), &ledger, info);
+        let result = loop {
+            match attempted {
+                Ok(Attempt::Ended(result)) => break Ok(result),
+                Err(panic) => break Err(panic),
+                Ok(Attempt::Failed(closure, after)) => {
+                    let token = watch.as_ref().map(|watch| &watch.token);
+                    if token.is_some_and(|token| token.wait_timeout(after)) {
+                        break body::give_up(closure, GaveUp::Cancelled, &ledger, info);
+                    }
+                    self.body.lock().attempts += 1;
+                    attempted = body::attempt(closure, context.as_ref(), &ledger, info);
+                }
+            }
+        };
         let leftover = self.change(|body| {
             body.watch = None;
             body.finish(result)
@@ -126,7 +152,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
 
     fn take_out(&self) -> TakenOut {
         self.change(|body| {
-            if body.state.may_start() {
+            if body.state.may_start() || body.state == State::Waiting {
                 if L::SCOPED {
                     // To its handle nothing has come to an end.
                     body.state = State::Withdrawn;
@@ -142,6 +168,22 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             }
             TakenOut::Husk(body.husk())
         })
+    }
+
+    fn requeue(&self) -> bool {
+        let mut body = self.body.lock();
+        let waits = body.state == State::Waiting;
+        if waits {
+            body.state = State::Queued;
+        }
+        drop(body);
+        // A worker that joins it may claim it now.
+        self.changed.notify_all();
+        waits
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.body.lock().state == State::Waiting
     }
 
     fn give_back(&self, shell: Arc<dyn Shared>) {
@@ -215,6 +257,42 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
 }
 
 impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
+    /// An attempt failed, and there is to be another one: RUNNING -> WAITING. Otherwise
+    /// returns what the task gives up with.
+    fn put_off(
+        &self,
+        mut closure: B,
+        after: Duration,
+        turn: &mut Turn<'_>,
+        me: &Me,
+    ) -> Option<Result<B::Output, TaskPanic>> {
+        // The pool is closed, then: it will be unstarted.
+        let is_cut_short = me.ledger.is_cancelled();
+        if is_cut_short {
+            turn.unlocked(|| closure.uncount());
+        }
+        let wait = |shell: Arc<dyn Shared>, settled: Option<Settled>| {
+            let mut body = self.body.lock();
+            let gave_up = match settled {
+                Some(_) => Some(GaveUp::Stopped),
+                None => body.cancel_asked.map(|_| GaveUp::Cancelled),
+            };
+            if let Some(gave_up) = gave_up {
+                return Err((closure, gave_up));
+            }
+            body.state = State::Waiting;
+            body.closure = Some(closure);
+            body.watch = None;
+            body.attempts -= u32::from(is_cut_short);
+            drop(body);
+            me.ledger.wait_to_retry(shell, after);
+            Ok(())
+        };
+        let (closure, gave_up) = turn.put_off(me, wait).err()?;
+        let info = || TaskInfo::new(&self.meta, self.attempts());
+        Some(turn.unlocked(|| body::give_up(closure, gave_up, &me.ledger, info)))
+    }
+
     /// From now on the task is that pool's. Returns the one before.
     fn belongs_to(
         &self,

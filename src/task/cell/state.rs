@@ -11,6 +11,8 @@ pub(super) enum State {
     /// thread.
     Withdrawn,
     Running,
+    /// An attempt failed: waits in the timer for the next one.
+    Waiting,
     /// Called off, while the closure is being dropped.
     CallingOff(Off),
     /// From here on the task has ended, as far as its handle can tell.
@@ -48,7 +50,11 @@ impl State {
     pub(super) fn has_ended(self) -> bool {
         !matches!(
             self,
-            State::Queued | State::Withdrawn | State::Running | State::CallingOff(_)
+            State::Queued
+                | State::Withdrawn
+                | State::Running
+                | State::Waiting
+                | State::CallingOff(_)
         )
     }
 }

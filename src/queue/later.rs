@@ -1,0 +1,231 @@
+//! What comes back by itself: failed attempts that wait for the next one, and what is
+//! due.
+//!
+//! A task that is retried waits here between its attempts, and is then *due*, as are the
+//! ticks of schedules and the batches of a batcher: it lies in a list of its own, from which
+//! the workers take in turn with the channel. The timer never waits for room in the
+//! channel, and a full pool makes nothing but lateness. The list is bounded by who puts
+//! tasks in: by the places for retried tasks, the entries of a scheduler and what they may
+//! run at once, the batches in flight.
+//!
+//! # Invariants
+//!
+//! 1. A task is in `waiting`, or in `due`, or was taken from there under this lock by a
+//!    worker that holds its slot's, or by a stop: never in none of them.
+//! 2. Once `closed` is set nothing waits any more: what did, and what would, is in `out`,
+//!    for the report. The close takes the lock after it has set the queue's flag, so that
+//!    who finds the flag unset under the lock comes before it, and what it puts in is
+//!    found: by the close in `waiting`, by whoever seals in `due`.
+//! 3. `due_len` is the length of `due`, written under the lock and read without it. Who
+//!    puts in writes it and then reads `sleepers`; who sleeps or leaves does the reverse.
+//!    All SeqCst.
+//!
+//! Order of locks: a slot's, or the queue's `late`; then this one; then a cell's, or the
+//! timer's.
+
+use super::Queue;
+use super::late::TakenOut;
+use crate::clock::Clock;
+use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
+use crate::task::{Queued, Shared};
+use crate::timer::{Alarm, Due, Key, Timer};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+pub(super) struct Later {
+    pub(super) clock: Clock,
+    state: Mutex<State>,
+    due_len: AtomicUsize,
+    /// Set when it is first asked for, and gone after a stop.
+    timer: Mutex<Option<Arc<Timer>>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By the number of the task.
+    waiting: HashMap<u64, Waiting>,
+    due: VecDeque<Queued>,
+    closed: bool,
+    /// What waited when the pool was closed, or would have afterwards.
+    out: TakenOut,
+    /// How often a task was put in that had been in the queue before.
+    repeated: u64,
+}
+
+struct Waiting {
+    task: Arc<dyn Shared>,
+    key: Option<Key>,
+}
+
+/// What there is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backlog {
+    /// Failed attempts that wait for the next one.
+    pub(crate) waiting: usize,
+    /// Due, and not yet taken by a worker.
+    pub(crate) due: usize,
+    pub(crate) repeated: u64,
+    /// For the report, and not yet in it.
+    pub(crate) out: usize,
+}
+
+impl Later {
+    pub(super) fn new(clock: Clock) -> Later {
+        Later {
+            clock,
+            state: Mutex::default(),
+            due_len: AtomicUsize::new(0),
+            timer: Mutex::new(None),
+        }
+    }
+}
+
+impl Queue {
+    /// The timer of the pool's clock; `None` after the report of a stop.
+    pub(crate) fn timer(&self) -> Option<Arc<Timer>> {
+        let mut timer = self.later.timer.lock();
+        if timer.is_none() && !self.is_reported() {
+            *timer = Some(Timer::of(&self.later.clock));
+        }
+        timer.clone()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.later.clock
+    }
+
+    /// The pool has no more use for it.
+    pub(crate) fn let_timer_go(&self) {
+        let timer = self.later.timer.lock().take();
+        drop(timer);
+    }
+
+    /// Puts in a task that is due, and never waits. Refuses when the pool is closed.
+    pub(crate) fn push_due(&self, task: Queued) -> Result<(), Queued> {
+        let mut later = self.later.state.lock();
+        if self.is_closed() {
+            return Err(task);
+        }
+        self.put_due(&mut later, task);
+        drop(later);
+        self.wake_one();
+        Ok(())
+    }
+
+    fn put_due(&self, later: &mut State, task: Queued) {
+        later.due.push_back(task);
+        self.later.due_len.store(later.due.len(), SeqCst);
+    }
+
+    #[inline]
+    pub(super) fn has_due(&self) -> bool {
+        self.later.due_len.load(Relaxed) > 0
+    }
+
+    /// How many are due, for who has announced that it sleeps or leaves.
+    pub(super) fn count_due(&self) -> usize {
+        self.later.due_len.load(SeqCst)
+    }
+
+    /// The one that has been due for the longest. The caller holds its slot.
+    #[cold]
+    pub(super) fn take_due(&self) -> Option<Queued> {
+        let mut later = self.later.state.lock();
+        let task = later.due.pop_front();
+        self.later.due_len.store(later.due.len(), SeqCst);
+        task
+    }
+
+    pub(crate) fn backlog(&self) -> Backlog {
+        let later = self.later.state.lock();
+        Backlog {
+            waiting: later.waiting.len(),
+            due: later.due.len(),
+            repeated: later.repeated,
+            out: later.out.unstarted.len(),
+        }
+    }
+
+    /// A failed attempt: the next one comes after so long. The caller holds its slot.
+    pub(super) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
+        // Before the lock: it may start a thread.
+        let timer = self.timer();
+        let mut later = self.later.state.lock();
+        if later.closed || self.is_closed() {
+            later.out.sort(Queued::Shared(task));
+            return;
+        }
+        // Its handle may have called it off since it failed.
+        if !task.is_waiting() {
+            return;
+        }
+        let id = task.meta().origin.id;
+        let due = self.later.clock.read().mono.checked_add(after);
+        let key = due.zip(timer).map(|(due, timer)| {
+            let alarm: Weak<dyn Alarm> = self.me.clone();
+            timer.set(Due::Mono(due), &alarm, id)
+        });
+        later.waiting.insert(id, Waiting { task, key });
+        self.later.clock.count_waiting(true);
+    }
+
+    /// A task that waited was called off.
+    pub(super) fn waits_no_more(&self, id: u64) {
+        let waiting = self.later.state.lock().waiting.remove(&id);
+        if let Some(waiting) = waiting {
+            self.forget(&waiting);
+            self.idle_changed();
+        }
+    }
+
+    fn forget(&self, waiting: &Waiting) {
+        if let (Some(key), Some(timer)) = (waiting.key, self.timer()) {
+            timer.clear(key);
+        }
+        self.later.clock.count_waiting(false);
+    }
+
+    /// Nothing waits any more: what did is unstarted.
+    pub(super) fn close_later(&self) {
+        let mut later = self.later.state.lock();
+        later.closed = true;
+        let waiting = std::mem::take(&mut later.waiting);
+        for waiting in waiting.into_values() {
+            self.forget(&waiting);
+            later.out.sort(Queued::Shared(waiting.task));
+        }
+        drop(later);
+        self.idle_changed();
+    }
+
+    /// Everything that is here, for the report. Nothing is taken or put in any more.
+    pub(super) fn take_out_later(&self, out: &mut TakenOut) {
+        self.close_later();
+        let mut later = self.later.state.lock();
+        out.add(std::mem::take(&mut later.out));
+        for task in std::mem::take(&mut later.due) {
+            out.taken += u64::from(out.sort(task));
+        }
+        self.later.due_len.store(0, SeqCst);
+    }
+}
+
+impl Alarm for Queue {
+    /// The next attempt of this task is due.
+    fn ring(self: Arc<Self>, id: u64, _: crate::clock::Now) {
+        let mut later = self.later.state.lock();
+        let Some(Waiting { task, .. }) = later.waiting.remove(&id) else {
+            return;
+        };
+        self.later.clock.count_waiting(false);
+        if self.is_closed() {
+            later.out.sort(Queued::Shared(task));
+        } else if task.requeue() {
+            later.repeated += 1;
+            self.put_due(&mut later, Queued::Shared(task));
+        }
+        drop(later);
+        self.wake_one();
+        self.idle_changed();
+    }
+}

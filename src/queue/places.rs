@@ -1,0 +1,75 @@
+//! The places for tasks that are retried: each holds one from its submit to its end,
+//! wherever it waits meanwhile.
+
+use super::error::Refusal;
+use super::{Queue, WhenFull};
+use crate::clock::Deadline;
+use crate::sync::{Arc, Condvar, Mutex};
+use crate::task::index_in;
+
+/// As many as the builder's `max_waiting`.
+pub(super) struct Places {
+    most: usize,
+    state: Mutex<State>,
+    /// A place is free, or the pool is closed.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    taken: usize,
+    closed: bool,
+}
+
+/// A place that is taken; free again when this is dropped.
+pub(super) struct Place {
+    queue: Arc<Queue>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.places.state.lock().taken -= 1;
+        self.queue.places.changed.notify_one();
+    }
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Places {
+        Places {
+            most,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Queue {
+    /// Takes a place. Blocks as `when_full` says; a worker of the pool that is not to wait
+    /// gets one in any case.
+    pub(super) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {
+        let never_waits = matches!(when_full, WhenFull::Spill) && index_in(self.id).is_some();
+        let mut state = self.places.state.lock();
+        let mut is_late = false;
+        while !never_waits && (state.closed || state.taken >= self.places.most) {
+            if state.closed {
+                return Err(Refusal::Closed);
+            }
+            let deadline = match when_full {
+                WhenFull::Refuse => return Err(Refusal::Full),
+                WhenFull::Wait(_) if is_late => return Err(Refusal::TimedOut),
+                WhenFull::Wait(deadline) => deadline,
+                WhenFull::Spill => Deadline::NEVER,
+            };
+            is_late = deadline.wait(&self.places.changed, &mut state);
+        }
+        state.taken += 1;
+        Ok(Place {
+            queue: self.clone(),
+        })
+    }
+}

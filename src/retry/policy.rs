@@ -1,0 +1,354 @@
+//! When to try again what failed, and when to give up.
+
+use super::{Backoff, Jitter};
+use crate::sync::Arc;
+use std::fmt;
+use std::time::Duration;
+
+/// How something that failed is tried again: after which delays, how often, and for how
+/// long.
+///
+/// The delays are those of a [`Backoff`]; see there for the formula and for jitter. A
+/// clone is the same policy.
+///
+/// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry) and
+/// [`BatcherBuilder::retry`](crate::BatcherBuilder::retry); pure, so that a loop of your
+/// own can use it as well.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Jitter, Retry};
+/// use std::time::Duration;
+///
+/// let retry = Retry::exponential(Duration::from_millis(100))
+///     .cap(Duration::from_secs(5))
+///     .jitter(Jitter::None)
+///     .attempts(4)
+///     .deadline(Duration::from_secs(60));
+/// let delay = |failed| retry.delay(failed, Duration::ZERO, 0.5);
+/// assert_eq!(delay(1), Some(Duration::from_millis(100)));
+/// assert_eq!(delay(3), Some(Duration::from_millis(400)));
+/// assert_eq!(delay(4), None); // four attempts have been made
+/// ```
+#[derive(Clone)]
+pub struct Retry {
+    backoff: Backoff,
+    curve: Option<Curve>,
+    attempts: u32,
+    deadline: Duration,
+}
+
+type Curve = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
+
+/// What is to be done about an error, as the closure given to
+/// [`RetryTaskBuilder::on_error`](crate::RetryTaskBuilder::on_error) says.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Verdict;
+/// use std::io::{Error, ErrorKind};
+///
+/// let verdict = |error: &Error| match error.kind() {
+///     ErrorKind::NotFound => Verdict::GiveUp,
+///     _ => Verdict::Retry,
+/// };
+/// assert_eq!(verdict(&ErrorKind::NotFound.into()), Verdict::GiveUp);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is worth another attempt, after the delay of the policy.
+    Retry,
+    /// It is worth another attempt, after this delay: what the error says (an HTTP
+    /// `Retry-After`, say) wins over the policy's delay, its cap and its jitter. Attempts
+    /// and deadline hold all the same.
+    RetryAfter(Duration),
+    /// No other attempt would help.
+    GiveUp,
+}
+
+/// Why there was no further attempt.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(groundcrew::GaveUp::Attempts.to_string(), "all attempts failed");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GaveUp {
+    /// All the attempts that the policy allows have failed.
+    Attempts,
+    /// The next attempt would have come after the policy's deadline.
+    Deadline,
+    /// The error was not worth another attempt: [`Verdict::GiveUp`].
+    Verdict,
+    /// The task was asked to end, by [`TaskHandle::cancel`](crate::TaskHandle::cancel).
+    Cancelled,
+    /// The report of a stop was made before the attempt ended.
+    Stopped,
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            GaveUp::Attempts => "all attempts failed",
+            GaveUp::Deadline => "the next attempt would have come too late",
+            GaveUp::Verdict => "the error is not worth another attempt",
+            GaveUp::Cancelled => "the task was cancelled",
+            GaveUp::Stopped => "the pool was stopped",
+        })
+    }
+}
+
+impl Retry {
+    fn new(backoff: Backoff) -> Retry {
+        Retry {
+            backoff,
+            curve: None,
+            attempts: u32::MAX,
+            deadline: Duration::MAX,
+        }
+    }
+
+    /// Delays that double, from `base` up to an hour, less up to a half at random: those of
+    /// [`Backoff::exponential`]. Attempts without limit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Jitter, Retry};
+    /// # use std::time::Duration;
+    /// let retry = Retry::exponential(Duration::from_secs(1)).jitter(Jitter::None);
+    /// assert_eq!(retry.delay(3, Duration::ZERO, 0.0), Some(Duration::from_secs(4)));
+    /// ```
+    pub fn exponential(base: Duration) -> Retry {
+        Retry::new(Backoff::exponential(base))
+    }
+
+    /// The same delay each time, without jitter. Attempts without limit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let retry = Retry::fixed(Duration::from_secs(7));
+    /// assert_eq!(retry.delay(100, Duration::ZERO, 0.3), Some(Duration::from_secs(7)));
+    /// ```
+    pub fn fixed(delay: Duration) -> Retry {
+        Retry::new(Backoff::fixed(delay))
+    }
+
+    /// Delays by a function of the number of attempts that have failed, from 1. It is
+    /// called by the worker on which the attempt failed. No cap, no jitter, attempts
+    /// without limit, unless told otherwise. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let quadratic = Retry::custom(|failed| Duration::from_secs(u64::from(failed).pow(2)));
+    /// assert_eq!(quadratic.delay(5, Duration::ZERO, 0.0), Some(Duration::from_secs(25)));
+    /// ```
+    pub fn custom(curve: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Retry {
+        Retry {
+            curve: Some(Arc::new(curve)),
+            ..Retry::fixed(Duration::MAX)
+        }
+    }
+
+    /// By how much the delay of [`exponential`](Self::exponential) grows from one attempt
+    /// to the next. Below 1, and not a number, counts as 1. Does not block. Defaults to 2.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Jitter, Retry};
+    /// # use std::time::Duration;
+    /// let retry = Retry::exponential(Duration::from_secs(1)).factor(10.0).jitter(Jitter::None);
+    /// assert_eq!(retry.delay(3, Duration::ZERO, 0.0), Some(Duration::from_secs(100)));
+    /// ```
+    pub fn factor(mut self, factor: f64) -> Retry {
+        self.backoff = self.backoff.factor(factor);
+        self
+    }
+
+    /// The longest delay. Does not block. Defaults to an hour for
+    /// [`exponential`](Self::exponential).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let retry = Retry::custom(|_| Duration::MAX).cap(Duration::from_secs(30));
+    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_secs(30)));
+    /// ```
+    pub fn cap(mut self, cap: Duration) -> Retry {
+        self.backoff = self.backoff.cap(cap);
+        self
+    }
+
+    /// How the delay is shortened at random. Does not block. Defaults to
+    /// [`Jitter::Equal`] for [`exponential`](Self::exponential), otherwise to
+    /// [`Jitter::None`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Jitter, Retry};
+    /// # use std::time::Duration;
+    /// let retry = Retry::fixed(Duration::from_secs(10)).jitter(Jitter::Fraction(0.2));
+    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_secs(8)));
+    /// ```
+    pub fn jitter(mut self, jitter: Jitter) -> Retry {
+        self.backoff = self.backoff.jitter(jitter);
+        self
+    }
+
+    /// So many attempts are made at most, the first included; 0 counts as 1. Does not
+    /// block. Defaults to [`u32::MAX`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let twice = Retry::fixed(Duration::ZERO).attempts(2);
+    /// assert!(twice.delay(1, Duration::ZERO, 0.0).is_some());
+    /// assert!(twice.delay(2, Duration::ZERO, 0.0).is_none());
+    /// ```
+    pub fn attempts(mut self, attempts: u32) -> Retry {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// No attempt begins later than so long after the first one did. What runs at that
+    /// moment may end; see [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for
+    /// that. Does not block. Defaults to [`Duration::MAX`], which is never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let retry = Retry::fixed(Duration::from_secs(10)).deadline(Duration::from_secs(60));
+    /// assert!(retry.delay(5, Duration::from_secs(50), 0.0).is_some());
+    /// assert!(retry.delay(5, Duration::from_secs(51), 0.0).is_none()); // it would be 61
+    /// ```
+    pub fn deadline(mut self, deadline: Duration) -> Retry {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long to wait before the next attempt, when `failed` attempts have failed and
+    /// `elapsed` has passed since the first one began; `None`: not at all. `random` is a
+    /// number from 0 to 1. Pure, but for a [custom](Self::custom) function. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Retry;
+    /// # use std::time::Duration;
+    /// let retry = Retry::exponential(Duration::from_secs(1)); // less up to a half
+    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_millis(500)));
+    /// assert_eq!(retry.delay(1, Duration::ZERO, 1.0), Some(Duration::from_secs(1)));
+    /// ```
+    pub fn delay(&self, failed: u32, elapsed: Duration, random: f64) -> Option<Duration> {
+        self.decide(failed, elapsed, Verdict::Retry, random).ok()
+    }
+
+    /// What follows `failed` attempts, the last of which was judged so.
+    pub(crate) fn decide(
+        &self,
+        failed: u32,
+        elapsed: Duration,
+        verdict: Verdict,
+        random: f64,
+    ) -> Result<Duration, GaveUp> {
+        if verdict == Verdict::GiveUp {
+            return Err(GaveUp::Verdict);
+        }
+        if failed >= self.attempts {
+            return Err(GaveUp::Attempts);
+        }
+        let delay = match (verdict, &self.curve) {
+            (Verdict::RetryAfter(delay), _) => delay,
+            (_, Some(curve)) => self.backoff.shorten(curve(failed).as_secs_f64(), random),
+            (_, None) => self.backoff.delay(failed, random),
+        };
+        match elapsed.saturating_add(delay) > self.deadline {
+            true => Err(GaveUp::Deadline),
+            false => Ok(delay),
+        }
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("backoff", &self.backoff)
+            .field("is_custom", &self.curve.is_some())
+            .field("attempts", &self.attempts)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_the_error_says_wins_over_the_curve_but_not_over_attempts_and_deadline() {
+        let retry = Retry::exponential(SECOND)
+            .cap(2 * SECOND)
+            .attempts(3)
+            .deadline(100 * SECOND);
+        let decide =
+            |failed, elapsed, verdict| retry.decide(failed, elapsed * SECOND, verdict, 0.5);
+        let after = |seconds| Verdict::RetryAfter(seconds * SECOND);
+        assert_eq!(decide(1, 0, after(50)), Ok(50 * SECOND));
+        assert_eq!(decide(1, 0, after(0)), Ok(Duration::ZERO));
+        assert_eq!(decide(3, 0, after(50)), Err(GaveUp::Attempts));
+        assert_eq!(decide(1, 51, after(50)), Err(GaveUp::Deadline));
+        assert_eq!(
+            decide(1, 0, Verdict::RetryAfter(Duration::MAX)),
+            Err(GaveUp::Deadline)
+        );
+        assert_eq!(decide(1, 0, Verdict::GiveUp), Err(GaveUp::Verdict));
+    }
+
+    #[test]
+    fn an_attempt_that_would_begin_at_the_deadline_is_made_and_one_after_it_is_not() {
+        let retry = Retry::fixed(SECOND).deadline(10 * SECOND);
+        assert_eq!(retry.delay(1, 9 * SECOND, 0.0), Some(SECOND));
+        let later = 9 * SECOND + Duration::from_nanos(1);
+        assert_eq!(retry.delay(1, later, 0.0), None);
+        let for_ever = Retry::fixed(SECOND);
+        assert!(for_ever.delay(1, Duration::MAX, 0.0).is_some());
+    }
+
+    #[test]
+    fn no_curve_gives_a_delay_beyond_the_cap_for_any_attempt() {
+        for wild in [Duration::ZERO, SECOND, Duration::MAX] {
+            for jitter in [Jitter::None, Jitter::Full, Jitter::Fraction(f64::NAN)] {
+                let retry = Retry::custom(move |_| wild).cap(SECOND).jitter(jitter);
+                for attempt in [0, 1, 1000, u32::MAX - 1] {
+                    for random in [0.0, 0.7, 1.0, f64::NAN] {
+                        let delay = retry.delay(attempt, Duration::ZERO, random);
+                        assert!(delay.is_some_and(|delay| delay <= SECOND));
+                    }
+                }
+            }
+        }
+        // Even the last of u32::MAX attempts is counted.
+        assert_eq!(Retry::fixed(SECOND).delay(u32::MAX, SECOND, 0.0), None);
+    }
+}
