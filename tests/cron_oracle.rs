@@ -1,0 +1,1 @@
+//! Schedules against a slow and simple reckoning of the same rule.
