@@ -3,6 +3,8 @@
 #[cfg(feature = "cron")]
 use super::cron::Cron;
 use super::error::ScheduleError;
+#[cfg(feature = "cron")]
+use crate::sync::Arc;
 use std::fmt;
 use std::iter;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -52,7 +54,7 @@ pub(crate) enum Kind {
     After(Duration),
     At(SystemTime),
     #[cfg(feature = "cron")]
-    Cron(Cron),
+    Cron(Arc<Cron>),
 }
 
 impl Schedule {
@@ -187,7 +189,7 @@ impl Schedule {
     /// ```
     #[cfg(feature = "cron")]
     pub fn cron(expression: &str) -> Schedule {
-        Schedule::new(Kind::Cron(Cron::new(expression)))
+        Schedule::new(Kind::Cron(Arc::new(Cron::new(expression))))
     }
 
     /// The time zone of a [`cron`](Self::cron): a name of the IANA database, as in
@@ -205,7 +207,7 @@ impl Schedule {
     #[cfg(feature = "cron")]
     pub fn in_tz(mut self, zone: &str) -> Schedule {
         match &mut self.kind {
-            Kind::Cron(cron) => cron.set_zone(zone),
+            Kind::Cron(cron) => Arc::make_mut(cron).set_zone(zone),
             _ => self.refuse("in_tz", "cron"),
         }
         self

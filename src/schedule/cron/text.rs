@@ -122,20 +122,24 @@ pub(super) fn parse(text: &str) -> Result<Pattern, ScheduleError> {
         });
     }
     let kinds = &FIELDS[FIELDS.len() - fields.len()..];
-    for (index, kind) in kinds.iter().enumerate() {
-        if let Some(reason) = wrong(kind, &fields, index) {
-            return Err(ScheduleError::Field {
-                expression: text.to_owned(),
-                field: kind.name,
-                text: fields[index].to_owned(),
-                reason,
-                takes: kind.takes,
-            });
+    let field_error = |index: usize, reason| ScheduleError::Field {
+        expression: text.to_owned(),
+        field: kinds[index].name,
+        text: fields[index].to_owned(),
+        reason,
+        takes: kinds[index].takes,
+    };
+    for (index, field) in fields.iter().enumerate() {
+        if let Some(reason) = wrong_words(&kinds[index], &field.to_ascii_uppercase()) {
+            return Err(field_error(index, reason));
         }
     }
-    let cron = read(&fields).map_err(|reason| ScheduleError::Expression {
-        expression: text.to_owned(),
-        reason,
+    let cron = read(&fields).map_err(|reason| match wrong_field(&fields) {
+        Some((index, reason)) => field_error(index, reason),
+        None => ScheduleError::Expression {
+            expression: text.to_owned(),
+            reason,
+        },
     })?;
     // What comes before the day of month.
     let clock = &fields[..fields.len() - 3];
@@ -167,16 +171,16 @@ fn spelled_out(text: &str) -> Result<&str, ScheduleError> {
         })
 }
 
-/// What is wrong with one field, all others being as good as can be.
-fn wrong(kind: &Field, fields: &[&str], index: usize) -> Option<String> {
-    let text = fields[index].to_ascii_uppercase();
-    wrong_words(kind, &text).or_else(|| {
+/// The first field that croner does not like though all others are as good as can be.
+fn wrong_field(fields: &[&str]) -> Option<(usize, String)> {
+    fields.iter().enumerate().find_map(|(index, field)| {
         let mut alone = vec!["*"; fields.len()];
-        alone[index] = &text;
-        read(&alone).err()
+        alone[index] = field;
+        Some((index, read(&alone).err()?))
     })
 }
 
+/// What is wrong with a field, in capital letters, before croner sees it.
 fn wrong_words(kind: &Field, field: &str) -> Option<String> {
     let is_weekday = kind.name == WEEKDAY;
     // "Both must match", as `croner` has it.
