@@ -123,6 +123,8 @@
 //! # Crate features
 //!
 //! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
+//! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
+//!   and `jiff` crates.
 //! - **`serde`**: [`HostStatus`] can be serialized.
 //! - **`testing`**: `testing::ManualClock`, a clock that a test moves by hand.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
@@ -151,6 +153,8 @@ mod model;
 mod pool;
 mod queue;
 mod retry;
+#[cfg(not(any(loom, shuttle)))]
+mod schedule;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 mod stop;
@@ -177,6 +181,8 @@ pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
 pub use retry::{Backoff, FailedAttempt, GaveUp, Jitter, Retry, RetryError, Verdict};
+#[cfg(not(any(loom, shuttle)))]
+pub use schedule::{Schedule, ScheduleError};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
 };

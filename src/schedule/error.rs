@@ -1,0 +1,178 @@
+//! What is wrong with a schedule.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a [`Schedule`](super::Schedule) cannot be used. Its text says what is wrong, and
+/// what to write instead; texts of the program's are quoted in it, control characters
+/// escaped.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Schedule, ScheduleError};
+/// use std::time::Duration;
+///
+/// let error = Schedule::every(Duration::ZERO).check().unwrap_err();
+/// assert_eq!(error, ScheduleError::ZeroPeriod);
+/// assert_eq!(
+///     error.to_string(),
+///     "a period of zero would be due all the time; give `every` a longer one"
+/// );
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleError {
+    /// A period of zero.
+    ZeroPeriod,
+    /// An option that this kind of schedule does not have.
+    NoSuchOption {
+        /// The method that was called.
+        method: &'static str,
+        /// The kind of schedule that has it.
+        belongs_to: &'static str,
+        /// The schedule that it was called on.
+        schedule: String,
+    },
+    /// A cron expression that is too long to be one.
+    TooLong {
+        /// How many characters it has.
+        characters: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// A cron expression that has neither five nor six fields.
+    FieldCount {
+        /// The expression.
+        expression: String,
+        /// How many it has.
+        fields: usize,
+    },
+    /// An `@` with a name that there is not.
+    UnknownNickname {
+        /// The expression.
+        expression: String,
+        /// Those that there are.
+        known: &'static [&'static str],
+    },
+    /// One field of a cron expression is wrong.
+    Field {
+        /// The expression.
+        expression: String,
+        /// Which field: `"second"`, `"minute"`, `"hour"`, `"day-of-month"`, `"month"` or
+        /// `"weekday"`.
+        field: &'static str,
+        /// What is in it.
+        text: String,
+        /// What is wrong with that.
+        reason: String,
+        /// What it may be instead.
+        takes: &'static str,
+    },
+    /// A cron expression that is wrong as a whole.
+    Expression {
+        /// The expression.
+        expression: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cron expression that no date matches, such as one of February 30.
+    NeverMatches {
+        /// The expression.
+        expression: String,
+    },
+    /// A time zone that there is not.
+    UnknownZone {
+        /// The name that was given.
+        zone: String,
+    },
+    /// The system has no database of time zones, and the program brings none.
+    NoZoneDatabase {
+        /// The zone that was looked for.
+        zone: String,
+    },
+    /// The system does not say in which time zone it is.
+    NoSystemZone {
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ScheduleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScheduleError::ZeroPeriod => {
+                f.write_str("a period of zero would be due all the time; give `every` a longer one")
+            }
+            ScheduleError::NoSuchOption {
+                method,
+                belongs_to,
+                schedule,
+            } => write!(
+                f,
+                "`{method}` is for `Schedule::{belongs_to}`, and means nothing to `{schedule}`; \
+                 leave it out"
+            ),
+            ScheduleError::TooLong { characters, most } => write!(
+                f,
+                "a cron expression of {characters} characters is too long; write one of {most} at \
+                 most"
+            ),
+            ScheduleError::FieldCount {
+                expression,
+                fields: 7,
+            } => write!(
+                f,
+                "cron expression {expression:?} has 7 fields, and there is no field for the year; \
+                 leave the last one out"
+            ),
+            ScheduleError::FieldCount { expression, fields } => write!(
+                f,
+                "cron expression {expression:?} has {fields} fields; write five: minute, hour, \
+                 day of month, month, weekday; or six, with the second first"
+            ),
+            ScheduleError::UnknownNickname { expression, known } => write!(
+                f,
+                "cron expression {expression:?} is none of {}; write one of these, or five fields",
+                known.join(", ")
+            ),
+            ScheduleError::Field {
+                expression,
+                field,
+                text,
+                reason,
+                takes,
+            } => write!(
+                f,
+                "cron expression {expression:?}: the {field} field {text:?} is wrong: {reason}; it \
+                 takes {takes}"
+            ),
+            ScheduleError::Expression { expression, reason } => {
+                write!(f, "cron expression {expression:?} is wrong: {reason}")
+            }
+            ScheduleError::NeverMatches { expression } => write!(
+                f,
+                "cron expression {expression:?} matches no date at all; write days that its \
+                 months have"
+            ),
+            ScheduleError::UnknownZone { zone } => write!(
+                f,
+                "there is no time zone {zone:?}; write a name of the IANA database, as in \
+                 \"Europe/London\", or \"UTC\""
+            ),
+            ScheduleError::NoZoneDatabase { zone } => write!(
+                f,
+                "time zone {zone:?} cannot be looked up: this system has no time zone database; \
+                 install one (most call it `tzdata`), build with jiff's feature \
+                 `tzdb-bundle-always`, or use \"UTC\""
+            ),
+            ScheduleError::NoSystemZone { reason } => write!(
+                f,
+                "the system's time zone cannot be found ({reason}); set the environment variable \
+                 TZ, or choose a zone with `in_tz`"
+            ),
+        }
+    }
+}
+
+impl Error for ScheduleError {}

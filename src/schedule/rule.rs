@@ -1,0 +1,458 @@
+//! The rule that says when a task is due.
+
+#[cfg(feature = "cron")]
+use super::cron::Cron;
+use super::error::ScheduleError;
+#[cfg(feature = "cron")]
+use crate::sync::Arc;
+use std::fmt;
+use std::iter;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A rule that says when a task is due.
+///
+/// | rule | due | clock |
+/// | --- | --- | --- |
+/// | [`every`](Self::every) | again and again, a period apart | monotonic |
+/// | [`after`](Self::after) | once, after a delay | monotonic |
+/// | [`at`](Self::at) | once, at a time | wall |
+/// | `cron` | at times of the day, on days of the calendar, in a time zone | wall |
+///
+/// What is on the monotonic clock is not moved by somebody who sets the time of day; what
+/// is on the wall clock is.
+///
+/// A schedule is a value without a thread or a timer: making one cannot fail, and what is
+/// wrong with it is said by [`check`](Self::check).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Schedule;
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// let schedule = Schedule::every(Duration::from_secs(90));
+/// assert_eq!(schedule.check(), Ok(()));
+/// assert_eq!(schedule.to_string(), "every 1m30s");
+///
+/// let schedule = Schedule::at(UNIX_EPOCH + Duration::from_secs(4_000_000_000));
+/// assert_eq!(schedule.to_string(), "at 2096-10-02T07:06:40Z");
+/// ```
+#[derive(Clone)]
+pub struct Schedule {
+    kind: Kind,
+    /// The first option that was given though the kind does not have it.
+    misuse: Option<ScheduleError>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Every {
+        period: Duration,
+        /// The period counts from the end of a run.
+        fixed_delay: bool,
+    },
+    After(Duration),
+    At(SystemTime),
+    #[cfg(feature = "cron")]
+    Cron(Arc<Cron>),
+}
+
+impl Schedule {
+    /// Every `period`, on the monotonic clock, from start to start: a run that takes long
+    /// does not delay those after it. `Duration::MAX` is never; zero is an error of
+    /// [`check`](Self::check). Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::Duration;
+    /// assert_eq!(Schedule::every(Duration::from_secs(300)).to_string(), "every 5m");
+    /// ```
+    pub fn every(period: Duration) -> Schedule {
+        Schedule::new(Kind::Every {
+            period,
+            fixed_delay: false,
+        })
+    }
+
+    /// The period of [`every`](Self::every) counts from the end of one run to the start of
+    /// the next. On a schedule of another kind it is an error of [`check`](Self::check).
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::Duration;
+    /// let schedule = Schedule::every(Duration::from_secs(300)).fixed_delay();
+    /// assert_eq!(schedule.to_string(), "every 5m after the last run");
+    /// ```
+    pub fn fixed_delay(mut self) -> Schedule {
+        match &mut self.kind {
+            Kind::Every { fixed_delay, .. } => *fixed_delay = true,
+            _ => self.refuse("fixed_delay", "every"),
+        }
+        self
+    }
+
+    /// Once, `delay` after it was scheduled, on the monotonic clock. `Duration::MAX` is
+    /// never. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::Duration;
+    /// let schedule = Schedule::after(Duration::from_millis(1_500));
+    /// assert_eq!(schedule.to_string(), "after 1.5s");
+    /// ```
+    pub fn after(delay: Duration) -> Schedule {
+        Schedule::new(Kind::After(delay))
+    }
+
+    /// Once, at `time`, on the wall clock. A time that has passed is due at once. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let schedule = Schedule::at(UNIX_EPOCH + Duration::from_secs(86_400));
+    /// assert_eq!(schedule.to_string(), "at 1970-01-02T00:00:00Z");
+    /// ```
+    pub fn at(time: impl Into<SystemTime>) -> Schedule {
+        Schedule::new(Kind::At(time.into()))
+    }
+
+    /// Whenever the wall clock of a time zone shows a time that a cron expression matches.
+    /// The zone is the system's, as it is now (the environment variable `TZ` goes before
+    /// what the system is set to), unless [`in_tz`](Self::in_tz) chooses another. Does not
+    /// wait; reads the system's files on time zones.
+    ///
+    /// # The expression
+    ///
+    /// Five fields: minute, hour, day of month, month, weekday; or six, with the second
+    /// first. There is none for the year.
+    ///
+    /// | field | numbers | names | more |
+    /// | --- | --- | --- | --- |
+    /// | second, minute | 0 to 59 | | |
+    /// | hour | 0 to 23 | | |
+    /// | day of month | 1 to 31 | | `L` the last day, `15W` the working day nearest to the 15th in its month, `LW` the last working day |
+    /// | month | 1 to 12 | `JAN` to `DEC` | |
+    /// | weekday | 0 to 7, 0 and 7 are Sunday | `SUN` to `SAT` | `FRI#2` the second Friday of the month, `FRIL` the last one |
+    ///
+    /// In each, `*` is all, `1,5` a list, `1-5` a range, `*/5` and `1-30/5` are steps.
+    /// Where both the day of month and the weekday are something else than `*`, a day
+    /// matches if either does, as ever in cron; with a `+` before the weekday, if both do:
+    /// `0 0 13 * +FRI`. Case does not matter.
+    ///
+    /// And `@hourly`, `@daily` (`@midnight`), `@weekly` (Sunday), `@monthly`, and `@yearly`
+    /// (`@annually`).
+    ///
+    /// # When the clocks change
+    ///
+    /// It is an *interval* if the second, the minute or the hour has a `*`, a range or a
+    /// step; otherwise the times are *fixed*.
+    ///
+    /// | | fixed times | interval |
+    /// | --- | --- | --- |
+    /// | clocks go forward, and it is due in what is left out | once, at the first moment after it | not |
+    /// | clocks go back, and it is due in what comes twice | once, the first time | both times |
+    ///
+    /// So what is to run once a day does, and what is to run every few minutes keeps its
+    /// pace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Schedule;
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// let schedule = Schedule::cron("0 17 * * MON-FRI").in_tz("Europe/London");
+    /// assert_eq!(schedule.check(), Ok(()));
+    /// assert_eq!(schedule.to_string(), r#"cron "0 17 * * MON-FRI" in Europe/London"#);
+    ///
+    /// // Friday, 2026-03-27, 12:00 UTC. On Sunday summer begins.
+    /// let friday = UNIX_EPOCH + Duration::from_secs(1_774_612_800);
+    /// let hours: Vec<u64> = schedule
+    ///     .upcoming(friday)
+    ///     .take(2)
+    ///     .map(|time| time.duration_since(friday).unwrap().as_secs() / 3600)
+    ///     .collect();
+    /// assert_eq!(hours, [5, 24 * 3 + 4]);
+    ///
+    /// let error = Schedule::cron("61 * * * *").in_tz("UTC").check().unwrap_err();
+    /// assert!(error.to_string().contains(r#"the minute field "61" is wrong"#));
+    /// ```
+    #[cfg(feature = "cron")]
+    pub fn cron(expression: &str) -> Schedule {
+        Schedule::new(Kind::Cron(Arc::new(Cron::new(expression))))
+    }
+
+    /// The time zone of a [`cron`](Self::cron): a name of the IANA database, as in
+    /// `"Europe/London"`, or `"UTC"`. On a schedule of another kind it is an error of
+    /// [`check`](Self::check). Does not wait; reads the system's files on time zones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// let schedule = Schedule::cron("@daily").in_tz("Asia/Tokyo");
+    /// assert_eq!(schedule.to_string(), r#"cron "@daily" in Asia/Tokyo"#);
+    /// assert!(Schedule::cron("@daily").in_tz("Asia/Tokio").check().is_err());
+    /// ```
+    #[cfg(feature = "cron")]
+    pub fn in_tz(mut self, zone: &str) -> Schedule {
+        match &mut self.kind {
+            Kind::Cron(cron) => Arc::make_mut(cron).set_zone(zone),
+            _ => self.refuse("in_tz", "cron"),
+        }
+        self
+    }
+
+    /// Whether the schedule can be used. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// A period of zero, an option that this kind of schedule does not have, a cron
+    /// expression that is wrong or matches no date, a time zone that is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::Duration;
+    /// assert!(Schedule::every(Duration::MAX).check().is_ok());
+    /// assert!(Schedule::every(Duration::ZERO).check().is_err());
+    /// assert!(Schedule::after(Duration::ZERO).fixed_delay().check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<(), ScheduleError> {
+        match &self.kind {
+            Kind::Every { period, .. } if period.is_zero() => {
+                return Err(ScheduleError::ZeroPeriod);
+            }
+            #[cfg(feature = "cron")]
+            Kind::Cron(cron) => cron.check()?,
+            _ => {}
+        }
+        self.misuse.clone().map_or(Ok(()), Err)
+    }
+
+    /// The first moment later than `time` at which it is due, for `at` and `cron`; strictly
+    /// later, always. `None`: there is none, up to the year 9999; or it has an error, or is
+    /// not on the wall clock. Pure: reads no clock. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let noon = UNIX_EPOCH + Duration::from_secs(12 * 3600);
+    /// let schedule = Schedule::at(noon);
+    /// assert_eq!(schedule.next_after(UNIX_EPOCH), Some(noon));
+    /// assert_eq!(schedule.next_after(noon), None);
+    /// ```
+    pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
+        if self.misuse.is_some() {
+            return None;
+        }
+        match &self.kind {
+            Kind::At(at) => Some(*at).filter(|at| *at > time),
+            #[cfg(feature = "cron")]
+            Kind::Cron(cron) => cron.next_after(time),
+            Kind::Every { .. } | Kind::After(_) => None,
+        }
+    }
+
+    /// All the moments later than `from` at which it is due, in order, as by
+    /// [`next_after`](Self::next_after). Those of a cron have practically no end: `take`
+    /// some. Pure, and does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Schedule;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let noon = UNIX_EPOCH + Duration::from_secs(12 * 3600);
+    /// assert_eq!(Schedule::at(noon).upcoming(UNIX_EPOCH).collect::<Vec<_>>(), [noon]);
+    /// ```
+    pub fn upcoming(&self, from: SystemTime) -> impl Iterator<Item = SystemTime> + use<> {
+        let schedule = self.clone();
+        iter::successors(self.next_after(from), move |last| {
+            schedule.next_after(*last)
+        })
+    }
+
+    #[allow(dead_code, reason = "for the scheduler")]
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    fn new(kind: Kind) -> Schedule {
+        Schedule { kind, misuse: None }
+    }
+
+    fn refuse(&mut self, method: &'static str, belongs_to: &'static str) {
+        let schedule = self.to_string();
+        self.misuse.get_or_insert(ScheduleError::NoSuchOption {
+            method,
+            belongs_to,
+            schedule,
+        });
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Every {
+                period,
+                fixed_delay,
+            } => {
+                let counted = if *fixed_delay {
+                    " after the last run"
+                } else {
+                    ""
+                };
+                write!(f, "every {}{counted}", span(*period))
+            }
+            Kind::After(delay) => write!(f, "after {}", span(*delay)),
+            Kind::At(time) => write!(f, "at {}", utc(*time)),
+            #[cfg(feature = "cron")]
+            Kind::Cron(cron) => cron.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Schedule")
+            .field(&format_args!("{self}"))
+            .finish()
+    }
+}
+
+/// As in `1h30m`, `1.5s`, `250ms`.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let rest = duration - Duration::from_secs(seconds / 60 * 60);
+    let whole: String = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, unit)| format!("{count}{unit}"))
+    .collect();
+    match (duration, rest) {
+        (Duration::MAX, _) => "eternity".to_owned(),
+        (_, Duration::ZERO) if !whole.is_empty() => whole,
+        _ => format!("{whole}{rest:?}"),
+    }
+}
+
+/// As in `2026-12-24T17:00:00Z`; what is less than a second is left out.
+fn utc(time: SystemTime) -> String {
+    let seconds = match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i128::from(since.as_secs()),
+        Err(before) => {
+            let before = before.duration();
+            -i128::from(before.as_secs()) - i128::from(before.subsec_nanos() > 0)
+        }
+    };
+    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date(day);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`:
+/// years begin in March there, so that the leap day is the last of its year.
+fn date(day: i128) -> (i128, i128, i128) {
+    let day = day + 719_468;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let in_month = day - (153 * month + 2) / 5 + 1;
+    let next_year = i128::from(month >= 10);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + next_year, month, in_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_shown_in_the_units_that_they_have() {
+        for (duration, shown) in [
+            (Duration::ZERO, "0ns"),
+            (Duration::from_millis(250), "250ms"),
+            (Duration::from_secs(59), "59s"),
+            (Duration::from_secs(60), "1m"),
+            (Duration::from_millis(60_500), "1m500ms"),
+            (Duration::from_secs(3600 * 25), "1d1h"),
+            (Duration::from_secs(86_399), "23h59m59s"),
+            (Duration::MAX, "eternity"),
+        ] {
+            assert_eq!(span(duration), shown);
+        }
+    }
+
+    #[test]
+    fn times_are_shown_with_their_date() {
+        let shown = |seconds: i64| match u64::try_from(seconds) {
+            Ok(seconds) => utc(UNIX_EPOCH + Duration::from_secs(seconds)),
+            Err(_) => utc(UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs())),
+        };
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(shown(seconds), text);
+        }
+        assert_eq!(
+            utc(UNIX_EPOCH - Duration::from_nanos(1)),
+            "1969-12-31T23:59:59Z"
+        );
+        // As far as the clocks of the platform go.
+        if let Some(end) = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64)) {
+            assert_eq!(utc(end), "292277026596-12-04T15:30:07Z");
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_the_one_that_is_told() {
+        let schedule = Schedule::after(Duration::from_secs(10)).fixed_delay();
+        assert_eq!(
+            schedule.check().unwrap_err().to_string(),
+            "`fixed_delay` is for `Schedule::every`, and means nothing to `after 10s`; leave it out"
+        );
+        assert_eq!(schedule.next_after(UNIX_EPOCH), None);
+        let schedule = Schedule::at(UNIX_EPOCH).fixed_delay();
+        assert!(schedule.check().is_err());
+        assert_eq!(
+            schedule.next_after(UNIX_EPOCH - Duration::from_secs(1)),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_on_the_monotonic_clock_has_no_time_of_day() {
+        for schedule in [
+            Schedule::every(Duration::from_secs(1)),
+            Schedule::after(Duration::from_secs(1)),
+        ] {
+            assert_eq!(schedule.upcoming(UNIX_EPOCH).count(), 0);
+        }
+    }
+}
