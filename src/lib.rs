@@ -116,8 +116,8 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too); the unclean report of a dropped pool or host; a thread that could not be started; a fault of ours |
-//! | warn | a signal was received; a service is started again, is ignored, or is silent; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report |
+//! | warn | a signal was received; a service is started again, is ignored, or is silent; a circuit breaker opened; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!
 //! # Crate features
@@ -176,7 +176,10 @@ pub use host::{
 pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{SubmitError, Submitter, TaskBuilder};
-pub use retry::{Backoff, Jitter};
+pub use retry::{
+    Backoff, BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen,
+    Jitter, Permit,
+};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
 };

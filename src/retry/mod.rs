@@ -4,7 +4,11 @@
 //! waiting is others'.
 
 mod backoff;
+mod breaker;
 mod random;
 
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{
+    BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit,
+};
 pub(crate) use random::random;
