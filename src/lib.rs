@@ -59,6 +59,9 @@
 //! }
 //! ```
 //!
+//! What such work calls may be down: a [`CircuitBreaker`] then refuses at once, and tries
+//! again later.
+//!
 //! The questions people ask of a pool, and where the answers are:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
@@ -124,7 +127,8 @@
 //!
 //! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
 //! - **`serde`**: [`HostStatus`] can be serialized.
-//! - **`testing`**: `testing::ManualClock`, a clock that a test moves by hand.
+//! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
+//!   gates, puppets of services, and a guard against tests that hang.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
 //!   long tasks waited and ran, by way of the `hdrhistogram` crate.
 //!
