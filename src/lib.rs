@@ -59,6 +59,9 @@
 //! }
 //! ```
 //!
+//! What such work calls may be down: a [`CircuitBreaker`] then refuses at once, and tries
+//! again later.
+//!
 //! The questions people ask of a pool, and where the answers are:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
@@ -116,8 +119,8 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too); the unclean report of a dropped pool or host; a thread that could not be started; a fault of ours |
-//! | warn | a signal was received; a service is started again, is ignored, or is silent; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report |
+//! | warn | a signal was received; a service is started again, is ignored, or is silent; a circuit breaker opened; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!
 //! # Crate features
@@ -126,7 +129,8 @@
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
 //! - **`serde`**: [`HostStatus`] can be serialized.
-//! - **`testing`**: `testing::ManualClock`, a clock that a test moves by hand.
+//! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
+//!   gates, puppets of services, and a guard against tests that hang.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
 //!   long tasks waited and ran, by way of the `hdrhistogram` crate.
 //!
@@ -180,7 +184,10 @@ pub use host::{
 pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
 pub use queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
-pub use retry::{Backoff, FailedAttempt, GaveUp, Jitter, Retry, RetryError, Verdict};
+pub use retry::{
+    Backoff, BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen,
+    FailedAttempt, GaveUp, Jitter, Permit, Retry, RetryError, Verdict,
+};
 #[cfg(not(any(loom, shuttle)))]
 pub use schedule::{Schedule, ScheduleError};
 pub use stop::{

@@ -147,6 +147,12 @@ pub(crate) fn id() -> Id {
     thread::current().id()
 }
 
+/// The current thread's name, of any length.
+#[cfg(feature = "testing")]
+pub(crate) fn name() -> Option<String> {
+    thread::current().name().map(str::to_owned)
+}
+
 /// Joins threads that have left their bodies, each of which may be held up by a
 /// destructor of a thread-local: by helpers, and not beyond what `deadline` says at
 /// the time, but for
@@ -316,6 +322,18 @@ mod proc {
         Some(ThreadStatus { id, doing })
     }
 
+    /// What all threads of this process do, by their names.
+    #[cfg(feature = "testing")]
+    pub(crate) fn statuses() -> Vec<(String, ThreadStatus)> {
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+        let id = |task: fs::DirEntry| task.file_name().to_str()?.parse().ok();
+        let mut ids: Vec<u64> = tasks.flatten().filter_map(id).collect();
+        ids.sort_unstable();
+        let name = |id| fs::read_to_string(format!("/proc/self/task/{id}/comm"));
+        let named = |id| Some((name(id).ok()?.trim_end().to_owned(), status(id)?));
+        ids.into_iter().filter_map(named).collect()
+    }
+
     /// The name of the call that a `syscall` file begins with.
     fn system_call(line: &str) -> Option<String> {
         let number: u32 = line.split_whitespace().next()?.parse().ok()?;
@@ -414,8 +432,15 @@ mod proc {
     pub(crate) fn status(_: u64) -> Option<ThreadStatus> {
         None
     }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn statuses() -> Vec<(String, ThreadStatus)> {
+        Vec::new()
+    }
 }
 
+#[cfg(feature = "testing")]
+pub(crate) use proc::statuses;
 pub(crate) use proc::{current_id, status};
 
 #[cfg(all(test, not(any(loom, shuttle))))]

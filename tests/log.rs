@@ -4,7 +4,7 @@
 mod common;
 
 use common::{LONG, expected_panic, within};
-use groundcrew::Pool;
+use groundcrew::{CircuitBreaker, Pool};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
@@ -14,6 +14,8 @@ struct Logger {
     records: Mutex<Vec<(Level, String)>>,
     /// Looked at by the logger: whatever it calls must not deadlock.
     pool: Mutex<Option<groundcrew::Submitter>>,
+    /// The same.
+    breaker: Mutex<Option<CircuitBreaker>>,
     panics: AtomicBool,
     enabled_panics: AtomicBool,
     stuck: Mutex<Option<common::Entrance>>,
@@ -22,6 +24,7 @@ struct Logger {
 static LOGGER: Logger = Logger {
     records: Mutex::new(Vec::new()),
     pool: Mutex::new(None),
+    breaker: Mutex::new(None),
     panics: AtomicBool::new(false),
     enabled_panics: AtomicBool::new(false),
     stuck: Mutex::new(None),
@@ -41,6 +44,10 @@ impl Log for Logger {
         let submitter = self.pool.lock().unwrap().clone();
         if let Some(submitter) = submitter {
             let _ = submitter.try_execute(|| ());
+        }
+        let breaker = self.breaker.lock().unwrap().clone();
+        if let Some(breaker) = breaker {
+            let _ = (breaker.state(), breaker.call(|| Ok::<_, ()>(())));
         }
         let stuck = self.stuck.lock().unwrap().clone();
         if let Some(stuck) = stuck {
@@ -247,5 +254,58 @@ fn a_stop_and_a_drop_do_not_wait_for_a_logger_that_is_stuck() {
         told.recv().unwrap();
         *LOGGER.stuck.lock().unwrap() = None;
         gate.open();
+    });
+}
+
+#[test]
+fn each_change_of_a_circuit_breaker_is_one_record() {
+    let _turn = logger();
+    let breaker = CircuitBreaker::builder("records")
+        .consecutive_failures(2)
+        .open_for(std::time::Duration::from_nanos(1))
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let _ = breaker.call(|| Err::<(), _>("busy"));
+    }
+    while breaker.call(|| Ok::<_, ()>(())).is_err() {}
+    breaker.trip();
+    breaker.reset();
+    breaker.reset();
+    let begin = "circuit breaker \"records\": ";
+    assert_eq!(
+        records(Level::Warn, begin),
+        [
+            format!("{begin}open for 1ns, after 2 failures in a row"),
+            format!("{begin}open for 1ns, as it was asked to"),
+        ]
+    );
+    assert_eq!(
+        records(Level::Info, begin),
+        [
+            format!("{begin}half-open, a call is tried"),
+            format!("{begin}closed, the call succeeded"),
+            format!("{begin}closed, it was reset"),
+        ]
+    );
+}
+
+#[test]
+fn a_logger_that_panics_or_uses_the_circuit_breaker_changes_nothing() {
+    let _turn = logger();
+    within(LONG, "calls with such a logger", || {
+        LOGGER.panics.store(true, SeqCst);
+        let breaker = CircuitBreaker::builder("such")
+            .consecutive_failures(1)
+            .open_for(std::time::Duration::MAX)
+            .build()
+            .unwrap();
+        *LOGGER.breaker.lock().unwrap() = Some(breaker.clone());
+        let error = breaker.call(|| Err::<(), _>("busy")).unwrap_err();
+        assert_eq!(error.into_failed(), Some("busy"));
+        assert!(breaker.permit().is_err());
+        breaker.reset();
+        assert!(breaker.permit().is_ok());
+        *LOGGER.breaker.lock().unwrap() = None;
     });
 }

@@ -4,11 +4,15 @@
 //! waiting is others'.
 
 mod backoff;
+mod breaker;
 mod error;
 mod policy;
 mod random;
 
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{
+    BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit,
+};
 pub use error::{FailedAttempt, RetryError};
 pub use policy::{GaveUp, Retry, Verdict};
 

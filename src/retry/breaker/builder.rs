@@ -1,0 +1,273 @@
+//! How a circuit breaker is put together.
+
+use super::error::{BreakerError, Fault};
+use super::state::{Machine, Rate, Terms};
+use super::{CircuitBreaker, Shared};
+use crate::clock::Clock;
+#[cfg(feature = "testing")]
+use crate::clock::ManualClock;
+use crate::retry::{Backoff, random};
+use crate::sync::{Arc, Mutex};
+use std::fmt;
+use std::time::Duration;
+
+/// Puts a [`CircuitBreaker`] together: when it opens, for how long, and when it closes
+/// again.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Backoff, CircuitBreaker};
+/// use std::time::Duration;
+///
+/// let pause = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
+/// let breaker = CircuitBreaker::builder("smtp")
+///     .consecutive_failures(5)
+///     .failure_rate(0.5, Duration::from_secs(60), 20)
+///     .backoff(pause)
+///     .half_open_calls(2)
+///     .build()?;
+/// assert_eq!(breaker.to_string(), "circuit breaker \"smtp\": closed");
+/// # Ok::<(), groundcrew::BreakerError>(())
+/// ```
+pub struct BreakerBuilder {
+    name: Arc<str>,
+    terms: Terms,
+    clock: Clock,
+}
+
+const FAILURES_IN_A_ROW: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(30);
+
+impl BreakerBuilder {
+    pub(super) fn new(name: String) -> BreakerBuilder {
+        BreakerBuilder {
+            name: name.into(),
+            terms: Terms {
+                in_a_row: None,
+                rate: None,
+                pause: Backoff::fixed(PAUSE),
+                trials: 1,
+                random,
+            },
+            clock: Clock::default(),
+        }
+    }
+
+    /// So many failures, one after the other, open the breaker. Does not block. Defaults
+    /// to 5, and to no limit where a [`failure_rate`](Self::failure_rate) is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{BreakerState, CircuitBreaker};
+    /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(2).build()?;
+    /// for result in [Err("busy"), Ok(()), Err("busy")] {
+    ///     let _ = breaker.call(|| result);
+    /// }
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn consecutive_failures(mut self, failures: u32) -> BreakerBuilder {
+        self.terms.in_a_row = Some(failures);
+        self
+    }
+
+    /// This share of failures, from above 0.0 to 1.0, among the calls that ended within
+    /// `window`, opens the breaker, if these are at least so many. Does not block.
+    /// Defaults to no such limit.
+    ///
+    /// The window moves on by a tenth of its length at a time, so that it costs the same
+    /// however many calls there are. It begins anew when the breaker closes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::CircuitBreaker;
+    /// # use std::time::Duration;
+    /// let breaker = CircuitBreaker::builder("smtp")
+    ///     .failure_rate(0.5, Duration::from_secs(60), 4)
+    ///     .build()?;
+    /// for result in [Err("busy"), Ok(()), Err("busy"), Ok(())] {
+    ///     let _ = breaker.call(|| result);
+    /// }
+    /// assert!(breaker.permit().is_err());
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn failure_rate(
+        mut self,
+        share: f64,
+        window: Duration,
+        at_least_calls: u32,
+    ) -> BreakerBuilder {
+        self.terms.rate = Some(Rate {
+            share,
+            window,
+            at_least: at_least_calls,
+        });
+        self
+    }
+
+    /// For so long an open breaker refuses every call; [`Duration::MAX`] is until it is
+    /// [reset](CircuitBreaker::reset). Does not block. Defaults to 30 s. The last one of
+    /// this and [`backoff`](Self::backoff) holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{BreakerState, CircuitBreaker};
+    /// # use std::time::Duration;
+    /// let breaker = CircuitBreaker::builder("smtp").open_for(Duration::MAX).build()?;
+    /// breaker.trip();
+    /// assert_eq!(breaker.state(), BreakerState::Open { retry_in: Duration::MAX });
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn open_for(self, pause: Duration) -> BreakerBuilder {
+        self.backoff(Backoff::fixed(pause))
+    }
+
+    /// For how long an open breaker refuses every call, from the first time that it opens
+    /// on, longer each time that it opens again without having been closed. Does not
+    /// block. Defaults to 30 s each time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Backoff, CircuitBreaker};
+    /// # use std::time::Duration;
+    /// let pause = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
+    /// let breaker = CircuitBreaker::builder("smtp").backoff(pause).build()?;
+    /// breaker.trip();
+    /// assert!(breaker.permit().unwrap_err().retry_in() <= Duration::from_secs(5));
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn backoff(mut self, pause: Backoff) -> BreakerBuilder {
+        self.terms.pause = pause;
+        self
+    }
+
+    /// So many trial calls at once a half-open breaker lets through, and so many have to
+    /// succeed for it to close. Does not block. Defaults to 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::CircuitBreaker;
+    /// # use std::time::Duration;
+    /// let breaker = CircuitBreaker::builder("smtp")
+    ///     .open_for(Duration::from_nanos(1))
+    ///     .half_open_calls(3)
+    ///     .build()?;
+    /// breaker.trip();
+    /// # while breaker.state() != (groundcrew::BreakerState::Open { retry_in: Duration::ZERO }) {}
+    /// breaker.permit().unwrap().success();
+    /// assert_eq!(breaker.state(), groundcrew::BreakerState::HalfOpen); // two more
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn half_open_calls(mut self, calls: u32) -> BreakerBuilder {
+        self.terms.trials = calls;
+        self
+    }
+
+    /// Lets the breaker live by a clock that a test moves, with the feature `testing`.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::testing::ManualClock;
+    /// use groundcrew::{BreakerState, CircuitBreaker};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let breaker = CircuitBreaker::builder("smtp").clock(&clock).build()?;
+    /// breaker.trip();
+    /// clock.advance(Duration::from_secs(20));
+    /// let retry_in = Duration::from_secs(10);
+    /// assert_eq!(breaker.state(), BreakerState::Open { retry_in });
+    ///
+    /// clock.advance(retry_in);
+    /// assert_eq!(breaker.call(|| Ok::<_, ()>("sent")), Ok("sent"));
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn clock(mut self, clock: &ManualClock) -> BreakerBuilder {
+        self.clock.manual = Some(clock.clone());
+        self
+    }
+
+    /// The breaker, closed. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`BreakerError`], which spells out what was wrong: a limit of 0, a share that is
+    /// none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::CircuitBreaker;
+    /// use std::time::Duration;
+    ///
+    /// let percent = CircuitBreaker::builder("smtp").failure_rate(50.0, Duration::MAX, 20);
+    /// let error = percent.build().unwrap_err();
+    /// assert!(error.to_string().ends_with("give it more than 0.0 and at most 1.0"));
+    /// ```
+    pub fn build(self) -> Result<CircuitBreaker, BreakerError> {
+        match fault(&self.terms) {
+            Some(fault) => Err(BreakerError::new(self.name, fault)),
+            None => Ok(self.breaker()),
+        }
+    }
+
+    /// Without a look at the limits.
+    pub(super) fn breaker(mut self) -> CircuitBreaker {
+        if self.terms.rate.is_none() {
+            self.terms.in_a_row.get_or_insert(FAILURES_IN_A_ROW);
+        }
+        let machine = Machine::new(self.terms, self.clock.now());
+        CircuitBreaker {
+            shared: Arc::new(Shared {
+                name: self.name,
+                clock: self.clock,
+                machine: Mutex::new(machine),
+            }),
+        }
+    }
+}
+
+fn fault(terms: &Terms) -> Option<Fault> {
+    if terms.in_a_row == Some(0) {
+        return Some(Fault::NoFailures);
+    }
+    if let Some(rate) = terms.rate {
+        let is_share = rate.share > 0.0 && rate.share <= 1.0;
+        if !is_share {
+            return Some(Fault::Share(rate.share));
+        }
+        if rate.window.is_zero() {
+            return Some(Fault::NoWindow);
+        }
+        if rate.at_least == 0 {
+            return Some(Fault::NoCalls);
+        }
+    }
+    // Jitter may make a pause zero; the longest one must not be.
+    if terms.pause.delay(1, 1.0).is_zero() {
+        return Some(Fault::NoPause);
+    }
+    (terms.trials == 0).then_some(Fault::NoTrials)
+}
+
+impl fmt::Debug for BreakerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerBuilder")
+            .field("name", &self.name)
+            .field("consecutive_failures", &self.terms.in_a_row)
+            .field("failure_rate", &self.terms.rate)
+            .field("backoff", &self.terms.pause)
+            .field("half_open_calls", &self.terms.trials)
+            .finish_non_exhaustive()
+    }
+}

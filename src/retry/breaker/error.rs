@@ -1,0 +1,280 @@
+//! Why a call was not made, or failed, and why a breaker could not be built.
+
+use super::state::Refusal;
+use crate::sync::Arc;
+use crate::table::{short, trimmed};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// A call was not made: its circuit breaker is open, or half-open with all its trial
+/// calls under way.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::CircuitBreaker;
+/// use std::time::Duration;
+///
+/// let breaker = CircuitBreaker::builder("smtp").open_for(Duration::MAX).build()?;
+/// breaker.trip();
+/// assert_eq!(
+///     breaker.permit().unwrap_err().to_string(),
+///     "the circuit breaker \"smtp\" is open until it is reset"
+/// );
+/// # Ok::<(), groundcrew::BreakerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CircuitOpen {
+    breaker: Arc<str>,
+    refusal: Refusal,
+}
+
+impl CircuitOpen {
+    pub(super) fn new(breaker: Arc<str>, refusal: Refusal) -> CircuitOpen {
+        CircuitOpen { breaker, refusal }
+    }
+
+    /// The name of the breaker. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
+    /// # breaker.trip();
+    /// assert_eq!(breaker.permit().unwrap_err().breaker(), "smtp");
+    /// ```
+    pub fn breaker(&self) -> &str {
+        &self.breaker
+    }
+
+    /// After this time a call is let through again; [`Duration::MAX`] if none is until
+    /// the breaker is [reset](super::CircuitBreaker::reset). While a half-open breaker
+    /// waits for its trial calls it may be sooner. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
+    /// # breaker.trip();
+    /// let open = breaker.permit().unwrap_err();
+    /// assert!(open.retry_in() <= Duration::from_secs(30));
+    /// ```
+    pub fn retry_in(&self) -> Duration {
+        self.refusal.retry_in
+    }
+}
+
+impl fmt::Display for CircuitOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal {
+            retry_in,
+            is_half_open,
+        } = self.refusal;
+        write!(f, "the circuit breaker {:?} is ", self.breaker)?;
+        f.write_str(match is_half_open {
+            true => "half-open and its trial calls have not ended",
+            false => "open",
+        })?;
+        match retry_in {
+            Duration::MAX => f.write_str(" until it is reset"),
+            _ => write!(f, ", try again in {}", brief(retry_in)),
+        }
+    }
+}
+
+impl Error for CircuitOpen {}
+
+/// As in `12.3 s`, `0.05 s`.
+pub(super) fn brief(duration: Duration) -> String {
+    match duration < Duration::from_secs(1) {
+        true => trimmed(duration),
+        false => short(duration),
+    }
+}
+
+/// What [`CircuitBreaker::call`](super::CircuitBreaker::call) returns instead of a
+/// result: the call was not made, or it failed.
+///
+/// It is an [`Error`] if `E` is one, with `E` as its source. A boxed error is none (that
+/// is Rust's rule): for that there is [`into_boxed`](Self::into_boxed).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{CallError, CircuitBreaker};
+///
+/// let breaker = CircuitBreaker::new("smtp");
+/// let send = || Err::<(), _>("550 no such user");
+/// match breaker.call(send) {
+///     Ok(()) => println!("sent"),
+///     Err(CallError::Failed(error)) => assert_eq!(error, "550 no such user"),
+///     Err(CallError::Open(open)) => println!("not sent, again in {:?}", open.retry_in()),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// The call was not made.
+    Open(CircuitOpen),
+    /// The call was made, and this is its error.
+    Failed(E),
+}
+
+impl<E> CallError<E> {
+    /// The error of the call, if it was made. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
+    /// let error = breaker.call(|| Err::<(), _>("refused")).unwrap_err();
+    /// assert_eq!(error.into_failed(), Some("refused"));
+    /// ```
+    pub fn into_failed(self) -> Option<E> {
+        match self {
+            CallError::Failed(error) => Some(error),
+            CallError::Open(_) => None,
+        }
+    }
+
+    /// After which time a call is let through again, if this one was not made: see
+    /// [`CircuitOpen::retry_in`]. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
+    /// let failed = breaker.call(|| Err::<(), _>("refused")).unwrap_err();
+    /// assert_eq!(failed.retry_in(), None);
+    /// breaker.trip();
+    /// let open = breaker.call(|| Ok::<_, &str>(())).unwrap_err();
+    /// assert!(open.retry_in().is_some());
+    /// ```
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self {
+            CallError::Open(open) => Some(open.retry_in()),
+            CallError::Failed(_) => None,
+        }
+    }
+
+    /// The [`CircuitOpen`], or the error of the call, as a boxed error: for `?` where
+    /// calls return boxed errors. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{CallError, CircuitBreaker, CircuitOpen, ServiceResult};
+    ///
+    /// fn deliver(breaker: &CircuitBreaker) -> ServiceResult {
+    ///     let send = || -> ServiceResult { Err("connection refused")? };
+    ///     breaker.call(send).map_err(CallError::into_boxed)
+    /// }
+    ///
+    /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(1).build()?;
+    /// assert_eq!(deliver(&breaker).unwrap_err().to_string(), "connection refused");
+    /// assert!(deliver(&breaker).unwrap_err().is::<CircuitOpen>());
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            CallError::Open(open) => open.into(),
+            CallError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl<E> From<CircuitOpen> for CallError<E> {
+    fn from(open: CircuitOpen) -> CallError<E> {
+        CallError::Open(open)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Open(open) => open.fmt(f),
+            CallError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CallError<E> {
+    /// The error itself, so that what it is caused by, or is, can be found.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CallError::Open(open) => Some(open),
+            CallError::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// Why a circuit breaker could not be built: a limit with which it would never, or
+/// always, be open.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::CircuitBreaker;
+///
+/// let error = CircuitBreaker::builder("smtp").half_open_calls(0).build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "circuit breaker \"smtp\" has `half_open_calls` of 0, so it would never close again; \
+///      give it at least 1"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerError {
+    breaker: Arc<str>,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault {
+    NoFailures,
+    Share(f64),
+    NoWindow,
+    NoCalls,
+    NoPause,
+    NoTrials,
+}
+
+impl BreakerError {
+    pub(super) fn new(breaker: Arc<str>, fault: Fault) -> BreakerError {
+        BreakerError { breaker, fault }
+    }
+}
+
+impl fmt::Display for BreakerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "circuit breaker {:?} has ", self.breaker)?;
+        match self.fault {
+            Fault::NoFailures => f.write_str(
+                "`consecutive_failures` of 0, so it would never be closed; give it at least 1",
+            ),
+            Fault::Share(share) => write!(
+                f,
+                "a `failure_rate` of {share}, which is no share of calls; give it more than 0.0 \
+                 and at most 1.0"
+            ),
+            Fault::NoWindow => f.write_str(
+                "a `failure_rate` in a window of zero, in which no call ends; give it some time",
+            ),
+            Fault::NoCalls => f.write_str(
+                "a `failure_rate` of at least 0 calls, of which there is none; give it at least 1",
+            ),
+            Fault::NoPause => f.write_str(
+                "`open_for` or `backoff` of zero, so it would refuse nothing; give it some time",
+            ),
+            Fault::NoTrials => f.write_str(
+                "`half_open_calls` of 0, so it would never close again; give it at least 1",
+            ),
+        }
+    }
+}
+
+impl Error for BreakerError {}

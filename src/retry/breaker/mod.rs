@@ -1,0 +1,429 @@
+//! The circuit breaker: does not call what is down.
+
+mod builder;
+mod change;
+mod error;
+mod permit;
+mod state;
+mod window;
+
+pub use builder::BreakerBuilder;
+pub use error::{BreakerError, CallError, CircuitOpen};
+pub use permit::Permit;
+
+use crate::clock::Clock;
+use crate::sync::{Arc, Mutex};
+use crate::unwind;
+use change::Change;
+use state::{End, Machine, Ticket};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Keeps calls from what is down: after too many failures it refuses them for a while, at
+/// once, and then tries with a few whether they succeed again. A clone is the same
+/// breaker; all threads share it.
+///
+/// It protects both sides. The callers do not wait for timeout after timeout, and what
+/// they call is left alone to recover. The pattern and its words are Michael Nygard's
+/// (*Release It!*, 2007); the window of time, the least number of calls and the trial
+/// calls are those of [resilience4j](https://resilience4j.readme.io/docs/circuitbreaker).
+///
+/// # States
+///
+/// - **Closed**: calls are let through, and their failures counted. It opens after
+///   [so many in a row](BreakerBuilder::consecutive_failures), by
+///   [their share](BreakerBuilder::failure_rate) of the calls within a window of time, or
+///   by whichever of the two comes first. A failure is an error that
+///   [counts](Self::call_counting), or a panic.
+/// - **Open**: calls are refused with [`CircuitOpen`], for
+///   [a while](BreakerBuilder::open_for) that may be
+///   [longer each time](BreakerBuilder::backoff). The first call after it makes the breaker
+///   half-open; no thread waits for that.
+/// - **Half-open**: [so many](BreakerBuilder::half_open_calls) trial calls are let through
+///   at once, others are refused. As many successes close the breaker, one failure opens it
+///   again.
+///
+/// # Calls that take long
+///
+/// How a call ends counts only if the breaker is still in the state that let it through. A
+/// call that began before the breaker opened, and ends when it is half-open, neither closes
+/// nor opens it.
+///
+/// A trial call that hangs does not keep the breaker half-open for ever. When as long as the
+/// breaker was last open, jitter aside, has passed since the last trial call was let
+/// through, those that have not ended lose their places to new ones. How they end still
+/// counts, as long as the breaker is half-open. So what hangs is called once in that time
+/// (or [so many](BreakerBuilder::half_open_calls) times), and no more often; give calls
+/// timeouts of their own all the same.
+///
+/// # Cost
+///
+/// A call locks the breaker twice, for some nanoseconds each, reads the clock twice, and
+/// allocates nothing. No lock is held while the call is made, nor while the log is written.
+///
+/// # The log
+///
+/// Each change of state is one record, at level warn if the breaker opens, otherwise at
+/// info. It is written by the thread whose call made the change. Calls that are refused are
+/// only [counted](Self::refused).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{CallError, CircuitBreaker};
+/// use std::time::Duration;
+///
+/// let breaker = CircuitBreaker::builder("smtp")
+///     .consecutive_failures(2)
+///     .open_for(Duration::from_secs(30))
+///     .build()?;
+///
+/// let mut attempts = 0;
+/// let mut deliver = || {
+///     breaker.call(|| {
+///         attempts += 1;
+///         Err::<(), _>("connection timed out")
+///     })
+/// };
+/// assert_eq!(deliver(), Err(CallError::Failed("connection timed out")));
+/// assert_eq!(deliver(), Err(CallError::Failed("connection timed out")));
+/// let error = deliver().unwrap_err(); // "smtp" is open, try again in 30.0 s
+/// assert!(error.retry_in() <= Some(Duration::from_secs(30)));
+/// assert_eq!(attempts, 2);
+/// # Ok::<(), groundcrew::BreakerError>(())
+/// ```
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: Arc<str>,
+    clock: Clock,
+    /// Held for a decision, never while anything of the program's runs.
+    machine: Mutex<Machine>,
+}
+
+/// In which state a [`CircuitBreaker`] is.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{BreakerState, CircuitBreaker};
+///
+/// let breaker = CircuitBreaker::new("smtp");
+/// match breaker.state() {
+///     BreakerState::Open { retry_in } => println!("down, next try in {retry_in:?}"),
+///     state => assert_eq!(state.to_string(), "closed"),
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Calls are let through.
+    Closed,
+    /// Calls are refused.
+    Open {
+        /// After this time a call is let through, as a trial: at once, if zero; not until
+        /// the breaker is [reset](CircuitBreaker::reset), if [`Duration::MAX`].
+        retry_in: Duration,
+    },
+    /// Some calls are let through, as trials.
+    HalfOpen,
+}
+
+impl CircuitBreaker {
+    /// A breaker that opens for 30 s after 5 failures in a row, and closes when one trial
+    /// call succeeds. Its name is for the log and for errors. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::CircuitBreaker;
+    ///
+    /// let breaker = CircuitBreaker::new("smtp");
+    /// assert_eq!(breaker.call(|| Ok::<_, ()>("sent")), Ok("sent"));
+    /// ```
+    pub fn new(name: impl Into<String>) -> CircuitBreaker {
+        BreakerBuilder::new(name.into()).breaker()
+    }
+
+    /// A breaker with other limits. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::CircuitBreaker;
+    /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(10).build()?;
+    /// # assert_eq!(breaker.name(), "smtp");
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn builder(name: impl Into<String>) -> BreakerBuilder {
+        BreakerBuilder::new(name.into())
+    }
+
+    /// Makes the call, if the breaker lets it through; every error of it is a failure.
+    /// Blocks as long as the call does. A panic in it is a failure, too, and goes on
+    /// unwinding.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Open`] if the call was not made, [`CallError::Failed`] with its error
+    /// if it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("config");
+    /// let text = breaker.call(|| std::fs::read_to_string("/no/such/file"));
+    /// assert!(text.unwrap_err().into_failed().is_some());
+    /// assert_eq!(breaker.failures(), 1);
+    /// ```
+    pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        self.call_counting(call, |_| true)
+    }
+
+    /// Makes the call, if the breaker lets it through; an error of it is a failure if
+    /// `counts` says so, and a success otherwise: who answers that a request was wrong is
+    /// not down. Blocks as long as the two do. A panic in either is a failure, too, and
+    /// goes on unwinding.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Open`] if the call was not made, [`CallError::Failed`] with its error,
+    /// whether it counts or not, if it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// let get = |status: u16| {
+    ///     let request = || if status < 400 { Ok("page") } else { Err(status) };
+    ///     breaker.call_counting(request, |status| *status >= 500)
+    /// };
+    /// assert!(get(404).is_err());
+    /// assert_eq!(breaker.failures(), 0);
+    /// assert!(get(503).is_err());
+    /// assert_eq!(breaker.failures(), 1);
+    /// ```
+    pub fn call_counting<T, E>(
+        &self,
+        call: impl FnOnce() -> Result<T, E>,
+        counts: impl FnOnce(&E) -> bool,
+    ) -> Result<T, CallError<E>> {
+        let mut permit = self.permit()?;
+        permit.is_of_a_call();
+        let result = call();
+        match result.as_ref().is_err_and(counts) {
+            true => permit.failure(),
+            false => permit.success(),
+        }
+        result.map_err(CallError::Failed)
+    }
+
+    /// The right to make one call, for code that cannot be a closure. Does not block, but
+    /// for a logger that does.
+    ///
+    /// # Errors
+    ///
+    /// [`CircuitOpen`] if no call is to be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// let permit = breaker.permit()?;
+    /// // the call, and then
+    /// permit.success();
+    /// # Ok::<(), groundcrew::CircuitOpen>(())
+    /// ```
+    pub fn permit(&self) -> Result<Permit, CircuitOpen> {
+        match self.shared.decide(Machine::admit) {
+            Ok((ticket, change)) => {
+                let permit = Permit::new(self.shared.clone(), ticket);
+                self.shared.tell(change);
+                Ok(permit)
+            }
+            Err(refusal) => Err(CircuitOpen::new(self.shared.name.clone(), refusal)),
+        }
+    }
+
+    /// Opens it, for as long as a failure would; if it is open, for as long again from now.
+    /// For an operator, or for who learns from elsewhere that the other side is down. Does
+    /// not block, but for a logger that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// breaker.trip();
+    /// assert!(breaker.permit().is_err());
+    /// ```
+    pub fn trip(&self) {
+        let change = self.shared.decide(Machine::trip);
+        self.shared.tell(Some(change));
+    }
+
+    /// Closes it, and forgets all failures; how calls end that were let through before
+    /// counts nothing. Does not block, but for a logger that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// breaker.trip();
+    /// breaker.reset();
+    /// assert!(breaker.permit().is_ok());
+    /// ```
+    pub fn reset(&self) {
+        let change = self.shared.decide(Machine::reset);
+        self.shared.tell(change);
+    }
+
+    /// Its name. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(groundcrew::CircuitBreaker::new("web").name(), "web");
+    /// ```
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// In which state it is now. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{BreakerState, CircuitBreaker};
+    /// let breaker = CircuitBreaker::new("web");
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// breaker.trip();
+    /// assert!(matches!(breaker.state(), BreakerState::Open { .. }));
+    /// ```
+    pub fn state(&self) -> BreakerState {
+        self.shared.decide(|machine, now| machine.state(now))
+    }
+
+    /// How many calls failed in a row, as far as they count: 0 after a success, and after
+    /// a [reset](Self::reset). Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// for _ in 0..3 {
+    ///     let _ = breaker.call(|| Err::<(), _>("busy"));
+    /// }
+    /// assert_eq!(breaker.failures(), 3);
+    /// ```
+    pub fn failures(&self) -> u32 {
+        self.shared.machine.lock().failures()
+    }
+
+    /// The share of failures, from 0.0 to 1.0, by which a closed breaker is
+    /// [judged](BreakerBuilder::failure_rate). `None` as long as there are too few calls,
+    /// while the breaker is not closed, and if it has no such limit. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::CircuitBreaker;
+    /// # use std::time::Duration;
+    /// let breaker = CircuitBreaker::builder("web")
+    ///     .failure_rate(0.5, Duration::from_secs(60), 4)
+    ///     .build()?;
+    /// for result in [Err("busy"), Ok(()), Ok(())] {
+    ///     let _ = breaker.call(|| result);
+    /// }
+    /// assert_eq!(breaker.failure_rate(), None);
+    /// breaker.call(|| Ok::<_, ()>(())).unwrap();
+    /// assert_eq!(breaker.failure_rate(), Some(0.25));
+    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// ```
+    pub fn failure_rate(&self) -> Option<f64> {
+        self.shared.decide(Machine::failure_rate)
+    }
+
+    /// How many calls were refused since the breaker was built. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// breaker.trip();
+    /// assert!(breaker.permit().is_err());
+    /// assert_eq!(breaker.refused(), 1);
+    /// ```
+    pub fn refused(&self) -> u64 {
+        self.shared.machine.lock().refused()
+    }
+}
+
+impl Shared {
+    fn end(&self, ticket: Ticket, end: End) {
+        let change = self.decide(|machine, now| machine.end(ticket, end, now));
+        self.tell(change);
+    }
+
+    /// The clock is read before the lock is taken, so a machine may see a time that is a
+    /// little earlier than the one before.
+    fn decide<T>(&self, decide: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        let now = self.clock.now();
+        decide(&mut self.machine.lock(), now)
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            let name = &self.name;
+            unwind::log_guarded(|| {
+                log::log!(change.level(), "circuit breaker {name:?}: {change}");
+            });
+        }
+    }
+}
+
+/// As in `circuit breaker "smtp": closed, 2 failures in a row`.
+impl fmt::Display for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, failures) = self
+            .shared
+            .decide(|machine, now| (machine.state(now), machine.failures()));
+        write!(f, "circuit breaker {:?}: {state}", self.shared.name)?;
+        match failures {
+            0 => Ok(()),
+            1 => f.write_str(", 1 failure"),
+            _ => write!(f, ", {failures} failures in a row"),
+        }
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("name", &self.shared.name)
+            .field("state", &self.state())
+            .field("failures", &self.failures())
+            .finish_non_exhaustive()
+    }
+}
+
+/// As in `closed`, `open, next try in 12.3 s`, `half-open`.
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BreakerState::Closed => f.write_str("closed"),
+            BreakerState::Open { retry_in } if retry_in.is_zero() => {
+                f.write_str("open, the next call is tried")
+            }
+            BreakerState::Open {
+                retry_in: Duration::MAX,
+            } => f.write_str("open until it is reset"),
+            BreakerState::Open { retry_in } => {
+                write!(f, "open, next try in {}", error::brief(*retry_in))
+            }
+            BreakerState::HalfOpen => f.write_str("half-open"),
+        }
+    }
+}

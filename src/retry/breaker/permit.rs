@@ -1,0 +1,116 @@
+//! The right to make one call.
+
+use super::Shared;
+use super::state::{End, Ticket};
+use crate::sync::Arc;
+use crate::threads;
+use std::fmt;
+
+/// The right to make one call, for code that cannot be a closure: from
+/// [`CircuitBreaker::permit`](super::CircuitBreaker::permit). Say how the call ended with
+/// [`success`](Self::success) or [`failure`](Self::failure).
+///
+/// Dropped without either, it counts nothing, and a half-open breaker has the place back
+/// for another trial call: the call was not made. Dropped by a panic it counts as a
+/// failure.
+///
+/// It may be kept for as long as the call takes, and moved to another thread. If the
+/// breaker has changed its state meanwhile, how the call ended counts nothing.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{CircuitBreaker, CircuitOpen};
+///
+/// fn download(breaker: &CircuitBreaker) -> Result<(), CircuitOpen> {
+///     let permit = breaker.permit()?;
+///     let status = 503; // of the answer
+///     match status {
+///         500.. => permit.failure(),
+///         _ => permit.success(),
+///     }
+///     Ok(())
+/// }
+///
+/// let breaker = CircuitBreaker::new("mirror");
+/// download(&breaker)?;
+/// assert_eq!(breaker.failures(), 1);
+/// # Ok::<(), CircuitOpen>(())
+/// ```
+#[must_use = "dropped without `success` or `failure`, it counts nothing"]
+pub struct Permit {
+    breaker: Arc<Shared>,
+    /// Taken by the end.
+    ticket: Option<Ticket>,
+    /// Somebody's panic was on its way when this was made, and says nothing of the call.
+    was_panicking: bool,
+}
+
+impl Permit {
+    pub(super) fn new(breaker: Arc<Shared>, ticket: Ticket) -> Permit {
+        Permit {
+            breaker,
+            ticket: Some(ticket),
+            was_panicking: threads::is_panicking(),
+        }
+    }
+
+    /// The call succeeded, or failed in a way that is not the other side's fault. Does not
+    /// block, but for a logger that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("mirror");
+    /// # breaker.permit()?.failure();
+    /// breaker.permit()?.success();
+    /// assert_eq!(breaker.failures(), 0);
+    /// # Ok::<(), groundcrew::CircuitOpen>(())
+    /// ```
+    pub fn success(mut self) {
+        self.end(End::Success);
+    }
+
+    /// The call failed. Does not block, but for a logger that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let breaker = groundcrew::CircuitBreaker::new("mirror");
+    /// breaker.permit()?.failure();
+    /// assert_eq!(breaker.failures(), 1);
+    /// # Ok::<(), groundcrew::CircuitOpen>(())
+    /// ```
+    pub fn failure(mut self) {
+        self.end(End::Failure);
+    }
+
+    /// From here on any drop is that of a call that panicked.
+    pub(super) fn is_of_a_call(&mut self) {
+        self.was_panicking = false;
+    }
+
+    fn end(&mut self, end: End) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.end(ticket, end);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let panicked = threads::is_panicking() && !self.was_panicking;
+        self.end(match panicked {
+            true => End::Failure,
+            false => End::GivenBack,
+        });
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("breaker", &self.breaker.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! What happened, in its order.
+
+use crate::sync::{Arc, Condvar, Mutex};
+use std::fmt;
+
+/// What happened in a test, in its order, and by whichever thread. A clone is the same
+/// diary.
+///
+/// A `Puppet` writes into it which of its parts were called.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use groundcrew::testing::Diary;
+///
+/// let (pool, diary) = (Pool::new(2)?, Diary::new());
+/// let of_task = diary.clone();
+/// pool.execute(move || of_task.write("the task ran"))?;
+/// diary.wait_for("the task ran", 1);
+/// diary.write("and the test knows");
+/// assert_eq!(diary.entries(), ["the task ran", "and the test knows"]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Diary {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: Mutex<Vec<String>>,
+    written: Condvar,
+}
+
+impl Diary {
+    /// An empty diary. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(groundcrew::testing::Diary::new().entries().is_empty());
+    /// ```
+    pub fn new() -> Diary {
+        Diary::default()
+    }
+
+    /// Writes one entry. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let diary = groundcrew::testing::Diary::new();
+    /// diary.write("hello");
+    /// assert_eq!(diary.entries(), ["hello"]);
+    /// ```
+    pub fn write(&self, entry: impl Into<String>) {
+        let entry = entry.into();
+        self.inner.entries.lock().push(entry);
+        self.inner.written.notify_all();
+    }
+
+    /// All entries so far. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let diary = groundcrew::testing::Diary::new();
+    /// diary.clone().write("hello");
+    /// assert_eq!(diary.entries().len(), 1);
+    /// ```
+    pub fn entries(&self) -> Vec<String> {
+        self.inner.entries.lock().clone()
+    }
+
+    /// Blocks until this entry was written so many times.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let diary = groundcrew::testing::Diary::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn(|| diary.write("done"));
+    ///     }
+    ///     diary.wait_for("done", 3);
+    /// });
+    /// ```
+    pub fn wait_for(&self, entry: &str, times: usize) {
+        let mut entries = self.inner.entries.lock();
+        let written = |entries: &[String]| entries.iter().filter(|text| *text == entry).count();
+        while written(&entries) < times {
+            self.inner.written.wait(&mut entries);
+        }
+    }
+}
+
+impl fmt::Debug for Diary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Diary").field(&self.entries()).finish()
+    }
+}

@@ -1,0 +1,265 @@
+//! A gate at which the code under test waits for the test.
+
+use crate::sync::{Arc, Condvar, Mutex};
+use std::fmt;
+
+/// A gate at which the code under test waits until the test lets it through. It is closed
+/// until it is opened.
+///
+/// The test holds the gate; tasks and services are given an [`Entrance`]. Dropping the
+/// gate opens it, so that a test that fails, or forgets to, leaves nobody waiting: the pool
+/// or host that the test drops next does not have to abandon anybody. For the same reason
+/// only entrances can be cloned.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Pool;
+/// use groundcrew::testing::Gate;
+/// use std::time::Duration;
+///
+/// let pool = Pool::builder().threads(1).queue_capacity(1).build()?;
+/// let gate = Gate::new();
+/// let entrance = gate.entrance();
+/// pool.execute(move || entrance.wait())?;
+///
+/// gate.wait_for(1); // the worker is busy from here on
+/// pool.execute(|| ())?; // this fills the queue
+/// assert!(pool.try_execute(|| ()).unwrap_err().is_full());
+///
+/// gate.open();
+/// assert_eq!(pool.stop(Duration::from_secs(5)).completed(), 2);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+/// Where the code under test waits at a [`Gate`]. A clone is an entrance to the same gate.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::testing::Gate;
+///
+/// let gate = Gate::new();
+/// let entrance = gate.entrance();
+/// let thread = std::thread::spawn(move || entrance.wait());
+/// gate.wait_for(1);
+/// gate.open();
+/// thread.join().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Entrance {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    /// Somebody may go through.
+    let_through: Condvar,
+    /// Somebody has come.
+    come: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_open: bool,
+    /// So many have come. The first is number 0.
+    come: usize,
+    /// Those with a lower number go through.
+    let_through: usize,
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        match self.is_open {
+            true => 0,
+            false => self.come.saturating_sub(self.let_through),
+        }
+    }
+}
+
+impl Gate {
+    /// A closed gate. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!groundcrew::testing::Gate::new().is_open());
+    /// ```
+    pub fn new() -> Gate {
+        Gate {
+            inner: Arc::new(Inner {
+                state: Mutex::new(State::default()),
+                let_through: Condvar::new(),
+                come: Condvar::new(),
+            }),
+        }
+    }
+
+    /// What the code under test is given. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// let entrance = gate.entrance();
+    /// gate.open();
+    /// entrance.wait(); // returns at once
+    /// ```
+    pub fn entrance(&self) -> Entrance {
+        Entrance {
+            inner: self.inner.clone(),
+        }
+    }
+
+    /// Blocks until at least so many threads are waiting at the gate, those not counted
+    /// that were let through already.
+    ///
+    /// # Panics
+    ///
+    /// When the gate is open, since nobody will ever wait at it; unless 0 are wanted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         let entrance = gate.entrance();
+    ///         scope.spawn(move || entrance.wait());
+    ///     }
+    ///     gate.wait_for(3);
+    ///     gate.open();
+    /// });
+    /// ```
+    pub fn wait_for(&self, count: usize) {
+        let mut state = self.inner.state.lock();
+        while state.waiting() < count {
+            assert!(!state.is_open, "nobody waits at a gate that is open");
+            self.inner.come.wait(&mut state);
+        }
+    }
+
+    /// How many threads are waiting at the gate, those not counted that were let through
+    /// already. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(groundcrew::testing::Gate::new().waiting(), 0);
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.inner.state.lock().waiting()
+    }
+
+    /// Lets so many threads through, in the order in which they came: those that wait, and
+    /// then those that come. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// let entrance = gate.entrance();
+    /// gate.pass(2);
+    /// entrance.wait();
+    /// entrance.wait(); // a third one would wait
+    /// ```
+    pub fn pass(&self, count: usize) {
+        let mut state = self.inner.state.lock();
+        state.let_through = state.let_through.saturating_add(count);
+        drop(state);
+        self.inner.let_through.notify_all();
+    }
+
+    /// Lets everybody through, from now on. Does not block. Dropping the gate does the
+    /// same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// let entrance = gate.entrance();
+    /// let task = std::thread::spawn(move || entrance.wait());
+    /// gate.open();
+    /// task.join().unwrap();
+    /// ```
+    pub fn open(&self) {
+        self.inner.state.lock().is_open = true;
+        self.inner.let_through.notify_all();
+        // Another thread of the test may be inside `wait_for`, which is to panic.
+        self.inner.come.notify_all();
+    }
+
+    /// Whether it was opened. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// gate.open();
+    /// assert!(gate.is_open());
+    /// ```
+    pub fn is_open(&self) -> bool {
+        self.inner.state.lock().is_open
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+impl Default for Gate {
+    /// The same as [`Gate::new`].
+    fn default() -> Gate {
+        Gate::new()
+    }
+}
+
+impl Entrance {
+    /// Blocks until the gate is open, or lets this thread through. Returns at once when
+    /// the gate was dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let gate = groundcrew::testing::Gate::new();
+    /// let entrance = gate.entrance();
+    /// drop(gate);
+    /// entrance.wait();
+    /// ```
+    pub fn wait(&self) {
+        let mut state = self.inner.state.lock();
+        let number = state.come;
+        state.come += 1;
+        self.inner.come.notify_all();
+        while !state.is_open && number >= state.let_through {
+            self.inner.let_through.wait(&mut state);
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.show(f, "Gate")
+    }
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.show(f, "Entrance")
+    }
+}
+
+impl Inner {
+    fn show(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct(name)
+            .field("is_open", &state.is_open)
+            .field("waiting", &state.waiting())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! A test that hangs says where.
+
+use crate::clock::Deadline;
+use crate::stop::{TIME_TO_TELL_UNCLEAN, to_stderr};
+use crate::sync::channel::{self, Receiver, Sender};
+use crate::table::trimmed;
+use crate::threads::{self, Thread};
+use std::convert::Infallible;
+use std::fmt::{self, Write};
+use std::panic::Location;
+use std::process;
+use std::time::Duration;
+
+/// Ends the process if it is not dropped in time, and says on stderr where a test hangs: the
+/// place where the guard was made, the thread that made it, which the test harness calls
+/// after the test, and, on Linux, what each thread of the process is doing.
+///
+/// It lives in real time, whatever [clock](super::ManualClock) the test has. Choose a limit
+/// that is far beyond what the test takes on a busy machine: the guard costs a thread that
+/// sleeps, and ends at once when the guard is dropped.
+///
+/// The process is aborted, with all other tests in it, and no destructor runs: a thread that
+/// hangs can be ended in no other way.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::testing::HangGuard;
+/// use std::time::Duration;
+///
+/// let _guard = HangGuard::new(Duration::from_secs(60));
+/// // what may hang, and if it does:
+/// //
+/// // hangs: tests/web.rs:8:18, thread "stops_in_time": not done after 60 s
+/// //   thread 4711 "web"            sleeping in accept4
+/// //   thread 4712 "stops_in_time"  sleeping in futex
+/// ```
+#[must_use = "it guards as long as it lives, so give it a name: `let _guard = ..`"]
+pub struct HangGuard {
+    limit: Duration,
+    /// Dropping it ends the thread. `None` only in the drop.
+    watch: Option<(Sender<Infallible>, Thread)>,
+}
+
+impl HangGuard {
+    /// Guards from now on, until it is dropped; [`Duration::MAX`] is no limit. Does not
+    /// block.
+    ///
+    /// # Panics
+    ///
+    /// When no thread can be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::testing::HangGuard;
+    /// # use std::time::Duration;
+    /// let guard = HangGuard::new(Duration::from_secs(60));
+    /// drop(guard); // that part has not hung
+    /// ```
+    #[track_caller]
+    pub fn new(limit: Duration) -> HangGuard {
+        let place = Location::caller();
+        let (over, ended) = channel::bounded::<Infallible>(0);
+        let (deadline, thread) = (Deadline::after(limit), threads::name());
+        let watch = threads::spawn_helper("hang-guard".to_owned(), move || {
+            if is_over_before(deadline, &ended) {
+                return;
+            }
+            let thread = thread.as_deref().unwrap_or("without a name");
+            let text = report(place, thread, limit);
+            // Whoever hangs may hold stderr.
+            let time_to_tell = Deadline::after(TIME_TO_TELL_UNCLEAN);
+            threads::run_until("hang-guard-tell", time_to_tell, move || to_stderr(&text));
+            process::abort();
+        });
+        let watch = watch.expect("a hang guard needs a thread");
+        HangGuard {
+            limit,
+            watch: Some((over, watch)),
+        }
+    }
+}
+
+fn is_over_before(deadline: Deadline, ended: &Receiver<Infallible>) -> bool {
+    match deadline.moment() {
+        Some(moment) => ended
+            .recv_deadline(moment)
+            .is_err_and(|end| end.is_disconnected()),
+        None => ended.recv().is_err(),
+    }
+}
+
+fn report(place: &Location<'_>, thread: &str, limit: Duration) -> String {
+    let limit = trimmed(limit);
+    let mut text = format!("hangs: {place}, thread {thread:?}: not done after {limit}");
+    let own = threads::current_id();
+    let others = threads::statuses().into_iter();
+    let others: Vec<_> = others
+        .filter(|(_, status)| Some(status.id) != own)
+        .collect();
+    let quoted = |name: &String| format!("{name:?}");
+    let widest = others.iter().map(|(name, _)| quoted(name).chars().count());
+    let width = widest.max().unwrap_or(0);
+    for (name, status) in &others {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n  thread {} {:<width$}  {}",
+            status.id,
+            quoted(name),
+            status.doing
+        );
+    }
+    text
+}
+
+impl Drop for HangGuard {
+    fn drop(&mut self) {
+        if let Some((over, thread)) = self.watch.take() {
+            drop(over);
+            thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for HangGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HangGuard")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! What a test of a program that uses this crate needs (feature `testing`): tests that
+//! wait for what happens, not for time to pass.
+//!
+//! | instead of | use |
+//! | --- | --- |
+//! | a sleep until something is due | [`ManualClock`]: the test moves the time |
+//! | a sleep until something has begun, or has been done | [`Gate`]: the test holds it there, and knows that it is there; [`Diary`]: it is written down, and waited for |
+//! | a real service | [`Puppet`]: its parts are closures |
+//! | a test run that is killed after an hour | [`HangGuard`]: says which test hangs, where, and what its threads are doing |
+//!
+//! # Examples
+//!
+//! A sweep every hour needs a database. Does a stop let the sweep that is under way end,
+//! and does the database stay up as long? The test takes no time at all:
+//!
+//! ```
+//! use groundcrew::testing::{Diary, Gate, HangGuard, ManualClock, Puppet};
+//! use groundcrew::{Host, ServiceContext, ServiceResult};
+//! use std::time::Duration;
+//!
+//! const HOUR: Duration = Duration::from_secs(3600);
+//!
+//! // The program.
+//! fn sweep_every_hour(ctx: &ServiceContext, sweep: &mut dyn FnMut()) -> ServiceResult {
+//!     loop {
+//!         ctx.sleep(HOUR)?;
+//!         sweep();
+//!     }
+//! }
+//!
+//! // The test.
+//! let _guard = HangGuard::new(Duration::from_secs(60));
+//! let (clock, diary, gate) = (ManualClock::new(), Diary::new(), Gate::new());
+//! let mut host = Host::builder();
+//! host.clock(&clock);
+//! let of_database = diary.clone();
+//! host.service("database", move || Puppet::new().diary(&of_database));
+//! let (of_sweeper, entrance) = (diary.clone(), gate.entrance());
+//! host.background("sweeper", move |ctx| {
+//!     sweep_every_hour(ctx, &mut || {
+//!         entrance.wait();
+//!         of_sweeper.write("swept");
+//!     })
+//! })
+//! .after(["database"]);
+//! let host = host.build()?.start()?;
+//!
+//! clock.wait_for_sleepers(1);
+//! clock.advance(HOUR);
+//! gate.wait_for(1); // the first sweep is under way
+//! gate.pass(1);
+//! diary.wait_for("swept", 1);
+//!
+//! clock.wait_for_sleepers(1);
+//! clock.advance(HOUR);
+//! gate.wait_for(1); // and the second
+//! host.handle().request_stop("the test is over");
+//! gate.open();
+//! assert!(host.wait().is_clean());
+//! assert_eq!(
+//!     diary.entries(),
+//!     ["database start", "database run", "swept", "swept", "database stop", "database drop"]
+//! );
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! ```
+
+mod diary;
+mod gate;
+#[cfg(not(any(loom, shuttle)))]
+mod hang_guard;
+#[cfg(not(any(loom, shuttle)))]
+mod puppet;
+
+pub use crate::clock::ManualClock;
+pub use diary::Diary;
+pub use gate::{Entrance, Gate};
+#[cfg(not(any(loom, shuttle)))]
+pub use hang_guard::HangGuard;
+#[cfg(not(any(loom, shuttle)))]
+pub use puppet::Puppet;

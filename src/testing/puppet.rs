@@ -1,0 +1,199 @@
+//! A service whose parts are closures.
+
+use super::Diary;
+use crate::host::{Service, ServiceContext, ServiceResult};
+use std::fmt;
+
+type Part = Box<dyn FnMut(&ServiceContext) -> ServiceResult>;
+
+/// A [`Service`] whose parts are closures, for tests of hosts. A part that is not given
+/// does what [`Service`] does by default: it starts, waits for the stop, and stops.
+///
+/// With a [`diary`](Self::diary) it writes down which parts are called. The entries are the
+/// name of the service and the part: `web start`, `web run`, `web stop`, and `web drop` when
+/// the value goes, as it does before each restart.
+///
+/// # Examples
+///
+/// A service that fails once is restarted, with a new value:
+///
+/// ```
+/// use groundcrew::testing::{Diary, Puppet};
+/// use groundcrew::{Backoff, Host, Restart};
+/// use std::time::Duration;
+///
+/// let diary = Diary::new();
+/// let of_web = diary.clone();
+/// let mut attempts = 0;
+/// let mut host = Host::builder();
+/// host.service("web", move || {
+///     attempts += 1;
+///     let puppet = Puppet::new().diary(&of_web);
+///     match attempts {
+///         1 => puppet.run(|_| Err("the port is taken")?),
+///         _ => puppet,
+///     }
+/// })
+/// .on_failure(Restart::new().backoff(Backoff::fixed(Duration::ZERO)));
+///
+/// let host = host.build()?.start()?;
+/// diary.wait_for("web run", 2);
+/// assert!(host.stop().is_clean());
+/// assert_eq!(
+///     diary.entries(),
+///     [
+///         "web start", "web run", "web stop", "web drop", // failed
+///         "web start", "web run", "web stop", "web drop",
+///     ]
+/// );
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Default)]
+pub struct Puppet {
+    start: Option<Part>,
+    run: Option<Part>,
+    stop: Option<Part>,
+    diary: Option<Diary>,
+    /// That of the service, once a part was called.
+    name: Option<String>,
+}
+
+impl Puppet {
+    /// A service that starts, waits and stops. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Host;
+    /// use groundcrew::testing::Puppet;
+    ///
+    /// let mut host = Host::builder();
+    /// host.service("web", Puppet::new);
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn new() -> Puppet {
+        Puppet::default()
+    }
+
+    /// What [`start`](Service::start) does. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # use groundcrew::testing::Puppet;
+    /// let mut host = Host::builder();
+    /// host.service("web", || Puppet::new().start(|_| Err("the port is taken")?));
+    /// let error = host.build()?.start().unwrap_err();
+    /// assert_eq!(error.to_string(), "service \"web\" failed in start: the port is taken");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn start(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
+        self.start = Some(Box::new(part));
+        self
+    }
+
+    /// What [`run`](Service::run) does. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # use groundcrew::testing::Puppet;
+    /// let mut host = Host::builder();
+    /// host.service("web", || Puppet::new().run(|_| panic!("a fault in the program")));
+    /// let report = host.build()?.run();
+    /// assert_eq!(report.failures().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn run(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
+        self.run = Some(Box::new(part));
+        self
+    }
+
+    /// What [`stop`](Service::stop) does. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # use groundcrew::testing::Puppet;
+    /// let mut host = Host::builder();
+    /// host.service("web", || Puppet::new().stop(|_| Err("the disk is full")?));
+    /// assert_eq!(host.build()?.start()?.stop().exit_code(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
+        self.stop = Some(Box::new(part));
+        self
+    }
+
+    /// Where it writes down which parts are called, each before it does anything. Does not
+    /// block. Defaults to nowhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Host;
+    /// # use groundcrew::testing::{Diary, Puppet};
+    /// let diary = Diary::new();
+    /// let mut host = Host::builder();
+    /// for name in ["db", "web"] {
+    ///     let diary = diary.clone();
+    ///     host.service(name, move || Puppet::new().diary(&diary));
+    /// }
+    /// let host = host.build()?.start()?;
+    /// diary.wait_for("db run", 1);
+    /// diary.wait_for("web run", 1);
+    /// # assert!(host.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn diary(mut self, diary: &Diary) -> Puppet {
+        self.diary = Some(diary.clone());
+        self
+    }
+
+    fn called(&mut self, part: &str, ctx: &ServiceContext) {
+        let name = self.name.get_or_insert_with(|| ctx.name().to_owned());
+        if let Some(diary) = &self.diary {
+            diary.write(format!("{name} {part}"));
+        }
+    }
+}
+
+impl Service for Puppet {
+    fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        self.called("start", ctx);
+        self.start.as_mut().map_or(Ok(()), |start| start(ctx))
+    }
+
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        self.called("run", ctx);
+        match &mut self.run {
+            Some(run) => run(ctx),
+            None => ctx.wait(),
+        }
+    }
+
+    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        self.called("stop", ctx);
+        self.stop.as_mut().map_or(Ok(()), |stop| stop(ctx))
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        if let (Some(diary), Some(name)) = (&self.diary, &self.name) {
+            diary.write(format!("{name} drop"));
+        }
+    }
+}
+
+impl fmt::Debug for Puppet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Puppet")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
