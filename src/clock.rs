@@ -36,6 +36,23 @@ pub(crate) struct Now {
     pub(crate) wall: SystemTime,
 }
 
+impl Now {
+    /// By how much the wall clock is behind of where it should be, by what it was then.
+    pub(crate) fn set_back(self, before: Now) -> Duration {
+        let passed = self.mono.saturating_duration_since(before.mono);
+        let expected = before.wall.checked_add(passed).unwrap_or(before.wall);
+        expected.duration_since(self.wall).unwrap_or_default()
+    }
+
+    /// Whether it is behind by more than a clock drifts.
+    pub(crate) fn is_set_back(self, before: Now) -> bool {
+        self.set_back(before) > DRIFT
+    }
+}
+
+/// The wall clock may be behind by this, and was not set.
+const DRIFT: Duration = Duration::from_secs(1);
+
 /// The system's clocks, or one that a test moves by hand.
 #[derive(Clone, Default)]
 pub(crate) struct Clock {

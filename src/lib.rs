@@ -189,7 +189,10 @@ pub use retry::{
     FailedAttempt, GaveUp, Jitter, Permit, Retry, RetryError, Verdict,
 };
 #[cfg(not(any(loom, shuttle)))]
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::{
+    EntryBuilder, EntryStatus, LastRun, Missed, Overlap, RunContext, RunOutcome, Schedule,
+    ScheduleEntry, ScheduleError, Scheduler,
+};
 pub use stop::{
     AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
 };

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. What is set rings once, unless it is cleared first: it is taken out under the lock,
-//!    and rung without it.
+//!    and rung without it. It may ring before its moment, if the wall clock was set back.
 //! 2. The thread never waits for anything but the next moment: alarms neither block nor
 //!    call the program's code. The log is written by another thread.
 //! 3. A moment of the monotonic clock is compared with that clock, one of the wall clock
@@ -33,8 +33,8 @@ pub(crate) enum Due {
 
 /// Who is called when a moment has come.
 pub(crate) trait Alarm: Send + Sync {
-    /// The moment that was set for `what` has come. May not wait, nor call the program's
-    /// code; may set and clear.
+    /// The moment that was set for `what` has come; or it is one of the wall clock, which was
+    /// set back. May not wait, nor call the program's code; may set and clear.
     fn ring(self: Arc<Self>, what: u64, now: Now);
 }
 
@@ -67,6 +67,8 @@ struct State {
     asleep_until: Option<Deadline>,
     /// What the clock showed when it went to sleep.
     settled_at: Option<Now>,
+    /// What the clock showed at the last look.
+    looked_at: Option<Now>,
     thread: Option<Thread>,
     is_over: bool,
 }
@@ -102,10 +104,6 @@ impl Timer {
         }
         timers.push((clock.id(), Arc::downgrade(&timer)));
         timer
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.shared.clock
     }
 
     /// Lets `alarm` ring for `what` once `due` has come. Never blocks.
@@ -186,9 +184,17 @@ fn is_earlier(until: Deadline, due: Due, now: impl FnOnce() -> Now) -> bool {
 }
 
 impl State {
-    /// Takes out everything that is due.
+    /// Takes out everything that is due, and, where the wall clock was set back, everything
+    /// that waits for it: what that means is for the alarms to say.
     fn take_due(&mut self, now: Now) -> Vec<Waiting> {
         let mut due = Vec::new();
+        if self
+            .looked_at
+            .replace(now)
+            .is_some_and(|before| now.is_set_back(before))
+        {
+            due.extend(std::mem::take(&mut self.wall).into_values());
+        }
         while let Some(first) = self.mono.first_entry().filter(|e| e.key().0 <= now.mono) {
             due.push(first.remove());
         }
@@ -222,6 +228,7 @@ impl Shared {
                 next: 0,
                 asleep_until: None,
                 settled_at: None,
+                looked_at: None,
                 thread: None,
                 is_over: false,
             }),

@@ -24,12 +24,15 @@
 //! timer's.
 
 use super::Queue;
+use super::context::WithContext;
 use super::late::TakenOut;
-use crate::clock::Clock;
+use super::limits::Limited;
+use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
-use crate::task::{Queued, Shared};
+use crate::task::{Labelled, Origin, Plain, Queued, Shared, TaskContext, next_id};
 use crate::timer::{Alarm, Due, Key, Timer};
 use std::collections::{HashMap, VecDeque};
+use std::panic::Location;
 use std::time::Duration;
 
 pub(super) struct Later {
@@ -110,6 +113,38 @@ impl Queue {
         drop(later);
         self.wake_one();
         Ok(())
+    }
+
+    /// A task to be put in when it is due.
+    pub(crate) fn due_task(
+        &self,
+        name: Arc<str>,
+        submitted_at: &'static Location<'static>,
+        time_limit: Option<Duration>,
+        body: impl FnOnce(&TaskContext) + Send + 'static,
+    ) -> Queued {
+        let id = next_id();
+        let origin = Origin { id, submitted_at };
+        let queued_at = self.is_observed().then(clock::now);
+        let labelled = Labelled {
+            name: Some(name),
+            start_by: Deadline::NEVER,
+            queued_at,
+            body: WithContext(body),
+        };
+        Queued::Plain(match time_limit {
+            None => Box::new(Plain {
+                origin,
+                body: labelled,
+            }),
+            Some(limit) => Box::new(Plain {
+                origin,
+                body: Limited {
+                    limit,
+                    body: labelled,
+                },
+            }),
+        })
     }
 
     fn put_due(&self, later: &mut State, task: Queued) {
@@ -212,7 +247,7 @@ impl Queue {
 
 impl Alarm for Queue {
     /// The next attempt of this task is due.
-    fn ring(self: Arc<Self>, id: u64, _: crate::clock::Now) {
+    fn ring(self: Arc<Self>, id: u64, _: Now) {
         let mut later = self.later.state.lock();
         let Some(Waiting { task, .. }) = later.waiting.remove(&id) else {
             return;

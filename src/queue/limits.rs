@@ -113,6 +113,22 @@ impl<C: TaskFn> TaskFn for Limited<C> {
     fn type_name() -> &'static str {
         C::type_name()
     }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        self.body.name()
+    }
+
+    fn is_late(&self) -> bool {
+        self.body.is_late()
+    }
+
+    fn queued_at(&self) -> Option<Instant> {
+        self.body.queued_at()
+    }
+
+    fn renew(&mut self) {
+        self.body.renew();
+    }
 }
 
 impl<C: Closure> Closure for Limited<C> {

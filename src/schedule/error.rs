@@ -91,6 +91,22 @@ pub enum ScheduleError {
         /// The zone that was looked for.
         zone: String,
     },
+    /// The name of an entry is empty, or has control characters in it.
+    Name {
+        /// That name.
+        entry: String,
+    },
+    /// Another entry of the scheduler has this name.
+    DoubleName {
+        /// That name.
+        entry: String,
+    },
+    /// [`Overlap::Concurrent`](crate::Overlap::Concurrent) or
+    /// [`Missed::All`](crate::Missed::All) with 0.
+    NoRuns {
+        /// The name of the entry.
+        entry: String,
+    },
     /// The system does not say in which time zone it is.
     NoSystemZone {
         /// What went wrong.
@@ -154,6 +170,21 @@ impl fmt::Display for ScheduleError {
                 f,
                 "cron expression {expression:?} matches no date at all; write days that its \
                  months have"
+            ),
+            ScheduleError::Name { entry } => write!(
+                f,
+                "{entry:?} cannot be the name of an entry, which the log shows; give it some \
+                 letters, and no control characters"
+            ),
+            ScheduleError::DoubleName { entry } => write!(
+                f,
+                "there is an entry {entry:?} already; give this one another name, or remove that \
+                 one first"
+            ),
+            ScheduleError::NoRuns { entry } => write!(
+                f,
+                "entry {entry:?} would never run with a rule that allows 0 runs; allow 1, or use \
+                 `Skip`"
             ),
             ScheduleError::UnknownZone { zone } => write!(
                 f,

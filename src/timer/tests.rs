@@ -51,7 +51,7 @@ fn what_is_cleared_does_not_ring_and_can_be_cleared_once() {
     let timer = own_timer();
     let (alarm, told) = bell();
     let alarm = Arc::downgrade(&alarm);
-    let now = timer.clock().read();
+    let now = timer.shared.clock.read();
     let mono = timer.set(Due::Mono(now.mono + seconds(3600)), &alarm, 1);
     let wall = timer.set(Due::Wall(now.wall + seconds(3600)), &alarm, 2);
     assert!(timer.clear(mono) && timer.clear(wall));
@@ -164,7 +164,7 @@ mod by_hand {
     fn all_that_is_due_has_rung_when_the_clock_has_been_moved() {
         let (manual, timer) = manual();
         let (alarm, told) = bell();
-        let now = timer.clock().read();
+        let now = timer.shared.clock.read();
         for what in 0..1000 {
             let due = Due::Mono(now.mono + seconds(what));
             timer.set(due, &Arc::downgrade(&alarm), what);
@@ -182,7 +182,7 @@ mod by_hand {
     fn the_wall_clock_alone_moves_what_waits_for_it_and_nothing_else() {
         let (manual, timer) = manual();
         let (alarm, told) = bell();
-        let now = timer.clock().read();
+        let now = timer.shared.clock.read();
         let weak = Arc::downgrade(&alarm);
         timer.set(Due::Mono(now.mono + seconds(60)), &weak, 1);
         timer.set(Due::Wall(now.wall + seconds(60)), &weak, 2);
@@ -195,4 +195,33 @@ mod by_hand {
         manual.advance(seconds(1));
         assert_eq!(told.try_recv().unwrap().0, 1);
     }
+}
+
+#[test]
+fn all_that_waits_for_the_wall_clock_rings_when_it_was_set_back() {
+    let shared = Shared::new(Clock::default());
+    let mut state = shared.state.lock();
+    let (alarm, _told) = bell();
+    let waiting = |what| Waiting {
+        alarm: Arc::downgrade(&alarm),
+        what,
+    };
+    let now = shared.clock.read();
+    let later = |mono, wall: i64| Now {
+        mono: now.mono + seconds(mono),
+        wall: match u64::try_from(wall) {
+            Ok(wall) => now.wall + seconds(wall),
+            Err(_) => now.wall - seconds(wall.unsigned_abs()),
+        },
+    };
+    state.mono.insert((now.mono + seconds(100), 0), waiting(0));
+    state.wall.insert((now.wall + seconds(100), 1), waiting(1));
+    assert!(state.take_due(now).is_empty());
+    // As time goes by, and a little less.
+    assert!(state.take_due(later(10, 10)).is_empty());
+    assert!(state.take_due(later(20, 19)).is_empty());
+    // Set forward, but not far enough.
+    assert!(state.take_due(later(30, 90)).is_empty());
+    let rung = state.take_due(later(40, -1000));
+    assert_eq!(rung.iter().map(|w| w.what).collect::<Vec<_>>(), [1]);
 }

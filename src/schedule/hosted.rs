@@ -1,0 +1,56 @@
+//! A scheduler as a service of a host.
+
+use super::scheduler::Scheduler;
+use crate::host::{HostBuilder, Service, ServiceBuilder, ServiceContext, ServiceResult};
+
+impl HostBuilder {
+    /// Adds a [`Scheduler`] as a service: it starts with the host, in its turn, and stops in
+    /// its turn. Does not block.
+    ///
+    /// It should be `after` the pool that its runs go to, so that it stops before that one
+    /// does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Pool, Schedule, Scheduler, channel};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let scheduler = Scheduler::new(pool.submitter());
+    /// let (tell, told) = channel::unbounded();
+    /// scheduler
+    ///     .entry("tick", Schedule::every(Duration::from_millis(1)))
+    ///     .run(move |_| Ok(tell.send("tick")?))?;
+    ///
+    /// let mut host = Host::builder();
+    /// host.pool("workers", pool);
+    /// host.scheduler("schedules", &scheduler).after(["workers"]);
+    /// let host = host.build()?.start()?;
+    /// assert_eq!(told.recv()?, "tick");
+    /// assert!(host.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn scheduler(
+        &mut self,
+        name: impl Into<String>,
+        scheduler: &Scheduler,
+    ) -> ServiceBuilder<'_> {
+        let scheduler = scheduler.clone();
+        self.service(name, move || Hosted(scheduler.clone()))
+    }
+}
+
+struct Hosted(Scheduler);
+
+impl Service for Hosted {
+    fn start(&mut self, _: &ServiceContext) -> ServiceResult {
+        self.0.start();
+        Ok(())
+    }
+
+    fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
+        self.0.stop();
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! The owner of entries.
+
+use super::builder::EntryBuilder;
+use super::entry::Entry;
+use super::error::ScheduleError;
+use super::rule::Schedule;
+use super::status::EntryStatus;
+use crate::queue::{Home, Queue, Submitter};
+use crate::sync::{Arc, Mutex, Weak};
+use std::fmt;
+use std::time::SystemTime;
+
+/// Runs tasks on a pool by the clock. A clone is the same scheduler.
+///
+/// Each entry has a name, a [`Schedule`] and a closure. When a run is due it becomes a task
+/// of the pool. The thread that watches the clock runs nothing of the program and waits for
+/// nothing: an entry that is slow, that fails or panics delays no other one, as long as the
+/// pool has workers. Where all are busy a run is late; it takes no room in the queue.
+///
+/// It runs from [`start`](Self::start), to [`stop`](Self::stop) or to the drop of the last
+/// clone. In a host that is done by [`HostBuilder::scheduler`].
+///
+/// # What is due when
+///
+/// `every` and `after` go by the monotonic clock: whoever sets the time of day does not
+/// change them, and on Linux a machine that is suspended does not get older. `at` and
+/// `cron` go by the time of day. What a suspension, a busy machine or a clock that is set
+/// forward passes over is [missed](crate::Missed), and made up for by one run. A clock that
+/// is set back is like autumn: a fixed time that was had is not run again, an interval
+/// (with a `*`, a range or a step for second, minute or hour) goes on in its own time; after
+/// more than three hours all is planned anew, since the clock was wrong before. (The limit is
+/// that of Vixie's cron.) A clock that was set is noticed after 30 s at the latest.
+///
+/// # When the pool stops
+///
+/// The stop of the pool hands back runs that had not started, as it does with every task,
+/// and what the clock says then has no effect any more. So that nothing is handed back, stop
+/// the scheduler first; in a host, let its service be `after` that of the pool.
+///
+/// [`HostBuilder::scheduler`]: crate::HostBuilder::scheduler
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// let scheduler = Scheduler::new(pool.submitter());
+/// let entry = scheduler
+///     .entry("warm the cache", Schedule::every(Duration::from_millis(1)))
+///     .run(|_| Ok(()))?;
+/// scheduler.start();
+/// while entry.status().runs() < 3 {}
+/// scheduler.stop();
+/// assert!(pool.stop(Duration::from_secs(5)).is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+pub struct Scheduler {
+    core: Arc<Core>,
+}
+
+struct Core {
+    home: Arc<Home>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order in which they were added.
+    entries: Vec<Arc<Entry>>,
+    is_live: bool,
+}
+
+impl Scheduler {
+    /// A scheduler without entries, whose runs go to the pool of this submitter. Does not
+    /// block, and starts nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let scheduler = groundcrew::Scheduler::new(pool.submitter());
+    /// assert!(scheduler.status().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn new(pool: Submitter) -> Scheduler {
+        Scheduler {
+            core: Arc::new(Core {
+                home: pool.home().clone(),
+                state: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.core.home.queue
+    }
+
+    /// Begins an entry of this name; [`EntryBuilder::run`] adds it. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let scheduler = Scheduler::new(pool.submitter());
+    /// scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
+    ///     .run(|_| Ok(()))?;
+    /// assert_eq!(scheduler.status()[0].name(), "tidy");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn entry(&self, name: impl Into<String>, schedule: Schedule) -> EntryBuilder<'_> {
+        EntryBuilder::new(self, name.into(), schedule)
+    }
+
+    pub(super) fn add(&self, entry: Arc<Entry>) -> Result<ScheduleEntry, ScheduleError> {
+        let mut state = self.core.state.lock();
+        if state.entries.iter().any(|other| other.name == entry.name) {
+            drop(state);
+            let entry = entry.name.to_string();
+            return Err(ScheduleError::DoubleName { entry });
+        }
+        state.entries.push(entry.clone());
+        if state.is_live {
+            entry.start();
+        }
+        drop(state);
+        Ok(ScheduleEntry {
+            entry,
+            core: Arc::downgrade(&self.core),
+        })
+    }
+
+    /// Plans all entries from now on. Does not block. One that runs already is not
+    /// changed.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn start(&self) {
+        let mut state = self.core.state.lock();
+        state.is_live = true;
+        state.entries.iter().for_each(|entry| entry.start());
+    }
+
+    /// From now on nothing becomes due. Runs that are in the pool go on. Does not block. It
+    /// can be started again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// scheduler.entry("tidy", Schedule::every(Duration::from_secs(60))).run(|_| Ok(()))?;
+    /// scheduler.start();
+    /// assert!(scheduler.status()[0].next_due().is_some());
+    /// scheduler.stop();
+    /// assert!(scheduler.status()[0].next_due().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn stop(&self) {
+        let mut state = self.core.state.lock();
+        state.is_live = false;
+        state.entries.iter().for_each(|entry| entry.halt());
+    }
+
+    /// All entries, in the order in which they were added. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// See [`EntryStatus`].
+    pub fn status(&self) -> Vec<EntryStatus> {
+        let state = self.core.state.lock();
+        state.entries.iter().map(|entry| entry.status()).collect()
+    }
+
+    /// When the next run of any entry is due, jitter included; `None`: never, as far as is
+    /// known now. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::{Duration, SystemTime};
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    /// scheduler.entry("party", Schedule::at(tomorrow)).run(|_| Ok(()))?;
+    /// assert_eq!(scheduler.next_due(), None); // it has not been started
+    /// scheduler.start();
+    /// assert_eq!(scheduler.next_due(), Some(tomorrow));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn next_due(&self) -> Option<SystemTime> {
+        self.status().iter().filter_map(EntryStatus::next_due).min()
+    }
+}
+
+/// The last clone is dropped: nothing becomes due any more.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.state.get_mut().entries.iter().for_each(|e| e.halt());
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("entries", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An entry of a scheduler: look at it, pause it, trigger it, remove it. Dropping this
+/// changes nothing; it does not keep the scheduler.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let scheduler = Scheduler::new(pool.submitter());
+/// let entry = scheduler
+///     .entry("newsletter", Schedule::every(Duration::from_secs(86_400)))
+///     .run(|_| Ok(()))?;
+/// assert!(entry.trigger()); // now, for once
+/// pool.wait_idle();
+/// assert_eq!(entry.status().runs(), 1);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+pub struct ScheduleEntry {
+    entry: Arc<Entry>,
+    core: Weak<Core>,
+}
+
+impl ScheduleEntry {
+    /// The name of the entry. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::after(Duration::from_secs(1)))
+    ///     .run(|_| Ok(()))?;
+    /// assert_eq!(entry.name(), "tidy");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        &self.entry.name
+    }
+
+    /// What has become of it so far. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// See [`EntryStatus`].
+    pub fn status(&self) -> EntryStatus {
+        self.entry.status()
+    }
+
+    /// Runs it now, whatever its schedule, also while it is paused or the scheduler does not
+    /// run. Does not block, and does not wait for the run. Returns whether it will run: not
+    /// if the rule for [overlaps](crate::Overlap) leaves it out, nor if the pool is closed.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn trigger(&self) -> bool {
+        self.entry.trigger()
+    }
+
+    /// Nothing of it becomes due until it is [resumed](Self::resume), and what is meanwhile
+    /// is not missed. A run that waits for the end of another one is left out. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(1)))
+    ///     .run(|_| Ok(()))?;
+    /// scheduler.start();
+    /// entry.pause();
+    /// assert!(entry.status().is_paused());
+    /// entry.resume();
+    /// assert!(entry.status().next_due().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn pause(&self) {
+        self.entry.pause();
+    }
+
+    /// Plans it from now on, if it is paused. Does not block. For an example see
+    /// [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.entry.resume();
+    }
+
+    /// Takes it out of its scheduler, for good. Its runs that are in the pool go on. Does
+    /// not block. Its name is free then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(1)))
+    ///     .run(|_| Ok(()))?;
+    /// entry.remove();
+    /// assert!(scheduler.status().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn remove(&self) {
+        self.entry.remove();
+        if let Some(core) = self.core.upgrade() {
+            let mut state = core.state.lock();
+            state
+                .entries
+                .retain(|other| !Arc::ptr_eq(other, &self.entry));
+        }
+    }
+}
+
+impl fmt::Debug for ScheduleEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScheduleEntry")
+            .field(&self.status())
+            .finish()
+    }
+}

@@ -1,0 +1,251 @@
+//! What has become of an entry so far.
+
+use crate::sync::Arc;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// An entry of a scheduler, as it is at one moment: [`ScheduleEntry::status`],
+/// [`Scheduler::status`].
+///
+/// [`ScheduleEntry::status`]: crate::ScheduleEntry::status
+/// [`Scheduler::status`]: crate::Scheduler::status
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, RunOutcome, Schedule, Scheduler};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let scheduler = Scheduler::new(pool.submitter());
+/// let entry = scheduler
+///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
+///     .run(|_| Err("no such folder")?)?;
+/// scheduler.start();
+/// entry.trigger();
+/// pool.wait_idle();
+///
+/// let status = entry.status();
+/// assert_eq!((status.name(), status.runs(), status.missed()), ("tidy", 1, 0));
+/// assert!(status.next_due().is_some());
+/// let last = status.last().unwrap();
+/// assert_eq!(last.outcome(), &RunOutcome::Failed("no such folder".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EntryStatus {
+    pub(super) name: Arc<str>,
+    pub(super) schedule: String,
+    pub(super) next_due: Option<SystemTime>,
+    pub(super) is_paused: bool,
+    pub(super) running: u32,
+    pub(super) runs: u64,
+    pub(super) missed: u64,
+    pub(super) overlapped: u64,
+    pub(super) last: Option<LastRun>,
+    pub(super) max_lateness: Duration,
+}
+
+/// The run of an entry that ended last.
+///
+/// # Examples
+///
+/// See [`EntryStatus`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    pub(super) due: SystemTime,
+    pub(super) started: SystemTime,
+    pub(super) ran: Duration,
+    pub(super) lateness: Duration,
+    pub(super) outcome: RunOutcome,
+}
+
+/// How a run of an entry ended. Whatever it was, the entry keeps its schedule.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::RunOutcome;
+///
+/// let outcome = RunOutcome::Failed("no such folder".to_owned());
+/// assert_eq!(outcome.to_string(), "failed: no such folder");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// It returned `Ok`.
+    Completed,
+    /// It returned this error, with its sources.
+    Failed(String),
+    /// It panicked. The log has the message.
+    Panicked,
+    /// It was asked to end, and did so with [`Cancelled`](crate::Cancelled).
+    Cancelled,
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunOutcome::Completed => f.write_str("completed"),
+            RunOutcome::Failed(error) => write!(f, "failed: {}", error.escape_debug()),
+            RunOutcome::Panicked => f.write_str("panicked"),
+            RunOutcome::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+impl EntryStatus {
+    /// The name of the entry. Does not block. For an example see [above](Self).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its schedule, as [`Schedule`](crate::Schedule) is shown. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
+    ///     .run(|_| Ok(()))?;
+    /// assert_eq!(entry.status().schedule(), "every 1h");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn schedule(&self) -> &str {
+        &self.schedule
+    }
+
+    /// When the next run is due, jitter included, as far as is known now; `None`: never, or
+    /// the entry is paused, or its scheduler does not run, or a fixed delay has not begun.
+    /// Does not block. For an example see [above](Self).
+    pub fn next_due(&self) -> Option<SystemTime> {
+        self.next_due
+    }
+
+    /// Whether it is [paused](crate::ScheduleEntry::pause). Does not block. For an example
+    /// see there.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// How many of its runs are in the pool now: running, or waiting for a worker. Does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let entry = scheduler
+    ///     .entry("wait", Schedule::after(Duration::ZERO))
+    ///     .run(move |_| Ok(gate.recv().unwrap_or_default()))?;
+    /// assert_eq!(entry.status().running(), 0);
+    /// entry.trigger();
+    /// assert_eq!(entry.status().running(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// How many of its runs have begun so far. Does not block. For an example see
+    /// [above](Self).
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// How many were due and not run, by the rule for [missed](crate::Missed) runs; of a
+    /// thousand and more at once they are not counted exactly. Does not block. For an
+    /// example see [above](Self).
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// How many were left out by the rule for [overlaps](crate::Overlap). Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let entry = scheduler
+    ///     .entry("wait", Schedule::after(Duration::ZERO))
+    ///     .run(move |_| Ok(gate.recv().unwrap_or_default()))?;
+    /// assert!(entry.trigger());
+    /// assert!(!entry.trigger()); // the first one still runs
+    /// assert_eq!(entry.status().overlapped(), 1);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn overlapped(&self) -> u64 {
+        self.overlapped
+    }
+
+    /// The run that ended last. Does not block. For an example see [above](Self).
+    pub fn last(&self) -> Option<&LastRun> {
+        self.last.as_ref()
+    }
+
+    /// How late a run began at most, so far. Does not block. For an example of a run's own
+    /// see [`RunContext::lateness`](crate::RunContext::lateness).
+    pub fn max_lateness(&self) -> Duration {
+        self.max_lateness
+    }
+}
+
+impl LastRun {
+    /// For when it was, by the schedule. Does not block.
+    pub fn due(&self) -> SystemTime {
+        self.due
+    }
+
+    /// When it began. Does not block.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// How long it ran. Does not block.
+    pub fn ran(&self) -> Duration {
+        self.ran
+    }
+
+    /// How late it began. Does not block.
+    pub fn lateness(&self) -> Duration {
+        self.lateness
+    }
+
+    /// How it ended. Does not block. For an example see [`EntryStatus`].
+    pub fn outcome(&self) -> &RunOutcome {
+        &self.outcome
+    }
+}
+
+impl fmt::Display for EntryStatus {
+    /// As in `tidy (every 1h): 3 runs, 0 missed, 1 overlapped, last completed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}): {} runs, {} missed, {} overlapped",
+            self.name.escape_debug(),
+            self.schedule,
+            self.runs,
+            self.missed,
+            self.overlapped
+        )?;
+        match &self.last {
+            Some(last) => write!(f, ", last {}", last.outcome),
+            None => Ok(()),
+        }
+    }
+}

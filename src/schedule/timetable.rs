@@ -1,0 +1,318 @@
+//! When the runs of one entry are due. Pure: the clock is read by others.
+//!
+//! # Invariants
+//!
+//! 1. The next run is strictly later than the last, by the clock that it goes by, unless
+//!    that clock was set back (see [`Timetable::went_back`]).
+//! 2. A look gives each run that has become due once: to be run, or as missed.
+
+use super::policy::Missed;
+use super::rule::{Kind, Schedule};
+use crate::clock::Now;
+use crate::timer::Due;
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+pub(super) struct Timetable {
+    schedule: Schedule,
+    missed: Missed,
+    threshold: Duration,
+    jitter: Duration,
+    next: Option<Planned>,
+    /// The wall-clock time of the last one that was due, without jitter.
+    last: Option<SystemTime>,
+    /// It is due once only, and was.
+    is_spent: bool,
+    /// The clock as of the last look.
+    seen: Option<Now>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Planned {
+    /// As the schedule has it.
+    nominal: Due,
+    /// So much later it is due.
+    jitter: Duration,
+}
+
+/// What a look at the clock found.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Tick {
+    /// The moments of those that are to be run, the oldest first.
+    pub(super) runs: Vec<Due>,
+    /// How many were due and are not run.
+    pub(super) missed: u64,
+}
+
+/// So many missed runs of a cron entry are gone through one by one; of more it is only
+/// known that they were so many at least.
+const MOST_COUNTED: usize = 1000;
+/// A wall clock that was set back by more than this was wrong before, and is right now; up
+/// to this it is a change as in autumn. (The limit of Vixie's cron.)
+const CORRECTION: Duration = Duration::from_secs(3 * 3600);
+
+impl Timetable {
+    pub(super) fn new(
+        schedule: Schedule,
+        missed: Missed,
+        threshold: Duration,
+        jitter: Duration,
+    ) -> Timetable {
+        Timetable {
+            schedule,
+            missed,
+            threshold,
+            jitter,
+            next: None,
+            last: None,
+            is_spent: false,
+            seen: None,
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Due> {
+        self.next.map(Planned::due)
+    }
+
+    /// Plans from now on; what was missed before is nobody's business.
+    pub(super) fn start(&mut self, now: Now, random: f64) {
+        let nominal = match self.schedule.kind() {
+            Kind::After(_) | Kind::At(_) if self.is_spent => None,
+            Kind::Every { period, .. } | Kind::After(period) => {
+                now.mono.checked_add(*period).map(Due::Mono)
+            }
+            // One that is past has been missed, and is made up for as the rule says.
+            Kind::At(at) => Some(Due::Wall(*at)),
+            #[cfg(feature = "cron")]
+            Kind::Cron(_) => self.schedule.next_after(now.wall).map(Due::Wall),
+        };
+        self.seen = Some(now);
+        self.plan(nominal, random);
+    }
+
+    /// Plans no more.
+    pub(super) fn halt(&mut self) {
+        self.next = None;
+    }
+
+    fn plan(&mut self, nominal: Option<Due>, random: f64) {
+        let jitter = self.jitter.as_secs_f64() * random.clamp(0.0, 1.0);
+        let jitter = Duration::try_from_secs_f64(jitter).unwrap_or(self.jitter);
+        self.next = nominal.map(|nominal| Planned { nominal, jitter });
+    }
+
+    /// A run has ended: from then on a fixed delay counts.
+    pub(super) fn run_ended(&mut self, now: Now, random: f64) {
+        if let Kind::Every {
+            period,
+            fixed_delay: true,
+        } = self.schedule.kind()
+        {
+            let next = now.mono.checked_add(*period).map(Due::Mono);
+            self.plan(next, random);
+        }
+    }
+
+    /// What has become due by now. Plans the next one.
+    pub(super) fn look(&mut self, now: Now, random: f64) -> Tick {
+        self.notice_set_clock(now, random);
+        let Some(planned) = self.next.filter(|next| next.has_come(now)) else {
+            return Tick::default();
+        };
+        let due = self.pass(planned, now, random);
+        self.is_spent = matches!(self.schedule.kind(), Kind::After(_) | Kind::At(_));
+        let many = match self.missed {
+            Missed::All(cap) => (cap as usize).min(due.moments.len()),
+            Missed::Once => 1,
+            Missed::Skip => usize::from(due.lateness <= self.threshold),
+        };
+        let from = due.moments.len() - many;
+        Tick {
+            runs: due.moments.into_iter().skip(from).collect(),
+            missed: due.count - many as u64,
+        }
+    }
+
+    /// Takes everything that is due by now, `first` at first, and plans what follows.
+    fn pass(&mut self, first: Planned, now: Now, random: f64) -> Passed {
+        let most = match self.missed {
+            Missed::All(cap) => cap as usize,
+            Missed::Once | Missed::Skip => 1,
+        };
+        match (first.nominal, self.schedule.kind()) {
+            (
+                Due::Mono(start),
+                Kind::Every {
+                    period,
+                    fixed_delay: false,
+                },
+            ) => {
+                let period = *period;
+                let since = first.late(now);
+                let more = u64::try_from(since.as_nanos() / period.as_nanos()).unwrap_or(u64::MAX);
+                let nth = |n: u64| Due::Mono(start + times(period, n));
+                let oldest = (more + 1).saturating_sub(most as u64);
+                let next = start.checked_add(times(period, more + 1)).map(Due::Mono);
+                self.plan(next, random);
+                Passed {
+                    moments: (oldest..=more).map(nth).collect(),
+                    count: more + 1,
+                    lateness: since.saturating_sub(times(period, more)),
+                }
+            }
+            (Due::Mono(_), _) => {
+                self.next = None;
+                Passed {
+                    moments: VecDeque::from([first.nominal]),
+                    count: 1,
+                    lateness: first.late(now),
+                }
+            }
+            (Due::Wall(moment), _) => self.pass_wall(moment, first.jitter, now, most, random),
+        }
+    }
+
+    fn pass_wall(
+        &mut self,
+        first: SystemTime,
+        jitter: Duration,
+        now: Now,
+        most: usize,
+        random: f64,
+    ) -> Passed {
+        // What is due by now, without jitter.
+        let until = now.wall.checked_sub(jitter).unwrap_or(now.wall).max(first);
+        let mut latest = first;
+        let mut moments = VecDeque::from([Due::Wall(first)]);
+        let mut count = 1;
+        let limit = MOST_COUNTED.max(most);
+        let mut next = self.schedule.next_after(latest);
+        while let Some(due) = next.filter(|due| *due <= until) {
+            if count == limit {
+                next = self.latest_until(until, due);
+                latest = next.unwrap_or(due);
+                moments.clear();
+                moments.push_back(Due::Wall(latest));
+                next = self.schedule.next_after(until);
+                break;
+            }
+            count += 1;
+            if moments.len() == most {
+                moments.pop_front();
+            }
+            moments.push_back(Due::Wall(due));
+            latest = due;
+            next = self.schedule.next_after(due);
+        }
+        self.last = Some(latest);
+        self.plan(next.map(Due::Wall), random);
+        let due = latest.checked_add(jitter).unwrap_or(latest);
+        Passed {
+            moments,
+            count: count as u64,
+            lateness: now.wall.duration_since(due).unwrap_or_default(),
+        }
+    }
+
+    /// The last one up to `until`, of which there is one at `known`: found from ever
+    /// further back.
+    fn latest_until(&self, until: SystemTime, known: SystemTime) -> Option<SystemTime> {
+        let mut back = Duration::from_secs(1);
+        loop {
+            let from = until.checked_sub(back).filter(|from| *from > known);
+            let first = match from {
+                Some(from) => self.schedule.next_after(from).filter(|due| *due <= until),
+                None => Some(known),
+            };
+            if let Some(mut latest) = first {
+                // At most as many as are in twice the span in which there is none.
+                while let Some(next) = self.schedule.next_after(latest).filter(|n| *n <= until) {
+                    latest = next;
+                }
+                return Some(latest);
+            }
+            back = back.saturating_mul(2);
+        }
+    }
+
+    /// Plans anew where the wall clock was set back since the last look. (Where it was set
+    /// forward, what is between has become due.)
+    fn notice_set_clock(&mut self, now: Now, random: f64) {
+        let Some(seen) = self.seen.replace(now) else {
+            return;
+        };
+        if now.is_set_back(seen) {
+            self.went_back(now.set_back(seen), now, random);
+        }
+    }
+
+    /// As in autumn an interval goes on in its own time, though that comes twice, and a
+    /// fixed time that was had is not due again. After a correction of hours all begin
+    /// anew. The last moment itself is never due twice.
+    #[cfg_attr(not(feature = "cron"), allow(unused_variables))]
+    fn went_back(&mut self, back: Duration, now: Now, random: f64) {
+        #[cfg(feature = "cron")]
+        if let (Kind::Cron(cron), Some(_)) = (self.schedule.kind(), self.next) {
+            let from = match (self.last, cron.is_interval() || back > CORRECTION) {
+                (Some(last), false) => last.max(now.wall),
+                _ => now.wall,
+            };
+            let mut next = self.schedule.next_after(from);
+            if next.is_some() && next == self.last {
+                next = next.and_then(|last| self.schedule.next_after(last));
+            }
+            self.plan(next.map(Due::Wall), random);
+        }
+        #[cfg(not(feature = "cron"))]
+        let _ = CORRECTION;
+    }
+}
+
+/// What was due.
+struct Passed {
+    /// The last of them, as many as could be run, the oldest first.
+    moments: VecDeque<Due>,
+    count: u64,
+    /// So late is the last one.
+    lateness: Duration,
+}
+
+impl Planned {
+    fn due(self) -> Due {
+        match self.nominal {
+            Due::Mono(at) => Due::Mono(at.checked_add(self.jitter).unwrap_or(at)),
+            Due::Wall(at) => Due::Wall(at.checked_add(self.jitter).unwrap_or(at)),
+        }
+    }
+
+    /// By how much it is late.
+    fn late(self, now: Now) -> Duration {
+        late(self.due(), now)
+    }
+
+    fn has_come(self, now: Now) -> bool {
+        match self.due() {
+            Due::Mono(at) => at <= now.mono,
+            Due::Wall(at) => at <= now.wall,
+        }
+    }
+}
+
+/// So long ago that was.
+pub(super) fn late(due: Due, now: Now) -> Duration {
+    match due {
+        Due::Mono(at) => now.mono.saturating_duration_since(at),
+        Due::Wall(at) => now.wall.duration_since(at).unwrap_or_default(),
+    }
+}
+
+/// So many periods, which have passed, or one more than that.
+fn times(period: Duration, count: u64) -> Duration {
+    let nanos = period.as_nanos().saturating_mul(u128::from(count));
+    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+    Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+}
+
+#[cfg(test)]
+mod tests;
