@@ -6,7 +6,7 @@ use std::fmt;
 /// What happened in a test, in its order, and by whichever thread. A clone is the same
 /// diary.
 ///
-/// A `Puppet` writes into it which of its parts were called.
+/// A [`Puppet`](super::Puppet) writes into it which of its parts were called.
 ///
 /// # Examples
 ///

@@ -66,15 +66,11 @@
 
 mod diary;
 mod gate;
-#[cfg(not(any(loom, shuttle)))]
 mod hang_guard;
-#[cfg(not(any(loom, shuttle)))]
 mod puppet;
 
 pub use crate::clock::ManualClock;
 pub use diary::Diary;
 pub use gate::{Entrance, Gate};
-#[cfg(not(any(loom, shuttle)))]
 pub use hang_guard::HangGuard;
-#[cfg(not(any(loom, shuttle)))]
 pub use puppet::Puppet;
