@@ -77,6 +77,10 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
         ("std::thread", "threads"),
         ("Instant::now", "clock"),
         ("SystemTime::now", "clock"),
+        ("Timestamp::now", "clock"),
+        ("Zoned::now", "clock"),
+        ("croner::", "schedule"),
+        ("jiff::", "schedule"),
         ("catch_unwind", "unwind"),
     ];
     for (module, path, lines) in code() {

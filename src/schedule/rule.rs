@@ -350,6 +350,7 @@ fn span(duration: Duration) -> String {
     .collect();
     match (duration, rest) {
         (Duration::MAX, _) => "eternity".to_owned(),
+        (Duration::ZERO, _) => "0s".to_owned(),
         (_, Duration::ZERO) if !whole.is_empty() => whole,
         _ => format!("{whole}{rest:?}"),
     }
@@ -389,9 +390,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_schedule_and_its_error_go_to_any_thread() {
+        fn is_free<T: Send + Sync + 'static>() {}
+        is_free::<Schedule>();
+        is_free::<ScheduleError>();
+    }
+
+    #[test]
     fn spans_are_shown_in_the_units_that_they_have() {
         for (duration, shown) in [
-            (Duration::ZERO, "0ns"),
+            (Duration::ZERO, "0s"),
             (Duration::from_millis(250), "250ms"),
             (Duration::from_secs(59), "59s"),
             (Duration::from_secs(60), "1m"),
