@@ -42,7 +42,7 @@ pub type ServiceResult = Result<(), BoxError>;
 /// - An error that is, or is caused by, [`Cancelled`](crate::Cancelled), after the
 ///   service was told to stop, is no failure: `ctx.sleep(pause)?` is a good way to
 ///   leave.
-/// - An error that is, or is caused by, [`Permanent`](super::Permanent) is not
+/// - An error that is, or is caused by, [`Permanent`](crate::Permanent) is not
 ///   answered by a restart.
 /// - `Ok` from a `run` that nobody told to stop is a failure, too, unless the
 ///   service is [one-shot](super::ServiceBuilder::one_shot): a service that
