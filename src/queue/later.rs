@@ -23,13 +23,15 @@
 //! Order of locks: a slot's, or the queue's `late`; then this one; then a cell's, or the
 //! timer's.
 
-use super::Queue;
 use super::context::WithContext;
 use super::late::TakenOut;
 use super::limits::Limited;
+use super::{Home, Queue};
 use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
-use crate::task::{Labelled, Origin, Plain, Queued, Shared, TaskContext, next_id};
+use crate::task::{
+    Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
+};
 use crate::timer::{Alarm, Due, Key, Timer};
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
@@ -145,6 +147,26 @@ impl Queue {
                 },
             }),
         })
+    }
+
+    /// A task to be put in when it is due, with its number and its handle. `body` makes what
+    /// is run of the number.
+    pub(crate) fn due_task_with_handle<B>(
+        &self,
+        home: &Arc<Home>,
+        name: Arc<str>,
+        submitted_at: &'static Location<'static>,
+        body: impl FnOnce(u64) -> B,
+    ) -> (u64, Queued, TaskHandle<()>)
+    where
+        B: FnOnce(&TaskContext) + Send + 'static,
+    {
+        let id = next_id();
+        let origin = Origin { id, submitted_at };
+        let body = WithContext(body(id));
+        let cell = Cell::new(origin, Some(name), Deadline::NEVER, body, home.clone(), ());
+        let task: Arc<dyn Shared> = cell.clone();
+        (id, Queued::Shared(task), TaskHandle::new(cell))
     }
 
     fn put_due(&self, later: &mut State, task: Queued) {
