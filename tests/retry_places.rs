@@ -122,8 +122,9 @@ fn those_that_wait_for_a_place_wake_at_the_close() {
     within(LONG, "a close", || {
         let (pool, first) = full();
         let is_closed = |error: Option<SubmitError<_>>| error.is_some_and(|it| it.is_closed());
+        let second = send(pool.task("second"));
         thread::scope(|s| {
-            let task = &send(pool.task("second"));
+            let task = &second;
             let all: Vec<_> = (0..4)
                 .map(|n| {
                     s.spawn(move || match n % 2 {
