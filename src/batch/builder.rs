@@ -248,6 +248,9 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self.check()?;
         let built_at = Location::caller();
         let home = pool.home().clone();
+        if let Some(timer) = home.queue.timer() {
+            timer.start();
+        }
         let now = home.queue.clock().now();
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         Ok(Batcher::new(Arc::new_cyclic(|me| Store {

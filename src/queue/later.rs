@@ -193,6 +193,19 @@ impl Queue {
         task
     }
 
+    /// Takes this task out of those that are due; `false`: it is not among them. The caller
+    /// holds its slot, and runs it.
+    pub(super) fn take_due_task(&self, id: u64) -> bool {
+        if !self.has_due() {
+            return false;
+        }
+        let mut later = self.later.state.lock();
+        let place = later.due.iter().position(|task| task.id() == id);
+        let task = place.and_then(|place| later.due.remove(place));
+        self.later.due_len.store(later.due.len(), SeqCst);
+        task.is_some()
+    }
+
     pub(crate) fn backlog(&self) -> Backlog {
         let later = self.later.state.lock();
         Backlog {
@@ -203,9 +216,18 @@ impl Queue {
         }
     }
 
+    /// Sees to it that the timer runs. Called where no lock is held: the log is told if it
+    /// does not.
+    pub(super) fn prepare_to_wait(&self) {
+        if !self.is_closed() {
+            if let Some(timer) = self.timer() {
+                timer.start();
+            }
+        }
+    }
+
     /// A failed attempt: the next one comes after so long. The caller holds its slot.
     pub(super) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
-        // Before the lock: it may start a thread.
         let timer = self.timer();
         let mut later = self.later.state.lock();
         if later.closed || self.is_closed() {
@@ -256,7 +278,7 @@ impl Queue {
     }
 
     /// Everything that is here, for the report. Nothing is taken or put in any more.
-    pub(super) fn take_out_later(&self, out: &mut TakenOut) {
+    pub(crate) fn take_out_later(&self, out: &mut TakenOut) {
         self.close_later();
         let mut later = self.later.state.lock();
         out.add(std::mem::take(&mut later.out));
