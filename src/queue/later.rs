@@ -196,9 +196,7 @@ impl Queue {
     /// Takes this task out of those that are due; `false`: it is not among them. The caller
     /// holds its slot, and runs it.
     pub(super) fn take_due_task(&self, id: u64) -> bool {
-        if !self.has_due() {
-            return false;
-        }
+        // Not without the lock: who puts it in tells its joiner first.
         let mut later = self.later.state.lock();
         let place = later.due.iter().position(|task| task.id() == id);
         let task = place.and_then(|place| later.due.remove(place));
