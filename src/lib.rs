@@ -146,6 +146,8 @@
     allow(dead_code, clippy::large_enum_variant, clippy::result_large_err)
 )]
 
+#[cfg(not(any(loom, shuttle)))]
+mod batch;
 mod cancel;
 mod causes;
 mod clock;
@@ -171,6 +173,10 @@ mod threads;
 mod timer;
 mod unwind;
 
+#[cfg(not(any(loom, shuttle)))]
+pub use batch::{
+    BatchReport, BatchStats, Batcher, BatcherBuilder, BatcherError, DeadCause, DeadLetter,
+};
 pub use cancel::{CancelToken, Cancelled};
 pub use causes::Permanent;
 #[cfg(not(any(loom, shuttle)))]

@@ -106,7 +106,20 @@ impl Timer {
         timer
     }
 
-    /// Lets `alarm` ring for `what` once `due` has come. Never blocks.
+    /// Starts the thread, if it does not run, and tells the log if that fails: the caller
+    /// holds no lock.
+    pub(crate) fn start(&self) {
+        let mut state = self.shared.state.lock();
+        let failed = self.shared.start_thread(&mut state);
+        drop(state);
+        if let Some(error) = failed {
+            // Tried again with the next one that is set.
+            unwind::log_guarded(|| log::error!("the timer's thread could not be started: {error}"));
+        }
+    }
+
+    /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;
+    /// but the log hears of a failure only from [`start`](Self::start).
     pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
         let mut state = self.shared.state.lock();
         let number = state.next;
@@ -122,17 +135,10 @@ impl Timer {
         let wakes = state
             .asleep_until
             .is_some_and(|until| is_earlier(until, due, || self.shared.clock.read()));
-        let failed = match state.thread {
-            Some(_) => None,
-            None => self.shared.start_thread(&mut state),
-        };
+        let _ = self.shared.start_thread(&mut state);
         drop(state);
         if wakes {
             self.shared.changed.notify_one();
-        }
-        if let Some(error) = failed {
-            // Tried again with the next one that is set.
-            unwind::log_guarded(|| log::error!("the timer's thread could not be started: {error}"));
         }
         Key { due, number }
     }
@@ -239,6 +245,9 @@ impl Shared {
     }
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> Option<std::io::Error> {
+        if state.thread.is_some() {
+            return None;
+        }
         let shared = self.clone();
         match threads::spawn_helper("timer".to_owned(), move || shared.run()) {
             Ok(thread) => {

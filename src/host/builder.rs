@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
 use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
-use super::queue::{Queue, QueueService};
+use super::queue::{Hosted, Queue, QueueService};
 use super::running::Host;
 use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
@@ -78,6 +78,18 @@ impl HostBuilder {
         ServiceBuilder {
             spec: &mut self.specs[index],
         }
+    }
+
+    /// Adds a service with items of its own, of which what is left goes into the report.
+    pub(crate) fn hosted<S: Service + 'static>(
+        &mut self,
+        name: String,
+        queue: Arc<dyn Hosted>,
+        factory: impl FnMut() -> S + Send + 'static,
+    ) -> ServiceBuilder<'_> {
+        let has_room = true;
+        let kind = Kind::Queue { queue, has_room };
+        self.add(name, ServiceMake(factory), kind)
     }
 
     /// Adds a service. Does not block. `factory` makes its value, on the service's own

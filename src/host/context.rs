@@ -64,6 +64,11 @@ impl ServiceContext {
         }
     }
 
+    /// Whether the host stops, and not this service alone.
+    pub(crate) fn is_last_stop(&self) -> bool {
+        self.core().is_stopping()
+    }
+
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
     }

@@ -41,6 +41,7 @@ pub use error::{BuildError, StartError};
 pub use failure::{During, Failure};
 pub use handle::HostHandle;
 pub use policy::{FailurePolicy, Restart};
+pub(crate) use queue::{Hosted, Leftover, Taken};
 pub use queue::{Queue, QueueStats};
 pub use reason::StopReason;
 pub use report::HostReport;

@@ -482,7 +482,7 @@ impl PoolBuilder {
             in_place: self.in_place,
             panic_hook: self.panic_hook,
             observer: self.observer,
-            meter: self.meter.map(|make| make(threads)),
+            meter: self.meter.map(|make| make(names.len())),
         });
         let stopper = Stopper::new(queue.clone(), &names);
         let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {

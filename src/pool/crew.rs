@@ -33,7 +33,7 @@ impl Crew for Replacements {
                 format!("; all {} places for new workers are taken", self.most)
             }
             Replaced::Failed(error) => format!("; a worker in its place: {error}"),
-            Replaced::Closed => String::new(),
+            Replaced::NotNeeded => String::new(),
         }
     }
 }

@@ -60,6 +60,8 @@ impl Worker {
         loop {
             if turn.is_marked() {
                 turn.unlocked(|| queue.leave(true));
+                // It may have been woken for a task, which it leaves to another one.
+                turn.unlocked(|| queue.wake_one());
                 break;
             }
             // Read before the look: who leaves must have found nothing after it

@@ -79,6 +79,8 @@ pub(super) struct Attempts<C, T, E> {
     /// When the first attempt began.
     began: Option<Instant>,
     history: History<E>,
+    /// The one before was cut short. Its error is dropped where the program's code may run.
+    cut_short: Option<FailedAttempt<E>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -90,6 +92,7 @@ impl<C, T, E> Attempts<C, T, E> {
             made: 0,
             began: None,
             history: History::new(),
+            cut_short: None,
             result: PhantomData,
         }
     }
@@ -106,6 +109,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
     }
 
     fn attempt(mut self, context: Option<&TaskContext>) -> Attempt<Self> {
+        self.cut_short = None;
         let now = self.terms.clock.now();
         let first = *self.began.get_or_insert(now);
         self.made = self.made.saturating_add(1);
@@ -127,24 +131,20 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         });
         let elapsed = ended.saturating_duration_since(first);
         let policy = &self.terms.policy;
-        match policy.decide(self.made, elapsed, verdict, retry::random()) {
-            Ok(after) => Attempt::Failed(self, after),
-            Err(gave_up) => {
-                if let Some(context) = context.filter(|_| self.terms.is_unheard) {
-                    log_unheard(context.info(), gave_up, self.made);
-                }
-                Attempt::Ended(self.give_up(gave_up))
-            }
-        }
+        let next = policy.decide(self.made, elapsed, verdict, retry::random());
+        Attempt::Failed(self, next)
     }
 
-    fn give_up(self, gave_up: GaveUp) -> Self::Output {
+    fn give_up(self, gave_up: GaveUp, info: &TaskInfo) -> Self::Output {
+        if self.terms.is_unheard {
+            log_unheard(info, gave_up, self.made);
+        }
         Err(self.history.into_error(gave_up, self.made))
     }
 
     fn uncount(&mut self) {
         self.made -= 1;
-        self.history.pop();
+        self.cut_short = self.history.pop();
     }
 
     fn type_name() -> &'static str {

@@ -10,6 +10,7 @@ pub(crate) enum Refusal {
     Closed,
     /// Of a queue of items.
     QueueClosed,
+    BatcherClosed,
     TimedOut,
 }
 
@@ -73,7 +74,8 @@ impl<F> SubmitError<F> {
         self.task.into_inner()
     }
 
-    /// The item that a [`Queue`](crate::Queue) did not accept. Does not block.
+    /// The item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) did not
+    /// accept. Does not block.
     ///
     /// # Examples
     ///
@@ -118,7 +120,10 @@ impl<F> SubmitError<F> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        matches!(self.refusal, Refusal::Closed | Refusal::QueueClosed)
+        matches!(
+            self.refusal,
+            Refusal::Closed | Refusal::QueueClosed | Refusal::BatcherClosed
+        )
     }
 
     /// Whether the queue was full for as long as the verb was to wait. Does not
@@ -149,6 +154,7 @@ impl<F> fmt::Display for SubmitError<F> {
             Refusal::Full => "the queue is full",
             Refusal::Closed => "the pool is closed",
             Refusal::QueueClosed => "the queue is closed",
+            Refusal::BatcherClosed => "the batcher is closed",
             Refusal::TimedOut => "the queue was full until the submit timed out",
         })
     }

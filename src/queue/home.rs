@@ -114,6 +114,14 @@ impl Ledger for Home {
         self.queue.idle_changed();
     }
 
+    fn prepare_to_wait(&self) {
+        self.queue.prepare_to_wait();
+    }
+
+    fn take_due(&self, task: u64) -> bool {
+        self.queue.take_due_task(task)
+    }
+
     fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
         self.queue.wait_to_retry(task, after);
     }

@@ -23,13 +23,15 @@
 //! Order of locks: a slot's, or the queue's `late`; then this one; then a cell's, or the
 //! timer's.
 
-use super::Queue;
 use super::context::WithContext;
 use super::late::TakenOut;
 use super::limits::Limited;
+use super::{Home, Queue};
 use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
-use crate::task::{Labelled, Origin, Plain, Queued, Shared, TaskContext, next_id};
+use crate::task::{
+    Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
+};
 use crate::timer::{Alarm, Due, Key, Timer};
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
@@ -147,6 +149,26 @@ impl Queue {
         })
     }
 
+    /// A task to be put in when it is due, with its number and its handle. `body` makes what
+    /// is run of the number.
+    pub(crate) fn due_task_with_handle<B>(
+        &self,
+        home: &Arc<Home>,
+        name: Arc<str>,
+        submitted_at: &'static Location<'static>,
+        body: impl FnOnce(u64) -> B,
+    ) -> (u64, Queued, TaskHandle<()>)
+    where
+        B: FnOnce(&TaskContext) + Send + 'static,
+    {
+        let id = next_id();
+        let origin = Origin { id, submitted_at };
+        let body = WithContext(body(id));
+        let cell = Cell::new(origin, Some(name), Deadline::NEVER, body, home.clone(), ());
+        let task: Arc<dyn Shared> = cell.clone();
+        (id, Queued::Shared(task), TaskHandle::new(cell))
+    }
+
     fn put_due(&self, later: &mut State, task: Queued) {
         later.due.push_back(task);
         self.later.due_len.store(later.due.len(), SeqCst);
@@ -171,6 +193,19 @@ impl Queue {
         task
     }
 
+    /// Takes this task out of those that are due; `false`: it is not among them. The caller
+    /// holds its slot, and runs it.
+    pub(super) fn take_due_task(&self, id: u64) -> bool {
+        if !self.has_due() {
+            return false;
+        }
+        let mut later = self.later.state.lock();
+        let place = later.due.iter().position(|task| task.id() == id);
+        let task = place.and_then(|place| later.due.remove(place));
+        self.later.due_len.store(later.due.len(), SeqCst);
+        task.is_some()
+    }
+
     pub(crate) fn backlog(&self) -> Backlog {
         let later = self.later.state.lock();
         Backlog {
@@ -181,9 +216,18 @@ impl Queue {
         }
     }
 
+    /// Sees to it that the timer runs. Called where no lock is held: the log is told if it
+    /// does not.
+    pub(super) fn prepare_to_wait(&self) {
+        if !self.is_closed() {
+            if let Some(timer) = self.timer() {
+                timer.start();
+            }
+        }
+    }
+
     /// A failed attempt: the next one comes after so long. The caller holds its slot.
     pub(super) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
-        // Before the lock: it may start a thread.
         let timer = self.timer();
         let mut later = self.later.state.lock();
         if later.closed || self.is_closed() {
@@ -234,7 +278,7 @@ impl Queue {
     }
 
     /// Everything that is here, for the report. Nothing is taken or put in any more.
-    pub(super) fn take_out_later(&self, out: &mut TakenOut) {
+    pub(crate) fn take_out_later(&self, out: &mut TakenOut) {
         self.close_later();
         let mut later = self.later.state.lock();
         out.add(std::mem::take(&mut later.out));

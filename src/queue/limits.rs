@@ -58,6 +58,7 @@ pub(super) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> O
     let (home, task) = context.map(|ctx| (Home::of_ledger(ctx.ledger.clone()), ctx.id()))?;
     let (queue, worker) = (&home.queue, home.worker?);
     let timer = queue.timer()?;
+    timer.start();
     if !queue.slots[worker].limit(task) {
         return None;
     }

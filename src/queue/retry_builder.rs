@@ -36,8 +36,9 @@ use std::time::{Duration, Instant};
 /// - A stop ends the waiting, however long its plan is: the task is *unstarted*, as one
 ///   that was never begun, with the [number of its attempts](crate::TaskInfo::attempts); so
 ///   is one whose attempt fails afterwards. An attempt that fails after the stop has asked
-///   it to end does not count. [`UnstartedTask::run`] goes on with the attempts, and waits
-///   between them on the calling thread.
+///   it to end does not count, not even as the last one, unless its error is not
+///   [worth another](Self::on_error). [`UnstartedTask::run`] goes on with the attempts, and
+///   waits between them on the calling thread.
 ///
 /// [`PoolBuilder::max_waiting`]: crate::PoolBuilder::max_waiting
 /// [`Stats::waiting`]: crate::Stats::waiting
@@ -136,6 +137,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         T: Send + 'static,
     {
         let queue = &self.task.home().queue;
+        // Its time to start begins before the wait for a place.
+        let door = self.task.unlimited();
         let place = match queue.take_place(when_full) {
             Ok(place) => place,
             Err(refusal) => {
@@ -152,9 +155,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             _place: place,
         };
         let attempts = Attempts::new(closure, terms);
-        self.task
-            .unlimited()
-            .submit(attempts, when_full, submitted_at)
+        door.submit(attempts, when_full, submitted_at)
     }
 
     /// Submits the task, and returns a handle to its result. Blocks while no

@@ -48,7 +48,7 @@ impl Queue {
         taken.order.push(index);
         taken.in_bed[index] = true;
         self.flags.sleepers.store(taken.order.len(), SeqCst);
-        if self.has_tasks() || self.is_closed() {
+        if self.has_tasks() || self.is_closed() || self.slots[index].is_marked() {
             taken.order.retain(|other| *other != index);
             taken.in_bed[index] = false;
             self.flags.sleepers.store(taken.order.len(), SeqCst);
@@ -85,6 +85,17 @@ impl Queue {
             }
             // Nobody sleeps after all; whoever is about to will look first.
             None => self.flags.waking.store(false, SeqCst),
+        }
+    }
+
+    /// This worker is to take nothing more, and to leave; also if it sleeps by now.
+    pub(crate) fn dismiss(&self, index: usize) {
+        self.slots[index].mark();
+        let mut taken = self.beds.taken.lock();
+        if std::mem::take(&mut taken.in_bed[index]) {
+            taken.order.retain(|other| *other != index);
+            self.flags.sleepers.store(taken.order.len(), SeqCst);
+            self.beds.bells[index].notify_one();
         }
     }
 

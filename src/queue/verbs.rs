@@ -26,7 +26,7 @@ pub(crate) enum WhenFull {
 pub(crate) struct Door<'a> {
     home: &'a Arc<Home>,
     name: Option<&'a Arc<str>>,
-    start_within: Duration,
+    start_by: Deadline,
 }
 
 /// A closure with or without context that can be had back.
@@ -64,10 +64,11 @@ impl<'a> Door<'a> {
         Door {
             home,
             name: None,
-            start_within: Duration::MAX,
+            start_by: Deadline::NEVER,
         }
     }
 
+    /// The time to start begins now.
     pub(crate) fn labelled(
         home: &'a Arc<Home>,
         name: &'a Arc<str>,
@@ -76,14 +77,10 @@ impl<'a> Door<'a> {
         Door {
             home,
             name: Some(name),
-            start_within,
-        }
-    }
-
-    fn start_by(&self) -> Deadline {
-        match self.start_within {
-            Duration::MAX => Deadline::NEVER,
-            limit => Deadline::after(limit),
+            start_by: match start_within {
+                Duration::MAX => Deadline::NEVER,
+                limit => Deadline::after(limit),
+            },
         }
     }
 
@@ -110,7 +107,7 @@ impl<'a> Door<'a> {
         let origin = Origin { id, submitted_at };
         let name = self.name.cloned();
         let home = self.home.clone();
-        let cell = Cell::new(origin, name, self.start_by(), closure, home, ());
+        let cell = Cell::new(origin, name, self.start_by, closure, home, ());
         let task: Arc<dyn Shared> = cell.clone();
         match self.home.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
@@ -134,7 +131,7 @@ impl<'a> Door<'a> {
         }
         let labelled = Labelled {
             name: self.name.cloned(),
-            start_by: self.start_by(),
+            start_by: self.start_by,
             queued_at,
             body: closure,
         };

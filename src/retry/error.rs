@@ -71,8 +71,8 @@ impl<E> History<E> {
         self.failed.push_back(attempt);
     }
 
-    pub(crate) fn pop(&mut self) {
-        self.failed.pop_back();
+    pub(crate) fn pop(&mut self) -> Option<FailedAttempt<E>> {
+        self.failed.pop_back()
     }
 
     /// The caller has pushed one.

@@ -13,6 +13,7 @@ use crate::table::cut;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, db};
 use jiff::{Timestamp, ToSpan};
+use std::env;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use text::Pattern;
@@ -34,27 +35,18 @@ pub(crate) struct Cron {
 
 impl Cron {
     pub(super) fn new(expression: &str) -> Cron {
-        let zone = TimeZone::try_system().map_err(|error| ScheduleError::NoSystemZone {
-            reason: error.to_string().escape_debug().to_string(),
-        });
         Cron {
             expression: match expression.len() > text::LONGEST {
                 true => cut(expression, SHOWN),
                 false => expression.to_owned(),
             },
             pattern: text::parse(expression).map(Arc::new),
-            zone,
+            zone: system_zone(),
         }
     }
 
     pub(super) fn set_zone(&mut self, name: &str) {
-        self.zone = TimeZone::get(name).map_err(|_| {
-            let zone = cut(name, SHOWN);
-            match db().is_definitively_empty() {
-                true => ScheduleError::NoZoneDatabase { zone },
-                false => ScheduleError::UnknownZone { zone },
-            }
-        });
+        self.zone = zone(name);
     }
 
     pub(super) fn check(&self) -> Result<(), ScheduleError> {
@@ -78,6 +70,34 @@ impl Cron {
         let next = pattern.next(zone, timestamp(time)?)?;
         Some(next.into())
     }
+}
+
+fn system_zone() -> Result<TimeZone, ScheduleError> {
+    TimeZone::try_system().or_else(|error| match env::var("TZ") {
+        Ok(name) => zone(&name).map_err(|error| match error {
+            ScheduleError::UnknownZone { zone } => ScheduleError::NoSystemZone {
+                reason: format!("TZ is {zone:?}"),
+            },
+            other => other,
+        }),
+        Err(_) => Err(ScheduleError::NoSystemZone {
+            reason: error.to_string().escape_debug().to_string(),
+        }),
+    })
+}
+
+fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
+    // jiff looks even this one up.
+    if name.eq_ignore_ascii_case("UTC") {
+        return Ok(TimeZone::UTC);
+    }
+    TimeZone::get(name).map_err(|_| {
+        let zone = cut(name, SHOWN);
+        match db().is_definitively_empty() {
+            true => ScheduleError::NoZoneDatabase { zone },
+            false => ScheduleError::UnknownZone { zone },
+        }
+    })
 }
 
 /// What is before the first year counts as its beginning, `None` is beyond the last one.

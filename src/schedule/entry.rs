@@ -92,12 +92,16 @@ impl State {
 impl Entry {
     /// The scheduler has been started: plans from now on.
     pub(super) fn start(&self) {
+        let timer = self.queue.timer();
+        if let Some(timer) = &timer {
+            timer.start();
+        }
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         if state.mode != Mode::Halted {
             return;
         }
-        state.timer = self.queue.timer();
+        state.timer = timer;
         state.mode = Mode::Live;
         state.timetable.start(now, random());
         self.set_timer(&mut state);

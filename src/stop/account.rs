@@ -75,6 +75,9 @@ impl Stopper {
                 lingering.push((member.thread_id, LingeringWorker::new(&member.name)));
             }
         }
+        // Attempts that failed after the backlog was taken out. Every stack is settled: no
+        // other task comes to wait.
+        self.queue.take_out_later(&mut state.out);
         // The longest first: that is the one to look at.
         abandoned.sort_by_key(|(_, task): &(_, AbandonedTask)| Reverse(task.running_for()));
         let until = Deadline::after(TIME_TO_LOOK);
@@ -129,7 +132,10 @@ impl Stopper {
             cell.abandon();
         }
         self.queue.end_idle_waits();
-        self.queue.let_timer_go();
         self.changed.notify_all();
+        drop(state);
+        // Without the lock: the timer's thread is joined, and may be about to take it to
+        // replace a worker.
+        self.queue.let_timer_go();
     }
 }

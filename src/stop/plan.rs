@@ -162,7 +162,7 @@ impl StopPlan {
     }
 
     /// When what is due, for a stop that begins `now`.
-    pub(super) fn moments(self, now: Instant) -> Moments {
+    pub(crate) fn moments(self, now: Instant) -> Moments {
         let (deadline, limit) = match self.limit {
             Limit::In(limit) => (Deadline::after_from(now, limit), limit),
             Limit::At(moment) => (
@@ -261,10 +261,10 @@ pub enum Phase {
 
 /// When what is due in a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moments {
-    pub(super) backlog_out: Deadline,
-    pub(super) cancel: Deadline,
-    pub(super) deadline: Deadline,
+pub(crate) struct Moments {
+    pub(crate) backlog_out: Deadline,
+    pub(crate) cancel: Deadline,
+    pub(crate) deadline: Deadline,
 }
 
 impl Moments {

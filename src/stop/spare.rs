@@ -16,8 +16,8 @@ pub(crate) enum Replaced {
     By(Arc<str>),
     /// All spare places are taken.
     NoneSpare,
-    /// The pool is closed: it needs no more workers.
-    Closed,
+    /// The pool is closed, or this worker's place was taken before: there is no need.
+    NotNeeded,
     Failed(io::Error),
 }
 
@@ -30,8 +30,8 @@ impl Stopper {
     ) -> Replaced {
         let queue = &self.queue;
         let mut state = self.state.lock();
-        if state.began.is_some() || queue.is_closed() {
-            return Replaced::Closed;
+        if state.began.is_some() || queue.is_closed() || state.members[stuck].replaced {
+            return Replaced::NotNeeded;
         }
         let mut members = state.members.iter_mut().enumerate();
         let spare = members.find(|(_, member)| member.standing == Standing::Spare);
@@ -49,8 +49,9 @@ impl Stopper {
             Ok(thread) => {
                 state.members[index].thread = Some(thread);
                 state.members[stuck].replaced = true;
-                queue.slots[stuck].mark();
+                drop(state);
                 self.changed.notify_all();
+                queue.dismiss(stuck);
                 Replaced::By(name)
             }
             Err(error) => {
@@ -65,11 +66,9 @@ impl Stopper {
 
     /// A worker whose place was taken has left: its own is a spare one, once its thread is
     /// joined, which a helper does. Where there is none, the stop joins it.
-    pub(super) fn recycle(self: &Arc<Self>, index: usize, thread: Thread) {
+    pub(super) fn recycle(self: &Arc<Self>, index: usize) {
         let stopper = self.clone();
         let name = format!("{}-join", self.queue.name);
-        // Kept where the helper takes it, or, without one, where the stop finds it.
-        self.state.lock().members[index].thread = Some(thread);
         let helper = threads::spawn_helper(name, move || {
             let thread = stopper.state.lock().members[index].thread.take();
             // None: a stop has begun, and joins it.

@@ -87,12 +87,11 @@ impl Stopper {
             .iter()
             .all(|member| member.standing != Standing::Working);
         let logs = is_last && state.ownerless && state.report.is_none();
-        let member = &mut state.members[index];
-        let replaced = member.replaced.then(|| member.thread.take()).flatten();
+        let replaced = state.members[index].replaced;
         self.changed.notify_all();
         drop(state);
-        if let Some(thread) = replaced {
-            self.recycle(index, thread);
+        if replaced {
+            self.recycle(index);
         }
         if logs {
             let name = &self.queue.name;

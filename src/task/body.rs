@@ -33,13 +33,14 @@ pub(crate) trait TaskFn: Send {
         Attempt::Ended(self.call(context))
     }
     /// After an attempt that failed: there will be no other one.
-    fn give_up(self, _: GaveUp) -> Self::Output
+    fn give_up(self, _: GaveUp, _: &TaskInfo) -> Self::Output
     where
         Self: Sized,
     {
         unreachable!("only what retries is asked to give up")
     }
-    /// The attempt that failed last was cut short, and does not count.
+    /// The attempt that failed last was cut short, and does not count. Runs no code of the
+    /// program.
     fn uncount(&mut self) {}
     /// The type name of the program's closure, in full.
     fn type_name() -> &'static str;
@@ -63,8 +64,8 @@ pub(crate) trait TaskFn: Send {
 /// How an attempt came out.
 pub(crate) enum Attempt<B: TaskFn> {
     Ended(B::Output),
-    /// To be tried again after so long.
-    Failed(B, Duration),
+    /// To be tried again after so long, or not.
+    Failed(B, Result<Duration, GaveUp>),
 }
 
 /// A closure that wants to know nothing.
@@ -177,6 +178,12 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn went_quiet(&self);
     /// One more task in the queue is a husk. The caller holds no lock.
     fn husk_made(&self);
+    /// An attempt failed, and may have to wait. Tells the log if nothing can wait, so the
+    /// caller holds no lock.
+    fn prepare_to_wait(&self);
+    /// Takes a task out of those that are due; `false`: it is not among them. The caller holds
+    /// its slot's lock, and runs it.
+    fn take_due(&self, task: u64) -> bool;
     /// An attempt failed, and the next one comes after so long: keeps the task until then,
     /// or, if the pool is closed, for the report. The caller holds its slot's lock.
     fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration);
@@ -203,7 +210,9 @@ pub(crate) fn give_up<B: TaskFn>(
     ledger: &Arc<dyn Ledger>,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
-    unwind::catch(|| body.give_up(gave_up)).map_err(|payload| tell_panic(payload, ledger, info()))
+    let info = info();
+    unwind::catch(|| body.give_up(gave_up, &info))
+        .map_err(|payload| tell_panic(payload, ledger, info))
 }
 
 /// Runs the body of a task. What it captured is dropped when this returns; a

@@ -153,7 +153,7 @@ impl Me {
     pub(super) fn stamp(&self, how: How) -> Instant {
         match how {
             How::Popped | How::InPlace if !self.is_observed => {}
-            How::Popped | How::InPlace | How::Claimed => self.read_clock(),
+            _ => self.read_clock(),
         }
         self.stamp.get()
     }

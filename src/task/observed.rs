@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 /// A task that ended.
 pub(crate) struct Ended {
     meta: Meta,
+    attempts: u32,
     pub(crate) outcome: Outcome,
     /// From the call of the verb to its start, if that is known.
     pub(crate) waited: Option<Duration>,
@@ -28,7 +29,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo::new(&self.meta, 1)
+        TaskInfo::new(&self.meta, self.attempts)
     }
 }
 
@@ -60,6 +61,7 @@ impl Turn<'_> {
         let on_top = mem::take(&mut place.on_top);
         Ended {
             meta: place.meta.clone(),
+            attempts: place.attempts(),
             outcome: match place.settled {
                 Some(Settled::Abandoned) => Outcome::Abandoned,
                 Some(Settled::Caller) | None if panicked => Outcome::Panicked,

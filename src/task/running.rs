@@ -85,8 +85,11 @@ impl Running {
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
-        let attempts = self.cell.as_ref().map_or(1, |cell| cell.attempts());
-        TaskInfo::new(&self.meta, attempts)
+        TaskInfo::new(&self.meta, self.attempts())
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.cell.as_ref().map_or(1, |cell| cell.attempts())
     }
 
     fn watch(&self) -> Option<Arc<Watch>> {

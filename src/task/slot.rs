@@ -231,6 +231,11 @@ impl Slot {
         self.body.lock().is_marked = true;
     }
 
+    /// Whether the worker is to take nothing more.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.body.lock().is_marked
+    }
+
     /// Settles everything on the stack, as `settled`, and calls `each` for it,
     /// innermost first. Returns the worker's final counts.
     pub(crate) fn report(

@@ -32,6 +32,8 @@ pub(crate) enum How {
     Popped,
     /// Its handle was joined by this worker; a husk stays in the queue.
     Claimed,
+    /// As `Claimed`, but taken out of those that are due: there is no husk.
+    Fetched,
     /// Submitted by this worker to a full queue, and run at once.
     InPlace,
 }
@@ -89,8 +91,14 @@ impl<'a> Turn<'a> {
         let body = &mut *self.body;
         match how {
             How::Claimed => body.counts.husks_made += 1,
-            How::Popped | How::InPlace => body.counts.taken += 1,
+            How::Popped | How::Fetched | How::InPlace => body.counts.taken += 1,
         }
+        // The stamp may be as old as the task below, whose time is limited.
+        let below = || body.places[..body.depth].last();
+        let since = match how {
+            How::InPlace if below().is_some_and(|below| below.is_limited) => clock::now(),
+            _ => since,
+        };
         body.epoch += 1;
         if body.depth == body.places.len() {
             body.places.push(Running::new(origin, type_name, since));

@@ -7,6 +7,7 @@
 #[cfg(unix)]
 pub(crate) mod examples;
 pub(crate) mod host;
+pub(crate) mod retry;
 pub(crate) mod rounds;
 
 use groundcrew::channel::{Receiver, Sender, bounded};

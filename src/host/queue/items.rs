@@ -7,7 +7,7 @@ use std::any::{Any, type_name};
 use std::collections::VecDeque;
 
 /// A queue, as its host knows it.
-pub(in super::super) trait Hosted: Send + Sync {
+pub(crate) trait Hosted: Send + Sync {
     /// `false`: a service has it already.
     fn claim(&self) -> bool;
     fn release(&self);
@@ -16,13 +16,13 @@ pub(in super::super) trait Hosted: Send + Sync {
     fn stats(&self) -> QueueStats;
 }
 
-pub(in super::super) struct Taken {
-    pub(in super::super) items: Box<dyn Items>,
-    pub(in super::super) stats: QueueStats,
+pub(crate) struct Taken {
+    pub(crate) items: Box<dyn Items>,
+    pub(crate) stats: QueueStats,
 }
 
 /// Items that were taken out.
-pub(in super::super) trait Items: Send {
+pub(crate) trait Items: Send {
     /// Moves them into a `Vec` of their type; `false`: it is of another one.
     fn take_into(&mut self, vec: &mut dyn Any) -> bool;
     fn type_of_items(&self) -> &'static str;
@@ -40,7 +40,7 @@ impl<T: Send + 'static> Hosted for Store<T> {
     fn take_out(&self) -> Taken {
         let (items, stats) = self.take_out();
         Taken {
-            items: Box::new(Out(items)),
+            items: Box::new(Leftover(items)),
             stats,
         }
     }
@@ -51,9 +51,9 @@ impl<T: Send + 'static> Hosted for Store<T> {
 }
 
 /// Dropped under guard: items are the program's code.
-struct Out<T>(VecDeque<T>);
+pub(crate) struct Leftover<T>(pub(crate) VecDeque<T>);
 
-impl<T: Send + 'static> Items for Out<T> {
+impl<T: Send + 'static> Items for Leftover<T> {
     fn take_into(&mut self, vec: &mut dyn Any) -> bool {
         match vec.downcast_mut::<Vec<T>>() {
             Some(vec) => {
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Items for Out<T> {
     }
 }
 
-impl<T> Drop for Out<T> {
+impl<T> Drop for Leftover<T> {
     fn drop(&mut self) {
         for item in self.0.drain(..) {
             unwind::drop_guarded(item, || "an item that was not processed".to_owned());

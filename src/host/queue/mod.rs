@@ -7,7 +7,8 @@ mod store;
 
 pub use stats::QueueStats;
 
-pub(super) use items::{Hosted, Items, Taken};
+pub(super) use items::Items;
+pub(crate) use items::{Hosted, Leftover, Taken};
 pub(super) use service::QueueService;
 pub(super) use store::Store;
 

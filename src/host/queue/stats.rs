@@ -19,13 +19,13 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct QueueStats {
-    pub(super) accepted: u64,
-    pub(super) queued: u64,
-    pub(super) in_hand: u64,
-    pub(super) handled: u64,
-    pub(super) failed: u64,
-    pub(super) panicked: u64,
-    pub(super) unprocessed: u64,
+    pub(crate) accepted: u64,
+    pub(crate) queued: u64,
+    pub(crate) in_hand: u64,
+    pub(crate) handled: u64,
+    pub(crate) failed: u64,
+    pub(crate) panicked: u64,
+    pub(crate) unprocessed: u64,
 }
 
 impl QueueStats {

@@ -199,7 +199,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             }
         }
         Err(NotStarted::Husk(match how {
-            How::Popped => body.husk(),
+            How::Popped | How::Fetched => body.husk(),
             How::Claimed | How::InPlace => Husk {
                 accepted: false,
                 uncounted: None,

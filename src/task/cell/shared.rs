@@ -34,12 +34,16 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         me: &Me,
         how: How,
     ) -> bool {
+        let how = match how {
+            How::Claimed if B::RETRIES && me.ledger.take_due(self.meta.origin.id) => How::Fetched,
+            how => how,
+        };
         let closure = match self.start(me, how) {
             Ok(closure) => closure,
             // A husk that leaves the queue is counted at the latest now, so
             // that a report never misses one.
             Err(NotStarted::Husk(husk)) => {
-                if how == How::Popped {
+                if matches!(how, How::Popped | How::Fetched) {
                     turn.pass_husk(husk);
                 }
                 // There may be a million of them: others want to look, too.
@@ -77,7 +81,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         }
         let result = match attempted {
             Ok(Attempt::Ended(result)) => Ok(result),
-            Ok(Attempt::Failed(closure, after)) => match self.put_off(closure, after, turn, me) {
+            Ok(Attempt::Failed(closure, next)) => match self.put_off(closure, next, turn, me) {
                 Some(result) => result,
                 None => return true,
             },
@@ -116,29 +120,29 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         let started = self.change(|body| {
             let may_run = matches!(body.state, State::Unstarted | State::Withdrawn);
             let closure = may_run.then(|| body.start()).flatten()?;
-            let context = watch.clone().map(|watch| {
-                body.watch = Some(watch.clone());
-                let info = TaskInfo::new(&self.meta, body.attempts);
-                TaskContext::unstarted(info, body.ledger.clone(), watch)
-            });
-            Some((closure, context, body.ledger.clone(), body.attempts))
+            body.watch.clone_from(&watch);
+            Some((closure, body.ledger.clone()))
         });
-        let Some((closure, context, ledger, attempts)) = started else {
+        let Some((mut closure, ledger)) = started else {
             return;
         };
-        let info = || TaskInfo::new(&self.meta, attempts);
-        let mut attempted = body::attempt(closure, context.as_ref(), &ledger, info);
+        let info = || TaskInfo::new(&self.meta, self.attempts());
         let result = loop {
-            match attempted {
+            let watch = watch.clone();
+            let context = watch.map(|watch| TaskContext::unstarted(info(), ledger.clone(), watch));
+            match body::attempt(closure, context.as_ref(), &ledger, info) {
                 Ok(Attempt::Ended(result)) => break Ok(result),
                 Err(panic) => break Err(panic),
-                Ok(Attempt::Failed(closure, after)) => {
-                    let token = watch.as_ref().map(|watch| &watch.token);
-                    if token.is_some_and(|token| token.wait_timeout(after)) {
-                        break body::give_up(closure, GaveUp::Cancelled, &ledger, info);
+                Ok(Attempt::Failed(failed, next)) => {
+                    let waited = next.and_then(|after| match &context {
+                        Some(context) => context.sleep(after).map_err(|_| GaveUp::Cancelled),
+                        None => unreachable!("what retries has a context"),
+                    });
+                    if let Err(gave_up) = waited {
+                        break body::give_up(failed, gave_up, &ledger, info);
                     }
+                    closure = failed;
                     self.body.lock().attempts += 1;
-                    attempted = body::attempt(closure, context.as_ref(), &ledger, info);
                 }
             }
         };
@@ -262,28 +266,30 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
     fn put_off(
         &self,
         mut closure: B,
-        after: Duration,
+        next: Result<Duration, GaveUp>,
         turn: &mut Turn<'_>,
         me: &Me,
     ) -> Option<Result<B::Output, TaskPanic>> {
-        // The pool is closed, then: it will be unstarted.
-        let is_cut_short = me.ledger.is_cancelled();
-        if is_cut_short {
-            turn.unlocked(|| closure.uncount());
-        }
+        // One that was cut short did not fail for good, unless its error says so. The pool is
+        // closed, then: it does not wait, but is unstarted.
+        let is_cut_short = me.ledger.is_cancelled() && next != Err(GaveUp::Verdict);
+        turn.unlocked(|| me.ledger.prepare_to_wait());
         let wait = |shell: Arc<dyn Shared>, settled: Option<Settled>| {
             let mut body = self.body.lock();
-            let gave_up = match settled {
-                Some(_) => Some(GaveUp::Stopped),
-                None => body.cancel_asked.map(|_| GaveUp::Cancelled),
+            let stopped = settled.map(|_| GaveUp::Stopped);
+            let asked = stopped.or(body.cancel_asked.map(|_| GaveUp::Cancelled));
+            let after = match (next, asked) {
+                (Ok(after), None) => after,
+                (Err(_), None) if is_cut_short => Duration::MAX,
+                (Err(gave_up), _) | (Ok(_), Some(gave_up)) => return Err((closure, gave_up)),
             };
-            if let Some(gave_up) = gave_up {
-                return Err((closure, gave_up));
+            if is_cut_short {
+                closure.uncount();
+                body.attempts -= 1;
             }
             body.state = State::Waiting;
             body.closure = Some(closure);
             body.watch = None;
-            body.attempts -= u32::from(is_cut_short);
             drop(body);
             me.ledger.wait_to_retry(shell, after);
             Ok(())

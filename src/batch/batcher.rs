@@ -1,0 +1,338 @@
+//! What a program holds of a batcher.
+
+use super::builder::BatcherBuilder;
+use super::dead::{DeadCause, DeadLetter};
+use super::report::BatchReport;
+use super::stats::BatchStats;
+use super::store::{NoRoom, Store};
+use crate::clock::{self, Deadline};
+use crate::queue::SubmitError;
+use crate::stop::{StopPlan, say};
+use crate::sync::Arc;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Collects items of one type, and handles them in batches on a pool. A clone is the same
+/// batcher.
+///
+/// A batch is *full*, and handled, when it has so many
+/// [items](BatcherBuilder::max_items) or [bytes](BatcherBuilder::max_bytes), is so
+/// [old](BatcherBuilder::max_age), or so long [idle](BatcherBuilder::max_idle): whatever
+/// comes first. It is bounded by its [capacity](BatcherBuilder::capacity), and so are its
+/// verbs: they wait, refuse, or time out. `submit` by a worker of the pool never waits: it
+/// goes beyond the capacity.
+///
+/// # The handler
+///
+/// It is given its batch as a `&mut Vec<T>`, so that nothing is lost when it fails, and the
+/// [`TaskContext`](crate::TaskContext) of the task that it runs in. By its result
+///
+/// - `Ok`: all of the batch is handled, also what it left in the vector, which is dropped.
+/// - an error that is, or is caused by, [`Permanent`](crate::Permanent): no other attempt
+///   would help. The batch is split in halves, and each is handled by itself, until the bad
+///   items stand alone: those go to the closure for
+///   [dead letters](BatcherBuilder::dead_letter). So an item of a batch of *n* is in
+///   ⌈log₂ *n*⌉ + 1 calls at most.
+/// - a panic: the same, since one item may be what it panicked at.
+/// - any other error: the batch is tried again as the [policy](BatcherBuilder::retry) says.
+///   It waits for that in a timer, not on a worker. When the policy gives up, all its items
+///   are dead letters.
+///
+/// Items that it takes out of the vector before it fails are handled: so it can go on where
+/// it was.
+///
+/// With one batch in flight at a time, the default, items are handled in the order in which
+/// they were submitted.
+///
+/// # The end
+///
+/// [`stop`](Self::stop) lets nothing more in, handles what there is, the batch included that
+/// is not full, and hands back, as items, what could not be handled in time. The pool has to
+/// be stopped after it: where its pool runs nothing any more, a batcher keeps its items for
+/// its own stop. Dropping the last clone is a stop with 5 s; what is left is then logged and
+/// goes to the closure for dead letters. In a host, [`HostBuilder::batcher`] does all that.
+///
+/// [`HostBuilder::batcher`]: crate::HostBuilder::batcher
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Batcher, Pool, channel};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// let (tell, told) = channel::unbounded();
+/// let events = Batcher::builder("events")
+///     .max_items(3)
+///     .max_age(Duration::from_secs(5))
+///     .build(pool.submitter(), move |batch: &mut Vec<&str>, _| {
+///         Ok(tell.send(batch.join(" "))?) // one insert instead of three
+///     })?;
+/// for event in ["seen", "clicked", "scrolled", "left"] {
+///     events.submit(event)?;
+/// }
+/// assert!(events.stop(Duration::from_secs(5)).is_clean());
+/// assert_eq!(told.try_iter().collect::<Vec<_>>(), ["seen clicked scrolled", "left"]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct Batcher<T: Send + 'static> {
+    owner: Arc<Owner<T>>,
+}
+
+/// The clones together: the tasks of the pool hold the store only.
+struct Owner<T: Send + 'static> {
+    store: Arc<Store<T>>,
+}
+
+/// So long a drop waits.
+const DROP_PLAN: Duration = Duration::from_secs(5);
+
+impl<T: Send + 'static> Batcher<T> {
+    /// Everything that can be set about a batcher; [`BatcherBuilder::build`] makes it. Does
+    /// not block.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn builder(name: impl Into<String>) -> BatcherBuilder<T> {
+        BatcherBuilder::new(name.into())
+    }
+
+    pub(super) fn new(store: Arc<Store<T>>) -> Batcher<T> {
+        Batcher {
+            owner: Arc::new(Owner { store }),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store<T>> {
+        &self.owner.store
+    }
+
+    /// Adds an item; blocks while there is no room, without limit. A worker of the pool
+    /// never blocks: it goes beyond the capacity.
+    ///
+    /// # Errors
+    ///
+    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped, also while this
+    /// waits. The item comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<&str>, _| Ok(()))?;
+    /// lines.submit("a")?;
+    /// assert!(lines.stop(Duration::from_secs(5)).is_clean());
+    /// assert_eq!(lines.submit("b").unwrap_err().into_item(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
+        self.store().submit(item, NoRoom::Exceed)
+    }
+
+    /// Adds an item, if there is room. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`is_full`](SubmitError::is_full) when there is none,
+    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped. The item comes
+    /// back.
+    ///
+    /// # Examples
+    ///
+    /// See [`BatcherBuilder::capacity`].
+    pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
+        self.store().submit(item, NoRoom::Refuse)
+    }
+
+    /// Adds an item; blocks while there is no room, for `timeout` at most, also in workers
+    /// of the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`is_timeout`](SubmitError::is_timeout) when there was no room for so long,
+    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped. The item comes
+    /// back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let words = Batcher::builder("words")
+    ///     .capacity(1)
+    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
+    /// words.submit("one")?;
+    /// let refused = words.submit_timeout(Duration::from_millis(1), "two").unwrap_err();
+    /// assert!(refused.is_timeout());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit_timeout(&self, timeout: Duration, item: T) -> Result<(), SubmitError<T>> {
+        let deadline = Deadline::after(timeout);
+        self.store().submit(item, NoRoom::Wait(deadline))
+    }
+
+    /// Adds an item; blocks while there is no room, until `deadline` at most, also in
+    /// workers of the pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_timeout`](Self::submit_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Instant;
+    /// # let pool = Pool::new(1)?;
+    /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<&str>, _| Ok(()))?;
+    /// lines.submit_deadline(Instant::now(), "a")?; // there is room
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
+        let deadline = Deadline::at(deadline);
+        self.store().submit(item, NoRoom::Wait(deadline))
+    }
+
+    /// Makes a batch of what has been collected, and blocks until everything that was
+    /// submitted before is handled, or given up, or taken out by a stop.
+    ///
+    /// A worker of the pool that waits here handles batches itself. Called from the handler
+    /// it does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # let pool = Pool::new(1)?;
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let words = Batcher::builder("words")
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
+    /// words.submit("alone")?;
+    /// words.flush();
+    /// assert_eq!(told.try_recv()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn flush(&self) {
+        self.store().flush(Deadline::NEVER);
+    }
+
+    /// Like [`flush`](Self::flush), for `timeout` at most; returns `false` if that has
+    /// passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let words = Batcher::builder("words")
+    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
+    /// words.submit("alone")?;
+    /// assert!(!words.flush_timeout(Duration::from_millis(1)));
+    /// drop(open);
+    /// assert!(words.flush_timeout(Duration::MAX));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn flush_timeout(&self, timeout: Duration) -> bool {
+        self.store().flush(Deadline::after(timeout))
+    }
+
+    /// What has become of its items so far. Does not block. For an example see
+    /// [`BatchStats`].
+    pub fn stats(&self) -> BatchStats {
+        self.store().stats()
+    }
+
+    /// Lets nothing more in, handles what there is as long as the plan allows, and returns
+    /// what could not be handled. Blocks so long.
+    ///
+    /// When the plan takes the backlog out, nothing more is given to a handler, and nothing
+    /// tried again; when it cancels, the tokens of the handlers are cancelled; at its
+    /// deadline the report is made. A worker of the pool that waits here handles batches
+    /// itself. A second stop returns the same numbers, and no items.
+    ///
+    /// # Examples
+    ///
+    /// See [`BatchReport`].
+    pub fn stop(&self, plan: impl Into<StopPlan>) -> BatchReport<T> {
+        self.store().stop(plan.into())
+    }
+}
+
+impl<T: Send + 'static> Store<T> {
+    pub(super) fn stop(&self, plan: StopPlan) -> BatchReport<T> {
+        let began = clock::now();
+        self.finish(plan.moments(began));
+        let mut state = self.state.lock();
+        let unhandled = std::mem::take(&mut state.out);
+        state.stats.unhandled += unhandled.len() as u64;
+        let abandoned = state.held;
+        drop(state);
+        BatchReport {
+            name: self.name.clone(),
+            elapsed: clock::now().saturating_duration_since(began),
+            stats: self.stats(),
+            abandoned,
+            unhandled,
+        }
+    }
+
+    pub(super) fn stats(&self) -> BatchStats {
+        let state = self.state.lock();
+        BatchStats {
+            waiting: state.held as u64,
+            unhandled: state.stats.unhandled + state.out.len() as u64,
+            ..state.stats.clone()
+        }
+    }
+
+    /// Nobody takes these any more.
+    fn bury_unhandled(&self, items: Vec<T>) {
+        let mut state = self.state.lock();
+        state.stats.unhandled -= items.len() as u64;
+        state.stats.dead += items.len() as u64;
+        drop(state);
+        self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 0));
+    }
+}
+
+impl<T: Send + 'static> Drop for Owner<T> {
+    fn drop(&mut self) {
+        if self.store.state.lock().reported {
+            return;
+        }
+        let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
+        if !report.is_clean() {
+            say(log::Level::Error, &format!("{report}"));
+        }
+        let unhandled = report.take_unhandled();
+        if !unhandled.is_empty() {
+            self.store.bury_unhandled(unhandled);
+        }
+    }
+}
+
+impl<T: Send + 'static> Clone for Batcher<T> {
+    fn clone(&self) -> Batcher<T> {
+        Batcher {
+            owner: self.owner.clone(),
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Batcher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batcher")
+            .field("name", &self.store().name)
+            .field("capacity", &self.store().capacity)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

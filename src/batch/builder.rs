@@ -1,0 +1,331 @@
+//! What can be said of a batcher before it is made.
+
+use super::batcher::Batcher;
+use super::dead::DeadLetter;
+use super::fill::Fill;
+use super::store::{Bury, Measure, State, Store};
+use crate::causes::BoxError;
+use crate::queue::Submitter;
+use crate::retry::Retry;
+use crate::sync::{Arc, Condvar, Mutex};
+use crate::task::TaskContext;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// Puts a [`Batcher`] together.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Batcher, Pool, Retry};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(2)?;
+/// let events = Batcher::builder("events")
+///     .max_items(500)
+///     .max_bytes(1 << 20, |event: &String| event.len())
+///     .max_age(Duration::from_secs(5))
+///     .max_idle(Duration::from_millis(200))
+///     .in_flight(2)
+///     .capacity(10_000)
+///     .retry(Retry::exponential(Duration::from_millis(100)).attempts(5))
+///     .dead_letter(|event, why| eprintln!("{event}: {why:?}"))
+///     .build(pool.submitter(), |batch: &mut Vec<String>, _| Ok(drop(batch.concat())))?;
+/// events.submit("a page was seen".to_owned())?;
+/// assert!(events.stop(Duration::from_secs(5)).is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[must_use = "a batcher is not made before `build` is called"]
+pub struct BatcherBuilder<T> {
+    name: String,
+    fill: Fill,
+    measure: Option<Box<Measure<T>>>,
+    in_flight: usize,
+    capacity: Option<usize>,
+    retry: Retry,
+    bury: Option<Box<Bury<T>>>,
+}
+
+/// By default so many items are a batch, and ten times as many have room.
+const ITEMS: usize = 100;
+const BATCHES: usize = 10;
+/// So many items a batch may have at most: they are kept in one piece of memory.
+const MOST_ITEMS: usize = 1 << 24;
+
+impl<T: Send + 'static> BatcherBuilder<T> {
+    pub(super) fn new(name: String) -> BatcherBuilder<T> {
+        let retry = Retry::exponential(Duration::from_millis(100));
+        BatcherBuilder {
+            name,
+            fill: Fill {
+                max_items: ITEMS,
+                max_bytes: usize::MAX,
+                max_age: Duration::from_secs(1),
+                max_idle: Duration::MAX,
+            },
+            measure: None,
+            in_flight: 1,
+            capacity: None,
+            retry: retry.cap(Duration::from_secs(30)).attempts(5),
+            bury: None,
+        }
+    }
+
+    /// A batch of so many items is full. Does not block. Defaults to 100.
+    ///
+    /// # Examples
+    ///
+    /// See [`BatchStats`](crate::BatchStats).
+    pub fn max_items(mut self, items: usize) -> Self {
+        self.fill.max_items = items;
+        self
+    }
+
+    /// A batch of so many bytes is full, by what `measure` says of each item; an item that
+    /// would make it larger begins the next one. One that is larger by itself is a batch by
+    /// itself. Does not block. No limit by default.
+    ///
+    /// `measure` is called by whoever submits the item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # let pool = Pool::new(1)?;
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let words = Batcher::builder("words")
+    ///     .max_bytes(8, |word: &&str| word.len())
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.concat())?))?;
+    /// for word in ["one", "two", "three", "four"] {
+    ///     words.submit(word)?;
+    /// }
+    /// words.flush();
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), ["onetwo", "three", "four"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn max_bytes(
+        mut self,
+        bytes: usize,
+        measure: impl Fn(&T) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        self.fill.max_bytes = bytes;
+        self.measure = Some(Box::new(measure));
+        self
+    }
+
+    /// A batch whose first item has waited for so long is full. Does not block. Defaults to
+    /// 1 s; [`Duration::MAX`] is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let words = Batcher::builder("words")
+    ///     .max_age(Duration::from_millis(1))
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
+    /// words.submit("alone")?;
+    /// assert_eq!(told.recv()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.fill.max_age = age;
+        self
+    }
+
+    /// A batch to which no item has been added for so long is full. Does not block. No limit
+    /// by default; one that is not shorter than [`max_age`](Self::max_age) means nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let words = Batcher::builder("words")
+    ///     .max_age(Duration::from_secs(3600))
+    ///     .max_idle(Duration::from_millis(1))
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
+    /// words.submit("alone")?;
+    /// assert_eq!(told.recv()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn max_idle(mut self, idle: Duration) -> Self {
+        self.fill.max_idle = idle;
+        self
+    }
+
+    /// So many batches at most are handled at the same time, or wait for another attempt.
+    /// Does not block. Defaults to 1, with which batches are handled in their order.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn in_flight(mut self, batches: usize) -> Self {
+        self.in_flight = batches;
+        self
+    }
+
+    /// So many items may wait, those included that a handler has in hand. Does not block.
+    /// Defaults to ten full batches. Where it is full, what has been collected is a batch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # let pool = Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let words = Batcher::builder("words")
+    ///     .capacity(2)
+    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
+    /// words.submit("one")?;
+    /// words.submit("two")?;
+    /// assert!(words.try_submit("three").unwrap_err().is_full());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn capacity(mut self, items: usize) -> Self {
+        self.capacity = Some(items);
+        self
+    }
+
+    /// How a batch is tried again whose handler failed with an error that is not
+    /// [`Permanent`](crate::Permanent). Does not block. Defaults to five attempts, after
+    /// pauses of 0.1 s, 0.2 s, 0.4 s and 0.8 s, less up to a half at random.
+    ///
+    /// # Examples
+    ///
+    /// See [`DeadLetter::attempts`].
+    pub fn retry(mut self, policy: Retry) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Who takes the items that are given up. It is called on the pool, for one after the
+    /// other; a panic in it is logged. Does not block. Without it they are logged, by number,
+    /// and dropped.
+    ///
+    /// # Examples
+    ///
+    /// See [`DeadLetter`].
+    pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
+        self.bury = Some(Box::new(closure));
+        self
+    }
+
+    /// Makes the batcher, whose batches are handled on the pool of this submitter. Does not
+    /// block.
+    ///
+    /// What the handler is given, and what its result means, is told with
+    /// [`Batcher`](Batcher#the-handler).
+    ///
+    /// # Errors
+    ///
+    /// When a limit is zero, with which nothing could ever be handled, or too large; when
+    /// the name is empty or has control characters in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, Pool};
+    /// # let pool = Pool::new(1)?;
+    /// let none = Batcher::builder("none").max_items(0);
+    /// let error = none.build(pool.submitter(), |_: &mut Vec<u8>, _| Ok(())).unwrap_err();
+    /// assert!(error.to_string().contains("max_items"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[track_caller]
+    pub fn build(
+        self,
+        pool: Submitter,
+        handler: impl Fn(&mut Vec<T>, &TaskContext) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Result<Batcher<T>, BatcherError> {
+        self.check()?;
+        let built_at = Location::caller();
+        let home = pool.home().clone();
+        if let Some(timer) = home.queue.timer() {
+            timer.start();
+        }
+        let now = home.queue.clock().now();
+        let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
+        Ok(Batcher::new(Arc::new_cyclic(|me| Store {
+            me: me.clone(),
+            name: self.name.into(),
+            fill: self.fill,
+            measure: self.measure,
+            capacity,
+            in_flight: self.in_flight,
+            retry: self.retry,
+            handler: Box::new(handler),
+            bury: self.bury,
+            home,
+            built_at,
+            state: Mutex::new(State::new(now)),
+            room: Condvar::new(),
+            changed: Condvar::new(),
+        })))
+    }
+
+    fn check(&self) -> Result<(), BatcherError> {
+        let name = &self.name;
+        let zeros = [
+            (self.fill.max_items == 0, "max_items"),
+            (self.fill.max_bytes == 0, "max_bytes"),
+            (self.in_flight == 0, "in_flight"),
+            (self.capacity == Some(0), "capacity"),
+        ];
+        let wrong = if name.is_empty() || name.contains(char::is_control) {
+            format!(
+                "{name:?} cannot be the name of a batcher, which the log shows; give it some \
+                 letters, and no control characters"
+            )
+        } else if let Some((_, method)) = zeros.iter().find(|(is_zero, _)| *is_zero) {
+            format!(
+                "batcher {name:?} would never handle an item with a `{method}` of 0; give it 1 or \
+                 more"
+            )
+        } else if self.fill.max_items > MOST_ITEMS {
+            format!(
+                "batcher {name:?}: a batch of {} items is too large; give `max_items` {MOST_ITEMS} \
+                 at most",
+                self.fill.max_items
+            )
+        } else {
+            return Ok(());
+        };
+        Err(BatcherError(wrong))
+    }
+}
+
+impl<T> fmt::Debug for BatcherBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatcherBuilder")
+            .field("name", &self.name)
+            .field("fill", &self.fill)
+            .field("in_flight", &self.in_flight)
+            .field("capacity", &self.capacity)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a batcher cannot be made, and what to write instead.
+///
+/// # Examples
+///
+/// See [`BatcherBuilder::build`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatcherError(String);
+
+impl fmt::Display for BatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for BatcherError {}

@@ -1,0 +1,143 @@
+//! Items that could not be handled.
+
+use crate::causes::{BoxError, chain};
+use crate::retry::GaveUp;
+use crate::unwind;
+use std::error::Error;
+use std::fmt;
+
+/// Why an item is given up: told, with the item, to the closure of
+/// [`BatcherBuilder::dead_letter`](crate::BatcherBuilder::dead_letter).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Batcher, DeadCause, Permanent, Pool, channel};
+///
+/// let pool = Pool::new(1)?;
+/// let (tell, told) = channel::unbounded();
+/// let numbers = Batcher::builder("numbers")
+///     .max_items(4)
+///     .dead_letter(move |number: i32, why| {
+///         tell.send((number, why.cause(), why.error().map(ToString::to_string))).unwrap();
+///     })
+///     .build(pool.submitter(), |batch: &mut Vec<i32>, _| match batch.iter().any(|n| *n < 0) {
+///         true => Err(Permanent::new("below zero"))?,
+///         false => Ok(()),
+///     })?;
+/// for number in [1, 2, -3, 4] {
+///     numbers.submit(number)?;
+/// }
+/// numbers.flush();
+/// let error = Some("below zero".to_owned());
+/// assert_eq!(told.recv()?, (-3, DeadCause::Permanent, error));
+/// assert_eq!(numbers.stats().handled(), 3);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct DeadLetter {
+    pub(super) cause: DeadCause,
+    /// Taken when it is dropped.
+    error: Option<BoxError>,
+    pub(super) attempts: u32,
+}
+
+/// What made an item a dead letter.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(groundcrew::DeadCause::Panicked.to_string(), "the handler panicked");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeadCause {
+    /// The handler said [`Permanent`](crate::Permanent) to it, alone.
+    Permanent,
+    /// The handler panicked at it, alone.
+    Panicked,
+    /// The handler failed again and again, until the policy gave up.
+    GaveUp(GaveUp),
+    /// The handler gave it back after the report of the stop was made.
+    Stopped,
+}
+
+impl fmt::Display for DeadCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeadCause::Permanent => f.pad("the error is permanent"),
+            DeadCause::Panicked => f.pad("the handler panicked"),
+            DeadCause::GaveUp(gave_up) => gave_up.fmt(f),
+            DeadCause::Stopped => f.pad("the batcher was stopped"),
+        }
+    }
+}
+
+impl DeadLetter {
+    pub(super) fn new(cause: DeadCause, error: Option<BoxError>, attempts: u32) -> DeadLetter {
+        DeadLetter {
+            cause,
+            error,
+            attempts,
+        }
+    }
+
+    /// What made it a dead letter. Does not block. For an example see [above](Self).
+    pub fn cause(&self) -> DeadCause {
+        self.cause
+    }
+
+    /// The last error of the handler; `None` if it panicked. Does not block. For an example
+    /// see [above](Self).
+    pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.error.as_deref()
+    }
+
+    /// How often the handler failed, or panicked, with the batch that the item was in last.
+    /// Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Batcher, Pool, Retry, channel};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let (tell, told) = channel::unbounded();
+    /// let lines = Batcher::builder("lines")
+    ///     .retry(Retry::fixed(Duration::from_millis(1)).attempts(3))
+    ///     .dead_letter(move |_: &str, why| tell.send(why.attempts()).unwrap())
+    ///     .build(pool.submitter(), |_: &mut Vec<&str>, _| Err("no connection")?)?;
+    /// lines.submit("a")?;
+    /// lines.flush();
+    /// assert_eq!(told.recv()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Of the error with its sources, for the log.
+    pub(super) fn text(&self) -> String {
+        match &self.error {
+            Some(error) => format!("{}: {}", self.cause, chain(error.as_ref())),
+            None => self.cause.to_string(),
+        }
+    }
+}
+
+/// Errors are the program's code, their drops too.
+impl Drop for DeadLetter {
+    fn drop(&mut self) {
+        unwind::drop_guarded(self.error.take(), || "the error of a batch".to_owned());
+    }
+}
+
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("cause", &self.cause)
+            .field("error", &self.error)
+            .field("attempts", &self.attempts)
+            .finish()
+    }
+}

@@ -1,0 +1,106 @@
+//! A batcher as a service of a host.
+
+use super::batcher::Batcher;
+use super::store::Store;
+use crate::clock;
+use crate::host::{
+    HostBuilder, Hosted, Leftover, QueueStats, Service, ServiceBuilder, ServiceContext,
+    ServiceResult, Taken,
+};
+use crate::stop::StopPlan;
+use crate::sync::Arc;
+
+impl HostBuilder {
+    /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn,
+    /// and what it could not handle in its time is handed back, as items, by
+    /// [`HostReport::unprocessed`](crate::HostReport::unprocessed). Does not block.
+    ///
+    /// It has to be `after` the pool that handles its batches, so that it stops before that
+    /// one does. One batcher is one service: a second one with it is an error of the
+    /// [build](HostBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Batcher, Host, Pool};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let events = Batcher::builder("events").build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))?;
+    /// let mut host = Host::builder();
+    /// host.pool("workers", pool);
+    /// host.batcher("events", &events).after(["workers"]);
+    /// let host = host.build()?.start()?;
+    /// events.submit(1)?;
+    ///
+    /// let report = host.stop();
+    /// assert!(report.is_clean());
+    /// assert_eq!(report.unprocessed::<u32>("events"), [0; 0]);
+    /// assert_eq!(events.stats().handled(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn batcher<T: Send + 'static>(
+        &mut self,
+        name: impl Into<String>,
+        batcher: &Batcher<T>,
+    ) -> ServiceBuilder<'_> {
+        let store = batcher.store().clone();
+        let hosted = store.clone();
+        self.hosted(name.into(), hosted, move || BatcherService(store.clone()))
+    }
+}
+
+struct BatcherService<T>(Arc<Store<T>>);
+
+impl<T: Send + 'static> Service for BatcherService<T> {
+    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        // A restart, after a heartbeat that was missed, say, leaves everything as it is.
+        if ctx.is_last_stop() {
+            let plan = StopPlan::drain(ctx.time_left());
+            self.0.finish(plan.moments(clock::now()));
+        }
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> Hosted for Store<T> {
+    fn claim(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().hosted, true)
+    }
+
+    fn release(&self) {
+        self.state.lock().hosted = false;
+    }
+
+    fn take_out(&self) -> Taken {
+        let mut state = self.state.lock();
+        if !state.sealed {
+            self.seal(&mut state);
+        }
+        state.reported = true;
+        let items = std::mem::take(&mut state.out);
+        state.stats.unhandled += items.len() as u64;
+        drop(state);
+        Taken {
+            items: Box::new(Leftover(items.into())),
+            stats: Hosted::stats(self),
+        }
+    }
+
+    fn stats(&self) -> QueueStats {
+        let in_hand = {
+            let state = self.state.lock();
+            let waiting = state.ready.iter().map(|batch| batch.len()).sum::<usize>();
+            state.held - waiting.min(state.held)
+        };
+        let stats = self.stats();
+        QueueStats {
+            accepted: stats.accepted,
+            queued: stats.waiting - (in_hand as u64).min(stats.waiting),
+            in_hand: in_hand as u64,
+            handled: stats.handled,
+            failed: stats.dead,
+            panicked: 0,
+            unprocessed: stats.unhandled,
+        }
+    }
+}

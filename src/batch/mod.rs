@@ -1,0 +1,27 @@
+//! Items of one type, handled together.
+//!
+//! - `fill`: when a batch is full; pure.
+//! - `numbers`: which batches are done; pure.
+//! - `store`: the items, from their submit to their end, under one lock.
+//! - `flight`: a task of the pool that handles batches.
+//! - `stop`, `report`, `stats`: how it ends, and what is said.
+//! - `builder`, `batcher`, `dead`: what a program holds.
+//! - `hosted`: a batcher as a service.
+
+mod batcher;
+mod builder;
+mod dead;
+mod fill;
+mod flight;
+mod hosted;
+mod numbers;
+mod report;
+mod stats;
+mod stop;
+mod store;
+
+pub use batcher::Batcher;
+pub use builder::{BatcherBuilder, BatcherError};
+pub use dead::{DeadCause, DeadLetter};
+pub use report::BatchReport;
+pub use stats::BatchStats;
