@@ -41,7 +41,7 @@ pub(crate) fn print(
 
     let mut shown: Vec<Run> = Vec::new();
     while let Some(due) = scheduler.next_due().filter(|due| *due < end.into()) {
-        clock.advance(due.duration_since(clock.wall())?);
+        clock.advance_to(due);
         pool.wait_idle();
         let is_shown = |run: &Run| changes.iter().any(|change| change.is_near(run));
         shown.extend(told.try_iter().filter(is_shown));
