@@ -3,7 +3,7 @@
 mod common;
 
 use common::{LONG, expected_panic, is_expected, within};
-use groundcrew::{BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit};
+use groundcrew::{BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -217,4 +217,33 @@ fn it_says_how_it_is() {
         text(),
         "circuit breaker \"it\": open until it is reset, 2 failures in a row"
     );
+}
+
+#[test]
+fn a_retry_waits_for_the_breaker_that_refused_and_asks_the_program_about_what_failed() {
+    let pause = Duration::from_secs(3600);
+    let breaker = CircuitBreaker::builder("it")
+        .open_for(pause)
+        .build()
+        .unwrap();
+    let failed = breaker.call(|| Err::<(), _>("no such user")).unwrap_err();
+    let of_failed = |error: &&str| match *error {
+        "no such user" => Verdict::GiveUp,
+        _ => Verdict::Retry,
+    };
+    assert_eq!(failed.verdict(of_failed), Verdict::GiveUp);
+
+    breaker.trip();
+    let refused = breaker.call(|| Ok::<_, &str>(())).unwrap_err();
+    let Verdict::RetryAfter(delay) = refused.verdict(|_| unreachable!("no call was made")) else {
+        panic!("{refused:?}")
+    };
+    assert!(delay > pause / 2 && delay <= pause, "{delay:?}");
+
+    // Nobody knows when somebody resets it: then the policy says when to ask again.
+    let open_for_ever = self::breaker(1);
+    open_for_ever.trip();
+    let refused = open_for_ever.call(|| Ok::<_, &str>(())).unwrap_err();
+    let verdict = refused.verdict(|_| unreachable!("no call was made"));
+    assert_eq!(verdict, Verdict::Retry);
 }

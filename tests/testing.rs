@@ -40,6 +40,21 @@ fn a_gate_lets_as_many_through_as_it_is_told_to_and_knows_who_waits() {
 }
 
 #[test]
+fn a_clock_advanced_to_a_time_of_day_moves_both_hands_and_never_back() {
+    let hour = Duration::from_secs(3600);
+    let clock = ManualClock::new();
+    let midnight = clock.wall();
+    clock.advance_to(midnight + hour);
+    assert_eq!((clock.wall(), clock.elapsed()), (midnight + hour, hour));
+    clock.advance_to(midnight);
+    assert_eq!((clock.wall(), clock.elapsed()), (midnight + hour, hour));
+    clock.set_wall(midnight);
+    clock.advance_to(midnight + 2 * hour);
+    assert_eq!(clock.wall(), midnight + 2 * hour);
+    assert_eq!(clock.elapsed(), 3 * hour);
+}
+
+#[test]
 fn who_comes_to_a_gate_after_a_pass_does_not_take_it_from_those_before() {
     let _guard = HangGuard::new(LONG);
     for _ in 0..200 {

@@ -186,7 +186,10 @@ impl ManualClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(60));
     /// ```
     pub fn advance(&self, by: Duration) {
-        let mut state = self.inner.state.lock();
+        self.move_on(self.inner.state.lock(), by);
+    }
+
+    fn move_on(&self, mut state: MutexGuard<'_, State>, by: Duration) {
         let advanced = state.advanced.saturating_add(by);
         let now = self.inner.start.checked_add(advanced);
         let now = now.expect("a manual clock cannot be moved that far");
@@ -196,6 +199,38 @@ impl ManualClock {
         let is_over = |sleeper: &Sleeper| sleeper.until.is_some_and(|until| until <= now);
         state.sleepers.retain(|sleeper| !is_over(sleeper));
         self.tell(state);
+    }
+
+    /// Moves both hands on until it is this time of day; one that has passed moves nothing.
+    /// Otherwise like [`advance`](Self::advance).
+    ///
+    /// # Panics
+    ///
+    /// As [`advance`](Self::advance).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::testing::ManualClock;
+    /// use groundcrew::{Pool, Schedule, Scheduler};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let pool = Pool::builder().threads(1).clock(&clock).build()?;
+    /// let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
+    ///     .run(|_| Ok(()))?;
+    /// scheduler.start();
+    /// clock.advance_to(scheduler.next_due().unwrap());
+    /// pool.wait_idle();
+    /// assert_eq!(entry.status().runs(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn advance_to(&self, wall: SystemTime) {
+        let state = self.inner.state.lock();
+        let by = wall.duration_since(state.wall).unwrap_or_default();
+        self.move_on(state, by);
     }
 
     /// Sets the time of day, later or earlier than it was; the monotonic hand stands.

@@ -63,6 +63,45 @@
 //! );
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
+//!
+//! And a schedule (with the feature `cron`). Is the newsletter sent at 17:00 in London when
+//! the clocks have gone forward, too, and how often after a week without power? A pool
+//! that lives by the clock, steps from one moment to the next, and
+//! [`wait_idle`](crate::Pool::wait_idle) after each:
+//!
+//! ```
+//! # #[cfg(feature = "cron")] {
+//! use groundcrew::testing::ManualClock;
+//! use groundcrew::{Pool, Schedule, Scheduler, channel};
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! const HOUR: Duration = Duration::from_secs(3600);
+//!
+//! // Friday, 2026-03-27, 12:00 UTC. On Sunday the clocks go forward.
+//! let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_774_612_800));
+//! let pool = Pool::builder().threads(1).clock(&clock).build()?;
+//! let scheduler = Scheduler::new(pool.submitter());
+//! let (tell, sent) = channel::unbounded();
+//! let newsletter = scheduler
+//!     .entry("newsletter", Schedule::cron("0 17 * * *").in_tz("Europe/London"))
+//!     .run(move |ctx| Ok(tell.send(ctx.due())?))?;
+//! scheduler.start();
+//!
+//! for hours in [5, 24, 23, 24] {
+//!     let due = scheduler.next_due().unwrap();
+//!     assert_eq!(due, clock.wall() + hours * HOUR);
+//!     clock.advance_to(due); // it is in the pool
+//!     pool.wait_idle(); // it has been sent
+//!     assert_eq!(sent.try_recv(), Ok(due));
+//! }
+//!
+//! clock.advance(7 * 24 * HOUR);
+//! pool.wait_idle();
+//! assert_eq!(sent.len(), 1);
+//! assert_eq!(newsletter.status().missed(), 6);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! ```
 
 mod diary;
 mod gate;

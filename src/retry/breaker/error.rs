@@ -1,6 +1,7 @@
 //! Why a call was not made, or failed, and why a breaker could not be built.
 
 use super::state::Refusal;
+use crate::retry::Verdict;
 use crate::sync::Arc;
 use crate::table::{short, trimmed};
 use std::error::Error;
@@ -155,6 +156,59 @@ impl<E> CallError<E> {
         match self {
             CallError::Open(open) => Some(open.retry_in()),
             CallError::Failed(_) => None,
+        }
+    }
+
+    /// What a task that is tried again makes of it, for
+    /// [`on_error`](crate::RetryTaskBuilder::on_error): of a call that was made what
+    /// `of_failed` says; another attempt, after [`retry_in`](Self::retry_in), if it was not
+    /// made, or after the delay of the policy, if that is not until the breaker is
+    /// [reset](super::CircuitBreaker::reset). Does not block, but for what `of_failed` does.
+    ///
+    /// An attempt that the breaker refused is an attempt all the same. Where a task is to
+    /// outlast an outage, bound it by [`Retry::deadline`](crate::Retry::deadline), and
+    /// leave [`Retry::attempts`](crate::Retry::attempts) some room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{CallError, CircuitBreaker, Pool, Retry, Verdict};
+    /// use std::io::{Error, ErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// fn of_smtp(error: &Error) -> Verdict {
+    ///     match error.kind() {
+    ///         ErrorKind::NotFound => Verdict::GiveUp,
+    ///         _ => Verdict::Retry,
+    ///     }
+    /// }
+    ///
+    /// let breaker = CircuitBreaker::builder("smtp")
+    ///     .consecutive_failures(1)
+    ///     .open_for(Duration::from_millis(20))
+    ///     .build()?;
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool
+    ///     .task("send")
+    ///     .retry(Retry::fixed(Duration::ZERO))
+    ///     .on_error(|error: &CallError<Error>| error.verdict(of_smtp))
+    ///     .submit(move |attempt| {
+    ///         breaker.call(|| match attempt {
+    ///             1 => Err(ErrorKind::TimedOut.into()),
+    ///             _ => Ok(attempt),
+    ///         })
+    ///     })?;
+    /// // The second attempt finds the breaker open, the third is its trial.
+    /// assert_eq!(handle.join()?.unwrap(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn verdict(&self, of_failed: impl FnOnce(&E) -> Verdict) -> Verdict {
+        match self {
+            CallError::Failed(error) => of_failed(error),
+            CallError::Open(open) => match open.retry_in() {
+                Duration::MAX => Verdict::Retry,
+                retry_in => Verdict::RetryAfter(retry_in),
+            },
         }
     }
 
