@@ -115,7 +115,7 @@ impl Entry {
         let timer = self.queue.timer();
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
-        if state.mode != Mode::Halted || timer.is_none() {
+        if state.mode != Mode::Halted || timer.is_none() || self.queue.is_closed() {
             return Leavings {
                 refused: None,
                 timer,
@@ -225,6 +225,9 @@ impl Entry {
 
     /// Runs that are due, as far as the rule for overlaps lets them.
     fn run_due(&self, state: &mut State, runs: Vec<Due>, jitter: Duration) -> Leavings {
+        if self.queue.is_closed() {
+            return self.leave_live(state, Mode::Halted);
+        }
         let mut runs = runs.into_iter().map(|nominal| Planned { nominal, jitter });
         if state.active < self.at_once() && state.pending.is_empty() {
             state.pending.extend(runs);
