@@ -286,7 +286,7 @@ fn each_change_of_a_circuit_breaker_is_one_record() {
     let _turn = logger();
     let breaker = CircuitBreaker::builder("records")
         .consecutive_failures(2)
-        .open_for(std::time::Duration::from_nanos(1))
+        .open_for(Duration::from_nanos(1))
         .build()
         .unwrap();
     for _ in 0..2 {
@@ -321,7 +321,7 @@ fn a_logger_that_panics_or_uses_the_circuit_breaker_changes_nothing() {
         LOGGER.panics.store(true, SeqCst);
         let breaker = CircuitBreaker::builder("such")
             .consecutive_failures(1)
-            .open_for(std::time::Duration::MAX)
+            .open_for(Duration::MAX)
             .build()
             .unwrap();
         *LOGGER.breaker.lock().unwrap() = Some(breaker.clone());
