@@ -248,7 +248,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self.check()?;
         let built_at = Location::caller();
         let home = pool.home().clone();
-        let now = home.queue.clock().now();
+        let (now, timer) = (home.queue.clock().now(), home.queue.timer());
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         Ok(Batcher::new(Arc::new_cyclic(|me| Store {
             me: me.clone(),
@@ -262,7 +262,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             bury: self.bury,
             home,
             built_at,
-            state: Mutex::new(State::new(now)),
+            state: Mutex::new(State::new(now, timer)),
             room: Condvar::new(),
             changed: Condvar::new(),
         })))
