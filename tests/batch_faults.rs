@@ -362,7 +362,9 @@ fn items_that_panic_in_their_drop_cost_nothing() {
 }
 
 /// Panics in whatever is asked of it.
-struct Nasty(Option<Bomb>);
+struct Nasty {
+    _bomb: Option<Bomb>,
+}
 
 impl fmt::Debug for Nasty {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -392,8 +394,8 @@ fn errors_that_panic_in_everything_cost_nothing() {
             .dead_letter(move |item: u32, why| tell.send((item, why.attempts())).unwrap())
             .build(pool.submitter(), |batch: &mut Vec<u32>, _| {
                 match batch.len() {
-                    1 => Err(Nasty(Some(Bomb)))?,
-                    _ => Err(Caused(Box::new(Permanent::new(Nasty(None)))))?,
+                    1 => Err(Nasty { _bomb: Some(Bomb) })?,
+                    _ => Err(Caused(Box::new(Permanent::new(Nasty { _bomb: None }))))?,
                 }
             })
             .unwrap();

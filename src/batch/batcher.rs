@@ -271,26 +271,18 @@ impl<T: Send + 'static> Store<T> {
         let began = clock::now();
         self.finish(plan.moments(began));
         let mut state = self.state.lock();
-        let unhandled = std::mem::take(&mut state.out);
-        state.stats.unhandled += unhandled.len() as u64;
-        let abandoned = state.held;
-        drop(state);
+        let unhandled = state.take_out();
         BatchReport {
             name: self.name.clone(),
             elapsed: clock::now().saturating_duration_since(began),
-            stats: self.stats(),
-            abandoned,
+            stats: state.stats(),
+            abandoned: state.held,
             unhandled,
         }
     }
 
     pub(super) fn stats(&self) -> BatchStats {
-        let state = self.state.lock();
-        BatchStats {
-            waiting: state.held as u64,
-            unhandled: state.stats.unhandled + state.out.len() as u64,
-            ..state.stats.clone()
-        }
+        self.state.lock().stats()
     }
 
     /// Nobody takes these any more.

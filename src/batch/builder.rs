@@ -248,10 +248,10 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self.check()?;
         let built_at = Location::caller();
         let home = pool.home().clone();
-        if let Some(timer) = home.queue.timer() {
+        let (now, timer) = (home.queue.clock().now(), home.queue.timer());
+        if let Some(timer) = &timer {
             timer.start();
         }
-        let now = home.queue.clock().now();
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         Ok(Batcher::new(Arc::new_cyclic(|me| Store {
             me: me.clone(),
@@ -265,7 +265,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             bury: self.bury,
             home,
             built_at,
-            state: Mutex::new(State::new(now)),
+            state: Mutex::new(State::new(now, timer)),
             room: Condvar::new(),
             changed: Condvar::new(),
         })))

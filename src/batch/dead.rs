@@ -53,11 +53,12 @@ pub struct DeadLetter {
 pub enum DeadCause {
     /// The handler said [`Permanent`](crate::Permanent) to it, alone.
     Permanent,
-    /// The handler panicked at it, alone.
+    /// The handler panicked at it, alone; or a [custom](crate::Retry::custom) policy did.
     Panicked,
     /// The handler failed again and again, until the policy gave up.
     GaveUp(GaveUp),
-    /// The handler gave it back after the report of the stop was made.
+    /// The handler gave it back after the report of the stop was made; or nobody asked for
+    /// that report, since the batcher was dropped.
     Stopped,
 }
 

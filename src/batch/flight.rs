@@ -1,7 +1,7 @@
 //! A task of the pool that handles batches, one after the other.
 
 use super::dead::{DeadCause, DeadLetter};
-use super::store::{Batch, Part, State, Store};
+use super::store::{Batch, Part, Refused, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::retry::{Verdict, random};
@@ -12,8 +12,8 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    /// The batchers whose handlers the current thread is in.
-    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The tasks that the current thread is in: their batchers, and their numbers.
+    static INSIDE: RefCell<Vec<(usize, u64)>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(super) struct Flight<T: Send + 'static> {
@@ -24,8 +24,6 @@ pub(super) struct Flight<T: Send + 'static> {
 
 /// A task goes on with the next batch for so long: then it is somebody else's turn.
 const LONGEST: Duration = Duration::from_millis(10);
-/// Between short batches the clock is read after so many of them.
-const BATCHES_A_LOOK: u32 = 16;
 
 /// What became of a part, as far as it is to be moved under the lock.
 enum Handled<T> {
@@ -44,40 +42,46 @@ impl<T: Send + 'static> Flight<T> {
 
     pub(super) fn run(self, context: &TaskContext) {
         let store = &self.store;
+        let _inside = Inside::enter(store.address(), self.id);
+        let since = store.queue().clock().now();
+        let mut now = since;
         let mut state = store.state.lock();
         if let Some(task) = state.tasks.get_mut(&self.id) {
             task.has_begun = true;
         }
-        let since = store.queue().clock().now();
-        let mut batches = 0_u32;
-        while let Some((part, number)) = self.next_part(&mut state) {
-            let handled = MutexGuard::unlocked(&mut state, || store.handle(part, context));
-            let (is_done, returned) = self.put(&mut state, number, handled);
-            // Items that nobody takes any more.
-            MutexGuard::unlocked(&mut state, || store.bury_late(returned));
-            if !is_done {
-                break;
+        while let Some((part, number, refused)) = self.next_part(&mut state) {
+            let handled = MutexGuard::unlocked(&mut state, || {
+                drop(refused);
+                let handled = store.handle(part, context, now);
+                now = store.queue().clock().now();
+                handled
+            });
+            let (goes_on, returned) = self.put(&mut state, number, handled);
+            if !returned.is_empty() {
+                // Nobody takes these any more.
+                MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
-            batches += 1;
-            let looks = batches % BATCHES_A_LOOK == 0;
-            if looks && store.queue().clock().now() >= since + LONGEST {
+            if !goes_on || now >= since + LONGEST {
                 break;
             }
         }
-        drop(state);
     }
 
     /// The next thing to do: of the batch that this task is at, or of the next one.
-    fn next_part(&self, state: &mut State<T>) -> Option<(Part<T>, u64)> {
+    fn next_part(&self, state: &mut State<T>) -> Option<(Part<T>, u64, Option<Refused>)> {
         if state.sealed {
             return None;
         }
+        let mut refused = None;
         let at = state.tasks.get_mut(&self.id)?;
         if at.batch.is_none() {
             at.batch = state.ready.pop_front();
+            // Some may have waited for room behind the last one that was ready.
+            refused = (state.ready.is_empty()).then(|| self.store.send_tasks(state));
         }
+        let at = state.tasks.get_mut(&self.id)?;
         let batch = at.batch.as_mut()?;
-        Some((batch.parts.pop_front()?, batch.number))
+        Some((batch.parts.pop_front()?, batch.number, refused))
     }
 
     /// `false`: this task is to handle nothing more. Returns items as well that came back
@@ -97,14 +101,13 @@ impl<T: Send + 'static> Flight<T> {
         if state.sealed {
             // The rest of the batch was taken out already.
             let items: Vec<T> = parts.into_iter().flat_map(|part| part.items).collect();
-            state.held -= items.len();
-            state.numbers.end(number);
             store.notify(state);
             if state.reported {
+                state.held -= items.len();
                 state.stats.dead += items.len() as u64;
                 return (false, items);
             }
-            state.out.extend(items);
+            state.put_out(number, items);
             return (false, Vec::new());
         }
         let Some(at) = state.tasks.get_mut(&self.id) else {
@@ -136,11 +139,14 @@ impl<T: Send + 'static> Flight<T> {
     }
 }
 
-/// The task is over: it has no more to do, or never began.
+/// The task is over: it has no more to do, or no more time, or never began.
 impl<T: Send + 'static> Drop for Flight<T> {
     fn drop(&mut self) {
         let mut state = self.store.state.lock();
-        let task = state.tasks.remove(&self.id);
+        let mut task = state.tasks.remove(&self.id);
+        if let Some(rest) = task.as_mut().and_then(|task| task.batch.take()) {
+            state.ready.push_front(rest);
+        }
         let refused = self.store.send_tasks(&mut state);
         drop(state);
         drop((refused, task));
@@ -148,9 +154,20 @@ impl<T: Send + 'static> Drop for Flight<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    /// Whether the current thread is in the handler of this batcher.
+    /// Whether the current thread is in a task of this batcher.
     pub(super) fn is_inside(&self) -> bool {
-        INSIDE.with_borrow(|inside| inside.contains(&self.address()))
+        !self.own_tasks().is_empty()
+    }
+
+    /// The tasks of this batcher that the current thread is in.
+    pub(super) fn own_tasks(&self) -> Vec<u64> {
+        let own = |inside: &RefCell<Vec<(usize, u64)>>| {
+            let inside = inside.borrow();
+            let own = inside.iter().filter(|(store, _)| *store == self.address());
+            own.map(|(_, task)| *task).collect()
+        };
+        // None in the destructors of other thread-locals.
+        INSIDE.try_with(own).unwrap_or_default()
     }
 
     fn address(&self) -> usize {
@@ -158,13 +175,10 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Gives a part to the handler, and sees to what comes of it.
-    fn handle(&self, mut part: Part<T>, context: &TaskContext) -> Handled<T> {
+    fn handle(&self, mut part: Part<T>, context: &TaskContext, now: Instant) -> Handled<T> {
         let before = part.items.len();
-        let now = self.queue().clock().now();
         let first = *part.began.get_or_insert(now);
-        INSIDE.with_borrow_mut(|inside| inside.push(self.address()));
         let result = unwind::catch(|| (self.handler)(&mut part.items, context));
-        INSIDE.with_borrow_mut(|inside| inside.pop());
         if part.items.len() > before {
             // What the handler put in was never accepted.
             let extra = part.items.split_off(before);
@@ -178,7 +192,7 @@ impl<T: Send + 'static> Store<T> {
             }
             Ok(Err(error)) => match has_cause::<Permanent>(error.as_ref()) {
                 true => (DeadCause::Permanent, Some(error)),
-                false => return self.failed(part, done, first, error),
+                false => return self.failed(part, done, first, error, context),
             },
             Err(payload) => {
                 let text = unwind::text(payload.as_ref());
@@ -210,34 +224,44 @@ impl<T: Send + 'static> Store<T> {
         done: usize,
         first: Instant,
         error: BoxError,
+        context: &TaskContext,
     ) -> Handled<T> {
-        let left = part.items.len();
-        part.failed = part.failed.saturating_add(1);
-        let now = self.queue().clock().now();
-        let elapsed = now.saturating_duration_since(first);
-        let decided = self
-            .retry
-            .decide(part.failed, elapsed, Verdict::Retry, random());
-        match decided {
-            _ if left == 0 => {
-                unwind::drop_guarded(error, || format!("the error of batcher {:?}", self.name));
-                Handled::Ended(done, 0)
-            }
-            Ok(after) => {
-                let failed = part.failed;
-                self.log_retry(left, failed, after, &chain(error.as_ref()));
-                unwind::drop_guarded(error, || format!("the error of batcher {:?}", self.name));
-                Handled::Retry(done, part, Deadline::after_from(now, after))
-            }
-            Err(gave_up) => {
-                let cause = DeadCause::GaveUp(gave_up);
-                self.bury(
-                    part.items,
-                    &DeadLetter::new(cause, Some(error), part.failed),
-                );
-                Handled::Ended(done, left)
-            }
+        if part.items.is_empty() {
+            self.drop_error(error);
+            return Handled::Ended(done, 0);
         }
+        let now = self.queue().clock().now();
+        if context.is_cancelled() {
+            // It was cut short: that is none of the attempts.
+            self.drop_error(error);
+            return Handled::Retry(done, part, Deadline::at(now));
+        }
+        part.failed = part.failed.saturating_add(1);
+        let elapsed = now.saturating_duration_since(first);
+        let decide = || {
+            self.retry
+                .decide(part.failed, elapsed, Verdict::Retry, random())
+        };
+        let cause = match unwind::catch(decide) {
+            Ok(Ok(after)) => {
+                self.log_retry(part.items.len(), part.failed, after, &chain(error.as_ref()));
+                self.drop_error(error);
+                return Handled::Retry(done, part, Deadline::after_from(now, after));
+            }
+            Ok(Err(gave_up)) => DeadCause::GaveUp(gave_up),
+            Err(payload) => {
+                unwind::drop_payload(payload);
+                DeadCause::Panicked
+            }
+        };
+        let dead = part.items.len();
+        let why = DeadLetter::new(cause, Some(error), part.failed);
+        self.bury(part.items, &why);
+        Handled::Ended(done, dead)
+    }
+
+    fn drop_error(&self, error: BoxError) {
+        unwind::drop_guarded(error, || format!("the error of batcher {:?}", self.name));
     }
 
     /// Gives items to who takes dead letters.
@@ -257,9 +281,7 @@ impl<T: Send + 'static> Store<T> {
 
     /// Items that a handler gave back when the report had been made.
     fn bury_late(&self, items: Vec<T>) {
-        if !items.is_empty() {
-            self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 1));
-        }
+        self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 1));
     }
 
     pub(super) fn drop_all(&self, items: Vec<T>) {
@@ -289,6 +311,22 @@ impl<T: Send + 'static> Store<T> {
                 );
             });
         }
+    }
+}
+
+/// The current thread is in a task of a batcher.
+struct Inside;
+
+impl Inside {
+    fn enter(store: usize, task: u64) -> Inside {
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().push((store, task)));
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
 }
 

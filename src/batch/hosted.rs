@@ -73,13 +73,14 @@ impl<T: Send + 'static> Hosted for Store<T> {
 
     fn take_out(&self) -> Taken {
         let mut state = self.state.lock();
-        if !state.sealed {
-            self.seal(&mut state);
-        }
+        let timer = match state.sealed {
+            true => None,
+            false => self.seal(&mut state),
+        };
         state.reported = true;
-        let items = std::mem::take(&mut state.out);
-        state.stats.unhandled += items.len() as u64;
+        let items = state.take_out();
         drop(state);
+        drop(timer);
         Taken {
             items: Box::new(Leftover(items.into())),
             stats: Hosted::stats(self),
@@ -87,16 +88,13 @@ impl<T: Send + 'static> Hosted for Store<T> {
     }
 
     fn stats(&self) -> QueueStats {
-        let in_hand = {
-            let state = self.state.lock();
-            let waiting = state.ready.iter().map(|batch| batch.len()).sum::<usize>();
-            state.held - waiting.min(state.held)
-        };
-        let stats = self.stats();
+        let state = self.state.lock();
+        let in_hand = state.in_hand() as u64;
+        let stats = state.stats();
         QueueStats {
             accepted: stats.accepted,
-            queued: stats.waiting - (in_hand as u64).min(stats.waiting),
-            in_hand: in_hand as u64,
+            queued: stats.waiting - in_hand,
+            in_hand,
             handled: stats.handled,
             failed: stats.dead,
             panicked: 0,

@@ -12,7 +12,8 @@
 //!    together; but for the moment in which a task puts a batch back.
 //! 4. Once `sealed` is set nothing is given to a handler any more, and what was in the four
 //!    first places is in `out`.
-//! 5. Nothing of the program's is called or dropped under the lock.
+//! 5. Nothing of the program's is called or dropped under the lock, nor the timer, whose
+//!    thread may be waiting for it.
 //!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
@@ -27,7 +28,7 @@ use crate::queue::{Home, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle, index_in};
-use crate::timer::{Alarm, Due, Key, drop_elsewhere};
+use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::panic::Location;
@@ -76,7 +77,10 @@ pub(super) struct State<T> {
     pub(super) sealed: bool,
     /// The report was made.
     pub(super) reported: bool,
-    pub(super) out: Vec<T>,
+    /// With the numbers of their batches, in that order.
+    pub(super) out: Vec<(u64, Vec<T>)>,
+    /// There until this is sealed.
+    timer: Option<Arc<Timer>>,
     /// A service has it, or had it.
     pub(super) hosted: bool,
     submitters: usize,
@@ -88,6 +92,8 @@ pub(super) struct State<T> {
 pub(super) struct Task<T> {
     pub(super) handle: Arc<TaskHandle<()>>,
     pub(super) has_begun: bool,
+    /// It waits in the stop of this batcher, and so is not to be waited for.
+    pub(super) is_stopping: bool,
     /// The rest of what it is at.
     pub(super) batch: Option<Batch<T>>,
 }
@@ -124,11 +130,25 @@ pub(super) enum NoRoom {
     Refuse,
 }
 
+/// A task that the pool refused, to be dropped without the lock: until then it counts.
+#[must_use]
+pub(super) struct Refused(Option<Queued>);
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.discard();
+        }
+    }
+}
+
 /// The alarm for the batch that is being filled; those for others are their numbers.
 const FILLING: u64 = 0;
+/// The alarm for the moment at which a stop cancels what runs.
+pub(super) const CANCEL: u64 = u64::MAX;
 
 impl<T> State<T> {
-    pub(super) fn new(now: Instant) -> State<T> {
+    pub(super) fn new(now: Instant, timer: Option<Arc<Timer>>) -> State<T> {
         State {
             filling: Vec::new(),
             bytes: 0,
@@ -144,6 +164,7 @@ impl<T> State<T> {
             sealed: false,
             reported: false,
             out: Vec::new(),
+            timer,
             hosted: false,
             submitters: 0,
             waiters: 0,
@@ -170,9 +191,45 @@ impl<T> State<T> {
         self.tasks.values().filter(|task| !task.has_begun)
     }
 
-    /// How many tasks have begun.
+    /// How many tasks have begun, and are to be waited for.
     pub(super) fn running(&self) -> usize {
-        self.tasks.len() - self.tasks_to_begin().count()
+        self.tasks.len() - self.tasks_to_begin().count() - self.stopping()
+    }
+
+    /// How many tasks wait in the stop.
+    pub(super) fn stopping(&self) -> usize {
+        self.tasks.values().filter(|task| task.is_stopping).count()
+    }
+
+    /// Items for the report, from the front of what is there of their batch.
+    pub(super) fn put_out(&mut self, batch: u64, items: Vec<T>) {
+        self.held -= items.len();
+        let place = self.out.partition_point(|(other, _)| *other < batch);
+        self.out.insert(place, (batch, items));
+    }
+
+    pub(super) fn stats(&self) -> BatchStats {
+        let out: usize = self.out.iter().map(|(_, items)| items.len()).sum();
+        BatchStats {
+            waiting: self.held as u64,
+            unhandled: self.stats.unhandled + out as u64,
+            ..self.stats.clone()
+        }
+    }
+
+    pub(super) fn take_out(&mut self) -> Vec<T> {
+        let out = mem::take(&mut self.out);
+        let items: Vec<T> = out.into_iter().flat_map(|(_, items)| items).collect();
+        self.stats.unhandled += items.len() as u64;
+        items
+    }
+
+    /// How many items handlers have in hand.
+    pub(super) fn in_hand(&self) -> usize {
+        let retrying = self.retrying.values().map(|(batch, _)| batch);
+        let rests = self.tasks.values().filter_map(|task| task.batch.as_ref());
+        let batches = self.ready.iter().chain(retrying).chain(rests);
+        self.held - self.filling.len() - batches.map(Batch::len).sum::<usize>()
     }
 }
 
@@ -183,10 +240,10 @@ impl<T: Send + 'static> Store<T> {
 
     pub(super) fn submit(&self, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
         let bytes = self.measure.as_ref().map_or(0, |measure| measure(&item));
-        let exceeds = matches!(no_room, NoRoom::Exceed) && index_in(self.queue().id).is_some();
+        let exceeds = || index_in(self.queue().id).is_some() || self.is_inside();
         let mut state = self.state.lock();
         let mut is_late = false;
-        while state.closed || (state.held >= self.capacity && !exceeds) {
+        while state.closed || state.held >= self.capacity {
             if state.closed {
                 return Err(SubmitError::new(item, Refusal::BatcherClosed));
             }
@@ -196,17 +253,15 @@ impl<T: Send + 'static> Store<T> {
                     return Err(SubmitError::new(item, Refusal::TimedOut));
                 }
                 NoRoom::Wait(deadline) => deadline,
+                NoRoom::Exceed if exceeds() => break,
                 NoRoom::Exceed => Deadline::NEVER,
             };
-            // Who waits for room waits for no later item to fill the batch.
-            state.end_filling(&self.fill);
+            state.submitters += 1;
             let refused = self.send_tasks(&mut state);
             MutexGuard::unlocked(&mut state, || drop(refused));
-            if state.held < self.capacity {
-                continue;
+            if state.held >= self.capacity && !state.closed {
+                is_late = deadline.wait(&self.room, &mut state);
             }
-            state.submitters += 1;
-            is_late = deadline.wait(&self.room, &mut state);
             state.submitters -= 1;
         }
         let refused = self.fill_in(&mut state, item, bytes);
@@ -216,11 +271,10 @@ impl<T: Send + 'static> Store<T> {
     }
 
     #[inline]
-    fn fill_in(&self, state: &mut State<T>, item: T, bytes: usize) -> Vec<Queued> {
-        let mut refused = Vec::new();
-        if self.fill.overflows(state.bytes, bytes) {
+    fn fill_in(&self, state: &mut State<T>, item: T, bytes: usize) -> Option<Refused> {
+        let overflows = self.fill.overflows(state.bytes, bytes);
+        if overflows {
             state.end_filling(&self.fill);
-            refused = self.send_tasks(state);
         }
         state.stats.accepted += 1;
         state.held += 1;
@@ -230,21 +284,21 @@ impl<T: Send + 'static> Store<T> {
         }
         state.filling.push(item);
         state.bytes = state.bytes.saturating_add(bytes);
-        if self.fill.is_full(state.filling.len(), state.bytes) {
+        let is_full = self.fill.is_full(state.filling.len(), state.bytes);
+        if is_full {
             state.end_filling(&self.fill);
-            refused.append(&mut self.send_tasks(state));
         } else if is_first {
             state.began = state.last;
             self.watch(state);
         }
-        refused
+        (overflows || is_full).then(|| self.send_tasks(state))
     }
 
     /// Lets the timer look at what is being filled when it is due. One that looks already
     /// will come earlier.
     fn watch(&self, state: &mut State<T>) {
         let due = self.fill.due(state.began, state.last).moment();
-        if let (false, Some(due), Some(timer)) = (state.is_watched, due, self.queue().timer()) {
+        if let (false, Some(due), Some(timer)) = (state.is_watched, due, &state.timer) {
             timer.set(Due::Mono(due), &self.alarm(), FILLING);
             state.is_watched = true;
         }
@@ -254,10 +308,14 @@ impl<T: Send + 'static> Store<T> {
         self.me.clone()
     }
 
-    /// Puts tasks into the pool for what is ready. Returns those that it refused, to be
-    /// dropped without the lock.
-    pub(super) fn send_tasks(&self, state: &mut State<T>) -> Vec<Queued> {
-        let mut refused = Vec::new();
+    /// Puts tasks into the pool for what is ready.
+    pub(super) fn send_tasks(&self, state: &mut State<T>) -> Refused {
+        // Who waits for room does not wait for later items to fill the batch. While others
+        // are ready there will be room.
+        if state.submitters > 0 && state.ready.is_empty() {
+            state.end_filling(&self.fill);
+        }
+        let mut refused = Refused(None);
         let mut to_begin = state.tasks_to_begin().count();
         while state.ready.len() > to_begin
             && state.tasks.len() + state.retrying.len() < self.in_flight
@@ -279,11 +337,12 @@ impl<T: Send + 'static> Store<T> {
             let task_of = Task {
                 handle: Arc::new(handle),
                 has_begun: false,
+                is_stopping: false,
                 batch: None,
             };
             state.tasks.insert(id, task_of);
             if let Err(task) = self.queue().push_due(task) {
-                refused.push(task);
+                refused.0 = Some(task);
                 break;
             }
             to_begin += 1;
@@ -333,52 +392,59 @@ impl<T: Send + 'static> Store<T> {
     /// A batch waits for its next attempt until then.
     pub(super) fn park(&self, state: &mut State<T>, batch: Batch<T>, until: Deadline) {
         let number = batch.number;
-        let timer = self.queue().timer();
         let key = until
             .moment()
-            .zip(timer)
+            .zip(state.timer.as_ref())
             .map(|(due, timer)| timer.set(Due::Mono(due), &self.alarm(), number));
         self.queue().clock().count_waiting(true);
         state.retrying.insert(number, (batch, key));
     }
 
     /// Takes out everything that no handler has in hand. From here on nothing is given to
-    /// one.
-    pub(super) fn seal(&self, state: &mut State<T>) {
+    /// one. Returns the timer.
+    #[must_use]
+    pub(super) fn seal(&self, state: &mut State<T>) -> Option<Arc<Timer>> {
         state.closed = true;
         state.end_filling(&self.fill);
         state.sealed = true;
-        let mut batches: Vec<Batch<T>> = Vec::new();
+        let timer = state.timer.take();
+        let mut batches = mem::take(&mut state.ready);
         for (batch, key) in mem::take(&mut state.retrying).into_values() {
-            if let (Some(key), Some(timer)) = (key, self.queue().timer()) {
+            if let (Some(key), Some(timer)) = (key, &timer) {
                 timer.clear(key);
             }
             self.queue().clock().count_waiting(false);
-            batches.push(batch);
+            batches.push_back(batch);
         }
-        batches.extend(
-            state
-                .tasks
-                .values_mut()
-                .filter_map(|task| task.batch.take()),
-        );
-        batches.extend(mem::take(&mut state.ready));
-        // As they came.
-        batches.sort_by_key(|batch| batch.number);
+        let tasks = state.tasks.values_mut();
+        batches.extend(tasks.filter_map(|task| task.batch.take()));
         for batch in batches {
             state.numbers.end(batch.number);
-            for part in batch.parts {
-                state.held -= part.items.len();
-                state.out.extend(part.items);
-            }
+            let items = batch.parts.into_iter().flat_map(|part| part.items);
+            state.put_out(batch.number, items.collect());
         }
         self.room.notify_all();
         self.changed.notify_all();
+        timer
+    }
+
+    /// Cancels the tokens of what runs, and calls off what has not begun.
+    pub(super) fn cancel_tasks(&self) {
+        let state = self.state.lock();
+        let tasks = state.tasks.values();
+        let handles: Vec<Arc<TaskHandle<()>>> = tasks.map(|task| task.handle.clone()).collect();
+        drop(state);
+        for handle in handles {
+            handle.cancel();
+        }
     }
 }
 
 impl<T: Send + 'static> Alarm for Store<T> {
     fn ring(self: Arc<Self>, what: u64, now: Now) {
+        if what == CANCEL {
+            return self.cancel_tasks();
+        }
         let mut state = self.state.lock();
         if what == FILLING {
             state.is_watched = false;
