@@ -5,12 +5,16 @@ use crate::harness::process::{self, CpuTimes};
 use crate::harness::{millis, scale::Scale};
 use crate::heap::{Heap, Moments};
 use groundcrew::{Pool, Schedule, ScheduleEntry, Scheduler};
+use std::any::Any;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+const CONTENDERS: [&str; 3] = ["groundcrew", "heap, names and closures", "heap of moments"];
 
 /// So far in the future, the same for all contenders, none as the one before.
 fn delay(nth: u64) -> Duration {
@@ -161,38 +165,43 @@ pub(crate) fn removing(title: &'static str, quick: bool) -> Figure {
         .aim(5.0, &["heap, names and closures"])
 }
 
-/// The memory that is there while they wait. Zero where another contender has left enough.
+/// The memory that is there while they wait, each contender in a process of its own.
 pub(crate) fn holding(title: &'static str, quick: bool) -> Figure {
     let entries = Scale::new(quick).tasks(100_000);
-    let grown = |hold: &mut dyn FnMut()| {
-        let before = process::memory();
-        hold();
-        (process::memory().saturating_sub(before) * 1024) as f64 / entries as f64
+    let contenders = CONTENDERS.map(|name| {
+        let measure = move || child(name, entries);
+        (name, Box::new(measure) as Box<dyn FnMut() -> f64>)
+    });
+    Figure::measure(title, "bytes each", Better::Lower, 1, contenders.into())
+}
+
+/// Runs this bench again, for one number.
+fn child(contender: &str, entries: u64) -> f64 {
+    let program = std::env::current_exe().unwrap();
+    let entries = entries.to_string();
+    let arguments = ["--hold", contender, "--entries", &entries];
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{arguments:?} printed {text:?}"))
+}
+
+/// What the child does.
+pub(crate) fn hold(contender: &str, entries: u64) {
+    let mut ours = Ours::new();
+    let before = process::memory();
+    let held: Box<dyn Any> = match contender {
+        "groundcrew" => {
+            ours.add(entries);
+            Box::new(())
+        }
+        "heap, names and closures" => Box::new(heap(entries)),
+        _ => Box::new(moments(entries)),
     };
-    let contenders: Vec<Contender<'_>> = vec![
-        (
-            "groundcrew",
-            Box::new(move || {
-                let mut ours = Ours::new();
-                grown(&mut || ours.add(entries))
-            }),
-        ),
-        (
-            "heap, names and closures",
-            Box::new(move || {
-                let mut held = None;
-                grown(&mut || held = Some(heap(entries)))
-            }),
-        ),
-        (
-            "heap of moments",
-            Box::new(move || {
-                let mut held = None;
-                grown(&mut || held = Some(moments(entries)))
-            }),
-        ),
-    ];
-    Figure::measure(title, "bytes each", Better::Lower, 1, contenders)
+    let grown = process::memory().saturating_sub(before) * 1024;
+    println!("{}", grown as f64 / entries as f64);
+    drop(held);
 }
 
 pub(crate) fn waiting(title: &'static str, quick: bool) -> Figure {
@@ -208,7 +217,8 @@ pub(crate) fn waiting(title: &'static str, quick: bool) -> Figure {
             let (woken, busy) = (process::wakes_of_others(), CpuTimes::of_others());
             thread::sleep(Duration::from_secs(1));
             let used = CpuTimes::of_others().since(&busy);
-            wakes.set(wakes.get().max(process::wakes_of_others() - woken));
+            let woken = process::wakes_of_others().saturating_sub(woken);
+            wakes.set(wakes.get().max(woken));
             used.as_secs_f64() * 1e6
         };
         Box::new(keep) as Box<dyn FnMut() -> f64>

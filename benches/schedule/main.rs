@@ -23,6 +23,11 @@ use harness::options::{Measure, Options};
 struct Arguments {
     #[command(flatten)]
     options: Options,
+    /// Of a child that measures memory.
+    #[arg(long, hide = true)]
+    hold: Option<String>,
+    #[arg(long, hide = true, default_value_t = 0)]
+    entries: u64,
 }
 
 const FIGURES: &[Measure] = &[
@@ -34,5 +39,9 @@ const FIGURES: &[Measure] = &[
 ];
 
 fn main() {
-    Arguments::parse().options.measure("schedule", FIGURES);
+    let arguments = Arguments::parse();
+    match &arguments.hold {
+        Some(contender) => entries::hold(contender, arguments.entries),
+        None => arguments.options.measure("schedule", FIGURES),
+    }
 }

@@ -203,7 +203,7 @@ impl<'a> EntryBuilder<'a> {
     ) -> Result<ScheduleEntry, ScheduleError> {
         self.check()?;
         let added_at = Location::caller();
-        let schedule = self.schedule.to_string();
+        let schedule = self.schedule.clone();
         let timetable = Timetable::new(self.schedule, self.missed, self.threshold, self.jitter);
         let queue = self.scheduler.queue().clone();
         self.scheduler.add(Arc::new_cyclic(|me| Entry {

@@ -16,6 +16,7 @@
 
 use super::context::RunContext;
 use super::policy::Overlap;
+use super::rule::Schedule;
 use super::status::{EntryStatus, LastRun, RunOutcome};
 use super::timetable::{Planned, Timetable};
 use crate::cancel::Cancelled;
@@ -37,8 +38,8 @@ pub(super) type Closure = dyn Fn(&RunContext<'_>) -> Result<(), BoxError> + Send
 pub(super) struct Entry {
     pub(super) me: Weak<Entry>,
     pub(super) name: Arc<str>,
-    /// The schedule, as it is shown.
-    pub(super) schedule: String,
+    /// To be shown.
+    pub(super) schedule: Schedule,
     pub(super) closure: Arc<Closure>,
     pub(super) overlap: Overlap,
     pub(super) run_at_start: bool,
@@ -301,10 +302,11 @@ impl Entry {
 
     pub(super) fn status(&self) -> EntryStatus {
         let now = self.queue.clock().read();
+        let schedule = self.schedule.to_string();
         let state = self.state.lock();
         EntryStatus {
             name: self.name.clone(),
-            schedule: self.schedule.clone(),
+            schedule,
             next_due: state.timetable.next().map(|due| wall(due, now)),
             is_paused: state.is_paused,
             running: state.active,
