@@ -16,10 +16,15 @@
 //!
 //! There is one for each clock: that of the system, and those that tests move. It is
 //! started with the first thing that is set, and ends when nobody holds it any more.
+//!
+//! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
+//! when the scheduler runs it.
 
 use crate::clock::{Clock, Deadline, Now};
 use crate::journal::Journal;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, StaticMutex, Weak};
+#[cfg(not(any(loom, shuttle)))]
+use crate::sync::StaticMutex;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::collections::BTreeMap;
@@ -84,11 +89,23 @@ struct Waiting {
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The timers of all clocks, by the number of the clock.
+#[cfg(not(any(loom, shuttle)))]
 static TIMERS: StaticMutex<Vec<(usize, Weak<Timer>)>> = StaticMutex::new(Vec::new());
 
 impl Timer {
     /// The timer of this clock. It lives as long as somebody holds it.
     pub(crate) fn of(clock: &Clock) -> Arc<Timer> {
+        // Not in a model: each execution is a world of its own.
+        #[cfg(any(loom, shuttle))]
+        return Arc::new(Timer {
+            shared: Arc::new(Shared::new(clock.clone())),
+        });
+        #[cfg(not(any(loom, shuttle)))]
+        Timer::shared_of(clock)
+    }
+
+    #[cfg(not(any(loom, shuttle)))]
+    fn shared_of(clock: &Clock) -> Arc<Timer> {
         let mut timers = TIMERS.lock();
         timers.retain(|(_, timer)| timer.strong_count() > 0);
         let found = timers.iter().find(|(id, _)| *id == clock.id());
@@ -141,6 +158,8 @@ impl Timer {
         }
         let _ = self.shared.start_thread(&mut state);
         drop(state);
+        #[cfg(shuttle)]
+        self.shared.ring_in_model(due);
         if wakes {
             self.shared.changed.notify_one();
         }
@@ -249,7 +268,7 @@ impl Shared {
     }
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> Option<std::io::Error> {
-        if state.thread.is_some() {
+        if state.thread.is_some() || cfg!(any(loom, shuttle)) {
             return None;
         }
         let shared = self.clone();
@@ -260,6 +279,21 @@ impl Shared {
             }
             Err(error) => Some(error),
         }
+    }
+
+    /// Rings when the scheduler says that the moment has come. (In loom it never does.)
+    #[cfg(shuttle)]
+    fn ring_in_model(self: &Arc<Self>, due: Due) {
+        use crate::sync::model::{thread, time};
+        let shared = self.clone();
+        thread::spawn(move || {
+            if let Due::Mono(due) = due {
+                time::pass_until(due);
+            }
+            let now = shared.clock.read();
+            let due = shared.state.lock().take_due(now);
+            ring_all(due, now);
+        });
     }
 
     fn run(&self) {

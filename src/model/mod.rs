@@ -41,6 +41,10 @@ mod join;
 #[cfg(loom)]
 mod orders;
 #[cfg(shuttle)]
+mod replace;
+#[cfg(shuttle)]
+mod retry;
+#[cfg(shuttle)]
 mod scope;
 #[cfg(shuttle)]
 mod stop;

@@ -19,7 +19,7 @@ pub(crate) fn now(read: impl FnOnce() -> Instant) -> Instant {
 }
 
 /// Time passes, at least until `moment`.
-pub(super) fn pass_until(moment: Instant) {
+pub(crate) fn pass_until(moment: Instant) {
     let passed = moment.saturating_duration_since(now(|| moment)) + PASSED.get();
     PASSED.set(passed);
 }
