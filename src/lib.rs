@@ -59,8 +59,39 @@
 //! }
 //! ```
 //!
-//! What such work calls may be down: a [`CircuitBreaker`] then refuses at once, and tries
-//! again later.
+//! What has to do with time:
+//!
+//! | to | use | what a stop of the pool does to it |
+//! | --- | --- | --- |
+//! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | nothing becomes due any more; runs that had not started are handed back |
+//! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`] | it waits no more, and is handed back |
+//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::replace_stuck`] | who ran too long is marked in the report |
+//! | handle items of one type together | [`Batcher`] | its own stop handles what there is, and hands back the rest as items |
+//! | spare what is down, and those that call it | [`CircuitBreaker`] | nothing |
+//!
+//! ```
+//! use groundcrew::{Pool, Retry, Schedule, Scheduler};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let pool = Pool::new(2)?;
+//! let scheduler = Scheduler::new(pool.submitter());
+//! scheduler
+//!     .entry("warm the cache", Schedule::every(Duration::from_secs(300)))
+//!     .run_at_start()
+//!     .run(|ctx| {
+//!         let retry = Retry::exponential(Duration::from_millis(100)).attempts(5);
+//!         let load = ctx.submitter().task("load").retry(retry).submit(|_| Ok::<_, std::io::Error>(7))?;
+//!         assert_eq!(load.join()??, 7);
+//!         Ok(())
+//!     })?;
+//! scheduler.start();
+//! # while scheduler.status()[0].last().is_none() {}
+//! # assert_eq!(scheduler.status()[0].last().unwrap().outcome().to_string(), "completed");
+//! assert!(pool.stop(Duration::from_secs(5)).is_clean());
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! The questions people ask of a pool, and where the answers are:
 //!
@@ -71,6 +102,8 @@
 //! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
 //! - [What becomes of tasks that never started?](StopReport#what-it-holds)
 //! - [What if a result is of no use later?](TaskBuilder::start_within)
+//! - [What if a task fails, and may succeed later?](RetryTaskBuilder)
+//! - [What if a task takes too long?](TaskBuilder::time_limit)
 //!
 //! And of a host:
 //!
@@ -78,6 +111,15 @@
 //! - [Who is told to stop when, and who gets how much time?](Host#the-stop)
 //! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
+//!
+//! And of what goes by the clock:
+//!
+//! - [What if the clock is set, or the machine was suspended?](Scheduler#what-is-due-when)
+//! - [What happens when daylight saving begins, or ends?](Schedule)
+//! - [What if a run takes longer than its period?](Overlap)
+//! - [What if runs were missed?](Missed)
+//! - [What if one item of a batch is bad?](Batcher#the-handler)
+//! - How is all that tested without waiting? With the feature `testing`: see its module.
 //!
 //! # Words
 //!
@@ -94,6 +136,12 @@
 //!   cancelled; *silent* when its heartbeat is missed.
 //! - A *scope* waits for its tasks, so they may borrow; one that the pool will
 //!   not run is *withdrawn*, and run by its scope.
+//! - A *schedule* is a rule that says when a task is due; an *entry* is a schedule with its
+//!   task. A run is *late* if it begins after it was due, and *missed* if it does not
+//!   begin at all.
+//! - A task that is *retried* has *attempts*; one that ran longer than its limit and the
+//!   grace after it is *overrun*. A *batch* is items of one type, handled together; one
+//!   that is given up is a *dead letter*.
 //! - *Overflow* is where a worker's own submits go when the queue is full; a
 //!   *claim* is a worker's join that runs its unstarted target.
 //!
@@ -118,8 +166,8 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too); the unclean report of a dropped pool or host; a thread that could not be started; a fault of ours |
-//! | warn | a signal was received; a service is started again, is ignored, or is silent; a circuit breaker opened; a pool in a program built with `panic = "abort"` |
+//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too), and likewise a run of a schedule, items of a batch that are given up, and a retried task without a handle that failed for good; a task that is overrun; the unclean report of a dropped pool, host or batcher; a thread that could not be started; a fault of ours |
+//! | warn | a signal was received; a service is started again, is ignored, or is silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is tried again; a circuit breaker opened; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!

@@ -5,7 +5,8 @@
 //! 1. What is set rings once, unless it is cleared first: it is taken out under the lock,
 //!    and rung without it. It may ring before its moment, if the wall clock was set back.
 //! 2. The thread never waits for anything but the next moment: alarms neither block nor
-//!    call the program's code. The log is written by another thread.
+//!    call the program's code, nor do they [drop](drop_elsewhere) it. The log is written by
+//!    another thread.
 //! 3. A moment of the monotonic clock is compared with that clock, one of the wall clock
 //!    with the wall clock, each time anew. As long as there is something to wait for, no
 //!    wait is longer than [`LOOK_AGAIN`], so that a clock that was set, or stood while the
@@ -34,7 +35,7 @@ pub(crate) enum Due {
 /// Who is called when a moment has come.
 pub(crate) trait Alarm: Send + Sync {
     /// The moment that was set for `what` has come; or it is one of the wall clock, which was
-    /// set back. May not wait, nor call the program's code; may set and clear.
+    /// set back. May not wait, nor call or drop the program's code; may set and clear.
     fn ring(self: Arc<Self>, what: u64, now: Now);
 }
 
@@ -135,6 +136,9 @@ impl Timer {
         let wakes = state
             .asleep_until
             .is_some_and(|until| is_earlier(until, due, || self.shared.clock.read()));
+        if wakes {
+            state.settled_at = None;
+        }
         let _ = self.shared.start_thread(&mut state);
         drop(state);
         if wakes {
@@ -289,6 +293,17 @@ fn ring_all(due: Vec<Waiting>, now: Now) {
         if let Err(payload) = unwind::catch(|| alarm.ring(what, now)) {
             unwind::drop_payload(payload);
         }
+    }
+}
+
+/// Lets go of something that holds the program's code, whose drop may do anything: if this
+/// is the last hold on it, on another thread.
+pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
+    if let Some(last) = Arc::into_inner(held) {
+        // Where no thread can be had, it is dropped here.
+        let _ = threads::spawn_helper("timer-drop".to_owned(), move || {
+            unwind::drop_guarded(last, || "what was scheduled".to_owned());
+        });
     }
 }
 

@@ -4,11 +4,12 @@
 mod common;
 
 use common::{LONG, expected_panic, within};
-use groundcrew::{CircuitBreaker, Pool};
+use groundcrew::{CircuitBreaker, Pool, Retry};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 struct Logger {
     records: Mutex<Vec<(Level, String)>>,
@@ -203,6 +204,29 @@ fn an_unclean_drop_is_an_error() {
 }
 
 #[test]
+fn an_executed_task_that_fails_for_good_is_one_error_and_each_attempt_none() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).name("tries").build().unwrap();
+    let thrice = Retry::fixed(Duration::ZERO).attempts(3);
+    let task = pool.task("mail").retry(thrice);
+    task.execute(|_| Err::<(), _>("no connection")).unwrap();
+    let sent = |attempt| (attempt == 3).then_some(()).ok_or("no connection");
+    task.execute(sent).unwrap();
+    let heard = task.submit(|_| Err::<(), _>("no connection")).unwrap();
+    assert!(heard.join().unwrap().is_err());
+    pool.wait_idle();
+    let errors: Vec<_> = records(Level::Error, "task #");
+    let own: Vec<_> = errors.iter().filter(|it| it.contains("mail")).collect();
+    assert_eq!(own.len(), 1, "{errors:?}");
+    let says = "failed for good: all attempts failed (3)";
+    assert!(
+        own[0].contains("\"mail\"") && own[0].ends_with(says),
+        "{own:?}"
+    );
+    assert!(records(Level::Error, "pool tries").is_empty());
+}
+
+#[test]
 fn a_logger_that_panics_or_uses_the_pool_changes_nothing() {
     let _turn = logger();
     within(LONG, "a stop with such a logger", || {
@@ -262,7 +286,7 @@ fn each_change_of_a_circuit_breaker_is_one_record() {
     let _turn = logger();
     let breaker = CircuitBreaker::builder("records")
         .consecutive_failures(2)
-        .open_for(std::time::Duration::from_nanos(1))
+        .open_for(Duration::from_nanos(1))
         .build()
         .unwrap();
     for _ in 0..2 {
@@ -297,7 +321,7 @@ fn a_logger_that_panics_or_uses_the_circuit_breaker_changes_nothing() {
         LOGGER.panics.store(true, SeqCst);
         let breaker = CircuitBreaker::builder("such")
             .consecutive_failures(1)
-            .open_for(std::time::Duration::MAX)
+            .open_for(Duration::MAX)
             .build()
             .unwrap();
         *LOGGER.breaker.lock().unwrap() = Some(breaker.clone());

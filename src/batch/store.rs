@@ -27,7 +27,7 @@ use crate::queue::{Home, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle, index_in};
-use crate::timer::{Alarm, Due, Key};
+use crate::timer::{Alarm, Due, Key, drop_elsewhere};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::panic::Location;
@@ -395,6 +395,8 @@ impl<T: Send + 'static> Alarm for Store<T> {
         }
         let refused = self.send_tasks(&mut state);
         drop(state);
+        // These hold on to the store.
         drop(refused);
+        drop_elsewhere(self);
     }
 }

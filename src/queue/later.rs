@@ -32,7 +32,7 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
     Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
 };
-use crate::timer::{Alarm, Due, Key, Timer};
+use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::time::Duration;
@@ -196,9 +196,7 @@ impl Queue {
     /// Takes this task out of those that are due; `false`: it is not among them. The caller
     /// holds its slot, and runs it.
     pub(super) fn take_due_task(&self, id: u64) -> bool {
-        if !self.has_due() {
-            return false;
-        }
+        // Not without the lock: who puts it in tells its joiner first.
         let mut later = self.later.state.lock();
         let place = later.due.iter().position(|task| task.id() == id);
         let task = place.and_then(|place| later.due.remove(place));
@@ -294,7 +292,8 @@ impl Alarm for Queue {
     fn ring(self: Arc<Self>, id: u64, _: Now) {
         let mut later = self.later.state.lock();
         let Some(Waiting { task, .. }) = later.waiting.remove(&id) else {
-            return;
+            drop(later);
+            return drop_elsewhere(self);
         };
         self.later.clock.count_waiting(false);
         if self.is_closed() {
@@ -306,5 +305,6 @@ impl Alarm for Queue {
         drop(later);
         self.wake_one();
         self.idle_changed();
+        drop_elsewhere(self);
     }
 }

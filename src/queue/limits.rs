@@ -17,7 +17,7 @@ use super::{Home, Queue};
 use crate::clock::{self, Now};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{TaskContext, TaskFn, Watch};
-use crate::timer::{Alarm, Due, Key, Timer};
+use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -160,9 +160,15 @@ impl Alarm for Limits {
         let Some(running) = self.running.lock().get(&task).cloned() else {
             return;
         };
-        let Some(queue) = running.queue.upgrade() else {
-            return;
-        };
+        if let Some(queue) = running.queue.upgrade() {
+            self.look(&queue, &running, task, now);
+            drop_elsewhere(queue);
+        }
+    }
+}
+
+impl Limits {
+    fn look(self: &Arc<Self>, queue: &Queue, running: &Running, task: u64, now: Now) {
         let (Some(timer), Some(on_top)) = (
             queue.timer(),
             queue.slots[running.worker].on_top(task, clock::now()),

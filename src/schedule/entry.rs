@@ -8,13 +8,16 @@
 //!    ring of an earlier one is nobody's.
 //! 3. `active` counts the runs that are in the pool. Each has a [`Run`], whose drop takes
 //!    one off, whether it ran, panicked, or was taken out by a stop.
-//! 4. Nothing is put into the pool once the entry is not [`Mode::Live`], but for what its
-//!    handle triggers.
+//! 4. Nothing is put into the pool once the entry is not [`Mode::Live`], or is paused, but
+//!    for what its handle triggers.
+//! 5. A live entry holds the timer, no other does. It lets go of it, as of what the pool
+//!    refused, without the lock: the timer's drop waits for its thread, which may be about
+//!    to ring here.
 
 use super::context::RunContext;
 use super::policy::Overlap;
 use super::status::{EntryStatus, LastRun, RunOutcome};
-use super::timetable::{Timetable, late};
+use super::timetable::{Planned, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
@@ -22,7 +25,7 @@ use crate::queue::Queue;
 use crate::retry::random;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{Queued, TaskContext};
-use crate::timer::{Alarm, Due, Key, Timer};
+use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::unwind::{self, RateLimit};
 use std::collections::VecDeque;
 use std::mem;
@@ -48,12 +51,13 @@ pub(super) struct Entry {
 pub(super) struct State {
     timetable: Timetable,
     mode: Mode,
+    is_paused: bool,
     epoch: u64,
     key: Option<Key>,
     timer: Option<Arc<Timer>>,
     active: u32,
     /// Runs that wait for the end of those that are active.
-    pending: VecDeque<Due>,
+    pending: VecDeque<Planned>,
     runs: u64,
     missed: u64,
     overlapped: u64,
@@ -63,11 +67,19 @@ pub(super) struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The scheduler has not been started, or was stopped.
+    /// The scheduler has not been started, or was stopped; or the pool is closed.
     Halted,
     Live,
-    Paused,
     Removed,
+}
+
+/// What is to be dropped without a lock.
+#[must_use]
+#[derive(Default)]
+pub(super) struct Leavings {
+    refused: Option<Queued>,
+    #[allow(dead_code, reason = "for its drop")]
+    timer: Option<Arc<Timer>>,
 }
 
 impl State {
@@ -75,6 +87,7 @@ impl State {
         Mutex::new(State {
             timetable,
             mode: Mode::Halted,
+            is_paused: false,
             epoch: 0,
             key: None,
             timer: None,
@@ -89,78 +102,103 @@ impl State {
     }
 }
 
+impl State {
+    /// How many runs there are that have not ended.
+    fn in_hand(&self) -> usize {
+        self.active as usize + self.pending.len()
+    }
+}
+
 impl Entry {
     /// The scheduler has been started: plans from now on.
-    pub(super) fn start(&self) {
+    pub(super) fn start(&self) -> Leavings {
         let timer = self.queue.timer();
         if let Some(timer) = &timer {
             timer.start();
         }
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
-        if state.mode != Mode::Halted {
-            return;
+        if state.mode != Mode::Halted || timer.is_none() || self.queue.is_closed() {
+            return Leavings {
+                refused: None,
+                timer,
+            };
         }
         state.timer = timer;
         state.mode = Mode::Live;
-        state.timetable.start(now, random());
-        self.set_timer(&mut state);
-        let refused = match self.run_at_start {
-            true => self.run_due(&mut state, vec![Due::Mono(now.mono)]),
-            false => None,
-        };
-        drop(state);
-        drop(refused);
+        if state.is_paused {
+            return Leavings::default();
+        }
+        self.plan(&mut state, now);
+        match self.run_at_start {
+            true => self.run_now(&mut state, now),
+            false => Leavings::default(),
+        }
     }
 
     /// The scheduler has been stopped, or dropped.
-    pub(super) fn halt(&self) {
-        self.leave_live(Mode::Halted);
+    pub(super) fn halt(&self) -> Leavings {
+        self.leave_live(&mut self.state.lock(), Mode::Halted)
     }
 
-    pub(super) fn remove(&self) {
-        self.leave_live(Mode::Removed);
+    pub(super) fn remove(&self) -> Leavings {
+        self.leave_live(&mut self.state.lock(), Mode::Removed)
+    }
+
+    fn leave_live(&self, state: &mut State, mode: Mode) -> Leavings {
+        if state.mode != Mode::Removed {
+            state.mode = mode;
+        }
+        self.unplan(state);
+        Leavings {
+            refused: None,
+            timer: state.timer.take(),
+        }
     }
 
     pub(super) fn pause(&self) {
-        self.leave_live(Mode::Paused);
-    }
-
-    fn leave_live(&self, mode: Mode) {
         let mut state = self.state.lock();
-        let may = match mode {
-            Mode::Paused => state.mode == Mode::Live,
-            _ => state.mode != Mode::Removed,
-        };
-        if may {
-            state.mode = mode;
-            state.pending.clear();
-            state.timetable.halt();
-            self.set_timer(&mut state);
-        }
+        state.is_paused = true;
+        self.unplan(&mut state);
     }
 
     pub(super) fn resume(&self) {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
-        if state.mode == Mode::Paused {
-            state.mode = Mode::Live;
-            state.timetable.start(now, random());
-            self.set_timer(&mut state);
+        if mem::replace(&mut state.is_paused, false) && state.mode == Mode::Live {
+            self.plan(&mut state, now);
         }
     }
 
     /// A run out of turn. `false`: the rule for overlaps is against it, or there is no pool
-    /// any more.
+    /// any more, or no entry.
     pub(super) fn trigger(&self) -> bool {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
-        let before = (state.active as usize) + state.pending.len();
-        let refused = self.run_due(&mut state, vec![Due::Mono(now.mono)]);
-        let is_on = refused.is_none() && (state.active as usize) + state.pending.len() > before;
+        if state.mode == Mode::Removed {
+            return false;
+        }
+        let before = state.in_hand();
+        let leavings = self.run_now(&mut state, now);
+        let is_on = leavings.refused.is_none() && state.in_hand() > before;
         drop(state);
-        drop(refused);
+        drop(leavings);
         is_on
+    }
+
+    /// Plans from now on.
+    fn plan(&self, state: &mut State, now: Now) {
+        state.timetable.start(now, random());
+        if state.active > 0 {
+            state.timetable.run_begins();
+        }
+        self.set_timer(state);
+    }
+
+    fn unplan(&self, state: &mut State) {
+        state.pending.clear();
+        state.timetable.halt();
+        self.set_timer(state);
     }
 
     /// Lets the timer ring for the next run, and for nothing else.
@@ -176,29 +214,42 @@ impl Entry {
         }
     }
 
-    /// Runs that are due, as far as the rule for overlaps lets them. Returns a task that the
-    /// pool refused, to be dropped without the lock.
-    fn run_due(&self, state: &mut State, runs: Vec<Due>) -> Option<Queued> {
-        let at_once = match self.overlap {
+    fn run_now(&self, state: &mut State, now: Now) -> Leavings {
+        self.run_due(state, vec![Due::Mono(now.mono)], Duration::ZERO)
+    }
+
+    /// How many of its runs may be in the pool.
+    fn at_once(&self) -> u32 {
+        match self.overlap {
             Overlap::Skip | Overlap::Queue => 1,
             Overlap::Concurrent(most) => most,
-        };
-        if state.active < at_once && state.pending.is_empty() {
+        }
+    }
+
+    /// Runs that are due, as far as the rule for overlaps lets them.
+    fn run_due(&self, state: &mut State, runs: Vec<Due>, jitter: Duration) -> Leavings {
+        if self.queue.is_closed() {
+            return self.leave_live(state, Mode::Halted);
+        }
+        let mut runs = runs.into_iter().map(|nominal| Planned { nominal, jitter });
+        if state.active < self.at_once() && state.pending.is_empty() {
             state.pending.extend(runs);
         } else {
             let mut left_out = runs.len() as u64;
             if self.overlap == Overlap::Queue && state.pending.is_empty() {
-                state.pending.extend(runs.last());
+                state.pending.extend(runs.next_back());
                 left_out = left_out.saturating_sub(1);
             }
             state.overlapped += left_out;
         }
-        self.submit_pending(state, at_once)
+        self.submit_pending(state)
     }
 
-    fn submit_pending(&self, state: &mut State, at_once: u32) -> Option<Queued> {
-        while state.active < at_once {
-            let due = state.pending.pop_front()?;
+    fn submit_pending(&self, state: &mut State) -> Leavings {
+        while state.active < self.at_once() {
+            let Some(due) = state.pending.pop_front() else {
+                break;
+            };
             let Some(entry) = self.me.upgrade() else {
                 unreachable!("somebody holds the entry whose state is locked")
             };
@@ -210,14 +261,21 @@ impl Entry {
             };
             if let Err(refused) = self.queue.push_due(run.into_task()) {
                 // The pool is closed, for good.
-                state.mode = Mode::Halted;
-                state.pending.clear();
-                state.timetable.halt();
-                self.set_timer(state);
-                return Some(refused);
+                let mut leavings = self.leave_live(state, Mode::Halted);
+                leavings.refused = Some(refused);
+                return leavings;
             }
+            self.replan(state, Timetable::run_begins);
         }
-        None
+        Leavings::default()
+    }
+
+    fn replan(&self, state: &mut State, change: impl FnOnce(&mut Timetable)) {
+        let before = state.timetable.next();
+        change(&mut state.timetable);
+        if state.timetable.next() != before {
+            self.set_timer(state);
+        }
     }
 
     /// A run is over.
@@ -228,20 +286,17 @@ impl Entry {
         if last.is_some() {
             state.last = last;
         }
-        if state.mode == Mode::Live {
-            let before = state.timetable.next();
-            state.timetable.run_ended(now, random());
-            if state.timetable.next() != before {
-                self.set_timer(&mut state);
-            }
+        let leavings = self.submit_pending(&mut state);
+        if state.mode == Mode::Live && !state.is_paused && state.active == 0 {
+            self.replan(&mut state, |table| table.run_ended(now, random()));
         }
-        let at_once = match self.overlap {
-            Overlap::Skip | Overlap::Queue => 1,
-            Overlap::Concurrent(most) => most,
-        };
-        let refused = self.submit_pending(&mut state, at_once);
         drop(state);
-        drop(refused);
+        drop(leavings);
+    }
+
+    pub(super) fn next_due(&self, now: Now) -> Option<SystemTime> {
+        let next = self.state.lock().timetable.next();
+        next.map(|due| wall(due, now))
     }
 
     pub(super) fn status(&self) -> EntryStatus {
@@ -251,7 +306,7 @@ impl Entry {
             name: self.name.clone(),
             schedule: self.schedule.clone(),
             next_due: state.timetable.next().map(|due| wall(due, now)),
-            is_paused: state.mode == Mode::Paused,
+            is_paused: state.is_paused,
             running: state.active,
             runs: state.runs,
             missed: state.missed,
@@ -274,18 +329,20 @@ impl Drop for Entry {
 
 impl Alarm for Entry {
     fn ring(self: Arc<Self>, epoch: u64, now: Now) {
+        self.rang(epoch, now);
+        drop_elsewhere(self);
+    }
+}
+
+impl Entry {
+    fn rang(&self, epoch: u64, now: Now) {
         let mut state = self.state.lock();
-        if state.mode != Mode::Live || state.epoch != epoch {
+        if state.epoch != epoch {
             return;
         }
         state.key = None;
         let tick = state.timetable.look(now, random());
         state.missed += tick.missed;
-        self.set_timer(&mut state);
-        let refused = match tick.runs.is_empty() {
-            true => None,
-            false => self.run_due(&mut state, tick.runs),
-        };
         if let Some(timer) = state.timer.as_ref().filter(|_| tick.missed > 0) {
             let (name, missed) = (&self.name, tick.missed);
             timer.log(
@@ -293,8 +350,13 @@ impl Alarm for Entry {
                 format!("schedule {name:?}: {missed} runs were missed"),
             );
         }
+        self.set_timer(&mut state);
+        let leavings = match tick.runs.is_empty() {
+            true => Leavings::default(),
+            false => self.run_due(&mut state, tick.runs, tick.jitter),
+        };
         drop(state);
-        drop(refused);
+        drop(leavings);
     }
 }
 
@@ -313,7 +375,7 @@ pub(super) fn wall(due: Due, now: Now) -> SystemTime {
 /// A run that is in the pool.
 struct Run {
     entry: Arc<Entry>,
-    due: Due,
+    due: Planned,
     phase: Phase,
 }
 
@@ -334,7 +396,7 @@ impl Run {
 
     fn run(mut self, context: &TaskContext) {
         let now = self.entry.queue.clock().read();
-        let lateness = late(self.due, now);
+        let lateness = self.due.late(now);
         self.phase = Phase::Began(now, lateness);
         {
             let mut state = self.entry.state.lock();
@@ -342,7 +404,12 @@ impl Run {
             state.max_lateness = state.max_lateness.max(lateness);
         }
         let closure = self.entry.closure.clone();
-        let run = RunContext::new(context, &self.entry.name, wall(self.due, now), lateness);
+        let run = RunContext::new(
+            context,
+            &self.entry.name,
+            wall(self.due.nominal, now),
+            lateness,
+        );
         let outcome = match closure(&run) {
             Ok(()) => RunOutcome::Completed,
             Err(error) => self.failed(context, error),
@@ -372,7 +439,7 @@ impl Run {
             Phase::Began(began, lateness) => {
                 let ended = self.entry.queue.clock().now();
                 Some(LastRun {
-                    due: wall(self.due, began),
+                    due: wall(self.due.nominal, began),
                     started: began.wall,
                     ran: ended.saturating_duration_since(began.mono),
                     lateness,

@@ -58,7 +58,7 @@ pub enum Missed {
     #[default]
     Once,
     /// Each is made up for, one after the other as the [`Overlap`] says; of more than so
-    /// many only the last ones are.
+    /// many, or than ten thousand, only the last ones are.
     All(u32),
     /// They are left out.
     Skip,

@@ -7,6 +7,8 @@ use super::rule::Schedule;
 use super::status::EntryStatus;
 use crate::queue::{Home, Queue, Submitter};
 use crate::sync::{Arc, Mutex, Weak};
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::SystemTime;
 
@@ -18,7 +20,8 @@ use std::time::SystemTime;
 /// pool has workers. Where all are busy a run is late; it takes no room in the queue.
 ///
 /// It runs from [`start`](Self::start), to [`stop`](Self::stop) or to the drop of the last
-/// clone. In a host that is done by [`HostBuilder::scheduler`].
+/// clone. In a host that is done by [`HostBuilder::scheduler`]. (An entry whose closure holds
+/// a clone, to add others, keeps its scheduler until it is removed.)
 ///
 /// # What is due when
 ///
@@ -68,8 +71,10 @@ struct Core {
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they were added.
-    entries: Vec<Arc<Entry>>,
+    /// In the order in which they were added, each by its number.
+    entries: BTreeMap<u64, Arc<Entry>>,
+    numbers: HashMap<Arc<str>, u64>,
+    next: u64,
     is_live: bool,
 }
 
@@ -119,18 +124,23 @@ impl Scheduler {
 
     pub(super) fn add(&self, entry: Arc<Entry>) -> Result<ScheduleEntry, ScheduleError> {
         let mut state = self.core.state.lock();
-        if state.entries.iter().any(|other| other.name == entry.name) {
-            drop(state);
-            let entry = entry.name.to_string();
-            return Err(ScheduleError::DoubleName { entry });
-        }
-        state.entries.push(entry.clone());
-        if state.is_live {
-            entry.start();
-        }
+        let number = state.next;
+        match state.numbers.entry(entry.name.clone()) {
+            Vacant(place) => place.insert(number),
+            Occupied(_) => {
+                drop(state);
+                let entry = entry.name.to_string();
+                return Err(ScheduleError::DoubleName { entry });
+            }
+        };
+        state.next += 1;
+        state.entries.insert(number, entry.clone());
+        let leavings = state.is_live.then(|| entry.start());
         drop(state);
+        drop(leavings);
         Ok(ScheduleEntry {
             entry,
+            number,
             core: Arc::downgrade(&self.core),
         })
     }
@@ -144,7 +154,9 @@ impl Scheduler {
     pub fn start(&self) {
         let mut state = self.core.state.lock();
         state.is_live = true;
-        state.entries.iter().for_each(|entry| entry.start());
+        let leavings: Vec<_> = state.entries.values().map(|e| e.start()).collect();
+        drop(state);
+        drop(leavings);
     }
 
     /// From now on nothing becomes due. Runs that are in the pool go on. Does not block. It
@@ -167,7 +179,9 @@ impl Scheduler {
     pub fn stop(&self) {
         let mut state = self.core.state.lock();
         state.is_live = false;
-        state.entries.iter().for_each(|entry| entry.halt());
+        let leavings: Vec<_> = state.entries.values().map(|e| e.halt()).collect();
+        drop(state);
+        drop(leavings);
     }
 
     /// All entries, in the order in which they were added. Does not block.
@@ -177,7 +191,7 @@ impl Scheduler {
     /// See [`EntryStatus`].
     pub fn status(&self) -> Vec<EntryStatus> {
         let state = self.core.state.lock();
-        state.entries.iter().map(|entry| entry.status()).collect()
+        state.entries.values().map(|entry| entry.status()).collect()
     }
 
     /// When the next run of any entry is due, jitter included; `None`: never, as far as is
@@ -198,14 +212,18 @@ impl Scheduler {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn next_due(&self) -> Option<SystemTime> {
-        self.status().iter().filter_map(EntryStatus::next_due).min()
+        let now = self.queue().clock().read();
+        let state = self.core.state.lock();
+        let entries = state.entries.values();
+        entries.filter_map(|entry| entry.next_due(now)).min()
     }
 }
 
 /// The last clone is dropped: nothing becomes due any more.
 impl Drop for Core {
     fn drop(&mut self) {
-        self.state.get_mut().entries.iter().for_each(|e| e.halt());
+        let entries = self.state.get_mut().entries.values();
+        entries.for_each(|entry| drop(entry.halt()));
     }
 }
 
@@ -239,6 +257,7 @@ impl fmt::Debug for Scheduler {
 #[derive(Clone)]
 pub struct ScheduleEntry {
     entry: Arc<Entry>,
+    number: u64,
     core: Weak<Core>,
 }
 
@@ -273,7 +292,8 @@ impl ScheduleEntry {
 
     /// Runs it now, whatever its schedule, also while it is paused or the scheduler does not
     /// run. Does not block, and does not wait for the run. Returns whether it will run: not
-    /// if the rule for [overlaps](crate::Overlap) leaves it out, nor if the pool is closed.
+    /// if the rule for [overlaps](crate::Overlap) leaves it out, the pool is closed, or the
+    /// entry was removed.
     ///
     /// # Examples
     ///
@@ -283,8 +303,9 @@ impl ScheduleEntry {
     }
 
     /// Nothing of it becomes due until it is [resumed](Self::resume), and what is meanwhile
-    /// is not missed. A run that waits for the end of another one is left out. Does not
-    /// block.
+    /// is not missed. (But a time of [`Schedule::at`] that has passed is due then.) A run
+    /// that waits for the end of another one is left out. It stays paused when its scheduler
+    /// is started, or stopped. Does not block.
     ///
     /// # Examples
     ///
@@ -331,12 +352,12 @@ impl ScheduleEntry {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn remove(&self) {
-        self.entry.remove();
+        drop(self.entry.remove());
         if let Some(core) = self.core.upgrade() {
             let mut state = core.state.lock();
-            state
-                .entries
-                .retain(|other| !Arc::ptr_eq(other, &self.entry));
+            if state.entries.remove(&self.number).is_some() {
+                state.numbers.remove(&self.entry.name);
+            }
         }
     }
 }

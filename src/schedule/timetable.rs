@@ -3,9 +3,11 @@
 //! # Invariants
 //!
 //! 1. The next run is strictly later than the last, by the clock that it goes by, unless
-//!    that clock was set back (see [`Timetable::went_back`]).
+//!    that clock was set back (see [`Timetable::next_of_cron`]).
 //! 2. A look gives each run that has become due once: to be run, or as missed.
 
+#[cfg(feature = "cron")]
+use super::cron::Cron;
 use super::policy::Missed;
 use super::rule::{Kind, Schedule};
 use crate::clock::Now;
@@ -28,11 +30,11 @@ pub(super) struct Timetable {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Planned {
+pub(super) struct Planned {
     /// As the schedule has it.
-    nominal: Due,
+    pub(super) nominal: Due,
     /// So much later it is due.
-    jitter: Duration,
+    pub(super) jitter: Duration,
 }
 
 /// What a look at the clock found.
@@ -40,6 +42,8 @@ struct Planned {
 pub(super) struct Tick {
     /// The moments of those that are to be run, the oldest first.
     pub(super) runs: Vec<Due>,
+    /// They were planned for so much later.
+    pub(super) jitter: Duration,
     /// How many were due and are not run.
     pub(super) missed: u64,
 }
@@ -47,8 +51,12 @@ pub(super) struct Tick {
 /// So many missed runs of a cron entry are gone through one by one; of more it is only
 /// known that they were so many at least.
 const MOST_COUNTED: usize = 1000;
+/// A rule that asks for more than this at once does not get them: they are gone through
+/// one by one, and kept.
+const MOST_MADE_UP: u32 = 10_000;
 /// A wall clock that was set back by more than this was wrong before, and is right now; up
 /// to this it is a change as in autumn. (The limit of Vixie's cron.)
+#[cfg(feature = "cron")]
 const CORRECTION: Duration = Duration::from_secs(3 * 3600);
 
 impl Timetable {
@@ -58,6 +66,10 @@ impl Timetable {
         threshold: Duration,
         jitter: Duration,
     ) -> Timetable {
+        let missed = match missed {
+            Missed::All(cap) => Missed::All(cap.min(MOST_MADE_UP)),
+            other => other,
+        };
         Timetable {
             schedule,
             missed,
@@ -85,7 +97,13 @@ impl Timetable {
             // One that is past has been missed, and is made up for as the rule says.
             Kind::At(at) => Some(Due::Wall(*at)),
             #[cfg(feature = "cron")]
-            Kind::Cron(_) => self.schedule.next_after(now.wall).map(Due::Wall),
+            Kind::Cron(cron) => {
+                let ahead = self
+                    .last
+                    .and_then(|last| last.duration_since(now.wall).ok());
+                let back = ahead.unwrap_or_default();
+                self.next_of_cron(cron, back, now).map(Due::Wall)
+            }
         };
         self.seen = Some(now);
         self.plan(nominal, random);
@@ -102,7 +120,24 @@ impl Timetable {
         self.next = nominal.map(|nominal| Planned { nominal, jitter });
     }
 
-    /// A run has ended: from then on a fixed delay counts.
+    fn is_fixed_delay(&self) -> bool {
+        matches!(
+            self.schedule.kind(),
+            Kind::Every {
+                fixed_delay: true,
+                ..
+            }
+        )
+    }
+
+    /// A run begins: a fixed delay does not count any more.
+    pub(super) fn run_begins(&mut self) {
+        if self.is_fixed_delay() {
+            self.next = None;
+        }
+    }
+
+    /// The runs have ended: from now on a fixed delay counts.
     pub(super) fn run_ended(&mut self, now: Now, random: f64) {
         if let Kind::Every {
             period,
@@ -127,9 +162,14 @@ impl Timetable {
             Missed::Once => 1,
             Missed::Skip => usize::from(due.lateness <= self.threshold),
         };
+        if many == 0 {
+            // There is no run from whose end a fixed delay could count.
+            self.run_ended(now, random);
+        }
         let from = due.moments.len() - many;
         Tick {
             runs: due.moments.into_iter().skip(from).collect(),
+            jitter: planned.jitter,
             missed: due.count - many as u64,
         }
     }
@@ -190,10 +230,9 @@ impl Timetable {
         let mut next = self.schedule.next_after(latest);
         while let Some(due) = next.filter(|due| *due <= until) {
             if count == limit {
-                next = self.latest_until(until, due);
-                latest = next.unwrap_or(due);
-                moments.clear();
-                moments.push_back(Due::Wall(latest));
+                let last = self.last_until(until, first, most);
+                latest = last.back().copied().unwrap_or(due);
+                moments = last.into_iter().map(Due::Wall).collect();
                 next = self.schedule.next_after(until);
                 break;
             }
@@ -215,22 +254,32 @@ impl Timetable {
         }
     }
 
-    /// The last one up to `until`, of which there is one at `known`: found from ever
-    /// further back.
-    fn latest_until(&self, until: SystemTime, known: SystemTime) -> Option<SystemTime> {
+    /// The last ones up to `until`, so many of which there are from `known` on: found from
+    /// ever further back.
+    fn last_until(
+        &self,
+        until: SystemTime,
+        known: SystemTime,
+        most: usize,
+    ) -> VecDeque<SystemTime> {
         let mut back = Duration::from_secs(1);
         loop {
             let from = until.checked_sub(back).filter(|from| *from > known);
-            let first = match from {
-                Some(from) => self.schedule.next_after(from).filter(|due| *due <= until),
+            let mut next = match from {
+                Some(from) => self.schedule.next_after(from),
                 None => Some(known),
             };
-            if let Some(mut latest) = first {
-                // At most as many as are in twice the span in which there is none.
-                while let Some(next) = self.schedule.next_after(latest).filter(|n| *n <= until) {
-                    latest = next;
+            // At most as many as are in twice the span in which there are too few.
+            let mut last = VecDeque::new();
+            while let Some(due) = next.filter(|due| *due <= until) {
+                if last.len() == most {
+                    last.pop_front();
                 }
-                return Some(latest);
+                last.push_back(due);
+                next = self.schedule.next_after(due);
+            }
+            if last.len() == most || from.is_none() {
+                return last;
             }
             back = back.saturating_mul(2);
         }
@@ -247,25 +296,30 @@ impl Timetable {
         }
     }
 
-    /// As in autumn an interval goes on in its own time, though that comes twice, and a
-    /// fixed time that was had is not due again. After a correction of hours all begin
-    /// anew. The last moment itself is never due twice.
-    #[cfg_attr(not(feature = "cron"), allow(unused_variables))]
+    #[cfg_attr(not(feature = "cron"), allow(unused_variables, clippy::unused_self))]
     fn went_back(&mut self, back: Duration, now: Now, random: f64) {
         #[cfg(feature = "cron")]
         if let (Kind::Cron(cron), Some(_)) = (self.schedule.kind(), self.next) {
-            let from = match (self.last, cron.is_interval() || back > CORRECTION) {
-                (Some(last), false) => last.max(now.wall),
-                _ => now.wall,
-            };
-            let mut next = self.schedule.next_after(from);
-            if next.is_some() && next == self.last {
-                next = next.and_then(|last| self.schedule.next_after(last));
-            }
+            let next = self.next_of_cron(cron, back, now);
             self.plan(next.map(Due::Wall), random);
         }
-        #[cfg(not(feature = "cron"))]
-        let _ = CORRECTION;
+    }
+
+    /// The next one on a clock that was set back by this. As in autumn an interval goes on
+    /// in its own time, though that comes twice, and a fixed time that was had is not due
+    /// again. After a correction of hours all begin anew. The last moment itself is never
+    /// due twice.
+    #[cfg(feature = "cron")]
+    fn next_of_cron(&self, cron: &Cron, back: Duration, now: Now) -> Option<SystemTime> {
+        let from = match (self.last, cron.is_interval() || back > CORRECTION) {
+            (Some(last), false) => last.max(now.wall),
+            _ => now.wall,
+        };
+        let next = self.schedule.next_after(from);
+        match next.is_some() && next == self.last {
+            true => next.and_then(|last| self.schedule.next_after(last)),
+            false => next,
+        }
     }
 }
 
@@ -287,8 +341,11 @@ impl Planned {
     }
 
     /// By how much it is late.
-    fn late(self, now: Now) -> Duration {
-        late(self.due(), now)
+    pub(super) fn late(self, now: Now) -> Duration {
+        match self.due() {
+            Due::Mono(at) => now.mono.saturating_duration_since(at),
+            Due::Wall(at) => now.wall.duration_since(at).unwrap_or_default(),
+        }
     }
 
     fn has_come(self, now: Now) -> bool {
@@ -296,14 +353,6 @@ impl Planned {
             Due::Mono(at) => at <= now.mono,
             Due::Wall(at) => at <= now.wall,
         }
-    }
-}
-
-/// So long ago that was.
-pub(super) fn late(due: Due, now: Now) -> Duration {
-    match due {
-        Due::Mono(at) => now.mono.saturating_duration_since(at),
-        Due::Wall(at) => now.wall.duration_since(at).unwrap_or_default(),
     }
 }
 

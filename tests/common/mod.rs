@@ -4,6 +4,7 @@
     reason = "every test file is a crate of its own and uses a part"
 )]
 
+pub(crate) mod batch;
 #[cfg(unix)]
 pub(crate) mod examples;
 pub(crate) mod host;

@@ -1,0 +1,223 @@
+//! What entries cost that are added, wait, and are removed.
+
+use crate::harness::figure::{Better, Contender, Figure};
+use crate::harness::process::{self, CpuTimes};
+use crate::harness::{millis, scale::Scale};
+use crate::heap::{Heap, Moments};
+use groundcrew::{Pool, Schedule, ScheduleEntry, Scheduler};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// So far in the future, the same for all contenders, none as the one before.
+fn delay(nth: u64) -> Duration {
+    HOUR + Duration::from_nanos(nth.wrapping_mul(6_364_136_223_846_793_005) >> 16)
+}
+
+/// All numbers up to this, in no order.
+fn shuffled(entries: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..entries as usize).collect();
+    fastrand::Rng::with_seed(entries).shuffle(&mut order);
+    order
+}
+
+struct Ours {
+    scheduler: Scheduler,
+    entries: Vec<ScheduleEntry>,
+    _pool: Pool,
+}
+
+impl Ours {
+    fn new() -> Ours {
+        let pool = Pool::new(1).unwrap();
+        let scheduler = Scheduler::new(pool.submitter());
+        scheduler.start();
+        Ours {
+            scheduler,
+            entries: Vec::new(),
+            _pool: pool,
+        }
+    }
+
+    fn add(&mut self, entries: u64) {
+        for nth in 0..entries {
+            let entry = self
+                .scheduler
+                .entry(nth.to_string(), Schedule::every(delay(nth)))
+                .run(move |_| {
+                    black_box(nth);
+                    Ok(())
+                });
+            self.entries.push(entry.unwrap());
+        }
+    }
+}
+
+fn heap(entries: u64) -> (Heap, Vec<u64>) {
+    let heap = Heap::default();
+    let numbers = (0..entries).map(|nth| {
+        let due = Instant::now() + delay(nth);
+        let closure = move || {
+            black_box(nth);
+        };
+        heap.add(nth.to_string(), due, Box::new(closure)).unwrap()
+    });
+    let numbers = numbers.collect();
+    (heap, numbers)
+}
+
+fn moments(entries: u64) -> Moments {
+    let moments = Moments::default();
+    for nth in 0..entries {
+        moments.add(Instant::now() + delay(nth), nth);
+    }
+    moments
+}
+
+pub(crate) fn adding(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
+    let entries = scale.tasks(100_000);
+    let contenders: Vec<Contender<'_>> = vec![
+        (
+            "groundcrew",
+            Box::new(|| {
+                let mut ours = Ours::new();
+                let start = Instant::now();
+                ours.add(entries);
+                millis(start)
+            }),
+        ),
+        (
+            "heap, names and closures",
+            Box::new(|| {
+                let start = Instant::now();
+                let heap = heap(entries);
+                let millis = millis(start);
+                drop(heap);
+                millis
+            }),
+        ),
+        (
+            "heap of moments",
+            Box::new(|| {
+                let start = Instant::now();
+                let moments = moments(entries);
+                let millis = millis(start);
+                drop(moments);
+                millis
+            }),
+        ),
+    ];
+    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
+        .aim(5.0, &["heap, names and closures"])
+}
+
+pub(crate) fn removing(title: &'static str, quick: bool) -> Figure {
+    let scale = Scale::new(quick);
+    let entries = scale.tasks(100_000);
+    let order = shuffled(entries);
+    let contenders: Vec<Contender<'_>> = vec![
+        (
+            "groundcrew",
+            Box::new(|| {
+                let mut ours = Ours::new();
+                ours.add(entries);
+                let start = Instant::now();
+                for nth in &order {
+                    ours.entries[*nth].remove();
+                }
+                // Their closures go with them.
+                ours.entries.clear();
+                millis(start)
+            }),
+        ),
+        (
+            "heap, names and closures",
+            Box::new(|| {
+                let (heap, numbers) = heap(entries);
+                let start = Instant::now();
+                for nth in &order {
+                    heap.remove(numbers[*nth]);
+                }
+                millis(start)
+            }),
+        ),
+        (
+            "heap of moments",
+            Box::new(|| {
+                let moments = moments(entries);
+                let start = Instant::now();
+                for nth in &order {
+                    moments.remove(*nth as u64);
+                }
+                millis(start)
+            }),
+        ),
+    ];
+    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
+        .aim(5.0, &["heap, names and closures"])
+}
+
+/// The memory that is there while they wait. Zero where another contender has left enough.
+pub(crate) fn holding(title: &'static str, quick: bool) -> Figure {
+    let entries = Scale::new(quick).tasks(100_000);
+    let grown = |hold: &mut dyn FnMut()| {
+        let before = process::memory();
+        hold();
+        (process::memory().saturating_sub(before) * 1024) as f64 / entries as f64
+    };
+    let contenders: Vec<Contender<'_>> = vec![
+        (
+            "groundcrew",
+            Box::new(move || {
+                let mut ours = Ours::new();
+                grown(&mut || ours.add(entries))
+            }),
+        ),
+        (
+            "heap, names and closures",
+            Box::new(move || {
+                let mut held = None;
+                grown(&mut || held = Some(heap(entries)))
+            }),
+        ),
+        (
+            "heap of moments",
+            Box::new(move || {
+                let mut held = None;
+                grown(&mut || held = Some(moments(entries)))
+            }),
+        ),
+    ];
+    Figure::measure(title, "bytes each", Better::Lower, 1, contenders)
+}
+
+pub(crate) fn waiting(title: &'static str, quick: bool) -> Figure {
+    let rounds = if quick { 1 } else { 5 };
+    let wakes = Cell::new(0);
+    let keep = |entries: u64| {
+        let wakes = &wakes;
+        let keep = move || {
+            let mut ours = Ours::new();
+            ours.add(entries);
+            // Until its threads are in bed.
+            thread::sleep(Duration::from_millis(50));
+            let (woken, busy) = (process::wakes_of_others(), CpuTimes::of_others());
+            thread::sleep(Duration::from_secs(1));
+            let used = CpuTimes::of_others().since(&busy);
+            wakes.set(wakes.get().max(process::wakes_of_others() - woken));
+            used.as_secs_f64() * 1e6
+        };
+        Box::new(keep) as Box<dyn FnMut() -> f64>
+    };
+    let contenders: Vec<Contender<'_>> =
+        vec![("10,000 entries", keep(10_000)), ("10 entries", keep(10))];
+    let figure = Figure::measure(title, "us of CPU", Better::Lower, rounds, contenders);
+    let most = wakes.get();
+    figure
+        .limit(1.0, 100.0)
+        .note(format!("Wake-ups in that second: {most} at most."))
+}

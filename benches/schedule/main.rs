@@ -1,0 +1,38 @@
+//! How late scheduled runs are, and what entries cost that wait.
+//!
+//! ```text
+//! cargo bench --bench schedule                 # two minutes
+//! cargo bench --bench schedule -- --quick      # a look that it works
+//! cargo bench --bench schedule -- lateness     # figures whose title says so
+//! ```
+//!
+//! Ends with the tables, and with `target/bench/schedule.csv` and `.svg`.
+
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, reason = "each bench uses its part of it")]
+mod harness;
+
+mod entries;
+mod heap;
+mod lateness;
+
+use clap::Parser;
+use harness::options::{Measure, Options};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+const FIGURES: &[Measure] = &[
+    ("19. Lateness, 99 % within, 1,000 entries", lateness::late),
+    ("20a. Adding 100,000 entries", entries::adding),
+    ("20b. Removing 100,000 entries", entries::removing),
+    ("20c. Holding 100,000 entries", entries::holding),
+    ("21. Keeping entries that wait, a second", entries::waiting),
+];
+
+fn main() {
+    Arguments::parse().options.measure("schedule", FIGURES);
+}
