@@ -49,6 +49,22 @@ fn a_stop_ends_the_waiting_at_once_whatever_its_plan_is() {
 }
 
 #[test]
+fn a_report_lists_what_waited_in_the_order_in_which_it_was_submitted() {
+    within(LONG, "a stop of many", || {
+        let pool = Pool::new(2).unwrap();
+        let names: Vec<String> = (1..=50).map(|number| format!("mail {number}")).collect();
+        for name in &names {
+            let task = pool.task(name.as_str()).retry(hourly());
+            task.execute(|_| Err::<(), _>("no connection")).unwrap();
+        }
+        wait_for_waiting(&pool, names.len());
+        let report = pool.stop(LONG);
+        let listed = report.unstarted().iter().map(|task| task.name());
+        assert_eq!(listed.collect::<Vec<_>>(), names);
+    });
+}
+
+#[test]
 fn a_close_ends_the_waiting_before_any_report_is_made() {
     within(LONG, "a join at the close", || {
         let pool = Pool::new(1).unwrap();

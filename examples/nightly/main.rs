@@ -101,7 +101,7 @@ mod simulation;
 mod table;
 
 use clap::Parser;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
 use env_logger::{Env, Target};
 use groundcrew::{Host, HostReport, Pool, Schedule, Scheduler};
 use jiff::Timestamp;
@@ -133,7 +133,7 @@ struct Options {
     zones: Vec<TimeZone>,
 
     /// How many runs of each job the table has
-    #[arg(long, default_value = "3", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value = "3", value_parser = at_least_one())]
     count: usize,
 
     /// When the table begins, as in 2026-03-28T12:00:00Z [default: now]
@@ -146,14 +146,21 @@ struct Options {
 
     /// Go through this year on a clock that is moved by hand, and print what ran around the
     /// changes of the zone's clocks
-    #[arg(long, value_name = "YEAR", conflicts_with_all = ["table", "from"],
-          value_parser = clap::value_parser!(i16).range(1970..=9998))]
+    #[arg(long, value_name = "YEAR", conflicts_with_all = ["table", "from"], value_parser = year())]
     simulate: Option<i16>,
 }
 
 fn zone(name: &str) -> Result<TimeZone, Box<dyn Error + Send + Sync>> {
     Schedule::cron("@daily").in_tz(name).check()?;
     Ok(TimeZone::get(name)?)
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+fn year() -> RangedI64ValueParser<i16> {
+    RangedI64ValueParser::new().range(1970..=9998)
 }
 
 const BROKEN_PIPE: u8 = 141;

@@ -33,7 +33,7 @@ use crate::task::{
     Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
 };
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ pub(super) struct Later {
 
 #[derive(Default)]
 struct State {
-    /// By the number of the task.
-    waiting: HashMap<u64, Waiting>,
+    /// By the number of the task, so that a report lists them as they were submitted.
+    waiting: BTreeMap<u64, Waiting>,
     due: VecDeque<Queued>,
     closed: bool,
     /// What waited when the pool was closed, or would have afterwards.
