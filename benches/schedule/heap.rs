@@ -48,7 +48,9 @@ impl Heap {
 
 /// The moments alone: no names, no closures.
 #[derive(Default)]
-pub(crate) struct Moments(Mutex<(BinaryHeap<Reverse<(Instant, u64)>>, HashMap<u64, ()>)>);
+pub(crate) struct Moments(Mutex<(ByMoment, HashMap<u64, ()>)>);
+
+type ByMoment = BinaryHeap<Reverse<(Instant, u64)>>;
 
 impl Moments {
     pub(crate) fn add(&self, due: Instant, number: u64) {
