@@ -123,8 +123,8 @@ impl fmt::Display for BuildError {
             ),
             BuildError::QueueTaken(name) => write!(
                 f,
-                "the queue of service {name:?} has another service that works on it; make one \
-                 `Queue` for each"
+                "the queue, or batcher, of service {name:?} has another service that works on it; \
+                 make one for each"
             ),
         }
     }
