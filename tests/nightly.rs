@@ -7,13 +7,17 @@ use common::examples::{example, interrupt, masked, output, text};
 use common::{LONG, within};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Output};
+use std::sync::Mutex;
 
 fn nightly(options: &[&str]) -> Output {
     output(example("nightly", ".").args(options))
 }
 
-/// What it prints of a year; it has nothing to complain about.
+/// What it prints of a year; it has nothing to complain about. One after the other: each
+/// has the machine for itself, as far as this test goes.
 fn year(options: &[&str]) -> String {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock();
     let output = nightly(options);
     assert_eq!(text(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
