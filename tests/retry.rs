@@ -187,7 +187,7 @@ fn a_panic_is_not_tried_again_whoever_panics() {
 fn errors_whose_drop_panics_change_nothing() {
     struct Bombed(
         u32,
-        #[expect(dead_code, reason = "it is dropped")] common::Bomb,
+        #[allow(dead_code, reason = "it is dropped")] common::Bomb,
     );
     let pool = one();
     let task = pool.task("send").retry(at_once().attempts(40));
@@ -333,7 +333,7 @@ fn the_last_attempt_that_there_can_be_is_counted() {
     });
     handle.unwrap().join().unwrap().unwrap();
     let none = pool.task("send").retry(at_once().attempts(0));
-    let handle = none.submit(|attempt| Err::<(), _>(attempt));
+    let handle = none.submit(Err::<(), _>);
     assert_eq!(handle.unwrap().join().unwrap().unwrap_err().into_error(), 1);
 }
 
@@ -352,7 +352,9 @@ fn what_is_due_and_what_lies_in_the_queue_do_not_starve_each_other() {
             while !flood.load(SeqCst) {
                 let count = count.clone();
                 submitter
-                    .execute(move || drop(count.fetch_add(1, SeqCst)))
+                    .execute(move || {
+                        count.fetch_add(1, SeqCst);
+                    })
                     .unwrap();
             }
         });
