@@ -352,7 +352,9 @@ fn what_is_due_and_what_lies_in_the_queue_do_not_starve_each_other() {
             while !flood.load(SeqCst) {
                 let count = count.clone();
                 submitter
-                    .execute(move || count.fetch_add(1, SeqCst))
+                    .execute(move || {
+                        count.fetch_add(1, SeqCst);
+                    })
                     .unwrap();
             }
         });

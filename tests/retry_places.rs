@@ -205,8 +205,7 @@ fn the_time_to_start_includes_the_wait_for_a_place() {
         let task = send(pool.task("second").start_within(20 * MILLI));
         let (tell, told) = bounded(1);
         let handle = thread::scope(|s| {
-            let waits =
-                s.spawn(|| task.submit(move |_| tell.send(()).map_err(|_| "nobody hears it")));
+            let waits = s.spawn(|| task.submit(move |_| tell.send(()).map_err(|_| "nobody hears")));
             thread::sleep(40 * MILLI);
             assert!(first.cancel());
             waits.join().unwrap()

@@ -7,7 +7,7 @@
 mod common;
 
 use common::examples::text;
-use common::retry::{check_sum, hourly, wait_until};
+use common::retry::{check_sum, hourly};
 use common::{Gate, LONG};
 use groundcrew::{Pool, TaskError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -87,8 +87,15 @@ fn watched(pool: Pool) -> &'static Pool {
     pool
 }
 
+/// Looks again and again; a guard against hanging would take a thread.
+fn wait_for(_: &str, condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}
+
 fn wait_for_error(says: &str) {
-    wait_until(says, || {
+    wait_for(says, || {
         let errors = LOGGER.0.lock().unwrap();
         errors.iter().any(|error| error.contains(says))
     });
@@ -110,7 +117,7 @@ fn no_timer() {
         Err::<(), _>("no connection")
     });
     wait_for_error("the timer's thread could not be started");
-    wait_until("it waits", || pool.stats().waiting() == 1);
+    wait_for("it waits", || pool.stats().waiting() == 1);
     // A limit does no harm, either.
     let limited = pool.task("limited").time_limit(Duration::ZERO);
     assert_eq!(limited.submit(|| 7).unwrap().join().unwrap(), 7);
@@ -135,7 +142,7 @@ fn no_replacement() {
         let entrance = gate.entrance();
         let task = pool.task("stuck").time_limit(Duration::from_millis(1));
         task.execute(move || entrance.pass()).unwrap();
-        wait_until("it is overrun", || pool.stats().overrun() == overrun);
+        wait_for("it is overrun", || pool.stats().overrun() == overrun);
         if overrun == 1 {
             assert_eq!(pool.submit(|| 7).unwrap().join().unwrap(), 7);
         }
@@ -145,7 +152,7 @@ fn no_replacement() {
     let lost = pool.submit(|| 7).unwrap();
     gate.open();
     assert_eq!(lost.join().unwrap(), 7);
-    wait_until("one has left", || pool.stats().workers_alive() == 1);
+    wait_for("one has left", || pool.stats().workers_alive() == 1);
     *LOGGER.1.lock().unwrap() = None;
     let report = pool.stop(LONG);
     check_sum(&report);

@@ -35,10 +35,10 @@ fn no_thread_of_the_timer_is_left_after_the_last_stop_and_none_is_there_before_i
             let waits = [waiting(&one), waiting(&one), waiting(&other)];
             // One for all pools.
             assert_eq!(threads("timer"), 1);
-            let _ = one.stop(plan);
+            assert_eq!(one.stop(plan).unstarted().len(), 2);
             assert_eq!(threads("timer"), 1);
             assert!(waits[2].cancel());
-            let _ = other.stop(plan);
+            assert_eq!(other.stop(plan).cancelled(), 1);
             // The system may still list a thread that was joined.
             wait_until("it has ended", || threads("timer") == 0);
             assert!(waits[0].is_finished() && !waits[0].cancel());
