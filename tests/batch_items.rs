@@ -15,12 +15,12 @@ use common::{Bomb, expected_panic};
 use groundcrew::{
     BatchReport, Batcher, DeadLetter, Permanent, Pool, Retry, StopPlan, SubmitError, TaskContext,
 };
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ROUNDS: u64 = 3_000;
+const ROUNDS: u64 = 2_000;
 /// Of each producer.
 const MOST_ITEMS: u64 = 50;
 
@@ -82,6 +82,10 @@ struct World {
     fates: Mutex<Vec<Arc<Fate>>>,
     reports: Mutex<Vec<BatchReport<Item>>>,
     seed: AtomicU64,
+    /// A batch may wait for an hour for its next attempt.
+    is_patient: AtomicBool,
+    /// Producers, handlers and stops that are not at their end.
+    active: AtomicU32,
     running: AtomicU32,
     most_running: AtomicU32,
 }
@@ -95,6 +99,14 @@ impl World {
         self.items.lock().unwrap().upgrade()
     }
 
+    fn enter(self: &Arc<Self>) -> impl Drop + use<> {
+        self.active.fetch_add(1, SeqCst);
+        let world = self.clone();
+        OnDrop(move || {
+            world.active.fetch_sub(1, SeqCst);
+        })
+    }
+
     fn item(&self, rng: &mut fastrand::Rng) -> Item {
         let fate = Arc::new(Fate::default());
         self.fates.lock().unwrap().push(fate.clone());
@@ -102,7 +114,7 @@ impl World {
             fate,
             size: rng.usize(..8),
             is_bad: rng.u8(..12) == 0,
-            bomb: (rng.u8(..16) == 0).then_some(Bomb),
+            bomb: (rng.u8(..16) == 0).then(|| Bomb),
         }
     }
 
@@ -133,7 +145,8 @@ fn give_up(refused: SubmitError<Item>) {
     item.lay_down();
 }
 
-fn handle(world: &World, batch: &mut Vec<Item>, ctx: &TaskContext) -> Handled {
+fn handle(world: &Arc<World>, batch: &mut Vec<Item>, ctx: &TaskContext) -> Handled {
+    let _active = world.enter();
     let running = world.running.fetch_add(1, SeqCst) + 1;
     world.most_running.fetch_max(running, SeqCst);
     let _guard = OnDrop(|| {
@@ -204,7 +217,8 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-fn bury(world: &World, item: Item, why: &DeadLetter) {
+fn bury(world: &Arc<World>, item: Item, why: &DeadLetter) {
+    let _active = world.enter();
     assert!(item.is_untouched());
     item.fate.dead.fetch_add(1, SeqCst);
     let _ = (why.cause().to_string(), why.attempts());
@@ -214,7 +228,8 @@ fn bury(world: &World, item: Item, why: &DeadLetter) {
     item.lay_down();
 }
 
-fn stop(world: &World, rng: &mut fastrand::Rng) {
+fn stop(world: &Arc<World>, rng: &mut fastrand::Rng) {
+    let _active = world.enter();
     let Some(items) = world.items() else {
         return;
     };
@@ -223,6 +238,7 @@ fn stop(world: &World, rng: &mut fastrand::Rng) {
         0 => StopPlan::cancel(limit),
         1 => StopPlan::finish(limit),
         2 => StopPlan::drain(limit).grace(limit),
+        _ if world.is_patient.load(SeqCst) => StopPlan::drain(limit),
         _ => StopPlan::drain(Duration::from_secs(30)),
     };
     let mut report = items.stop(plan);
@@ -260,7 +276,10 @@ fn build(
         items = items.capacity(rng.usize(1..=30));
     }
     let pause = match rng.u8(..8) {
-        0 => Duration::from_secs(3600),
+        0 => {
+            world.is_patient.store(true, SeqCst);
+            Duration::from_secs(3600)
+        }
         _ => Duration::from_micros(rng.u64(..300)),
     };
     items = items.retry(match rng.bool() {
@@ -297,8 +316,11 @@ fn round(seed: u64) {
             match submitter {
                 // From a worker of the pool.
                 Some(submitter) => {
-                    let world = world.clone();
-                    drop(submitter.try_execute(move || produce(&world, &items, &mut rng, count)));
+                    let (world, active) = (world.clone(), world.enter());
+                    drop(submitter.try_execute(move || {
+                        produce(&world, &items, &mut rng, count);
+                        drop(active);
+                    }));
                 }
                 None => drop(scope.spawn(move || produce(world, &items, &mut rng, count))),
             }
@@ -321,7 +343,11 @@ fn round(seed: u64) {
             2 => pool.as_ref().unwrap().stop_handle().close(),
             3 => {
                 let (world, mut rng) = (world.clone(), rng.fork());
-                let stop = move || stop(&world, &mut rng);
+                let active = world.enter();
+                let stop = move || {
+                    stop(&world, &mut rng);
+                    drop(active);
+                };
                 drop(pool.as_ref().unwrap().try_execute(stop));
             }
             _ => {}
@@ -349,13 +375,14 @@ fn round(seed: u64) {
     // What a pool that was dropped has left behind ends late.
     let last = items.clone();
     drop(items);
-    while last.stats().waiting() > 0 {
+    while last.stats().waiting() > 0 || world.active.load(SeqCst) > 0 {
         thread::yield_now();
     }
     check(&world, &last, in_flight);
 }
 
-fn produce(world: &World, items: &Batcher<Item>, rng: &mut fastrand::Rng, count: u64) {
+fn produce(world: &Arc<World>, items: &Batcher<Item>, rng: &mut fastrand::Rng, count: u64) {
+    let _active = world.enter();
     for _ in 0..count {
         world.submit(items, rng);
         match rng.u8(..40) {
