@@ -114,7 +114,10 @@ impl World {
             fate,
             size: rng.usize(..8),
             is_bad: rng.u8(..12) == 0,
-            bomb: (rng.u8(..16) == 0).then(|| Bomb),
+            bomb: match rng.u8(..16) {
+                0 => Some(Bomb),
+                _ => None,
+            },
         }
     }
 

@@ -21,6 +21,7 @@ fn builder<T: Send + 'static>() -> BatcherBuilder<T> {
 }
 
 /// A handler that tells of its batch, and returns what it is told.
+#[expect(clippy::type_complexity, reason = "it is made of closures")]
 fn obedient() -> (
     impl Fn(&mut Vec<u32>, &TaskContext) -> Handled + Send + Sync,
     Receiver<Vec<u32>>,
@@ -36,6 +37,7 @@ fn obedient() -> (
 }
 
 /// A handler that waits until its token is cancelled, or for ever.
+#[expect(clippy::ptr_arg, reason = "it is what a handler is given")]
 fn heeding(batch: &mut Vec<u32>, ctx: &TaskContext) -> Handled {
     assert!(!batch.is_empty());
     ctx.token().wait();
