@@ -547,3 +547,20 @@ fn it_prints_what_there_is_to_know() {
     assert!(shown.starts_with("batcher \"it\": clean after "), "{shown}");
     assert!(shown.ends_with("s: 1 accepted"), "{shown}");
 }
+
+#[test]
+fn what_has_been_collected_when_there_is_no_more_room_is_a_batch() {
+    let pool = Pool::new(1).unwrap();
+    let (handler, told) = telling();
+    let items = builder().max_items(100).capacity(3);
+    let items = items.build(pool.submitter(), handler).unwrap();
+    within(LONG, "more items than have room", || {
+        for item in 0..9 {
+            while items.try_submit(item).is_err() {
+                thread::yield_now();
+            }
+        }
+    });
+    items.flush();
+    assert_eq!(all(&told).concat(), (0..9).collect::<Vec<usize>>());
+}

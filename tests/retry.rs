@@ -414,3 +414,13 @@ fn in_place_a_first_attempt_runs_at_once_and_the_next_ones_later() {
     assert!(report.is_clean());
     assert_eq!((report.accepted(), report.completed()), (3, 3), "{report}");
 }
+
+#[test]
+fn the_last_error_is_the_source_of_what_is_told() {
+    use std::error::Error;
+    let pool = one();
+    let once = pool.task("send").retry(at_once().attempts(1));
+    let handle = once.submit(|_| Err::<(), _>(std::fmt::Error)).unwrap();
+    let error = handle.join().unwrap().unwrap_err();
+    assert!(error.source().unwrap().is::<std::fmt::Error>());
+}

@@ -284,7 +284,9 @@ impl<T: Send + 'static> Store<T> {
         }
         state.filling.push(item);
         state.bytes = state.bytes.saturating_add(bytes);
-        let is_full = self.fill.is_full(state.filling.len(), state.bytes);
+        // Where there is no more room, nothing else will fill it.
+        let is_full =
+            self.fill.is_full(state.filling.len(), state.bytes) || state.held >= self.capacity;
         if is_full {
             state.end_filling(&self.fill);
         } else if is_first {

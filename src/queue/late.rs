@@ -130,7 +130,9 @@ impl Queue {
     pub(crate) fn leave(&self, marked: bool) -> bool {
         let mut late = self.late.lock();
         if !marked && !late.sealed {
-            if self.has_tasks() {
+            // What is due is put in under a lock, after a look at `closed`: so it is counted
+            // under that lock, too.
+            if self.has_tasks() || self.backlog().due > 0 {
                 return false;
             }
             if late.present == 1 {

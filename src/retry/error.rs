@@ -219,7 +219,7 @@ impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
 
 impl<E: Error + 'static> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error().source()
+        Some(self.error())
     }
 }
 
