@@ -2,7 +2,7 @@
 //! removed stays in it until it comes up.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -48,16 +48,20 @@ impl Heap {
 
 /// The moments alone: no names, no closures.
 #[derive(Default)]
-pub(crate) struct Moments(Mutex<(ByMoment, HashMap<u64, ()>)>);
+pub(crate) struct Moments(Mutex<Bare>);
 
-type ByMoment = BinaryHeap<Reverse<(Instant, u64)>>;
+#[derive(Default)]
+struct Bare {
+    moments: BinaryHeap<Reverse<(Instant, u64)>>,
+    removed: HashSet<u64>,
+}
 
 impl Moments {
     pub(crate) fn add(&self, due: Instant, number: u64) {
-        self.0.lock().unwrap().0.push(Reverse((due, number)));
+        self.0.lock().unwrap().moments.push(Reverse((due, number)));
     }
 
     pub(crate) fn remove(&self, number: u64) {
-        self.0.lock().unwrap().1.insert(number, ());
+        self.0.lock().unwrap().removed.insert(number);
     }
 }

@@ -345,12 +345,8 @@ impl Entry {
         state.key = None;
         let tick = state.timetable.look(now, random());
         state.missed += tick.missed;
-        if let Some(timer) = state.timer.as_ref().filter(|_| tick.missed > 0) {
-            let (name, missed) = (&self.name, tick.missed);
-            timer.log(
-                log::Level::Warn,
-                format!("schedule {name:?}: {missed} runs were missed"),
-            );
+        if tick.missed > 0 {
+            self.log_missed(&state, tick.missed);
         }
         self.set_timer(&mut state);
         let leavings = match tick.runs.is_empty() {
@@ -359,6 +355,17 @@ impl Entry {
         };
         drop(state);
         drop(leavings);
+    }
+
+    fn log_missed(&self, state: &State, missed: u64) {
+        static LIMIT: RateLimit = RateLimit::new();
+        let (Some(timer), Some(unlogged)) = (&state.timer, LIMIT.admit(clock::now())) else {
+            return;
+        };
+        let name = &self.name;
+        let more = unwind::and_more(unlogged, "such records");
+        let text = format!("schedule {name:?}: {missed} runs were missed{more}");
+        timer.log(log::Level::Warn, text);
     }
 }
 
