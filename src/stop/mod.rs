@@ -31,6 +31,7 @@ pub(crate) use stopper::Stopper;
 pub use abandoned::AbandonedTask;
 pub use handle::StopHandle;
 pub use lingering::LingeringWorker;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use plan::Moments;
 pub use plan::{Phase, StopPlan};
 pub use report::StopReport;
