@@ -3,7 +3,7 @@
 use super::dead::{DeadCause, DeadLetter};
 use super::store::{Aftermath, Part, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
-use crate::clock::{self, Deadline};
+use crate::clock::{self, Clock, Deadline};
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::TaskContext;
@@ -24,6 +24,39 @@ pub(super) struct Flight<T: Send + 'static> {
 
 /// A task goes on with the next batch for so long: then it is somebody else's turn.
 const LONGEST: Duration = Duration::from_millis(10);
+
+/// The time between batches: the clock is read after each of them, and between short ones
+/// after every few.
+struct Watch {
+    now: Instant,
+    unread: u32,
+    interval: u32,
+}
+
+/// Batches that take less than this on the average are short.
+const SHORT: Duration = Duration::from_micros(10);
+const SHORT_BATCHES_A_LOOK: u32 = 4;
+
+impl Watch {
+    fn new(now: Instant) -> Watch {
+        Watch {
+            now,
+            unread: 0,
+            interval: 1,
+        }
+    }
+
+    fn one_more(&mut self, clock: &Clock) {
+        self.unread += 1;
+        if self.unread < self.interval {
+            return;
+        }
+        let before = std::mem::replace(&mut self.now, clock.now());
+        let is_short = self.now.saturating_duration_since(before) < SHORT * self.unread;
+        self.interval = if is_short { SHORT_BATCHES_A_LOOK } else { 1 };
+        self.unread = 0;
+    }
+}
 
 /// What became of a part, as far as it is to be moved under the lock.
 struct Handled<T> {
@@ -79,8 +112,9 @@ impl<T: Send + 'static> Flight<T> {
     pub(super) fn run(self, context: &TaskContext) {
         let store = &self.store;
         let _inside = Inside::enter(store.address(), self.id);
-        let since = store.queue().clock().now();
-        let mut now = since;
+        let clock = store.queue().clock();
+        let since = clock.now();
+        let mut watch = Watch::new(since);
         let mut state = store.state.lock();
         if let Some(task) = state.tasks.get_mut(&self.id) {
             task.has_begun = true;
@@ -94,8 +128,8 @@ impl<T: Send + 'static> Flight<T> {
             let handled = MutexGuard::unlocked(&mut state, || {
                 drop(aftermath);
                 store.wake_submitters(waiting, room);
-                let handled = store.handle(part, context, now);
-                now = store.queue().clock().now();
+                let handled = store.handle(part, context, watch.now);
+                watch.one_more(clock);
                 handled
             });
             room = handled.ended();
@@ -104,7 +138,7 @@ impl<T: Send + 'static> Flight<T> {
                 // Nobody takes these any more.
                 MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
-            goes_on = now < since + LONGEST;
+            goes_on = watch.now < since + LONGEST;
         }
         let waiting = state.submitters;
         drop(state);
@@ -116,19 +150,20 @@ impl<T: Send + 'static> Flight<T> {
         if state.sealed {
             return None;
         }
-        let mut aftermath = None;
-        if state.tasks.get(&self.id)?.batch.is_none() {
-            if state.tasks.len() + state.retrying.len() > self.store.in_flight {
-                return None; // one waits for its next attempt in the place of this task
-            }
-            let next = state.ready.pop_front();
-            state.tasks.get_mut(&self.id)?.batch = next;
-            // Was it the last one, what waits for room is behind nothing any more.
-            aftermath = (state.ready.is_empty()).then(|| self.store.send_tasks(state));
+        let others = state.tasks.len() + state.retrying.len() - 1;
+        let State { tasks, ready, .. } = &mut *state;
+        let task = tasks.get_mut(&self.id)?;
+        if let Some(batch) = &mut task.batch {
+            return Some((batch.pop()?, batch.number, None));
         }
-        let at = state.tasks.get_mut(&self.id)?;
-        let batch = at.batch.as_mut()?;
-        Some((batch.pop()?, batch.number, aftermath))
+        if others >= self.store.in_flight {
+            return None; // one waits for its next attempt in the place of this task
+        }
+        let batch = task.batch.insert(ready.pop_front()?);
+        let (part, number) = (batch.pop()?, batch.number);
+        // Was it the last one, what waits for room is behind nothing any more.
+        let aftermath = ready.is_empty().then(|| self.store.send_tasks(state));
+        Some((part, number, aftermath))
     }
 
     /// Returns items that came back after the report.
@@ -154,8 +189,10 @@ impl<T: Send + 'static> Flight<T> {
         if state.spare.capacity() == 0 {
             state.spare = handled.spare;
         }
-        let task = state.tasks.get_mut(&self.id);
-        let Some(mut batch) = task.and_then(|task| task.batch.take()) else {
+        let State { tasks, .. } = &mut *state;
+        let slot = tasks.get_mut(&self.id).map(|task| &mut task.batch);
+        let Some((slot, mut batch)) = slot.and_then(|slot| slot.take().map(|batch| (slot, batch)))
+        else {
             unreachable!("until this is sealed a task keeps its batch")
         };
         let parts = handled.parts.into_iter().rev().flatten();
@@ -167,8 +204,8 @@ impl<T: Send + 'static> Flight<T> {
             state.stats.batches += 1;
             state.numbers.end(number);
             store.notify(state);
-        } else if let Some(task) = state.tasks.get_mut(&self.id) {
-            task.batch = Some(batch);
+        } else {
+            *slot = Some(batch);
         }
         Vec::new()
     }

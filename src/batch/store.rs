@@ -26,7 +26,7 @@ use crate::causes::BoxError;
 use crate::clock::{Deadline, Now};
 use crate::queue::{Home, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
-use crate::sync::{Arc, Backoff, Condvar, Mutex, MutexGuard, Weak};
+use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle, index_in};
 use crate::timer::{Alarm, Due, Key, Timer};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -51,7 +51,7 @@ pub(super) struct Store<T> {
     pub(super) bury: Option<Box<Bury<T>>>,
     pub(super) home: Arc<Home>,
     pub(super) built_at: &'static Location<'static>,
-    pub(super) state: Mutex<State<T>>,
+    pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
     pub(super) room: Condvar,
     /// A batch is done, or is to be handled, or a task is gone.
@@ -221,8 +221,9 @@ impl<T> State<T> {
         if self.filling.is_empty() {
             return;
         }
-        let spare = mem::take(&mut self.spare);
-        let items = mem::replace(&mut self.filling, spare);
+        let mut next = mem::take(&mut self.spare);
+        next.reserve(self.filling.len());
+        let items = mem::replace(&mut self.filling, next);
         self.bytes = 0;
         let number = self.numbers.begin();
         self.ready.push_back(Batch {
