@@ -186,9 +186,7 @@ impl<T: Send + 'static> Flight<T> {
             state.stats.dead += items.len() as u64;
             return items;
         }
-        if state.spare.capacity() == 0 {
-            state.spare = handled.spare;
-        }
+        state.keep(handled.spare);
         let State { tasks, .. } = &mut *state;
         let slot = tasks.get_mut(&self.id).map(|task| &mut task.batch);
         let Some((slot, mut batch)) = slot.and_then(|slot| slot.take().map(|batch| (slot, batch)))

@@ -60,8 +60,8 @@ pub(super) struct Store<T> {
 
 pub(super) struct State<T> {
     filling: Vec<T>,
-    /// An empty one with room, to be filled next.
-    pub(super) spare: Vec<T>,
+    /// Empty ones with room, to be filled next.
+    spares: Vec<Vec<T>>,
     bytes: usize,
     /// When the first and the last item of `filling` came.
     began: Instant,
@@ -185,6 +185,8 @@ impl Drop for Aftermath<'_> {
     }
 }
 
+/// So many empty vectors are kept.
+const MOST_SPARES: usize = 8;
 /// The alarm for the batch that is being filled; those for others are their numbers.
 const FILLING: u64 = 0;
 /// The alarm for the moment at which a stop cancels what runs.
@@ -194,7 +196,7 @@ impl<T> State<T> {
     pub(super) fn new(now: Instant, timer: Option<Arc<Timer>>) -> State<T> {
         State {
             filling: Vec::new(),
-            spare: Vec::new(),
+            spares: Vec::new(),
             bytes: 0,
             began: now,
             last: now,
@@ -221,7 +223,7 @@ impl<T> State<T> {
         if self.filling.is_empty() {
             return;
         }
-        let mut next = mem::take(&mut self.spare);
+        let mut next = self.spares.pop().unwrap_or_default();
         next.reserve(self.filling.len());
         let items = mem::replace(&mut self.filling, next);
         self.bytes = 0;
@@ -231,6 +233,13 @@ impl<T> State<T> {
             first: Some(Part::new(items)),
             others: VecDeque::new(),
         });
+    }
+
+    /// Keeps what a batch lay in for another one.
+    pub(super) fn keep(&mut self, spare: Vec<T>) {
+        if spare.capacity() > 0 && self.spares.len() < MOST_SPARES {
+            self.spares.push(spare);
+        }
     }
 
     pub(super) fn tasks_to_begin(&self) -> impl Iterator<Item = &Task<T>> {
