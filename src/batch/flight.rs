@@ -366,7 +366,7 @@ impl<T: Send + 'static> Store<T> {
         static LIMIT: RateLimit = RateLimit::new();
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
-            unwind::log_guarded(|| log::error!("batcher {name:?}: {items} items {how}{more}"));
+            unwind::log_guarded(|| log::error!("batcher {name:?}: {} {how}{more}", counted(items)));
         }
     }
 
@@ -376,11 +376,19 @@ impl<T: Send + 'static> Store<T> {
             let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
             unwind::log_guarded(|| {
                 log::warn!(
-                    "batcher {name:?}: {items} items failed, attempt {failed}; again in \
-                     {after:.1?}: {error}{more}"
+                    "batcher {name:?}: {} failed, attempt {failed}; again in {after:.1?}: \
+                     {error}{more}",
+                    counted(items)
                 );
             });
         }
+    }
+}
+
+fn counted(items: usize) -> String {
+    match items {
+        1 => "1 item".to_owned(),
+        _ => format!("{items} items"),
     }
 }
 
