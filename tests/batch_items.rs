@@ -303,7 +303,6 @@ fn round(seed: u64) {
     let pool = Pool::builder()
         .threads(rng.usize(1..=3))
         .queue_capacity(rng.usize(1..=4))
-        .drop_plan(StopPlan::cancel(Duration::from_micros(rng.u64(..2_000))))
         .build()
         .unwrap();
     let in_flight = rng.usize(1..=3);
@@ -342,7 +341,10 @@ fn round(seed: u64) {
                     .take()
                     .map(|pool| pool.stop(Duration::from_micros(500)))
             }
-            1 => drop(pool.take()),
+            1 => drop(
+                pool.take()
+                    .map(|pool| pool.stop(Duration::from_micros(500))),
+            ),
             2 => pool.as_ref().unwrap().stop_handle().close(),
             3 => {
                 let (world, mut rng) = (world.clone(), rng.fork());

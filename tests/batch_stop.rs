@@ -36,10 +36,8 @@ fn obedient() -> (
     (handler, told, command)
 }
 
-/// A handler that waits until its token is cancelled, or for ever.
-#[expect(clippy::ptr_arg, reason = "it is what a handler is given")]
-fn heeding(batch: &mut Vec<u32>, ctx: &TaskContext) -> Handled {
-    assert!(!batch.is_empty());
+/// What a handler does that waits until its token is cancelled, or for ever.
+fn heeding(ctx: &TaskContext) -> Handled {
     ctx.token().wait();
     Err("cut short")?
 }
@@ -166,9 +164,9 @@ fn cancel_cancels_the_tokens_and_what_was_cut_short_is_no_failed_attempt() {
             .in_flight(2)
             .retry(Retry::fixed(Duration::ZERO).attempts(1))
             .dead_letter(bury)
-            .build(pool.submitter(), move |batch: &mut Vec<u32>, ctx| {
+            .build(pool.submitter(), move |_: &mut Vec<u32>, ctx| {
                 tell.send(())?;
-                heeding(batch, ctx)
+                heeding(ctx)
             });
         let items = items.unwrap();
         (0..9).for_each(|item| items.submit(item).unwrap());
@@ -277,9 +275,9 @@ fn a_second_stop_returns_the_same_numbers_and_no_items() {
 fn of_stops_at_the_same_time_the_strictest_wins_and_one_has_the_items() {
     let pool = Pool::new(1).unwrap();
     let (tell, begun) = unbounded();
-    let items = batcher(&pool, move |batch, ctx| {
+    let items = batcher(&pool, move |_, ctx| {
         tell.send(())?;
-        heeding(batch, ctx)
+        heeding(ctx)
     });
     (0..9).for_each(|item| items.submit(item).unwrap());
     begun.recv().unwrap();
@@ -348,7 +346,7 @@ fn a_stop_by_the_only_worker_of_the_pool_handles_the_batches_itself() {
 #[test]
 fn a_stop_by_the_only_worker_of_the_pool_cancels_the_handler_on_its_own_stack() {
     let pool = Pool::new(1).unwrap();
-    let items = batcher(&pool, heeding);
+    let items = batcher(&pool, |_, ctx| heeding(ctx));
     let inside = items.clone();
     let task = move || {
         (0..5).for_each(|item| inside.submit(item).unwrap());

@@ -50,7 +50,9 @@ use std::time::{Duration, Instant};
 /// is not full, and hands back, as items, what could not be handled in time. The pool has to
 /// be stopped after it: where its pool runs nothing any more, a batcher keeps its items for
 /// its own stop. Dropping the last clone is a stop with 5 s; what is left is then logged and
-/// goes to the closure for dead letters. In a host, [`HostBuilder::batcher`] does all that.
+/// goes to the closure for dead letters. (A handler, or such a closure, that holds a clone
+/// keeps the batcher: then there is no last one.) In a host, [`HostBuilder::batcher`] does
+/// all that.
 ///
 /// [`HostBuilder::batcher`]: crate::HostBuilder::batcher
 ///
@@ -202,8 +204,10 @@ impl<T: Send + 'static> Batcher<T> {
     /// Makes a batch of what has been collected, and blocks until everything that was
     /// submitted before is handled, or given up, or taken out by a stop.
     ///
-    /// A worker of the pool that waits here handles batches itself. Called from the handler
-    /// it does not wait.
+    /// A worker of the pool that waits here handles batches itself. Called from the handler,
+    /// or from the closure for dead letters, it does not wait; nor does it when the pool is
+    /// stopped, or closed and at its end: then it is for [`stop`](Self::stop) to hand back
+    /// what is left.
     ///
     /// # Examples
     ///
@@ -223,7 +227,7 @@ impl<T: Send + 'static> Batcher<T> {
     }
 
     /// Like [`flush`](Self::flush), for `timeout` at most; returns `false` if that has
-    /// passed.
+    /// passed. In a worker of the pool it takes as long as the batch that it is handling.
     ///
     /// # Examples
     ///
@@ -256,7 +260,14 @@ impl<T: Send + 'static> Batcher<T> {
     /// When the plan takes the backlog out, nothing more is given to a handler, and nothing
     /// tried again; when it cancels, the tokens of the handlers are cancelled; at its
     /// deadline the report is made. A worker of the pool that waits here handles batches
-    /// itself. A second stop returns the same numbers, and no items.
+    /// itself, and returns late if their handler does not heed its token. Called from the
+    /// handler, it does not wait for that, and takes the backlog out at once if nobody else
+    /// could handle it: with one batch in flight, that is. Handlers that are inside this call
+    /// do not wait for each other.
+    ///
+    /// A batch that fails after its token was cancelled, with an error that is not permanent,
+    /// is handed back, whatever the policy says. A second stop returns the same numbers, and
+    /// no items.
     ///
     /// # Examples
     ///

@@ -7,7 +7,7 @@ use super::store::{Bury, Measure, State, Store};
 use crate::causes::BoxError;
 use crate::queue::Submitter;
 use crate::retry::Retry;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
 use std::error::Error;
 use std::fmt;
@@ -265,7 +265,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             bury: self.bury,
             home,
             built_at,
-            state: Mutex::new(State::new(now, timer)),
+            state: CachePadded::new(Mutex::new(State::new(now, timer))),
             room: Condvar::new(),
             changed: Condvar::new(),
         })))

@@ -1,9 +1,9 @@
 //! A task of the pool that handles batches, one after the other.
 
 use super::dead::{DeadCause, DeadLetter};
-use super::store::{Batch, Part, Refused, State, Store};
+use super::store::{Aftermath, Part, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
-use crate::clock::{self, Deadline};
+use crate::clock::{self, Clock, Deadline};
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::TaskContext;
@@ -25,14 +25,83 @@ pub(super) struct Flight<T: Send + 'static> {
 /// A task goes on with the next batch for so long: then it is somebody else's turn.
 const LONGEST: Duration = Duration::from_millis(10);
 
+/// The time between batches: the clock is read after each of them, and between short ones
+/// after every few.
+struct Watch {
+    now: Instant,
+    unread: u32,
+    interval: u32,
+}
+
+/// Batches that take less than this on the average are short.
+const SHORT: Duration = Duration::from_micros(10);
+const SHORT_BATCHES_A_LOOK: u32 = 4;
+
+impl Watch {
+    fn new(now: Instant) -> Watch {
+        Watch {
+            now,
+            unread: 0,
+            interval: 1,
+        }
+    }
+
+    fn one_more(&mut self, clock: &Clock) {
+        self.unread += 1;
+        if self.unread < self.interval {
+            return;
+        }
+        let before = std::mem::replace(&mut self.now, clock.now());
+        let is_short = self.now.saturating_duration_since(before) < SHORT * self.unread;
+        self.interval = if is_short { SHORT_BATCHES_A_LOOK } else { 1 };
+        self.unread = 0;
+    }
+}
+
 /// What became of a part, as far as it is to be moved under the lock.
-enum Handled<T> {
-    /// So many items are done with: handled, and dead.
-    Ended(usize, usize),
-    /// So many were handled; the others go on in these.
-    Split(usize, [Part<T>; 2]),
-    /// So many were handled; the others are tried again.
-    Retry(usize, Part<T>, Deadline),
+struct Handled<T> {
+    /// So many items were handled.
+    done: usize,
+    /// So many are dead.
+    dead: usize,
+    /// These go on.
+    parts: [Option<Part<T>>; 2],
+    /// When they are to be tried again.
+    retry_at: Option<Deadline>,
+    /// What they lay in.
+    spare: Vec<T>,
+}
+
+impl<T> Handled<T> {
+    fn new(done: usize, dead: usize) -> Handled<T> {
+        Handled {
+            done,
+            dead,
+            parts: [None, None],
+            retry_at: None,
+            spare: Vec::new(),
+        }
+    }
+
+    fn retry(done: usize, part: Part<T>, at: Deadline) -> Handled<T> {
+        Handled {
+            parts: [Some(part), None],
+            retry_at: Some(at),
+            ..Handled::new(done, 0)
+        }
+    }
+
+    fn split(done: usize, parts: [Vec<T>; 2]) -> Handled<T> {
+        Handled {
+            parts: parts.map(|items| Some(Part::new(items))),
+            ..Handled::new(done, 0)
+        }
+    }
+
+    /// So many items are done with.
+    fn ended(&self) -> usize {
+        self.done + self.dead
+    }
 }
 
 impl<T: Send + 'static> Flight<T> {
@@ -43,99 +112,100 @@ impl<T: Send + 'static> Flight<T> {
     pub(super) fn run(self, context: &TaskContext) {
         let store = &self.store;
         let _inside = Inside::enter(store.address(), self.id);
-        let since = store.queue().clock().now();
-        let mut now = since;
+        let clock = store.queue().clock();
+        let since = clock.now();
+        let mut watch = Watch::new(since);
         let mut state = store.state.lock();
         if let Some(task) = state.tasks.get_mut(&self.id) {
             task.has_begun = true;
         }
-        while let Some((part, number, refused)) = self.next_part(&mut state) {
+        let (mut room, mut goes_on) = (0, true);
+        while goes_on {
+            let waiting = state.submitters;
+            let Some((part, number, aftermath)) = self.next_part(&mut state) else {
+                break;
+            };
             let handled = MutexGuard::unlocked(&mut state, || {
-                drop(refused);
-                let handled = store.handle(part, context, now);
-                now = store.queue().clock().now();
+                drop(aftermath);
+                store.wake_submitters(waiting, room);
+                let handled = store.handle(part, context, watch.now);
+                watch.one_more(clock);
                 handled
             });
-            let (goes_on, returned) = self.put(&mut state, number, handled);
+            room = handled.ended();
+            let returned = self.put(&mut state, number, handled);
             if !returned.is_empty() {
                 // Nobody takes these any more.
                 MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
-            if !goes_on || now >= since + LONGEST {
-                break;
-            }
+            goes_on = watch.now < since + LONGEST;
         }
+        let waiting = state.submitters;
+        drop(state);
+        store.wake_submitters(waiting, room);
     }
 
     /// The next thing to do: of the batch that this task is at, or of the next one.
-    fn next_part(&self, state: &mut State<T>) -> Option<(Part<T>, u64, Option<Refused>)> {
+    fn next_part(&self, state: &mut State<T>) -> Option<(Part<T>, u64, Option<Aftermath<'_>>)> {
         if state.sealed {
             return None;
         }
-        let mut refused = None;
-        let at = state.tasks.get_mut(&self.id)?;
-        if at.batch.is_none() {
-            at.batch = state.ready.pop_front();
-            // Some may have waited for room behind the last one that was ready.
-            refused = (state.ready.is_empty()).then(|| self.store.send_tasks(state));
+        let others = state.tasks.len() + state.retrying.len() - 1;
+        let State { tasks, ready, .. } = &mut *state;
+        let task = tasks.get_mut(&self.id)?;
+        if let Some(batch) = &mut task.batch {
+            return Some((batch.pop()?, batch.number, None));
         }
-        let at = state.tasks.get_mut(&self.id)?;
-        let batch = at.batch.as_mut()?;
-        Some((batch.parts.pop_front()?, batch.number, refused))
+        if others >= self.store.in_flight {
+            return None; // one waits for its next attempt in the place of this task
+        }
+        let batch = task.batch.insert(ready.pop_front()?);
+        let (part, number) = (batch.pop()?, batch.number);
+        // Was it the last one, what waits for room is behind nothing any more.
+        let aftermath = ready.is_empty().then(|| self.store.send_tasks(state));
+        Some((part, number, aftermath))
     }
 
-    /// `false`: this task is to handle nothing more. Returns items as well that came back
-    /// after the report.
-    fn put(&self, state: &mut State<T>, number: u64, handled: Handled<T>) -> (bool, Vec<T>) {
+    /// Returns items that came back after the report.
+    fn put(&self, state: &mut State<T>, number: u64, handled: Handled<T>) -> Vec<T> {
         let store = &self.store;
-        let mut goes_on = true;
-        let (done, dead, parts, retry_at) = match handled {
-            Handled::Ended(done, dead) => (done, dead, Vec::new(), None),
-            Handled::Split(done, parts) => (done, 0, Vec::from(parts), None),
-            Handled::Retry(done, part, at) => (done, 0, vec![part], Some(at)),
-        };
-        state.stats.handled += done as u64;
-        state.stats.dead += dead as u64;
         state.stats.calls += 1;
-        store.release(state, done + dead);
+        state.stats.handled += handled.done as u64;
+        state.stats.dead += handled.dead as u64;
+        state.held -= handled.ended();
         if state.sealed {
             // The rest of the batch was taken out already.
-            let items: Vec<T> = parts.into_iter().flat_map(|part| part.items).collect();
+            let parts = handled.parts.into_iter().flatten();
+            let items: Vec<T> = parts.flat_map(|part| part.items).collect();
             store.notify(state);
-            if state.reported {
-                state.held -= items.len();
-                state.stats.dead += items.len() as u64;
-                return (false, items);
+            if !state.reported {
+                state.put_out(number, items);
+                return Vec::new();
             }
-            state.put_out(number, items);
-            return (false, Vec::new());
+            state.held -= items.len();
+            state.stats.dead += items.len() as u64;
+            return items;
         }
-        let Some(at) = state.tasks.get_mut(&self.id) else {
-            unreachable!("a task is there until it is dropped")
+        state.keep(handled.spare);
+        let State { tasks, .. } = &mut *state;
+        let slot = tasks.get_mut(&self.id).map(|task| &mut task.batch);
+        let Some((slot, mut batch)) = slot.and_then(|slot| slot.take().map(|batch| (slot, batch)))
+        else {
+            unreachable!("until this is sealed a task keeps its batch")
         };
-        if let Some(batch) = &mut at.batch {
-            parts
-                .into_iter()
-                .rev()
-                .for_each(|part| batch.parts.push_front(part));
-        }
-        if let Some(until) = retry_at {
+        let parts = handled.parts.into_iter().rev().flatten();
+        parts.for_each(|part| batch.push(part));
+        if let Some(until) = handled.retry_at {
             state.stats.retries += 1;
-            if let Some(batch) = at.batch.take() {
-                store.park(state, batch, until);
-            }
-            goes_on = false;
-        } else if at
-            .batch
-            .as_ref()
-            .is_some_and(|batch| batch.parts.is_empty())
-        {
-            at.batch = None;
+            store.park(state, batch, until);
+        } else if batch.is_empty() {
             state.stats.batches += 1;
             state.numbers.end(number);
             store.notify(state);
+        } else {
+            *slot = Some(batch);
         }
-        (goes_on, Vec::new())
+        Vec::new()
     }
 }
 
@@ -147,9 +217,9 @@ impl<T: Send + 'static> Drop for Flight<T> {
         if let Some(rest) = task.as_mut().and_then(|task| task.batch.take()) {
             state.ready.push_front(rest);
         }
-        let refused = self.store.send_tasks(&mut state);
+        let aftermath = self.store.send_tasks(&mut state);
         drop(state);
-        drop((refused, task));
+        drop((aftermath, task));
     }
 }
 
@@ -182,13 +252,16 @@ impl<T: Send + 'static> Store<T> {
         if part.items.len() > before {
             // What the handler put in was never accepted.
             let extra = part.items.split_off(before);
-            self.drop_all(extra);
+            self.drop_all(extra.into_iter());
         }
         let done = before - part.items.len();
         let (cause, error) = match result {
             Ok(Ok(())) => {
-                self.drop_all(part.items);
-                return Handled::Ended(before, 0);
+                self.drop_all(part.items.drain(..));
+                return Handled {
+                    spare: part.items,
+                    ..Handled::new(before, 0)
+                };
             }
             Ok(Err(error)) => match has_cause::<Permanent>(error.as_ref()) {
                 true => (DeadCause::Permanent, Some(error)),
@@ -203,18 +276,15 @@ impl<T: Send + 'static> Store<T> {
         };
         let attempts = part.failed + 1;
         let why = DeadLetter::new(cause, error, attempts);
-        match part.items.len() {
-            0 => Handled::Ended(done, 0),
-            1 => {
-                let dead = part.items.len();
-                self.bury(part.items, &why);
-                Handled::Ended(done, dead)
-            }
-            many => {
-                let second = part.items.split_off(many / 2);
-                Handled::Split(done, [Part::new(part.items), Part::new(second)])
-            }
+        let left = part.items.len();
+        if left > 1 {
+            let second = part.items.split_off(left / 2);
+            return Handled::split(done, [part.items, second]);
         }
+        if left == 1 {
+            self.bury(part.items, &why);
+        }
+        Handled::new(done, left)
     }
 
     /// It may be better another time.
@@ -228,13 +298,13 @@ impl<T: Send + 'static> Store<T> {
     ) -> Handled<T> {
         if part.items.is_empty() {
             self.drop_error(error);
-            return Handled::Ended(done, 0);
+            return Handled::new(done, 0);
         }
         let now = self.queue().clock().now();
         if context.is_cancelled() {
             // It was cut short: that is none of the attempts.
             self.drop_error(error);
-            return Handled::Retry(done, part, Deadline::at(now));
+            return Handled::retry(done, part, Deadline::at(now));
         }
         part.failed = part.failed.saturating_add(1);
         let elapsed = now.saturating_duration_since(first);
@@ -246,7 +316,7 @@ impl<T: Send + 'static> Store<T> {
             Ok(Ok(after)) => {
                 self.log_retry(part.items.len(), part.failed, after, &chain(error.as_ref()));
                 self.drop_error(error);
-                return Handled::Retry(done, part, Deadline::after_from(now, after));
+                return Handled::retry(done, part, Deadline::after_from(now, after));
             }
             Ok(Err(gave_up)) => DeadCause::GaveUp(gave_up),
             Err(payload) => {
@@ -257,7 +327,7 @@ impl<T: Send + 'static> Store<T> {
         let dead = part.items.len();
         let why = DeadLetter::new(cause, Some(error), part.failed);
         self.bury(part.items, &why);
-        Handled::Ended(done, dead)
+        Handled::new(done, dead)
     }
 
     fn drop_error(&self, error: BoxError) {
@@ -268,7 +338,7 @@ impl<T: Send + 'static> Store<T> {
     pub(super) fn bury(&self, items: Vec<T>, why: &DeadLetter) {
         self.log_failure(items.len(), &format!("given up: {}", why.text()));
         let Some(bury) = &self.bury else {
-            return self.drop_all(items);
+            return self.drop_all(items.into_iter());
         };
         for item in items {
             if let Err(payload) = unwind::catch(|| bury(item, why)) {
@@ -284,7 +354,7 @@ impl<T: Send + 'static> Store<T> {
         self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 1));
     }
 
-    pub(super) fn drop_all(&self, items: Vec<T>) {
+    fn drop_all(&self, items: impl Iterator<Item = T>) {
         if std::mem::needs_drop::<T>() {
             for item in items {
                 unwind::drop_guarded(item, || format!("an item of batcher {:?}", self.name));
@@ -296,7 +366,7 @@ impl<T: Send + 'static> Store<T> {
         static LIMIT: RateLimit = RateLimit::new();
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
-            unwind::log_guarded(|| log::error!("batcher {name:?}: {items} items {how}{more}"));
+            unwind::log_guarded(|| log::error!("batcher {name:?}: {} {how}{more}", counted(items)));
         }
     }
 
@@ -306,11 +376,19 @@ impl<T: Send + 'static> Store<T> {
             let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
             unwind::log_guarded(|| {
                 log::warn!(
-                    "batcher {name:?}: {items} items failed, attempt {failed}; again in \
-                     {after:.1?}: {error}{more}"
+                    "batcher {name:?}: {} failed, attempt {failed}; again in {after:.1?}: \
+                     {error}{more}",
+                    counted(items)
                 );
             });
         }
+    }
+}
+
+fn counted(items: usize) -> String {
+    match items {
+        1 => "1 item".to_owned(),
+        _ => format!("{items} items"),
     }
 }
 
@@ -327,12 +405,5 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
-    }
-}
-
-impl<T> Batch<T> {
-    /// How many items are in it.
-    pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.items.len()).sum()
     }
 }

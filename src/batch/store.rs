@@ -26,7 +26,7 @@ use crate::causes::BoxError;
 use crate::clock::{Deadline, Now};
 use crate::queue::{Home, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle, index_in};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -51,7 +51,7 @@ pub(super) struct Store<T> {
     pub(super) bury: Option<Box<Bury<T>>>,
     pub(super) home: Arc<Home>,
     pub(super) built_at: &'static Location<'static>,
-    pub(super) state: Mutex<State<T>>,
+    pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
     pub(super) room: Condvar,
     /// A batch is done, or is to be handled, or a task is gone.
@@ -60,6 +60,8 @@ pub(super) struct Store<T> {
 
 pub(super) struct State<T> {
     filling: Vec<T>,
+    /// Empty ones with room, to be filled next.
+    spares: Vec<Vec<T>>,
     bytes: usize,
     /// When the first and the last item of `filling` came.
     began: Instant,
@@ -83,7 +85,8 @@ pub(super) struct State<T> {
     timer: Option<Arc<Timer>>,
     /// A service has it, or had it.
     pub(super) hosted: bool,
-    submitters: usize,
+    /// They sleep until there is room.
+    pub(super) submitters: usize,
     pub(super) waiters: usize,
     pub(super) stats: BatchStats,
 }
@@ -100,8 +103,40 @@ pub(super) struct Task<T> {
 
 pub(super) struct Batch<T> {
     pub(super) number: u64,
-    /// All of it, or the pieces that it was split into.
-    pub(super) parts: VecDeque<Part<T>>,
+    /// All of it, or the first of the pieces that it was split into.
+    first: Option<Part<T>>,
+    others: VecDeque<Part<T>>,
+}
+
+impl<T> Batch<T> {
+    pub(super) fn pop(&mut self) -> Option<Part<T>> {
+        self.first.take().or_else(|| self.others.pop_front())
+    }
+
+    /// Puts parts back, before the others.
+    pub(super) fn push(&mut self, part: Part<T>) {
+        if let Some(second) = self.first.replace(part) {
+            self.others.push_front(second);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts().next().is_none()
+    }
+
+    /// How many items are in it.
+    fn len(&self) -> usize {
+        self.parts().map(|part| part.items.len()).sum()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part<T>> {
+        self.first.iter().chain(&self.others)
+    }
+
+    fn into_items(self) -> Vec<T> {
+        let parts = self.first.into_iter().chain(self.others);
+        parts.flat_map(|part| part.items).collect()
+    }
 }
 
 pub(super) struct Part<T> {
@@ -130,18 +165,28 @@ pub(super) enum NoRoom {
     Refuse,
 }
 
-/// A task that the pool refused, to be dropped without the lock: until then it counts.
+/// What follows from a change of the state, to be dropped once the lock is released: who
+/// is woken would wait for it at once, and a task that the pool refused counts until then.
 #[must_use]
-pub(super) struct Refused(Option<Queued>);
+pub(super) struct Aftermath<'a> {
+    queue: &'a Queue,
+    wakes_worker: bool,
+    refused: Option<Queued>,
+}
 
-impl Drop for Refused {
+impl Drop for Aftermath<'_> {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
+        if self.wakes_worker {
+            self.queue.wake_one();
+        }
+        if let Some(task) = self.refused.take() {
             task.discard();
         }
     }
 }
 
+/// So many empty vectors are kept.
+const MOST_SPARES: usize = 8;
 /// The alarm for the batch that is being filled; those for others are their numbers.
 const FILLING: u64 = 0;
 /// The alarm for the moment at which a stop cancels what runs.
@@ -151,6 +196,7 @@ impl<T> State<T> {
     pub(super) fn new(now: Instant, timer: Option<Arc<Timer>>) -> State<T> {
         State {
             filling: Vec::new(),
+            spares: Vec::new(),
             bytes: 0,
             began: now,
             last: now,
@@ -173,18 +219,27 @@ impl<T> State<T> {
     }
 
     /// What is in `filling` is a batch.
-    pub(super) fn end_filling(&mut self, fill: &Fill) {
+    pub(super) fn end_filling(&mut self) {
         if self.filling.is_empty() {
             return;
         }
-        let room = self.filling.len().min(fill.max_items);
-        let items = mem::replace(&mut self.filling, Vec::with_capacity(room));
+        let mut next = self.spares.pop().unwrap_or_default();
+        next.reserve(self.filling.len());
+        let items = mem::replace(&mut self.filling, next);
         self.bytes = 0;
         let number = self.numbers.begin();
         self.ready.push_back(Batch {
             number,
-            parts: VecDeque::from([Part::new(items)]),
+            first: Some(Part::new(items)),
+            others: VecDeque::new(),
         });
+    }
+
+    /// Keeps what a batch lay in for another one.
+    pub(super) fn keep(&mut self, spare: Vec<T>) {
+        if spare.capacity() > 0 && self.spares.len() < MOST_SPARES {
+            self.spares.push(spare);
+        }
     }
 
     pub(super) fn tasks_to_begin(&self) -> impl Iterator<Item = &Task<T>> {
@@ -242,7 +297,7 @@ impl<T: Send + 'static> Store<T> {
         let bytes = self.measure.as_ref().map_or(0, |measure| measure(&item));
         let exceeds = || index_in(self.queue().id).is_some() || self.is_inside();
         let mut state = self.state.lock();
-        let mut is_late = false;
+        let (backoff, mut is_late) = (Backoff::new(), false);
         while state.closed || state.held >= self.capacity {
             if state.closed {
                 return Err(SubmitError::new(item, Refusal::BatcherClosed));
@@ -256,44 +311,49 @@ impl<T: Send + 'static> Store<T> {
                 NoRoom::Exceed if exceeds() => break,
                 NoRoom::Exceed => Deadline::NEVER,
             };
-            state.submitters += 1;
-            let refused = self.send_tasks(&mut state);
-            MutexGuard::unlocked(&mut state, || drop(refused));
-            if state.held >= self.capacity && !state.closed {
-                is_late = deadline.wait(&self.room, &mut state);
+            if !backoff.is_completed() {
+                // A short batch ends within microseconds; a sleep costs more than that.
+                MutexGuard::unlocked(&mut state, || backoff.snooze());
+                continue;
             }
+            state.submitters += 1;
+            is_late = deadline.wait(&self.room, &mut state);
             state.submitters -= 1;
         }
-        let refused = self.fill_in(&mut state, item, bytes);
+        let aftermath = self.fill_in(&mut state, item, bytes);
         drop(state);
-        drop(refused);
+        drop(aftermath);
         Ok(())
     }
 
     #[inline]
-    fn fill_in(&self, state: &mut State<T>, item: T, bytes: usize) -> Option<Refused> {
+    fn fill_in(&self, state: &mut State<T>, item: T, bytes: usize) -> Option<Aftermath<'_>> {
         let overflows = self.fill.overflows(state.bytes, bytes);
         if overflows {
-            state.end_filling(&self.fill);
+            state.end_filling();
         }
         state.stats.accepted += 1;
         state.held += 1;
-        let is_first = state.filling.is_empty();
-        if is_first || self.fill.minds_idleness() {
-            state.last = self.queue().clock().now();
-        }
         state.filling.push(item);
         state.bytes = state.bytes.saturating_add(bytes);
-        // Where there is no more room, nothing else will fill it.
-        let is_full =
-            self.fill.is_full(state.filling.len(), state.bytes) || state.held >= self.capacity;
+        let items = state.filling.len();
+        let is_full = self.fill.is_full(items, state.bytes) || self.is_waited_for(state);
         if is_full {
-            state.end_filling(&self.fill);
-        } else if is_first {
-            state.began = state.last;
-            self.watch(state);
+            state.end_filling();
+        } else if items == 1 || self.fill.minds_idleness() {
+            state.last = self.queue().clock().now();
+            if items == 1 {
+                state.began = state.last;
+                self.watch(state);
+            }
         }
         (overflows || is_full).then(|| self.send_tasks(state))
+    }
+
+    /// Whether there is room for nothing more, and nothing to do but what is being filled.
+    /// As long as others are ready there will be room.
+    fn is_waited_for(&self, state: &State<T>) -> bool {
+        state.held >= self.capacity && state.ready.is_empty()
     }
 
     /// Lets the timer look at what is being filled when it is due. One that looks already
@@ -311,13 +371,15 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Puts tasks into the pool for what is ready.
-    pub(super) fn send_tasks(&self, state: &mut State<T>) -> Refused {
-        // Who waits for room does not wait for later items to fill the batch. While others
-        // are ready there will be room.
-        if state.submitters > 0 && state.ready.is_empty() {
-            state.end_filling(&self.fill);
+    pub(super) fn send_tasks(&self, state: &mut State<T>) -> Aftermath<'_> {
+        if self.is_waited_for(state) {
+            state.end_filling();
         }
-        let mut refused = Refused(None);
+        let mut aftermath = Aftermath {
+            queue: self.queue(),
+            wakes_worker: false,
+            refused: None,
+        };
         let mut to_begin = state.tasks_to_begin().count();
         while state.ready.len() > to_begin
             && state.tasks.len() + state.retrying.len() < self.in_flight
@@ -343,14 +405,15 @@ impl<T: Send + 'static> Store<T> {
                 batch: None,
             };
             state.tasks.insert(id, task_of);
-            if let Err(task) = self.queue().push_due(task) {
-                refused.0 = Some(task);
+            if let Err(task) = self.queue().push_due_quietly(task) {
+                aftermath.refused = Some(task);
                 break;
             }
+            aftermath.wakes_worker = true;
             to_begin += 1;
         }
         self.notify(state);
-        refused
+        aftermath
     }
 
     /// Wakes those who wait for something to be done, or to do.
@@ -360,22 +423,21 @@ impl<T: Send + 'static> Store<T> {
         }
     }
 
-    /// So many items are done with.
-    pub(super) fn release(&self, state: &mut State<T>, items: usize) {
-        state.held -= items;
-        if state.submitters > 0 && items > 0 {
-            self.room.notify_all();
+    /// There is room for so many items more than before.
+    pub(super) fn wake_submitters(&self, waiting: usize, room: usize) {
+        for _ in 0..room.min(waiting) {
+            self.room.notify_one();
         }
     }
 
     /// What is being filled is a batch; returns the number of the last one.
     pub(super) fn end_filling(&self) -> u64 {
         let mut state = self.state.lock();
-        state.end_filling(&self.fill);
-        let refused = self.send_tasks(&mut state);
+        state.end_filling();
+        let aftermath = self.send_tasks(&mut state);
         let last = state.numbers.last();
         drop(state);
-        drop(refused);
+        drop(aftermath);
         last
     }
 
@@ -383,10 +445,10 @@ impl<T: Send + 'static> Store<T> {
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.end_filling(&self.fill);
-        let refused = self.send_tasks(&mut state);
+        state.end_filling();
+        let aftermath = self.send_tasks(&mut state);
         drop(state);
-        drop(refused);
+        drop(aftermath);
         self.room.notify_all();
         self.changed.notify_all();
     }
@@ -407,7 +469,7 @@ impl<T: Send + 'static> Store<T> {
     #[must_use]
     pub(super) fn seal(&self, state: &mut State<T>) -> Option<Arc<Timer>> {
         state.closed = true;
-        state.end_filling(&self.fill);
+        state.end_filling();
         state.sealed = true;
         let timer = state.timer.take();
         let mut batches = mem::take(&mut state.ready);
@@ -422,8 +484,7 @@ impl<T: Send + 'static> Store<T> {
         batches.extend(tasks.filter_map(|task| task.batch.take()));
         for batch in batches {
             state.numbers.end(batch.number);
-            let items = batch.parts.into_iter().flat_map(|part| part.items);
-            state.put_out(batch.number, items.collect());
+            state.put_out(batch.number, batch.into_items());
         }
         self.room.notify_all();
         self.changed.notify_all();
@@ -453,7 +514,7 @@ impl<T: Send + 'static> Alarm for Store<T> {
             if !state.filling.is_empty() {
                 let due = self.fill.due(state.began, state.last);
                 match due.has_passed(now.mono) {
-                    true => state.end_filling(&self.fill),
+                    true => state.end_filling(),
                     false => self.watch(&mut state),
                 }
             }
@@ -461,10 +522,9 @@ impl<T: Send + 'static> Alarm for Store<T> {
             self.queue().clock().count_waiting(false);
             state.ready.push_front(batch);
         }
-        let refused = self.send_tasks(&mut state);
+        let aftermath = self.send_tasks(&mut state);
         drop(state);
-        // These hold on to the store.
-        drop(refused);
+        drop(aftermath);
         drop_elsewhere(self);
     }
 }

@@ -107,13 +107,18 @@ impl Queue {
 
     /// Puts in a task that is due, and never waits. Refuses when the pool is closed.
     pub(crate) fn push_due(&self, task: Queued) -> Result<(), Queued> {
+        self.push_due_quietly(task)?;
+        self.wake_one();
+        Ok(())
+    }
+
+    /// The same, for who calls `wake_one` a little later.
+    pub(crate) fn push_due_quietly(&self, task: Queued) -> Result<(), Queued> {
         let mut later = self.later.state.lock();
         if self.is_closed() {
             return Err(task);
         }
         self.put_due(&mut later, task);
-        drop(later);
-        self.wake_one();
         Ok(())
     }
 
