@@ -202,6 +202,7 @@ impl<'a> Turn<'a> {
     }
 
     /// What ran on top since then is no time of the task below, if anybody asks.
+    #[inline]
     fn pass_time_on(&mut self, me: &Me, began: Instant) {
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {
