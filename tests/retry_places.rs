@@ -169,7 +169,8 @@ fn a_place_is_free_again_however_its_task_ends() {
             .unwrap();
         free("panicked");
         let waits = send(pool.task("cancelled")).submit(failed).unwrap();
-        wait_until("it is cancelled", || waits.cancel());
+        wait_for_waiting(&pool, 1);
+        assert!(waits.cancel());
         free("cancelled");
         let gate = common::Gate::new();
         drop(common::occupy(&pool, &gate));

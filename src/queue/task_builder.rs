@@ -152,10 +152,12 @@ impl<'a> TaskBuilder<'a> {
         self.time_limit
     }
 
+    #[inline]
     pub(super) fn unlimited(&self) -> Door<'_> {
         Door::labelled(self.home, &self.name, self.start_within)
     }
 
+    #[inline]
     fn door(&self) -> NamedDoor<'_> {
         NamedDoor {
             door: self.unlimited(),

@@ -69,6 +69,7 @@ impl<'a> Door<'a> {
     }
 
     /// The time to start begins now.
+    #[inline]
     pub(crate) fn labelled(
         home: &'a Arc<Home>,
         name: &'a Arc<str>,

@@ -116,7 +116,8 @@ impl<T> TaskHandle<T> {
         let Some(cell) = self.cell.take() else {
             unreachable!("only what consumes the handle takes it");
         };
-        if !cell.has_ended() {
+        let has_ended = cell.has_ended() || (claim(&cell) && cell.has_ended());
+        if !has_ended {
             cell.wait_and_claim(&|| {
                 claim(&cell);
             });

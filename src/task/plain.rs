@@ -102,7 +102,7 @@ pub(crate) fn run_in_place<B: TaskFn>(origin: Origin, body: B, me: &Me) -> Resul
 /// Puts a task on the stack.
 #[inline]
 fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &Me, how: How) {
-    let since = me.stamp(how);
+    let since = turn.stamp(me, how);
     let place = turn.begin(how, origin, B::type_name, since, B::HAS_TOKEN);
     if let Some(name) = body.name() {
         place.meta.name = Some(name.clone());

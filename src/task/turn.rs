@@ -77,6 +77,23 @@ impl<'a> Turn<'a> {
         how == How::Popped || self.body.aftermath.is_none()
     }
 
+    /// When a task that comes this way begins.
+    #[inline]
+    pub(super) fn stamp(&self, me: &Me, how: How) -> Instant {
+        match how {
+            // The worker's stamp may be as old as the task below.
+            How::InPlace if self.is_limited() => clock::now(),
+            how => me.stamp(how),
+        }
+    }
+
+    /// Whether the task on top of the stack has a limit for its time.
+    #[inline(never)]
+    fn is_limited(&self) -> bool {
+        let running = self.body.places[..self.body.depth].last();
+        running.is_some_and(|running| running.is_limited)
+    }
+
     /// Puts a task on the stack. Returns its place, for what few tasks have: a
     /// name, a cell.
     #[inline]
@@ -93,12 +110,6 @@ impl<'a> Turn<'a> {
             How::Claimed => body.counts.husks_made += 1,
             How::Popped | How::Fetched | How::InPlace => body.counts.taken += 1,
         }
-        // The stamp may be as old as the task below, whose time is limited.
-        let below = || body.places[..body.depth].last();
-        let since = match how {
-            How::InPlace if below().is_some_and(|below| below.is_limited) => clock::now(),
-            _ => since,
-        };
         body.epoch += 1;
         if body.depth == body.places.len() {
             body.places.push(Running::new(origin, type_name, since));
@@ -191,6 +202,7 @@ impl<'a> Turn<'a> {
     }
 
     /// What ran on top since then is no time of the task below, if anybody asks.
+    #[inline]
     fn pass_time_on(&mut self, me: &Me, began: Instant) {
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {
@@ -200,6 +212,7 @@ impl<'a> Turn<'a> {
         }
     }
 
+    #[inline]
     fn tell_quiet(&mut self, me: &Me) {
         if self.body.depth == 0 && self.body.state != State::Awake {
             // In a hook: the loop does not ring for this one.

@@ -22,8 +22,8 @@ pub(crate) trait Joinable<T>: Send + Sync {
     /// Blocks until it has ended or `deadline` has come; returns which. Also
     /// returns `false` when the pool gave it back to its scope.
     fn wait(&self, deadline: Deadline) -> bool;
-    /// Blocks until it has ended, for which `claim` may help: called at first, and, on a
-    /// worker of its pool, whenever another attempt is due.
+    /// Blocks until it has ended, for which `claim` may help: called on a worker of its
+    /// pool whenever another attempt is due.
     fn wait_and_claim(&self, claim: &dyn Fn());
     /// The outcome of a task that was waited for.
     fn take(&self) -> Result<T, TaskError>;
@@ -65,7 +65,6 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
     }
 
     fn wait_and_claim(&self, claim: &dyn Fn()) {
-        claim();
         let taken_out = self.body.lock().taken_out;
         while !self.wait_ended(Deadline::NEVER, taken_out, true) {
             claim();

@@ -65,7 +65,8 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             type_name,
             name,
         } = &self.meta;
-        let place = turn.begin(how, *origin, *type_name, me.stamp(how), B::HAS_TOKEN);
+        let since = turn.stamp(me, how);
+        let place = turn.begin(how, *origin, *type_name, since, B::HAS_TOKEN);
         if name.is_some() {
             place.meta.name.clone_from(name);
         }
