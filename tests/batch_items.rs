@@ -391,7 +391,7 @@ fn produce(world: &Arc<World>, items: &Batcher<Item>, rng: &mut fastrand::Rng, c
     for _ in 0..count {
         world.submit(items, rng);
         match rng.u8(..40) {
-            0 => items.flush(),
+            0 => drop(items.flush()),
             1 => drop(items.flush_timeout(Duration::from_micros(rng.u64(..300)))),
             2 => thread::yield_now(),
             _ => {}

@@ -518,15 +518,42 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
         .unwrap();
     drop(pool);
     (0..5).for_each(|item| items.submit(item).unwrap());
-    assert!(items.try_submit(5).unwrap_err().is_full());
-    assert!(
-        items
-            .submit_timeout(Duration::from_millis(1), 5)
-            .unwrap_err()
-            .is_timeout()
-    );
+    // There will be no room any more.
+    assert!(items.try_submit(5).unwrap_err().is_closed());
+    let refused = within(LONG, "submit", || items.submit(5).unwrap_err());
+    assert!(refused.is_closed());
+    assert_eq!(refused.into_item(), 5);
+    assert!(!within(LONG, "flush", || items.flush()), "nobody will");
     let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
     expect_left(&mut report, 0..5);
+    assert!(items.flush(), "the stop took them out");
+}
+
+#[test]
+fn who_waits_for_room_is_told_when_the_pool_ends() {
+    let (pool, gate) = occupied_pool(1);
+    let items = builder().max_items(2).capacity(4);
+    let items = items
+        .build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))
+        .unwrap();
+    (0..4).for_each(|item| items.submit(item).unwrap());
+    let (refused, late) = within(LONG, "submit", || {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| items.submit(4).unwrap_err());
+            let timed = scope.spawn(|| items.submit_timeout(LONG, 5).unwrap_err());
+            let late = items.submit_timeout(Duration::from_millis(30), 6);
+            drop(pool.stop(Duration::ZERO));
+            let timed = timed.join().unwrap();
+            assert!(timed.is_closed());
+            (waiting.join().unwrap(), late.unwrap_err())
+        })
+    });
+    assert!(refused.is_closed());
+    assert_eq!(refused.into_item(), 4);
+    assert!(late.is_timeout());
+    gate.open();
+    let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
+    expect_left(&mut report, 0..4);
 }
 
 #[test]

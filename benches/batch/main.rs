@@ -27,18 +27,18 @@ struct Arguments {
 }
 
 const FIGURES: &[Measure] = &[
-    ("19a. Batches of 1, one producer", measure::<1, 1>),
-    ("19b. Batches of 10, one producer", measure::<10, 1>),
-    ("19c. Batches of 100, one producer", measure::<100, 1>),
-    ("19d. Batches of 1000, one producer", measure::<1000, 1>),
-    ("20a. Batches of 1, two producers", measure::<1, 2>),
-    ("20b. Batches of 10, two producers", measure::<10, 2>),
-    ("20c. Batches of 100, two producers", measure::<100, 2>),
-    ("20d. Batches of 1000, two producers", measure::<1000, 2>),
-    ("21a. Batches of 1, four producers", measure::<1, 4>),
-    ("21b. Batches of 10, four producers", measure::<10, 4>),
-    ("21c. Batches of 100, four producers", measure::<100, 4>),
-    ("21d. Batches of 1000, four producers", measure::<1000, 4>),
+    ("22a. Batches of 1, one producer", measure::<1, 1>),
+    ("22b. Batches of 10, one producer", measure::<10, 1>),
+    ("22c. Batches of 100, one producer", measure::<100, 1>),
+    ("22d. Batches of 1000, one producer", measure::<1000, 1>),
+    ("23a. Batches of 1, two producers", measure::<1, 2>),
+    ("23b. Batches of 10, two producers", measure::<10, 2>),
+    ("23c. Batches of 100, two producers", measure::<100, 2>),
+    ("23d. Batches of 1000, two producers", measure::<1000, 2>),
+    ("24a. Batches of 1, four producers", measure::<1, 4>),
+    ("24b. Batches of 10, four producers", measure::<10, 4>),
+    ("24c. Batches of 100, four producers", measure::<100, 4>),
+    ("24d. Batches of 1000, four producers", measure::<1000, 4>),
 ];
 
 fn main() {

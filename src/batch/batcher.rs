@@ -116,7 +116,8 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Errors
     ///
     /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped, also while this
-    /// waits. The item comes back.
+    /// waits; or when there is no room and never will be, since the pool was stopped. The
+    /// item comes back.
     ///
     /// # Examples
     ///
@@ -139,8 +140,8 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Errors
     ///
     /// [`is_full`](SubmitError::is_full) when there is none,
-    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped. The item comes
-    /// back.
+    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
+    /// comes back.
     ///
     /// # Examples
     ///
@@ -155,8 +156,8 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Errors
     ///
     /// [`is_timeout`](SubmitError::is_timeout) when there was no room for so long,
-    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped. The item comes
-    /// back.
+    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
+    /// comes back.
     ///
     /// # Examples
     ///
@@ -202,12 +203,13 @@ impl<T: Send + 'static> Batcher<T> {
     }
 
     /// Makes a batch of what has been collected, and blocks until everything that was
-    /// submitted before is handled, or given up, or taken out by a stop.
+    /// submitted before is handled, or given up, or taken out by a stop. Returns whether it
+    /// is.
     ///
-    /// A worker of the pool that waits here handles batches itself. Called from the handler,
-    /// or from the closure for dead letters, it does not wait; nor does it when the pool is
-    /// stopped, or closed and at its end: then it is for [`stop`](Self::stop) to hand back
-    /// what is left.
+    /// It is not if this is called from the handler, or from the closure for dead letters,
+    /// where it does not wait; nor if the pool is stopped, or closed and at its end: then
+    /// [`stop`](Self::stop) hands back what is left. A worker of the pool that waits here
+    /// handles batches itself.
     ///
     /// # Examples
     ///
@@ -218,15 +220,15 @@ impl<T: Send + 'static> Batcher<T> {
     /// let words = Batcher::builder("words")
     ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
     /// words.submit("alone")?;
-    /// words.flush();
+    /// assert!(words.flush());
     /// assert_eq!(told.try_recv()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn flush(&self) {
-        self.store().flush(Deadline::NEVER);
+    pub fn flush(&self) -> bool {
+        self.store().flush(Deadline::NEVER)
     }
 
-    /// Like [`flush`](Self::flush), for `timeout` at most; returns `false` if that has
+    /// Like [`flush`](Self::flush), for `timeout` at most; returns `false` also if that has
     /// passed. In a worker of the pool it takes as long as the batch that it is handling.
     ///
     /// # Examples

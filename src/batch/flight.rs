@@ -9,6 +9,7 @@ use crate::sync::{Arc, MutexGuard};
 use crate::task::TaskContext;
 use crate::unwind::{self, RateLimit};
 use std::cell::RefCell;
+use std::mem;
 use std::time::{Duration, Instant};
 
 thread_local! {
@@ -35,7 +36,7 @@ struct Watch {
 
 /// Batches that take less than this on the average are short.
 const SHORT: Duration = Duration::from_micros(10);
-const SHORT_BATCHES_A_LOOK: u32 = 4;
+const SHORT_BATCHES_A_LOOK: u32 = 32;
 
 impl Watch {
     fn new(now: Instant) -> Watch {
@@ -46,15 +47,17 @@ impl Watch {
         }
     }
 
-    fn one_more(&mut self, clock: &Clock) {
+    /// Another batch is over. Returns whether the clock was read.
+    fn one_more(&mut self, clock: &Clock) -> bool {
         self.unread += 1;
         if self.unread < self.interval {
-            return;
+            return false;
         }
-        let before = std::mem::replace(&mut self.now, clock.now());
+        let before = mem::replace(&mut self.now, clock.now());
         let is_short = self.now.saturating_duration_since(before) < SHORT * self.unread;
         self.interval = if is_short { SHORT_BATCHES_A_LOOK } else { 1 };
         self.unread = 0;
+        true
     }
 }
 
@@ -119,26 +122,28 @@ impl<T: Send + 'static> Flight<T> {
         if let Some(task) = state.tasks.get_mut(&self.id) {
             task.has_begun = true;
         }
-        let (mut room, mut goes_on) = (0, true);
-        while goes_on {
-            let waiting = state.submitters;
+        let mut room = 0;
+        while watch.now < since + LONGEST {
             let Some((part, number, aftermath)) = self.next_part(&mut state) else {
                 break;
             };
-            let handled = MutexGuard::unlocked(&mut state, || {
+            let (handled, is_read) = MutexGuard::unlocked(&mut state, || {
                 drop(aftermath);
-                store.wake_submitters(waiting, room);
                 let handled = store.handle(part, context, watch.now);
-                watch.one_more(clock);
-                handled
+                let is_read = watch.one_more(clock);
+                (handled, is_read)
             });
-            room = handled.ended();
+            room += handled.ended();
             let returned = self.put(&mut state, number, handled);
             if !returned.is_empty() {
                 // Nobody takes these any more.
                 MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
-            goes_on = watch.now < since + LONGEST;
+            if is_read && state.submitters > 0 {
+                // Not after each of many short ones: who is woken fills what room there is.
+                let (waiting, room) = (state.submitters, mem::take(&mut room));
+                MutexGuard::unlocked(&mut state, || store.wake_submitters(waiting, room));
+            }
         }
         let waiting = state.submitters;
         drop(state);
@@ -355,7 +360,7 @@ impl<T: Send + 'static> Store<T> {
     }
 
     fn drop_all(&self, items: impl Iterator<Item = T>) {
-        if std::mem::needs_drop::<T>() {
+        if mem::needs_drop::<T>() {
             for item in items {
                 unwind::drop_guarded(item, || format!("an item of batcher {:?}", self.name));
             }

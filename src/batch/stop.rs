@@ -10,23 +10,21 @@ use std::mem;
 use std::time::Duration;
 
 /// So often who waits looks whether the pool runs nothing any more: it tells nobody.
-const LOOK_AT_POOL: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AT_POOL: Duration = Duration::from_millis(10);
 
 impl<T: Send + 'static> Store<T> {
-    /// Blocks until what was accepted before is done, or a stop has taken it out, or the
-    /// pool will not run it; `false`: `deadline` came first.
+    /// Blocks until what was accepted before is done, or a stop has taken it out; returns
+    /// whether it is, since the pool may not run it, or `deadline` came first.
     pub(super) fn flush(&self, deadline: Deadline) -> bool {
         let number = self.end_filling();
-        if self.is_inside() {
-            return true;
-        }
+        let is_inside = self.is_inside();
         let mut state = self.state.lock();
         state.waiters += 1;
         let is_done = loop {
-            if state.numbers.are_done(number) || self.is_lost(&state) {
+            if state.numbers.are_done(number) {
                 break true;
             }
-            if deadline.has_passed(clock::now()) {
+            if is_inside || self.is_lost(&state) || deadline.has_passed(clock::now()) {
                 break false;
             }
             self.help_or_wait(&mut state, deadline);
@@ -101,7 +99,7 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Whether nobody will handle what is left.
-    fn is_lost(&self, state: &State<T>) -> bool {
+    pub(super) fn is_lost(&self, state: &State<T>) -> bool {
         let queue = self.queue();
         let stopping = state.stopping();
         let runs_no_more = || queue.is_closed() && state.tasks.len() == stopping;

@@ -23,7 +23,8 @@ use super::flight::Flight;
 use super::numbers::Numbers;
 use super::stats::BatchStats;
 use crate::causes::BoxError;
-use crate::clock::{Deadline, Now};
+use super::stop::LOOK_AT_POOL;
+use crate::clock::{self, Deadline, Now};
 use crate::queue::{Home, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
@@ -299,16 +300,17 @@ impl<T: Send + 'static> Store<T> {
         let mut state = self.state.lock();
         let (backoff, mut is_late) = (Backoff::new(), false);
         while state.closed || state.held >= self.capacity {
-            if state.closed {
+            let goes_beyond = matches!(no_room, NoRoom::Exceed) && exceeds();
+            if state.closed || !goes_beyond && self.is_lost(&state) {
                 return Err(SubmitError::new(item, Refusal::BatcherClosed));
             }
             let deadline = match no_room {
+                NoRoom::Exceed if goes_beyond => break,
                 NoRoom::Refuse => return Err(SubmitError::new(item, Refusal::Full)),
-                NoRoom::Wait(_) if is_late => {
+                NoRoom::Wait(deadline) if is_late && deadline.has_passed(clock::now()) => {
                     return Err(SubmitError::new(item, Refusal::TimedOut));
                 }
                 NoRoom::Wait(deadline) => deadline,
-                NoRoom::Exceed if exceeds() => break,
                 NoRoom::Exceed => Deadline::NEVER,
             };
             if !backoff.is_completed() {
@@ -317,7 +319,8 @@ impl<T: Send + 'static> Store<T> {
                 continue;
             }
             state.submitters += 1;
-            is_late = deadline.wait(&self.room, &mut state);
+            let look = Deadline::after(LOOK_AT_POOL);
+            is_late = deadline.earlier(look).wait(&self.room, &mut state);
             state.submitters -= 1;
         }
         let aftermath = self.fill_in(&mut state, item, bytes);
