@@ -69,8 +69,9 @@ impl<'a> EntryBuilder<'a> {
     }
 
     /// Each run is later than its schedule has it by a random time of up to `most`, so that
-    /// a hundred machines with one schedule do not all come at once. The schedule does not
-    /// drift by that. Does not block. Defaults to zero.
+    /// a hundred machines with one schedule do not all come at once; but not by more than
+    /// there is until the run after it. The schedule does not drift by that. Does not block.
+    /// Defaults to zero.
     ///
     /// # Examples
     ///

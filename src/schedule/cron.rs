@@ -56,7 +56,6 @@ impl Cron {
     }
 
     /// Whether the second, the minute or the hour has a `*`, a range or a step.
-    #[allow(dead_code, reason = "for the scheduler")]
     pub(crate) fn is_interval(&self) -> bool {
         self.pattern
             .as_ref()

@@ -286,7 +286,6 @@ impl Schedule {
         })
     }
 
-    #[allow(dead_code, reason = "for the scheduler")]
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
     }

@@ -115,9 +115,32 @@ impl Timetable {
     }
 
     fn plan(&mut self, nominal: Option<Due>, random: f64) {
-        let jitter = self.jitter.as_secs_f64() * random.clamp(0.0, 1.0);
-        let jitter = Duration::try_from_secs_f64(jitter).unwrap_or(self.jitter);
-        self.next = nominal.map(|nominal| Planned { nominal, jitter });
+        self.next = nominal.map(|nominal| {
+            let most = self.jitter.min(self.gap_after(nominal));
+            let jitter = most.as_secs_f64() * random.clamp(0.0, 1.0);
+            let jitter = Duration::try_from_secs_f64(jitter).unwrap_or(most);
+            Planned { nominal, jitter }
+        });
+    }
+
+    /// The time from this moment to the one after it, which jitter must not exceed: it would
+    /// make that one late.
+    fn gap_after(&self, nominal: Due) -> Duration {
+        match (nominal, self.schedule.kind()) {
+            (
+                Due::Mono(_),
+                Kind::Every {
+                    period,
+                    fixed_delay: false,
+                },
+            ) => *period,
+            (Due::Wall(at), _) if !self.jitter.is_zero() => {
+                let next = self.schedule.next_after(at);
+                let gap = next.and_then(|next| next.duration_since(at).ok());
+                gap.unwrap_or(Duration::MAX)
+            }
+            _ => Duration::MAX,
+        }
     }
 
     fn is_fixed_delay(&self) -> bool {

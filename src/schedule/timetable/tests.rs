@@ -150,6 +150,43 @@ fn jitter_makes_each_run_later_and_the_next_no_later() {
 }
 
 #[test]
+fn jitter_never_puts_a_run_off_beyond_the_time_of_the_next_one() {
+    let start = start();
+    let mut table = Timetable::new(Schedule::every(MINUTE), Missed::Once, MINUTE, DAY);
+    table.start(start, 1.0);
+    for nth in 1..100 {
+        assert_eq!(table.next(), Some(mono(start, (nth + 1) * MINUTE)));
+        let tick = table.look(after(start, (nth + 1) * MINUTE), 1.0);
+        assert_eq!(counts(&tick), (1, 0), "{nth}");
+    }
+    // At random, all runs are had as well.
+    let mut table = Timetable::new(Schedule::every(MINUTE), Missed::Skip, MINUTE, DAY);
+    table.start(start, 0.7);
+    let mut runs = 0;
+    for second in 0..6_000_u32 {
+        let random = f64::from(second * 37 % 101) / 100.0;
+        let tick = table.look(after(start, second * SECOND), random);
+        assert_eq!(tick.missed, 0, "{second}");
+        runs += tick.runs.len();
+    }
+    assert!((98..=99).contains(&runs), "{runs}");
+}
+
+#[cfg(feature = "cron")]
+#[test]
+fn jitter_puts_no_run_of_a_cron_entry_off_beyond_the_next_one_either() {
+    let start = start();
+    let hourly = Schedule::cron("0 * * * *").in_tz("UTC");
+    let mut table = Timetable::new(hourly, Missed::Once, MINUTE, DAY);
+    table.start(start, 1.0);
+    for nth in 1..30 {
+        let due = after(start, (nth + 1) * HOUR);
+        assert_eq!(table.next(), Some(Due::Wall(due.wall)));
+        assert_eq!(counts(&table.look(due, 1.0)), (1, 0), "{nth}");
+    }
+}
+
+#[test]
 fn endless_periods_and_jitters_are_never_due_and_do_not_overflow() {
     let start = start();
     for schedule in [
