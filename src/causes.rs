@@ -8,9 +8,12 @@ use std::io;
 /// Any error, as services, handlers and schedules return it.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An error that no restart helps against: a service that returns one, alone or as
-/// the source of another error, is not started again. The host stops, as it does
-/// without a restart policy.
+/// An error against which no restart helps, and no other attempt. A service that returns
+/// one, alone or as the source of another error, is not started again: the host stops, as
+/// it does without a restart policy. A batch whose [handler](crate::Batcher#the-handler)
+/// returns one is split until the bad items stand alone. (A task that is
+/// [retried](crate::TaskBuilder::retry) asks its own closure instead, since its errors are of
+/// any type.)
 ///
 /// # Examples
 ///

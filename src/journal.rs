@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The logger is the program's code, and may be stuck: so it is called, record after
 /// record, by a thread of its own, which nobody waits for until the end.
 pub(crate) struct Journal {
-    /// What its thread is called after.
+    /// What its thread and the target of its records are called after.
     name: &'static str,
     /// Made with the first record that the logger wants.
     writer: Option<(Sender<Record>, Thread)>,
@@ -56,9 +56,10 @@ impl Journal {
 
 fn start(name: &str) -> Option<(Sender<Record>, Thread)> {
     let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
+    let target = format!("groundcrew::{name}");
     let thread = threads::spawn_helper(format!("{name}-log"), move || {
         while let Ok((level, text)) = received.recv() {
-            unwind::log_guarded(|| log::log!(level, "{text}"));
+            unwind::log_guarded(|| log::log!(target: &target, level, "{text}"));
         }
     });
     // Without a thread there is no log; everything is in the report.

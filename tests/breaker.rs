@@ -235,7 +235,7 @@ fn a_retry_waits_for_the_breaker_that_refused_and_asks_the_program_about_what_fa
 
     breaker.trip();
     let refused = breaker.call(|| Ok::<_, &str>(())).unwrap_err();
-    let Verdict::RetryAfter(delay) = refused.verdict(|_| unreachable!("no call was made")) else {
+    let Verdict::Postpone(delay) = refused.verdict(|_| unreachable!("no call was made")) else {
         panic!("{refused:?}")
     };
     assert!(delay > pause / 2 && delay <= pause, "{delay:?}");

@@ -193,3 +193,73 @@ fn a_join_by_the_only_worker_claims_the_attempt_when_its_moment_has_come() {
         assert_eq!((pool.stats().accepted(), pool.stats().completed()), (2, 2));
     });
 }
+
+#[test]
+fn what_was_postponed_is_no_attempt_and_only_the_deadline_bounds_it() {
+    within(LONG, "a manual clock", || {
+        let clock = ManualClock::new();
+        let pool = pool(&clock);
+        let once = Retry::fixed(SECOND).attempts(1).deadline(HOUR);
+        let judge = |error: &&str| match *error {
+            "refused" => Verdict::Postpone(10 * SECOND),
+            _ => Verdict::Retry,
+        };
+        let calls = Arc::new(AtomicU32::new(0));
+        let of_task = calls.clone();
+        let task = pool.task("send").retry(once.clone()).on_error(judge);
+        let handle = task.submit_with(move |ctx, attempt| {
+            assert_eq!((attempt, ctx.info().attempts()), (1, 1));
+            match of_task.fetch_add(1, SeqCst) {
+                0..3 => Err::<(), _>("refused"),
+                _ => Err("no connection"),
+            }
+        });
+        for call in 1..=3 {
+            clock.wait_for_sleepers(1);
+            assert_eq!(calls.load(SeqCst), call);
+            clock.advance(10 * SECOND - Duration::from_nanos(1));
+            assert_eq!((pool.stats().waiting(), pool.stats().due()), (1, 0));
+            clock.advance(SECOND); // and up to a tenth of the delay more
+        }
+        let error = handle.unwrap().join().unwrap().unwrap_err();
+        assert_eq!((error.attempts(), error.gave_up()), (1, GaveUp::Attempts));
+        assert_eq!(error.error(), &"no connection");
+        assert_eq!(error.history().len(), 1, "it was refused before");
+
+        let task = pool.task("send").retry(once).on_error(judge);
+        let handle = task.submit(|_| Err::<(), _>("refused")).unwrap();
+        for _ in 0..HOUR.as_secs() / 11 {
+            clock.wait_for_sleepers(1);
+            clock.advance(11 * SECOND);
+        }
+        while !handle.is_finished() {
+            clock.advance(11 * SECOND);
+        }
+        let error = handle.join().unwrap().unwrap_err();
+        assert_eq!(error.gave_up(), GaveUp::Deadline);
+        assert_eq!(error.error(), &"refused");
+    });
+}
+
+#[test]
+fn what_was_postponed_and_stopped_was_never_begun_and_can_be_run() {
+    within(LONG, "a manual clock", || {
+        let clock = ManualClock::new();
+        let pool = pool(&clock);
+        let task = pool.task("send").retry(hourly().attempts(1));
+        let task = task.on_error(|_| Verdict::Postpone(Duration::from_millis(1)));
+        let mut calls = 0;
+        let handle = task.submit(move |attempt| {
+            calls += 1;
+            match calls {
+                1..=3 => Err("refused"),
+                _ => Ok((attempt, calls)),
+            }
+        });
+        clock.wait_for_sleepers(1);
+        let report = pool.stop(Duration::ZERO);
+        assert_eq!(report.unstarted()[0].attempts(), 0);
+        report.take_unstarted().into_iter().for_each(|it| it.run());
+        assert_eq!(handle.unwrap().join().unwrap().unwrap(), (1, 4));
+    });
+}

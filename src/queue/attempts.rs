@@ -6,7 +6,7 @@ use super::verbs::Closure;
 use crate::clock::{self, Clock};
 use crate::retry::{self, FailedAttempt, GaveUp, History, Retry, RetryError, Verdict};
 use crate::sync::Arc;
-use crate::task::{Attempt, TaskContext, TaskFn, TaskInfo};
+use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
 use std::any::type_name;
 use std::marker::PhantomData;
@@ -79,8 +79,8 @@ pub(super) struct Attempts<C, T, E> {
     /// When the first attempt began.
     began: Option<Instant>,
     history: History<E>,
-    /// The one before was cut short. Its error is dropped where the program's code may run.
-    cut_short: Option<FailedAttempt<E>>,
+    /// The one before did not count. Its error is dropped where the program's code may run.
+    uncounted: Option<FailedAttempt<E>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -92,7 +92,7 @@ impl<C, T, E> Attempts<C, T, E> {
             made: 0,
             began: None,
             history: History::new(),
-            cut_short: None,
+            uncounted: None,
             result: PhantomData,
         }
     }
@@ -109,7 +109,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
     }
 
     fn attempt(mut self, context: Option<&TaskContext>) -> Attempt<Self> {
-        self.cut_short = None;
+        self.uncounted = None;
         let now = self.terms.clock.now();
         let first = *self.began.get_or_insert(now);
         self.made = self.made.saturating_add(1);
@@ -132,7 +132,8 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         let elapsed = ended.saturating_duration_since(first);
         let policy = &self.terms.policy;
         let next = policy.decide(self.made, elapsed, verdict, retry::random());
-        Attempt::Failed(self, next)
+        let was_none = matches!(verdict, Verdict::Postpone(_));
+        Attempt::Failed(self, next.map(|after| Next { after, was_none }))
     }
 
     fn give_up(self, gave_up: GaveUp, info: &TaskInfo) -> Self::Output {
@@ -144,7 +145,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
 
     fn uncount(&mut self) {
         self.made -= 1;
-        self.cut_short = self.history.pop();
+        self.uncounted = self.history.pop();
     }
 
     fn type_name() -> &'static str {

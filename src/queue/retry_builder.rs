@@ -336,6 +336,39 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
     }
 
+    /// Submits a task without a handle whose attempts are given their [`TaskContext`].
+    /// Otherwise like [`execute`](Self::execute).
+    ///
+    /// # Errors
+    ///
+    /// When the pool is closed, also while this waited; the error gives the closure back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Retry};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_millis(1)));
+    /// task.execute_with(|ctx, _| match ctx.is_cancelled() {
+    ///     true => Err("cut short"),
+    ///     false => Ok(()),
+    /// })?;
+    /// pool.wait_idle();
+    /// assert_eq!(pool.stats().completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[track_caller]
+    pub fn execute_with<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnMut(&TaskContext, u32) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+    {
+        let closure = NumberedWithContext(task);
+        let started = self.start(closure, WhenFull::Spill, true, Location::caller());
+        started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
+    }
+
     /// Submits the task without a handle, if a [place](Self#while-it-waits) is free and
     /// there is room in the queue. Does not block. Otherwise like
     /// [`execute`](Self::execute).

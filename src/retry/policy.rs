@@ -65,6 +65,12 @@ pub enum Verdict {
     /// `Retry-After`, say) wins over the policy's delay, its cap and its jitter. Attempts
     /// and deadline hold all the same.
     RetryAfter(Duration),
+    /// It was no attempt at all, as when a [circuit breaker](crate::CallError::verdict)
+    /// refused the call: it is not counted, nor remembered, and the next one has its number.
+    /// That comes after this delay, and up to a tenth more at random, so that not all who
+    /// were refused come back at once. The deadline holds all the same, and is the only
+    /// bound.
+    Postpone(Duration),
     /// No other attempt would help.
     GiveUp,
 }
@@ -227,9 +233,10 @@ impl Retry {
         self
     }
 
-    /// No attempt begins later than so long after the first one did. What runs at that
-    /// moment may end; see [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for
-    /// that. Does not block. Defaults to [`Duration::MAX`], which is never.
+    /// No attempt becomes due later than so long after the first one began. It may begin
+    /// later where it has to wait for a worker, and may end: see
+    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for that. Does not block.
+    /// Defaults to [`Duration::MAX`], which is never.
     ///
     /// # Examples
     ///
@@ -273,11 +280,15 @@ impl Retry {
         if verdict == Verdict::GiveUp {
             return Err(GaveUp::Verdict);
         }
-        if failed >= self.attempts {
+        let is_attempt = !matches!(verdict, Verdict::Postpone(_));
+        if is_attempt && failed >= self.attempts {
             return Err(GaveUp::Attempts);
         }
         let delay = match (verdict, &self.curve) {
             (Verdict::RetryAfter(delay), _) => delay,
+            (Verdict::Postpone(delay), _) => {
+                delay.saturating_add((delay / 10).mul_f64(random.clamp(0.0, 1.0)))
+            }
             (_, Some(curve)) => self.backoff.shorten(curve(failed).as_secs_f64(), random),
             (_, None) => self.backoff.delay(failed, random),
         };
@@ -323,6 +334,19 @@ mod tests {
             Err(GaveUp::Deadline)
         );
         assert_eq!(decide(1, 0, Verdict::GiveUp), Err(GaveUp::Verdict));
+    }
+
+    #[test]
+    fn what_was_postponed_comes_up_to_a_tenth_later_and_only_the_deadline_bounds_it() {
+        let retry = Retry::fixed(SECOND).attempts(1).deadline(100 * SECOND);
+        let decide = |elapsed, after, random| {
+            retry.decide(7, elapsed * SECOND, Verdict::Postpone(after), random)
+        };
+        assert_eq!(decide(0, 50 * SECOND, 0.0), Ok(50 * SECOND));
+        assert_eq!(decide(0, 50 * SECOND, 0.5), Ok(52_500 * SECOND / 1000));
+        assert_eq!(decide(45, 50 * SECOND, 1.0), Ok(55 * SECOND));
+        assert_eq!(decide(46, 50 * SECOND, 1.0), Err(GaveUp::Deadline));
+        assert_eq!(decide(0, Duration::MAX, 1.0), Err(GaveUp::Deadline));
     }
 
     #[test]

@@ -139,9 +139,10 @@ impl Stopper {
         self.tell_closed(closed);
     }
 
-    /// Closes the queue; returns how many tasks were in it, if it was open.
+    /// Closes the queue; returns how many tasks had not started, if it was open.
     fn close_silently(&self) -> Option<usize> {
-        let queued = self.queue.queued() + self.queue.overflowed();
+        let later = self.queue.backlog();
+        let queued = self.queue.queued() + self.queue.overflowed() + later.due + later.waiting;
         self.queue.close().then_some(queued)
     }
 

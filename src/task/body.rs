@@ -39,7 +39,7 @@ pub(crate) trait TaskFn: Send {
     {
         unreachable!("only what retries is asked to give up")
     }
-    /// The attempt that failed last was cut short, and does not count. Runs no code of the
+    /// The attempt that failed last was none, or cut short, and does not count. Runs no code of the
     /// program.
     fn uncount(&mut self) {}
     /// The type name of the program's closure, in full.
@@ -64,8 +64,16 @@ pub(crate) trait TaskFn: Send {
 /// How an attempt came out.
 pub(crate) enum Attempt<B: TaskFn> {
     Ended(B::Output),
-    /// To be tried again after so long, or not.
-    Failed(B, Result<Duration, GaveUp>),
+    /// To be tried again, or not.
+    Failed(B, Result<Next, GaveUp>),
+}
+
+/// When there is to be another attempt.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Next {
+    pub(crate) after: Duration,
+    /// The one before was none, and is not counted.
+    pub(crate) was_none: bool,
 }
 
 /// A closure that wants to know nothing.

@@ -54,7 +54,7 @@ mod slot;
 mod turn;
 mod unstarted;
 
-pub(crate) use body::{Attempt, Bare, Labelled, Ledger, TaskFn, Watch};
+pub(crate) use body::{Attempt, Bare, Labelled, Ledger, Next, TaskFn, Watch};
 pub(crate) use cell::{Cell, Joinable, Off};
 pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use link::Link;

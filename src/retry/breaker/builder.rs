@@ -30,6 +30,7 @@ use std::time::Duration;
 /// assert_eq!(breaker.to_string(), "circuit breaker \"smtp\": closed");
 /// # Ok::<(), groundcrew::BreakerError>(())
 /// ```
+#[must_use = "no breaker is made before `build` is called"]
 pub struct BreakerBuilder {
     name: Arc<str>,
     terms: Terms,

@@ -50,8 +50,8 @@ impl CircuitOpen {
     }
 
     /// After this time a call is let through again; [`Duration::MAX`] if none is until
-    /// the breaker is [reset](super::CircuitBreaker::reset). While a half-open breaker
-    /// waits for its trial calls it may be sooner. Does not block.
+    /// the breaker is [reset](super::CircuitBreaker::reset). Of a half-open breaker nobody
+    /// knows when its trial calls end: then it is a tenth of the pause. Does not block.
     ///
     /// # Examples
     ///
@@ -161,13 +161,11 @@ impl<E> CallError<E> {
 
     /// What a task that is tried again makes of it, for
     /// [`on_error`](crate::RetryTaskBuilder::on_error): of a call that was made what
-    /// `of_failed` says; another attempt, after [`retry_in`](Self::retry_in), if it was not
-    /// made, or after the delay of the policy, if that is not until the breaker is
-    /// [reset](super::CircuitBreaker::reset). Does not block, but for what `of_failed` does.
-    ///
-    /// An attempt that the breaker refused is an attempt all the same. Where a task is to
-    /// outlast an outage, bound it by [`Retry::deadline`](crate::Retry::deadline), and
-    /// leave [`Retry::attempts`](crate::Retry::attempts) some room.
+    /// `of_failed` says; if it was not made, the attempt is [`Verdict::Postpone`]d by
+    /// [`retry_in`](Self::retry_in). So a task outlasts an outage, however few attempts it
+    /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that is
+    /// open until it is [reset](super::CircuitBreaker::reset) each try is an attempt, after
+    /// the delay of the policy. Does not block, but for what `of_failed` does.
     ///
     /// # Examples
     ///
@@ -190,7 +188,7 @@ impl<E> CallError<E> {
     /// let pool = Pool::new(1)?;
     /// let handle = pool
     ///     .task("send")
-    ///     .retry(Retry::fixed(Duration::ZERO))
+    ///     .retry(Retry::fixed(Duration::ZERO).attempts(2))
     ///     .on_error(|error: &CallError<Error>| error.verdict(of_smtp))
     ///     .submit(move |attempt| {
     ///         breaker.call(|| match attempt {
@@ -198,8 +196,8 @@ impl<E> CallError<E> {
     ///             _ => Ok(attempt),
     ///         })
     ///     })?;
-    /// // The second attempt finds the breaker open, the third is its trial.
-    /// assert_eq!(handle.join()?.unwrap(), 3);
+    /// // The first failure opens the breaker; what it refuses meanwhile is no attempt.
+    /// assert_eq!(handle.join()?.unwrap(), 2);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn verdict(&self, of_failed: impl FnOnce(&E) -> Verdict) -> Verdict {
@@ -207,7 +205,7 @@ impl<E> CallError<E> {
             CallError::Failed(error) => of_failed(error),
             CallError::Open(open) => match open.retry_in() {
                 Duration::MAX => Verdict::Retry,
-                retry_in => Verdict::RetryAfter(retry_in),
+                retry_in => Verdict::Postpone(retry_in),
             },
         }
     }

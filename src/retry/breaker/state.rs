@@ -142,7 +142,8 @@ impl Machine {
                     Ok((self.ticket(round), None))
                 }
                 false => {
-                    let until = trials.patience;
+                    let soon = self.terms.pause.delay(self.openings, 1.0) / 10;
+                    let until = trials.patience.earlier(Deadline::after_from(now, soon));
                     Err(self.refuse(until, true, now))
                 }
             },

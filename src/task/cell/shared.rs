@@ -5,7 +5,7 @@ use super::{Body, Cell, Husk, NotStarted, Off};
 use crate::cancel::CancelToken;
 use crate::retry::GaveUp;
 use crate::sync::{Arc, Relaxed};
-use crate::task::body::{self, Attempt, Ledger, TaskFn, Watch};
+use crate::task::body::{self, Attempt, Ledger, Next, TaskFn, Watch};
 use crate::task::context::TaskContext;
 use crate::task::error::TaskPanic;
 use crate::task::info::{Meta, TaskInfo};
@@ -135,15 +135,19 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
                 Ok(Attempt::Ended(result)) => break Ok(result),
                 Err(panic) => break Err(panic),
                 Ok(Attempt::Failed(failed, next)) => {
-                    let waited = next.and_then(|after| match &context {
-                        Some(context) => context.sleep(after).map_err(|_| GaveUp::Cancelled),
+                    let waited = next.and_then(|next| match &context {
+                        Some(context) => {
+                            let slept = context.sleep(next.after);
+                            slept.map_or(Err(GaveUp::Cancelled), |()| Ok(next))
+                        }
                         None => unreachable!("what retries has a context"),
                     });
-                    if let Err(gave_up) = waited {
-                        break body::give_up(failed, gave_up, &ledger, info);
-                    }
                     closure = failed;
-                    self.body.lock().attempts += 1;
+                    match waited {
+                        Ok(Next { was_none: true, .. }) => closure.uncount(),
+                        Ok(_) => self.body.lock().attempts += 1,
+                        Err(gave_up) => break body::give_up(closure, gave_up, &ledger, info),
+                    }
                 }
             }
         };
@@ -267,7 +271,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
     fn put_off(
         &self,
         mut closure: B,
-        next: Result<Duration, GaveUp>,
+        next: Result<Next, GaveUp>,
         turn: &mut Turn<'_>,
         me: &Me,
     ) -> Option<Result<B::Output, TaskPanic>> {
@@ -280,11 +284,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             let stopped = settled.map(|_| GaveUp::Stopped);
             let asked = stopped.or(body.cancel_asked.map(|_| GaveUp::Cancelled));
             let after = match (next, asked) {
-                (Ok(after), None) => after,
+                (Ok(next), None) => next.after,
                 (Err(_), None) if is_cut_short => Duration::MAX,
                 (Err(gave_up), _) | (Ok(_), Some(gave_up)) => return Err((closure, gave_up)),
             };
-            if is_cut_short {
+            if is_cut_short || next.is_ok_and(|next| next.was_none) {
                 closure.uncount();
                 body.attempts -= 1;
             }

@@ -119,7 +119,7 @@ fn open_it_refuses_for_the_pause_and_then_lets_one_call_through() {
          0:  call a                 -> refused 10, open 10
          9:  call a                 -> refused 1, open 1
          10: call a                 -> let through, half-open
-         10: call b                 -> refused 10, half-open
+         10: call b                 -> refused 1, half-open
          11: good a                 -> closed
          11: bad, bad               -> closed
          11: bad                    -> open 10",
@@ -148,9 +148,9 @@ fn half_open_as_many_successes_as_places_close_it() {
         three,
         "0:  trip                   -> open 10
          10: call a, call b, call c -> let through, half-open
-         10: call d                 -> refused 10, half-open
+         10: call d                 -> refused 1, half-open
          11: good a                 -> half-open
-         11: call d                 -> refused 9, half-open
+         11: call d                 -> refused 1, half-open
          11: good b                 -> half-open
          11: good c                 -> closed
          20: trip                   -> open 10
@@ -166,7 +166,7 @@ fn half_open_a_permit_that_is_given_back_is_a_place_for_another() {
         "0:  trip                   -> open 10
          10: call a, back a         -> half-open
          10: call b                 -> let through, half-open
-         10: call c                 -> refused 10, half-open
+         10: call c                 -> refused 1, half-open
          11: good b                 -> closed",
     );
 }
@@ -179,9 +179,9 @@ fn half_open_a_trial_that_hangs_loses_its_place_after_as_long_as_it_was_open() {
          10: call hangs             -> let through, half-open
          19: call b                 -> refused 1, half-open
          20: call b                 -> let through, half-open
-         20: call c                 -> refused 10, half-open
+         20: call c                 -> refused 1, half-open
          21: back hangs             -> half-open
-         21: call c                 -> refused 9, half-open
+         21: call c                 -> refused 1, half-open
          30: call c                 -> let through, half-open
          31: good b                 -> closed
          31: bad c                  -> closed
@@ -210,7 +210,7 @@ fn half_open_a_trial_that_lost_its_place_still_says_how_it_ended() {
          10: call hangs, call b     -> let through, half-open
          11: good b                 -> half-open
          20: call c                 -> let through, half-open
-         20: call d                 -> refused 10, half-open
+         20: call d                 -> refused 1, half-open
          21: back c                 -> half-open
          21: call d                 -> let through, half-open
          22: good hangs             -> closed
@@ -228,7 +228,7 @@ fn a_call_of_an_earlier_state_neither_closes_nor_opens_it_when_it_ends() {
              2:  {end} a                -> open 9
              11: call e                 -> let through, half-open
              12: {end} b                -> half-open
-             12: call f                 -> refused 9, half-open
+             12: call f                 -> refused 1, half-open
              13: good e                 -> closed
              13: bad, bad               -> closed
              14: {end} c                -> closed
@@ -336,7 +336,7 @@ fn it_opens_for_longer_each_time_until_it_closes() {
          35:  bad                   -> open 30
          65:  bad                   -> open 30
          95:  call hangs            -> let through, half-open
-         96:  call b                -> refused 29, half-open
+         96:  call b                -> refused 3, half-open
          125: call b                -> let through, half-open
          126: good b                -> closed
          126: bad, bad, bad         -> open 10",
