@@ -69,11 +69,17 @@ const SCHEDULES: usize = 5_000;
 /// Runs `scenario` under many schedules.
 #[cfg(shuttle)]
 fn check(scenario: fn()) {
+    check_often(1, scenario);
+}
+
+/// The same under so many times as many.
+#[cfg(shuttle)]
+fn check_often(times: usize, scenario: fn()) {
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
     use shuttle::{Config, Runner};
 
     let number = std::env::var("GROUNDCREW_SCHEDULES");
-    let schedules = number.map_or(SCHEDULES, |number| number.parse().unwrap());
+    let schedules = times * number.map_or(SCHEDULES, |number| number.parse().unwrap());
     let mut config = Config::new();
     config.stack_size = STACK;
     config.silence_warnings = true;

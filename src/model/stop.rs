@@ -1,9 +1,10 @@
 //! The stop against everything that may go on meanwhile.
 
-use super::{Count, builder, chance, check, outcome, pool};
+use super::{Count, builder, chance, check, check_often, outcome, pool};
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
 use crate::{Phase, Pool, StopPlan, StopReport, Submitter};
+use std::panic::Location;
 use std::time::Duration;
 
 const FOREVER: Duration = Duration::MAX;
@@ -271,5 +272,23 @@ fn a_submitter_at_the_gate_is_let_go_by_a_stop_from_another_thread() {
         }
         drop(open);
         settle(pool, report, &count);
+    });
+}
+
+#[test]
+fn a_task_that_comes_due_while_the_pool_closes_is_run_or_refused() {
+    // The moment is a short one.
+    check_often(4, || {
+        let pool = pool(1, 1);
+        let submitter = pool.submitter();
+        let pusher = thread::spawn(move || {
+            let queue = &submitter.home().queue;
+            let tick = queue.due_task("tick".into(), Location::caller(), None, |_| ());
+            queue.push_due(tick).is_ok()
+        });
+        let report = pool.stop(StopPlan::drain(FOREVER));
+        let accepted = pusher.join().unwrap();
+        assert_eq!(report.completed(), u64::from(accepted), "{report}");
+        assert!(report.is_clean(), "{report}");
     });
 }
