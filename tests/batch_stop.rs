@@ -746,8 +746,8 @@ fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
     let (handler, told) = telling();
     let items = batcher(&pool, handler);
     let mut host = Host::builder();
+    host.batcher("items", &items);
     host.pool("workers", pool);
-    host.batcher("items", &items).after(["workers"]);
     let writer = items.clone();
     host.background("writer", move |ctx| {
         ctx.token().wait();
@@ -773,6 +773,18 @@ fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
 }
 
 #[test]
+fn in_a_host_a_pool_that_is_after_its_own_batcher_is_refused() {
+    let pool = Pool::new(1).unwrap();
+    let items = batcher(&pool, |_, _| Ok(()));
+    let mut host = Host::builder();
+    host.pool("workers", pool).after(["items"]);
+    host.batcher("items", &items);
+    let error = host.build().unwrap_err().to_string();
+    let circle = ["\"workers\" after \"items\" after", "\"items\" after \"workers\" after"];
+    assert!(circle.iter().any(|part| error.contains(part)), "{error}");
+}
+
+#[test]
 fn in_a_host_what_was_not_handled_is_handed_back_as_items() {
     let pool = hasty().build().unwrap();
     let gate = Gate::new();
@@ -785,7 +797,7 @@ fn in_a_host_what_was_not_handled_is_handed_back_as_items() {
     let mut host = Host::builder();
     host.stop_timeout(Duration::from_millis(80));
     host.pool("workers", pool);
-    host.batcher("items", &items).after(["workers"]);
+    host.batcher("items", &items);
     let host = host.build().unwrap();
     let host = host.start().unwrap();
     (0..7).for_each(|item| items.submit(item).unwrap());

@@ -154,7 +154,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let mut host = Host::builder();
     host.name("analytics").stop_timeout(options.stop_timeout);
     host.pool("pool", pool);
-    host.batcher("events", &events).after(["pool"]);
+    host.batcher("events", &events);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut visitors = Visitors::new(seed, options.bad_in).take(options.events);
     let (batcher, counter) = (events.clone(), made.clone());

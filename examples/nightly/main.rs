@@ -226,7 +226,7 @@ fn run_jobs(zone: &TimeZone) -> Result<HostReport, Box<dyn Error + Send + Sync>>
     let mut host = Host::builder();
     host.name("nightly");
     host.pool("workers", pool);
-    host.scheduler("schedules", &scheduler).after(["workers"]);
+    host.scheduler("schedules", &scheduler);
     Ok(host.build()?.run_until_signal()?)
 }
 

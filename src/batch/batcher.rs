@@ -52,7 +52,7 @@ use std::time::{Duration, Instant};
 /// its own stop. Dropping the last clone is a stop with 5 s; what is left is then logged and
 /// goes to the closure for dead letters. (A handler, or such a closure, that holds a clone
 /// keeps the batcher: then there is no last one.) In a host, [`HostBuilder::batcher`] does
-/// all that.
+/// all that, in the right order.
 ///
 /// [`HostBuilder::batcher`]: crate::HostBuilder::batcher
 ///

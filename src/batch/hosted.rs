@@ -15,8 +15,9 @@ impl HostBuilder {
     /// and what it could not handle in its time is handed back, as items, by
     /// [`HostReport::unprocessed`](crate::HostReport::unprocessed). Does not block.
     ///
-    /// It has to be `after` the pool that handles its batches, so that it stops before that
-    /// one does. One batcher is one service: a second one with it is an error of the
+    /// If the pool that handles its batches is a service of this host, it is
+    /// [after](ServiceBuilder::after) that without being told, so that it stops first; it is
+    /// for you to say who submits, and so is to be `after` this one. One batcher is one service: a second one with it is an error of the
     /// [build](HostBuilder::build).
     ///
     /// # Examples
@@ -28,7 +29,7 @@ impl HostBuilder {
     /// let events = Batcher::builder("events").build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))?;
     /// let mut host = Host::builder();
     /// host.pool("workers", pool);
-    /// host.batcher("events", &events).after(["workers"]);
+    /// host.batcher("events", &events);
     /// let host = host.build()?.start()?;
     /// events.submit(1)?;
     ///
@@ -45,7 +46,9 @@ impl HostBuilder {
     ) -> ServiceBuilder<'_> {
         let store = batcher.store().clone();
         let hosted = store.clone();
-        self.hosted(name.into(), hosted, move || BatcherService(store.clone()))
+        let pool = store.queue().id;
+        let added = self.hosted(name.into(), hosted, move || BatcherService(store.clone()));
+        added.runs_on(pool)
     }
 }
 

@@ -70,6 +70,7 @@ impl HostBuilder {
         self.specs.push(Spec {
             name,
             after: Vec::new(),
+            runs_on: None,
             start_timeout: None,
             terms: Terms::new(),
             factory,
@@ -389,10 +390,12 @@ impl HostBuilder {
     /// assert!(error.to_string().contains("\"a\" after \"b\" after \"a\""));
     /// ```
     pub fn build(&mut self) -> Result<Host, BuildError> {
-        let services: Vec<(&str, &[String])> = self
-            .specs
+        let specs = &self.specs;
+        let needs: Vec<Vec<String>> = specs.iter().map(|spec| spec.needs(specs)).collect();
+        let services: Vec<(&str, &[String])> = specs
             .iter()
-            .map(|spec| (spec.name.as_str(), spec.after.as_slice()))
+            .zip(&needs)
+            .map(|(spec, needs)| (spec.name.as_str(), needs.as_slice()))
             .collect();
         check_name(&self.name)?;
         let graph = Graph::new(&services)?;

@@ -49,6 +49,12 @@ impl ServiceBuilder<'_> {
         self
     }
 
+    /// It runs on the pool with this number: so it is after that, if it is a service, too.
+    pub(crate) fn runs_on(self, pool: u64) -> Self {
+        self.spec.runs_on = Some(pool);
+        self
+    }
+
     /// How long it may take to start; [`Duration::MAX`] is no limit. Does not block.
     /// Defaults to [the host's](super::HostBuilder::start_timeout). One that takes
     /// longer is told to stop, and counts as failed.

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Spec {
     pub(super) name: String,
     pub(super) after: Vec<String>,
+    /// The pool that it runs on, if that is known.
+    pub(super) runs_on: Option<u64>,
     /// `None`: the host's.
     pub(super) start_timeout: Option<Duration>,
     pub(super) terms: Terms,
@@ -32,6 +34,17 @@ pub(super) enum Kind {
 }
 
 impl Spec {
+    /// What it needs, by name: what it was said to be after, and the pool that it runs on,
+    /// if that is a service, too.
+    pub(super) fn needs(&self, specs: &[Spec]) -> Vec<String> {
+        let is_its_pool = |spec: &&Spec| match &spec.kind {
+            Kind::Pool(pool, _) => self.runs_on == Some(pool.id()),
+            _ => false,
+        };
+        let pool = specs.iter().find(is_its_pool).map(|spec| &spec.name);
+        self.after.iter().chain(pool).cloned().collect()
+    }
+
     pub(super) fn check(&self) -> Result<(), BuildError> {
         let limits = [
             (self.start_timeout, "start_timeout"),

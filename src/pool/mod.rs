@@ -164,6 +164,11 @@ impl Pool {
         Submitter::new(&self.home.queue)
     }
 
+    /// The number of its queue.
+    pub(crate) fn id(&self) -> u64 {
+        self.home.queue.id
+    }
+
     /// Starts a task with a name, for reports, logs and
     /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the
     /// builder's verbs. Does not block.

@@ -7,8 +7,8 @@ impl HostBuilder {
     /// Adds a [`Scheduler`] as a service: it starts with the host, in its turn, and stops in
     /// its turn. Does not block.
     ///
-    /// It should be `after` the pool that its runs go to, so that it stops before that one
-    /// does.
+    /// If the pool that its runs go to is a service of this host, it is
+    /// [after](ServiceBuilder::after) that without being told, so that it stops first.
     ///
     /// # Examples
     ///
@@ -25,7 +25,7 @@ impl HostBuilder {
     ///
     /// let mut host = Host::builder();
     /// host.pool("workers", pool);
-    /// host.scheduler("schedules", &scheduler).after(["workers"]);
+    /// host.scheduler("schedules", &scheduler);
     /// let host = host.build()?.start()?;
     /// assert_eq!(told.recv()?, "tick");
     /// assert!(host.stop().is_clean());
@@ -36,8 +36,9 @@ impl HostBuilder {
         name: impl Into<String>,
         scheduler: &Scheduler,
     ) -> ServiceBuilder<'_> {
-        let scheduler = scheduler.clone();
-        self.service(name, move || Hosted(scheduler.clone()))
+        let (scheduler, pool) = (scheduler.clone(), scheduler.queue().id);
+        let added = self.service(name, move || Hosted(scheduler.clone()));
+        added.runs_on(pool)
     }
 }
 

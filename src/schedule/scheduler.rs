@@ -38,7 +38,7 @@ use std::time::SystemTime;
 ///
 /// The stop of the pool hands back runs that had not started, as it does with every task,
 /// and what the clock says then has no effect any more. So that nothing is handed back, stop
-/// the scheduler first; in a host, let its service be `after` that of the pool.
+/// the scheduler first. A host does that in the right order.
 ///
 /// [`HostBuilder::scheduler`]: crate::HostBuilder::scheduler
 ///
