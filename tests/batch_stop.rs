@@ -780,7 +780,10 @@ fn in_a_host_a_pool_that_is_after_its_own_batcher_is_refused() {
     host.pool("workers", pool).after(["items"]);
     host.batcher("items", &items);
     let error = host.build().unwrap_err().to_string();
-    let circle = ["\"workers\" after \"items\" after", "\"items\" after \"workers\" after"];
+    let circle = [
+        "\"workers\" after \"items\" after",
+        "\"items\" after \"workers\" after",
+    ];
     assert!(circle.iter().any(|part| error.contains(part)), "{error}");
 }
 

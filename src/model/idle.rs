@@ -1,10 +1,8 @@
 //! Going to sleep and being woken, and waiting until all is done.
 
-use super::{Count, check, pool};
+use super::{Count, FOREVER, check, pool};
 use crate::sync::model::thread;
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
 
 #[test]
 fn a_task_submitted_while_the_workers_go_to_sleep_wakes_one() {

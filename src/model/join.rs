@@ -1,14 +1,11 @@
 //! Who ends a task when several could: a worker, a join, a cancel, a stop.
 
-use super::{Count, chance, check, outcome, pool};
+use super::{Count, FOREVER, SECOND, chance, check, outcome, pool};
 use crate::sync::channel;
 use crate::sync::model::{thread, time};
 use crate::{StopPlan, TaskError};
 use std::panic;
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_task_is_cancelled_or_runs_and_its_join_agrees() {

@@ -33,6 +33,7 @@ use crate::stop::StopReport;
 use crate::sync::model::time;
 use crate::sync::{Arc, StaticMutex};
 use crate::{Pool, PoolBuilder, SubmitError, TaskError};
+use std::time::Duration;
 
 #[cfg(shuttle)]
 mod idle;
@@ -108,6 +109,25 @@ fn check(scenario: fn()) {
             scenario();
         });
     }
+}
+
+const FOREVER: Duration = Duration::MAX;
+#[cfg(shuttle)]
+const SECOND: Duration = Duration::from_secs(1);
+
+#[cfg(shuttle)]
+fn any_plan() -> crate::StopPlan {
+    use crate::StopPlan;
+
+    chance::one_of(&[
+        StopPlan::drain(Duration::ZERO),
+        StopPlan::drain(SECOND),
+        StopPlan::drain(FOREVER),
+        StopPlan::finish(SECOND),
+        StopPlan::finish(FOREVER),
+        StopPlan::cancel(SECOND),
+        StopPlan::cancel(FOREVER),
+    ])
 }
 
 /// Of each worker, whose stack is made anew in every schedule.

@@ -6,13 +6,11 @@
 //! Loom knows five threads at most: the test, a worker or two, the helper that
 //! joins them, and a producer or two. No deadline ever comes here.
 
-use super::{Count, check, outcome, pool};
+use super::{Count, FOREVER, check, outcome, pool};
 use crate::sync::model::thread;
 use crate::sync::{Arc, AtomicUsize, Relaxed, channel};
 use crate::{Pool, StopPlan, Submitter, TaskHandle};
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
 
 fn execute(submitter: &Submitter, count: &Arc<Count>) {
     count.submit(|captured| submitter.execute(move || captured.begin()));

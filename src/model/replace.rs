@@ -1,13 +1,10 @@
 //! Limits for the time of a task, and a new worker in the place of a stuck one.
 
-use super::{Count, builder, chance, check};
+use super::{Count, FOREVER, SECOND, builder, chance, check};
 use crate::sync::model::thread;
 use crate::sync::{Arc, Relaxed, StaticU64};
 use crate::{Pool, StopPlan};
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How many tasks were, in all schedules.
 static OVERRUN: StaticU64 = StaticU64::new(0);

@@ -1,14 +1,11 @@
 //! Tasks that are tried again: the timer, a worker, a join, a cancel and a stop.
 
-use super::{chance, check, outcome, pool};
+use super::{FOREVER, SECOND, any_plan, chance, check, outcome, pool};
 use crate::stop::StopReport;
 use crate::sync::model::thread;
 use crate::sync::{Arc, AtomicU64, SeqCst};
 use crate::{Retry, StopPlan, Submitter, TaskError, TaskHandle};
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
 
 type Retried = TaskHandle<Result<u32, crate::RetryError<Fault>>>;
 
@@ -28,16 +25,6 @@ fn send(submitter: &Submitter, last: u32, made: &Arc<AtomicU64>) -> Option<Retri
         }
     });
     handle.ok()
-}
-
-fn any_plan() -> StopPlan {
-    chance::one_of(&[
-        StopPlan::drain(Duration::ZERO),
-        StopPlan::drain(SECOND),
-        StopPlan::drain(FOREVER),
-        StopPlan::finish(SECOND),
-        StopPlan::cancel(SECOND),
-    ])
 }
 
 /// Each accepted task has ended once.

@@ -1,25 +1,11 @@
 //! Scopes and the loops on top of them: who runs a task that several may run,
 //! and whether its scope hears of its end.
 
-use super::{Captured, Count, builder, chance, check, outcome, pool};
+use super::{Captured, Count, FOREVER, any_plan, builder, chance, check, outcome, pool};
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
-use crate::{Pool, StopHandle, StopPlan, StopReport, Submitter, TaskError};
+use crate::{Pool, StopHandle, StopReport, Submitter, TaskError};
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
-
-fn any_plan() -> StopPlan {
-    chance::one_of(&[
-        StopPlan::drain(Duration::ZERO),
-        StopPlan::drain(SECOND),
-        StopPlan::drain(FOREVER),
-        StopPlan::finish(SECOND),
-        StopPlan::finish(FOREVER),
-        StopPlan::cancel(SECOND),
-    ])
-}
 
 /// A thread that stops the pool, or only closes it and stops it then.
 fn stopper(stop: StopHandle) -> thread::JoinHandle<StopReport> {

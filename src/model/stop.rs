@@ -1,26 +1,11 @@
 //! The stop against everything that may go on meanwhile.
 
-use super::{Count, builder, chance, check, check_often, outcome, pool};
+use super::{Count, FOREVER, SECOND, any_plan, builder, chance, check, check_often, outcome, pool};
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
 use crate::{Phase, Pool, StopPlan, StopReport, Submitter};
 use std::panic::Location;
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
-
-fn any_plan() -> StopPlan {
-    chance::one_of(&[
-        StopPlan::drain(Duration::ZERO),
-        StopPlan::drain(SECOND),
-        StopPlan::drain(FOREVER),
-        StopPlan::finish(SECOND),
-        StopPlan::finish(FOREVER),
-        StopPlan::cancel(SECOND),
-        StopPlan::cancel(FOREVER),
-    ])
-}
 
 /// Two tasks, one with a handle that is joined, one without.
 fn produce(submitter: &Submitter, count: &Arc<Count>) {

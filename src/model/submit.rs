@@ -1,13 +1,10 @@
 //! How work gets in: the gate, the overflow lists, in place.
 
-use super::{Count, builder, chance, check, pool};
+use super::{Count, FOREVER, SECOND, builder, chance, check, pool};
 use crate::sync::channel;
 use crate::sync::model::{thread, time};
 use crate::{SubmitError, Submitter};
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::MAX;
-const SECOND: Duration = Duration::from_secs(1);
 
 fn execute(
     submitter: &Submitter,

@@ -249,7 +249,9 @@ impl PoolBuilder {
     ///
     /// - How long it waited is the time from the call of the verb to the task's
     ///   start, the verb's own wait for room included; `None` for a task that was
-    ///   resubmitted.
+    ///   resubmitted. Of one that is [tried again](crate::TaskBuilder::retry) it is told
+    ///   when its last attempt has ended: for how long that ran, and for how long all
+    ///   the rest took, earlier attempts included.
     /// - How long it ran leaves out what ran on top of it: tasks that a join of its
     ///   worker claimed, or that were [run in place](Self::run_in_place_when_full),
     ///   and the observer's time for those. A join of a task that another worker

@@ -111,8 +111,9 @@ impl Schedule {
         Schedule::new(Kind::After(delay))
     }
 
-    /// Once, at `time`, on the wall clock. A time that has passed is due at once. Does not
-    /// block.
+    /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by more
+    /// than the [threshold](crate::EntryBuilder::missed_after) it was missed, and the entry's
+    /// [rule](crate::Missed) says whether it is made up for. Does not block.
     ///
     /// # Examples
     ///
@@ -144,7 +145,8 @@ impl Schedule {
     /// | month | 1 to 12 | `JAN` to `DEC` | |
     /// | weekday | 0 to 7, 0 and 7 are Sunday | `SUN` to `SAT` | `FRI#2` the second Friday of the month, `FRIL` the last one |
     ///
-    /// In each, `*` is all, `1,5` a list, `1-5` a range, `*/5` and `1-30/5` are steps.
+    /// In each, `*` is all, `1,5` a list, `1-5` a range (which goes up), `*/5` and `1-30/5` are
+    /// steps; for days `?` is `*`.
     /// Where both the day of month and the weekday are something else than `*`, a day
     /// matches if either does, as ever in cron; with a `+` before the weekday, if both do:
     /// `0 0 13 * +FRI`. Case does not matter.
