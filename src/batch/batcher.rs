@@ -41,6 +41,8 @@ use std::time::{Duration, Instant};
 /// Items that it takes out of the vector before it fails are handled: so it can go on where
 /// it was.
 ///
+/// Items that are handled one by one are better off in a [`Queue`](crate::Queue), or as tasks.
+///
 /// With one batch in flight at a time, the default, items are handled in the order in which
 /// they were submitted.
 ///
