@@ -70,7 +70,7 @@ struct Counts {
 
 fn counts(output: &Output) -> Counts {
     let stdout = text(&output.stdout);
-    let Some(line) = stdout.lines().last() else {
+    let Some(line) = stdout.lines().find(|line| line.contains(" made, ")) else {
         return Counts::default(); // interrupted before it could take signals
     };
     let numbers = line.split(' ').filter_map(|word| word.parse().ok());

@@ -59,7 +59,7 @@ fn so_many_bytes_are_a_batch_and_an_item_that_is_too_many_begins_the_next_one() 
     assert_eq!(batches(&[1, usize::MAX]), [vec![1], vec![usize::MAX]]);
     // What weighs nothing goes with whatever there is.
     assert_eq!(batches(&[0, 0, 9, 0, 1, 0]), [vec![0, 0, 9, 0, 1], vec![0]]);
-    assert_eq!(batches(&[0, 11]), [vec![0, 11]]);
+    assert_eq!(batches(&[0, 11]), [vec![0], vec![11]]);
 }
 
 #[test]

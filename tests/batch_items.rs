@@ -331,9 +331,8 @@ fn round(seed: u64) {
             let (items, micros) = (items.clone(), rng.u64(..2_000));
             scope.spawn(move || items.flush_timeout(Duration::from_micros(micros)));
         }
-        for _ in 0..rng.usize(..300) {
-            thread::yield_now();
-        }
+        // Not by yields, which take their time where others are busy.
+        thread::sleep(Duration::from_micros(rng.u64(..300)));
         let mut kept = None;
         match rng.u8(..10) {
             0 => {
@@ -393,7 +392,7 @@ fn produce(world: &Arc<World>, items: &Batcher<Item>, rng: &mut fastrand::Rng, c
         match rng.u8(..40) {
             0 => drop(items.flush()),
             1 => drop(items.flush_timeout(Duration::from_micros(rng.u64(..300)))),
-            2 => thread::yield_now(),
+            2 => thread::sleep(Duration::from_micros(rng.u64(..30))),
             _ => {}
         }
     }

@@ -128,6 +128,35 @@ fn finish_lets_the_running_batch_finish_and_hands_back_the_rest_in_order() {
 }
 
 #[test]
+fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
+    for (fails, kept) in [(false, 2..4), (true, 0..4)] {
+        let pool = Pool::new(1).unwrap();
+        let (handler, told, command) = obedient();
+        let items = batcher(&pool, handler);
+        (0..2).for_each(|item| items.submit(item).unwrap());
+        told.recv().unwrap();
+        let (flushed, mut report) = within(LONG, "flush", || {
+            thread::scope(|scope| {
+                let first = scope.spawn(|| items.flush());
+                thread::sleep(Duration::from_millis(20)); // until it waits, probably
+                (2..4).for_each(|item| items.submit(item).unwrap());
+                let stop = scope.spawn(|| items.stop(StopPlan::finish(LONG)));
+                while items.stats().unhandled() < 2 {
+                    thread::yield_now();
+                }
+                assert!(!first.is_finished(), "a handler has it in hand");
+                let end = if fails { Err("busy".into()) } else { Ok(()) };
+                command.send(end).unwrap();
+                (first.join().unwrap(), stop.join().unwrap())
+            })
+        });
+        assert_eq!(flushed, !fails);
+        expect_left(&mut report, kept);
+        assert!(!items.flush(), "2 and 3 were taken out");
+    }
+}
+
+#[test]
 fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it() {
     for error in [true, false] {
         let pool = Pool::new(1).unwrap();
@@ -526,7 +555,7 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
     assert!(!within(LONG, "flush", || items.flush()), "nobody will");
     let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
     expect_left(&mut report, 0..5);
-    assert!(items.flush(), "the stop took them out");
+    assert!(!items.flush(), "the stop took them out");
 }
 
 #[test]

@@ -259,7 +259,9 @@ fn batches_that_take_long_leave_others_their_turn() {
             let tell = of_task.clone();
             ctx.submitter().execute(move || tell.send(None).unwrap())?;
         }
-        clock.advance(SECOND);
+        if batch[0] >= QUICK {
+            clock.advance(SECOND);
+        }
         of_handler.send(Some(batch[0]))?;
         match batch[0] {
             1 => Err(Permanent::new("no"))?,
@@ -267,10 +269,38 @@ fn batches_that_take_long_leave_others_their_turn() {
         }
     });
     let items = items.unwrap();
-    (0..20).for_each(|item| items.submit(item).unwrap());
+    (0..QUICK + 20).for_each(|item| items.submit(item).unwrap());
     within(LONG, "flush", || items.flush());
     pool.wait_idle();
     let order = all(&told);
     let place = order.iter().position(Option::is_none).unwrap();
-    assert!(place <= 2, "{order:?}");
+    assert!(place <= QUICK as usize + 2, "{order:?}");
+}
+
+/// So many batches take no time.
+const QUICK: u32 = 50;
+
+#[test]
+fn the_deadline_of_a_batch_counts_from_its_own_first_attempt() {
+    let (clock, pool) = pool();
+    let (bury, dead) = burying();
+    let calls = AtomicU32::new(0);
+    let retry = Retry::fixed(Duration::ZERO).attempts(2);
+    let items = builder()
+        .max_items(1)
+        .retry(retry.deadline(SECOND))
+        .dead_letter(bury);
+    let items = items.build(pool.submitter(), move |batch: &mut Vec<u32>, _| {
+        if batch[0] == QUICK {
+            clock.advance(10 * SECOND);
+        } else if batch[0] > QUICK && calls.fetch_add(1, SeqCst) == 0 {
+            Err("busy")?;
+        }
+        Ok(())
+    });
+    let items = items.unwrap();
+    (0..QUICK + 2).for_each(|item| items.submit(item).unwrap());
+    assert!(within(LONG, "flush", || items.flush()));
+    assert_eq!(all(&dead), []);
+    assert_eq!(items.stats().handled(), u64::from(QUICK) + 2);
 }

@@ -622,7 +622,7 @@ fn no_time_is_too_early_or_too_late() {
 fn an_interval_that_is_always_left_out_is_never_due() {
     // The second Sunday in March, from 2007 on.
     let schedule = Schedule::cron("*/5 2 8-14 3 +SUN").in_tz("America/New_York");
-    assert_eq!(schedule.check(), Ok(()));
+    assert!(schedule.check().is_err());
     assert_eq!(schedule.next_after(utc("2020-01-01T00:00:00Z")), None);
 }
 
@@ -729,4 +729,20 @@ fn no_text_makes_it_panic_or_takes_long() {
             }
         }
     });
+}
+
+#[test]
+fn what_falls_into_gaps_of_the_clock_only_is_refused_where_there_are_any() {
+    // The last Sunday of March, between two and three.
+    for expression in ["*/5 2 25-31 3 +SUN", "30 2-2 25-31 3 +SUN"] {
+        let error = Schedule::cron(expression).in_tz("Europe/Berlin").check();
+        let Err(ScheduleError::NeverDue { zone, .. }) = &error else {
+            panic!("{expression}: {error:?}")
+        };
+        assert_eq!(zone, "Europe/Berlin");
+        assert_eq!(Schedule::cron(expression).in_tz("UTC").check(), Ok(()));
+    }
+    // A fixed time is due at the end of the gap.
+    let fixed = Schedule::cron("30 2 25-31 3 +SUN").in_tz("Europe/Berlin");
+    assert_eq!(fixed.check(), Ok(()));
 }

@@ -18,7 +18,7 @@ pub(crate) struct Disk {
     /// The number of the next file.
     next: AtomicUsize,
     files: AtomicUsize,
-    /// What a write is at, for a stop that cannot wait for it.
+    /// What was to be written last, and is in no file: for a stop that cannot wait for it.
     in_hand: Mutex<Vec<Event>>,
 }
 
@@ -47,13 +47,13 @@ impl Disk {
     /// Writes a batch into a file of its own, as a whole or not at all. What is wrong with
     /// an event stays wrong; a full disk may not stay full.
     pub(crate) fn write(&self, batch: &[Event]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        *self.in_hand.lock().unwrap() = batch.to_vec();
         for event in batch {
             event.check().map_err(Permanent::new)?;
         }
-        *self.in_hand.lock().unwrap() = batch.to_vec();
-        let written = self.write_file(batch);
+        self.write_file(batch)?;
         self.in_hand.lock().unwrap().clear();
-        Ok(written?)
+        Ok(())
     }
 
     fn write_file(&self, batch: &[Event]) -> io::Result<()> {
@@ -77,8 +77,9 @@ impl Disk {
     /// Writes down what cannot be written, and why.
     pub(crate) fn bury(&self, event: &Event, why: &DeadLetter) {
         if why.cause() == DeadCause::Stopped {
-            return; // it was in hand when the report was made, and is in the spool
+            return; // it was in hand when the report was made, and goes into the spool
         }
+        self.in_hand.lock().unwrap().retain(|other| other != event);
         let error = why.error().map(ToString::to_string);
         let line = format!("{}\n", json!({ "error": error, "event": event.json() }));
         let path = self.folder.join("dead.jsonl");
@@ -88,8 +89,11 @@ impl Disk {
         }
     }
 
-    pub(crate) fn in_hand(&self) -> Vec<Event> {
-        self.in_hand.lock().unwrap().clone()
+    /// What a handler had when the report was made, besides what that handed back.
+    pub(crate) fn in_hand(&self, handed_back: &[Event]) -> Vec<Event> {
+        let mut in_hand = self.in_hand.lock().unwrap().clone();
+        in_hand.retain(|event| !handed_back.contains(event));
+        in_hand
     }
 
     /// How many files this run has written.

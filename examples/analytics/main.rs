@@ -172,7 +172,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     let report = host.run();
     let mut kept: Vec<Event> = report.unprocessed("events");
-    kept.extend(disk.in_hand());
+    kept.extend(disk.in_hand(&kept));
     spool::replace(&spool, &kept)?;
 
     let (stats, made) = (events.stats(), made.load(Relaxed));

@@ -36,7 +36,12 @@ use std::time::{Duration, Instant};
 /// - a panic: the same, since one item may be what it panicked at.
 /// - any other error: the batch is tried again as the [policy](BatcherBuilder::retry) says.
 ///   It waits for that in a timer, not on a worker. When the policy gives up, all its items
-///   are dead letters.
+///   are dead letters. (By default that is after five attempts, some 1.5 s: set a policy that
+///   outlasts what may be down.)
+///
+/// Dead letters for which there is no closure are dropped; the log says how many.
+/// [`Pool::wait_idle`](crate::Pool::wait_idle) knows nothing of items that are collected, or
+/// wait to be tried again: for those there is [`flush`](Self::flush).
 ///
 /// Items that it takes out of the vector before it fails are handled: so it can go on where
 /// it was.
@@ -205,13 +210,12 @@ impl<T: Send + 'static> Batcher<T> {
     }
 
     /// Makes a batch of what has been collected, and blocks until everything that was
-    /// submitted before is handled, or given up, or taken out by a stop. Returns whether it
-    /// is.
+    /// submitted before is handled or given up: `true`.
     ///
-    /// It is not if this is called from the handler, or from the closure for dead letters,
-    /// where it does not wait; nor if the pool is stopped, or closed and at its end: then
-    /// [`stop`](Self::stop) hands back what is left. A worker of the pool that waits here
-    /// handles batches itself.
+    /// `false`: some of it is not, and there is nothing to wait for. The pool is stopped, or
+    /// closed and at its end, so that [`stop`](Self::stop) hands back what is left; a stop did;
+    /// or this is called from the handler, or from the closure for dead letters. A worker of
+    /// the pool that waits here handles batches itself.
     ///
     /// # Examples
     ///
@@ -270,8 +274,8 @@ impl<T: Send + 'static> Batcher<T> {
     /// do not wait for each other.
     ///
     /// A batch that fails after its token was cancelled, with an error that is not permanent,
-    /// is handed back, whatever the policy says. A second stop returns the same numbers, and
-    /// no items.
+    /// is handed back, whatever the policy says. A second stop returns no items, and the
+    /// numbers as they are then: it waits again for what was abandoned.
     ///
     /// # Examples
     ///

@@ -87,14 +87,16 @@ impl DeadLetter {
         self.cause
     }
 
-    /// The last error of the handler; `None` if it panicked. Does not block. For an example
+    /// The last error of the handler; `None` if it panicked, and for what was
+    /// [stopped](DeadCause::Stopped). Does not block. For an example
     /// see [above](Self).
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.error.as_deref()
     }
 
-    /// How often the handler failed, or panicked, with the batch that the item was in last.
-    /// Does not block.
+    /// How often the handler failed, or panicked, with the batch that the item was in last. Of
+    /// what was [stopped](DeadCause::Stopped) it is not known: 1 if a handler gave it back, 0
+    /// otherwise. Does not block.
     ///
     /// # Examples
     ///

@@ -20,8 +20,8 @@ impl Fill {
     }
 
     /// Whether one more item of so many bytes is too much for what is there.
-    pub(super) fn overflows(&self, bytes: usize, more: usize) -> bool {
-        bytes > 0 && bytes.saturating_add(more) > self.max_bytes
+    pub(super) fn overflows(&self, items: usize, bytes: usize, more: usize) -> bool {
+        items > 0 && bytes.saturating_add(more) > self.max_bytes
     }
 
     /// Whether somebody has to know when the last item came.
@@ -62,11 +62,12 @@ mod tests {
 
     #[test]
     fn an_item_that_would_make_it_too_large_begins_the_next_one() {
-        let overflows = |bytes, more| fill().overflows(bytes, more);
-        assert!(overflows(60, 41) && overflows(1, usize::MAX));
-        assert!(!overflows(60, 40));
-        // One that is too large by itself is a batch by itself.
-        assert!(!overflows(0, 1000));
+        let overflows = |items, bytes, more| fill().overflows(items, bytes, more);
+        assert!(overflows(1, 60, 41) && overflows(1, 1, usize::MAX));
+        assert!(!overflows(1, 60, 40));
+        // One that is too large by itself is a batch by itself, even after one of nothing.
+        assert!(!overflows(0, 0, 1000));
+        assert!(overflows(1, 0, 1000));
     }
 
     #[test]

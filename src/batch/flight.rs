@@ -3,7 +3,7 @@
 use super::dead::{DeadCause, DeadLetter};
 use super::store::{Aftermath, Part, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
-use crate::clock::{self, Clock, Deadline};
+use crate::clock::{self, Deadline};
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::TaskContext;
@@ -26,40 +26,9 @@ pub(super) struct Flight<T: Send + 'static> {
 /// A task goes on with the next batch for so long: then it is somebody else's turn.
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// The time between batches: the clock is read after each of them, and between short ones
-/// after every few.
-struct Watch {
-    now: Instant,
-    unread: u32,
-    interval: u32,
-}
-
-/// Batches that take less than this on the average are short.
-const SHORT: Duration = Duration::from_micros(10);
-const SHORT_BATCHES_A_LOOK: u32 = 32;
-
-impl Watch {
-    fn new(now: Instant) -> Watch {
-        Watch {
-            now,
-            unread: 0,
-            interval: 1,
-        }
-    }
-
-    /// Another batch is over. Returns whether the clock was read.
-    fn one_more(&mut self, clock: &Clock) -> bool {
-        self.unread += 1;
-        if self.unread < self.interval {
-            return false;
-        }
-        let before = mem::replace(&mut self.now, clock.now());
-        let is_short = self.now.saturating_duration_since(before) < SHORT * self.unread;
-        self.interval = if is_short { SHORT_BATCHES_A_LOOK } else { 1 };
-        self.unread = 0;
-        true
-    }
-}
+/// Submitters that wait for room are woken after so long, or when there is much, not after
+/// each of many short batches: who is woken fills what room there is.
+const BETWEEN_WAKES: Duration = Duration::from_micros(50);
 
 /// What became of a part, as far as it is to be moved under the lock.
 struct Handled<T> {
@@ -117,21 +86,21 @@ impl<T: Send + 'static> Flight<T> {
         let _inside = Inside::enter(store.address(), self.id);
         let clock = store.queue().clock();
         let since = clock.now();
-        let mut watch = Watch::new(since);
+        let (mut now, mut wake_from) = (since, since);
         let mut state = store.state.lock();
         if let Some(task) = state.tasks.get_mut(&self.id) {
             task.has_begun = true;
         }
         let mut room = 0;
-        while watch.now < since + LONGEST {
+        while now < since + LONGEST {
             let Some((part, number, aftermath)) = self.next_part(&mut state) else {
                 break;
             };
-            let (handled, is_read) = MutexGuard::unlocked(&mut state, || {
+            let handled = MutexGuard::unlocked(&mut state, || {
                 drop(aftermath);
-                let handled = store.handle(part, context, watch.now);
-                let is_read = watch.one_more(clock);
-                (handled, is_read)
+                let handled = store.handle(part, context, now);
+                now = clock.now();
+                handled
             });
             room += handled.ended();
             let returned = self.put(&mut state, number, handled);
@@ -139,8 +108,9 @@ impl<T: Send + 'static> Flight<T> {
                 // Nobody takes these any more.
                 MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
-            if is_read && state.submitters > 0 {
-                // Not after each of many short ones: who is woken fills what room there is.
+            let is_much = room >= store.capacity / 8;
+            if state.submitters > 0 && (is_much || now >= wake_from) {
+                wake_from = now + BETWEEN_WAKES;
                 let (waiting, room) = (state.submitters, mem::take(&mut room));
                 MutexGuard::unlocked(&mut state, || store.wake_submitters(waiting, room));
             }
@@ -159,12 +129,14 @@ impl<T: Send + 'static> Flight<T> {
         let State { tasks, ready, .. } = &mut *state;
         let task = tasks.get_mut(&self.id)?;
         if let Some(batch) = &mut task.batch {
+            task.is_handling = true;
             return Some((batch.pop()?, batch.number, None));
         }
         if others >= self.store.in_flight {
             return None; // one waits for its next attempt in the place of this task
         }
         let batch = task.batch.insert(ready.pop_front()?);
+        task.is_handling = true;
         let (part, number) = (batch.pop()?, batch.number);
         // Was it the last one, what waits for room is behind nothing any more.
         let aftermath = ready.is_empty().then(|| self.store.send_tasks(state));
@@ -178,15 +150,21 @@ impl<T: Send + 'static> Flight<T> {
         state.stats.handled += handled.done as u64;
         state.stats.dead += handled.dead as u64;
         state.held -= handled.ended();
+        if let Some(task) = state.tasks.get_mut(&self.id) {
+            task.is_handling = false;
+        }
         if state.sealed {
             // The rest of the batch was taken out already.
             let parts = handled.parts.into_iter().flatten();
             let items: Vec<T> = parts.flat_map(|part| part.items).collect();
-            store.notify(state);
             if !state.reported {
                 state.put_out(number, items);
+                state.numbers.end(number);
+                store.notify(state);
                 return Vec::new();
             }
+            state.numbers.end(number);
+            store.notify(state);
             state.held -= items.len();
             state.stats.dead += items.len() as u64;
             return items;

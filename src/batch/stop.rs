@@ -13,8 +13,8 @@ use std::time::Duration;
 pub(super) const LOOK_AT_POOL: Duration = Duration::from_millis(10);
 
 impl<T: Send + 'static> Store<T> {
-    /// Blocks until what was accepted before is done, or a stop has taken it out; returns
-    /// whether it is, since the pool may not run it, or `deadline` came first.
+    /// Blocks until what was accepted before is done; `false`: the pool may not run it, or a
+    /// stop has taken some of it out, or `deadline` came first.
     pub(super) fn flush(&self, deadline: Deadline) -> bool {
         let number = self.end_filling();
         let is_inside = self.is_inside();
@@ -22,9 +22,10 @@ impl<T: Send + 'static> Store<T> {
         state.waiters += 1;
         let is_done = loop {
             if state.numbers.are_done(number) {
-                break true;
+                break number < state.first_out;
             }
-            if is_inside || self.is_lost(&state) || deadline.has_passed(clock::now()) {
+            let is_over = is_inside || state.reported || self.is_lost(&state);
+            if is_over || deadline.has_passed(clock::now()) {
                 break false;
             }
             self.help_or_wait(&mut state, deadline);

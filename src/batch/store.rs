@@ -82,6 +82,8 @@ pub(super) struct State<T> {
     pub(super) reported: bool,
     /// With the numbers of their batches, in that order.
     pub(super) out: Vec<(u64, Vec<T>)>,
+    /// The first batch of which something was in `out`.
+    pub(super) first_out: u64,
     /// There until this is sealed.
     timer: Option<Arc<Timer>>,
     /// A service has it, or had it.
@@ -98,6 +100,8 @@ pub(super) struct Task<T> {
     pub(super) has_begun: bool,
     /// It waits in the stop of this batcher, and so is not to be waited for.
     pub(super) is_stopping: bool,
+    /// A handler has a part of the batch in hand.
+    pub(super) is_handling: bool,
     /// The rest of what it is at.
     pub(super) batch: Option<Batch<T>>,
 }
@@ -211,6 +215,7 @@ impl<T> State<T> {
             sealed: false,
             reported: false,
             out: Vec::new(),
+            first_out: u64::MAX,
             timer,
             hosted: false,
             submitters: 0,
@@ -259,7 +264,11 @@ impl<T> State<T> {
 
     /// Items for the report, from the front of what is there of their batch.
     pub(super) fn put_out(&mut self, batch: u64, items: Vec<T>) {
+        if items.is_empty() {
+            return;
+        }
         self.held -= items.len();
+        self.first_out = self.first_out.min(batch);
         let place = self.out.partition_point(|(other, _)| *other < batch);
         self.out.insert(place, (batch, items));
     }
@@ -331,7 +340,7 @@ impl<T: Send + 'static> Store<T> {
 
     #[inline]
     fn fill_in(&self, state: &mut State<T>, item: T, bytes: usize) -> Option<Aftermath<'_>> {
-        let overflows = self.fill.overflows(state.bytes, bytes);
+        let overflows = self.fill.overflows(state.filling.len(), state.bytes, bytes);
         if overflows {
             state.end_filling();
         }
@@ -405,6 +414,7 @@ impl<T: Send + 'static> Store<T> {
                 handle: Arc::new(handle),
                 has_begun: false,
                 is_stopping: false,
+                is_handling: false,
                 batch: None,
             };
             state.tasks.insert(id, task_of);
@@ -483,11 +493,23 @@ impl<T: Send + 'static> Store<T> {
             self.queue().clock().count_waiting(false);
             batches.push_back(batch);
         }
-        let tasks = state.tasks.values_mut();
-        batches.extend(tasks.filter_map(|task| task.batch.take()));
+        let mut in_hand = Vec::new();
+        for task in state.tasks.values_mut() {
+            let batch = task.batch.take();
+            in_hand.extend(
+                batch
+                    .as_ref()
+                    .filter(|_| task.is_handling)
+                    .map(|it| it.number),
+            );
+            batches.extend(batch);
+        }
         for batch in batches {
-            state.numbers.end(batch.number);
-            state.put_out(batch.number, batch.into_items());
+            let number = batch.number;
+            state.put_out(number, batch.into_items());
+            if !in_hand.contains(&number) {
+                state.numbers.end(number);
+            }
         }
         self.room.notify_all();
         self.changed.notify_all();
@@ -509,7 +531,8 @@ impl<T: Send + 'static> Store<T> {
 impl<T: Send + 'static> Alarm for Store<T> {
     fn ring(self: Arc<Self>, what: u64, now: Now) {
         if what == CANCEL {
-            return self.cancel_tasks();
+            self.cancel_tasks();
+            return drop_elsewhere(self);
         }
         let mut state = self.state.lock();
         if what == FILLING {

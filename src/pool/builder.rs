@@ -360,8 +360,9 @@ impl PoolBuilder {
     }
 
     /// So many tasks that are [retried](crate::TaskBuilder::retry) may be there at once,
-    /// from their submit to their end, wherever they wait meanwhile. Does not block.
-    /// Defaults to the capacity of the queue.
+    /// from their submit to their end, wherever they wait meanwhile. One that another pool's
+    /// stop handed back, and that is [resubmitted](crate::Pool::resubmit), keeps its place in
+    /// that pool, and takes none here. Does not block. Defaults to the capacity of the queue.
     ///
     /// # Examples
     ///

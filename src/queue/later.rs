@@ -221,7 +221,7 @@ impl Queue {
 
     /// Sees to it that the timer runs. Called where no lock is held: the log is told if it
     /// does not.
-    pub(super) fn prepare_to_wait(&self) {
+    pub(crate) fn prepare_to_wait(&self) {
         if !self.is_closed() {
             if let Some(timer) = self.timer() {
                 timer.start();

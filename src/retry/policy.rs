@@ -63,13 +63,15 @@ pub enum Verdict {
     Retry,
     /// It is worth another attempt, after this delay: what the error says (an HTTP
     /// `Retry-After`, say) wins over the policy's delay, its cap and its jitter. Attempts
-    /// and deadline hold all the same.
+    /// and deadline hold all the same. [`Duration::MAX`] is never: the task then waits until
+    /// it is cancelled or stopped.
     RetryAfter(Duration),
     /// It was no attempt at all, as when a [circuit breaker](crate::CallError::verdict)
     /// refused the call: it is not counted, nor remembered, and the next one has its number.
     /// That comes after this delay, and up to a tenth more at random, so that not all who
-    /// were refused come back at once. The deadline holds all the same, and is the only
-    /// bound.
+    /// were refused come back at once. The deadline, which counts from the first try whatever
+    /// became of it, is the only bound; if it ends the task there, this last error is in the
+    /// [`RetryError`](crate::RetryError) as one of an attempt.
     Postpone(Duration),
     /// No other attempt would help.
     GiveUp,

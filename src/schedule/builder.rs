@@ -103,7 +103,8 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// A run that is late by more than this was missed. Does not block. Defaults to 60 s.
+    /// What [`Missed::Skip`] calls missed: a run that is late by more than this. The other
+    /// rules take no notice of it. Does not block. Defaults to 60 s.
     ///
     /// # Examples
     ///

@@ -8,6 +8,7 @@
 mod text;
 
 use super::error::ScheduleError;
+use crate::clock::Clock;
 use crate::sync::Arc;
 use crate::table::cut;
 use jiff::civil::DateTime;
@@ -51,8 +52,15 @@ impl Cron {
 
     pub(super) fn check(&self) -> Result<(), ScheduleError> {
         self.pattern.as_ref().map_err(Clone::clone)?;
-        self.zone.as_ref().map_err(Clone::clone)?;
-        Ok(())
+        let zone = self.zone.as_ref().map_err(Clone::clone)?;
+        // It matches dates, but they may all be in what the clocks leave out.
+        match self.next_after(Clock::default().read().wall) {
+            Some(_) => Ok(()),
+            None => Err(ScheduleError::NeverDue {
+                expression: self.expression.clone(),
+                zone: zone.iana_name().unwrap_or("this zone").to_owned(),
+            }),
+        }
     }
 
     /// Whether the second, the minute or the hour has a `*`, a range or a step.

@@ -111,12 +111,9 @@ impl State {
 }
 
 impl Entry {
-    /// The scheduler has been started: plans from now on.
+    /// The scheduler has been started, and the timer before it: plans from now on.
     pub(super) fn start(&self) -> Leavings {
         let timer = self.queue.timer();
-        if let Some(timer) = &timer {
-            timer.start();
-        }
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         if state.mode != Mode::Halted || timer.is_none() || self.queue.is_closed() {

@@ -81,6 +81,14 @@ pub enum ScheduleError {
         /// The expression.
         expression: String,
     },
+    /// A cron expression that matches only times that the clocks of its zone leave out, from
+    /// now on up to the year 9999.
+    NeverDue {
+        /// The expression.
+        expression: String,
+        /// The zone.
+        zone: String,
+    },
     /// A time zone that there is not.
     UnknownZone {
         /// The name that was given.
@@ -170,6 +178,11 @@ impl fmt::Display for ScheduleError {
                 f,
                 "cron expression {expression:?} matches no date at all; write days that its \
                  months have"
+            ),
+            ScheduleError::NeverDue { expression, zone } => write!(
+                f,
+                "cron expression {expression:?} is never due in {zone}, whose clocks leave out all \
+                 that it matches; write another hour"
             ),
             ScheduleError::Name { entry } => write!(
                 f,

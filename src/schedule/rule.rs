@@ -215,12 +215,14 @@ impl Schedule {
         self
     }
 
-    /// Whether the schedule can be used. Does not block.
+    /// Whether the schedule can be used. Does not block; of a cron expression it takes some
+    /// milliseconds at most, and a look at the clock.
     ///
     /// # Errors
     ///
     /// A period of zero, an option that this kind of schedule does not have, a cron
-    /// expression that is wrong or matches no date, a time zone that is not known.
+    /// expression that is wrong, matches no date or is never due, a time zone that is not
+    /// known.
     ///
     /// # Examples
     ///

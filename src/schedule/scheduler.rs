@@ -123,6 +123,10 @@ impl Scheduler {
     }
 
     pub(super) fn add(&self, entry: Arc<Entry>) -> Result<ScheduleEntry, ScheduleError> {
+        let is_live = self.core.state.lock().is_live;
+        if is_live {
+            self.queue().prepare_to_wait();
+        }
         let mut state = self.core.state.lock();
         let number = state.next;
         match state.numbers.entry(entry.name.clone()) {
@@ -152,6 +156,8 @@ impl Scheduler {
     ///
     /// See [above](Self).
     pub fn start(&self) {
+        // Not under the lock: it tells the log if there can be no thread.
+        self.queue().prepare_to_wait();
         let mut state = self.core.state.lock();
         state.is_live = true;
         let leavings: Vec<_> = state.entries.values().map(|e| e.start()).collect();
@@ -159,8 +165,9 @@ impl Scheduler {
         drop(leavings);
     }
 
-    /// From now on nothing becomes due. Runs that are in the pool go on. Does not block. It
-    /// can be started again.
+    /// From now on nothing becomes due. Runs that are in the pool go on; those that wait for
+    /// another one to end ([`Overlap::Queue`](crate::Overlap::Queue), `trigger`) are left out,
+    /// and so is one that jitter had put off. Does not block. It can be started again.
     ///
     /// # Examples
     ///

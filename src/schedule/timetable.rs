@@ -54,6 +54,8 @@ const MOST_COUNTED: usize = 1000;
 /// A rule that asks for more than this at once does not get them: they are gone through
 /// one by one, and kept.
 const MOST_MADE_UP: u32 = 10_000;
+/// More is as good as never, and may be too much for a clock.
+const MOST_JITTER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// A wall clock that was set back by more than this was wrong before, and is right now; up
 /// to this it is a change as in autumn. (The limit of Vixie's cron.)
 #[cfg(feature = "cron")]
@@ -116,7 +118,7 @@ impl Timetable {
 
     fn plan(&mut self, nominal: Option<Due>, random: f64) {
         self.next = nominal.map(|nominal| {
-            let most = self.jitter.min(self.gap_after(nominal));
+            let most = self.jitter.min(self.gap_after(nominal)).min(MOST_JITTER);
             let jitter = most.as_secs_f64() * random.clamp(0.0, 1.0);
             let jitter = Duration::try_from_secs_f64(jitter).unwrap_or(most);
             Planned { nominal, jitter }
@@ -213,7 +215,8 @@ impl Timetable {
             ) => {
                 let period = *period;
                 let since = first.late(now);
-                let more = u64::try_from(since.as_nanos() / period.as_nanos()).unwrap_or(u64::MAX);
+                let more = u64::try_from(since.as_nanos() / period.as_nanos());
+                let more = more.unwrap_or(u64::MAX).min(u64::MAX - 1);
                 let nth = |n: u64| Due::Mono(start + times(period, n));
                 let oldest = (more + 1).saturating_sub(most as u64);
                 let next = start.checked_add(times(period, more + 1)).map(Due::Mono);
@@ -315,16 +318,28 @@ impl Timetable {
             return;
         };
         if now.is_set_back(seen) {
-            self.went_back(now.set_back(seen), now, random);
+            self.went_back(now.set_back(seen), seen, now, random);
         }
     }
 
     #[cfg_attr(not(feature = "cron"), allow(unused_variables, clippy::unused_self))]
-    fn went_back(&mut self, back: Duration, now: Now, random: f64) {
+    fn went_back(&mut self, back: Duration, seen: Now, now: Now, random: f64) {
         #[cfg(feature = "cron")]
-        if let (Kind::Cron(cron), Some(_)) = (self.schedule.kind(), self.next) {
+        if let (Kind::Cron(cron), Some(planned)) = (self.schedule.kind(), self.next) {
+            if self.is_put_off(planned, seen) && back <= CORRECTION {
+                return; // its time had come, and it waits for its jitter only
+            }
             let next = self.next_of_cron(cron, back, now);
             self.plan(next.map(Due::Wall), random);
+        }
+    }
+
+    /// Whether it was due at the last look, but for its jitter.
+    #[cfg(feature = "cron")]
+    fn is_put_off(&self, planned: Planned, seen: Now) -> bool {
+        match planned.nominal {
+            Due::Wall(at) => at <= seen.wall && self.last.is_none_or(|last| last < at),
+            Due::Mono(_) => false,
         }
     }
 

@@ -49,9 +49,11 @@ impl CircuitOpen {
         &self.breaker
     }
 
-    /// After this time a call is let through again; [`Duration::MAX`] if none is until
-    /// the breaker is [reset](super::CircuitBreaker::reset). Of a half-open breaker nobody
-    /// knows when its trial calls end: then it is a tenth of the pause. Does not block.
+    /// When it is worth trying again. An open breaker lets a call through after this time;
+    /// [`Duration::MAX`]: not before it is [reset](super::CircuitBreaker::reset). Of a
+    /// half-open one nobody knows when its trial calls end: then it is a guess, a tenth of the
+    /// pause. For a task that is retried see [`CallError::verdict`], which counts none of
+    /// this as attempts. Does not block.
     ///
     /// # Examples
     ///

@@ -340,3 +340,38 @@ mod cron {
         assert_eq!(table.next(), wall(start, 2 * HOUR));
     }
 }
+
+#[cfg(feature = "cron")]
+#[test]
+fn a_small_correction_of_the_clock_loses_no_run_that_is_put_off_by_jitter() {
+    let start = start();
+    let nightly = Schedule::cron("0 2 * * *").in_tz("UTC");
+    let mut table = Timetable::new(nightly, Missed::Once, MINUTE, HOUR);
+    table.start(start, 0.5);
+    let due = after(start, 2 * HOUR + 30 * MINUTE);
+    assert_eq!(table.next(), Some(Due::Wall(due.wall)));
+    let before = after(start, 2 * HOUR + 20 * MINUTE);
+    assert_eq!(counts(&table.look(before, 0.0)), (0, 0));
+    let back = Now {
+        wall: before.wall - 3 * SECOND,
+        ..before
+    };
+    assert_eq!(counts(&table.look(back, 0.0)), (0, 0));
+    assert_eq!(table.next(), Some(Due::Wall(due.wall)), "as it was");
+    assert_eq!(counts(&table.look(due, 0.0)), (1, 0));
+    let next = Due::Wall(start.wall + DAY + 2 * HOUR);
+    assert_eq!(table.next(), Some(next), "once");
+}
+
+#[test]
+fn the_shortest_period_and_the_longest_silence_overflow_nothing() {
+    let start = start();
+    let period = Duration::from_nanos(1);
+    let mut table = Timetable::new(Schedule::every(period), Missed::All(3), MINUTE, SECOND);
+    table.start(start, 0.0);
+    let tick = table.look(after(start, 700 * 366 * DAY), 0.0);
+    assert_eq!(counts(&tick), (3, u64::MAX - 3));
+    let mut table = Timetable::new(Schedule::after(SECOND), Missed::Once, MINUTE, Duration::MAX);
+    table.start(start, 1.0);
+    assert_eq!(counts(&table.look(after(start, 1000 * DAY), 0.0)), (0, 0));
+}
