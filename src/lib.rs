@@ -220,6 +220,8 @@ pub mod testing;
 mod threads;
 mod timer;
 mod unwind;
+#[cfg(all(feature = "watch", not(any(loom, shuttle))))]
+mod watch;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use batch::{
@@ -253,6 +255,8 @@ pub use stop::{
 #[doc(inline)]
 pub use sync::channel;
 pub use task::{Outcome, TaskContext, TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
+#[cfg(all(feature = "watch", not(any(loom, shuttle))))]
+pub use watch::{Changes, Watch};
 
 /// The programs in the README, as tests.
 #[cfg(doctest)]

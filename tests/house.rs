@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "sync", "clock", "unwind", "causes", "table", "cancel", "threads", "journal", "timer", "retry",
-    "task", "queue", "stop", "pool", "signals", "host", "schedule", "batch", "testing", "model",
+    "task", "queue", "stop", "pool", "signals", "host", "schedule", "batch", "watch", "testing",
+    "model",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -81,6 +82,7 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
         ("Zoned::now", "clock"),
         ("croner::", "schedule"),
         ("jiff::", "schedule"),
+        ("notify::", "watch"),
         ("catch_unwind", "unwind"),
     ];
     for (module, path, lines) in code() {

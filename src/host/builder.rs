@@ -81,6 +81,12 @@ impl HostBuilder {
         }
     }
 
+    /// Adds a service whose value may borrow from what makes it.
+    #[cfg(feature = "watch")]
+    pub(crate) fn made(&mut self, name: String, make: impl Make + 'static) -> ServiceBuilder<'_> {
+        self.add(name, make, Kind::Plain)
+    }
+
     /// Adds a service with items of its own, of which what is left goes into the report.
     pub(crate) fn hosted<S: Service + 'static>(
         &mut self,

@@ -6,7 +6,7 @@ use crate::unwind;
 
 /// A factory. The value may borrow from it: closures are lent to one incarnation
 /// after the other.
-pub(super) trait Make: Send {
+pub(crate) trait Make: Send {
     fn make(&mut self) -> Box<dyn Service + '_>;
 }
 

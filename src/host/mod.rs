@@ -40,6 +40,8 @@ pub use ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
 pub use error::{BuildError, StartError};
 pub use failure::{During, Failure};
 pub use handle::HostHandle;
+#[cfg(feature = "watch")]
+pub(crate) use make::Make;
 pub use policy::{FailurePolicy, Restart};
 pub(crate) use queue::{Hosted, Leftover, Taken};
 pub use queue::{Queue, QueueStats};

@@ -1,0 +1,119 @@
+//! What is told of a folder.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What has changed below a folder since the last time: see
+/// [`HostBuilder::watch`](crate::HostBuilder::watch).
+///
+/// Files only, each with the path of the folder before it, and each once: what came and went
+/// in between is not told of, what was removed and came back has changed if it is another
+/// file now.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Changes, ServiceResult};
+///
+/// fn index(changes: &Changes) -> ServiceResult {
+///     for path in changes.present() {
+///         let _text = std::fs::read_to_string(path)?;
+///     }
+///     for path in changes.removed() {
+///         println!("{} is gone", path.display());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub(super) added: Vec<PathBuf>,
+    pub(super) changed: Vec<PathBuf>,
+    pub(super) removed: Vec<PathBuf>,
+    pub(super) is_initial: bool,
+}
+
+impl Changes {
+    /// The files that were not there, in order. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let changes = groundcrew::Changes::default();
+    /// assert!(changes.added().iter().all(|path| path.is_relative()));
+    /// ```
+    pub fn added(&self) -> &[PathBuf] {
+        &self.added
+    }
+
+    /// The files that were there and have other contents, in order: another length, another
+    /// time, or another file in their place. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn changed(&self) -> &[PathBuf] {
+        &self.changed
+    }
+
+    /// The files that are gone, in order. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn removed(&self) -> &[PathBuf] {
+        &self.removed
+    }
+
+    /// What there is to read: those that were added, and then those that have changed. Does
+    /// not block. One of them may be gone again when it is opened.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn present(&self) -> impl Iterator<Item = &Path> {
+        self.added.iter().chain(&self.changed).map(PathBuf::as_path)
+    }
+
+    /// Whether this is the first look: then everything there is was added. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!groundcrew::Changes::default().is_initial());
+    /// ```
+    pub fn is_initial(&self) -> bool {
+        self.is_initial
+    }
+
+    /// How many files this is about. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(groundcrew::Changes::default().len(), 0);
+    /// ```
+    pub fn len(&self) -> usize {
+        self.added.len() + self.changed.len() + self.removed.len()
+    }
+
+    /// Whether it is about none, as the first look at an empty folder. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(groundcrew::Changes::default().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// As in `2 added, 1 changed, 0 removed`.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (added, changed) = (self.added.len(), self.changed.len());
+        let removed = self.removed.len();
+        write!(f, "{added} added, {changed} changed, {removed} removed")
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the system says that something has changed.
+
+use crate::sync::channel::{self, Receiver, Sender};
+use crate::sync::{Arc, Mutex};
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{Error, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::{self, Path, PathBuf};
+
+/// So many places are remembered; of more it is only known that they are many.
+const MOST_PATHS: usize = 65_536;
+
+/// Written by the thread of the system's watcher, read by the service's.
+pub(super) struct Hints {
+    told: Mutex<Told>,
+    /// Something was written; a place for one is enough.
+    bell: Sender<()>,
+}
+
+/// What was told since the last look.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) paths: BTreeSet<PathBuf>,
+    /// Something has changed somewhere: the system lost count, or there is too much.
+    pub(super) all: bool,
+    /// Not everything is watched, and why.
+    pub(super) trouble: Option<String>,
+}
+
+impl Hints {
+    pub(super) fn new() -> (Arc<Hints>, Receiver<()>) {
+        let (bell, rung) = channel::bounded(1);
+        let told = Mutex::default();
+        (Arc::new(Hints { told, bell }), rung)
+    }
+
+    pub(super) fn take(&self) -> Told {
+        mem::take(&mut self.told.lock())
+    }
+
+    pub(super) fn add(&self, paths: impl IntoIterator<Item = PathBuf>) {
+        let mut told = self.told.lock();
+        told.paths.extend(paths);
+        if told.paths.len() > MOST_PATHS {
+            told.paths.clear();
+            told.all = true;
+        }
+        drop(told);
+        let _ = self.bell.try_send(());
+    }
+
+    fn add_all(&self, trouble: Option<String>) {
+        let mut told = self.told.lock();
+        told.all = true;
+        told.trouble = trouble.or(told.trouble.take());
+        drop(told);
+        let _ = self.bell.try_send(());
+    }
+
+    /// Asks the system to tell of this folder, and of all below it, as long as what is
+    /// returned lives.
+    pub(super) fn watch(self: Arc<Self>, folder: &Path) -> notify::Result<RecommendedWatcher> {
+        let names = Names::new(folder)?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<Event>| match event {
+                Ok(event) if event.need_rescan() => self.add_all(None),
+                Ok(event) if is_look(event.kind) => {}
+                Ok(event) => {
+                    let paths = event.paths.iter().map(|path| names.ours(path));
+                    match paths.collect::<Option<Vec<PathBuf>>>() {
+                        Some(paths) => self.add(paths),
+                        None => self.add_all(None),
+                    }
+                }
+                Err(error) => self.add_all(Some(error.to_string())),
+            })?;
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    }
+}
+
+/// Whether the system has no more room for folders to be watched.
+pub(super) fn is_limit(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::MaxFilesWatch)
+}
+
+/// Whether somebody has only looked, as the service does itself.
+fn is_look(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    }
+}
+
+/// What the system calls the folder, and what the program does.
+struct Names {
+    theirs: [PathBuf; 2],
+    ours: PathBuf,
+}
+
+impl Names {
+    fn new(folder: &Path) -> io::Result<Names> {
+        Ok(Names {
+            theirs: [path::absolute(folder)?, fs::canonicalize(folder)?],
+            ours: folder.to_owned(),
+        })
+    }
+
+    fn ours(&self, path: &Path) -> Option<PathBuf> {
+        let below = |theirs: &PathBuf| path.strip_prefix(theirs).ok();
+        let below = self.theirs.iter().find_map(below)?;
+        // Joined with nothing it would end with a slash.
+        Some(match below.as_os_str().is_empty() {
+            true => self.ours.clone(),
+            false => self.ours.join(below),
+        })
+    }
+}

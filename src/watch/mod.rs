@@ -1,0 +1,20 @@
+//! A folder, and what changes in it.
+//!
+//! What the system tells is a hint only, since it may come twice, late, in another order or
+//! not at all: it says where to look. What has changed is found by a comparison with what
+//! was there at the last look.
+//!
+//! - `changes`: what the program is told.
+//! - `snapshot`: what is there, and how it differs from what was.
+//! - `hints`: where to look, from the thread of the system's watcher.
+//! - `terms`: what can be set.
+//! - `service`: the body of the service.
+
+mod changes;
+mod hints;
+mod service;
+mod snapshot;
+mod terms;
+
+pub use changes::Changes;
+pub use terms::Watch;

@@ -1,0 +1,257 @@
+//! The body of the service.
+
+use super::changes::Changes;
+use super::hints::{self, Hints};
+use super::snapshot::{Look, Snapshot, Where, identity};
+use super::terms::Watch;
+use crate::cancel::Cancelled;
+use crate::causes::BoxError;
+use crate::clock::{self, Clock, Deadline};
+use crate::host::{HostBuilder, Make, Service, ServiceBuilder, ServiceContext, ServiceResult};
+use crate::sync::Arc;
+use crate::sync::channel::{self, Receiver};
+use crate::unwind::{self, RateLimit};
+use notify::RecommendedWatcher;
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// So often one looks for a folder that is gone.
+const LOOK_FOR_FOLDER: Duration = Duration::from_millis(250);
+/// So often one looks at a folder of which the system does not tell everything.
+const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
+
+impl HostBuilder {
+    /// Adds a service that tells `handler` what changes below a folder, with the feature
+    /// `watch`. Does not block.
+    ///
+    /// `handler` is called on the service's own thread: at first with all that is there,
+    /// also if that is nothing, as the [first look](Changes::is_initial). The service is up
+    /// when that call has returned, so those that are [after](ServiceBuilder::after) it find
+    /// the work on what there was done. Then it is called whenever files were added, changed
+    /// or removed and it has been [quiet](Watch::debounce) for a moment; each change that is
+    /// there to stay is told of, however many there are: in a flood some at a time.
+    ///
+    /// What is told is found by comparing what is there with what was, by length, time and
+    /// number of each file. The system only says where to look. So a change is told of once,
+    /// and none is lost where the system lost count.
+    ///
+    /// If the folder is removed, all its files are; it is looked for four times a second, and
+    /// told of when it is back. Links to folders are not followed.
+    ///
+    /// Told to stop, the service ends at once; a handler that takes long looks at its
+    /// [token](ServiceContext::token). An error of the handler is one of the service: after a
+    /// [restart](crate::Restart) everything is told of again, as in the beginning. The pauses
+    /// of this service go by the system's clock, also in a host with a manual one.
+    ///
+    /// # Errors
+    ///
+    /// The start of the service fails if there is no such folder, or it may not be read. What
+    /// cannot be read later on is warned of, and what was known of it stays. Where the system
+    /// watches no more folders (its limit is reached: `fs.inotify.max_user_watches`), that is
+    /// warned of, and everything is looked at every two seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Watch, channel};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// std::fs::write(folder.path().join("first.md"), "# First")?;
+    ///
+    /// let (tell, told) = channel::unbounded();
+    /// let mut host = Host::builder();
+    /// host.watch("posts", Watch::new(folder.path()), move |changes, _| {
+    ///     Ok(tell.send(changes.to_string())?)
+    /// });
+    /// let host = host.build()?.start()?;
+    /// assert_eq!(told.recv()?, "1 added, 0 changed, 0 removed");
+    ///
+    /// std::fs::rename(folder.path().join("first.md"), folder.path().join("1.md"))?;
+    /// assert_eq!(told.recv()?, "1 added, 0 changed, 1 removed");
+    /// assert!(host.stop().is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn watch(
+        &mut self,
+        name: impl Into<String>,
+        watch: Watch,
+        handler: impl FnMut(&Changes, &ServiceContext) -> ServiceResult + Send + 'static,
+    ) -> ServiceBuilder<'_> {
+        self.made(name.into(), WatchMake { watch, handler })
+    }
+}
+
+struct WatchMake<F> {
+    watch: Watch,
+    handler: F,
+}
+
+impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult + Send> Make for WatchMake<F> {
+    fn make(&mut self) -> Box<dyn Service + '_> {
+        let (hints, rung) = Hints::new();
+        Box::new(WatchService {
+            watch: &self.watch,
+            handler: &mut self.handler,
+            hints,
+            rung,
+            snapshot: Snapshot::default(),
+            sight: None,
+        })
+    }
+}
+
+struct WatchService<'a, F> {
+    watch: &'a Watch,
+    handler: &'a mut F,
+    hints: Arc<Hints>,
+    rung: Receiver<()>,
+    snapshot: Snapshot,
+    /// `None`: the folder is gone.
+    sight: Option<Sight>,
+}
+
+/// The folder that is watched.
+struct Sight {
+    folder: (u64, u64),
+    /// `None`: the system cannot; one looks by oneself.
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchService<'_, F> {
+    fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let folder = &self.watch.folder;
+        let cannot = |error: &dyn std::fmt::Display| -> BoxError {
+            format!("the folder {folder:?} cannot be watched: {error}").into()
+        };
+        let metadata = fs::metadata(folder).map_err(|error| cannot(&error))?;
+        if !metadata.is_dir() {
+            return Err(cannot(&"it is a file; give the folder that it is in"));
+        }
+        fs::read_dir(folder).map_err(|error| cannot(&error))?;
+        self.find(ctx)?;
+        let mut look = self.look(&Where::All { was_told: true }, ctx)?;
+        look.changes.is_initial = true;
+        (self.handler)(&look.changes, ctx)
+    }
+
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let stopped = ctx.token().receiver();
+        let mut rescan = Deadline::after(self.watch.rescan);
+        loop {
+            let by = match &self.sight {
+                None => Deadline::after(LOOK_FOR_FOLDER),
+                Some(Sight { watcher: None, .. }) => {
+                    rescan.earlier(Deadline::after(LOOK_BY_ITSELF))
+                }
+                Some(_) => rescan,
+            };
+            let was_rung = self.wait(by, &stopped)?;
+            if was_rung {
+                self.settle(&stopped)?;
+            }
+            let told = self.hints.take();
+            if let Some(trouble) = told.trouble {
+                warn(ctx.name(), &trouble);
+            }
+            let is_another = self.find(ctx)?;
+            let is_time = rescan.has_passed(clock::now());
+            let is_blind = self.sight.as_ref().is_none_or(|it| it.watcher.is_none());
+            let place = match told.all || is_another || is_time || is_blind {
+                true => Where::All { was_told: told.all },
+                false => Where::Paths(&told.paths),
+            };
+            let look = self.look(&place, ctx)?;
+            if is_time {
+                rescan = Deadline::after(self.watch.rescan);
+            }
+            if !look.new_folders.is_empty() {
+                // What came into them before the system watched them is seen next time.
+                self.hints.add(look.new_folders);
+            }
+            if !look.changes.is_empty() {
+                (self.handler)(&look.changes, ctx)?;
+            }
+        }
+    }
+}
+
+impl<F> WatchService<'_, F> {
+    /// Blocks until something is told, or `by` has come; returns which.
+    fn wait(&self, by: Deadline, stopped: &Receiver<Infallible>) -> Result<bool, Cancelled> {
+        let by = by.moment().map_or_else(channel::never, channel::at);
+        channel::select! {
+            recv(stopped) -> _ => Err(Cancelled),
+            recv(self.rung) -> _ => Ok(true),
+            recv(by) -> _ => Ok(false),
+        }
+    }
+
+    /// Blocks until nothing more is told for a moment, but not for too long.
+    fn settle(&self, stopped: &Receiver<Infallible>) -> Result<(), Cancelled> {
+        let most = Deadline::after(self.watch.max_delay);
+        while self.wait(most.earlier(Deadline::after(self.watch.debounce)), stopped)?
+            && !most.has_passed(clock::now())
+        {}
+        Ok(())
+    }
+
+    /// Looks whether the folder is there and the one that is watched; watches it if not.
+    /// Returns whether it is another one now, or none.
+    fn find(&mut self, ctx: &ServiceContext) -> Result<bool, BoxError> {
+        let metadata = fs::metadata(&self.watch.folder);
+        let Some(folder) = metadata
+            .ok()
+            .filter(|it| it.is_dir())
+            .map(|it| identity(&it))
+        else {
+            return Ok(self.sight.take().is_some());
+        };
+        if self
+            .sight
+            .as_ref()
+            .is_some_and(|sight| sight.folder == folder)
+        {
+            return Ok(false);
+        }
+        self.sight = None;
+        let watcher = match self.hints.clone().watch(&self.watch.folder) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                let hint = match hints::is_limit(&error) {
+                    true => "; raise fs.inotify.max_user_watches",
+                    false => "",
+                };
+                warn(ctx.name(), &format!("looking every 2 s: {error}{hint}"));
+                None
+            }
+        };
+        self.sight = Some(Sight { folder, watcher });
+        Ok(true)
+    }
+
+    fn look(&mut self, place: &Where<'_>, ctx: &ServiceContext) -> Result<Look, Cancelled> {
+        let (folder, only) = (&self.watch.folder, self.watch.only.as_deref());
+        let now = Clock::default().read().wall;
+        let is_cancelled = || ctx.is_cancelled();
+        let look = self
+            .snapshot
+            .look(folder, place, only, &is_cancelled, now)?;
+        for (path, error) in &look.unreadable {
+            warn(
+                ctx.name(),
+                &format!("{} cannot be read: {error}", Path::display(path)),
+            );
+        }
+        Ok(look)
+    }
+}
+
+fn warn(service: &str, what: &str) {
+    static LIMIT: RateLimit = RateLimit::new();
+    if let Some(unlogged) = LIMIT.admit(clock::now()) {
+        let more = unwind::and_more(unlogged, "were told");
+        unwind::log_guarded(|| log::warn!("watch {service:?}: {what}{more}"));
+    }
+}

@@ -1,0 +1,110 @@
+//! What can be set about the watching of a folder.
+
+use crate::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A folder to be watched, and how: for [`HostBuilder::watch`](crate::HostBuilder::watch).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Watch;
+/// use std::time::Duration;
+///
+/// let posts = Watch::new("posts")
+///     .debounce(Duration::from_millis(50))
+///     .only(|path| path.extension().is_some_and(|extension| extension == "md"));
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is watched before it is given to `HostBuilder::watch`"]
+pub struct Watch {
+    pub(super) folder: PathBuf,
+    pub(super) debounce: Duration,
+    pub(super) max_delay: Duration,
+    pub(super) rescan: Duration,
+    pub(super) only: Option<Arc<Only>>,
+}
+
+pub(super) type Only = dyn Fn(&Path) -> bool + Send + Sync;
+
+impl Watch {
+    /// Watches this folder and all that are below it. Does not block, and starts nothing.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn new(folder: impl Into<PathBuf>) -> Watch {
+        Watch {
+            folder: folder.into(),
+            debounce: Duration::from_millis(100),
+            max_delay: Duration::from_secs(1),
+            rescan: Duration::from_secs(300),
+            only: None,
+        }
+    }
+
+    /// So long nothing must have happened before the changes are told of: an editor writes a
+    /// file in several steps. Does not block. Defaults to 100 ms.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn debounce(mut self, quiet: Duration) -> Watch {
+        self.debounce = quiet;
+        self
+    }
+
+    /// Where something happens all the time, changes are told of after so long. Does not
+    /// block. Defaults to 1 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Watch;
+    /// # use std::time::Duration;
+    /// let logs = Watch::new("logs").max_delay(Duration::from_secs(10));
+    /// ```
+    pub fn max_delay(mut self, most: Duration) -> Watch {
+        self.max_delay = most;
+        self
+    }
+
+    /// So often everything is looked at again, whatever the system has told: on a network it
+    /// may tell nothing. [`Duration::MAX`] is never. Does not block. Defaults to 5 minutes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::Watch;
+    /// # use std::time::Duration;
+    /// let shared = Watch::new("/mnt/shared").rescan_every(Duration::from_secs(10));
+    /// ```
+    pub fn rescan_every(mut self, period: Duration) -> Watch {
+        self.rescan = period;
+        self
+    }
+
+    /// Tells only of files for which `only` is true. It is given the path as the handler
+    /// would be, and called on the service's thread, often. Does not block. Defaults to all.
+    ///
+    /// # Examples
+    ///
+    /// See [above](Self).
+    pub fn only(mut self, only: impl Fn(&Path) -> bool + Send + Sync + 'static) -> Watch {
+        self.only = Some(Arc::new(only));
+        self
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("folder", &self.folder)
+            .field("debounce", &self.debounce)
+            .field("max_delay", &self.max_delay)
+            .field("rescan_every", &self.rescan)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,364 @@
+//! A service that tells what changes below a folder.
+
+mod common;
+
+use common::{LONG, within};
+use groundcrew::channel::{Receiver, unbounded};
+use groundcrew::{Changes, Host, RunningHost, Watch};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// A folder in a folder, so that it can be moved away.
+struct Place {
+    parent: TempDir,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let parent = TempDir::new().unwrap();
+        let folder = parent.path().join("posts");
+        fs::create_dir(&folder).unwrap();
+        Place { parent, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn watch(&self) -> Watch {
+        Watch::new(&self.folder).debounce(10 * MILLI)
+    }
+}
+
+fn started(watch: Watch) -> (RunningHost, Receiver<Changes>) {
+    let (tell, told) = unbounded();
+    let mut host = Host::builder();
+    host.watch("posts", watch, move |changes, _| {
+        Ok(tell.send(changes.clone())?)
+    });
+    (host.build().unwrap().start().unwrap(), told)
+}
+
+fn next(told: &Receiver<Changes>) -> Changes {
+    told.recv_timeout(LONG).unwrap()
+}
+
+/// What is there by what was told.
+#[derive(Default)]
+struct Mirror(BTreeMap<PathBuf, u32>);
+
+impl Mirror {
+    fn apply(&mut self, changes: &Changes) {
+        assert_eq!(
+            changes.len(),
+            changes.present().count() + changes.removed().len()
+        );
+        for path in changes.added() {
+            assert_eq!(
+                self.0.insert(path.clone(), 0),
+                None,
+                "added twice: {path:?}"
+            );
+        }
+        for path in changes.changed() {
+            *self
+                .0
+                .get_mut(path)
+                .unwrap_or_else(|| panic!("unknown: {path:?}")) += 1;
+        }
+        for path in changes.removed() {
+            assert!(self.0.remove(path).is_some(), "removed twice: {path:?}");
+        }
+    }
+
+    /// Applies what is told until so many are there.
+    fn wait_for(&mut self, told: &Receiver<Changes>, count: usize) {
+        within(LONG, "so many files", || {
+            while self.0.len() != count {
+                self.apply(&next(told));
+            }
+        });
+    }
+}
+
+#[test]
+fn the_first_look_is_over_before_those_after_it_start() {
+    let place = Place::new();
+    place.write("a.md", "a");
+    fs::create_dir(place.path("deep")).unwrap();
+    place.write("deep/b.md", "b");
+    place.write("c.txt", "c");
+    let (tell, told) = unbounded();
+    let of_search = tell.clone();
+    let mut host = Host::builder();
+    let only = place
+        .watch()
+        .only(|path| path.extension().is_some_and(|it| it == "md"));
+    host.watch("posts", only, move |changes, _| {
+        thread::sleep(20 * MILLI);
+        Ok(tell.send(Some(changes.clone()))?)
+    });
+    host.startup_task("search", move |_| Ok(of_search.send(None)?))
+        .after(["posts"]);
+    let host = host.build().unwrap().start().unwrap();
+    let first = told.recv().unwrap().expect("the first look comes first");
+    assert!(first.is_initial());
+    assert_eq!(first.added(), [place.path("a.md"), place.path("deep/b.md")]);
+    assert_eq!(told.recv().unwrap(), None);
+    place.write("d.txt", "d");
+    place.write("e.md", "e");
+    let next = told.recv_timeout(LONG).unwrap().unwrap();
+    assert_eq!(
+        (next.added(), next.is_initial()),
+        (&[place.path("e.md")][..], false)
+    );
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
+    let place = Place::new();
+    let (host, told) = started(place.watch());
+    let first = next(&told);
+    assert!(first.is_initial() && first.is_empty());
+
+    place.write("a.md", "one");
+    assert_eq!(next(&told).added(), [place.path("a.md")]);
+    // As long as before, and perhaps in the same tick of the file system's clock.
+    place.write("a.md", "two");
+    assert_eq!(next(&told).changed(), [place.path("a.md")]);
+    fs::rename(place.path("a.md"), place.path("b.md")).unwrap();
+    let moved = next(&told);
+    assert_eq!(
+        (moved.added(), moved.removed()),
+        (&[place.path("b.md")][..], &[place.path("a.md")][..])
+    );
+    fs::remove_file(place.path("b.md")).unwrap();
+    assert_eq!(next(&told).removed(), [place.path("b.md")]);
+    assert!(host.stop().is_clean());
+    assert!(told.is_empty());
+}
+
+#[test]
+fn an_editor_that_writes_in_steps_is_told_of_once() {
+    let place = Place::new();
+    place.write("a.md", "old");
+    let (host, told) = started(Watch::new(&place.folder).debounce(200 * MILLI));
+    assert_eq!(next(&told).len(), 1);
+    for step in 0..5 {
+        place.write("a.md~", &format!("step {step}"));
+        thread::sleep(5 * MILLI);
+    }
+    fs::rename(place.path("a.md~"), place.path("a.md")).unwrap();
+    let changes = next(&told);
+    assert_eq!(changes.changed(), [place.path("a.md")]);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn where_something_happens_all_the_time_it_is_told_of_all_the_same() {
+    let place = Place::new();
+    let (host, told) = started(
+        Watch::new(&place.folder)
+            .debounce(LONG)
+            .max_delay(30 * MILLI),
+    );
+    next(&told);
+    within(LONG, "a folder that is never quiet", || {
+        for number in 0.. {
+            place.write(&format!("{}.md", number % 10), &number.to_string());
+            if let Ok(changes) = told.recv_timeout(MILLI) {
+                assert!(!changes.is_empty());
+                break;
+            }
+        }
+    });
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn new_folders_are_watched_and_what_came_with_them_is_found() {
+    let place = Place::new();
+    let (host, told) = started(place.watch());
+    let mut mirror = Mirror::default();
+    next(&told);
+    for number in 0..20 {
+        let deep = format!("{number}/x/y");
+        fs::create_dir_all(place.path(&deep)).unwrap();
+        place.write(&format!("{deep}/a.md"), "a");
+        mirror.wait_for(&told, 2 * number + 1);
+        place.write(&format!("{deep}/b.md"), "b");
+        mirror.wait_for(&told, 2 * number + 2);
+    }
+    // A whole tree comes, and goes, at once.
+    let other = Place::new();
+    fs::create_dir_all(other.path("p/q")).unwrap();
+    other.write("p/q/z.md", "z");
+    fs::rename(other.path("p"), place.path("p")).unwrap();
+    mirror.wait_for(&told, 41);
+    place.write("p/q/y.md", "y");
+    mirror.wait_for(&told, 42);
+    fs::rename(place.path("p"), other.path("p")).unwrap();
+    mirror.wait_for(&told, 40);
+    fs::remove_dir_all(place.path("7")).unwrap();
+    mirror.wait_for(&told, 38);
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn the_folder_may_be_removed_or_moved_away_and_come_back() {
+    let place = Place::new();
+    place.write("a.md", "a");
+    let (host, told) = started(place.watch());
+    let mut mirror = Mirror::default();
+    mirror.wait_for(&told, 1);
+    for round in 0..3 {
+        fs::remove_dir_all(&place.folder).unwrap();
+        mirror.wait_for(&told, 0);
+        fs::create_dir(&place.folder).unwrap();
+        place.write("b.md", &format!("b {round}"));
+        mirror.wait_for(&told, 1);
+        place.write("c.md", "c");
+        mirror.wait_for(&told, 2);
+
+        let away = place.parent.path().join(format!("away {round}"));
+        fs::rename(&place.folder, &away).unwrap();
+        mirror.wait_for(&told, 0);
+        fs::rename(&away, &place.folder).unwrap();
+        mirror.wait_for(&told, 2);
+        place.write("d.md", "d");
+        mirror.wait_for(&told, 3);
+    }
+    let report = host.stop();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.services()[0].restarts(), 0);
+}
+
+#[test]
+fn of_a_flood_no_change_is_lost_and_none_is_told_of_twice() {
+    const FILES: usize = 10_000;
+    let place = Place::new();
+    let (host, told) = started(place.watch());
+    let mut mirror = Mirror::default();
+    next(&told);
+    for number in 0..FILES {
+        if number % 1000 == 0 {
+            fs::create_dir(place.path(&format!("{}", number / 1000))).unwrap();
+        }
+        place.write(&format!("{}/{number}.md", number / 1000), "some words");
+    }
+    mirror.wait_for(&told, FILES);
+    fs::remove_dir_all(&place.folder).unwrap();
+    mirror.wait_for(&told, 0);
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn told_to_stop_it_ends_at_once_whatever_happens_in_the_folder() {
+    let place = Place::new();
+    for quiet in [true, false] {
+        let (host, told) = started(Watch::new(&place.folder).debounce(LONG).max_delay(LONG));
+        next(&told);
+        if !quiet {
+            place.write("a.md", "a"); // it waits until nothing happens any more
+        }
+        let before = Instant::now();
+        assert!(host.stop().is_clean());
+        assert!(before.elapsed() < LONG / 2);
+    }
+    // Also while the folder is gone.
+    let (host, _told) = started(place.watch());
+    fs::remove_dir_all(&place.folder).unwrap();
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error_of_the_start_that_names_it() {
+    let place = Place::new();
+    place.write("file", "");
+    for (path, why) in [("nowhere", "No such file"), ("file", "it is a file")] {
+        let mut host = Host::builder();
+        host.watch("posts", Watch::new(place.path(path)), |_, _| Ok(()));
+        let error = host.build().unwrap().start().unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains(path), "{error}");
+    }
+}
+
+#[test]
+fn after_an_error_and_a_restart_everything_is_told_of_again() {
+    use groundcrew::Restart;
+    let place = Place::new();
+    place.write("a.md", "a");
+    let (tell, told) = unbounded();
+    let mut host = Host::builder();
+    host.watch("posts", place.watch(), move |changes, _| {
+        tell.send(changes.clone())?;
+        match changes.present().any(|path| path.ends_with("bad.md")) && !changes.is_initial() {
+            true => Err("cannot be read".into()),
+            false => Ok(()),
+        }
+    })
+    .on_failure(Restart::new().backoff(groundcrew::Backoff::fixed(MILLI)));
+    let host = host.build().unwrap().start().unwrap();
+    assert_eq!(next(&told).len(), 1);
+    place.write("bad.md", "bad");
+    assert_eq!(next(&told).added(), [place.path("bad.md")]);
+    let again = next(&told);
+    assert!(again.is_initial());
+    assert_eq!(again.added(), [place.path("a.md"), place.path("bad.md")]);
+    let _ = host.stop();
+}
+
+#[test]
+fn what_the_system_does_not_tell_is_found_by_looking_now_and_then() {
+    let place = Place::new();
+    let (host, told) = started(place.watch().rescan_every(20 * MILLI));
+    next(&told);
+    let mut mirror = Mirror::default();
+    for number in 0..10 {
+        place.write(&format!("{number}.md"), "x");
+        mirror.wait_for(&told, number + 1);
+    }
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+#[cfg(unix)]
+fn links_in_circles_and_to_nowhere_do_no_harm() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.write("a.md", "a");
+    symlink(&place.folder, place.path("circle")).unwrap();
+    symlink("nowhere", place.path("broken.md")).unwrap();
+    symlink("a.md", place.path("b.md")).unwrap();
+    let (host, told) = started(place.watch());
+    assert_eq!(
+        next(&told).added(),
+        [place.path("a.md"), place.path("b.md")]
+    );
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+fn a_relative_path_is_told_of_as_it_was_given() {
+    let folder = TempDir::new_in("target").unwrap();
+    let name = folder.path().file_name().unwrap();
+    let relative = Path::new("target").join(name);
+    let (host, told) = started(Watch::new(&relative).debounce(10 * MILLI));
+    next(&told);
+    fs::write(relative.join("a.md"), "a").unwrap();
+    assert_eq!(next(&told).added(), [relative.join("a.md")]);
+    assert!(host.stop().is_clean());
+}
