@@ -111,6 +111,7 @@
 //! - [Who is told to stop when, and who gets how much time?](Host#the-stop)
 //! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
+//! - How does one react to changes of files? With the feature `watch`: `HostBuilder::watch`.
 //!
 //! And of what goes by the clock:
 //!
@@ -167,7 +168,7 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too), and likewise a run of a schedule, items of a batch that are given up, and a retried task without a handle that failed for good; a task that is overrun; the unclean report of a dropped pool, host or batcher; a thread that could not be started; a fault of ours |
-//! | warn | a signal was received; a service is started again, is ignored, or is silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is tried again; a circuit breaker opened; a pool in a program built with `panic = "abort"` |
+//! | warn | a signal was received; a service is started again, is ignored, or is silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is tried again; a circuit breaker opened; a part of a watched folder cannot be read, or not be watched; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
 //!
@@ -177,6 +178,8 @@
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
 //! - **`serde`**: [`HostStatus`] can be serialized.
+//! - **`watch`**: `HostBuilder::watch`, a service that tells what changes below a folder, by
+//!   way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
 //!   gates, puppets of services, and a guard against tests that hang.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how

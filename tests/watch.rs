@@ -6,7 +6,8 @@ use common::{LONG, within};
 use groundcrew::channel::{Receiver, unbounded};
 use groundcrew::{Changes, Host, RunningHost, Watch};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,8 +33,17 @@ impl Place {
         self.folder.join(name)
     }
 
+    /// All at once, however busy the machine is.
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let new = self.parent.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
+    }
+
+    /// Into the file that is there, by one call.
+    fn overwrite(&self, name: &str, text: &str) {
+        let mut file = File::options().write(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     fn watch(&self) -> Watch {
@@ -136,7 +146,7 @@ fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
     place.write("a.md", "one");
     assert_eq!(next(&told).added(), [place.path("a.md")]);
     // As long as before, and perhaps in the same tick of the file system's clock.
-    place.write("a.md", "two");
+    place.overwrite("a.md", "two");
     assert_eq!(next(&told).changed(), [place.path("a.md")]);
     fs::rename(place.path("a.md"), place.path("b.md")).unwrap();
     let moved = next(&told);
@@ -154,7 +164,7 @@ fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
 fn an_editor_that_writes_in_steps_is_told_of_once() {
     let place = Place::new();
     place.write("a.md", "old");
-    let (host, told) = started(Watch::new(&place.folder).debounce(200 * MILLI));
+    let (host, told) = started(Watch::new(&place.folder).debounce(500 * MILLI));
     assert_eq!(next(&told).len(), 1);
     for step in 0..5 {
         place.write("a.md~", &format!("step {step}"));
@@ -257,7 +267,8 @@ fn of_a_flood_no_change_is_lost_and_none_is_told_of_twice() {
         if number % 1000 == 0 {
             fs::create_dir(place.path(&format!("{}", number / 1000))).unwrap();
         }
-        place.write(&format!("{}/{number}.md", number / 1000), "some words");
+        let name = format!("{}/{number}.md", number / 1000);
+        fs::write(place.path(&name), "some words").unwrap();
     }
     mirror.wait_for(&told, FILES);
     fs::remove_dir_all(&place.folder).unwrap();
@@ -348,6 +359,38 @@ fn links_in_circles_and_to_nowhere_do_no_harm() {
         next(&told).added(),
         [place.path("a.md"), place.path("b.md")]
     );
+    assert!(host.stop().is_clean());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_leads_elsewhere_is_noticed_to_the_folder_itself_and_in_it() {
+    use std::os::unix::fs::symlink;
+    // As Kubernetes brings configurations: each file is reached by way of one link.
+    let place = Place::new();
+    let swap = |version: &str| {
+        fs::create_dir(place.path(version)).unwrap();
+        place.write(&format!("{version}/config"), version);
+        symlink(version, place.path("new")).unwrap();
+        fs::rename(place.path("new"), place.path("data")).unwrap();
+    };
+    swap("v1");
+    symlink("data/config", place.path("config")).unwrap();
+    let link = place.parent.path().join("link");
+    symlink(&place.folder, &link).unwrap();
+    let only_config = |path: &Path| path.parent().is_some_and(|it| it.ends_with("link"));
+    let (host, told) = started(Watch::new(&link).debounce(10 * MILLI).only(only_config));
+    assert_eq!(next(&told).added(), [link.join("config")]);
+    swap("v2");
+    assert_eq!(next(&told).changed(), [link.join("config")]);
+
+    let other = Place::new();
+    other.write("another", "x");
+    symlink(&other.folder, place.parent.path().join("new link")).unwrap();
+    fs::rename(place.parent.path().join("new link"), &link).unwrap();
+    let changes = next(&told);
+    assert_eq!(changes.added(), [link.join("another")]);
+    assert_eq!(changes.removed(), [link.join("config")]);
     assert!(host.stop().is_clean());
 }
 

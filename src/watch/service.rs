@@ -38,7 +38,8 @@ impl HostBuilder {
     /// and none is lost where the system lost count.
     ///
     /// If the folder is removed, all its files are; it is looked for four times a second, and
-    /// told of when it is back. Links to folders are not followed.
+    /// told of when it is back. It may itself be a link; links to folders below it are not
+    /// followed, those to files are.
     ///
     /// Told to stop, the service ends at once; a handler that takes long looks at its
     /// [token](ServiceContext::token). An error of the handler is one of the service: after a
@@ -115,6 +116,8 @@ struct WatchService<'a, F> {
 /// The folder that is watched.
 struct Sight {
     folder: (u64, u64),
+    /// The program's path to it is a link, of which the system tells nothing.
+    is_link: bool,
     /// `None`: the system cannot; one looks by oneself.
     watcher: Option<RecommendedWatcher>,
 }
@@ -142,7 +145,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
         loop {
             let by = match &self.sight {
                 None => Deadline::after(LOOK_FOR_FOLDER),
-                Some(Sight { watcher: None, .. }) => {
+                Some(sight) if sight.is_link || sight.watcher.is_none() => {
                     rescan.earlier(Deadline::after(LOOK_BY_ITSELF))
                 }
                 Some(_) => rescan,
@@ -158,8 +161,11 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             let is_another = self.find(ctx)?;
             let is_time = rescan.has_passed(clock::now());
             let is_blind = self.sight.as_ref().is_none_or(|it| it.watcher.is_none());
-            let place = match told.all || is_another || is_time || is_blind {
-                true => Where::All { was_told: told.all },
+            // Files anywhere may be reached by way of it.
+            let is_by_link = told.paths.iter().any(|path| path.is_symlink());
+            let was_told = told.all || is_by_link;
+            let place = match was_told || is_another || is_time || is_blind {
+                true => Where::All { was_told },
                 false => Where::Paths(&told.paths),
             };
             let look = self.look(&place, ctx)?;
@@ -227,7 +233,11 @@ impl<F> WatchService<'_, F> {
                 None
             }
         };
-        self.sight = Some(Sight { folder, watcher });
+        self.sight = Some(Sight {
+            folder,
+            is_link: self.watch.folder.is_symlink(),
+            watcher,
+        });
         Ok(true)
     }
 

@@ -53,6 +53,7 @@ pub(super) struct Look {
 
 /// One look.
 struct Looker<'a> {
+    folder: &'a Path,
     only: Option<&'a Only>,
     is_cancelled: &'a dyn Fn() -> bool,
     began: SystemTime,
@@ -71,6 +72,7 @@ impl Snapshot {
         now: SystemTime,
     ) -> Result<Look, Cancelled> {
         let mut looker = Looker {
+            folder,
             only,
             is_cancelled,
             began: now,
@@ -175,8 +177,8 @@ impl Looker<'_> {
         Ok(())
     }
 
-    /// Takes down what is there; returns whether it is a folder. Links to folders are not
-    /// followed: they may lead round in circles.
+    /// Takes down what is there; returns whether it is a folder. Links to folders below are
+    /// not followed: they may lead round in circles.
     fn stamp(&mut self, path: &Path) -> Option<bool> {
         let is_link = fs::symlink_metadata(path).map(|metadata| metadata.is_symlink());
         let metadata = match fs::metadata(path) {
@@ -188,7 +190,8 @@ impl Looker<'_> {
             }
         };
         let is_folder = metadata.is_dir();
-        let is_linked_folder = is_folder && is_link.is_ok_and(|is_link| is_link);
+        let is_below = path != self.folder;
+        let is_linked_folder = is_folder && is_below && is_link.is_ok_and(|is_link| is_link);
         if is_linked_folder || !is_folder && self.only.is_some_and(|only| !only(path)) {
             return None;
         }
