@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 /// close to the last look a time proves nothing.
 const RESOLUTION: Duration = Duration::from_millis(20);
 
+/// What is further ahead is a wrong time, and as good as any.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
+
 /// Folders and files by their paths, with that of the watched folder before them.
 #[derive(Default)]
 pub(super) struct Snapshot {
@@ -211,13 +214,17 @@ impl Looker<'_> {
 impl Stamp {
     fn new(metadata: &Metadata, now: SystemTime) -> Stamp {
         let modified = metadata.modified().ok();
-        let age = modified.and_then(|modified| now.duration_since(modified).ok());
+        // As long as the look takes, it may be later than its beginning.
+        let is_fresh = modified.is_none_or(|modified| match now.duration_since(modified) {
+            Ok(age) => age < RESOLUTION,
+            Err(ahead) => ahead.duration() < LONGEST_LOOK,
+        });
         Stamp {
             is_folder: metadata.is_dir(),
             len: metadata.len(),
             modified,
             file: identity(metadata),
-            is_fresh: age.is_none_or(|age| age < RESOLUTION),
+            is_fresh,
         }
     }
 
