@@ -257,6 +257,28 @@ fn the_folder_may_be_removed_or_moved_away_and_come_back() {
 }
 
 #[test]
+fn removed_and_made_again_before_anybody_looked_it_is_watched_again() {
+    let place = Place::new();
+    let (host, told) = started(place.watch().rescan_every(Duration::MAX));
+    let mut mirror = Mirror::default();
+    next(&told);
+    for round in 0..20 {
+        fs::remove_dir_all(&place.folder).unwrap();
+        fs::create_dir(&place.folder).unwrap(); // with the same number, probably
+        let name = format!("{round}.md");
+        place.write(&name, "a");
+        within(LONG, "the new file", || {
+            while mirror.0.len() != 1 || !mirror.0.contains_key(&place.path(&name)) {
+                mirror.apply(&next(&told));
+            }
+        });
+        place.write("another.md", "b");
+        mirror.wait_for(&told, 2);
+    }
+    assert!(host.stop().is_clean());
+}
+
+#[test]
 fn of_a_flood_no_change_is_lost_and_none_is_told_of_twice() {
     const FILES: usize = 10_000;
     let place = Place::new();

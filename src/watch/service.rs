@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// So often one looks for a folder that is gone.
 const LOOK_FOR_FOLDER: Duration = Duration::from_millis(250);
+/// A shorter one would do nothing else.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 /// So often one looks at a folder of which the system does not tell everything.
 const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
 
@@ -141,7 +143,8 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let stopped = ctx.token().receiver();
-        let mut rescan = Deadline::after(self.watch.rescan);
+        let period = self.watch.rescan.max(SHORTEST_PERIOD);
+        let mut rescan = Deadline::after(period);
         loop {
             let by = match &self.sight {
                 None => Deadline::after(LOOK_FOR_FOLDER),
@@ -156,7 +159,17 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             }
             let told = self.hints.take();
             if let Some(trouble) = told.trouble {
-                warn(ctx.name(), &trouble);
+                warn(
+                    ctx.name(),
+                    &format!("looking every 2 s from now on: {trouble}"),
+                );
+                if let Some(sight) = &mut self.sight {
+                    sight.watcher = None;
+                }
+            }
+            if told.paths.contains(&self.watch.folder) {
+                // It was removed, perhaps, and made again, even with the same number.
+                self.sight = None;
             }
             let is_another = self.find(ctx)?;
             let is_time = rescan.has_passed(clock::now());
@@ -170,7 +183,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             };
             let look = self.look(&place, ctx)?;
             if is_time {
-                rescan = Deadline::after(self.watch.rescan);
+                rescan = Deadline::after(period);
             }
             if !look.new_folders.is_empty() {
                 // What came into them before the system watched them is seen next time.
