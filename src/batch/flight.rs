@@ -1,7 +1,8 @@
 //! A task of the pool that handles batches, one after the other.
 
 use super::dead::{DeadCause, DeadLetter};
-use super::store::{Aftermath, Part, State, Store};
+use super::part::Part;
+use super::store::{Aftermath, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::retry::{Verdict, random};

@@ -2,6 +2,7 @@
 //!
 //! - `fill`: when a batch is full; pure.
 //! - `numbers`: which batches are done; pure.
+//! - `part`: a batch, whole or in pieces.
 //! - `store`: the items, from their submit to their end, under one lock.
 //! - `flight`: a task of the pool that handles batches.
 //! - `stop`, `report`, `stats`: how it ends, and what is said.
@@ -15,6 +16,7 @@ mod fill;
 mod flight;
 mod hosted;
 mod numbers;
+mod part;
 mod report;
 mod stats;
 mod stop;

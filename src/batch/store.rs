@@ -21,6 +21,7 @@ use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::flight::Flight;
 use super::numbers::Numbers;
+use super::part::Batch;
 use super::stats::BatchStats;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
@@ -106,62 +107,6 @@ pub(super) struct Task<T> {
     pub(super) batch: Option<Batch<T>>,
 }
 
-pub(super) struct Batch<T> {
-    pub(super) number: u64,
-    /// All of it, or the first of the pieces that it was split into.
-    first: Option<Part<T>>,
-    others: VecDeque<Part<T>>,
-}
-
-impl<T> Batch<T> {
-    pub(super) fn pop(&mut self) -> Option<Part<T>> {
-        self.first.take().or_else(|| self.others.pop_front())
-    }
-
-    /// Puts parts back, before the others.
-    pub(super) fn push(&mut self, part: Part<T>) {
-        if let Some(second) = self.first.replace(part) {
-            self.others.push_front(second);
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.parts().next().is_none()
-    }
-
-    /// How many items are in it.
-    fn len(&self) -> usize {
-        self.parts().map(|part| part.items.len()).sum()
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &Part<T>> {
-        self.first.iter().chain(&self.others)
-    }
-
-    fn into_items(self) -> Vec<T> {
-        let parts = self.first.into_iter().chain(self.others);
-        parts.flat_map(|part| part.items).collect()
-    }
-}
-
-pub(super) struct Part<T> {
-    pub(super) items: Vec<T>,
-    /// How often it failed.
-    pub(super) failed: u32,
-    /// When it was tried for the first time.
-    pub(super) began: Option<Instant>,
-}
-
-impl<T> Part<T> {
-    pub(super) fn new(items: Vec<T>) -> Part<T> {
-        Part {
-            items,
-            failed: 0,
-            began: None,
-        }
-    }
-}
-
 /// What a verb is to do where there is no room.
 pub(super) enum NoRoom {
     Wait(Deadline),
@@ -234,11 +179,7 @@ impl<T> State<T> {
         let items = mem::replace(&mut self.filling, next);
         self.bytes = 0;
         let number = self.numbers.begin();
-        self.ready.push_back(Batch {
-            number,
-            first: Some(Part::new(items)),
-            others: VecDeque::new(),
-        });
+        self.ready.push_back(Batch::new(number, items));
     }
 
     /// Keeps what a batch lay in for another one.
