@@ -5,7 +5,9 @@ mod common;
 use common::host::{OnDrop, host, signal, wait};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
-use groundcrew::{BuildError, Ending, Host, Queue, QueueStats, ServiceContext, StopReason};
+use groundcrew::{
+    BuildError, CancelToken, Ending, Host, Queue, QueueStats, ServiceContext, StopReason,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -162,6 +164,54 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
         }
         assert_eq!(report.unprocessed::<u32>("items"), [2]);
     });
+}
+
+#[test]
+fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
+    let (queue, token) = (Queue::new(1), CancelToken::new());
+    queue.submit_until_cancelled(&token, 1).unwrap();
+    within(LONG, "a submit that waits", || {
+        let waiter = thread::spawn({
+            let (queue, token) = (queue.clone(), token.clone());
+            move || queue.submit_until_cancelled(&token, 2).unwrap_err()
+        });
+        token.cancel();
+        let refused = waiter.join().unwrap();
+        assert!(refused.is_cancelled() && !refused.is_timeout() && !refused.is_closed());
+        let cause = std::error::Error::source(&refused).unwrap();
+        assert!(cause.is::<groundcrew::Cancelled>());
+        assert_eq!(refused.into_item(), 2);
+    });
+    queue.close();
+    let refused = queue.submit_until_cancelled(&token, 3).unwrap_err();
+    assert!(refused.is_cancelled(), "who is told to stop does not fail");
+    let fresh = CancelToken::new();
+    let refused = queue.submit_until_cancelled(&fresh, 4).unwrap_err();
+    assert!(refused.is_closed());
+    assert_eq!(queue.stats().accepted(), 1);
+}
+
+#[test]
+fn a_submit_that_waits_for_room_goes_in_when_there_is() {
+    let (queue, tell) = (Queue::new(1), unbounded());
+    queue.submit(1).unwrap();
+    let token = CancelToken::new();
+    let waiter = thread::spawn({
+        let (queue, token) = (queue.clone(), token.clone());
+        move || queue.submit_until_cancelled(&token, 2).is_ok()
+    });
+    let host = host(LONG, |host| {
+        let tell = tell.0.clone();
+        host.queue("items", &queue, 1, move || {
+            let tell = tell.clone();
+            move |item: u32, _: &ServiceContext| tell.send(item)
+        });
+    });
+    let host = host.start().unwrap();
+    let items: Vec<u32> = within(LONG, "items", || tell.1.iter().take(2).collect());
+    assert_eq!(items, [1, 2]);
+    assert!(waiter.join().unwrap());
+    assert!(host.stop().is_clean());
 }
 
 #[test]

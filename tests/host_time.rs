@@ -8,7 +8,7 @@ use groundcrew::channel::Receiver;
 use groundcrew::testing::ManualClock;
 use groundcrew::{
     Backoff, Ending, Host, HostBuilder, HostHandle, HostPhase, HostReport, HostStatus, Jitter,
-    Queue, Restart, RunningHost, ServiceContext, ServiceState,
+    Pool, Queue, Restart, RunningHost, ServiceContext, ServiceState,
 };
 use std::thread;
 use std::time::Duration;
@@ -480,10 +480,20 @@ fn a_status_can_be_serialized() {
     let host = host(&clock, |host| {
         host.name("blog");
         host.queue("items", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Ok::<(), String>(())
+            |_: u32, ctx: &ServiceContext| Ok::<(), String>(ctx.note("at it"))
         });
+        let pool = Pool::builder().name("w").threads(1).build().unwrap();
+        let tasks = pool.submitter();
+        host.pool("workers", pool);
+        host.background("busy", move |ctx| {
+            let token = ctx.token().clone();
+            tasks.task("wait").execute(move || token.wait())?;
+            ctx.wait()
+        })
+        .after(["workers"]);
     });
     let json = serde_json::to_value(host.handle().status()).unwrap();
+    assert_eq!(json["services"][0]["threads"], serde_json::json!([]));
     assert_eq!(json["host"], "blog");
     assert_eq!(json["phase"], "built");
     assert_eq!(
@@ -502,4 +512,26 @@ fn a_status_can_be_serialized() {
     let json = serde_json::to_value(host.status()).unwrap();
     assert_eq!(json["services"][0]["state"], "up");
     assert_eq!(json["services"][0]["since"], 2.5);
+    let is_busy = |status: &HostStatus| {
+        let services = status.services();
+        let is_noted = services[0].threads()[1].note().is_some();
+        is_noted && !services[1].pool().unwrap().running().is_empty()
+    };
+    while !is_busy(&host.status()) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let json = serde_json::to_value(host.status()).unwrap();
+    let threads = serde_json::json!([
+        { "name": "items", "note": null },
+        { "name": "items-0", "note": "at it" },
+    ]);
+    assert_eq!(json["services"][0]["threads"], threads);
+    let pool = &json["services"][1]["pool"];
+    assert_eq!(
+        (&pool["accepted"], &pool["completed"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(pool["running"][0]["name"], "wait");
+    assert_eq!(pool["running"][0]["worker"], "w-0");
+    assert!(json["services"][0]["pool"].is_null());
 }

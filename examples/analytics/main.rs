@@ -198,14 +198,8 @@ fn visit(
     made: &AtomicUsize,
     ctx: &ServiceContext,
 ) -> ServiceResult {
-    for mut event in visitors {
-        // Not `submit`, which waits for room for as long as it takes, stop or no stop.
-        while let Err(refused) = events.submit_timeout(A_MOMENT, event) {
-            if ctx.is_cancelled() {
-                return Ok(()); // it does not count as made
-            }
-            event = refused.into_item();
-        }
+    for event in visitors {
+        events.submit_until_cancelled(ctx.token(), event)?; // what it refuses is not made
         made.fetch_add(1, Relaxed);
         ctx.sleep(pause)?;
     }

@@ -5,8 +5,9 @@ use super::dead::{DeadCause, DeadLetter};
 use super::report::BatchReport;
 use super::stats::BatchStats;
 use super::store::{NoRoom, Store};
+use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
-use crate::queue::SubmitError;
+use crate::queue::{SubmitError, submit_until_cancelled};
 use crate::stop::{StopPlan, say};
 use crate::sync::Arc;
 use std::fmt;
@@ -207,6 +208,42 @@ impl<T: Send + 'static> Batcher<T> {
     pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
         let deadline = Deadline::at(deadline);
         self.store().submit(item, NoRoom::Wait(deadline))
+    }
+
+    /// Adds an item; blocks while there is no room, but no longer than until `token` is
+    /// cancelled, also in workers of the pool: for a service that is to end when it is told
+    /// to. If there is room, the item is accepted, cancelled or not. The token is looked at
+    /// every 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled and there was
+    /// no room, or none any more, [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The
+    /// item comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Batcher, CancelToken, Pool};
+    /// # let pool = Pool::new(1)?;
+    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let words = Batcher::builder("words")
+    ///     .capacity(1)
+    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
+    /// let token = CancelToken::new(); // in a service `ctx.token()`
+    /// token.cancel();
+    /// words.submit_until_cancelled(&token, "one")?; // there is room
+    /// let refused = words.submit_until_cancelled(&token, "two").unwrap_err();
+    /// assert_eq!(refused.into_item(), "two");
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit_until_cancelled(
+        &self,
+        token: &CancelToken,
+        item: T,
+    ) -> Result<(), SubmitError<T>> {
+        submit_until_cancelled(token, item, |wait, item| self.submit_timeout(wait, item))
     }
 
     /// Makes a batch of what has been collected, and blocks until everything that was

@@ -12,7 +12,7 @@
 //!
 //! One lock, `state`, under which the machine decides; one condition variable,
 //! `changed`, on which everybody waits: there are tens of threads, and days between
-//! two changes. The locks of vitals and of queues come after it. No code of the
+//! two changes. The locks of vitals, of queues and of pools come after it. No code of the
 //! program's is called under any of them, and no token is cancelled.
 
 use super::context::WaitError;
@@ -27,7 +27,7 @@ use super::status::HostStatus;
 use super::vitals::Vitals;
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline};
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolView};
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::threads::Thread;
@@ -45,6 +45,8 @@ pub(super) struct Core {
     vitals: Vec<Mutex<Vec<Arc<Vitals>>>>,
     /// The services' queues.
     pub(super) queues: Vec<(usize, Arc<dyn Hosted>)>,
+    /// A look at the services' pools.
+    pub(super) pools: Vec<(usize, PoolView)>,
     pub(super) state: Mutex<State>,
     /// Something in `state` has changed.
     pub(super) changed: Condvar,
@@ -98,6 +100,10 @@ impl Core {
             token: CancelToken::new(),
             vitals: names.iter().map(vitals).collect(),
             queues,
+            pools: pools
+                .iter()
+                .map(|(index, pool, _)| (*index, pool.view()))
+                .collect(),
             state: Mutex::new(State {
                 seats: names.iter().map(|_| Seat::default()).collect(),
                 machine,

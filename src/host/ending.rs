@@ -4,8 +4,9 @@ use super::core::Core;
 use super::entry::{Entry, Life};
 use super::failure::Failure;
 use super::queue::QueueStats;
+use super::vitals::Vitals;
 use crate::sync::Arc;
-use crate::threads::{self, ThreadStatus};
+use crate::threads;
 use std::time::{Duration, Instant};
 
 /// How a service ended, as of the report.
@@ -78,11 +79,7 @@ impl AbandonedService {
     fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> AbandonedService {
         let vitals = core.vitals_of(index);
         let running = vitals.iter().filter(|vitals| vitals.is_running());
-        let threads = running.map(|vitals| ServiceThread {
-            name: vitals.name.clone(),
-            note: vitals.last_note(),
-            status: vitals.system_id().and_then(threads::status),
-        });
+        let threads = running.map(|vitals| ServiceThread::new(vitals).seen());
         let since = |moment: Instant| now.saturating_duration_since(moment);
         AbandonedService {
             told: entry.told.map(since),
@@ -158,7 +155,8 @@ impl AbandonedService {
     }
 }
 
-/// A thread of a service that was abandoned.
+/// A thread of a service: one that was abandoned, or in a
+/// [status](super::ServiceStatus::threads).
 ///
 /// # Examples
 ///
@@ -182,10 +180,27 @@ impl AbandonedService {
 pub struct ServiceThread {
     name: Arc<str>,
     note: Option<Arc<str>>,
-    status: Option<ThreadStatus>,
+    id: Option<u64>,
+    doing: Option<String>,
 }
 
 impl ServiceThread {
+    pub(super) fn new(vitals: &Vitals) -> ServiceThread {
+        ServiceThread {
+            name: vitals.name.clone(),
+            note: vitals.last_note(),
+            id: vitals.system_id(),
+            doing: None,
+        }
+    }
+
+    /// The same, and what it does: that is read from files.
+    fn seen(mut self) -> ServiceThread {
+        let status = self.id.and_then(threads::status);
+        self.doing = status.map(|status| status.doing);
+        self
+    }
+
     /// The name of the thread. Does not block. For an example see
     /// [`ServiceThread`].
     pub fn name(&self) -> &str {
@@ -201,13 +216,14 @@ impl ServiceThread {
     /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
     /// elsewhere. Does not block. For an example see [`ServiceThread`].
     pub fn thread_id(&self) -> Option<u64> {
-        self.status.as_ref().map(|status| status.id)
+        self.id
     }
 
-    /// On Linux what the thread was doing: `running`, `sleeping in read`; `None`
-    /// elsewhere. Does not block. For an example see [`ServiceThread`].
+    /// On Linux what the thread was doing when it was abandoned: `running`, `sleeping in
+    /// read`; `None` elsewhere, and in a status. Does not block. For an example see
+    /// [`ServiceThread`].
     pub fn thread_state(&self) -> Option<&str> {
-        self.status.as_ref().map(|status| status.doing.as_str())
+        self.doing.as_deref()
     }
 }
 

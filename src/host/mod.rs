@@ -5,8 +5,8 @@
 //! - `running`, `handle`: what a program holds.
 //! - `machine`, `entry`, `policy`: what is to be done next; pure.
 //! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
-//! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `error`: what is
-//!   said.
+//! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `pool_status`, `error`:
+//!   what is said.
 //! - `queue`: a bounded queue of items as a service.
 
 mod body;
@@ -23,6 +23,7 @@ mod handle;
 mod machine;
 mod make;
 mod policy;
+mod pool_status;
 mod queue;
 mod reason;
 mod report;
@@ -43,6 +44,7 @@ pub use handle::HostHandle;
 #[cfg(feature = "watch")]
 pub(crate) use make::Make;
 pub use policy::{FailurePolicy, Restart};
+pub use pool_status::PoolStatus;
 pub(crate) use queue::{Hosted, Leftover, Taken};
 pub use queue::{Queue, QueueStats};
 pub use reason::StopReason;

@@ -1,8 +1,10 @@
 //! How a host and its services are at a moment.
 
 use super::core::Core;
+use super::ending::ServiceThread;
 use super::entry::{Entry, Life};
 use super::machine::Machine;
+use super::pool_status::PoolStatus;
 use super::queue::QueueStats;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -155,6 +157,9 @@ impl HostStatus {
         for (index, queue) in &core.queues {
             services[*index].queue = Some(queue.stats());
         }
+        for (index, pool) in &core.pools {
+            services[*index].pool = Some(PoolStatus::new(pool));
+        }
         HostStatus {
             host: core.name.to_string(),
             phase: machine.phase,
@@ -224,7 +229,10 @@ pub struct ServiceStatus {
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
     heartbeat_age: Option<Duration>,
     silent: bool,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "threads::notes"))]
+    threads: Vec<ServiceThread>,
     queue: Option<QueueStats>,
+    pool: Option<PoolStatus>,
 }
 
 impl ServiceStatus {
@@ -253,7 +261,14 @@ impl ServiceStatus {
             note: core.last_note(index).map(|note| note.to_string()),
             heartbeat_age: beat.map(ago),
             silent: is_up && due.is_some_and(|due| due.has_passed(now)),
+            threads: core
+                .vitals_of(index)
+                .iter()
+                .filter(|vitals| vitals.is_running())
+                .map(|vitals| ServiceThread::new(vitals))
+                .collect(),
             queue: None,
+            pool: None,
         }
     }
 
@@ -321,10 +336,40 @@ impl ServiceStatus {
         self.silent
     }
 
-    /// The counts of its queue, if it is one. Does not block. For an example see
-    /// [`QueueStats`].
+    /// Its threads that are there: its own, and the workers of a queue, each with what it
+    /// said last. Those of a pool are in [`pool`](Self::pool). Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    ///
+    /// let emails = Queue::<String>::new(16);
+    /// let mut host = Host::builder();
+    /// host.queue("emails", &emails, 2, || {
+    ///     |email: String, ctx: &ServiceContext| Ok::<(), String>(ctx.note(email))
+    /// });
+    /// let host = host.build()?.start()?;
+    /// let status = host.status();
+    /// let names = status.services()[0].threads().iter().map(|thread| thread.name());
+    /// assert_eq!(names.collect::<Vec<_>>(), ["emails", "emails-0", "emails-1"]);
+    /// # host.stop();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn threads(&self) -> &[ServiceThread] {
+        &self.threads
+    }
+
+    /// The counts of its queue, if it is one, or a batcher. Does not block. For an example
+    /// see [`QueueStats`].
     pub fn queue(&self) -> Option<&QueueStats> {
         self.queue.as_ref()
+    }
+
+    /// Its numbers, and what its workers do, if it is a pool. Does not block. For an example
+    /// see [`PoolStatus`].
+    pub fn pool(&self) -> Option<&PoolStatus> {
+        self.pool.as_ref()
     }
 }
 
@@ -340,5 +385,27 @@ mod seconds {
         duration
             .map(|duration| duration.as_secs_f64())
             .serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+mod threads {
+    use super::ServiceThread;
+    use serde::{Serialize, Serializer};
+
+    /// Of each thread its name, and what it said last.
+    pub(super) fn notes<S: Serializer>(
+        threads: &[ServiceThread],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Thread<'a> {
+            name: &'a str,
+            note: Option<&'a str>,
+        }
+        serializer.collect_seq(threads.iter().map(|thread| Thread {
+            name: thread.name(),
+            note: thread.note(),
+        }))
     }
 }

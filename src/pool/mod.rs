@@ -13,6 +13,8 @@ mod pace;
 mod scope;
 mod stats;
 mod stream;
+#[cfg(not(any(loom, shuttle)))]
+mod view;
 mod worker;
 
 pub use builder::PoolBuilder;
@@ -22,6 +24,8 @@ pub use map::Items;
 pub use scope::{Scope, ScopedHandle, ScopedTaskBuilder};
 pub use stats::Stats;
 pub use stream::Stream;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use view::PoolView;
 
 use crate::clock::Deadline;
 use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
@@ -367,6 +371,13 @@ impl Pool {
     /// ```
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(self.stopper.clone())
+    }
+
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn view(&self) -> PoolView {
+        PoolView {
+            stopper: self.stopper.clone(),
+        }
     }
 
     /// Closes the pool, waits for it as `plan` says, and returns the report: the

@@ -1,8 +1,10 @@
 //! Why a task was not accepted, with the task.
 
+use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Mutex;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -12,6 +14,7 @@ pub(crate) enum Refusal {
     QueueClosed,
     BatcherClosed,
     TimedOut,
+    Cancelled,
 }
 
 /// A task was not accepted; [`into_task`](Self::into_task) gives it back,
@@ -146,6 +149,49 @@ impl<F> SubmitError<F> {
     pub fn is_timeout(&self) -> bool {
         self.refusal == Refusal::TimedOut
     }
+
+    /// Whether it was not accepted before the submitter's token was cancelled. Does not block.
+    /// The error is then caused by [`Cancelled`], and so no failure of a service that returns
+    /// it by `?`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (queue, token) = (groundcrew::Queue::new(1), groundcrew::CancelToken::new());
+    /// queue.submit("first")?;
+    /// token.cancel();
+    /// assert!(queue.submit_until_cancelled(&token, "second").unwrap_err().is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.refusal == Refusal::Cancelled
+    }
+}
+
+/// So often a submitter that waits looks at its token.
+const LOOK_AT_TOKEN: Duration = Duration::from_millis(10);
+
+/// Submits, and waits for room, but not once `token` is cancelled; by `submit_timeout` of
+/// what it is to be submitted to.
+pub(crate) fn submit_until_cancelled<T>(
+    token: &CancelToken,
+    mut item: T,
+    submit_timeout: impl Fn(Duration, T) -> Result<(), SubmitError<T>>,
+) -> Result<(), SubmitError<T>> {
+    loop {
+        // Whether there is room is asked in any case.
+        let wait = match token.is_cancelled() {
+            true => Duration::ZERO,
+            false => LOOK_AT_TOKEN,
+        };
+        match submit_timeout(wait, item) {
+            Err(refused) if token.is_cancelled() => {
+                return Err(SubmitError::new(refused.into_item(), Refusal::Cancelled));
+            }
+            Err(refused) if refused.is_timeout() => item = refused.into_item(),
+            done => return done,
+        }
+    }
 }
 
 impl<F> fmt::Display for SubmitError<F> {
@@ -156,6 +202,7 @@ impl<F> fmt::Display for SubmitError<F> {
             Refusal::QueueClosed => "the queue is closed",
             Refusal::BatcherClosed => "the batcher is closed",
             Refusal::TimedOut => "the queue was full until the submit timed out",
+            Refusal::Cancelled => "the submit was cancelled before there was room",
         })
     }
 }
@@ -168,4 +215,11 @@ impl<F> fmt::Debug for SubmitError<F> {
     }
 }
 
-impl<F> Error for SubmitError<F> {}
+impl<F> Error for SubmitError<F> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.is_cancelled() {
+            true => Some(&Cancelled),
+            false => None,
+        }
+    }
+}

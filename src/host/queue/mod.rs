@@ -12,8 +12,9 @@ pub(crate) use items::{Hosted, Leftover, Taken};
 pub(super) use service::QueueService;
 pub(super) use store::Store;
 
+use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
-use crate::queue::SubmitError;
+use crate::queue::{SubmitError, submit_until_cancelled};
 use crate::sync::Arc;
 use crate::unwind::{self, RateLimit};
 use std::fmt;
@@ -174,6 +175,46 @@ impl<T: Send + 'static> Queue<T> {
     /// ```
     pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
         self.store.submit(item, Some(Deadline::at(deadline)))
+    }
+
+    /// Puts an item into the queue; blocks while the queue is full, but no longer than until
+    /// `token` is cancelled: for a service that is to end when it is told to. If there is
+    /// room, the item is accepted, cancelled or not. The token is looked at every 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled and there was
+    /// no room, or none any more, [`is_closed`](SubmitError::is_closed) when there never will be. The item comes
+    /// back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    ///
+    /// let emails = Queue::new(16);
+    /// let mut host = Host::builder();
+    /// host.queue("emails", &emails, 1, || {
+    ///     |_: u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    /// });
+    /// host.background("writer", move |ctx| {
+    ///     for number in 0.. {
+    ///         emails.submit_until_cancelled(ctx.token(), number)?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// .after(["emails"]);
+    /// # host.stop_timeout(std::time::Duration::from_millis(50));
+    /// let report = host.build()?.start()?.stop();
+    /// assert!(report.failures().is_empty()); // to be told to stop is none
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit_until_cancelled(
+        &self,
+        token: &CancelToken,
+        item: T,
+    ) -> Result<(), SubmitError<T>> {
+        submit_until_cancelled(token, item, |wait, item| self.submit_timeout(wait, item))
     }
 
     /// Puts an item back that a handler was given and could not handle: at the front,
