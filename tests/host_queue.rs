@@ -6,7 +6,8 @@ use common::host::{OnDrop, host, signal, wait};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    BuildError, CancelToken, Ending, Host, Queue, QueueStats, ServiceContext, StopReason,
+    BuildError, CancelToken, Ending, Host, HostStatus, Queue, QueueStats, ServiceContext,
+    ServiceState, StopReason,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -317,6 +318,65 @@ fn what_is_put_back_comes_first_and_counts_once() {
     let stats = report.services()[0].queue().unwrap();
     assert_eq!((stats.accepted(), stats.handled()), (1, 1));
     assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
+    let (queue, calls) = (Queue::new(9), Arc::new(AtomicUsize::new(0)));
+    for item in 0..4 {
+        queue.submit(item).unwrap();
+    }
+    let host = host(LONG, |host| {
+        let (back, calls) = (queue.clone(), calls.clone());
+        host.queue("items", &queue, 1, move || {
+            let (back, calls) = (back.clone(), calls.clone());
+            move |item: u32, ctx: &ServiceContext| {
+                calls.fetch_add(1, SeqCst);
+                match item {
+                    0 => back.hand_back(item)?,
+                    1 => expected_panic(),
+                    2 => {
+                        back.hand_back(item)?;
+                        Err("whatever is returned then")?;
+                    }
+                    _ => ctx.request_stop("that is all"),
+                }
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            }
+        });
+    });
+    let report = within(LONG, "drain", || host.run());
+    assert_eq!(calls.load(SeqCst), 4, "each once");
+    let stats = report.services()[0].queue().unwrap();
+    assert!(adds_up(stats), "{stats:?}");
+    assert_eq!((stats.handled(), stats.panicked()), (1, 1));
+    assert_eq!((stats.failed(), stats.unprocessed()), (0, 2));
+    assert_eq!(report.exit_code(), 75);
+    assert_eq!(report.unprocessed::<u32>("items"), [0, 2]);
+    assert_eq!(queue.hand_back(7).unwrap_err().into_item(), 7);
+}
+
+#[test]
+fn a_queue_whose_last_item_is_handed_back_ends() {
+    let queue = Queue::new(9);
+    let host = host(LONG, |host| {
+        let back = queue.clone();
+        host.queue("items", &queue, 3, move || {
+            let back = back.clone();
+            move |item: u32, _: &ServiceContext| back.hand_back(item)
+        });
+    });
+    queue.submit(1).unwrap();
+    queue.submit(2).unwrap();
+    queue.close();
+    let host = host.start().unwrap();
+    let is_over = |status: &HostStatus| status.services()[0].state() == ServiceState::Stopped;
+    within(LONG, "the end of its work", || {
+        host.handle().wait_until(is_over)
+    });
+    let mut left = host.stop().unprocessed::<u32>("items");
+    left.sort_unstable();
+    assert_eq!(left, [1, 2]);
 }
 
 #[test]

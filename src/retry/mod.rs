@@ -1,10 +1,11 @@
 //! What is done about failures: when to try again, and when not to try at all.
 //!
 //! Pure functions of the number of the attempt, of the time and of a random number; the
-//! waiting is others'.
+//! waiting is others', but for `call`.
 
 mod backoff;
 mod breaker;
+mod call;
 mod error;
 mod policy;
 mod random;

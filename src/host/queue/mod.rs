@@ -257,6 +257,47 @@ impl<T: Send + 'static> Queue<T> {
         self.store.put_back(item)
     }
 
+    /// Keeps an item that a handler was given for the report, which hands it back: before
+    /// those that no handler was given. Nobody handles it any more; it counts as unprocessed
+    /// at once, whatever the handler returns. Does not block. For a handler that cannot do its
+    /// work now, and is told to stop: what it [puts back](Self::put_back) it would be given
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`is_closed`](SubmitError::is_closed) when the report has been made. The item
+    /// comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, Retry, ServiceContext};
+    /// use std::time::Duration;
+    ///
+    /// let emails = Queue::new(16);
+    /// let mut host = Host::builder();
+    /// let queue = emails.clone();
+    /// host.queue("emails", &emails, 1, move || {
+    ///     let queue = queue.clone();
+    ///     move |email: &str, ctx: &ServiceContext| {
+    ///         let retry = Retry::exponential(Duration::from_millis(10));
+    ///         let stop = ctx.host().token(); // not to try again once the stop has begun
+    ///         match retry.call(&stop, |_| Err::<(), _>("the server is down")) {
+    ///             Ok(()) => Ok(()),
+    ///             Err(_) => queue.hand_back(email),
+    ///         }
+    ///     }
+    /// });
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// emails.submit("b")?;
+    /// assert_eq!(host.stop().unprocessed::<&str>("emails"), ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn hand_back(&self, item: T) -> Result<(), SubmitError<T>> {
+        self.store.hand_back(item)
+    }
+
     /// Lets nothing more in; what is in it is handled, and then the service has done its
     /// work and ends. Does not block. The stop of its service does it, too.
     ///

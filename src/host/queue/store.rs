@@ -26,6 +26,8 @@ pub(in super::super) struct Store<T> {
 
 struct Inner<T> {
     items: VecDeque<T>,
+    /// For the report; nobody handles them. Counted as unprocessed already.
+    handed_back: VecDeque<T>,
     /// Nothing more gets in.
     closed: bool,
     /// The crew that works on it: one for each incarnation of the service. Workers of
@@ -62,6 +64,7 @@ impl<T> Store<T> {
             capacity,
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
+                handed_back: VecDeque::new(),
                 closed: false,
                 crew: None,
                 crews: 0,
@@ -123,7 +126,31 @@ impl<T> Store<T> {
             return Err(SubmitError::new(item, Refusal::QueueClosed));
         }
         inner.items.push_front(item);
-        // From its handler it was in hand, and is no more.
+        self.is_out_of_hand(&mut inner);
+        drop(inner);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Keeps an item for the report.
+    pub(super) fn hand_back(&self, item: T) -> Result<(), SubmitError<T>> {
+        let mut inner = self.inner.lock();
+        if inner.sealed {
+            return Err(SubmitError::new(item, Refusal::QueueClosed));
+        }
+        inner.handed_back.push_back(item);
+        inner.stats.unprocessed += 1;
+        self.is_out_of_hand(&mut inner);
+        let was_last = inner.closed && inner.stats.in_hand == 0;
+        drop(inner);
+        if was_last {
+            self.work.notify_all();
+        }
+        Ok(())
+    }
+
+    /// An item is elsewhere. From its handler it was in hand, and is no more.
+    fn is_out_of_hand(&self, inner: &mut Inner<T>) {
         match HANDLING.get() {
             Some(queue) if queue == self.address() => {
                 HANDLING.set(None);
@@ -131,9 +158,6 @@ impl<T> Store<T> {
             }
             _ => inner.stats.accepted += 1,
         }
-        drop(inner);
-        self.work.notify_one();
-        Ok(())
     }
 
     /// What the current thread does now is to handle an item of this queue.
@@ -224,8 +248,9 @@ impl<T> Store<T> {
         self.halt();
         let mut inner = self.inner.lock();
         inner.sealed = true;
-        let items = std::mem::take(&mut inner.items);
-        inner.stats.unprocessed += items.len() as u64;
+        let mut items = std::mem::take(&mut inner.handed_back);
+        inner.stats.unprocessed += inner.items.len() as u64;
+        items.append(&mut inner.items);
         (items, inner.stats.clone())
     }
 
