@@ -1,0 +1,115 @@
+//! Emails: a queue, with retries and a circuit breaker.
+
+use crate::chaos::Chaos;
+use crate::line::{Line, LineError};
+use crate::outbox::{Item, Outbox};
+use groundcrew::{CallError, CancelToken, CircuitBreaker, GaveUp, Queue, Retry, ServiceContext};
+use serde_json::{Value, json};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Email {
+    id: String,
+    to: String,
+    subject: String,
+}
+
+impl Item for Email {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "id": self.id, "to": self.to, "subject": self.subject })
+    }
+
+    fn from_json(value: &Value) -> Option<Email> {
+        Some(Email {
+            id: value["id"].as_str()?.to_owned(),
+            to: value["to"].as_str()?.to_owned(),
+            subject: value["subject"].as_str()?.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "email {} to {}: {}", self.id, self.to, self.subject)
+    }
+}
+
+/// Where emails are put. A clone leads to the same place.
+#[derive(Clone)]
+pub(crate) struct Emails {
+    pub(crate) queue: Queue<Email>,
+    pub(crate) outbox: Outbox<Email>,
+}
+
+/// So many wait before those who write them do.
+const PLACES: usize = 100;
+
+impl Emails {
+    /// With those in the queue that an earlier run has left.
+    pub(crate) fn new(outbox: Outbox<Email>) -> Result<Emails, Box<dyn Error + Send + Sync>> {
+        let found = outbox.unsent();
+        let queue = Queue::new(found.len().max(PLACES));
+        for email in found {
+            queue.submit(email)?;
+        }
+        Ok(Emails { queue, outbox })
+    }
+
+    /// Writes an email, which will be sent, in this run or the next one; blocks while the
+    /// queue is full, until `token` is cancelled.
+    pub(crate) fn write(&self, to: &str, subject: &str, token: &CancelToken) {
+        let (to, subject) = (to.to_owned(), subject.to_owned());
+        if let Some(email) = self.outbox.make(|id| Email { id, to, subject }) {
+            // If the queue does not take it, the next run's will: it is in the outbox.
+            let _ = self.queue.submit_until_cancelled(token, email);
+        }
+    }
+}
+
+/// What each worker of the queue has.
+pub(crate) struct Sender {
+    pub(crate) emails: Emails,
+    pub(crate) line: Line,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) chaos: Chaos,
+}
+
+impl Sender {
+    /// Sends it, however often that takes, unless the sink refuses it for good. When the host
+    /// stops, each email has one more attempt.
+    pub(crate) fn send(
+        &self,
+        email: Email,
+        ctx: &ServiceContext,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        ctx.note(email.to_string());
+        self.chaos.at_work("emails")?;
+        let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
+        let request = json!({ "email": email.to_json() });
+        let sent = retry.call_judging(
+            &ctx.host().token(),
+            |_| {
+                let send = || self.line.send(&request);
+                self.breaker.call_counting(send, LineError::is_outage)
+            },
+            |error: &CallError<LineError>| error.verdict(LineError::verdict),
+        );
+        match sent {
+            Ok(()) => self.emails.outbox.sent(&email),
+            Err(error) if error.gave_up() == GaveUp::Stopped => {
+                self.emails.queue.hand_back(email)?
+            }
+            Err(error) => {
+                self.emails.outbox.refused(&email);
+                return Err(format!("{email}: {}", error.error()).into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The posts that there are, and those that are still to be read.
+
+use crate::post::{Post, Stamp};
+use crate::state_file;
+use groundcrew::channel::{Receiver, Sender, bounded};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Written by the tasks that read posts, and by the watcher; read by everybody.
+pub(crate) struct Library {
+    posts: RwLock<BTreeMap<PathBuf, Arc<Post>>>,
+    /// Those that are to be read, and why they have not been.
+    unread: Mutex<BTreeMap<PathBuf, String>>,
+    /// Of an earlier run, until they are found to be the same.
+    saved: Mutex<BTreeMap<PathBuf, Post>>,
+    /// What the search has not heard of.
+    news: Mutex<BTreeSet<PathBuf>>,
+    ring: Sender<()>,
+    /// Rung when there are news.
+    pub(crate) bell: Receiver<()>,
+}
+
+impl Library {
+    pub(crate) fn new() -> Library {
+        let (ring, bell) = bounded(1);
+        Library {
+            posts: RwLock::default(),
+            unread: Mutex::default(),
+            saved: Mutex::default(),
+            news: Mutex::default(),
+            ring,
+            bell,
+        }
+    }
+
+    /// What an earlier run has saved.
+    pub(crate) fn load(&self, file: &Path) -> io::Result<()> {
+        let posts = state_file::read(file, Post::from_json)?;
+        let posts = posts.into_iter().map(|post| (post.path.clone(), post));
+        *self.saved.lock().unwrap() = posts.collect();
+        Ok(())
+    }
+
+    pub(crate) fn save(&self, file: &Path) -> io::Result<()> {
+        let posts = self.posts.read().unwrap();
+        // Those that this run did not come to are as good as they were.
+        let saved = self.saved.lock().unwrap();
+        let all = posts.values().map(Arc::as_ref).chain(saved.values());
+        let all = all.filter(|post| post.path.to_str().is_some()); // JSON is text
+        state_file::replace(file, all.map(Post::to_json))
+    }
+
+    /// What was saved is of no use any more, or was wrong.
+    pub(crate) fn forget_saved(&self) {
+        self.saved.lock().unwrap().clear();
+    }
+
+    /// These are to be read.
+    pub(crate) fn announce<'a>(&self, paths: impl Iterator<Item = &'a Path>) {
+        let mut unread = self.unread.lock().unwrap();
+        unread.extend(paths.map(|path| (path.to_owned(), "not reached".to_owned())));
+    }
+
+    /// Reads a post, unless it was saved and is still the same.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<()> {
+        let saved = self.saved.lock().unwrap().remove(path);
+        let post = match saved {
+            Some(post) if Stamp::of(path)? == post.stamp => post,
+            _ => Post::read(path)?,
+        };
+        self.posts
+            .write()
+            .unwrap()
+            .insert(path.to_owned(), Arc::new(post));
+        self.unread.lock().unwrap().remove(path);
+        self.tell(path);
+        Ok(())
+    }
+
+    /// It could not be read.
+    pub(crate) fn blame(&self, path: &Path, why: String) {
+        self.unread.lock().unwrap().insert(path.to_owned(), why);
+    }
+
+    /// It is gone.
+    pub(crate) fn remove(&self, path: &Path) {
+        self.posts.write().unwrap().remove(path);
+        self.unread.lock().unwrap().remove(path);
+        self.tell(path);
+    }
+
+    fn tell(&self, path: &Path) {
+        self.news.lock().unwrap().insert(path.to_owned());
+        let _ = self.ring.try_send(()); // if it is rung already, that does
+    }
+
+    /// What has changed since the last call.
+    pub(crate) fn take_news(&self) -> BTreeSet<PathBuf> {
+        mem::take(&mut self.news.lock().unwrap())
+    }
+
+    pub(crate) fn post(&self, path: &Path) -> Option<Arc<Post>> {
+        self.posts.read().unwrap().get(path).cloned()
+    }
+
+    pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
+        self.posts.read().unwrap().values().cloned().collect()
+    }
+
+    /// The newest first.
+    pub(crate) fn newest(&self, count: usize) -> Vec<Arc<Post>> {
+        let mut posts = self.posts();
+        posts.sort_by_key(|post| std::cmp::Reverse(post.stamp.modified));
+        posts.truncate(count);
+        posts
+    }
+
+    pub(crate) fn unread(&self) -> BTreeMap<PathBuf, String> {
+        self.unread.lock().unwrap().clone()
+    }
+}

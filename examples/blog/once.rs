@@ -1,0 +1,79 @@
+//! `--once`: reads and indexes everything, and says how much faster than with one worker.
+
+use crate::index::Index;
+use crate::post::Post;
+use groundcrew::{Pool, TaskError, signals};
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use walkdir::WalkDir;
+
+/// So many rounds; the medians count.
+const ROUNDS: usize = 5;
+
+pub(crate) fn index_once(
+    folder: &Path,
+    threads: usize,
+    stop_timeout: Duration,
+) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let files: Vec<PathBuf> = WalkDir::new(folder)
+        .into_iter()
+        .filter_map(|entry| entry.map(walkdir::DirEntry::into_path).ok())
+        .filter(|path| path.extension().is_some_and(|it| it == "md") && path.is_file())
+        .collect();
+    let mut times = [Vec::new(), Vec::new()];
+    let mut sizes = Vec::new();
+    for _ in 0..ROUNDS {
+        for (threads, times) in [1, threads].into_iter().zip(&mut times) {
+            let pool = Pool::builder().threads(threads).name("index").build()?;
+            let _signals = signals::stop_on_signal(&pool.stop_handle(), stop_timeout)?;
+            let began = Instant::now();
+            match index(&pool, &files) {
+                Err(TaskError::Unstarted) => {
+                    println!("interrupted: nothing is indexed");
+                    return Ok(ExitCode::from(130));
+                }
+                outcome => {
+                    let index = outcome??;
+                    times.push(began.elapsed().as_secs_f64());
+                    sizes.push(index.size());
+                }
+            }
+            let report = pool.stop(stop_timeout);
+            if !report.is_clean() {
+                return Err(report.to_string().into());
+            }
+        }
+    }
+    assert!(
+        sizes.iter().all(|size| *size == sizes[0]),
+        "each time the same"
+    );
+    let ratios = times[0].iter().zip(&times[1]).map(|(one, all)| one / all);
+    let ratio = median(ratios.collect());
+    let [one, all] = times.map(median);
+    let (posts, words) = sizes[0];
+    println!(
+        "{posts} posts, {words} different words: {one:.2} s with 1 worker, {all:.2} s with \
+         {threads}, {ratio:.2} times as fast"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[ROUNDS / 2]
+}
+
+fn index(pool: &Pool, files: &[PathBuf]) -> Result<io::Result<Index>, TaskError> {
+    let index = Index::new();
+    let added = pool.map(files, |path| {
+        index.add(Arc::new(Post::read(path)?));
+        Ok(())
+    })?;
+    let added: io::Result<()> = added.into_iter().collect();
+    Ok(added.map(|()| index))
+}

@@ -1,0 +1,113 @@
+//! What is to be sent, until it was acknowledged; what is left of it outlives the run.
+
+use crate::state_file;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// What can be sent.
+pub(crate) trait Item: Clone {
+    /// There is no other like it, in this run or another.
+    fn id(&self) -> &str;
+    fn to_json(&self) -> Value;
+    fn from_json(value: &Value) -> Option<Self>;
+}
+
+/// Everything that is to be sent, wherever it is at the moment: in a queue, in hand, or
+/// waiting for its next attempt. So none is lost, whoever is abandoned with it. A clone is
+/// the same outbox.
+#[derive(Clone)]
+pub(crate) struct Outbox<T> {
+    path: PathBuf,
+    /// The ids of this run begin with it.
+    run: u32,
+    state: Arc<Mutex<State<T>>>,
+}
+
+struct State<T> {
+    unsent: BTreeMap<String, T>,
+    account: Account,
+    /// It was saved: what comes later comes too late.
+    is_sealed: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Account {
+    pub(crate) made: u32,
+    pub(crate) sent: u32,
+    pub(crate) refused: u32,
+}
+
+impl<T: Item> Outbox<T> {
+    /// With what an earlier run has left.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Outbox<T>> {
+        let found = state_file::read(&path, T::from_json)?;
+        let unsent = found.into_iter().map(|item| (item.id().to_owned(), item));
+        let state = State {
+            unsent: unsent.collect(),
+            account: Account::default(),
+            is_sealed: false,
+        };
+        Ok(Outbox {
+            path,
+            run: fastrand::u32(..),
+            state: Arc::new(Mutex::new(state)),
+        })
+    }
+
+    /// Makes an item with an id of its own, which is to be sent; `None`: not in this run.
+    pub(crate) fn make(&self, make: impl FnOnce(String) -> T) -> Option<T> {
+        let mut state = self.state.lock().unwrap();
+        if state.is_sealed {
+            return None;
+        }
+        let item = make(format!("{:08x}-{:06}", self.run, state.account.made));
+        state.account.made += 1;
+        state.unsent.insert(item.id().to_owned(), item.clone());
+        Some(item)
+    }
+
+    /// It was acknowledged.
+    pub(crate) fn sent(&self, item: &T) {
+        let mut state = self.state.lock().unwrap();
+        if state.unsent.remove(item.id()).is_some() {
+            state.account.sent += 1;
+        }
+    }
+
+    /// It will never be.
+    pub(crate) fn refused(&self, item: &T) {
+        let mut state = self.state.lock().unwrap();
+        if state.unsent.remove(item.id()).is_some() {
+            state.account.refused += 1;
+        }
+    }
+
+    pub(crate) fn unsent(&self) -> Vec<T> {
+        self.state
+            .lock()
+            .unwrap()
+            .unsent
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        self.state.lock().unwrap().account
+    }
+
+    pub(crate) fn path(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    /// Lets nothing more in, and writes down what was not sent; returns that.
+    pub(crate) fn save(&self) -> io::Result<Vec<T>> {
+        self.state.lock().unwrap().is_sealed = true;
+        let unsent = self.unsent();
+        state_file::replace(&self.path, unsent.iter().map(T::to_json))?;
+        Ok(unsent)
+    }
+}

@@ -1,0 +1,40 @@
+//! The terminal: what is printed, and the table below it.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{self, Write};
+
+/// A clone is the same one.
+#[derive(Clone)]
+pub(crate) struct Screen {
+    table: ProgressBar,
+}
+
+impl Screen {
+    /// Draws on stderr, if that is a terminal.
+    pub(crate) fn new() -> Screen {
+        let table = ProgressBar::new_spinner();
+        table.set_style(ProgressStyle::with_template("{msg}").expect("it is well-formed"));
+        Screen { table }
+    }
+
+    pub(crate) fn has_table(&self) -> bool {
+        !self.table.is_hidden()
+    }
+
+    pub(crate) fn draw(&self, table: String) {
+        self.table.set_message(table);
+        self.table.tick();
+    }
+
+    /// Prints above the table.
+    pub(crate) fn print(&self, text: &str) {
+        self.table.suspend(|| {
+            // If nobody reads it, the blog goes on.
+            let _ = writeln!(io::stdout(), "{text}");
+        });
+    }
+
+    pub(crate) fn clear(&self) {
+        self.table.finish_and_clear();
+    }
+}

@@ -1,0 +1,129 @@
+//! The search: it keeps the index, and answers what is typed.
+
+use crate::chaos::Chaos;
+use crate::event::Events;
+use crate::index::Index;
+use crate::jobs::Triggers;
+use crate::library::Library;
+use crate::screen::Screen;
+use crate::sink::Mood;
+use groundcrew::channel::{Receiver, bounded, select};
+use groundcrew::{Service, ServiceContext, ServiceResult, Submitter};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Instant;
+
+#[derive(Clone)]
+pub(crate) struct Search {
+    pub(crate) library: Arc<Library>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) workers: Submitter,
+    pub(crate) events: Events,
+    pub(crate) triggers: Arc<Triggers>,
+    pub(crate) mood: Arc<Mood>,
+    pub(crate) screen: Screen,
+    pub(crate) lines: Receiver<String>,
+    pub(crate) chaos: Chaos,
+}
+
+const HELP: &str = "words to search for, or :links, :cache, :newsletter (now), :sink down, \
+                    :sink up, :quit";
+
+impl Service for Search {
+    /// Indexes all posts, on all workers.
+    fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        self.chaos.at_start("search")?;
+        self.library.take_news();
+        let posts = self.library.posts();
+        let (index, token) = (&self.index, ctx.token());
+        self.workers.for_each(posts, |post| {
+            if !token.is_cancelled() {
+                index.add(post);
+            }
+        })?;
+        self.tell_size(ctx);
+        Ok(())
+    }
+
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        self.chaos.at_work("search")?;
+        let stopped = ctx.token().receiver();
+        loop {
+            select! {
+                recv(stopped) -> _ => return Ok(()),
+                recv(self.library.bell) -> _ => self.update(ctx),
+                recv(self.lines) -> line => match line {
+                    Ok(line) => self.answer(line.trim(), ctx)?,
+                    // Nothing more will be typed.
+                    Err(_) => self.lines = groundcrew::channel::never(),
+                },
+            }
+        }
+    }
+}
+
+impl Search {
+    fn update(&self, ctx: &ServiceContext) {
+        for path in self.library.take_news() {
+            self.index.remove(&path);
+            if let Some(post) = self.library.post(&path) {
+                self.index.add(post);
+            }
+        }
+        self.tell_size(ctx);
+    }
+
+    fn tell_size(&self, ctx: &ServiceContext) {
+        let (posts, words) = self.index.size();
+        ctx.note(format!("{posts} posts, {words} words"));
+    }
+
+    fn answer(&self, line: &str, ctx: &ServiceContext) -> ServiceResult {
+        self.chaos.at_work("search")?;
+        match line {
+            "" => {}
+            ":quit" => ctx.request_stop("quit was typed"),
+            ":sink down" => self.mood.is_down.store(true, Relaxed),
+            ":sink up" => self.mood.is_down.store(false, Relaxed),
+            command if command.starts_with(':') => {
+                if !self.triggers.run(&command[1..]) {
+                    self.screen.print(HELP);
+                }
+            }
+            query => {
+                self.search(query);
+                self.events.tell(format!("search for {query}"), ctx.token());
+            }
+        }
+        Ok(())
+    }
+
+    fn search(&self, query: &str) {
+        let began = Instant::now();
+        let hits = self.index.search(query, 10);
+        let took = began.elapsed().as_secs_f64() * 1e3;
+        let mut answer = format!("{query:?}: {} found in {took:.1} ms", hits.len());
+        for hit in hits {
+            let (path, title) = (hit.post.path.display(), &hit.post.title);
+            answer += &format!("\n  {:5.2}  {path}  {title}", hit.score);
+        }
+        self.screen.print(&answer);
+    }
+}
+
+/// What is typed, line by line. Nothing ends a read of the terminal, and so a thread that
+/// nobody waits for does it.
+pub(crate) fn typed() -> io::Result<Receiver<String>> {
+    let (send, lines) = bounded(16);
+    let reader = thread::Builder::new().name("stdin".to_owned());
+    reader.spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(lines)
+}
