@@ -1,4 +1,88 @@
 //! What goes wrong on purpose.
+//!
+//! `--chaos SERVICE=FAULT` lets a service fail once, or be slow all the time:
+//!
+//! | fault | what happens |
+//! | --- | --- |
+//! | `panic` | its first piece of work panics |
+//! | `hang` | its first piece of work never ends, whoever asks |
+//! | `fail-start` | its start fails |
+//! | `fail` | its first piece of work fails |
+//! | `slow` | each piece of work takes 0.2 s longer |
+//!
+//! A piece of work is a request to the sink; the reading of a post; the search itself; an
+//! email; a batch of events; a run of what goes by the clock; for visitors, the status and
+//! the new index all that they do.
+//!
+//! # The last lines
+//!
+//! What follows from it, with five posts, and an email and an event that were left over. A
+//! test runs each of these, with `--run-for 600 --stop-timeout 1000`, and looks for the code
+//! and for the words in what is printed: numbers of tasks are `#_`, spaces are one.
+//!
+//! | chaos | exit code | what the last lines say |
+//! | --- | --- | --- |
+//! | `sink=panic` | 1 | `panicked "sink" run: chaos` |
+//! | `sink=hang` | 75 | `abandoned "sink" told to stop` |
+//! | `sink=fail-start` | 1 | `failed "sink" start: chaos` |
+//! | `sink=fail` | 1 | `failed "sink" run: chaos` |
+//! | `sink=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `reindex=panic` | 1 | `panicked "reindex" start: chaos` |
+//! | `reindex=hang` | 1 | `service "reindex" timed out in start`, `abandoned "reindex" told to stop` |
+//! | `reindex=fail-start` | 1 | `failed "reindex" start: chaos` |
+//! | `reindex=fail` | 1 | `failed "reindex" start: chaos` |
+//! | `reindex=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `posts=panic` | 75 | `posts: 4 indexed, 1 not`, `the task panicked: chaos` |
+//! | `posts=hang` | 1 | `failed "posts" start: has not started within`, `abandoned #_ "read posts/` |
+//! | `posts=fail-start` | 1 | `failed "posts" start: chaos` |
+//! | `posts=fail` | 75 | `posts: 4 indexed, 1 not`, `.md: chaos` |
+//! | `posts=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `search=panic` | 1 | `panicked "search" run: chaos` |
+//! | `search=hang` | 75 | `abandoned "search" told to stop` |
+//! | `search=fail-start` | 1 | `failed "search" start: chaos` |
+//! | `search=fail` | 1 | `failed "search" run: chaos` |
+//! | `search=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `emails=panic` | 75 | `not sent:`, `1 kept in` |
+//! | `emails=hang` | 75 | `abandoned "emails" told to stop`, `1 kept in` |
+//! | `emails=fail-start` | 1 | `failed "emails" start: the factory of its handlers panicked: chaos` |
+//! | `emails=fail` | 75 | `not sent:`, `1 kept in` |
+//! | `emails=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `analytics=panic` | 0 | `batcher "events"`, `panicked: chaos`, `0 kept in` |
+//! | `analytics=hang` | 75 | `not flushed:`, `abandoned #_ "events" network-0 running` |
+//! | `analytics=fail-start` | 1 | `failed "analytics" start: chaos` |
+//! | `analytics=fail` | 0 | `posts: 5 indexed, 0 not`, `0 kept in` |
+//! | `analytics=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `links=panic` | 0 | `task #_ "links"`, `panicked: chaos` |
+//! | `links=hang` | 75 | `abandoned #_ "links"` |
+//! | `links=fail-start` | 1 | `failed "links" start: chaos` |
+//! | `links=fail` | 0 | `schedule "links" failed: chaos` |
+//! | `links=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `cache=panic` | 0 | `task #_ "cache"`, `panicked: chaos` |
+//! | `cache=hang` | 75 | `abandoned #_ "cache"` |
+//! | `cache=fail-start` | 1 | `failed "cache" start: chaos` |
+//! | `cache=fail` | 0 | `schedule "cache" failed: chaos` |
+//! | `cache=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `newsletter=panic` | 0 | `task #_ "newsletter"`, `panicked: chaos` |
+//! | `newsletter=hang` | 75 | `abandoned #_ "newsletter"` |
+//! | `newsletter=fail-start` | 1 | `failed "newsletter" start: chaos` |
+//! | `newsletter=fail` | 0 | `schedule "newsletter" failed: chaos` |
+//! | `newsletter=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `visitors=panic` | 0 | `service "visitors" panicked in run: chaos` |
+//! | `visitors=hang` | 75 | `abandoned "visitors" told to stop` |
+//! | `visitors=fail-start` | 1 | `failed "visitors" start: chaos` |
+//! | `visitors=fail` | 0 | `service "visitors" failed in run: chaos` |
+//! | `visitors=slow` | 0 | `posts: 5 indexed, 0 not` |
+//! | `status=panic` | 1 | `panicked "status" run: chaos` |
+//! | `status=hang` | 75 | `abandoned "status" told to stop` |
+//! | `status=fail-start` | 1 | `failed "status" start: chaos` |
+//! | `status=fail` | 1 | `failed "status" run: chaos` |
+//! | `status=slow` | 0 | `posts: 5 indexed, 0 not` |
+//!
+//! So a post that cannot be read, and an email that cannot be sent, cost themselves only;
+//! they are named, and tried again by the next start. A job that fails keeps its schedule.
+//! Visitors are started again. The status may fail, and is told of in the exit code. For all
+//! others the host stops: without a sink, an index or a search there is no blog. Whoever
+//! hangs is named, and nobody waits for them beyond the deadline.
 
 use groundcrew::{Service, ServiceContext, ServiceResult};
 use std::error::Error;

@@ -1,5 +1,6 @@
 //! The configuration: `blog.json` in the folder of the posts, if there is one.
 
+use groundcrew::Schedule;
 use serde_json::Value;
 use std::fs;
 use std::io::ErrorKind;
@@ -9,8 +10,8 @@ use std::time::Duration;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Config {
     /// As cron says it, and in which time zone.
-    pub(crate) newsletter: String,
-    pub(crate) zone: String,
+    newsletter: String,
+    zone: String,
     pub(crate) links_every: Duration,
     pub(crate) cache_every: Duration,
     pub(crate) readers: Vec<String>,
@@ -69,7 +70,15 @@ impl Config {
                 return Err(format!("{key:?} cannot be {value}"));
             }
         }
+        config
+            .newsletter()
+            .check()
+            .map_err(|error| error.to_string())?;
         Ok(config)
+    }
+
+    pub(crate) fn newsletter(&self) -> Schedule {
+        Schedule::cron(&self.newsletter).in_tz(&self.zone)
     }
 }
 

@@ -53,7 +53,6 @@ impl Jobs {
         triggers: &Arc<Triggers>,
     ) {
         type Job = fn(&Jobs, &RunContext<'_>) -> ServiceResult;
-        let newsletter = Schedule::cron(&config.newsletter).in_tz(&config.zone);
         let jobs: [(&str, Schedule, Job); 3] = [
             (
                 "links",
@@ -65,7 +64,7 @@ impl Jobs {
                 Schedule::every(config.cache_every),
                 Jobs::warm_cache,
             ),
-            ("newsletter", newsletter, Jobs::write_newsletter),
+            ("newsletter", config.newsletter(), Jobs::write_newsletter),
         ];
         for (name, schedule, job) in jobs {
             let (jobs, scheduler, triggers) = (self.clone(), scheduler.clone(), triggers.clone());

@@ -139,6 +139,9 @@ fn run(options: Options, threads: usize) -> Result<ExitCode, Box<dyn Error + Sen
     let config = Config::read(&options.folder)?;
     fs::create_dir_all(&options.state)?;
     let (chaos, screen) = (Chaos::new(options.chaos), Screen::new());
+    if chaos.is_for("reindex") && !options.reindex {
+        return Err("that chaos needs --reindex, or there is no such service".into());
+    }
     let mood = Arc::new(Mood {
         is_down: options.sink_down.into(),
         failures: AtomicU32::new(options.sink_failures),
