@@ -89,6 +89,16 @@ impl Sender {
         ctx: &ServiceContext,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         ctx.note(email.to_string());
+        let outcome = self.try_to_send(email, ctx);
+        ctx.note("");
+        outcome
+    }
+
+    fn try_to_send(
+        &self,
+        email: Email,
+        ctx: &ServiceContext,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.chaos.at_work("emails")?;
         let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
         let request = json!({ "email": email.to_json() });

@@ -4,6 +4,7 @@ use crate::chaos::Chaos;
 use crate::config::Config;
 use crate::email::Emails;
 use crate::library::Library;
+use crate::listed;
 use crate::screen::Screen;
 use groundcrew::{
     HostBuilder, RunContext, Schedule, ScheduleEntry, Scheduler, ServiceResult, Submitter,
@@ -104,15 +105,17 @@ impl Jobs {
                 .collect::<Result<_, groundcrew::Cancelled>>()?,
         };
         let count: usize = checked.iter().map(Vec::len).sum();
-        let mut broken = String::new();
+        let mut broken = Vec::new();
         for (post, links) in posts.iter().zip(&checked) {
             for (link, _) in links.iter().filter(|(_, is_there)| !is_there) {
-                broken += &format!("\n  {} links to {link}", post.path.display());
+                broken.push(format!("{} links to {link}", post.path.display()));
             }
         }
-        let lines = broken.lines().skip(1).count();
-        self.screen
-            .print(&format!("links: {count} checked, {lines} broken{broken}"));
+        self.screen.print(&format!(
+            "links: {count} checked, {} broken{}",
+            broken.len(),
+            listed(&broken)
+        ));
         Ok(())
     }
 

@@ -1,4 +1,71 @@
-//! A blog
+//! A blog with a dozen background services, from a folder of markdown: what this crate is
+//! for, all at once.
+//!
+//! ```text
+//! $ cargo run --release --example blog --features cron,watch -- posts --generate 500
+//! 500 posts are in posts
+//! $ cargo run --release --example blog --features cron,watch -- posts
+//! links: 3685 checked, 43 broken
+//!   posts/000/post-00017.md links to gone.md
+//!   ...
+//! ba cor
+//! "ba cor": 10 found in 0.2 ms
+//!    6.47  posts/003/post-00324.md  stocordan rihucorcor 324
+//!   ...
+//! :newsletter
+//! newsletter: written to 3 readers
+//! :sink down
+//! ^C
+//! signal received, stopping; the next one reports at once what still runs
+//! posts: 500 indexed, 0 not
+//! emails: 16 made, 10 sent, 0 refused, 6 kept in target/blog/emails.jsonl
+//! events: 51 made, 21 sent, 0 refused, 30 kept in target/blog/events.jsonl
+//! not sent:
+//!   email 78ec388e-000010 to grace@example.com: a comment on stocordan rihucorcor 324
+//!   ...
+//! not flushed:
+//!   event 26678514-000021: view of posts/002/post-00217.md, not cached
+//!   ...
+//! host blog: NOT CLEAN after 3.601 s (deadline 8 s): 14 services, 36 items unprocessed
+//!   ...
+//! ```
+//!
+//! The next start sends the rest. On a terminal there is a table of the services, of the
+//! queues and of what each worker does. The README beside the examples draws who needs whom.
+//!
+//! | typed | what happens |
+//! | --- | --- |
+//! | words | the ten best posts |
+//! | `:links`, `:cache`, `:newsletter` | that job runs now |
+//! | `:sink down`, `:sink up` | what emails and events are sent to hangs up, or works |
+//! | `:quit` | the stop |
+//!
+//! `blog.json` in the folder, if there is one, may have `newsletter` (as cron says it: by
+//! default `0 17 * * *`), `zone` (`Europe/London`), `links_every_seconds` (180),
+//! `cache_every_seconds` (300), `readers` (three) and `reindex` (true): with false there,
+//! `--reindex` does nothing.
+//!
+//! `--once` reads and indexes everything with one worker and with all of them, five times in
+//! turn, and exits. `--chaos SERVICE=FAULT` lets a service fail: `chaos.rs` lists what
+//! follows from it, for each. `--help` lists the other options.
+//!
+//! # What becomes of the work
+//!
+//! An email or an event is in its outbox from when it is made until the sink has acknowledged
+//! it, wherever else it is: in a queue, in hand, or waiting for its next attempt. At the end
+//! the outbox is written to a file, whatever was abandoned. So nothing is lost, and nothing
+//! is sent twice of which the sink has said `ok`. (A kill, and the third Ctrl-C, leave the
+//! file as it was.) A post that was not read is read by the next start.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | everything is indexed and sent, or refused for good |
+//! | 1 | a service failed, or there is something wrong with a file; stderr says what |
+//! | 2 | the command line is wrong |
+//! | 75 | something is left: start it again |
+//! | 130 | the third Ctrl-C; `--once` was interrupted |
 
 mod chaos;
 mod config;
@@ -325,16 +392,17 @@ fn run(options: Options, threads: usize) -> Result<ExitCode, Box<dyn Error + Sen
     );
     tell_account("emails", &emails.outbox, unsent.len());
     tell_account("events", &events.outbox, unflushed.len());
-    let unread = unread
+    let unread: Vec<String> = unread
         .iter()
-        .map(|(path, why)| format!("{}: {why}", path.display()));
-    list("not indexed", unread);
-    list("not sent", unsent.iter());
-    list("not flushed", unflushed.iter());
+        .map(|(path, why)| format!("{}: {why}", path.display()))
+        .collect();
+    list("not indexed", &unread);
+    list("not sent", &unsent);
+    list("not flushed", &unflushed);
     if !report.is_clean() {
         let _ = writeln!(io::stderr(), "{report}");
     }
-    let is_done = unsent.is_empty() && unflushed.is_empty() && library.unread().is_empty();
+    let is_done = unsent.is_empty() && unflushed.is_empty() && unread.is_empty();
     Ok(match (report.exit_code(), is_done) {
         (0, false) => ExitCode::from(TRY_AGAIN),
         (code, _) => ExitCode::from(code),
@@ -352,15 +420,18 @@ fn tell_account<T: Item>(what: &str, outbox: &Outbox<T>, kept: usize) {
 /// So many are named.
 const NAMED: usize = 10;
 
-fn list(what: &str, items: impl ExactSizeIterator<Item = impl Display>) {
-    let more = items.len().saturating_sub(NAMED);
-    if items.len() > 0 {
-        println!("{what}:");
-    }
-    for item in items.take(NAMED) {
-        println!("  {item}");
-    }
-    if more > 0 {
-        println!("  and {more} more");
+/// The first of them, a line each.
+fn listed(items: &[impl Display]) -> String {
+    let named = items.iter().take(NAMED).map(|item| format!("\n  {item}"));
+    let more = match items.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    named.collect::<String>() + &more
+}
+
+fn list(what: &str, items: &[impl Display]) {
+    if !items.is_empty() {
+        println!("{what}:{}", listed(items));
     }
 }

@@ -26,6 +26,13 @@ impl Screen {
         self.table.tick();
     }
 
+    /// A line was typed: the cursor, which was at the end of a full line, goes back there.
+    pub(crate) fn take_line(&self) {
+        if self.has_table() {
+            let _ = write!(io::stderr(), "\x1b[2A");
+        }
+    }
+
     /// Prints above the table.
     pub(crate) fn print(&self, text: &str) {
         self.table.suspend(|| {

@@ -81,6 +81,7 @@ impl Search {
     }
 
     fn answer(&self, line: &str, ctx: &ServiceContext) -> ServiceResult {
+        self.screen.take_line();
         self.chaos.at_work("search")?;
         match line {
             "" => {}

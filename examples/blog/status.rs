@@ -52,6 +52,7 @@ impl Status {
                 .unwrap_or_default();
             table += &format!("  {:<20} {left:<11} {last}\n", entry.name());
         }
+        table.truncate(table.trim_end().len());
         table
     }
 }
