@@ -480,7 +480,10 @@ fn a_status_can_be_serialized() {
     let host = host(&clock, |host| {
         host.name("blog");
         host.queue("items", &queue, 1, || {
-            |_: u32, ctx: &ServiceContext| Ok::<(), String>(ctx.note("at it"))
+            |_: u32, ctx: &ServiceContext| {
+                ctx.note("at it");
+                Ok::<(), String>(())
+            }
         });
         let pool = Pool::builder().name("w").threads(1).build().unwrap();
         let tasks = pool.submitter();

@@ -416,7 +416,7 @@ impl HostBuilder {
             terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
             entries.push(Entry {
                 needs: graph.needs[index].clone(),
-                needed_by: graph.needed_by[index].clone(),
+                dependents: graph.dependents[index].clone(),
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });

@@ -68,7 +68,8 @@ pub(super) enum Life {
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
     pub(super) needs: Vec<usize>,
-    pub(super) needed_by: Vec<usize>,
+    /// Those that need it, and those that need one of these.
+    pub(super) dependents: Vec<usize>,
     pub(super) terms: Terms,
     /// What those that it needs may take to stop after it.
     pub(super) below: Duration,
@@ -110,7 +111,7 @@ impl Entry {
         Entry {
             name,
             needs: Vec::new(),
-            needed_by: Vec::new(),
+            dependents: Vec::new(),
             terms,
             below: Duration::ZERO,
             life: Life::Idle,

@@ -8,7 +8,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) needs: Vec<Vec<usize>>,
-    pub(super) needed_by: Vec<Vec<usize>>,
+    needed_by: Vec<Vec<usize>>,
+    /// Of each service those that need it, and those that need one of these: a service that
+    /// is over before the stop takes none out of their order.
+    pub(super) dependents: Vec<Vec<usize>>,
     /// Every service after those that it needs.
     order: Vec<usize>,
 }
@@ -45,10 +48,12 @@ impl Graph {
         }
         let mut graph = Graph {
             needs,
+            dependents: needed_by.clone(),
             needed_by,
             order: Vec::new(),
         };
         graph.sort();
+        graph.find_dependents();
         match graph.order.len() == services.len() {
             true => Ok(graph),
             false => Err(BuildError::Cycle(
@@ -77,6 +82,19 @@ impl Graph {
                     self.order.push(dependent);
                 }
             }
+        }
+    }
+
+    fn find_dependents(&mut self) {
+        for &index in self.order.iter().rev() {
+            let direct = self.needed_by[index].iter();
+            let mut all: Vec<usize> = direct
+                .flat_map(|other| self.dependents[*other].iter().chain([other]))
+                .copied()
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            self.dependents[index] = all;
         }
     }
 

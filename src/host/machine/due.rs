@@ -167,7 +167,7 @@ impl Machine {
                 continue;
             }
             let is_free = |dependent: &usize| self.is_out_of_the_way(*dependent, now);
-            if is_late || entry.needed_by.iter().all(is_free) {
+            if is_late || entry.dependents.iter().all(is_free) {
                 let entry = &mut self.entries[index];
                 entry.told = Some(now);
                 entry.recalled = false;

@@ -62,7 +62,7 @@ impl Sim {
             .enumerate()
             .map(|(index, (name, terms, needs))| Entry {
                 needs,
-                needed_by: graph.needed_by[index].clone(),
+                dependents: graph.dependents[index].clone(),
                 below: below[index],
                 ..Entry::new(name.into(), terms, start)
             });
@@ -377,6 +377,52 @@ fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over
     sim.ends(1, None);
     assert_eq!(sim.done(), 7.0);
     assert_eq!(sim.life(1), Life::Over);
+}
+
+#[test]
+fn one_that_is_over_before_the_stop_takes_nobody_out_of_their_order() {
+    let one_shot = Terms {
+        one_shot: true,
+        ..terms()
+    };
+    let mut sim = Sim::new(vec![
+        ("db", terms(), vec![]),
+        ("migration", one_shot.clone(), vec![0]),
+        ("warm-up", one_shot.clone(), vec![1]),
+        ("web", terms(), vec![2]),
+    ]);
+    for index in 0..4 {
+        sim.started(index);
+        if (1..3).contains(&index) {
+            sim.ends(index, None);
+        }
+    }
+    sim.seen();
+    sim.stop();
+    assert_eq!(sim.seen(), ["cancel host", "cancel web"]);
+    sim.ends(3, None);
+    assert_eq!(sim.seen(), ["cancel db"]);
+
+    // Who does not stop is waited for as long as it may take.
+    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("web", terms(), vec![0])]);
+    sim.started(0);
+    sim.started(1);
+    sim.stop();
+    let direct = sim.wait(1000);
+    let mut sim = Sim::new(vec![
+        ("db", terms(), vec![]),
+        ("migration", one_shot, vec![0]),
+        ("web", terms(), vec![1]),
+    ]);
+    for index in 0..3 {
+        sim.started(index);
+    }
+    sim.ends(1, None);
+    sim.seen();
+    sim.stop();
+    assert_eq!(sim.seen(), ["cancel host", "cancel web"]);
+    assert!(sim.wait(1000) < direct, "the time is divided by all");
+    assert_eq!(sim.seen(), ["cancel db"]);
 }
 
 #[test]
