@@ -1,5 +1,6 @@
 //! Emails: a queue, with retries and a circuit breaker.
 
+use crate::blog::Blog;
 use crate::chaos::Chaos;
 use crate::line::{Line, LineError};
 use crate::outbox::{Item, Outbox};
@@ -74,13 +75,22 @@ impl Emails {
 
 /// What each worker of the queue has.
 pub(crate) struct Sender {
-    pub(crate) emails: Emails,
-    pub(crate) line: Line,
-    pub(crate) breaker: CircuitBreaker,
-    pub(crate) chaos: Chaos,
+    emails: Emails,
+    line: Line,
+    breaker: CircuitBreaker,
+    chaos: Chaos,
 }
 
 impl Sender {
+    pub(crate) fn new(blog: &Blog, breaker: &CircuitBreaker) -> Sender {
+        Sender {
+            emails: blog.emails.clone(),
+            line: blog.line,
+            breaker: breaker.clone(),
+            chaos: blog.chaos.clone(),
+        }
+    }
+
     /// Sends it, however often that takes, unless the sink refuses it for good. When the host
     /// stops, each email has one more attempt.
     pub(crate) fn send(

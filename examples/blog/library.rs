@@ -110,6 +110,13 @@ impl Library {
         self.posts.read().unwrap().values().cloned().collect()
     }
 
+    /// One of them, at random.
+    pub(crate) fn any(&self) -> Option<Arc<Post>> {
+        let posts = self.posts.read().unwrap();
+        let nth = fastrand::usize(..posts.len().max(1));
+        posts.values().nth(nth).cloned()
+    }
+
     /// The newest first.
     pub(crate) fn newest(&self, count: usize) -> Vec<Arc<Post>> {
         let mut posts = self.posts();

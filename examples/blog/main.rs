@@ -67,6 +67,8 @@
 //! | 75 | something is left: start it again |
 //! | 130 | the third Ctrl-C; `--once` was interrupted |
 
+mod account;
+mod blog;
 mod chaos;
 mod config;
 mod email;
@@ -81,42 +83,25 @@ mod outbox;
 mod post;
 mod screen;
 mod search;
+mod services;
 mod sink;
 mod state_file;
 mod status;
 mod visitors;
 mod watcher;
 
-use chaos::{Chaos, Choice};
+use chaos::Choice;
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use config::Config;
-use email::{Email, Emails, Sender};
-use event::Events;
-use groundcrew::{
-    CircuitBreaker, FailurePolicy, Host, Pool, Restart, Schedule, Scheduler, ServiceContext, Watch,
-};
-use index::Index;
-use jobs::{Cache, Jobs, Triggers};
-use library::Library;
-use line::Line;
-use log::warn;
-use outbox::{Item, Outbox};
-use screen::Screen;
-use search::Search;
-use sink::{Mood, Sink};
-use status::Status;
 use std::error::Error;
-use std::fmt::Display;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::thread;
 use std::time::Duration;
-use visitors::Visitors;
-use watcher::Watcher;
 
 /// A blog, from a folder of markdown.
 #[derive(Parser)]
@@ -150,7 +135,7 @@ struct Options {
     sink: Option<SocketAddr>,
 
     /// How often the blog's own sink fails
-    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent())]
     sink_failures: u32,
 
     /// The blog's own sink is down, until `:sink up` is typed
@@ -182,256 +167,41 @@ fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     Ok(Duration::from_millis(text.parse()?))
 }
 
-const TRY_AGAIN: u8 = 75;
+fn percent() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(..=100)
+}
+
+impl Options {
+    fn threads(&self) -> io::Result<usize> {
+        match self.threads {
+            Some(threads) => Ok(threads),
+            None => Ok(thread::available_parallelism()?.get()),
+        }
+    }
+
+    fn saved_index(&self) -> PathBuf {
+        self.state.join("index.jsonl")
+    }
+}
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     env_logger::init();
     let options = Options::parse();
-    let threads = match options.threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism()?.get(),
-    };
     if let Some(count) = options.generate {
         generate::generate(&options.folder, count)?;
         println!("{count} posts are in {}", options.folder.display());
         return Ok(ExitCode::SUCCESS);
     }
     if options.once {
-        return once::index_once(&options.folder, threads, options.stop_timeout);
+        return once::index_once(&options.folder, options.threads()?, options.stop_timeout);
     }
-    run(options, threads)
-}
-
-fn run(options: Options, threads: usize) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let config = Config::read(&options.folder)?;
     fs::create_dir_all(&options.state)?;
-    let (chaos, screen) = (Chaos::new(options.chaos), Screen::new());
-    if chaos.is_for("reindex") && !options.reindex {
-        return Err("that chaos needs --reindex, or there is no such service".into());
-    }
-    let mood = Arc::new(Mood {
-        is_down: options.sink_down.into(),
-        failures: AtomicU32::new(options.sink_failures),
-    });
-    let own_sink = match options.sink {
-        Some(_) => None,
-        None => {
-            let notes = options.state.join("sink.log");
-            Some(Sink::new(&notes, mood.clone(), chaos.clone())?)
-        }
-    };
-    let sink = match (&own_sink, options.sink) {
-        (Some(sink), _) => sink.address()?,
-        (None, Some(address)) => address,
-        (None, None) => unreachable!("without an address there is a sink of our own"),
-    };
-    let line = Line { sink };
-
-    let workers = Pool::builder().threads(threads).name("worker").build()?;
-    let network = Pool::builder().threads(1).name("network").build()?;
-    let scheduler = Scheduler::new(workers.submitter());
-    let (library, index) = (Arc::new(Library::new()), Arc::new(Index::new()));
-    let saved = options.state.join("index.jsonl");
-    if let Err(error) = library.load(&saved) {
-        warn!("every post is read anew: {error}");
-    }
-    // What was not sent in an earlier run.
-    let emails = Emails::new(Outbox::open(options.state.join("emails.jsonl"))?)?;
-    let events = Events::new(
-        Outbox::open(options.state.join("events.jsonl"))?,
-        line,
-        network.submitter(),
-        chaos.clone(),
-    )?;
-    let triggers = Arc::new(Triggers::default());
-    let jobs = Jobs {
-        library: library.clone(),
-        workers: workers.submitter(),
-        cache: Arc::new(Cache::default()),
-        emails: emails.clone(),
-        readers: config.readers.clone(),
-        screen: screen.clone(),
-        chaos: chaos.clone(),
-    };
-
-    let mut host = Host::builder();
-    host.name("blog")
-        .start_timeout(options.start_timeout)
-        .stop_timeout(options.stop_timeout);
-
-    // The sink, and what is sent to it.
-    let mut way_to_sink = Vec::new();
-    if let Some(sink) = own_sink {
-        host.service("sink", move || sink.clone());
-        way_to_sink.push("sink");
-    }
-    host.pool("network", network).after(way_to_sink.clone());
-    host.queue("emails", &emails.queue, 2, {
-        let breaker = CircuitBreaker::builder("sink")
-            .consecutive_failures(3)
-            .open_for(Duration::from_millis(500))
-            .build()?;
-        let (emails, chaos) = (emails.clone(), chaos.clone());
-        move || {
-            if let Err(error) = chaos.at_start("emails") {
-                panic!("{error}"); // a factory of handlers cannot fail
-            }
-            let sender = Sender {
-                emails: emails.clone(),
-                line,
-                breaker: breaker.clone(),
-                chaos: chaos.clone(),
-            };
-            move |email: Email, ctx: &ServiceContext| sender.send(email, ctx)
-        }
-    })
-    .after(way_to_sink);
-    host.batcher("events", &events.batcher);
-    host.startup_task("analytics", {
-        let (events, chaos) = (events.clone(), chaos.clone());
-        move |_| {
-            chaos.at_start("analytics")?;
-            Ok(events.resume()?)
-        }
-    })
-    .after(["events"]);
-
-    // The posts.
-    host.pool("workers", workers);
-    let mut first = vec!["workers"];
-    match (options.reindex, config.may_reindex) {
-        (true, true) => {
-            let (library, chaos) = (library.clone(), chaos.clone());
-            host.startup_task("reindex", move |_| {
-                chaos.at_start("reindex")?;
-                chaos.at_work("reindex")?;
-                library.forget_saved();
-                Ok(())
-            });
-            first.push("reindex");
-        }
-        (true, false) => warn!("not indexed anew: \"reindex\" is false in blog.json"),
-        (false, _) => {}
-    }
-    let watcher = Watcher {
-        library: library.clone(),
-        workers: jobs.workers.clone(),
-        chaos: chaos.clone(),
-    };
-    let is_post = |path: &std::path::Path| path.extension().is_some_and(|it| it == "md");
-    let watch = Watch::new(&options.folder).only(is_post);
-    host.watch("posts", watch, move |changes, ctx| {
-        watcher.read(changes, ctx)
-    })
-    .after(first);
-    let search = Search {
-        library: library.clone(),
-        index,
-        workers: jobs.workers.clone(),
-        events: events.clone(),
-        triggers: triggers.clone(),
-        mood,
-        screen: screen.clone(),
-        lines: search::typed()?,
-        chaos: chaos.clone(),
-    };
-    host.service("search", move || search.clone())
-        .after(["posts", "analytics"]);
-
-    // What goes by the clock.
-    jobs.add(&config, &mut host, &scheduler, &triggers);
-    host.scheduler("schedules", &scheduler)
-        .after(["links", "cache", "newsletter", "emails"]);
-
-    if !options.visitors.is_zero() {
-        let visitors = Visitors {
-            library: library.clone(),
-            cache: jobs.cache.clone(),
-            events: events.clone(),
-            emails: emails.clone(),
-            readers: config.readers,
-            pause: options.visitors,
-        };
-        let visit = move |ctx: &ServiceContext| visitors.visit(ctx);
-        host.service("visitors", chaos.service("visitors", visit))
-            .after(["posts", "emails", "analytics"])
-            .on_failure(Restart::new());
-    }
-    let status = Status {
-        screen: screen.clone(),
-        scheduler: scheduler.clone(),
-    };
-    let show = move |ctx: &ServiceContext| status.show(ctx);
-    host.service("status", chaos.service("status", show))
-        .on_failure(FailurePolicy::Ignore);
-
-    let host = host.build()?;
-    if let Some(time) = options.run_for {
-        let handle = host.handle();
-        scheduler
-            .entry("end", Schedule::after(time))
-            .run(move |_| {
-                handle.request_stop("its time is over");
-                Ok(())
-            })?;
-    }
-
+    let (blog, host) = services::assemble(&options, &config)?;
     // To the end of this function: another Ctrl-C must not get between the report and the
     // files.
     let _signals = host.handle().stop_on_signal()?;
     let report = host.run();
-    screen.clear();
-    let (unsent, unflushed) = (emails.outbox.save()?, events.outbox.save()?);
-    library.save(&saved)?;
-
-    let unread = library.unread();
-    println!(
-        "posts: {} indexed, {} not",
-        library.posts().len(),
-        unread.len()
-    );
-    tell_account("emails", &emails.outbox, unsent.len());
-    tell_account("events", &events.outbox, unflushed.len());
-    let unread: Vec<String> = unread
-        .iter()
-        .map(|(path, why)| format!("{}: {why}", path.display()))
-        .collect();
-    list("not indexed", &unread);
-    list("not sent", &unsent);
-    list("not flushed", &unflushed);
-    if !report.is_clean() {
-        let _ = writeln!(io::stderr(), "{report}");
-    }
-    let is_done = unsent.is_empty() && unflushed.is_empty() && unread.is_empty();
-    Ok(match (report.exit_code(), is_done) {
-        (0, false) => ExitCode::from(TRY_AGAIN),
-        (code, _) => ExitCode::from(code),
-    })
-}
-
-fn tell_account<T: Item>(what: &str, outbox: &Outbox<T>, kept: usize) {
-    let (account, path) = (outbox.account(), outbox.path());
-    println!(
-        "{what}: {} made, {} sent, {} refused, {kept} kept in {path}",
-        account.made, account.sent, account.refused
-    );
-}
-
-/// So many are named.
-const NAMED: usize = 10;
-
-/// The first of them, a line each.
-fn listed(items: &[impl Display]) -> String {
-    let named = items.iter().take(NAMED).map(|item| format!("\n  {item}"));
-    let more = match items.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("\n  and {more} more"),
-    };
-    named.collect::<String>() + &more
-}
-
-fn list(what: &str, items: &[impl Display]) {
-    if !items.is_empty() {
-        println!("{what}:{}", listed(items));
-    }
+    blog.screen.clear();
+    Ok(account::settle(&blog, &report, &options))
 }

@@ -103,11 +103,9 @@ impl<T: Item> Outbox<T> {
         self.path.display()
     }
 
-    /// Lets nothing more in, and writes down what was not sent; returns that.
-    pub(crate) fn save(&self) -> io::Result<Vec<T>> {
+    /// Lets nothing more in, and writes down what was not sent.
+    pub(crate) fn save(&self) -> io::Result<()> {
         self.state.lock().unwrap().is_sealed = true;
-        let unsent = self.unsent();
-        state_file::replace(&self.path, unsent.iter().map(T::to_json))?;
-        Ok(unsent)
+        state_file::replace(&self.path, self.unsent().iter().map(T::to_json))
     }
 }

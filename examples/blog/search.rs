@@ -1,14 +1,9 @@
 //! The search: it keeps the index, and answers what is typed.
 
-use crate::chaos::Chaos;
-use crate::event::Events;
+use crate::blog::Blog;
 use crate::index::Index;
-use crate::jobs::Triggers;
-use crate::library::Library;
-use crate::screen::Screen;
-use crate::sink::Mood;
 use groundcrew::channel::{Receiver, bounded, select};
-use groundcrew::{Service, ServiceContext, ServiceResult, Submitter};
+use groundcrew::{Service, ServiceContext, ServiceResult};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,15 +12,9 @@ use std::time::Instant;
 
 #[derive(Clone)]
 pub(crate) struct Search {
-    pub(crate) library: Arc<Library>,
+    pub(crate) blog: Blog,
     pub(crate) index: Arc<Index>,
-    pub(crate) workers: Submitter,
-    pub(crate) events: Events,
-    pub(crate) triggers: Arc<Triggers>,
-    pub(crate) mood: Arc<Mood>,
-    pub(crate) screen: Screen,
     pub(crate) lines: Receiver<String>,
-    pub(crate) chaos: Chaos,
 }
 
 const HELP: &str = "words to search for, or :links, :cache, :newsletter (now), :sink down, \
@@ -34,11 +23,11 @@ const HELP: &str = "words to search for, or :links, :cache, :newsletter (now), :
 impl Service for Search {
     /// Indexes all posts, on all workers.
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        self.chaos.at_start("search")?;
-        self.library.take_news();
-        let posts = self.library.posts();
+        self.blog.chaos.at_start("search")?;
+        self.blog.library.take_news();
+        let posts = self.blog.library.posts();
         let (index, token) = (&self.index, ctx.token());
-        self.workers.for_each(posts, |post| {
+        self.blog.workers.for_each(posts, |post| {
             if !token.is_cancelled() {
                 index.add(post);
             }
@@ -48,12 +37,12 @@ impl Service for Search {
     }
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        self.chaos.at_work("search")?;
+        self.blog.chaos.at_work("search")?;
         let stopped = ctx.token().receiver();
         loop {
             select! {
                 recv(stopped) -> _ => return Ok(()),
-                recv(self.library.bell) -> _ => self.update(ctx),
+                recv(self.blog.library.bell) -> _ => self.update(ctx),
                 recv(self.lines) -> line => match line {
                     Ok(line) => self.answer(line.trim(), ctx)?,
                     // Nothing more will be typed.
@@ -66,9 +55,9 @@ impl Service for Search {
 
 impl Search {
     fn update(&self, ctx: &ServiceContext) {
-        for path in self.library.take_news() {
+        for path in self.blog.library.take_news() {
             self.index.remove(&path);
-            if let Some(post) = self.library.post(&path) {
+            if let Some(post) = self.blog.library.post(&path) {
                 self.index.add(post);
             }
         }
@@ -81,21 +70,22 @@ impl Search {
     }
 
     fn answer(&self, line: &str, ctx: &ServiceContext) -> ServiceResult {
-        self.screen.take_line();
-        self.chaos.at_work("search")?;
+        self.blog.screen.take_line();
+        self.blog.chaos.at_work("search")?;
         match line {
             "" => {}
             ":quit" => ctx.request_stop("quit was typed"),
-            ":sink down" => self.mood.is_down.store(true, Relaxed),
-            ":sink up" => self.mood.is_down.store(false, Relaxed),
+            ":sink down" => self.blog.mood.is_down.store(true, Relaxed),
+            ":sink up" => self.blog.mood.is_down.store(false, Relaxed),
             command if command.starts_with(':') => {
-                if !self.triggers.run(&command[1..]) {
-                    self.screen.print(HELP);
+                if !self.blog.triggers.run(&command[1..]) {
+                    self.blog.screen.print(HELP);
                 }
             }
             query => {
                 self.search(query);
-                self.events.tell(format!("search for {query}"), ctx.token());
+                let what = format!("search for {query}");
+                self.blog.events.tell(what, ctx.token());
             }
         }
         Ok(())
@@ -110,7 +100,7 @@ impl Search {
             let (path, title) = (hit.post.path.display(), &hit.post.title);
             answer += &format!("\n  {:5.2}  {path}  {title}", hit.score);
         }
-        self.screen.print(&answer);
+        self.blog.screen.print(&answer);
     }
 }
 

@@ -1,60 +1,54 @@
 //! The status: a table on a terminal, a line now and then elsewhere.
 
 use crate::screen::Screen;
-use groundcrew::{HostStatus, PoolStatus, Scheduler, ServiceContext, ServiceResult, ServiceStatus};
+use groundcrew::{
+    HostStatus, PoolStatus, Scheduler, ServiceContext, ServiceResult, ServiceState, ServiceStatus,
+};
 use std::time::{Duration, SystemTime};
-
-#[derive(Clone)]
-pub(crate) struct Status {
-    pub(crate) screen: Screen,
-    pub(crate) scheduler: Scheduler,
-}
 
 const REDRAW: Duration = Duration::from_millis(500);
 const PRINT: Duration = Duration::from_secs(10);
 
-impl Status {
-    pub(crate) fn show(&self, ctx: &ServiceContext) -> ServiceResult {
-        let host = ctx.host();
-        while self.screen.has_table() {
-            self.screen.draw(self.table(&host.status()));
-            ctx.sleep(REDRAW)?;
-        }
-        loop {
-            ctx.sleep(PRINT)?;
-            self.screen.print(&line(&host.status()));
-        }
+pub(crate) fn show(screen: &Screen, scheduler: &Scheduler, ctx: &ServiceContext) -> ServiceResult {
+    let host = ctx.host();
+    while screen.has_table() {
+        screen.draw(table(scheduler, &host.status()));
+        ctx.sleep(REDRAW)?;
     }
+    loop {
+        ctx.sleep(PRINT)?;
+        screen.print(&line(&host.status()));
+    }
+}
 
-    fn table(&self, host: &HostStatus) -> String {
-        let mut table = String::new();
-        for service in host.services() {
-            let (name, state) = (service.name(), service.state());
-            table += &format!("{name:<10} {state:<11} {}\n", about(service));
-            for worker in service.pool().into_iter().flat_map(PoolStatus::running) {
-                let (name, since) = (worker.worker(), worker.running_for().as_secs_f64());
-                let doing = worker.note().unwrap_or(worker.info().name());
-                table += &format!("  {name:<20} {since:5.1} s  {doing}\n");
-            }
-            for thread in service.threads().iter().skip(1) {
-                let (name, note) = (thread.name(), thread.note().unwrap_or_default());
-                table += &format!("  {name:<20}          {note}\n");
-            }
+fn table(scheduler: &Scheduler, host: &HostStatus) -> String {
+    let mut table = String::new();
+    for service in host.services() {
+        let (name, state) = (service.name(), service.state());
+        table += &format!("{name:<10} {state:<11} {}\n", about(service));
+        for worker in service.pool().into_iter().flat_map(PoolStatus::running) {
+            let (name, since) = (worker.worker(), worker.running_for().as_secs_f64());
+            let doing = worker.note().unwrap_or(worker.info().name());
+            table += &format!("  {name:<20} {since:5.1} s  {doing}\n");
         }
-        for entry in self.scheduler.status() {
-            let left = entry
-                .next_due()
-                .and_then(|due| due.duration_since(SystemTime::now()).ok());
-            let left = left.map_or(String::new(), |left| format!("in {} s", left.as_secs()));
-            let last = entry
-                .last()
-                .map(|last| last.outcome().to_string())
-                .unwrap_or_default();
-            table += &format!("  {:<20} {left:<11} {last}\n", entry.name());
+        for thread in service.threads().iter().skip(1) {
+            let (name, note) = (thread.name(), thread.note().unwrap_or_default());
+            table += &format!("  {name:<20}          {note}\n");
         }
-        table.truncate(table.trim_end().len());
-        table
     }
+    for entry in scheduler.status() {
+        let left = entry
+            .next_due()
+            .and_then(|due| due.duration_since(SystemTime::now()).ok());
+        let left = left.map_or(String::new(), |left| format!("in {} s", left.as_secs()));
+        let last = entry
+            .last()
+            .map(|last| last.outcome().to_string())
+            .unwrap_or_default();
+        table += &format!("  {:<20} {left:<11} {last}\n", entry.name());
+    }
+    table.truncate(table.trim_end().len());
+    table
 }
 
 /// What there is to say of it in a line.
@@ -79,7 +73,7 @@ fn line(host: &HostStatus) -> String {
     let services = host.services();
     let up = services
         .iter()
-        .filter(|service| service.state().to_string() == "up");
+        .filter(|service| service.state() == ServiceState::Up);
     let queues = services
         .iter()
         .filter(|it| it.queue().is_some() || it.pool().is_some());

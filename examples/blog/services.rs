@@ -1,0 +1,173 @@
+//! The services, and who needs whom.
+
+use crate::blog::Blog;
+use crate::chaos::Chaos;
+use crate::config::Config;
+use crate::email::{Email, Emails, Sender};
+use crate::event::Events;
+use crate::index::Index;
+use crate::jobs::{self, Cache, Triggers};
+use crate::library::Library;
+use crate::line::Line;
+use crate::outbox::Outbox;
+use crate::screen::Screen;
+use crate::search::{self, Search};
+use crate::sink::{Mood, Sink};
+use crate::{Options, status, visitors, watcher};
+use groundcrew::{
+    CircuitBreaker, FailurePolicy, Host, HostBuilder, Pool, Restart, Schedule, Scheduler,
+    ServiceContext, Watch,
+};
+use log::warn;
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// The host with all of them, not started yet.
+pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host), AnyError> {
+    let chaos = Chaos::new(options.chaos.clone());
+    if chaos.is_for("reindex") && !options.reindex {
+        return Err("that chaos needs --reindex, or there is no such service".into());
+    }
+    let mood = Arc::new(Mood {
+        is_down: options.sink_down.into(),
+        failures: AtomicU32::new(options.sink_failures),
+    });
+    let mut host = Host::builder();
+    host.name("blog")
+        .start_timeout(options.start_timeout)
+        .stop_timeout(options.stop_timeout);
+    let (sink, way_to_sink) = match options.sink {
+        Some(address) => (address, vec![]),
+        None => {
+            let notes = options.state.join("sink.log");
+            let sink = Sink::new(&notes, mood.clone(), chaos.clone())?;
+            let address = sink.address()?;
+            host.service("sink", move || sink.clone());
+            (address, vec!["sink"])
+        }
+    };
+    let threads = options.threads()?;
+    let workers = Pool::builder().threads(threads).name("worker").build()?;
+    let network = Pool::builder().threads(1).name("network").build()?;
+    let line = Line { sink };
+    let blog = Blog {
+        library: Arc::new(Library::new()),
+        cache: Arc::new(Cache::default()),
+        // With what was not sent in an earlier run.
+        emails: Emails::new(Outbox::open(options.state.join("emails.jsonl"))?)?,
+        events: Events::new(
+            Outbox::open(options.state.join("events.jsonl"))?,
+            line,
+            network.submitter(),
+            chaos.clone(),
+        )?,
+        readers: config.readers.clone().into(),
+        workers: workers.submitter(),
+        triggers: Arc::new(Triggers::default()),
+        mood,
+        line,
+        screen: Screen::new(),
+        chaos,
+    };
+
+    host.pool("workers", workers);
+    host.pool("network", network).after(way_to_sink.clone());
+    add_emails(&mut host, &blog, way_to_sink)?;
+    add_events(&mut host, &blog);
+    add_posts(&mut host, &blog, options, config);
+    add_search(&mut host, &blog)?;
+    let scheduler = Scheduler::new(blog.workers.clone());
+    jobs::add(&mut host, &blog, config, &scheduler);
+    host.scheduler("schedules", &scheduler)
+        .after(["links", "cache", "newsletter", "emails"]);
+    if !options.visitors.is_zero() {
+        let (shared, pause) = (blog.clone(), options.visitors);
+        let run = move |ctx: &ServiceContext| visitors::visit(&shared, pause, ctx);
+        host.service("visitors", blog.chaos.service("visitors", run))
+            .after(["posts", "emails", "analytics"])
+            .on_failure(Restart::new());
+    }
+    let (screen, entries) = (blog.screen.clone(), scheduler.clone());
+    let run = move |ctx: &ServiceContext| status::show(&screen, &entries, ctx);
+    host.service("status", blog.chaos.service("status", run))
+        .on_failure(FailurePolicy::Ignore);
+    let host = host.build()?;
+    if let Some(time) = options.run_for {
+        let handle = host.handle();
+        let end = scheduler.entry("end", Schedule::after(time));
+        end.run(move |_| {
+            handle.request_stop("its time is over");
+            Ok(())
+        })?;
+    }
+    Ok((blog, host))
+}
+
+fn add_emails(host: &mut HostBuilder, blog: &Blog, after: Vec<&str>) -> Result<(), AnyError> {
+    let breaker = CircuitBreaker::builder("sink")
+        .consecutive_failures(3)
+        .open_for(Duration::from_millis(500))
+        .build()?;
+    let (queue, blog) = (blog.emails.queue.clone(), blog.clone());
+    let make = move || {
+        if let Err(error) = blog.chaos.at_start("emails") {
+            panic!("{error}"); // a factory of handlers cannot fail
+        }
+        let sender = Sender::new(&blog, &breaker);
+        move |email: Email, ctx: &ServiceContext| sender.send(email, ctx)
+    };
+    host.queue("emails", &queue, 2, make).after(after);
+    Ok(())
+}
+
+fn add_events(host: &mut HostBuilder, blog: &Blog) {
+    host.batcher("events", &blog.events.batcher);
+    let blog = blog.clone();
+    let resume = move |_: &ServiceContext| {
+        blog.chaos.at_start("analytics")?;
+        Ok(blog.events.resume()?)
+    };
+    host.startup_task("analytics", resume).after(["events"]);
+}
+
+fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, config: &Config) {
+    if let Err(error) = blog.library.load(&options.saved_index()) {
+        warn!("every post is read anew: {error}");
+    }
+    let mut after = vec!["workers"];
+    if options.reindex && config.may_reindex {
+        let blog = blog.clone();
+        host.startup_task("reindex", move |_| {
+            blog.chaos.at_start("reindex")?;
+            blog.chaos.at_work("reindex")?;
+            blog.library.forget_saved();
+            Ok(())
+        });
+        after.push("reindex");
+    } else if options.reindex {
+        warn!("not indexed anew: \"reindex\" is false in blog.json");
+    }
+    let is_post = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+    let watch = Watch::new(&options.folder).only(is_post);
+    let blog = blog.clone();
+    host.watch("posts", watch, move |changes, ctx| {
+        watcher::read(&blog, changes, ctx)
+    })
+    .after(after);
+}
+
+fn add_search(host: &mut HostBuilder, blog: &Blog) -> Result<(), AnyError> {
+    let search = Search {
+        blog: blog.clone(),
+        index: Arc::new(Index::new()),
+        lines: search::typed()?,
+    };
+    host.service("search", move || search.clone())
+        .after(["posts", "analytics"]);
+    Ok(())
+}
