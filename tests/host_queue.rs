@@ -6,8 +6,8 @@ use common::host::{OnDrop, host, signal, wait};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    BuildError, CancelToken, Ending, Host, HostStatus, Queue, QueueStats, ServiceContext,
-    ServiceState, StopReason,
+    Backoff, BuildError, CancelToken, Ending, Host, HostStatus, Queue, QueueStats, Restart,
+    ServiceContext, ServiceState, StopReason,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -290,6 +290,60 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
             assert_eq!(stats.handled(), u64::from(workers > 1));
         }
     });
+}
+
+#[test]
+fn a_factory_that_fails_fails_the_start_with_its_error_and_keeps_the_items() {
+    within(LONG, "factory", || {
+        for workers in [1, 3] {
+            let queue = Queue::new(100);
+            queue.submit(1).unwrap();
+            let host = host(LONG, |host| {
+                host.queue_fallible("items", &queue, workers, move || {
+                    if workers > 0 {
+                        Err("no connection")?;
+                    }
+                    Ok(|_: u32, _: &ServiceContext| Handled::Ok(()))
+                })
+                .on_failure(Restart::new());
+            });
+            let report = host.start().unwrap_err().into_report();
+            let reason = report.reason().to_string();
+            assert_eq!(reason, "service \"items\" failed in start: no connection");
+            assert_eq!(report.unprocessed::<u32>("items"), [1]);
+        }
+    });
+}
+
+#[test]
+fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again() {
+    let (queue, made) = (Queue::new(100), Arc::new(AtomicUsize::new(0)));
+    let (tell, told) = unbounded();
+    let host = host(LONG, |host| {
+        host.queue_fallible("items", &queue, 1, move || {
+            if made.fetch_add(1, SeqCst) == 1 {
+                Err("the connection is lost")?;
+            }
+            let tell = tell.clone();
+            Ok(move |item: u32, _: &ServiceContext| {
+                if item == 0 {
+                    expected_panic();
+                }
+                tell.send(item)
+            })
+        })
+        .on_failure(Restart::new().backoff(Backoff::fixed(Duration::from_millis(1))));
+    });
+    for item in [0, 1, 2] {
+        queue.submit(item).unwrap();
+    }
+    let host = host.start().unwrap();
+    let items: Vec<u32> = within(LONG, "items", || told.iter().take(2).collect());
+    assert_eq!(items, [1, 2]);
+    let report = within(LONG, "stop", || host.stop());
+    let failures: Vec<_> = report.failures().iter().map(|it| it.message()).collect();
+    assert_eq!(failures, ["the connection is lost"]);
+    assert_eq!(report.exit_code(), 0, "{report}");
 }
 
 #[test]

@@ -44,7 +44,7 @@
 //! | `search=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `emails=panic` | 75 | `not sent:`, `1 kept in` |
 //! | `emails=hang` | 75 | `abandoned "emails" told to stop`, `1 kept in` |
-//! | `emails=fail-start` | 1 | `failed "emails" start: the factory of its handlers panicked: chaos` |
+//! | `emails=fail-start` | 1 | `failed "emails" start: chaos` |
 //! | `emails=fail` | 75 | `not sent:`, `1 kept in` |
 //! | `emails=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `analytics=panic` | 0 | `batcher "events"`, `panicked: chaos`, `0 kept in` |

@@ -115,13 +115,11 @@ fn add_emails(host: &mut HostBuilder, blog: &Blog, after: Vec<&str>) -> Result<(
         .build()?;
     let (queue, blog) = (blog.emails.queue.clone(), blog.clone());
     let make = move || {
-        if let Err(error) = blog.chaos.at_start("emails") {
-            panic!("{error}"); // a factory of handlers cannot fail
-        }
+        blog.chaos.at_start("emails")?;
         let sender = Sender::new(&blog, &breaker);
-        move |email: Email, ctx: &ServiceContext| sender.send(email, ctx)
+        Ok(move |email: Email, ctx: &ServiceContext| sender.send(email, ctx))
     };
-    host.queue("emails", &queue, 2, make).after(after);
+    host.queue_fallible("emails", &queue, 2, make).after(after);
     Ok(())
 }
 

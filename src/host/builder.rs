@@ -19,6 +19,7 @@ use crate::clock::ManualClock;
 use crate::pool::Pool;
 use crate::sync::Arc;
 use crate::threads;
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -262,6 +263,46 @@ impl HostBuilder {
     where
         T: Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
+        H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.queue_fallible(name, queue, workers, move || Ok(factory()))
+    }
+
+    /// As [`queue`](Self::queue), with a factory that may fail, as one does that opens a
+    /// connection. Does not block.
+    ///
+    /// Its error is one of the service: of its start, or, where a worker needs a new handler
+    /// after a panic, of its run. The service's [policy](ServiceBuilder::on_failure) says what
+    /// follows; items stay in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use std::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let lines = Queue::new(100);
+    /// let mut host = Host::builder();
+    /// host.queue_fallible("lines", &lines, 2, || {
+    ///     let mut file = File::options().append(true).open("no/such/file")?;
+    ///     Ok(move |line: String, _: &ServiceContext| file.write_all(line.as_bytes()))
+    /// });
+    /// let report = host.build()?.run();
+    /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn queue_fallible<T, F, H, E>(
+        &mut self,
+        name: impl Into<String>,
+        queue: &Queue<T>,
+        workers: usize,
+        factory: F,
+    ) -> ServiceBuilder<'_>
+    where
+        T: Send + 'static,
+        F: Fn() -> Result<H, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
         H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
         E: Into<BoxError> + 'static,
     {

@@ -6,7 +6,7 @@ use super::store::{Handled, Store};
 use crate::cancel::CancelToken;
 use crate::causes::{BoxError, chain};
 use crate::sync::channel::{self, Sender};
-use crate::sync::{Acquire, Arc, AtomicUsize, OnceLock, Release};
+use crate::sync::{Acquire, Arc, AtomicUsize, Mutex, Release};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::marker::PhantomData;
@@ -25,9 +25,9 @@ pub(in super::super) struct QueueService<T, F, H, E> {
 struct Shared<T, F> {
     store: Arc<Store<T>>,
     factory: F,
-    /// What the factory panicked with, when a worker that had lost its handler asked it
-    /// for a new one. Set before the host's core is notified.
-    broken: OnceLock<String>,
+    /// Why the factory had none for a worker that had lost its handler. Set before the host's
+    /// core is notified, and taken by `run`; locked after the host's state.
+    broken: Mutex<Option<BoxError>>,
     /// Workers that have not left. Written by them with Release, before they notify
     /// the host's core; read under its lock with Acquire.
     working: AtomicUsize,
@@ -36,7 +36,7 @@ struct Shared<T, F> {
 impl<T, F, H, E> QueueService<T, F, H, E>
 where
     T: Send + 'static,
-    F: Fn() -> H + Send + Sync + 'static,
+    F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
     H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
     E: Into<BoxError> + 'static,
 {
@@ -50,7 +50,7 @@ where
             shared: Arc::new(Shared {
                 store,
                 factory,
-                broken: OnceLock::new(),
+                broken: Mutex::new(None),
                 working: AtomicUsize::new(0),
             }),
             workers,
@@ -74,7 +74,7 @@ where
 impl<T, F, H, E> Service for QueueService<T, F, H, E>
 where
     T: Send + 'static,
-    F: Fn() -> H + Send + Sync + 'static,
+    F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
     H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
     E: Into<BoxError> + 'static,
 {
@@ -100,11 +100,14 @@ where
         self.threads = started.map_err(std::io::Error::from)?;
         drop(tell);
         for _ in 0..self.workers {
-            let made: Result<(), String> = told.recv()?;
-            if let Err(panic) = made {
+            let made: Result<(), BoxError> = told.recv()?;
+            if let Err(error) = made {
                 // No stop follows: the other workers leave now.
                 self.cut_short(ctx);
-                return Err(no_handler(&panic));
+                for other in told.try_iter() {
+                    unwind::drop_guarded(other, || format!("an error of {}", ctx.name()));
+                }
+                return Err(error);
             }
         }
         Ok(())
@@ -115,9 +118,9 @@ where
         // The workers leave by themselves when the program has closed the queue.
         let is_done = || self.shared.working.load(Acquire) == 0;
         ctx.core()
-            .wait_while_not(|| ctx.is_cancelled() || broken.get().is_some() || is_done());
-        match broken.get() {
-            Some(panic) if !ctx.is_cancelled() => Err(no_handler(panic)),
+            .wait_while_not(|| ctx.is_cancelled() || broken.lock().is_some() || is_done());
+        match broken.lock().take() {
+            Some(error) if !ctx.is_cancelled() => Err(error),
             _ => Ok(()),
         }
     }
@@ -140,32 +143,28 @@ where
     }
 }
 
-fn no_handler(panic: &str) -> BoxError {
-    format!("the factory of its handlers panicked: {panic}").into()
-}
-
 /// The life of a worker.
 fn work<T, F, H, E>(
     shared: &Shared<T, F>,
     crew: u64,
     ctx: &ServiceContext,
-    tell: Sender<Result<(), String>>,
+    tell: Sender<Result<(), BoxError>>,
 ) where
-    F: Fn() -> H,
+    F: Fn() -> Result<H, BoxError>,
     H: FnMut(T, &ServiceContext) -> Result<(), E>,
     E: Into<BoxError>,
 {
     let make = || {
-        unwind::catch(&shared.factory).map_err(|payload| {
+        unwind::catch(&shared.factory).unwrap_or_else(|payload| {
             let text = unwind::text(payload.as_ref()).to_owned();
             unwind::drop_payload(payload);
-            text
+            Err(format!("the factory of its handlers panicked: {text}").into())
         })
     };
     let mut handler = match make() {
         Ok(handler) => handler,
-        Err(panic) => {
-            let _ = tell.try_send(Err(panic));
+        Err(error) => {
+            let _ = tell.try_send(Err(error));
             return;
         }
     };
@@ -196,8 +195,9 @@ fn work<T, F, H, E>(
         unwind::drop_guarded(handler, || format!("the handler of {name}"));
         handler = match make() {
             Ok(handler) => handler,
-            Err(panic) => {
-                let _ = shared.broken.set(panic);
+            Err(error) => {
+                let before = shared.broken.lock().replace(error);
+                unwind::drop_guarded(before, || format!("an error of {name}"));
                 ctx.core().notify();
                 return;
             }
