@@ -64,7 +64,7 @@
 //! | to | use | what a stop of the pool does to it |
 //! | --- | --- | --- |
 //! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | nothing becomes due any more; runs that had not started are handed back |
-//! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`] | it waits no more, and is handed back |
+//! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`]; in a service [`Retry::call`] | it waits no more, and is handed back |
 //! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::replace_stuck`] | who ran too long is marked in the report |
 //! | handle items of one type together | [`Batcher`] | its own stop handles what there is, and hands back the rest as items |
 //! | spare what is down, and those that call it | [`CircuitBreaker`] | nothing |

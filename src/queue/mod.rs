@@ -66,6 +66,7 @@ pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
 
 pub use error::SubmitError;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use error::submit_until_cancelled;
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
