@@ -427,3 +427,40 @@ fn a_relative_path_is_told_of_as_it_was_given() {
     assert_eq!(next(&told).added(), [relative.join("a.md")]);
     assert!(host.stop().is_clean());
 }
+
+#[test]
+fn a_path_with_dots_and_slashes_is_the_folder_that_it_leads_to() {
+    let place = Place::new();
+    place.write("first.md", "1");
+    for detour in ["posts/", "./posts", "posts/../posts", "posts/."] {
+        let folder = place.parent.path().join(detour);
+        let (host, told) = started(Watch::new(&folder).debounce(10 * MILLI));
+        let first = next(&told);
+        assert_eq!(first.added(), [folder.join("first.md")], "{detour}");
+        place.write("second.md", "2");
+        assert_eq!(next(&told).added(), [folder.join("second.md")], "{detour}");
+        fs::remove_file(place.path("second.md")).unwrap();
+        assert_eq!(
+            next(&told).removed(),
+            [folder.join("second.md")],
+            "{detour}"
+        );
+        assert!(host.stop().is_clean());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_told_of_like_others() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = Place::new();
+    let path = place.folder.join(OsStr::from_bytes(b"h\xfcte.md")); // Latin-1
+    fs::write(&path, "1").unwrap();
+    let (host, told) = started(place.watch());
+    assert_eq!(next(&told).added(), [path.as_path()]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(next(&told).removed(), [path.as_path()]);
+    assert!(host.stop().is_clean());
+}
