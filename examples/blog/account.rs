@@ -1,6 +1,5 @@
 //! What is left at the end: it is saved, and named.
 
-use crate::Options;
 use crate::blog::Blog;
 use crate::outbox::{Item, Outbox};
 use groundcrew::HostReport;
@@ -12,12 +11,12 @@ const FAILED: u8 = 1;
 const TRY_AGAIN: u8 = 75;
 
 /// Saves what there is to save, tells of it, and says how the process is to end.
-pub(crate) fn settle(blog: &Blog, report: &HostReport, options: &Options) -> ExitCode {
+pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
     // All of them, also if one cannot be: then at least its names are told.
     let saved = [
         blog.emails.outbox.save(),
         blog.events.outbox.save(),
-        blog.library.save(&options.saved_index()),
+        blog.library.save(),
     ];
     let (unsent, unflushed) = (blog.emails.outbox.unsent(), blog.events.outbox.unsent());
     let unread = blog.library.unread().into_iter();

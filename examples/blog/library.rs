@@ -14,8 +14,9 @@ pub(crate) struct Library {
     posts: RwLock<BTreeMap<PathBuf, Arc<Post>>>,
     /// Those that are to be read, and why they have not been.
     unread: Mutex<BTreeMap<PathBuf, String>>,
-    /// Of an earlier run, until they are found to be the same.
-    saved: Mutex<BTreeMap<PathBuf, Post>>,
+    /// Where they are saved.
+    file: PathBuf,
+    saved: Mutex<Saved>,
     /// What the search has not heard of.
     news: Mutex<BTreeSet<PathBuf>>,
     ring: Sender<()>,
@@ -23,39 +24,60 @@ pub(crate) struct Library {
     pub(crate) bell: Receiver<()>,
 }
 
+/// The posts of an earlier run.
+enum Saved {
+    OnDisk,
+    /// Until they are found to be the same.
+    Here(BTreeMap<PathBuf, Post>),
+    /// They are of no use any more, or were wrong.
+    Forgotten,
+}
+
 impl Library {
-    pub(crate) fn new() -> Library {
+    pub(crate) fn new(file: PathBuf) -> Library {
         let (ring, bell) = bounded(1);
         Library {
             posts: RwLock::default(),
             unread: Mutex::default(),
-            saved: Mutex::default(),
+            file,
+            saved: Mutex::new(Saved::OnDisk),
             news: Mutex::default(),
             ring,
             bell,
         }
     }
 
-    /// What an earlier run has saved.
-    pub(crate) fn load(&self, file: &Path) -> io::Result<()> {
-        let posts = state_file::read(file, Post::from_json)?;
-        let posts = posts.into_iter().map(|post| (post.path.clone(), post));
-        *self.saved.lock().unwrap() = posts.collect();
+    /// Finds what an earlier run has saved, unless that was forgotten.
+    pub(crate) fn load(&self) -> io::Result<()> {
+        let mut saved = self.saved.lock().unwrap();
+        if matches!(*saved, Saved::OnDisk) {
+            *saved = Saved::Forgotten;
+            let posts = state_file::read(&self.file, Post::from_json)?;
+            let posts = posts.into_iter().map(|post| (post.path.clone(), post));
+            *saved = Saved::Here(posts.collect());
+        }
         Ok(())
     }
 
-    pub(crate) fn save(&self, file: &Path) -> io::Result<()> {
-        let posts = self.posts.read().unwrap();
-        // Those that this run did not come to are as good as they were.
-        let saved = self.saved.lock().unwrap();
-        let all = posts.values().map(Arc::as_ref).chain(saved.values());
-        let all = all.filter(|post| post.path.to_str().is_some()); // JSON is text
-        state_file::replace(file, all.map(Post::to_json))
+    pub(crate) fn forget_saved(&self) {
+        *self.saved.lock().unwrap() = Saved::Forgotten;
     }
 
-    /// What was saved is of no use any more, or was wrong.
-    pub(crate) fn forget_saved(&self) {
-        self.saved.lock().unwrap().clear();
+    pub(crate) fn save(&self) -> io::Result<()> {
+        let posts = self.posts.read().unwrap();
+        let saved = self.saved.lock().unwrap();
+        // Those that this run did not come to are as good as they were.
+        let unseen = match &*saved {
+            Saved::OnDisk => return Ok(()),
+            Saved::Here(saved) => Some(saved.values()),
+            Saved::Forgotten => None,
+        };
+        let all = posts
+            .values()
+            .map(Arc::as_ref)
+            .chain(unseen.into_iter().flatten());
+        let all = all.filter(|post| post.path.to_str().is_some()); // JSON is text
+        state_file::replace(&self.file, all.map(Post::to_json))
     }
 
     /// These are to be read.
@@ -66,7 +88,10 @@ impl Library {
 
     /// Reads a post, unless it was saved and is still the same.
     pub(crate) fn read(&self, path: &Path) -> io::Result<()> {
-        let saved = self.saved.lock().unwrap().remove(path);
+        let saved = match &mut *self.saved.lock().unwrap() {
+            Saved::Here(saved) => saved.remove(path),
+            Saved::OnDisk | Saved::Forgotten => None,
+        };
         let post = match saved {
             Some(post) if Stamp::of(path)? == post.stamp => post,
             _ => Post::read(path)?,

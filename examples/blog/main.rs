@@ -178,10 +178,6 @@ impl Options {
             None => Ok(thread::available_parallelism()?.get()),
         }
     }
-
-    fn saved_index(&self) -> PathBuf {
-        self.state.join("index.jsonl")
-    }
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
@@ -203,5 +199,5 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let _signals = host.handle().stop_on_signal()?;
     let report = host.run();
     blog.screen.clear();
-    Ok(account::settle(&blog, &report, &options))
+    Ok(account::settle(&blog, &report))
 }

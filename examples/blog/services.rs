@@ -56,7 +56,7 @@ pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host
     let network = Pool::builder().threads(1).name("network").build()?;
     let line = Line { sink };
     let blog = Blog {
-        library: Arc::new(Library::new()),
+        library: Arc::new(Library::new(options.state.join("index.jsonl"))),
         cache: Arc::new(Cache::default()),
         // With what was not sent in an earlier run.
         emails: Emails::new(Outbox::open(options.state.join("emails.jsonl"))?)?,
@@ -134,9 +134,6 @@ fn add_events(host: &mut HostBuilder, blog: &Blog) {
 }
 
 fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, config: &Config) {
-    if let Err(error) = blog.library.load(&options.saved_index()) {
-        warn!("every post is read anew: {error}");
-    }
     let mut after = vec!["workers"];
     if options.reindex && config.may_reindex {
         let blog = blog.clone();

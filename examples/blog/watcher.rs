@@ -11,6 +11,9 @@ use std::path::Path;
 pub(crate) fn read(blog: &Blog, changes: &Changes, ctx: &ServiceContext) -> ServiceResult {
     if changes.is_initial() {
         blog.chaos.at_start("posts")?;
+        if let Err(error) = blog.library.load() {
+            warn!("every post is read anew: {error}");
+        }
     }
     blog.library.announce(changes.present());
     for path in changes.removed() {
