@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Here one file was written, then another one renamed; then the folder was removed, and made
-//! again with a new file. Each change is told of once, when nothing has happened for a moment.
+//! again with a new file. It is told when nothing has happened for a moment.
 
 use groundcrew::{Changes, Host, HostReport, ServiceContext, ServiceResult, Watch};
 use std::env;

@@ -464,3 +464,72 @@ fn names_that_are_no_text_are_told_of_like_others() {
     assert_eq!(next(&told).removed(), [path.as_path()]);
     assert!(host.stop().is_clean());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_below_is_no_other_name_for_what_is_in_there() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("z/real")).unwrap();
+    for link in ["alias", "z/zz"] {
+        std::os::unix::fs::symlink(place.path("z/real"), place.path(link)).unwrap();
+    }
+    let (host, told) = started(place.watch());
+    assert!(next(&told).is_empty());
+    place.write("z/real/a.md", "1");
+    assert_eq!(next(&told).added(), [place.path("z/real/a.md")]);
+    for link in ["alias", "z/zz"] {
+        fs::remove_file(place.path(link)).unwrap();
+        place.write("z/real/b.md", "1");
+        assert_eq!(next(&told).added(), [place.path("z/real/b.md")]);
+        fs::remove_file(place.path("z/real/b.md")).unwrap();
+        assert_eq!(next(&told).removed(), [place.path("z/real/b.md")]);
+    }
+    assert!(host.stop().is_clean());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_told_of() {
+    let place = Place::new();
+    let fifo = place.path("fifo.md");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let (host, told) = started(place.watch());
+    assert!(next(&told).is_empty());
+    place.write("a.md", "1");
+    assert_eq!(next(&told).added(), [place.path("a.md")]);
+
+    // Nor is the folder itself, if it is none any more.
+    fs::remove_dir_all(&place.folder).unwrap();
+    fs::write(&place.folder, "a file").unwrap();
+    let gone = next(&told);
+    assert_eq!((gone.removed(), gone.len()), (&[place.path("a.md")][..], 1));
+    fs::remove_file(&place.folder).unwrap();
+    fs::create_dir(&place.folder).unwrap();
+    place.write("b.md", "1");
+    assert_eq!(next(&told).added(), [place.path("b.md")]);
+    assert!(host.stop().is_clean());
+}
+
+#[cfg(unix)]
+#[test]
+fn another_folder_above_is_noticed() {
+    let parent = TempDir::new().unwrap();
+    let path = |name: &str| parent.path().join(name);
+    for name in ["v1", "v2"] {
+        fs::create_dir_all(path(name).join("posts")).unwrap();
+        fs::write(path(name).join(format!("posts/{name}.md")), name).unwrap();
+    }
+    std::os::unix::fs::symlink("v1", path("current")).unwrap();
+    let folder = path("current/posts");
+    let (host, told) = started(Watch::new(&folder).debounce(10 * MILLI));
+    assert_eq!(next(&told).added(), [folder.join("v1.md")]);
+    std::os::unix::fs::symlink("v2", path("next")).unwrap();
+    fs::rename(path("next"), path("current")).unwrap();
+    let changes = next(&told);
+    assert_eq!(changes.added(), [folder.join("v2.md")]);
+    assert_eq!(changes.removed(), [folder.join("v1.md")]);
+    fs::write(folder.join("new.md"), "new").unwrap();
+    assert_eq!(next(&told).added(), [folder.join("new.md")]);
+    assert!(host.stop().is_clean());
+}

@@ -217,9 +217,10 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// # Errors
     ///
-    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled and there was
-    /// no room, or none any more, [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The
-    /// item comes back.
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
+    /// accepted, also if the batcher was stopped as well;
+    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item comes
+    /// back.
     ///
     /// # Examples
     ///

@@ -336,7 +336,7 @@ impl ServiceStatus {
         self.silent
     }
 
-    /// Its threads that are there: its own, and the workers of a queue, each with what it
+    /// Its threads that run: its own first, then the workers of a queue, each with what it
     /// said last. Those of a pool are in [`pool`](Self::pool). Does not block.
     ///
     /// # Examples
@@ -360,7 +360,7 @@ impl ServiceStatus {
         &self.threads
     }
 
-    /// The counts of its queue, if it is one, or a batcher. Does not block. For an example
+    /// The counts of its items, if it is a queue or a batcher. Does not block. For an example
     /// see [`QueueStats`].
     pub fn queue(&self) -> Option<&QueueStats> {
         self.queue.as_ref()

@@ -202,7 +202,7 @@ impl<F> fmt::Display for SubmitError<F> {
             Refusal::QueueClosed => "the queue is closed",
             Refusal::BatcherClosed => "the batcher is closed",
             Refusal::TimedOut => "the queue was full until the submit timed out",
-            Refusal::Cancelled => "the submit was cancelled before there was room",
+            Refusal::Cancelled => "the submit was cancelled",
         })
     }
 }

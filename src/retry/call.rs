@@ -14,7 +14,10 @@ impl Retry {
     /// better.
     ///
     /// The first attempt is made in any case. When `token` is cancelled, a pause ends at once
-    /// and there is no further attempt.
+    /// and there is no further attempt. In a service that is its
+    /// [own](crate::ServiceContext::token); the one of a queue's handler is cancelled only in
+    /// the last part of a stop, so that the queue can be drained, and
+    /// [the host's](crate::HostHandle::token) as soon as it begins.
     ///
     /// # Errors
     ///

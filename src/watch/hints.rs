@@ -2,8 +2,8 @@
 
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Mutex};
-use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{Error, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::{Config, Error, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -24,8 +24,11 @@ pub(super) struct Hints {
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) paths: BTreeSet<PathBuf>,
-    /// Something has changed somewhere: the system lost count, or there is too much.
+    /// Something has changed somewhere: the system lost count, or there is too much. It may
+    /// not know of new folders either.
     pub(super) all: bool,
+    /// The folder itself was removed or renamed, perhaps.
+    pub(super) is_gone: bool,
     /// Not everything is watched, and why.
     pub(super) trouble: Option<String>,
 }
@@ -64,20 +67,29 @@ impl Hints {
     /// returned lives.
     pub(super) fn watch(self: Arc<Self>, folder: &Path) -> notify::Result<RecommendedWatcher> {
         let names = Names::new(folder)?;
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-                Ok(event) if event.need_rescan() => self.add_all(None),
-                Ok(event) if is_look(event.kind) => {}
-                Ok(event) => {
-                    let paths = event.paths.iter().map(|path| names.ours(path));
-                    match paths.collect::<Option<Vec<PathBuf>>>() {
-                        Some(paths) => self.add(paths),
-                        None => self.add_all(None),
+        let [_, root] = names.theirs.clone();
+        let tell = move |event: notify::Result<Event>| match event {
+            Ok(event) if event.need_rescan() => self.add_all(None),
+            Ok(event) if is_look(event.kind) => {}
+            Ok(event) => {
+                let paths = event.paths.iter().map(|path| names.ours(path));
+                match paths.collect::<Option<Vec<PathBuf>>>() {
+                    Some(paths) => {
+                        if may_be_end(event.kind) && paths.contains(&names.ours) {
+                            self.told.lock().is_gone = true;
+                        }
+                        self.add(paths);
                     }
+                    None => self.add_all(None),
                 }
-                Err(error) => self.add_all(Some(error.to_string())),
-            })?;
-        watcher.watch(folder, RecursiveMode::Recursive)?;
+            }
+            Err(error) => self.add_all(Some(error.to_string())),
+        };
+        // A link to a folder below would be another name for what is in there, or lead round
+        // in circles.
+        let config = Config::default().with_follow_symlinks(false);
+        let mut watcher = RecommendedWatcher::new(tell, config)?;
+        watcher.watch(&root, RecursiveMode::Recursive)?;
         Ok(watcher)
     }
 }
@@ -94,6 +106,16 @@ fn is_look(kind: EventKind) -> bool {
         EventKind::Access(_) => true,
         _ => false,
     }
+}
+
+/// Whether what it is told of may be gone.
+fn may_be_end(kind: EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::Access(_)
+            | EventKind::Create(_)
+            | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))
+    )
 }
 
 /// What the system calls the folder, and what the program does.

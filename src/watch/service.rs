@@ -14,14 +14,15 @@ use crate::unwind::{self, RateLimit};
 use notify::RecommendedWatcher;
 use std::convert::Infallible;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// So often one looks for a folder that is gone.
 const LOOK_FOR_FOLDER: Duration = Duration::from_millis(250);
 /// A shorter one would do nothing else.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
-/// So often one looks at a folder of which the system does not tell everything.
+/// So often one looks at a folder of which the system does not tell everything; and whether
+/// it still is the one at its path, since a folder above it may be another one now.
 const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
 
 impl HostBuilder {
@@ -32,26 +33,34 @@ impl HostBuilder {
     /// also if that is nothing, as the [first look](Changes::is_initial). The service is up
     /// when that call has returned, so those that are [after](ServiceBuilder::after) it find
     /// the work on what there was done. Then it is called whenever files were added, changed
-    /// or removed and it has been [quiet](Watch::debounce) for a moment; each change that is
-    /// there to stay is told of, however many there are: in a flood some at a time.
+    /// or removed and it has been [quiet](Watch::debounce) for a moment, however many there
+    /// are. What came and went in between is not told of.
     ///
     /// What is told is found by comparing what is there with what was, by length, time and
-    /// number of each file. The system only says where to look. So a change is told of once,
-    /// and none is lost where the system lost count.
+    /// inode of each file. The system only says where to look. So nothing is lost where the
+    /// system lost count, and what is added or removed is told of once. A file that was written
+    /// within the last 20 ms, which is how exact the times of files are, may be told of as
+    /// changed once more. (Where they are only exact to a second, as on some network drives, a
+    /// change that leaves the length as it was may be missed.)
     ///
     /// If the folder is removed, all its files are; it is looked for four times a second, and
-    /// told of when it is back. It may itself be a link; links to folders below it are not
-    /// followed, those to files are.
+    /// told of when it is back. That a folder above it was replaced by another one is noticed
+    /// within two seconds. It may itself be a link. Links to folders below it are not
+    /// followed; those to files are told of as files, and what changes where they lead to is
+    /// seen at the next [look at everything](Watch::rescan_every). Pipes, sockets and devices
+    /// are not told of.
     ///
     /// Told to stop, the service ends at once; a handler that takes long looks at its
-    /// [token](ServiceContext::token). An error of the handler is one of the service: after a
+    /// [token](ServiceContext::token). (Only a call by which the system is asked to watch a
+    /// huge tree is waited for: 2 s for a hundred thousand folders.) An error of the handler is one of the service: after a
     /// [restart](crate::Restart) everything is told of again, as in the beginning. The pauses
     /// of this service go by the system's clock, also in a host with a manual one.
     ///
     /// # Errors
     ///
     /// The start of the service fails if there is no such folder, or it may not be read. What
-    /// cannot be read later on is warned of, and what was known of it stays. Where the system
+    /// cannot be read below it, or later on, is warned of, and what was known of it stays; once
+    /// it can be read it is told of. Where the system
     /// watches no more folders (its limit is reached: `fs.inotify.max_user_watches`), that is
     /// warned of, and everything is looked at every two seconds.
     ///
@@ -101,6 +110,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult + Send> Make for Watch
             rung,
             snapshot: Snapshot::default(),
             sight: None,
+            refused: Vec::new(),
         })
     }
 }
@@ -113,6 +123,8 @@ struct WatchService<'a, F> {
     snapshot: Snapshot,
     /// `None`: the folder is gone.
     sight: Option<Sight>,
+    /// Folders that could not be read, and so are not watched either.
+    refused: Vec<PathBuf>,
 }
 
 /// The folder that is watched.
@@ -122,6 +134,13 @@ struct Sight {
     is_link: bool,
     /// `None`: the system cannot; one looks by oneself.
     watcher: Option<RecommendedWatcher>,
+}
+
+impl Sight {
+    /// Whether the system does not tell everything.
+    fn is_blind(&self) -> bool {
+        self.is_link || self.watcher.is_none()
+    }
 }
 
 impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchService<'_, F> {
@@ -148,16 +167,24 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
         loop {
             let by = match &self.sight {
                 None => Deadline::after(LOOK_FOR_FOLDER),
-                Some(sight) if sight.is_link || sight.watcher.is_none() => {
-                    rescan.earlier(Deadline::after(LOOK_BY_ITSELF))
-                }
-                Some(_) => rescan,
+                Some(_) => rescan.earlier(Deadline::after(LOOK_BY_ITSELF)),
             };
             let was_rung = self.wait(by, &stopped)?;
             if was_rung {
                 self.settle(&stopped)?;
             }
             let told = self.hints.take();
+            let is_time = rescan.has_passed(clock::now());
+            let is_readable = |path: &PathBuf| fs::read_dir(path).is_ok();
+            let is_let_in = self.refused.iter().any(is_readable);
+            let is_blind = self.sight.as_ref().is_none_or(|it| it.watcher.is_none());
+            // What the system does not know of, or did not let one see, is watched anew; a
+            // folder that was removed, perhaps, and made again, even with the same number.
+            if told.all || told.is_gone || is_let_in || is_blind && is_time {
+                self.sight = None;
+                self.refused.clear();
+            }
+            let is_another = self.find(ctx)?;
             if let Some(trouble) = told.trouble {
                 warn(
                     ctx.name(),
@@ -167,17 +194,14 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
                     sight.watcher = None;
                 }
             }
-            if told.paths.contains(&self.watch.folder) {
-                // It was removed, perhaps, and made again, even with the same number.
-                self.sight = None;
+            let is_blind = self.sight.as_ref().is_none_or(Sight::is_blind);
+            if told.paths.is_empty() && !told.all && !is_another && !is_time && !is_blind {
+                continue;
             }
-            let is_another = self.find(ctx)?;
-            let is_time = rescan.has_passed(clock::now());
-            let is_blind = self.sight.as_ref().is_none_or(|it| it.watcher.is_none());
             // Files anywhere may be reached by way of it.
             let is_by_link = told.paths.iter().any(|path| path.is_symlink());
-            let was_told = told.all || is_by_link;
-            let place = match was_told || is_another || is_time || is_blind {
+            let was_told = told.all || !told.paths.is_empty();
+            let place = match told.all || is_by_link || is_another || is_time || is_blind {
                 true => Where::All { was_told },
                 false => Where::Paths(&told.paths),
             };
@@ -254,6 +278,7 @@ impl<F> WatchService<'_, F> {
         Ok(true)
     }
 
+    /// Looks, and warns of what cannot be read, once.
     fn look(&mut self, place: &Where<'_>, ctx: &ServiceContext) -> Result<Look, Cancelled> {
         let (folder, only) = (&self.watch.folder, self.watch.only.as_deref());
         let now = Clock::default().read().wall;
@@ -262,10 +287,11 @@ impl<F> WatchService<'_, F> {
             .snapshot
             .look(folder, place, only, &is_cancelled, now)?;
         for (path, error) in &look.unreadable {
-            warn(
-                ctx.name(),
-                &format!("{} cannot be read: {error}", Path::display(path)),
-            );
+            if !self.refused.contains(path) {
+                let shown = path.display();
+                warn(ctx.name(), &format!("{shown} cannot be read: {error}"));
+                self.refused.push(path.clone());
+            }
         }
         Ok(look)
     }

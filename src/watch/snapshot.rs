@@ -195,7 +195,9 @@ impl Looker<'_> {
         let is_folder = metadata.is_dir();
         let is_below = path != self.folder;
         let is_linked_folder = is_folder && is_below && is_link.is_ok_and(|is_link| is_link);
-        if is_linked_folder || !is_folder && self.only.is_some_and(|only| !only(path)) {
+        // A pipe may have no end, and who opens it waits.
+        let is_file = metadata.is_file() && is_below && self.only.is_none_or(|only| only(path));
+        if is_linked_folder || !is_folder && !is_file {
             return None;
         }
         let stamp = Stamp::new(&metadata, self.began);

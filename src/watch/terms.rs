@@ -72,7 +72,7 @@ impl Watch {
     }
 
     /// So often everything is looked at again, whatever the system has told: on a network it
-    /// may tell nothing. [`Duration::MAX`] is never; less than 10 ms counts as that. Does not
+    /// may tell nothing. [`Duration::MAX`] is never; less than 10 ms is as 10 ms. Does not
     /// block. Defaults to 5 minutes.
     ///
     /// # Examples

@@ -183,8 +183,9 @@ impl<T: Send + 'static> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled and there was
-    /// no room, or none any more, [`is_closed`](SubmitError::is_closed) when there never will be. The item comes
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
+    /// accepted, also if the queue was closed as well;
+    /// [`is_closed`](SubmitError::is_closed) when there never will be room. The item comes
     /// back.
     ///
     /// # Examples
@@ -257,11 +258,14 @@ impl<T: Send + 'static> Queue<T> {
         self.store.put_back(item)
     }
 
-    /// Keeps an item that a handler was given for the report, which hands it back: before
-    /// those that no handler was given. Nobody handles it any more; it counts as unprocessed
-    /// at once, whatever the handler returns. Does not block. For a handler that cannot do its
-    /// work now, and is told to stop: what it [puts back](Self::put_back) it would be given
-    /// again.
+    /// Takes an item that a handler was given out of the queue's work for good: it is in
+    /// [`HostReport::unprocessed`](super::HostReport::unprocessed), before those that no
+    /// handler got. It counts as unprocessed at once, and as nothing else, whatever the handler
+    /// returns or panics with. Does not block. For a handler that cannot do its work any more
+    /// when the host stops: what is [put back](Self::put_back) instead, a worker gets again.
+    ///
+    /// Such items are kept until the report, however many they are. On the thread of its
+    /// handler the item is the one in hand; anywhere else it counts as one more accepted.
     ///
     /// # Errors
     ///

@@ -29,8 +29,8 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// How many items the queue has taken. What a handler puts back is not taken anew; what
-    /// others put into it in that way is. Does not block. For an example see
+    /// How many items the queue has taken. What a handler puts or hands back is not taken
+    /// anew; what others put into it in that way is. Does not block. For an example see
     /// [`QueueStats`].
     pub fn accepted(&self) -> u64 {
         self.accepted
@@ -59,14 +59,16 @@ impl QueueStats {
         self.failed
     }
 
-    /// For how many the handler panicked, which was logged. Does not block. For an
+    /// For how many the handler panicked, which was logged; but for those that it had put or
+    /// handed back before. Does not block. For an
     /// example see [`QueueStats`].
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
-    /// How many a stop has taken out, to be
-    /// [handed back](super::super::HostReport::unprocessed). Does not block. For an
+    /// How many a stop has taken out, or a handler has
+    /// [handed back](super::Queue::hand_back): they are in
+    /// [`HostReport::unprocessed`](super::super::HostReport::unprocessed). Does not block. For an
     /// example see [`QueueStats`].
     pub fn unprocessed(&self) -> u64 {
         self.unprocessed
