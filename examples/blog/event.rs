@@ -88,6 +88,14 @@ impl Events {
         found.try_for_each(|event| self.batcher.submit(event))
     }
 
+    /// As [`tell`](Self::tell), for who cannot wait: where there is no room, the next run
+    /// tells.
+    pub(crate) fn tell_at_once(&self, what: String) {
+        if let Some(event) = self.outbox.make(|id| Event { id, what }) {
+            let _ = self.batcher.try_submit(event);
+        }
+    }
+
     /// Tells of something, in this run or the next one; blocks while there is no room, until
     /// `token` is cancelled.
     pub(crate) fn tell(&self, what: String, token: &CancelToken) {

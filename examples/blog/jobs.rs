@@ -1,6 +1,6 @@
 //! What goes by the clock: broken links, the cache, the newsletter.
 
-use crate::account::listed;
+use crate::account::{NAMED, listed};
 use crate::blog::Blog;
 use crate::config::Config;
 use groundcrew::{
@@ -84,7 +84,7 @@ fn check_links(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
     blog.screen.print(&format!(
         "links: {count} checked, {} broken{}",
         broken.len(),
-        listed(&broken)
+        listed(&broken, NAMED)
     ));
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Written by the tasks that read posts, and by the watcher; read by everybody.
@@ -14,6 +15,7 @@ pub(crate) struct Library {
     posts: RwLock<BTreeMap<PathBuf, Arc<Post>>>,
     /// Those that are to be read, and why they have not been.
     unread: Mutex<BTreeMap<PathBuf, String>>,
+    has_looked: AtomicBool,
     /// Where they are saved.
     file: PathBuf,
     saved: Mutex<Saved>,
@@ -39,6 +41,7 @@ impl Library {
         Library {
             posts: RwLock::default(),
             unread: Mutex::default(),
+            has_looked: AtomicBool::new(false),
             file,
             saved: Mutex::new(Saved::OnDisk),
             news: Mutex::default(),
@@ -80,8 +83,9 @@ impl Library {
         state_file::replace(&self.file, all.map(Post::to_json))
     }
 
-    /// These are to be read.
+    /// These are to be read; at first all there are.
     pub(crate) fn announce<'a>(&self, paths: impl Iterator<Item = &'a Path>) {
+        self.has_looked.store(true, Relaxed);
         let mut unread = self.unread.lock().unwrap();
         unread.extend(paths.map(|path| (path.to_owned(), "not reached".to_owned())));
     }
@@ -148,6 +152,11 @@ impl Library {
         posts.sort_by_key(|post| std::cmp::Reverse(post.stamp.modified));
         posts.truncate(count);
         posts
+    }
+
+    /// Whether it is known which posts there are.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.has_looked.load(Relaxed)
     }
 
     pub(crate) fn unread(&self) -> BTreeMap<PathBuf, String> {

@@ -20,6 +20,8 @@ pub(crate) enum LineError {
     Busy,
     /// For good.
     Refused(String),
+    /// It is no sink.
+    Nonsense(String),
 }
 
 /// So long a sink that says nothing is borne.
@@ -29,12 +31,11 @@ impl Line {
     /// Returns once the sink has acknowledged it.
     pub(crate) fn send(&self, request: &Value) -> Result<(), LineError> {
         let answer = self.ask(request).map_err(LineError::Connection)?;
-        match answer.as_str() {
-            "ok" => Ok(()),
-            "busy" => Err(LineError::Busy),
-            answer => Err(LineError::Refused(
-                answer.trim_start_matches("no: ").to_owned(),
-            )),
+        match (answer.as_str(), answer.strip_prefix("no: ")) {
+            ("ok", _) => Ok(()),
+            ("busy", _) => Err(LineError::Busy),
+            (_, Some(why)) => Err(LineError::Refused(why.to_owned())),
+            _ => Err(LineError::Nonsense(answer)),
         }
     }
 
@@ -56,14 +57,14 @@ impl LineError {
     /// What a retry makes of it.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            LineError::Connection(_) | LineError::Busy => Verdict::Retry,
+            LineError::Connection(_) | LineError::Busy | LineError::Nonsense(_) => Verdict::Retry,
             LineError::Refused(_) => Verdict::GiveUp,
         }
     }
 
     /// What a circuit breaker makes of it: who answers is not down.
     pub(crate) fn is_outage(&self) -> bool {
-        matches!(self, LineError::Connection(_))
+        matches!(self, LineError::Connection(_) | LineError::Nonsense(_))
     }
 }
 
@@ -72,6 +73,7 @@ impl fmt::Display for LineError {
         match self {
             LineError::Connection(error) => write!(f, "the sink cannot be reached: {error}"),
             LineError::Busy => f.write_str("the sink is busy"),
+            LineError::Nonsense(answer) => write!(f, "that is no answer of a sink: {answer}"),
             LineError::Refused(why) => write!(f, "refused: {why}"),
         }
     }

@@ -18,8 +18,8 @@
 //! ^C
 //! signal received, stopping; the next one reports at once what still runs
 //! posts: 500 indexed, 0 not
-//! emails: 16 made, 10 sent, 0 refused, 6 kept in target/blog/emails.jsonl
-//! events: 51 made, 21 sent, 0 refused, 30 kept in target/blog/events.jsonl
+//! emails: 0 found, 16 made, 10 sent, 0 refused, 6 kept in target/blog/emails.jsonl
+//! events: 0 found, 51 made, 21 sent, 0 refused, 30 kept in target/blog/events.jsonl
 //! not sent:
 //!   email 78ec388e-000010 to grace@example.com: a comment on stocordan rihucorcor 324
 //!   ...
@@ -54,8 +54,10 @@
 //! An email or an event is in its outbox from when it is made until the sink has acknowledged
 //! it, wherever else it is: in a queue, in hand, or waiting for its next attempt. At the end
 //! the outbox is written to a file, whatever was abandoned. So nothing is lost, and nothing
-//! is sent twice of which the sink has said `ok`. (A kill, and the third Ctrl-C, leave the
-//! file as it was.) A post that was not read is read by the next start.
+//! is sent twice of which the sink has said `ok` before the process ended. That holds for
+//! every stop that makes its report. A SIGKILL and the third Ctrl-C leave the file as it was
+//! when the blog started: what this run made is lost then, and what it sent of that file is
+//! sent again. A post that was not read is read by the next start.
 //!
 //! # Exit codes
 //!
@@ -94,11 +96,14 @@ use chaos::Choice;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use config::Config;
+use env_logger::Env;
+use fd_lock::RwLock;
 use std::error::Error;
-use std::fs;
-use std::io;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -147,7 +152,7 @@ struct Options {
     visitors: Duration,
 
     /// What goes wrong, as in search=panic
-    #[arg(long, value_name = "SERVICE=FAULT")]
+    #[arg(long, value_name = "SERVICE=FAULT", conflicts_with = "once")]
     chaos: Option<Choice>,
 
     /// Stop after so long
@@ -180,24 +185,47 @@ impl Options {
     }
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    env_logger::init();
-    let options = Options::parse();
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(Env::default().default_filter_or("warn")).init();
+    run(&Options::parse()).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "blog: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     if let Some(count) = options.generate {
         generate::generate(&options.folder, count)?;
-        println!("{count} posts are in {}", options.folder.display());
+        let folder = options.folder.display();
+        writeln!(io::stdout(), "{count} posts are in {folder}")?;
         return Ok(ExitCode::SUCCESS);
     }
+    let about = |what: &dyn Display| format!("{}: {what}", options.folder.display());
+    fs::read_dir(&options.folder).map_err(|error| about(&error))?;
     if options.once {
         return once::index_once(&options.folder, options.threads()?, options.stop_timeout);
     }
     let config = Config::read(&options.folder)?;
-    fs::create_dir_all(&options.state)?;
-    let (blog, host) = services::assemble(&options, &config)?;
+    let mut state = lock(&options.state)?;
+    let Ok(_lock) = state.try_write() else {
+        let state = options.state.display();
+        return Err(format!("another blog runs with {state}; give --state another folder").into());
+    };
+    let (blog, host) = services::assemble(options, &config)?;
     // To the end of this function: another Ctrl-C must not get between the report and the
     // files.
     let _signals = host.handle().stop_on_signal()?;
     let report = host.run();
     blog.screen.clear();
     Ok(account::settle(&blog, &report))
+}
+
+/// Two blogs with the same files would undo what the other one did.
+fn lock(state: &Path) -> io::Result<RwLock<File>> {
+    fs::create_dir_all(state)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(state.join("lock"))?;
+    Ok(RwLock::new(file))
 }

@@ -2,14 +2,14 @@
 
 use crate::index::Index;
 use crate::post::Post;
-use groundcrew::{Pool, TaskError, signals};
+use groundcrew::{Pool, StopPlan, TaskError, signals};
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// So many rounds; the medians count.
 const ROUNDS: usize = 5;
@@ -19,29 +19,26 @@ pub(crate) fn index_once(
     threads: usize,
     stop_timeout: Duration,
 ) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let files: Vec<PathBuf> = WalkDir::new(folder)
-        .into_iter()
-        .filter_map(|entry| entry.map(walkdir::DirEntry::into_path).ok())
-        .filter(|path| path.extension().is_some_and(|it| it == "md") && path.is_file())
-        .collect();
+    let entries: Vec<DirEntry> = WalkDir::new(folder).into_iter().collect::<Result<_, _>>()?;
+    let is_post = |path: &PathBuf| path.extension().is_some_and(|it| it == "md") && path.is_file();
+    let files = entries.into_iter().map(DirEntry::into_path);
+    let files: Vec<PathBuf> = files.filter(is_post).collect();
     let mut times = [Vec::new(), Vec::new()];
     let mut sizes = Vec::new();
     for _ in 0..ROUNDS {
         for (threads, times) in [1, threads].into_iter().zip(&mut times) {
             let pool = Pool::builder().threads(threads).name("index").build()?;
-            let _signals = signals::stop_on_signal(&pool.stop_handle(), stop_timeout)?;
+            let plan = StopPlan::cancel(stop_timeout);
+            let signals = signals::stop_on_signal(&pool.stop_handle(), plan)?;
             let began = Instant::now();
-            match index(&pool, &files) {
-                Err(TaskError::Unstarted) => {
-                    println!("interrupted: nothing is indexed");
-                    return Ok(ExitCode::from(130));
-                }
-                outcome => {
-                    let index = outcome??;
-                    times.push(began.elapsed().as_secs_f64());
-                    sizes.push(index.size());
-                }
+            let indexed = index(&pool, &files);
+            if signals.received() {
+                writeln!(io::stdout(), "interrupted: nothing is indexed")?;
+                return Ok(ExitCode::from(130));
             }
+            let index = indexed??;
+            times.push(began.elapsed().as_secs_f64());
+            sizes.push(index.size());
             let report = pool.stop(stop_timeout);
             if !report.is_clean() {
                 return Err(report.to_string().into());
@@ -56,10 +53,11 @@ pub(crate) fn index_once(
     let ratio = median(ratios.collect());
     let [one, all] = times.map(median);
     let (posts, words) = sizes[0];
-    println!(
+    writeln!(
+        io::stdout(),
         "{posts} posts, {words} different words: {one:.2} s with 1 worker, {all:.2} s with \
          {threads}, {ratio:.2} times as fast"
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

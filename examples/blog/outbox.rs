@@ -1,6 +1,7 @@
 //! What is to be sent, until it was acknowledged; what is left of it outlives the run.
 
 use crate::state_file;
+use log::warn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -35,9 +36,11 @@ struct State<T> {
 
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Account {
-    pub(crate) made: u32,
-    pub(crate) sent: u32,
-    pub(crate) refused: u32,
+    /// Left over from an earlier run.
+    pub(crate) found: usize,
+    pub(crate) made: usize,
+    pub(crate) sent: usize,
+    pub(crate) refused: usize,
 }
 
 impl<T: Item> Outbox<T> {
@@ -45,9 +48,14 @@ impl<T: Item> Outbox<T> {
     pub(crate) fn open(path: PathBuf) -> io::Result<Outbox<T>> {
         let found = state_file::read(&path, T::from_json)?;
         let unsent = found.into_iter().map(|item| (item.id().to_owned(), item));
+        let unsent: BTreeMap<String, T> = unsent.collect();
+        let account = Account {
+            found: unsent.len(),
+            ..Account::default()
+        };
         let state = State {
-            unsent: unsent.collect(),
-            account: Account::default(),
+            unsent,
+            account,
             is_sealed: false,
         };
         Ok(Outbox {
@@ -69,11 +77,15 @@ impl<T: Item> Outbox<T> {
         Some(item)
     }
 
-    /// It was acknowledged.
+    /// It was acknowledged. After the end, too: then it is taken out of the file again.
     pub(crate) fn sent(&self, item: &T) {
         let mut state = self.state.lock().unwrap();
-        if state.unsent.remove(item.id()).is_some() {
-            state.account.sent += 1;
+        if state.unsent.remove(item.id()).is_none() {
+            return;
+        }
+        state.account.sent += 1;
+        if let (true, Err(error)) = (state.is_sealed, self.write(&state)) {
+            warn!("{} was sent, and will be again: {error}", item.id());
         }
     }
 
@@ -86,26 +98,29 @@ impl<T: Item> Outbox<T> {
     }
 
     pub(crate) fn unsent(&self) -> Vec<T> {
-        self.state
-            .lock()
-            .unwrap()
-            .unsent
-            .values()
-            .cloned()
-            .collect()
-    }
-
-    pub(crate) fn account(&self) -> Account {
-        self.state.lock().unwrap().account
+        self.state.lock().unwrap().unsent()
     }
 
     pub(crate) fn path(&self) -> std::path::Display<'_> {
         self.path.display()
     }
 
-    /// Lets nothing more in, and writes down what was not sent.
-    pub(crate) fn save(&self) -> io::Result<()> {
-        self.state.lock().unwrap().is_sealed = true;
-        state_file::replace(&self.path, self.unsent().iter().map(T::to_json))
+    /// Lets nothing more in, and writes down what was not sent: returns that, and whether it
+    /// could be written.
+    pub(crate) fn save(&self) -> (Account, Vec<T>, io::Result<()>) {
+        let mut state = self.state.lock().unwrap();
+        state.is_sealed = true;
+        let saved = self.write(&state);
+        (state.account, state.unsent(), saved)
+    }
+
+    fn write(&self, state: &State<T>) -> io::Result<()> {
+        state_file::replace(&self.path, state.unsent.values().map(T::to_json))
+    }
+}
+
+impl<T: Item> State<T> {
+    fn unsent(&self) -> Vec<T> {
+        self.unsent.values().cloned().collect()
     }
 }

@@ -1,5 +1,6 @@
 //! A post: what is known of a file of markdown.
 
+use percent_encoding::percent_decode_str;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -94,17 +95,17 @@ impl Post {
         let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
         self.links.iter().filter_map(move |link| {
             let file = link.split(['#', '?']).next()?;
-            let is_local = !file.is_empty()
-                && !file.starts_with('/')
-                && !file.contains("://")
-                && !file.starts_with("mailto:");
-            is_local.then(|| (link.as_str(), folder.join(file.replace("%20", " "))))
+            let has_scheme = file.split('/').next()?.contains(':'); // as in mailto:
+            let is_local = !file.is_empty() && !file.starts_with('/') && !has_scheme;
+            let file = percent_decode_str(file).decode_utf8_lossy();
+            is_local.then(|| (link.as_str(), folder.join(&*file)))
         })
     }
 
     /// The page that visitors see.
     pub(crate) fn page(&self) -> io::Result<String> {
-        let text = fs::read_to_string(&self.path)?;
+        let bytes = fs::read(&self.path)?;
+        let text = String::from_utf8_lossy(&bytes);
         let mut page = String::new();
         html::push_html(&mut page, Parser::new_ext(&text, Options::all()));
         Ok(page)

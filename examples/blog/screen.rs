@@ -21,8 +21,8 @@ impl Screen {
         !self.table.is_hidden()
     }
 
-    pub(crate) fn draw(&self, table: String) {
-        self.table.set_message(table);
+    pub(crate) fn draw(&self, table: &str) {
+        self.table.set_message(visible(table));
         self.table.tick();
     }
 
@@ -37,11 +37,20 @@ impl Screen {
     pub(crate) fn print(&self, text: &str) {
         self.table.suspend(|| {
             // If nobody reads it, the blog goes on.
-            let _ = writeln!(io::stdout(), "{text}");
+            let _ = writeln!(io::stdout(), "{}", visible(text));
         });
     }
 
     pub(crate) fn clear(&self) {
         self.table.finish_and_clear();
     }
+}
+
+/// What is in posts may be anything, and a terminal does what it is told.
+pub(crate) fn visible(text: &str) -> String {
+    let visible = |letter: char| match letter.is_control() && letter != '\n' {
+        true => char::REPLACEMENT_CHARACTER,
+        false => letter,
+    };
+    text.chars().map(visible).collect()
 }

@@ -4,7 +4,7 @@ use crate::blog::Blog;
 use crate::index::Index;
 use groundcrew::channel::{Receiver, bounded, select};
 use groundcrew::{Service, ServiceContext, ServiceResult};
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -84,8 +84,7 @@ impl Search {
             }
             query => {
                 self.search(query);
-                let what = format!("search for {query}");
-                self.blog.events.tell(what, ctx.token());
+                self.blog.events.tell_at_once(format!("search for {query}"));
             }
         }
         Ok(())
@@ -104,16 +103,28 @@ impl Search {
     }
 }
 
+/// In bytes.
+const LONGEST_LINE: u64 = 4096;
+
 /// What is typed, line by line. Nothing ends a read of the terminal, and so a thread that
 /// nobody waits for does it.
 pub(crate) fn typed() -> io::Result<Receiver<String>> {
     let (send, lines) = bounded(16);
     let reader = thread::Builder::new().name("stdin".to_owned());
     reader.spawn(move || {
-        for line in io::stdin().lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
+        let mut stdin = io::stdin().lock();
+        let mut line = Vec::new();
+        // What is no text is searched for as far as it is; a line without end in pieces.
+        while let Ok(1..) = stdin
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+        {
+            let typed = String::from_utf8_lossy(&line).into_owned();
+            if send.send(typed).is_err() {
                 return;
             }
+            line.clear();
         }
     })?;
     Ok(lines)

@@ -30,8 +30,27 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// The host with all of them, not started yet.
 pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host), AnyError> {
     let chaos = Chaos::new(options.chaos.clone());
-    if chaos.is_for("reindex") && !options.reindex {
-        return Err("that chaos needs --reindex, or there is no such service".into());
+    let reindexes = options.reindex && config.may_reindex;
+    if options.reindex && !reindexes {
+        warn!("not indexed anew: \"reindex\" is false in blog.json");
+    }
+    let absent = [
+        (
+            "reindex",
+            !reindexes,
+            "give --reindex, which blog.json allows",
+        ),
+        ("sink", options.sink.is_some(), "leave --sink out"),
+        (
+            "visitors",
+            options.visitors.is_zero(),
+            "let there be --visitors",
+        ),
+    ];
+    for (service, is_absent, hint) in absent {
+        if is_absent && chaos.is_for(service) {
+            return Err(format!("there is no {service} to fail: {hint}").into());
+        }
     }
     let mood = Arc::new(Mood {
         is_down: options.sink_down.into(),
@@ -79,7 +98,7 @@ pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host
     host.pool("network", network).after(way_to_sink.clone());
     add_emails(&mut host, &blog, way_to_sink)?;
     add_events(&mut host, &blog);
-    add_posts(&mut host, &blog, options, config);
+    add_posts(&mut host, &blog, options, reindexes);
     add_search(&mut host, &blog)?;
     let scheduler = Scheduler::new(blog.workers.clone());
     jobs::add(&mut host, &blog, config, &scheduler);
@@ -133,9 +152,9 @@ fn add_events(host: &mut HostBuilder, blog: &Blog) {
     host.startup_task("analytics", resume).after(["events"]);
 }
 
-fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, config: &Config) {
+fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, reindexes: bool) {
     let mut after = vec!["workers"];
-    if options.reindex && config.may_reindex {
+    if reindexes {
         let blog = blog.clone();
         host.startup_task("reindex", move |_| {
             blog.chaos.at_start("reindex")?;
@@ -144,8 +163,6 @@ fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, config: &Co
             Ok(())
         });
         after.push("reindex");
-    } else if options.reindex {
-        warn!("not indexed anew: \"reindex\" is false in blog.json");
     }
     let is_post = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
     let watch = Watch::new(&options.folder).only(is_post);

@@ -25,6 +25,9 @@ pub(crate) fn read<T>(path: &Path, parse: impl Fn(&Value) -> Option<T>) -> io::R
 pub(crate) fn replace(path: &Path, values: impl Iterator<Item = Value>) -> io::Result<()> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?; // it may be gone by now
+        }
         let mut file = BufWriter::new(File::create(&new)?);
         for value in values {
             writeln!(file, "{value}")?;

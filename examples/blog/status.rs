@@ -12,7 +12,7 @@ const PRINT: Duration = Duration::from_secs(10);
 pub(crate) fn show(screen: &Screen, scheduler: &Scheduler, ctx: &ServiceContext) -> ServiceResult {
     let host = ctx.host();
     while screen.has_table() {
-        screen.draw(table(scheduler, &host.status()));
+        screen.draw(&table(scheduler, &host.status()));
         ctx.sleep(REDRAW)?;
     }
     loop {

@@ -5,6 +5,10 @@ use crate::library::Library;
 use groundcrew::{Changes, ServiceContext, ServiceResult};
 use log::{info, warn};
 use std::path::Path;
+use std::time::Duration;
+
+/// So often who waits for a post looks whether there is still time.
+const LOOK_AT_TOKEN: Duration = Duration::from_millis(50);
 
 /// Reads each post in a task of its own. A post that cannot be read is no reason not to
 /// serve the others.
@@ -35,6 +39,9 @@ pub(crate) fn read(blog: &Blog, changes: &Changes, ctx: &ServiceContext) -> Serv
     let count = tasks.len();
     for (at, (path, task)) in tasks.into_iter().enumerate() {
         ctx.note(format!("{at} of {count}"));
+        while !task.wait_timeout(LOOK_AT_TOKEN) {
+            ctx.token().check()?;
+        }
         let outcome: ServiceResult = match task.join() {
             Ok(outcome) => outcome,
             Err(error) => Err(error.into()),
