@@ -45,7 +45,7 @@
 //! `cache_every_seconds` (300), `readers` (three) and `reindex` (true): with false there,
 //! `--reindex` does nothing.
 //!
-//! `--once` reads and indexes everything with one worker and with all of them, five times in
+//! `--once` reads and indexes everything with one worker and with all of them, seven times in
 //! turn, and exits. `--chaos SERVICE=FAULT` lets a service fail: `chaos.rs` lists what
 //! follows from it, for each. `--help` lists the other options.
 //!

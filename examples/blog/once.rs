@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use walkdir::{DirEntry, WalkDir};
 
 /// So many rounds; the medians count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
 pub(crate) fn index_once(
     folder: &Path,

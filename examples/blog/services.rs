@@ -179,7 +179,12 @@ fn add_search(host: &mut HostBuilder, blog: &Blog) -> Result<(), AnyError> {
         index: Arc::new(Index::new()),
         lines: search::typed()?,
     };
-    host.service("search", move || search.clone())
-        .after(["posts", "analytics"]);
+    host.service("search", move || search.clone()).after([
+        "posts",
+        "analytics",
+        "links",
+        "cache",
+        "newsletter",
+    ]);
     Ok(())
 }

@@ -14,6 +14,7 @@ pub(crate) mod rounds;
 use groundcrew::channel::{Receiver, Sender, bounded};
 use groundcrew::{Pool, PoolBuilder, StopPlan, TaskHandle};
 use std::any::Any;
+use std::io::Write;
 use std::panic;
 use std::process;
 use std::sync::Once;
@@ -30,7 +31,11 @@ pub(crate) fn within<T>(limit: Duration, name: &str, test: impl FnOnce() -> T) -
     let name = name.to_owned();
     let guard = thread::spawn(move || {
         if ended.recv_timeout(limit) == Err(groundcrew::channel::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs: it has not ended after {limit:?}");
+            // Not `eprintln`, which the test harness keeps for itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{name} hangs: it has not ended after {limit:?}"
+            );
             process::abort();
         }
     });
