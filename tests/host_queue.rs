@@ -340,6 +340,13 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
     let host = host.start().unwrap();
     let items: Vec<u32> = within(LONG, "items", || told.iter().take(2).collect());
     assert_eq!(items, [1, 2]);
+    // Its items may be handled before it counts as up, and so as mended.
+    within(LONG, "the restart", || {
+        host.handle().wait_until(|status| {
+            let service = &status.services()[0];
+            service.restarts() == 1 && service.state() == ServiceState::Up
+        })
+    });
     let report = within(LONG, "stop", || host.stop());
     let failures: Vec<_> = report.failures().iter().map(|it| it.message()).collect();
     assert_eq!(failures, ["the connection is lost"]);
