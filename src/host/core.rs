@@ -12,7 +12,7 @@
 //!
 //! One lock, `state`, under which the machine decides; one condition variable,
 //! `changed`, on which everybody waits: there are tens of threads, and days between
-//! two changes. The locks of vitals, of queues and of pools come after it. No code of the
+//! two changes. The locks of vitals and of queues come after it. No code of the
 //! program's is called under any of them, and no token is cancelled.
 
 use super::context::WaitError;
@@ -299,7 +299,9 @@ impl Core {
 
     pub(super) fn status(&self) -> HostStatus {
         let state = self.state.lock();
-        HostStatus::new(self, &state.machine)
+        let status = HostStatus::new(self, &state.machine);
+        drop(state);
+        status.with_pools(self)
     }
 
     /// Blocks until the status `is_so`, or the report is made; returns which.
@@ -312,7 +314,7 @@ impl Core {
                 HostStatus::new(self, &state.machine),
             );
             // It is the program's code, and called without the lock.
-            if MutexGuard::unlocked(&mut state, || is_so(&status)) {
+            if MutexGuard::unlocked(&mut state, || is_so(&status.with_pools(self))) {
                 return true;
             } else if is_over {
                 return false;

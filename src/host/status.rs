@@ -157,9 +157,6 @@ impl HostStatus {
         for (index, queue) in &core.queues {
             services[*index].queue = Some(queue.stats());
         }
-        for (index, pool) in &core.pools {
-            services[*index].pool = Some(PoolStatus::new(pool));
-        }
         HostStatus {
             host: core.name.to_string(),
             phase: machine.phase,
@@ -167,6 +164,14 @@ impl HostStatus {
             alive: machine.is_alive(now, |index| core.last_sign(index)),
             services,
         }
+    }
+
+    /// The same with that of the pools, which takes longer, and is not to hold up the host.
+    pub(super) fn with_pools(mut self, core: &Core) -> HostStatus {
+        for (index, pool) in &core.pools {
+            self.services[*index].pool = Some(PoolStatus::new(pool));
+        }
+        self
     }
 
     /// The name of the host. Does not block. For an example see [`HostStatus`].

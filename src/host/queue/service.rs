@@ -119,9 +119,13 @@ where
         let is_done = || self.shared.working.load(Acquire) == 0;
         ctx.core()
             .wait_while_not(|| ctx.is_cancelled() || broken.lock().is_some() || is_done());
-        match broken.lock().take() {
+        let error = broken.lock().take();
+        match error {
             Some(error) if !ctx.is_cancelled() => Err(error),
-            _ => Ok(()),
+            untold => {
+                unwind::drop_guarded(untold, || format!("an error of {}", ctx.name()));
+                Ok(())
+            }
         }
     }
 
