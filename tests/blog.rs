@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::examples::{example, finish, output, send, text};
+use common::examples::{example, finish, output, send, start_telling, text, wait_until_told};
 use common::{LONG, within};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -223,9 +223,8 @@ fn what_a_signal_kept_from_being_read_is_named_and_read_by_the_next_start() {
     // So slow that the signal comes in the middle.
     let mut start = blog(&folder, 40);
     start.args(["--visitors", "0", "--threads", "1"]);
-    let slow = ["--chaos", "posts=slow"];
-    let child = start.args(slow).env("RUST_LOG", "info").spawn().unwrap();
-    thread::sleep(Duration::from_millis(1500));
+    let (child, mut stderr) = start_telling(start.args(["--chaos", "posts=slow"]));
+    wait_until_told(&mut stderr, vec!["post-00003.md is read"]);
     send(&child, &["TERM"]);
     let output = finish(child);
     let [read, unread] = numbers(&output, "posts:")[..] else {
@@ -241,8 +240,9 @@ fn what_a_signal_kept_from_being_read_is_named_and_read_by_the_next_start() {
     );
     assert!(stdout.contains(".md: not reached\n"), "{stdout}");
     assert_eq!(left(&folder, "index.jsonl").len(), read);
-    let stderr = text(&output.stderr);
-    assert!(stderr.contains("why        signal received"), "{stderr}");
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    assert!(log.contains("why        signal received"), "{log}");
 
     let options = ["--visitors", "0", "--run-for", "100"];
     let output = common::examples::output(blog(&folder, 40).args(options));
@@ -350,8 +350,8 @@ fn once_indexes_everything_and_says_how_fast() {
 #[test]
 fn once_can_be_interrupted() {
     let folder = TempDir::new().unwrap();
-    let child = blog(&folder, 2_000).arg("--once").spawn().unwrap();
-    thread::sleep(Duration::from_millis(500));
+    let (child, mut stderr) = start_telling(blog(&folder, 2_000).arg("--once"));
+    wait_until_told(&mut stderr, vec!["2000 posts with 1 workers"]);
     send(&child, &["INT"]);
     let output = finish(child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");

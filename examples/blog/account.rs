@@ -14,14 +14,14 @@ const TRY_AGAIN: u8 = 75;
 /// Saves what there is to save, tells of it, and says how the process is to end.
 pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
     // The outboxes last: who was abandoned may still get an answer.
-    let index_saved = blog.library.save();
+    let index_saved = blog.archive.save();
     let emails = blog.emails.outbox.save();
     let events = blog.events.outbox.save();
-    let unread = blog.library.unread().into_iter();
+    let unread = blog.archive.unread().into_iter();
     let mut unread: Vec<String> = unread
         .map(|(path, why)| format!("{}: {why}", path.display()))
         .collect();
-    if !blog.library.has_looked() {
+    if !blog.archive.has_looked() {
         unread.push("everything: the folder was not looked at".to_owned());
     }
     let is_done = unread.is_empty() && emails.1.is_empty() && events.1.is_empty();
@@ -29,7 +29,7 @@ pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
         0 if !is_done => TRY_AGAIN,
         code => code,
     };
-    let indexed = blog.library.posts().len();
+    let indexed = blog.archive.posts().len();
     let mut told = format!("posts: {indexed} indexed, {} not\n", unread.len());
     told += &account("emails", &blog.emails.outbox, &emails.0, emails.1.len());
     told += &account("events", &blog.events.outbox, &events.0, events.1.len());

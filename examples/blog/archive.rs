@@ -3,6 +3,7 @@
 use crate::post::{Post, Stamp};
 use crate::state_file;
 use groundcrew::channel::{Receiver, Sender, bounded};
+use log::debug;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Written by the tasks that read posts, and by the watcher; read by everybody.
-pub(crate) struct Library {
+pub(crate) struct Archive {
     posts: RwLock<BTreeMap<PathBuf, Arc<Post>>>,
     /// Those that are to be read, and why they have not been.
     unread: Mutex<BTreeMap<PathBuf, String>>,
@@ -35,10 +36,10 @@ enum Saved {
     Forgotten,
 }
 
-impl Library {
-    pub(crate) fn new(file: PathBuf) -> Library {
+impl Archive {
+    pub(crate) fn new(file: PathBuf) -> Archive {
         let (ring, bell) = bounded(1);
-        Library {
+        Archive {
             posts: RwLock::default(),
             unread: Mutex::default(),
             has_looked: AtomicBool::new(false),
@@ -106,6 +107,7 @@ impl Library {
             .insert(path.to_owned(), Arc::new(post));
         self.unread.lock().unwrap().remove(path);
         self.tell(path);
+        debug!("{} is read", path.display());
         Ok(())
     }
 

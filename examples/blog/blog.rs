@@ -1,10 +1,10 @@
 //! The blog: what its services share.
 
+use crate::archive::Archive;
 use crate::chaos::Chaos;
 use crate::email::Emails;
 use crate::event::Events;
 use crate::jobs::{Cache, Triggers};
-use crate::library::Library;
 use crate::line::Line;
 use crate::screen::Screen;
 use crate::sink::Mood;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// A clone is the same blog.
 #[derive(Clone)]
 pub(crate) struct Blog {
-    pub(crate) library: Arc<Library>,
+    pub(crate) archive: Arc<Archive>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) emails: Emails,
     pub(crate) events: Events,

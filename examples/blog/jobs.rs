@@ -59,7 +59,7 @@ pub(crate) fn add(host: &mut HostBuilder, blog: &Blog, config: &Config, schedule
 
 /// Looks for links to files that are not there.
 fn check_links(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
-    let posts = blog.library.posts();
+    let posts = blog.archive.posts();
     let token = ctx.token();
     let checked = blog.workers.map(&posts, |post| {
         token.check()?;
@@ -92,7 +92,7 @@ fn check_links(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
 /// Makes the pages of the newest posts.
 fn warm_cache(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
     let mut pages = HashMap::new();
-    for post in blog.library.newest(WARM) {
+    for post in blog.archive.newest(WARM) {
         ctx.token().check()?;
         ctx.note(post.path.display().to_string());
         if let Ok(page) = post.page() {
@@ -104,7 +104,7 @@ fn warm_cache(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
 }
 
 fn write_newsletter(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
-    let posts = blog.library.newest(NEWS);
+    let posts = blog.archive.newest(NEWS);
     let titles: Vec<&str> = posts.iter().map(|post| post.title.as_str()).collect();
     let subject = format!("newsletter: {}", titles.join(", "));
     // Also when it is told to stop: who is on the list gets it, now or from the next run.

@@ -70,6 +70,7 @@
 //! | 130 | the third Ctrl-C; `--once` was interrupted |
 
 mod account;
+mod archive;
 mod blog;
 mod chaos;
 mod config;
@@ -78,7 +79,6 @@ mod event;
 mod generate;
 mod index;
 mod jobs;
-mod library;
 mod line;
 mod once;
 mod outbox;

@@ -3,6 +3,7 @@
 use crate::index::Index;
 use crate::post::Post;
 use groundcrew::{Pool, StopPlan, TaskError, signals};
+use log::debug;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub(crate) fn index_once(
             let pool = Pool::builder().threads(threads).name("index").build()?;
             let plan = StopPlan::cancel(stop_timeout);
             let signals = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+            debug!("{} posts with {threads} workers", files.len());
             let began = Instant::now();
             let indexed = index(&pool, &files);
             if signals.received() {

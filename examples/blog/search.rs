@@ -24,8 +24,8 @@ impl Service for Search {
     /// Indexes all posts, on all workers.
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         self.blog.chaos.at_start("search")?;
-        self.blog.library.take_news();
-        let posts = self.blog.library.posts();
+        self.blog.archive.take_news();
+        let posts = self.blog.archive.posts();
         let (index, token) = (&self.index, ctx.token());
         self.blog.workers.for_each(posts, |post| {
             if !token.is_cancelled() {
@@ -42,7 +42,7 @@ impl Service for Search {
         loop {
             select! {
                 recv(stopped) -> _ => return Ok(()),
-                recv(self.blog.library.bell) -> _ => self.update(ctx),
+                recv(self.blog.archive.bell) -> _ => self.update(ctx),
                 recv(self.lines) -> line => match line {
                     Ok(line) => self.answer(line.trim(), ctx)?,
                     // Nothing more will be typed.
@@ -55,9 +55,9 @@ impl Service for Search {
 
 impl Search {
     fn update(&self, ctx: &ServiceContext) {
-        for path in self.blog.library.take_news() {
+        for path in self.blog.archive.take_news() {
             self.index.remove(&path);
-            if let Some(post) = self.blog.library.post(&path) {
+            if let Some(post) = self.blog.archive.post(&path) {
                 self.index.add(post);
             }
         }

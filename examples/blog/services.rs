@@ -1,5 +1,6 @@
 //! The services, and who needs whom.
 
+use crate::archive::Archive;
 use crate::blog::Blog;
 use crate::chaos::Chaos;
 use crate::config::Config;
@@ -7,7 +8,6 @@ use crate::email::{Email, Emails, Sender};
 use crate::event::Events;
 use crate::index::Index;
 use crate::jobs::{self, Cache, Triggers};
-use crate::library::Library;
 use crate::line::Line;
 use crate::outbox::Outbox;
 use crate::screen::Screen;
@@ -75,7 +75,7 @@ pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host
     let network = Pool::builder().threads(1).name("network").build()?;
     let line = Line { sink };
     let blog = Blog {
-        library: Arc::new(Library::new(options.state.join("index.jsonl"))),
+        archive: Arc::new(Archive::new(options.state.join("index.jsonl"))),
         cache: Arc::new(Cache::default()),
         // With what was not sent in an earlier run.
         emails: Emails::new(Outbox::open(options.state.join("emails.jsonl"))?)?,
@@ -159,7 +159,7 @@ fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, reindexes: 
         host.startup_task("reindex", move |_| {
             blog.chaos.at_start("reindex")?;
             blog.chaos.at_work("reindex")?;
-            blog.library.forget_saved();
+            blog.archive.forget_saved();
             Ok(())
         });
         after.push("reindex");

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) fn visit(blog: &Blog, pause: Duration, ctx: &ServiceContext) -> ServiceResult {
     let mut count = 0_u64;
     while !ctx.is_cancelled() {
-        if let Some(post) = blog.library.any() {
+        if let Some(post) = blog.archive.any() {
             let page = post.path.display();
             let cache = match blog.cache.lock().unwrap().contains_key(&post.path) {
                 true => "cached",

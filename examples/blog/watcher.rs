@@ -1,7 +1,7 @@
 //! The watcher: it reads what is new, or was changed.
 
+use crate::archive::Archive;
 use crate::blog::Blog;
-use crate::library::Library;
 use groundcrew::{Changes, ServiceContext, ServiceResult};
 use log::{info, warn};
 use std::path::Path;
@@ -15,23 +15,23 @@ const LOOK_AT_TOKEN: Duration = Duration::from_millis(50);
 pub(crate) fn read(blog: &Blog, changes: &Changes, ctx: &ServiceContext) -> ServiceResult {
     if changes.is_initial() {
         blog.chaos.at_start("posts")?;
-        if let Err(error) = blog.library.load() {
+        if let Err(error) = blog.archive.load() {
             warn!("every post is read anew: {error}");
         }
     }
-    blog.library.announce(changes.present());
+    blog.archive.announce(changes.present());
     for path in changes.removed() {
-        blog.library.remove(path);
+        blog.archive.remove(path);
     }
     let mut tasks = Vec::new();
     for path in changes.present() {
-        let (library, chaos) = (blog.library.clone(), blog.chaos.clone());
+        let (archive, chaos) = (blog.archive.clone(), blog.chaos.clone());
         let (token, post) = (ctx.token().clone(), path.to_owned());
         let task = blog.workers.task(format!("read {}", path.display()));
         let read = move || {
             token.check()?; // told to stop, the watcher does not wait for thousands
             chaos.at_work("posts")?;
-            library.read(&post).map_err(Into::into)
+            archive.read(&post).map_err(Into::into)
         };
         tasks.push((path, task.submit(read)?));
         ctx.token().check()?;
@@ -48,21 +48,21 @@ pub(crate) fn read(blog: &Blog, changes: &Changes, ctx: &ServiceContext) -> Serv
         };
         ctx.token().check()?;
         if let Err(error) = outcome {
-            give_up(&blog.library, path, &error.to_string());
+            give_up(&blog.archive, path, &error.to_string());
         }
     }
     if changes.is_initial() {
-        blog.library.forget_saved();
+        blog.archive.forget_saved();
     }
     ctx.note(format!("{changes}"));
     info!("posts: {changes}");
     Ok(())
 }
 
-fn give_up(library: &Library, path: &Path, why: &str) {
+fn give_up(archive: &Archive, path: &Path, why: &str) {
     if !path.exists() {
-        return library.remove(path); // the watcher will be told of that, too
+        return archive.remove(path); // the watcher will be told of that, too
     }
     warn!("{} cannot be read: {why}", path.display());
-    library.blame(path, why.to_owned());
+    archive.blame(path, why.to_owned());
 }
