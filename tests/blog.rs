@@ -223,7 +223,9 @@ fn what_a_signal_kept_from_being_read_is_named_and_read_by_the_next_start() {
     // So slow that the signal comes in the middle.
     let mut start = blog(&folder, 40);
     start.args(["--visitors", "0", "--threads", "1"]);
-    let (child, mut stderr) = start_telling(start.args(["--chaos", "posts=slow"]));
+    start.env("RUST_LOG", "blog=debug,groundcrew=info");
+    let mut child = start.args(["--chaos", "posts=slow"]).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     wait_until_told(&mut stderr, vec!["post-00003.md is read"]);
     send(&child, &["TERM"]);
     let output = finish(child);
