@@ -304,3 +304,33 @@ fn every_refusal_is_counted_also_of_a_push_that_raced_the_stop() {
         assert_eq!(pool.stats().refused(), refused.load(SeqCst) as u64);
     }
 }
+
+/// The mark at which a worker wakes a waiting submitter is not reached here: the
+/// submitter has to look by itself.
+#[test]
+fn a_waiting_submitter_does_not_sleep_on_beside_free_places_while_the_workers_are_stuck() {
+    const CAPACITY: usize = 64;
+    let (pool, first) = occupied_pool(CAPACITY);
+    let second = Gate::new();
+    for number in 0..CAPACITY {
+        let entrance = second.entrance();
+        pool.execute(move || {
+            if number == 10 {
+                entrance.pass();
+            }
+        })
+        .unwrap();
+    }
+    let submitter = pool.submitter();
+    let waiting = thread::spawn(move || submitter.submit(|| 7).unwrap());
+    // It is at the gate, asleep or about to be, when places become free.
+    while pool.stats().queue_peak() < CAPACITY {
+        thread::yield_now();
+    }
+    first.open();
+    let handle = within(LONG, "the submit", move || waiting.join().unwrap());
+    assert!(!handle.is_finished());
+    second.open();
+    assert_eq!(handle.join().unwrap(), 7);
+    assert!(pool.stop(LONG).is_clean());
+}

@@ -43,6 +43,55 @@ pub(crate) fn wait_for_threads(most: usize) {
     }
 }
 
+/// What its living threads have used up.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// How often one gave up its core to wait for something.
+    pub(crate) waits: u64,
+    /// How often one left its core for any reason.
+    pub(crate) switches: u64,
+}
+
+impl Usage {
+    /// Of all threads but the current one.
+    pub(crate) fn of_others() -> Usage {
+        others().map(Usage::of).fold(Usage::default(), Usage::plus)
+    }
+
+    pub(crate) fn of_current() -> Usage {
+        Usage::of(PathBuf::from("/proc/thread-self"))
+    }
+
+    pub(crate) fn plus(self, other: Usage) -> Usage {
+        Usage {
+            cpu: self.cpu + other.cpu,
+            waits: self.waits + other.waits,
+            switches: self.switches + other.switches,
+        }
+    }
+
+    fn of(thread: PathBuf) -> Usage {
+        let status = thread.join("status");
+        let waits = field(&status, "voluntary_ctxt_switches").unwrap_or_default();
+        let preempted = field(&status, "nonvoluntary_ctxt_switches").unwrap_or_default();
+        Usage {
+            waits,
+            switches: waits + preempted,
+            cpu: timed(thread).1,
+        }
+    }
+
+    /// What was used since. No thread may have ended meanwhile.
+    pub(crate) fn since(self, before: Usage) -> Usage {
+        Usage {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            waits: self.waits.saturating_sub(before.waits),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
 /// How often its living threads, other than the current one, gave up their
 /// core to wait for something.
 pub(crate) fn wakes_of_others() -> u64 {

@@ -34,3 +34,9 @@ pub(crate) fn steps_a_microsecond() -> u64 {
 pub(crate) fn microsecond(seed: u64) {
     black_box(steps(steps_a_microsecond(), seed));
 }
+
+/// This many microseconds of work. Never inlined: the same machine code for every contender.
+#[inline(never)]
+pub(crate) fn microseconds(count: u64, seed: u64) {
+    black_box(steps(count * steps_a_microsecond(), seed));
+}

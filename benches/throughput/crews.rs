@@ -93,9 +93,9 @@ pub(crate) struct Raw {
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Crew for Raw {
-    fn new() -> Self {
-        let (sender, receiver) = bounded::<Task>(1024);
+impl Raw {
+    pub(crate) fn with_capacity(capacity: usize) -> Raw {
+        let (sender, receiver) = bounded::<Task>(capacity);
         let work = |receiver: Receiver<Task>| {
             move || {
                 for task in receiver {
@@ -109,6 +109,12 @@ impl Crew for Raw {
                 .map(|_| thread::spawn(work(receiver.clone())))
                 .collect(),
         }
+    }
+}
+
+impl Crew for Raw {
+    fn new() -> Self {
+        Raw::with_capacity(1024)
     }
 
     fn execute(&self, task: impl FnOnce() + Send + 'static) {

@@ -2,154 +2,320 @@
 //!
 //! # Invariants
 //!
-//! 1. A waiter holds the gate's lock from its last try to its sleep, and who
-//!    opens the gate takes that lock: no opening is missed in between.
-//! 2. A waiter counts itself in `waiters` and raises `mark`, then tries; a
-//!    worker takes a task, then reads both. All SeqCst: either the worker sees
-//!    the waiter, or the waiter sees the room.
+//! 1. A waiter holds the gate's lock from its last attempt until it sleeps, and
+//!    a thread that opens the gate takes that lock: no opening is missed in
+//!    between.
+//! 2. A waiter counts itself in `waiters` and raises `mark`, then makes an
+//!    attempt; a worker takes a task, then reads both. All SeqCst: either the
+//!    worker sees the waiter, or the waiter sees the room.
+//! 3. A worker that finds the channel empty always wakes the first waiter, and
+//!    all of them if that one did not fill the channel up again. So a waiter
+//!    sleeps through a take only while there is work left to take.
 //!
-//! # Whom to wake
+//! # When a waiter is woken
 //!
-//! Waking a submitter for every single place eats up what a second worker gains
-//! on short tasks: it runs, fills one place and sleeps again. So where tasks are
-//! short the first is woken once the channel has fallen to its low-water mark,
-//! and if that one does not fill it up again, the next at half of the mark, and
-//! so on; all of them at the latest when it is empty. Where tasks are long one
-//! is woken for every place: else a submitter would sleep for minutes beside
-//! free places. Since a worker may turn from short to long tasks without having
-//! looked, a sleeper also looks by itself now and then.
+//! A submitter that is woken for every single place runs, fills one place and
+//! sleeps again, and takes a core from a worker each time. So it is woken only
+//! when that pays: once the channel has fallen to its low-water mark, and less
+//! than [`WORTH_A_WAKE`] of work is left for each worker. If the woken one does
+//! not fill the channel up, the next is woken at half of the mark, and so on.
 //!
-//! Waiters are woken in the order in which they went to sleep, and who has the
-//! room may fill it: that is a turn. Only if a waiter was woken and finds that others
-//! were faster, newcomers wait behind it.
+//! Where tasks take longer than a worker expects, a place may stay free for
+//! long before the mark is reached. So a sleeper looks by itself after [`LOOK`].
+//! If it still finds no room, all workers are busy with long tasks. From then on
+//! it is impatient: the next place that becomes free wakes it.
+//!
+//! Before it sleeps, a submitter spins and yields for a few microseconds. If
+//! other threads wait for its core, a yield lets them run for a slice of
+//! their time; after it there is room, and it cost no sleep.
+//!
+//! # Order
+//!
+//! Waiters are woken in the order in which they went to sleep, and the one that
+//! has the room may fill it: that is a turn. A waiter that was woken may find that
+//! others were faster. If that happens after it has waited for [`PATIENCE`],
+//! newcomers wait behind it. To be that strict from the start would cost a sleep
+//! for each submit at small capacities.
 
-use super::Queue;
 use super::error::Refusal;
 use crate::clock::{self, Deadline};
-use crate::sync::{Condvar, Mutex, Relaxed, SeqCst};
-use crate::task::Queued;
+use crate::sync::{AtomicUsize, Backoff, Condvar, Mutex, Relaxed, SeqCst};
 use std::time::Duration;
 
-#[derive(Default)]
 pub(super) struct Gate {
-    lock: Mutex<()>,
+    capacity: usize,
+    /// The work that is worth a wake-up for all workers together, in nanoseconds.
+    worth_a_wake: u64,
+    /// How many submitters are at the gate. Written under the lock, read by
+    /// workers after each take.
+    waiters: AtomicUsize,
+    /// A worker that leaves fewer tasks than this in the channel wakes a waiter.
+    /// [`IMPATIENT`] while one is impatient. Written under the lock.
+    mark: AtomicUsize,
+    /// How many waiters were woken and found no room. Written under the lock,
+    /// read by every submit.
+    overtaken: AtomicUsize,
+    /// How many waiters are impatient.
+    impatient: Mutex<usize>,
     opened: Condvar,
+}
+
+/// What came of an attempt to put a task into the channel.
+pub(super) enum Attempt {
+    Entered,
+    Full,
+    Closed,
 }
 
 /// The low-water mark is this part of the capacity; of a capacity up to this it
 /// is a half.
 const LOW_WATER: usize = 8;
-/// After so long a sleeper first looks by itself, and from then on after `LOOK`.
+/// A capacity below this is small.
+const SMALL: usize = 128;
+/// As long as there is more work than this for each worker, no waiter is woken.
+const WORTH_A_WAKE: Duration = Duration::from_millis(1);
+/// A mark that is above every length: any place that becomes free is worth it.
+const IMPATIENT: usize = usize::MAX;
+/// A waiter first looks by itself after this time; where several wait, each
+/// after its share of it, so that all together look this often.
 #[cfg(not(any(loom, shuttle)))]
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(5);
+/// An impatient waiter is woken by the next place. It looks by itself, too, in
+/// case that others are faster each time.
 #[cfg(not(any(loom, shuttle)))]
-const LOOK: Duration = Duration::from_millis(100);
+const IMPATIENT_LOOK: Duration = Duration::from_millis(100);
+/// A waiter that was overtaken after this time lets no newcomer pass.
+#[cfg(not(any(loom, shuttle)))]
+const PATIENCE: Duration = Duration::from_millis(5);
+#[cfg(any(loom, shuttle))]
+const PATIENCE: Duration = Duration::ZERO;
 /// Never in a model: these looks would hide a wake-up that was lost.
 #[cfg(any(loom, shuttle))]
-const FIRST_LOOK: Duration = Duration::MAX;
-#[cfg(any(loom, shuttle))]
 const LOOK: Duration = Duration::MAX;
+#[cfg(any(loom, shuttle))]
+const IMPATIENT_LOOK: Duration = Duration::MAX;
 
-impl Queue {
+impl Gate {
+    pub(super) fn new(capacity: usize, workers: usize) -> Gate {
+        let worth_a_wake = WORTH_A_WAKE.as_nanos() as u64;
+        Gate {
+            capacity,
+            worth_a_wake: worth_a_wake.saturating_mul(workers as u64),
+            waiters: AtomicUsize::new(0),
+            mark: AtomicUsize::new(0),
+            overtaken: AtomicUsize::new(0),
+            impatient: Mutex::new(0),
+            opened: Condvar::new(),
+        }
+    }
+
     fn low_water(&self) -> usize {
         (self.capacity / LOW_WATER).max(self.capacity.min(LOW_WATER) / 2)
     }
 
-    /// Whether somebody was overtaken, and a newcomer has to wait behind it.
-    #[inline]
-    pub(super) fn has_to_queue_up(&self) -> bool {
-        self.flags.overtaken.load(Relaxed) > 0 && self.receiver.len() > self.low_water()
+    /// How much room a submitter that spins waits for. One place at a time, it
+    /// and the workers would fight over the channel's cache lines; in a small
+    /// queue the workers cannot wait for more.
+    fn refill(&self) -> usize {
+        match self.capacity {
+            0..SMALL => 1,
+            capacity => capacity / 2,
+        }
     }
 
-    /// Puts a task into the channel, waiting for room until `deadline`.
-    pub(super) fn push_waiting(
+    /// Whether a waiter was overtaken, and a newcomer has to wait behind it. `len`
+    /// is the length of the channel.
+    #[inline]
+    pub(super) fn has_to_queue_up(&self, len: impl FnOnce() -> usize) -> bool {
+        self.overtaken.load(Relaxed) > 0 && len() > self.low_water()
+    }
+
+    /// Blocks until an attempt succeeds, the pool is closed, or `deadline` comes.
+    #[cold]
+    pub(super) fn wait(
         &self,
-        mut task: Queued,
-        id: u64,
         deadline: Deadline,
-    ) -> Result<(), (Queued, Refusal)> {
-        if !self.has_to_queue_up() {
-            match self.send(task) {
-                Ok(()) => return self.pushed(id, None),
-                Err(back) => task = back,
+        len: impl Fn() -> usize,
+        mut attempt: impl FnMut() -> Attempt,
+    ) -> Result<(), Refusal> {
+        let backoff = Backoff::new();
+        while !backoff.is_completed() && !deadline.has_passed(clock::now()) {
+            backoff.snooze();
+            if self.has_to_queue_up(&len) {
+                break;
+            }
+            if len() + self.refill() > self.capacity {
+                continue;
+            }
+            match attempt() {
+                Attempt::Entered => return Ok(()),
+                Attempt::Closed => return Err(Refusal::Closed),
+                Attempt::Full => {}
             }
         }
-        self.wait_at_gate(task, deadline)?;
-        self.pushed(id, None)
+        self.sleep(deadline, len, attempt)
     }
 
-    #[cold]
-    fn wait_at_gate(&self, mut task: Queued, deadline: Deadline) -> Result<(), (Queued, Refusal)> {
-        let mut guard = self.gate.lock.lock();
-        let mut queue_up = self.has_to_queue_up();
-        let mut look = FIRST_LOOK;
-        let mut overtaken = false;
-        self.flags.waiters.fetch_add(1, SeqCst);
+    fn sleep(
+        &self,
+        deadline: Deadline,
+        len: impl Fn() -> usize,
+        mut attempt: impl FnMut() -> Attempt,
+    ) -> Result<(), Refusal> {
+        let mut impatient = self.impatient.lock();
+        let mut waiter = Waiter {
+            queues_up: self.has_to_queue_up(&len),
+            ..Waiter::default()
+        };
+        let patience = Deadline::after(PATIENCE);
+        self.waiters.fetch_add(1, SeqCst);
         let end = loop {
-            self.flags.mark.store(self.low_water() + 1, SeqCst);
-            if self.is_closed() {
-                break Err((task, Refusal::Closed));
-            }
-            let now = clock::now();
-            let timed_out = deadline.has_passed(now);
-            if timed_out || !queue_up || self.receiver.len() <= self.low_water() {
-                match self.send(task) {
-                    Ok(()) => break Ok(()),
-                    Err(back) => task = back,
+            self.raise_mark(*impatient);
+            let timed_out = deadline.has_passed(clock::now());
+            if timed_out || !waiter.queues_up || len() <= self.low_water() {
+                match attempt() {
+                    Attempt::Entered => break Ok(()),
+                    Attempt::Closed => break Err(Refusal::Closed),
+                    Attempt::Full if timed_out => break Err(Refusal::TimedOut),
+                    Attempt::Full => {}
                 }
             }
-            if timed_out {
-                break Err((task, Refusal::TimedOut));
+            let look = Deadline::after(self.next_look(&waiter));
+            let looks = deadline.earlier(look).wait(&self.opened, &mut impatient);
+            let is_full = len() >= self.capacity;
+            if is_full && looks {
+                waiter.becomes_impatient(&mut impatient);
+            } else if is_full && !waiter.overtaken && patience.has_passed(clock::now()) {
+                waiter.overtaken = true;
+                self.overtaken.fetch_add(1, Relaxed);
             }
-            let next_look = Deadline::after_from(now, look);
-            let looks = deadline
-                .earlier(next_look)
-                .wait(&self.gate.opened, &mut guard);
-            if !looks && !overtaken && self.receiver.is_full() {
-                overtaken = true;
-                self.flags.overtaken.fetch_add(1, Relaxed);
-            }
-            queue_up = false;
-            look = LOOK;
+            waiter.queues_up = false;
         };
-        if overtaken {
-            self.flags.overtaken.fetch_sub(1, Relaxed);
+        if waiter.overtaken {
+            self.overtaken.fetch_sub(1, Relaxed);
         }
-        self.flags.waiters.fetch_sub(1, SeqCst);
+        if waiter.impatient {
+            *impatient -= 1;
+        }
+        self.waiters.fetch_sub(1, SeqCst);
         end
     }
 
-    /// A worker took a task from the channel.
-    pub(super) fn made_room(&self, runs_long_tasks: bool) {
-        if self.flags.waiters.load(SeqCst) == 0 {
+    /// `impatient`: how many waiters are.
+    fn raise_mark(&self, impatient: usize) {
+        let mark = match impatient {
+            0 => self.low_water() + 1,
+            _ => IMPATIENT,
+        };
+        self.mark.store(mark, SeqCst);
+    }
+
+    fn next_look(&self, waiter: &Waiter) -> Duration {
+        let waiters = u32::try_from(self.waiters.load(Relaxed)).unwrap_or(u32::MAX);
+        let look = if waiter.impatient {
+            IMPATIENT_LOOK
+        } else {
+            LOOK
+        };
+        look.saturating_mul(waiters)
+    }
+
+    /// A worker took a task from the channel. `nanos`: how long its tasks take
+    /// on the average, as far as it looked.
+    pub(super) fn made_room(&self, nanos: u64, len: impl Fn() -> usize) {
+        if self.waiters.load(SeqCst) == 0 {
             return;
         }
-        if runs_long_tasks {
-            let _guard = self.gate.lock.lock();
-            self.gate.opened.notify_one();
-        } else if self.receiver.len() < self.flags.mark.load(SeqCst) {
-            self.wake_waiter();
+        if self.is_worth_a_wake(len(), self.mark.load(SeqCst), nanos) {
+            self.wake_waiter(len);
         }
     }
 
-    /// The channel has fallen to the mark.
+    /// `left`: how many tasks are in the channel.
+    fn is_worth_a_wake(&self, left: usize, mark: usize, nanos: u64) -> bool {
+        let work = nanos.saturating_mul(left as u64);
+        mark == IMPATIENT || (left < mark && work <= self.worth_a_wake)
+    }
+
     #[cold]
-    fn wake_waiter(&self) {
-        let _guard = self.gate.lock.lock();
-        let mark = self.flags.mark.load(SeqCst);
-        if self.receiver.len() < mark {
-            self.flags.mark.store(mark / 2, SeqCst);
-            if mark == 1 {
-                self.gate.opened.notify_all();
-            } else {
-                self.gate.opened.notify_one();
+    fn wake_waiter(&self, len: impl Fn() -> usize) {
+        let _guard = self.impatient.lock();
+        let (left, mark) = (len(), self.mark.load(SeqCst));
+        if mark == IMPATIENT {
+            self.opened.notify_one();
+        } else if left < mark {
+            self.mark.store(left.div_ceil(2), SeqCst);
+            match left {
+                0 => drop(self.opened.notify_all()),
+                _ => drop(self.opened.notify_one()),
             }
         }
     }
 
     /// Wakes all waiters, for them to see that the pool is closed.
-    pub(super) fn open_gate(&self) {
-        let _guard = self.gate.lock.lock();
-        self.gate.opened.notify_all();
+    pub(super) fn open(&self) {
+        let _guard = self.impatient.lock();
+        self.opened.notify_all();
+    }
+}
+
+/// What a submitter at the gate knows of itself.
+#[derive(Default)]
+struct Waiter {
+    /// It came when others had been overtaken, and leaves them the first places.
+    queues_up: bool,
+    overtaken: bool,
+    impatient: bool,
+}
+
+impl Waiter {
+    /// `all`: how many waiters are.
+    fn becomes_impatient(&mut self, all: &mut usize) {
+        if !self.impatient {
+            self.impatient = true;
+            *all += 1;
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    const MICROSECOND: u64 = 1_000;
+
+    /// The most tasks that may be left when a waiter is woken, where a task takes
+    /// this long.
+    fn woken_at(gate: &Gate, nanos: u64) -> usize {
+        let mark = gate.low_water() + 1;
+        let pays = |left: &usize| gate.is_worth_a_wake(*left, mark, nanos);
+        let at = (0..=gate.capacity).rev().find(pays).unwrap();
+        assert!((0..=at).all(|left| gate.is_worth_a_wake(left, mark, nanos)));
+        at
+    }
+
+    #[test]
+    fn a_waiter_is_woken_at_the_mark_or_once_a_millisecond_of_work_is_left() {
+        let gate = Gate::new(1024, 2);
+        assert_eq!(woken_at(&gate, 0), 128);
+        assert_eq!(woken_at(&gate, 10 * MICROSECOND), 128);
+        assert_eq!(woken_at(&gate, 100 * MICROSECOND), 20);
+        assert_eq!(woken_at(&gate, 1_000 * MICROSECOND), 2);
+        assert_eq!(woken_at(&gate, 10_000 * MICROSECOND), 0);
+        assert_eq!(woken_at(&gate, u64::MAX), 0);
+    }
+
+    #[test]
+    fn at_a_capacity_of_one_a_waiter_is_woken_for_each_place() {
+        for nanos in [0, MICROSECOND, u64::MAX] {
+            assert_eq!(woken_at(&Gate::new(1, 2), nanos), 0);
+        }
+    }
+
+    #[test]
+    fn for_an_impatient_waiter_every_place_is_worth_a_wake() {
+        let gate = Gate::new(1024, 2);
+        assert!(gate.is_worth_a_wake(1023, IMPATIENT, 1_000_000 * MICROSECOND));
+        assert!(!gate.is_worth_a_wake(1023, gate.low_water() + 1, MICROSECOND));
     }
 }

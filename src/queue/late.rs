@@ -97,7 +97,7 @@ impl Queue {
         let was_open = !self.flags.closed.swap(true, SeqCst);
         if was_open {
             self.wake_all();
-            self.open_gate();
+            self.gate.open();
             self.places.close();
             self.close_later();
         }

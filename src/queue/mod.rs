@@ -81,7 +81,7 @@ use crate::sync::{
 };
 use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
 use crate::unwind::RateLimit;
-use gate::Gate;
+use gate::{Attempt, Gate};
 use idle::Idle;
 use late::Late;
 use later::Later;
@@ -143,14 +143,6 @@ struct Flags {
     /// A worker was woken and has not looked yet: it will see what was put in
     /// since, and wake the next one if there is more.
     waking: AtomicBool,
-    /// How many submitters are at the gate. Written under its lock.
-    waiters: AtomicUsize,
-    /// Somebody at the gate is to be woken when fewer tasks than this are in the
-    /// channel. Written under the gate's lock.
-    mark: AtomicUsize,
-    /// How many at the gate were woken and found no room. Written under its
-    /// lock.
-    overtaken: AtomicUsize,
     /// How many threads are in `wait_idle`. Written under its lock.
     idlers: AtomicUsize,
 }
@@ -216,7 +208,7 @@ impl Queue {
             sender,
             receiver,
             flags: CachePadded::default(),
-            gate: CachePadded::default(),
+            gate: CachePadded::new(Gate::new(capacity, workers)),
             beds: CachePadded::new(Beds::new(slots)),
             idle: CachePadded::default(),
             slots: (0..slots)
@@ -327,6 +319,44 @@ impl Queue {
     pub(crate) fn push_raw(&self, task: Queued) {
         let id = task.id();
         assert!(self.push(task, id, WhenFull::Spill).is_ok());
+    }
+
+    #[inline]
+    fn has_to_queue_up(&self) -> bool {
+        self.gate.has_to_queue_up(|| self.receiver.len())
+    }
+
+    /// Puts a task into the channel, waiting for room until `deadline`.
+    fn push_waiting(
+        &self,
+        mut task: Queued,
+        id: u64,
+        deadline: Deadline,
+    ) -> Result<(), (Queued, Refusal)> {
+        if !self.has_to_queue_up() {
+            match self.send(task) {
+                Ok(()) => return self.pushed(id, None),
+                Err(back) => task = back,
+            }
+        }
+        let mut outside = Some(task);
+        let attempt = || {
+            if self.is_closed() {
+                return Attempt::Closed;
+            }
+            match outside.take().map(|task| self.send(task)) {
+                Some(Err(back)) => {
+                    outside = Some(back);
+                    Attempt::Full
+                }
+                _ => Attempt::Entered,
+            }
+        };
+        let waited = self.gate.wait(deadline, || self.receiver.len(), attempt);
+        match (waited, outside) {
+            (Err(refusal), Some(task)) => Err((task, refusal)),
+            _ => self.pushed(id, None),
+        }
     }
 
     fn push_now(&self, task: Queued, id: u64) -> Result<(), (Queued, Refusal)> {
@@ -474,7 +504,7 @@ impl Queue {
 
     fn receive(&self, me: &Me) -> Option<Queued> {
         let task = self.receiver.try_recv().ok()?;
-        self.made_room(me.runs_long_tasks());
+        self.gate.made_room(me.task_nanos(), || self.receiver.len());
         Some(task)
     }
 

@@ -48,7 +48,8 @@ pub(crate) struct Me {
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
-    long: Cell<bool>,
+    /// How long a task took on the average, between the last two stamps.
+    nanos: Cell<u64>,
     /// After so many tasks the clock is read again.
     interval: Cell<u32>,
     stack: Stack,
@@ -84,7 +85,7 @@ impl Me {
             spares: RefCell::default(),
             stamp: Cell::new(clock::now()),
             since_stamp: Cell::new(0),
-            long: Cell::new(false),
+            nanos: Cell::new(0),
             interval: Cell::new(1),
             stack: Stack {
                 base: address_of_a_local(),
@@ -109,9 +110,13 @@ impl Me {
         self.stack.base.abs_diff(address_of_a_local()) < self.stack.size / 2
     }
 
-    /// Whether the tasks this worker ran last are long, as far as it looked.
-    pub(crate) fn runs_long_tasks(&self) -> bool {
-        self.long.get()
+    /// How long the tasks that this worker ran last took on the average, as far
+    /// as it looked. In nanoseconds.
+    pub(crate) fn task_nanos(&self) -> u64 {
+        #[cfg(shuttle)]
+        return crate::model::chance::one_of(&[0, 1_000_000]);
+        #[cfg(not(shuttle))]
+        self.nanos.get()
     }
 
     /// The right to change this worker's slot.
@@ -190,9 +195,9 @@ impl Me {
         let ended = self.since_stamp.replace(0);
         let passed = now.duration_since(self.stamp.replace(now));
         if ended > 0 {
-            let long = passed >= LONG * ended;
-            self.long.set(long);
-            self.interval.set(match long {
+            let nanos = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX) / u64::from(ended);
+            self.nanos.set(nanos);
+            self.interval.set(match nanos >= LONG.as_nanos() as u64 {
                 true => 1,
                 false => SHORT_TASKS_A_STAMP.min(2 * self.interval.get()),
             });
