@@ -53,15 +53,7 @@ mod stop;
 mod submit;
 
 #[cfg(shuttle)]
-pub(crate) mod chance {
-    //! What a scenario leaves to the scheduler.
-    use shuttle::rand::{Rng, thread_rng};
-
-    /// One of these, chosen anew in every schedule.
-    pub(crate) fn one_of<T: Copy>(choices: &[T]) -> T {
-        choices[thread_rng().gen_range(0..choices.len())]
-    }
-}
+pub(crate) use crate::sync::model::chance;
 
 /// So many schedules of each kind, or as many as `GROUNDCREW_SCHEDULES` says.
 #[cfg(shuttle)]

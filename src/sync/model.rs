@@ -44,6 +44,17 @@ pub(crate) mod checker {
 
 pub(crate) use checker::thread;
 
+#[cfg(shuttle)]
+pub(crate) mod chance {
+    //! What a scenario leaves to the scheduler.
+    use shuttle::rand::{Rng, thread_rng};
+
+    /// One of these, chosen again in every schedule.
+    pub(crate) fn one_of<T: Copy>(choices: &[T]) -> T {
+        choices[thread_rng().gen_range(0..choices.len())]
+    }
+}
+
 /// Spinning is of no use where the scheduler decides who runs: one step, so
 /// that what is seen while spinning is explored too. None in loom, which
 /// would explore every one.

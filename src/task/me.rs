@@ -114,7 +114,7 @@ impl Me {
     /// as it looked. In nanoseconds.
     pub(crate) fn task_nanos(&self) -> u64 {
         #[cfg(shuttle)]
-        return crate::model::chance::one_of(&[0, 1_000_000]);
+        return crate::sync::model::chance::one_of(&[0, 1_000_000]);
         #[cfg(not(shuttle))]
         self.nanos.get()
     }
