@@ -24,7 +24,7 @@ mod tell;
 mod unstarted;
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say, to_stderr};
+pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say, say_in_time, to_stderr_in_time};
 pub(crate) use spare::Replaced;
 pub(crate) use stopper::Stopper;
 
