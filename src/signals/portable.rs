@@ -8,7 +8,7 @@ pub(super) type Came = ();
 
 /// Which signals stop is not to be chosen.
 #[derive(Default)]
-pub(crate) struct Stops;
+pub(crate) struct Stops(());
 
 /// What `ctrlc` was given, which it never takes back.
 pub(super) struct Source {
