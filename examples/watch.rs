@@ -12,7 +12,7 @@
 //! - posts/third.md
 //! + posts/x.md
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! ```
 //!
 //! Here one file was written, then another one renamed; then the folder was removed, and made

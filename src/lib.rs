@@ -163,7 +163,9 @@
 //! Nothing is ever printed, except on stderr: an unclean report returned from
 //! `main`; and, where no logger is enabled for it, the unclean report of a
 //! dropped pool or host, and the line that a signal causes. (Rust's own panic hook
-//! prints panics; see [`std::panic::set_hook`].)
+//! prints panics; see [`std::panic::set_hook`].) None of these waits for a logger that is
+//! stuck, or for a stderr that is a full pipe, for longer than a second; what Rust itself
+//! prints does: a panic, and an error that `main` returns.
 //!
 //! | level | what |
 //! | --- | --- |
@@ -175,6 +177,9 @@
 //! # Crate features
 //!
 //! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
+//! - **`unix-signals`**: which signals stop the program, and the others from a channel
+//!   ([A choice of signals](signals#a-choice-of-signals)), by way of the `signal-hook`
+//!   crate, on Unix.
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
 //! - **`serde`**: [`HostStatus`] can be serialized.

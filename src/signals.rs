@@ -12,14 +12,48 @@
 //! The first two say, in one line to the log, or to stderr where no logger is
 //! enabled, what the next one does.
 //!
+//! # One request, several signals
+//!
+//! One request to stop often arrives as several signals, within milliseconds: GNU
+//! `timeout` signals its child and then the whole group, `npm` and `pm2` pass on what the
+//! terminal has sent already, the end of a session is SIGHUP and SIGTERM. A signal within
+//! 0.5 s of the last one that was counted is therefore the same request, whichever it is,
+//! and does nothing more. Since the time runs from the one that was counted, a Ctrl-C
+//! every 0.4 s still counts up, with every second one.
+//!
+//! # A choice of signals
+//!
+//! With the feature `unix-signals`, on Unix, the program chooses. Those that it names stop
+//! it: `signals::stop_on_any_of`, `HostHandle::stop_on_any_of`, `Host::run_until_any_of`.
+//! Others, SIGHUP, SIGUSR1 and SIGUSR2 mostly, it gets from a channel, with
+//! `signals::receiver`: to reload, to reopen log files, to print statistics. And the lines
+//! say which signal came, as does `SignalGuard::signal`.
+//!
+//! All signals then go through the `signal-hook` crate, those of [`stop_on_signal`], too;
+//! `ctrlc` is not used.
+//!
 //! # What to know
 //!
-//! - Which of the signals came is not told: the `ctrlc` crate, that takes them,
-//!   does not tell. It also takes a SIGHUP that was inherited as ignored, so
-//!   that under `nohup` a closed terminal stops the program.
+//! - Without `unix-signals` it is not known which of the signals came: `ctrlc`, which takes
+//!   them, does not say so. It also takes a SIGHUP that was inherited as ignored, so that
+//!   under `nohup` a closed terminal stops the program. Name the signals that stop, without
+//!   SIGHUP, and it does not.
+//! - `ctrlc` replaces a handler that is there already, and does not call it any more; and
+//!   `signal-hook` accepts later registrations for a signal that it had before, and never
+//!   hears of it again. On Linux [`stop_on_signal`] is therefore an error where SIGINT,
+//!   SIGTERM or SIGHUP has a handler. (Under an emulator that catches every signal itself,
+//!   as QEMU's user mode does, that is not known.) On other systems the handler is replaced
+//!   in silence: install it after [`stop_on_signal`], with a crate that calls the one before
+//!   it, as `signal-hook` does, or use the feature `unix-signals`, which does so itself.
+//! - For the same reason, with `unix-signals`, no other code may call
+//!   `ctrlc::set_handler` afterwards: it would replace what was installed, and the signals
+//!   would never arrive.
 //! - A process has one place for a handler of this kind, which is why this is
 //!   never installed unasked. Install it as soon as the pool is built, and only
 //!   then submit: a signal before that ends the process.
+//! - The third request exits by [`std::process::exit`], which flushes stdout. If that is
+//!   stuck for a second, the process is ended without: with `unix-signals` the code is
+//!   still 130, otherwise it is an abort (SIGABRT).
 //! - SIGQUIT (Ctrl-\\) is left alone, for when nothing else helps.
 //! - As the first process of a container (PID 1) a program without a handler
 //!   ignores SIGTERM; with this one it stops. Docker kills 10 s after that.
@@ -49,36 +83,51 @@
 //! }
 //! ```
 
-use crate::clock::Deadline;
+#[cfg(not(all(unix, feature = "unix-signals")))]
+mod portable;
+mod requests;
+#[cfg(all(unix, feature = "unix-signals"))]
+mod unix;
+
+#[cfg(not(all(unix, feature = "unix-signals")))]
+use portable as source;
+#[cfg(all(unix, feature = "unix-signals"))]
+use unix as source;
+
+pub(crate) use source::Stops;
+#[cfg(all(unix, feature = "unix-signals"))]
+pub use unix::{Signal, SignalReceiver, receiver};
+
+use crate::clock::{self, Deadline};
 use crate::journal::TIME_TO_TELL;
-use crate::stop::{StopHandle, StopPlan, say};
+use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::channel::{self, Receiver, Sender};
-use crate::sync::{Acquire, Arc, AtomicBool, Mutex, Release};
+use crate::sync::{Arc, Mutex};
 use crate::threads;
+use requests::{Requests, SAME_REQUEST};
+use source::{Came, Source};
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::process;
 use std::time::Duration;
 
-/// Where the process's one handler sends its signals; `None` while nobody
-/// wants them.
+/// Where the process's signals go.
 static TARGET: Mutex<Target> = Mutex::new(Target {
-    handler_installed: false,
-    signals: None,
-    count: 0,
+    source: Source::new(),
+    guarded: None,
+    requests: Requests::new(),
 });
 
 struct Target {
-    /// The handler was given to `ctrlc`, which never takes it back.
-    handler_installed: bool,
-    signals: Option<Sender<()>>,
-    /// How many signals have come since the guard was made.
-    count: usize,
+    source: Source,
+    /// To the thread that acts on signals; `None` while there is no guard.
+    guarded: Option<Sender<Came>>,
+    requests: Requests,
 }
 
-/// So many signals are acted on; the next one exits.
-const SIGNALS_ACTED_ON: usize = 2;
+/// So many requests are acted on; the next one exits.
+const REQUESTS_ACTED_ON: usize = 2;
 
 /// Stops the pool on a signal: see the [module](self) for which ones, and for
 /// what the second and the third do. Does not block.
@@ -111,81 +160,144 @@ pub fn stop_on_signal(
     handle: &StopHandle,
     plan: impl Into<StopPlan>,
 ) -> Result<SignalGuard, SignalError> {
-    let (plan, first, second) = (plan.into(), handle.clone(), handle.clone());
+    stop_on(Stops::default(), handle, plan.into())
+}
+
+/// Stops the pool on any of these signals, instead of on SIGINT, SIGTERM and SIGHUP; else as
+/// [`stop_on_signal`]. With the feature `unix-signals`, on Unix.
+///
+/// The other signals are left as they are: one that was inherited as ignored, as SIGHUP is
+/// under `nohup`, stays so. They may go to a [`receiver`].
+///
+/// # Errors
+///
+/// As [`stop_on_signal`], and when one of the signals has a receiver.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::signals::{self, Signal};
+/// use groundcrew::Pool;
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let signals = [Signal::Int, Signal::Term];
+/// let timeout = Duration::from_secs(8);
+/// let guard = signals::stop_on_any_of(signals, &pool.stop_handle(), timeout)?;
+/// assert_eq!(guard.signal(), None);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[cfg(all(unix, feature = "unix-signals"))]
+pub fn stop_on_any_of(
+    signals: impl IntoIterator<Item = Signal>,
+    handle: &StopHandle,
+    plan: impl Into<StopPlan>,
+) -> Result<SignalGuard, SignalError> {
+    stop_on(Stops::new(signals), handle, plan.into())
+}
+
+fn stop_on(stops: Stops, handle: &StopHandle, plan: StopPlan) -> Result<SignalGuard, SignalError> {
+    let (first, second) = (handle.clone(), handle.clone());
     take(
+        stops,
         move || first.request(plan),
         move || second.request(StopPlan::cancel(Duration::ZERO)),
     )
 }
 
-/// Takes the signals: the first two call what is given, on a thread of their
-/// own.
+/// Takes the signals: the first two requests call what is given, on a thread of their own.
 pub(crate) fn take(
+    stops: Stops,
     first: impl FnOnce() + Send + 'static,
     second: impl FnOnce() + Send + 'static,
 ) -> Result<SignalGuard, SignalError> {
-    let (sender, signals) = channel::bounded(SIGNALS_ACTED_ON);
+    let (sender, requests) = channel::bounded(REQUESTS_ACTED_ON);
     let mut target = TARGET.lock();
-    if target.signals.is_some() {
+    if target.guarded.is_some() {
         return Err(SignalError::AlreadyTaken);
     }
-    if !target.handler_installed {
-        ctrlc::set_handler(on_signal).map_err(|error| match error {
-            ctrlc::Error::MultipleHandlers => SignalError::ForeignHandler,
-            ctrlc::Error::NoSuchSignal(_) => {
-                SignalError::System(io::Error::other("no such signal"))
-            }
-            ctrlc::Error::System(error) => SignalError::System(error),
-        })?;
-        target.handler_installed = true;
-    }
-    let received = Arc::new(AtomicBool::new(false));
-    let heard = received.clone();
+    let came = Arc::new(Mutex::new(None));
+    let noted = came.clone();
+    // Before the handler, which cannot be taken back; without one it ends with its sender.
     threads::spawn_helper("signals".to_owned(), move || {
-        act(&signals, first, second, &heard);
+        act(&requests, first, second, &noted);
     })
     .map_err(SignalError::System)?;
-    target.signals = Some(sender);
-    target.count = 0;
-    Ok(SignalGuard { received })
+    target.source.take(&stops)?;
+    target.guarded = Some(sender);
+    target.requests.start_over();
+    Ok(SignalGuard { came })
 }
 
-/// Called by ctrlc's thread, once a signal, one after the other: so it never
-/// waits, but sends. It also counts, so that the third signal exits even if the
-/// thread that acts on them is stuck in the program's logger.
-fn on_signal() {
+/// Called by the thread that takes signals from the system, once a signal, one after the
+/// other: so it never waits, but sends. It also counts, so that the third request exits even
+/// if the thread that acts on them is stuck in the program's logger.
+fn on_signal(came: Came, stops: bool) {
     let mut target = TARGET.lock();
-    target.count += 1;
-    let acted_on = target.count <= SIGNALS_ACTED_ON
+    // Also without a guard: the second signal of one request may come when the program
+    // has already stopped.
+    let Some(number) = target.requests.count(clock::now()) else {
+        return;
+    };
+    let acted_on = stops
+        && number as usize <= REQUESTS_ACTED_ON
         && target
-            .signals
+            .guarded
             .as_ref()
-            .is_some_and(|signals| signals.try_send(()).is_ok());
+            .is_some_and(|requests| requests.try_send(came).is_ok());
     drop(target);
     if !acted_on {
-        process::exit(INTERRUPTED);
+        exit();
     }
+}
+
+/// Exits with 130. An exit flushes stdout and calls what was registered for it, all of which
+/// may be stuck, also in the thread that has left `main`: so it is not waited for without
+/// end.
+fn exit() -> ! {
+    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
+    threads::run_until("signals-exit", deadline, || process::exit(INTERRUPTED));
+    source::exit_without_cleaning_up()
 }
 
 const INTERRUPTED: i32 = 130;
 
-/// Acts on the signals, until the guard is dropped.
-fn act(signals: &Receiver<()>, first: impl FnOnce(), second: impl FnOnce(), heard: &AtomicBool) {
-    if signals.recv().is_ok() {
-        heard.store(true, Release);
-        tell("signal received, stopping; the next one reports at once what still runs");
+/// Acts on the requests, until the guard is dropped.
+fn act(
+    requests: &Receiver<Came>,
+    first: impl FnOnce(),
+    second: impl FnOnce(),
+    noted: &Mutex<Option<Came>>,
+) {
+    if let Ok(came) = requests.recv() {
+        *noted.lock() = Some(came);
+        let label = source::label(came);
+        tell(format!(
+            "signal received{label}, stopping; the next one reports at once what still runs {}",
+            same_request()
+        ));
         first();
     }
-    if signals.recv().is_ok() {
-        tell("second signal received, reporting what still runs; the next one exits");
+    if let Ok(came) = requests.recv() {
+        let label = source::label(came);
+        tell(format!(
+            "second signal received{label}, reporting what still runs; the next one exits {}",
+            same_request()
+        ));
         second();
     }
 }
 
+/// What both lines say of the next signal.
+fn same_request() -> String {
+    let seconds = SAME_REQUEST.as_secs_f64();
+    format!("(within {seconds} s it is the same request)")
+}
+
 /// Says a line before the program may be gone, but not at any price.
-fn tell(line: &'static str) {
+fn tell(line: String) {
     threads::run_until("signals-log", Deadline::after(TIME_TO_TELL), move || {
-        say(log::Level::Warn, line);
+        say(log::Level::Warn, &line);
     });
 }
 
@@ -208,8 +320,8 @@ fn tell(line: &'static str) {
 #[derive(Debug)]
 #[must_use = "dropping the guard releases the signals"]
 pub struct SignalGuard {
-    /// Written by the thread that acts on signals, before it does.
-    received: Arc<AtomicBool>,
+    /// The first signal. Written by the thread that acts on signals, before it does.
+    came: Arc<Mutex<Option<Came>>>,
 }
 
 impl SignalGuard {
@@ -227,13 +339,32 @@ impl SignalGuard {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn received(&self) -> bool {
-        self.received.load(Acquire)
+        self.came.lock().is_some()
+    }
+
+    /// The signal that came first. With the feature `unix-signals`, on Unix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, signals};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+    /// assert_eq!(guard.signal(), None);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[cfg(all(unix, feature = "unix-signals"))]
+    pub fn signal(&self) -> Option<Signal> {
+        *self.came.lock()
     }
 }
 
 impl Drop for SignalGuard {
     fn drop(&mut self) {
-        TARGET.lock().signals = None;
+        let mut target = TARGET.lock();
+        target.guarded = None;
+        target.source.release();
     }
 }
 
@@ -257,8 +388,12 @@ impl Drop for SignalGuard {
 pub enum SignalError {
     /// Signals already stop a pool or a host.
     AlreadyTaken,
-    /// Other code of the program has installed a handler with `ctrlc`.
+    /// Other code of the program has installed a handler for the signals that stop: with
+    /// `ctrlc`, or, where the system says so (Linux), in any way.
     ForeignHandler,
+    /// The signal is already in use: it has a [`receiver`], or it stops a pool or a host.
+    #[cfg(all(unix, feature = "unix-signals"))]
+    InUse(Signal),
     /// The system refused the handler, or the thread it needs.
     System(io::Error),
 }
@@ -271,8 +406,16 @@ impl fmt::Display for SignalError {
                  pools, call StopHandle::request on the others when guard.received() is true",
             ),
             SignalError::ForeignHandler => f.write_str(
-                "this process already has a handler for Ctrl-C; call StopHandle::request, or \
-                 HostHandle::request_stop, in it",
+                "this process already has a handler for Ctrl-C, SIGTERM or SIGHUP, which would \
+                 be replaced; call StopHandle::request, or HostHandle::request_stop, in it, or, \
+                 on Unix, let groundcrew's feature `unix-signals` call both",
+            ),
+            #[cfg(all(unix, feature = "unix-signals"))]
+            SignalError::InUse(signal) => write!(
+                f,
+                "{signal} is already in use: it either stops this program, or goes to one \
+                 signals::receiver; name those that stop with stop_on_any_of or \
+                 run_until_any_of, and clone the receiver to share it"
             ),
             SignalError::System(error) => {
                 write!(f, "the system refused a handler for Ctrl-C: {error}")
@@ -284,8 +427,8 @@ impl fmt::Display for SignalError {
 impl Error for SignalError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            SignalError::AlreadyTaken | SignalError::ForeignHandler => None,
             SignalError::System(error) => Some(error),
+            _ => None,
         }
     }
 }

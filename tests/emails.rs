@@ -5,7 +5,7 @@
 mod common;
 
 use common::examples::{
-    example, finish, interrupt, output, send, start_telling, text, wait_until_told,
+    example, finish, insist, interrupt, output, send, start_telling, text, wait_until_told,
 };
 use std::collections::HashSet;
 use std::fs;
@@ -120,8 +120,8 @@ fn the_second_signal_does_not_wait_for_the_server_and_keeps_what_it_has() {
     let folder = TempDir::new().unwrap();
     let (child, mut stderr) = start_with_a_stuck_server(&folder, "100000000");
     interrupt(&child);
-    wait_until_told(&mut stderr, vec!["signal received, stopping"]);
-    interrupt(&child);
+    wait_until_told(&mut stderr, vec!["signal received"]);
+    insist(&child, "INT");
     let output = finish(child);
     let mut told = String::new();
     stderr.read_to_string(&mut told).unwrap();

@@ -8,9 +8,13 @@
 mod common;
 
 use common::examples::text;
+#[cfg(feature = "signals")]
+use common::examples::{finish, send};
 use common::host::{Puppet, host, wait};
-use common::{Gate, LONG, expected_panic};
+use common::{Gate, LONG, expected_panic, fill_pipe, within};
 use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
+#[cfg(feature = "signals")]
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio, Termination, exit};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -49,6 +53,10 @@ fn scenario() {
         "left" => told(somebody_stays(Gate::new())),
         "failed" => told(somebody_fails().run()),
         "dropped" => dropped(),
+        "report to a full stderr" => report_to_a_full_stderr(),
+        "drop and a full stderr" => drop_and_a_full_stderr(),
+        #[cfg(feature = "signals")]
+        "slow to stop" => slow_to_stop(),
         other => panic!("no scenario {other}"),
     }
 }
@@ -286,6 +294,86 @@ fn a_report_that_is_not_clean_is_printed_and_the_exit_code_says_so() {
         assert_eq!(told.contains("NOT CLEAN"), says.is_some(), "{told}");
         assert!(says.is_none_or(|says| told.contains(says)), "{told}");
     }
+}
+
+/// The exit code of a scenario whose stderr nobody reads.
+fn code_with_an_unread_stderr(scenario: &str) -> Option<i32> {
+    let own = std::env::current_exe().unwrap();
+    let mut child = Command::new(own)
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = within(LONG, scenario, || child.wait().unwrap());
+    status.code()
+}
+
+#[test]
+fn a_full_stderr_that_nobody_reads_keeps_no_process_from_its_end() {
+    let code = code_with_an_unread_stderr("report to a full stderr");
+    assert_eq!(code, Some(75));
+    let code = code_with_an_unread_stderr("drop and a full stderr");
+    assert_eq!(code, Some(0));
+}
+
+fn report_to_a_full_stderr() {
+    let gate = Gate::new();
+    let report = somebody_stays(gate);
+    fill_pipe(2);
+    told(report);
+}
+
+fn drop_and_a_full_stderr() {
+    let queue = Queue::new(9);
+    queue.submit(7).unwrap();
+    let host = host(LONG, |host| {
+        host.queue("queue", &queue, 1, || {
+            |_: u32, _: &ServiceContext| Ok::<(), String>(())
+        });
+    });
+    fill_pipe(2);
+    drop(host);
+    exit(0);
+}
+
+#[cfg(feature = "signals")]
+#[test]
+fn signals_within_half_a_second_stop_a_host_once_and_as_it_wants_to_stop() {
+    let own = std::env::current_exe().unwrap();
+    let mut child = Command::new(own)
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, "slow to stop")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("is up")));
+    send(&child, &["TERM", "HUP", "INT"]);
+    let output = finish(child);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("within 0.5 s it is the same"), "{told}");
+    assert!(!told.contains("second signal"), "{told}");
+}
+
+#[cfg(feature = "signals")]
+fn slow_to_stop() {
+    let host = host(LONG, |host| {
+        host.background("slow", |ctx| {
+            println!("is up");
+            ctx.token().wait();
+            thread::sleep(Duration::from_millis(300));
+            Ok(())
+        });
+    });
+    let report = host.run_until_signal().unwrap();
+    println!("{report}");
+    told(report);
 }
 
 #[test]

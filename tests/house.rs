@@ -80,6 +80,8 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
         ("SystemTime::now", "clock"),
         ("Timestamp::now", "clock"),
         ("Zoned::now", "clock"),
+        ("ctrlc::", "signals"),
+        ("signal_hook::", "signals"),
         ("croner::", "schedule"),
         ("jiff::", "schedule"),
         ("notify::", "watch"),

@@ -51,11 +51,21 @@ fn scenario() {
         "no helpers" => no_helpers(),
         "no driver" => no_driver(),
         "stuck stderr" => stuck_stderr(),
+        #[cfg(target_os = "linux")]
+        "report to a full stderr" => full_stderr::report(),
+        #[cfg(target_os = "linux")]
+        "batcher and a full stderr" => full_stderr::batcher(),
         "nothing left" => nothing_left(),
         #[cfg(feature = "signals")]
         "signals" => signals::wait_for_signals(),
         #[cfg(feature = "signals")]
         "foreign handler" => signals::foreign_handler(),
+        #[cfg(feature = "signals")]
+        "handler of another crate" => signals::handler_of_another_crate(),
+        #[cfg(feature = "signals")]
+        "guard dropped in time" => signals::guard_dropped_in_time(),
+        #[cfg(all(feature = "signals", target_os = "linux"))]
+        "stuck exit" => signals::stuck_exit(),
         #[cfg(feature = "signals")]
         "guard dropped" => signals::guard_dropped(),
         other => panic!("no scenario {other}"),
@@ -384,6 +394,73 @@ fn stuck_stderr() {
     leave(0);
 }
 
+/// A stderr that is a full pipe, as that of a program whose reader is stopped.
+#[cfg(target_os = "linux")]
+mod full_stderr {
+    use super::*;
+    use common::{fill_pipe, within};
+    use groundcrew::Batcher;
+    use std::process::{ExitCode, Termination};
+
+    /// The exit code of a scenario whose stderr nobody reads.
+    fn code(scenario: &str) -> Option<i32> {
+        let mut child = play(scenario)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let status = within(LONG, scenario, || child.wait().unwrap());
+        status.code()
+    }
+
+    #[test]
+    fn a_main_that_returns_a_report_ends_with_its_code_though_nobody_reads_stderr() {
+        assert_eq!(code("report to a full stderr"), Some(75));
+    }
+
+    pub(super) fn report() {
+        let pool = Pool::new(1).unwrap();
+        let gate = Gate::new();
+        drop(occupy(&pool, &gate));
+        fill_pipe(2);
+        let report = pool.stop(StopPlan::cancel(Duration::ZERO));
+        let code = report.exit_code();
+        // As `main` does with what it returns.
+        assert_eq!(report.report(), ExitCode::from(code));
+        leave(code.into());
+    }
+
+    #[test]
+    fn the_drop_of_a_batcher_does_not_wait_for_a_reader_of_stderr() {
+        assert_eq!(code("batcher and a full stderr"), Some(0));
+    }
+
+    pub(super) fn batcher() {
+        struct Stderr;
+        impl log::Log for Stderr {
+            fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+                true
+            }
+            fn log(&self, record: &log::Record<'_>) {
+                let _ = writeln!(std::io::stderr(), "{}", record.args());
+            }
+            fn flush(&self) {}
+        }
+        log::set_logger(&Stderr).unwrap();
+        log::set_max_level(log::LevelFilter::Error);
+        let pool = Pool::new(1).unwrap();
+        let events = Batcher::builder("events")
+            .max_age(LONG)
+            .build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))
+            .unwrap();
+        events.submit(7).unwrap();
+        drop(pool);
+        fill_pipe(2);
+        drop(events);
+        leave(0);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stop_works_where_no_helper_can_be_started() {
@@ -441,9 +518,12 @@ fn nothing_left() {
 #[cfg(feature = "signals")]
 mod signals {
     use super::*;
+    use common::examples::ANOTHER_REQUEST;
     use groundcrew::signals::{SignalError, stop_on_signal};
     use std::io::Read;
     use std::process::Child;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
     /// A child that has installed its handler and runs what `lines` say.
     struct Signalled {
@@ -479,10 +559,13 @@ mod signals {
         }
 
         fn send(&self, signal: &str) {
-            let status = Command::new("kill")
-                .args([signal, &self.child.id().to_string()])
-                .status();
-            assert!(status.unwrap().success());
+            kill(signal, self.child.id());
+        }
+
+        /// The first request was counted, and this is the next one.
+        fn insist(&self, signal: &str) {
+            thread::sleep(ANOTHER_REQUEST);
+            self.send(signal);
         }
 
         /// Exit code, what was still to be read of stdout, and stderr.
@@ -495,8 +578,16 @@ mod signals {
         }
     }
 
-    /// `KIND`: "heeds" has tasks that end when asked, "deaf" one that does not,
-    /// and "stuck" a main thread that does not even call `stop`.
+    fn kill(signal: &str, process: u32) {
+        let status = Command::new("kill")
+            .args([signal, &process.to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// `KIND`: "heeds" has tasks that end when asked, "deaf" one that does not, "slow" one
+    /// that ends a while after it was asked, and "stuck" a main thread that does not even
+    /// call `stop`.
     pub(super) fn wait_for_signals() {
         let kind = std::env::var("KIND").unwrap();
         let pool = Pool::new(1).unwrap();
@@ -508,9 +599,20 @@ mod signals {
                 task.execute_with(|ctx| ctx.token().wait()).unwrap();
                 while pool.running().is_empty() {}
             }
+            "slow" => {
+                let task = pool.task("slow");
+                task.execute_with(|ctx| {
+                    ctx.token().wait();
+                    thread::sleep(Duration::from_millis(300));
+                })
+                .unwrap();
+                while pool.running().is_empty() {}
+            }
             _ => drop(occupy(&pool, &gate)),
         }
-        pool.task("behind").execute(|| ()).unwrap();
+        if kind != "slow" {
+            pool.task("behind").execute(|| ()).unwrap();
+        }
         println!("ready");
         while !guard.received() {
             thread::yield_now();
@@ -577,7 +679,7 @@ mod signals {
         let mut child = Signalled::start("signals", "deaf");
         child.send("-INT");
         child.wait_for("received");
-        child.send("-INT");
+        child.insist("-INT");
         let (code, said, told) = child.end();
         assert_eq!(code, Some(75), "{said}{told}");
         assert!(
@@ -592,12 +694,120 @@ mod signals {
         let mut child = Signalled::start("signals", "stuck");
         child.send("-INT");
         child.wait_for("received");
-        // The same signal twice at the same moment is one, to the system.
-        child.send("-TERM");
+        child.insist("-TERM");
+        child.insist("-INT");
+        let (code, _, told) = child.end();
+        assert_eq!(code, Some(130), "{told}");
+        assert!(told.contains("the next one exits"), "{told}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_third_signal_ends_it_even_where_an_exit_is_stuck() {
+        let mut child = play("stuck exit")
+            .env("RUST_TEST_NOCAPTURE", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = stderr.lines().map(Result::unwrap);
+        let mut wait_for = |what: &str| assert!(lines.any(|line| line.contains(what)), "{what}");
+        wait_for("ready");
+        kill("-INT", child.id());
+        wait_for("signal received");
+        for signal in ["-TERM", "-HUP"] {
+            thread::sleep(ANOTHER_REQUEST);
+            kill(signal, child.id());
+        }
+        let status = common::within(LONG, "the third signal", || child.wait().unwrap());
+        match cfg!(feature = "unix-signals") {
+            true => assert_eq!(status.code(), Some(130), "{status}"),
+            false => assert_eq!(status.signal(), Some(6), "{status}"),
+        }
+    }
+
+    /// What was printed without a newline is written by the exit, which blocks.
+    #[cfg(target_os = "linux")]
+    pub(super) fn stuck_exit() {
+        let pool = Pool::new(1).unwrap();
+        let _guard = stop_on_signal(&pool.stop_handle(), LONG).unwrap();
+        common::fill_pipe(1);
+        print!("50 %");
+        let _ = writeln!(std::io::stderr(), "ready");
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn signals_within_half_a_second_are_one_request_and_do_not_cut_the_stop_short() {
+        let child = Signalled::start("signals", "slow");
+        let id = child.child.id();
+        let all = format!("kill -INT {id}; kill -TERM {id}; kill -HUP {id}");
+        let sent = Command::new("sh").args(["-c", &all]).status();
+        assert!(sent.unwrap().success());
+        let (code, said, told) = child.end();
+        assert_eq!(code, Some(0), "{said}{told}");
+        assert!(said.contains("stop: clean"), "{said}");
+        assert!(told.contains("within 0.5 s it is the same"), "{told}");
+        assert!(!told.contains("second signal"), "{told}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn gnu_timeout_which_signals_the_child_and_then_its_group_asks_once() {
+        let version = Command::new("timeout").arg("--version").output();
+        if !version.is_ok_and(|it| text(&it.stdout).contains("GNU")) {
+            eprintln!("SKIPPED: GNU timeout cannot be had");
+            return;
+        }
+        // Directly, where the system may make one of the two; and by way of a wrapper, which
+        // passes on, a little later, what the group has got already.
+        let wrapper = r#""$0" "$@" & pid=$!
+            trap "sleep 0.05; kill -TERM $pid" TERM
+            while kill -0 $pid 2>&-; do wait $pid; code=$?; done
+            exit $code"#;
+        let played = play("signals");
+        let both = [&[][..], &["sh", "-c", wrapper]].map(|wrapper| {
+            let mut command = Command::new("timeout");
+            command
+                .args(["--preserve-status", "-s", "TERM", "2"])
+                .args(wrapper)
+                .arg(played.get_program())
+                .args(played.get_args())
+                .env(SCENARIO, "signals");
+            Signalled::spawn(&mut command, "slow")
+        });
+        for child in both {
+            let (code, said, told) = child.end();
+            assert_eq!(code, Some(0), "{said}{told}");
+            assert!(said.contains("stop: clean"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_second_signal_of_the_same_request_does_no_harm_when_the_guard_is_gone() {
+        let mut child = Signalled::start("guard dropped in time", "");
         child.send("-INT");
-        child.send("-HUP");
-        let (code, _, _) = child.end();
-        assert_eq!(code, Some(130));
+        child.wait_for("guard dropped");
+        child.send("-TERM");
+        let (code, _, told) = child.end();
+        assert_eq!(code, Some(0), "{told}");
+    }
+
+    pub(super) fn guard_dropped_in_time() {
+        let pool = Pool::new(1).unwrap();
+        let guard = stop_on_signal(&pool.stop_handle(), LONG).unwrap();
+        println!("ready");
+        while !guard.received() {
+            thread::yield_now();
+        }
+        drop(guard);
+        println!("guard dropped");
+        // What `main` has left to do.
+        thread::sleep(Duration::from_millis(400));
+        leave(0);
     }
 
     #[test]
@@ -608,10 +818,60 @@ mod signals {
 
     pub(super) fn foreign_handler() {
         ctrlc::set_handler(|| ()).unwrap();
+        expect_foreign_handler();
+    }
+
+    /// The feature `unix-signals` lets both be called, and so there is no error.
+    fn expect_foreign_handler() {
         let pool = Pool::new(1).unwrap();
-        let error = stop_on_signal(&pool.stop_handle(), LONG).unwrap_err();
+        let taken = stop_on_signal(&pool.stop_handle(), LONG);
+        if cfg!(feature = "unix-signals") {
+            drop(taken.unwrap());
+            return;
+        }
+        let error = taken.unwrap_err();
         assert!(matches!(error, SignalError::ForeignHandler));
-        assert!(error.to_string().contains("StopHandle::request"), "{error}");
+        let error = error.to_string();
+        for advice in ["StopHandle::request", "unix-signals"] {
+            assert!(error.contains(advice), "{error}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_handler_of_another_crate_is_not_replaced_in_silence() {
+        for signal in ["-HUP", "-INT", "-TERM"] {
+            let output = play("handler of another crate")
+                .env("KIND", signal)
+                .output();
+            let output = output.unwrap();
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+    }
+
+    pub(super) fn handler_of_another_crate() {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let signal = std::env::var("KIND").unwrap();
+        let number = match signal.as_str() {
+            "-HUP" => SIGHUP,
+            "-INT" => SIGINT,
+            _ => SIGTERM,
+        };
+        let came = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(number, came.clone()).unwrap();
+        for _ in 0..2 {
+            expect_foreign_handler();
+        }
+        let pool = Pool::new(1).unwrap();
+        let guard = stop_on_signal(&pool.stop_handle(), LONG);
+        kill(&signal, std::process::id());
+        while !came.load(SeqCst) {
+            thread::yield_now();
+        }
+        // With the feature `unix-signals` it comes here, too.
+        while guard.as_ref().is_ok_and(|guard| !guard.received()) {
+            thread::yield_now();
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::examples::{example, finish, interrupt, masked, output, send, text, wait_until_told};
+use common::examples::{example, finish, insist, interrupt, masked, output, text, wait_until_told};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 
@@ -78,14 +78,13 @@ fn told_to_stop_in_vain() -> (Child, impl BufRead) {
 #[test]
 fn the_second_signal_does_not_wait_for_one_that_hangs() {
     let (child, mut stderr) = told_to_stop_in_vain();
-    send(&child, &["TERM"]);
+    insist(&child, "TERM");
     let output = finish(child);
     let mut told = String::new();
     stderr.read_to_string(&mut told).unwrap();
-    let second = "second signal received, reporting what still runs; the next one exits";
-    assert!(told.contains(second), "{told}");
+    assert!(told.contains("second signal received"), "{told}");
     assert!(
-        told.contains("  abandoned  \"index\"  told to stop 0."),
+        told.contains("  abandoned  \"index\"  told to stop "),
         "{told}"
     );
     assert_eq!(output.status.code(), Some(75), "{told}");

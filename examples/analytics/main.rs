@@ -4,7 +4,7 @@
 //! ```text
 //! $ cargo run --example analytics -- --full-in 2
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 1094 made, 826 written to 16 files, 2 dead, 266 kept in target/analytics/spool.jsonl
 //! host analytics: NOT CLEAN after 0.501 s (deadline 1 s): 3 services, 266 items unprocessed
 //!   why        signal received

@@ -16,7 +16,7 @@
 //! newsletter: written to 3 readers
 //! :sink down
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! posts: 500 indexed, 0 not
 //! emails: 0 found, 16 made, 10 sent, 0 refused, 6 kept in target/blog/emails.jsonl
 //! events: 0 found, 51 made, 21 sent, 0 refused, 30 kept in target/blog/events.jsonl

@@ -8,7 +8,7 @@
 //! server: down, for 6 more
 //! circuit breaker "smtp": open for 0.2 s, since it failed again
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 30 sent, 4 given up, 8 not sent, 0 unknown
 //! given up, the error is not worth another attempt:
 //!   mail 8 to nobody@example.com: no such user (1)

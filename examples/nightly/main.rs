@@ -23,7 +23,7 @@
 //! host nightly: 2 services are up after 0.001 s
 //! 2026-11-22T20:55:00+00:00  warm the cache
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! host nightly: stopping: signal received
 //! pool nightly: closed, 0 queued
 //! pool nightly: stop: clean after 0.000 s (deadline 7.9 s): 2 accepted

@@ -11,7 +11,7 @@
 //! host guests: 3 services are up after 0.502 s
 //! web: Ada was here
 //! ^C
-//! signal received, stopping; the next one reports at once what still runs
+//! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! host guests: stopping: signal received
 //! web: closed after 1 request
 //! book: 1 guest entered

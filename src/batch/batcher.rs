@@ -8,7 +8,7 @@ use super::store::{NoRoom, Store};
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
 use crate::queue::{SubmitError, submit_until_cancelled};
-use crate::stop::{StopPlan, say};
+use crate::stop::{StopPlan, say_in_time};
 use crate::sync::Arc;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -348,7 +348,7 @@ impl<T: Send + 'static> Store<T> {
         state.stats.unhandled -= items.len() as u64;
         state.stats.dead += items.len() as u64;
         drop(state);
-        self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 0));
+        self.bury_in_time(items, &DeadLetter::new(DeadCause::Stopped, None, 0));
     }
 }
 
@@ -359,7 +359,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
         }
         let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
-            say(log::Level::Error, &format!("{report}"));
+            say_in_time(log::Level::Error, report.to_string());
         }
         let unhandled = report.take_unhandled();
         if !unhandled.is_empty() {

@@ -5,9 +5,11 @@ use super::part::Part;
 use super::store::{Aftermath, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
+use crate::journal::TIME_TO_TELL;
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::TaskContext;
+use crate::threads;
 use crate::unwind::{self, RateLimit};
 use std::cell::RefCell;
 use std::mem;
@@ -321,6 +323,10 @@ impl<T: Send + 'static> Store<T> {
     /// Gives items to who takes dead letters.
     pub(super) fn bury(&self, items: Vec<T>, why: &DeadLetter) {
         self.log_failure(items.len(), &format!("given up: {}", why.text()));
+        self.bury_silently(items, why);
+    }
+
+    fn bury_silently(&self, items: Vec<T>, why: &DeadLetter) {
         let Some(bury) = &self.bury else {
             return self.drop_all(items.into_iter());
         };
@@ -331,6 +337,16 @@ impl<T: Send + 'static> Store<T> {
                 unwind::drop_payload(payload);
             }
         }
+    }
+
+    /// Of a batcher that is dropped: the drop does not wait for the logger without end.
+    pub(super) fn bury_in_time(&self, items: Vec<T>, why: &DeadLetter) {
+        if let Some(text) = self.failure(items.len(), &format!("given up: {}", why.text())) {
+            threads::run_until("log", Deadline::after(TIME_TO_TELL), move || {
+                log_error(&text)
+            });
+        }
+        self.bury_silently(items, why);
     }
 
     /// Items that a handler gave back when the report had been made.
@@ -347,11 +363,17 @@ impl<T: Send + 'static> Store<T> {
     }
 
     fn log_failure(&self, items: usize, how: &str) {
-        static LIMIT: RateLimit = RateLimit::new();
-        if let Some(unlogged) = LIMIT.admit(clock::now()) {
-            let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
-            unwind::log_guarded(|| log::error!("batcher {name:?}: {} {how}{more}", counted(items)));
+        if let Some(text) = self.failure(items, how) {
+            log_error(&text);
         }
+    }
+
+    /// What to log, unless there was too much of it.
+    fn failure(&self, items: usize, how: &str) -> Option<String> {
+        static LIMIT: RateLimit = RateLimit::new();
+        let unlogged = LIMIT.admit(clock::now())?;
+        let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
+        Some(format!("batcher {name:?}: {} {how}{more}", counted(items)))
     }
 
     fn log_retry(&self, items: usize, failed: u32, after: Duration, error: &str) {
@@ -367,6 +389,10 @@ impl<T: Send + 'static> Store<T> {
             });
         }
     }
+}
+
+fn log_error(text: &str) {
+    unwind::log_guarded(|| log::error!("{text}"));
 }
 
 fn counted(items: usize) -> String {

@@ -198,8 +198,9 @@ impl HostHandle {
     }
 
     /// Lets signals stop the host: the first requests the stop, the second makes the
-    /// report now, the third exits with 130; see [`signals`](crate::signals). Does not
-    /// block. It holds until the guard is dropped.
+    /// report now, the third exits with 130; one within 0.5 s of the one before is the same
+    /// request. See [`signals`](crate::signals). Does not block. It holds until the guard is
+    /// dropped.
     ///
     /// Called before [`start`](super::Host::start), it lets a signal interrupt the start,
     /// too. [`run_until_signal`](super::Host::run_until_signal) does all that.
@@ -222,8 +223,42 @@ impl HostHandle {
     pub fn stop_on_signal(
         &self,
     ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
+        self.stop_on(crate::signals::Stops::default())
+    }
+
+    /// Lets any of these signals stop the host, instead of SIGINT, SIGTERM and SIGHUP; else
+    /// as [`stop_on_signal`](Self::stop_on_signal). With the feature `unix-signals`, on Unix.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop_on_any_of`](crate::signals::stop_on_any_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::signals::Signal;
+    ///
+    /// # let host = groundcrew::Host::builder().build()?;
+    /// let guard = host.handle().stop_on_any_of([Signal::Int, Signal::Term])?;
+    /// # host.run();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[cfg(all(unix, feature = "unix-signals"))]
+    pub fn stop_on_any_of(
+        &self,
+        signals: impl IntoIterator<Item = crate::signals::Signal>,
+    ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
+        self.stop_on(crate::signals::Stops::new(signals))
+    }
+
+    #[cfg(feature = "signals")]
+    fn stop_on(
+        &self,
+        stops: crate::signals::Stops,
+    ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
         let (first, second) = (self.core.clone(), self.core.clone());
         crate::signals::take(
+            stops,
             move || first.request_stop(StopReason::Signal, None),
             move || second.request_stop(StopReason::Signal, Some(Duration::ZERO)),
         )

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::machine::Machine;
 use super::queue::{Items, Taken};
 use super::reason::StopReason;
-use crate::stop::{StopReport, to_stderr};
+use crate::stop::{StopReport, to_stderr_in_time};
 use crate::sync::{Arc, Mutex, Weak};
 use std::any::Any;
 use std::process::{ExitCode, Termination};
@@ -443,10 +443,11 @@ impl HostReport {
 }
 
 impl Termination for HostReport {
-    /// Prints the report on stderr if it is not clean.
+    /// Prints the report on stderr if it is not clean. Waits for a stderr that is stuck, a
+    /// pipe that is full and not read, for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
-            to_stderr(&self.to_string());
+            to_stderr_in_time(self.to_string());
         }
         self.exit_code().into()
     }

@@ -137,7 +137,8 @@ impl Host {
 
     /// As [`run`](Self::run), and Ctrl-C, SIGTERM and SIGHUP stop the host, from before
     /// the first service is started: the first one stops, the second makes the report
-    /// now, the third exits with 130. See [`signals`](crate::signals).
+    /// now, the third exits with 130; one within 0.5 s of the one before is the same
+    /// request. See [`signals`](crate::signals).
     ///
     /// The signals are held as long as the report, or a clone of it: so the second one does
     /// not cut off what `main` does with the report, and only the third exits.
@@ -164,6 +165,38 @@ impl Host {
     #[cfg(feature = "signals")]
     pub fn run_until_signal(self) -> Result<HostReport, crate::signals::SignalError> {
         let guard = self.handle().stop_on_signal()?;
+        Ok(self.run().holding(guard))
+    }
+
+    /// As [`run_until_signal`](Self::run_until_signal), and the host is stopped by these
+    /// signals, instead of by SIGINT, SIGTERM and SIGHUP. With the feature `unix-signals`, on
+    /// Unix. The others are left alone, or go to a [`receiver`](crate::signals::receiver).
+    ///
+    /// # Errors
+    ///
+    /// As [`stop_on_any_of`](crate::signals::stop_on_any_of); nothing was started.
+    ///
+    /// # Examples
+    ///
+    /// A daemon that SIGHUP does not stop:
+    ///
+    /// ```
+    /// use groundcrew::signals::Signal;
+    /// use groundcrew::{Host, HostReport};
+    ///
+    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut host = Host::builder();
+    ///     host.background("web", |ctx| ctx.wait());
+    ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
+    ///     Ok(host.build()?.run_until_any_of([Signal::Int, Signal::Term])?)
+    /// }
+    /// ```
+    #[cfg(all(unix, feature = "unix-signals"))]
+    pub fn run_until_any_of(
+        self,
+        signals: impl IntoIterator<Item = crate::signals::Signal>,
+    ) -> Result<HostReport, crate::signals::SignalError> {
+        let guard = self.handle().stop_on_any_of(signals)?;
         Ok(self.run().holding(guard))
     }
 

@@ -7,7 +7,7 @@ use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
 use super::status::HostPhase;
 use crate::clock::Deadline;
 use crate::journal::Journal;
-use crate::stop::{StopPlan, TIME_TO_TELL_UNCLEAN, say};
+use crate::stop::{StopPlan, say_in_time};
 use crate::sync::{Arc, MutexGuard};
 use crate::threads;
 use std::time::Duration;
@@ -112,7 +112,6 @@ impl Core {
             return;
         }
         let text = format!("host {} was dropped: {report}", self.name);
-        let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
-        threads::run_until("host-log", deadline, move || say(log::Level::Error, &text));
+        say_in_time(log::Level::Error, text);
     }
 }

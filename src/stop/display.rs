@@ -3,21 +3,36 @@
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
 use super::report::{Facts, StopReport};
+use crate::clock::Deadline;
 use crate::table::{COLUMNS, GAP, INDENT, Row, cut, section, short, trimmed, width};
 use crate::task::TaskInfo;
+use crate::threads;
 use crate::unwind;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
 /// Writes text to stderr and ignores errors: it may be closed.
-pub(crate) fn to_stderr(text: &str) {
+fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// So long the drop of a pool waits for them with a report that is not clean,
-/// and that nobody else has.
+/// How long the end of a program waits for the logger, or for a reader of stderr, with a
+/// report that is not clean and that is shown nowhere else.
 pub(crate) const TIME_TO_TELL_UNCLEAN: Duration = Duration::from_secs(1);
+
+/// As [`to_stderr`], but does not wait for a reader that is stuck beyond
+/// [`TIME_TO_TELL_UNCLEAN`].
+pub(crate) fn to_stderr_in_time(text: String) {
+    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
+    threads::run_until("stderr", deadline, move || to_stderr(&text));
+}
+
+/// As [`say`], but does not wait for the logger beyond [`TIME_TO_TELL_UNCLEAN`].
+pub(crate) fn say_in_time(level: log::Level, text: String) {
+    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
+    threads::run_until("log", deadline, move || say(level, &text));
+}
 
 /// Says what must not get lost: to the log, or to stderr where that level is
 /// not logged.

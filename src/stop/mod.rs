@@ -23,8 +23,10 @@ mod stopper;
 mod tell;
 mod unstarted;
 
+#[cfg(all(feature = "signals", not(any(loom, shuttle))))]
+pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say};
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say, to_stderr};
+pub(crate) use display::{say_in_time, to_stderr_in_time};
 pub(crate) use spare::Replaced;
 pub(crate) use stopper::Stopper;
 

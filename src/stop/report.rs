@@ -491,10 +491,11 @@ impl StopReport {
 }
 
 impl Termination for StopReport {
-    /// Prints the report on stderr if it is not clean.
+    /// Prints the report on stderr if it is not clean. Waits for a stderr that is stuck, a
+    /// pipe that is full and not read, for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
-            super::display::to_stderr(&self.to_string());
+            super::display::to_stderr_in_time(self.to_string());
         }
         ExitCode::from(self.exit_code())
     }

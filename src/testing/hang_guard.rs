@@ -1,7 +1,7 @@
 //! A test that hangs says where.
 
 use crate::clock::Deadline;
-use crate::stop::{TIME_TO_TELL_UNCLEAN, to_stderr};
+use crate::stop::to_stderr_in_time;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::table::trimmed;
 use crate::threads::{self, Thread};
@@ -70,8 +70,7 @@ impl HangGuard {
             let thread = thread.as_deref().unwrap_or("without a name");
             let text = report(place, thread, limit);
             // Whoever hangs may hold stderr.
-            let time_to_tell = Deadline::after(TIME_TO_TELL_UNCLEAN);
-            threads::run_until("hang-guard-tell", time_to_tell, move || to_stderr(&text));
+            to_stderr_in_time(text);
             process::abort();
         });
         let watch = watch.expect("a hang guard needs a thread");

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// The example, about to run in `folder`. `cargo test` builds it.
 pub(crate) fn example(name: &str, folder: impl AsRef<Path>) -> Command {
@@ -66,7 +68,18 @@ pub(crate) fn interrupt(child: &Child) {
     send(child, &["INT"]);
 }
 
-/// Sends the signals one after the other. The same one twice may count as one.
+/// The next request: a signal within half a second of the last counted one is the same. The
+/// first has been counted if something was said about it.
+pub(crate) fn insist(child: &Child, signal: &str) {
+    thread::sleep(ANOTHER_REQUEST);
+    send(child, &[signal]);
+}
+
+/// After so long a signal is another request.
+pub(crate) const ANOTHER_REQUEST: Duration = Duration::from_millis(600);
+
+/// Sends the signals one after the other: all of them are one request, or, on a machine that
+/// is very busy, several.
 pub(crate) fn send(child: &Child, signals: &[&str]) {
     let kill = |signal| format!("kill -{signal} {}; ", child.id());
     let kill: String = signals.iter().map(kill).collect();
@@ -75,9 +88,12 @@ pub(crate) fn send(child: &Child, signals: &[&str]) {
 }
 
 /// Without what differs from one run to the next: seconds, numbers of threads and what
-/// these are doing.
+/// these are doing. And without the name of a signal, which only one of the features knows.
 pub(crate) fn masked(line: &str) -> String {
     let (line, _) = line.split_once("   thread ").unwrap_or((line, ""));
+    let line = [" (SIGHUP)", " (SIGINT)", " (SIGTERM)"]
+        .iter()
+        .fold(line.to_owned(), |line, name| line.replace(name, ""));
     let mut words: Vec<&str> = line.split(' ').collect();
     for at in 1..words.len() {
         let is_unit = matches!(words[at].trim_end_matches([')', ':']), "s" | "us" | "ms");

@@ -45,6 +45,26 @@ pub(crate) fn within<T>(limit: Duration, name: &str, test: impl FnOnce() -> T) -
     result.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
+/// Fills the pipe that this process has as its stdout (1) or stderr (2), which nobody reads:
+/// from now on a write there blocks for ever.
+#[cfg(target_os = "linux")]
+pub(crate) fn fill_pipe(descriptor: u32) {
+    use std::os::unix::fs::OpenOptionsExt;
+    // Opened again, so that only these writes do not block.
+    const NONBLOCK: i32 = 0o4000;
+    let mut options = std::fs::File::options();
+    let options = options.write(true).custom_flags(NONBLOCK);
+    let mut pipe = options.open(format!("/proc/self/fd/{descriptor}")).unwrap();
+    for size in [4096, 1] {
+        let error = loop {
+            if let Err(error) = pipe.write_all(&vec![b'x'; size]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
 /// A gate: tasks wait at it until it is opened, or dropped.
 pub(crate) struct Gate {
     open: Sender<()>,
