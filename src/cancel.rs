@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A child holds its parent; a parent knows a child only while somebody
-//!    waits on the child. An unwaited token registers nowhere.
+//! 1. A child holds its parent; a parent knows a child only once somebody has
+//!    waited on the child. An unwaited token registers nowhere.
 //! 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
 //!    a listener is added under the same lock after a look at the flag. So a
 //!    listener is either fired by the cancel or sees the flag.
@@ -11,18 +11,21 @@
 //!    there is no order of locks to keep.
 //! 4. Everything that walks the tree does so in a loop: a chain of a hundred
 //!    thousand tokens does not recurse, dropping it included.
+//! 5. Whatever is registered is taken out again by the drop of its node, and
+//!    whoever may still wait holds the node: a receiver does, as a token does.
 //!
 //! Waking is disconnection: a node that is waited on owns the only sender of a
 //! channel on which nothing can be sent, and firing it drops that sender.
 
 use crate::clock::{self, Deadline};
-use crate::sync::channel::{self, Receiver, RecvTimeoutError, Select, Sender};
+use crate::sync::channel::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release, StaticU64};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::mem;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 /// A request to end, that running code can ask for, wait for or select on.
@@ -38,7 +41,7 @@ use std::time::{Duration, Instant};
 ///
 /// A token is one allocation. [`is_cancelled`](Self::is_cancelled) reads one
 /// flag for each ancestor. A parent keeps nothing of a child, except while the
-/// child is or was waited on and still exists.
+/// child is or was waited on and it or a receiver of it still exists.
 ///
 /// # Examples
 ///
@@ -68,24 +71,15 @@ struct Node {
     listeners: Mutex<Listeners>,
     /// Made by the first wait on this token: what fires, and what it fires.
     signal: OnceLock<(Arc<Signal>, Receiver<Infallible>)>,
-    /// A receiver was handed out, which may outlive this node.
-    lent: AtomicBool,
 }
 
 #[derive(Default)]
 struct Listeners {
     /// What is fired with this node, by the number of the signal: its own and
-    /// those of descendants that are waited on. Taken out again when the
-    /// descendant's last token is dropped, unless a receiver outlives it.
+    /// those of descendants that were waited on. Taken out again when the
+    /// descendant's last token and last receiver are dropped.
     signals: HashMap<u64, Arc<Signal>>,
-    /// Signals of children that are gone and whose receivers may be: the oldest
-    /// first. See [`Node::suspect`].
-    suspects: VecDeque<Arc<Signal>>,
 }
-
-/// So many receivers may be blocked on when the last token of theirs is
-/// dropped; those before them that still seem to be are taken for gone.
-const MOST_SUSPECTS: usize = 1024;
 
 /// The sending end of the channel on which the waiters of one token wait.
 struct Signal {
@@ -110,28 +104,6 @@ impl Signal {
         let sender = self.sender.lock().take();
         drop(sender);
     }
-
-    /// Whether some receiver surely exists.
-    ///
-    /// crossbeam does not tell, but an operation on a channel without room is
-    /// "ready" if the other side is gone, or if a thread is blocked there this
-    /// very moment. [`CancelToken::receiver`] documents what follows from that.
-    fn is_received(&self) -> bool {
-        self.sender.lock().as_ref().is_some_and(|sender| {
-            let mut select = Select::new();
-            select.send(sender);
-            select.try_ready().is_err()
-        })
-    }
-}
-
-impl Drop for Signal {
-    /// Only a signal whose receiver outlived its token and all ancestors still
-    /// has its sender here. Nobody can cancel it any more, and dropping the
-    /// sender would tell of a cancel that never was: it is leaked.
-    fn drop(&mut self) {
-        mem::forget(self.sender.get_mut().take());
-    }
 }
 
 impl Node {
@@ -143,7 +115,6 @@ impl Node {
                 parent,
                 listeners: Mutex::default(),
                 signal: OnceLock::new(),
-                lent: AtomicBool::new(false),
             }),
         }
     }
@@ -171,52 +142,16 @@ impl Node {
         receiver
     }
 
-    /// Takes this node's signal out of the ancestors' listeners, unless a
-    /// receiver that lives on wants to hear of their cancel.
+    /// Takes this node's signal out of the ancestors' listeners: nobody can wait
+    /// for it any more.
     fn retire(&mut self) {
-        let suspects = mem::take(&mut self.listeners.get_mut().suspects);
-        for signal in suspects {
-            self.suspect(signal);
-        }
         let Some((signal, receiver)) = self.signal.take() else {
             return;
         };
         drop(receiver);
-        match self.lent.load(Relaxed) {
-            true => self.suspect(signal),
-            false => self.forget(&signal),
-        }
-    }
-
-    /// Decides what becomes of a signal whose token is gone, and whose receiver
-    /// may be. If the receiver surely lives it stays registered with the
-    /// ancestors; if not, it stays for as long as it is among the last so many:
-    /// either a thread is blocked on it, or nobody is there.
-    fn suspect(&self, signal: Arc<Signal>) {
-        if signal.is_received() {
-            return;
-        }
-        let Some(parent) = &self.parent else {
-            return self.forget(&signal);
-        };
-        let mut listeners = parent.listeners.lock();
-        listeners.suspects.push_back(signal);
-        let oldest = match listeners.suspects.len() > MOST_SUSPECTS {
-            true => listeners.suspects.pop_front(),
-            false => None,
-        };
-        drop(listeners);
-        if let Some(oldest) = oldest.filter(|oldest| !oldest.is_received()) {
-            self.forget(&oldest);
-        }
-    }
-
-    /// Nobody receives this signal any more.
-    fn forget(&self, signal: &Signal) {
         for ancestor in self.lineage().skip(1) {
             ancestor.listeners.lock().signals.remove(&signal.number);
         }
-        signal.fire();
     }
 }
 
@@ -390,22 +325,14 @@ impl CancelToken {
         }
     }
 
-    /// A channel that disconnects when this token is cancelled, and on which
-    /// nothing ever arrives: an arm for crossbeam's `select!`. Does not block.
+    /// Returns a channel that disconnects when this token is cancelled, and on
+    /// which nothing ever arrives: an arm for crossbeam's `select!`. Does not
+    /// block.
     ///
-    /// # How long it lives
-    ///
-    /// Keep the token, or a clone of it, for as long as the receiver is used. A
-    /// receiver that outlives its token still disconnects when an ancestor is
-    /// cancelled, and costs the ancestors some 200 bytes until then.
-    ///
-    /// There is one exception. crossbeam cannot tell a receiver on which a
-    /// thread is blocked from one that is gone. A receiver that was blocked on
-    /// when its last token was dropped, and that is blocked on still when 1024
-    /// other tokens with receivers have been dropped below the same parent, is
-    /// taken for gone, and disconnects; so does one whose last ancestor is
-    /// dropped, since nobody can cancel it any more. Ask
-    /// [`is_cancelled`](Self::is_cancelled), where that matters.
+    /// The receiver keeps the token alive, so that the token itself need not be
+    /// kept: `handle.token().receiver()` may stand in a loop. What a token
+    /// registers with its ancestors for its receivers is released when the last
+    /// of them and the last clone of the token are dropped.
     ///
     /// # Examples
     ///
@@ -429,9 +356,11 @@ impl CancelToken {
     ///     recv(stopped) -> end => assert!(end.is_err()),
     /// }
     /// ```
-    pub fn receiver(&self) -> Receiver<Infallible> {
-        self.node.lent.store(true, Relaxed);
-        self.node.receiver().clone()
+    pub fn receiver(&self) -> CancelReceiver {
+        CancelReceiver {
+            receiver: self.node.receiver().clone(),
+            _node: self.node.clone(),
+        }
     }
 
     /// When this token or the first of its ancestors was cancelled.
@@ -455,6 +384,63 @@ impl fmt::Debug for CancelToken {
         f.debug_struct("CancelToken")
             .field("is_cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
+    }
+}
+
+/// The receiving end of a channel that disconnects when a [`CancelToken`] is
+/// cancelled: see [`CancelToken::receiver`].
+///
+/// It dereferences to crossbeam's [`Receiver`], so it stands in `select!` by its
+/// own name, and can be waited on with `recv` or `recv_timeout`. A clone waits
+/// for the same token.
+///
+/// It keeps its token, and so the channel, alive. A clone of crossbeam's own
+/// receiver, as `Receiver::clone(&stopped)` makes one, does not: that one also
+/// disconnects when the last `CancelReceiver` and the last clone of the token
+/// are dropped.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::channel::{self, select};
+/// use groundcrew::{CancelReceiver, CancelToken};
+/// use std::time::Duration;
+///
+/// /// Whether it went on until the end.
+/// fn tick(times: usize, stopped: &CancelReceiver) -> bool {
+///     let ticker = channel::tick(Duration::from_millis(1));
+///     (0..times).all(|_| {
+///         select! {
+///             recv(ticker) -> _ => true,
+///             recv(stopped) -> _ => false,
+///         }
+///     })
+/// }
+///
+/// let token = CancelToken::new();
+/// assert!(tick(3, &token.receiver()));
+/// token.cancel();
+/// assert!(!tick(usize::MAX, &token.receiver()));
+/// ```
+#[derive(Clone)]
+#[must_use = "a receiver does nothing unless it is waited on"]
+pub struct CancelReceiver {
+    receiver: Receiver<Infallible>,
+    /// What owns the sending end, and the registration with its ancestors.
+    _node: Arc<Node>,
+}
+
+impl Deref for CancelReceiver {
+    type Target = Receiver<Infallible>;
+
+    fn deref(&self) -> &Receiver<Infallible> {
+        &self.receiver
+    }
+}
+
+impl fmt::Debug for CancelReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CancelReceiver { .. }")
     }
 }
 

@@ -235,7 +235,7 @@ mod watch;
 pub use batch::{
     BatchReport, BatchStats, Batcher, BatcherBuilder, BatcherError, DeadCause, DeadLetter,
 };
-pub use cancel::{CancelToken, Cancelled};
+pub use cancel::{CancelReceiver, CancelToken, Cancelled};
 pub use causes::Permanent;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{

@@ -10,8 +10,10 @@ use crate::clock;
 use crate::sync::StaticMutex;
 use std::any::Any;
 use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+use std::vec;
 
 /// What `panic!` threw.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -36,6 +38,141 @@ pub(crate) fn drop_guarded<T>(value: T, what: impl FnOnce() -> String) {
     if let Err(payload) = catch(|| drop(value)) {
         log_drop(&what(), text(payload.as_ref()));
         drop_payload(payload);
+    }
+}
+
+/// A value of the program in the hands of the library: wherever its owner is
+/// dropped, while another panic unwinds too, it is dropped under guard.
+pub(crate) struct Guarded<T> {
+    /// There until `into_inner`.
+    value: Option<T>,
+    what: &'static str,
+}
+
+impl<T> Guarded<T> {
+    #[inline]
+    pub(crate) fn new(value: T, what: &'static str) -> Guarded<T> {
+        let value = Some(value);
+        Guarded { value, what }
+    }
+
+    #[inline]
+    pub(crate) fn into_inner(mut self) -> T {
+        let value = self.value.take();
+        value.unwrap_or_else(|| unreachable!("only into_inner takes it"))
+    }
+}
+
+impl<T> Deref for Guarded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        let value = self.value.as_ref();
+        value.unwrap_or_else(|| unreachable!("only into_inner takes it"))
+    }
+}
+
+impl<T> DerefMut for Guarded<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        let value = self.value.as_mut();
+        value.unwrap_or_else(|| unreachable!("only into_inner takes it"))
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if mem::needs_drop::<T>() {
+            drop_guarded(self.value.take(), || self.what.to_owned());
+        }
+    }
+}
+
+/// Items of the program: like [`Guarded`], each by itself. The drop of a vector
+/// would survive one that panics, and abort at the second.
+pub(crate) struct GuardedItems<I: Iterator> {
+    pub(crate) items: I,
+    what: &'static str,
+}
+
+impl<I: Iterator> GuardedItems<I> {
+    #[inline]
+    pub(crate) fn new(items: I, what: &'static str) -> GuardedItems<I> {
+        GuardedItems { items, what }
+    }
+}
+
+impl<I: Iterator> Iterator for GuardedItems<I> {
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        self.items.next()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
+impl<I: ExactSizeIterator> ExactSizeIterator for GuardedItems<I> {}
+
+impl<I: Iterator> Drop for GuardedItems<I> {
+    #[inline]
+    fn drop(&mut self) {
+        if mem::needs_drop::<I::Item>() {
+            let what = self.what;
+            self.for_each(|item| drop_guarded(item, || what.to_owned()));
+        }
+    }
+}
+
+/// A vector that grows, of values like [`GuardedItems`].
+pub(crate) struct GuardedVec<T> {
+    values: Vec<T>,
+    what: &'static str,
+}
+
+impl<T> GuardedVec<T> {
+    #[inline]
+    pub(crate) fn with_capacity(capacity: usize, what: &'static str) -> GuardedVec<T> {
+        let values = Vec::with_capacity(capacity);
+        GuardedVec { values, what }
+    }
+
+    pub(crate) fn into_vec(mut self) -> Vec<T> {
+        mem::take(&mut self.values)
+    }
+
+    pub(crate) fn into_items(mut self) -> GuardedItems<vec::IntoIter<T>> {
+        GuardedItems::new(mem::take(&mut self.values).into_iter(), self.what)
+    }
+}
+
+impl<T> Deref for GuardedVec<T> {
+    type Target = Vec<T>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<T> {
+        &self.values
+    }
+}
+
+impl<T> DerefMut for GuardedVec<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.values
+    }
+}
+
+impl<T> Drop for GuardedVec<T> {
+    #[inline]
+    fn drop(&mut self) {
+        let values = mem::take(&mut self.values);
+        drop(GuardedItems::new(values.into_iter(), self.what));
     }
 }
 
@@ -158,6 +295,21 @@ mod tests {
     #[test]
     fn a_value_that_panics_in_its_drop_is_survived() {
         drop_guarded(Bomb(3), || "a bomb".to_owned());
+    }
+
+    #[test]
+    fn however_many_panic_in_their_drop_each_is_dropped_while_another_panic_unwinds_too() {
+        let unwound = catch(|| {
+            let _one = Guarded::new(Bomb(1), "a bomb");
+            let _items = GuardedItems::new([Bomb(1), Bomb(1), Bomb(1)].into_iter(), "an item");
+            let mut grown = GuardedVec::with_capacity(2, "a result");
+            grown.extend([Bomb(2), Bomb(2)]);
+            let mut half = GuardedItems::new(vec![Bomb(0), Bomb(1), Bomb(1)].into_iter(), "one");
+            assert!(half.next().is_some_and(|bomb| bomb.0 == 0));
+            panic!("the first");
+        });
+        assert_eq!(text(unwound.unwrap_err().as_ref()), "the first");
+        assert_eq!(Guarded::new(7, "a number").into_inner(), 7);
     }
 
     #[test]

@@ -4,9 +4,9 @@ mod common;
 
 use common::{Bomb, Gate, LONG, expected_panic, is_expected, occupied_pool, occupy, within};
 use groundcrew::channel::bounded;
-use groundcrew::{Pool, StopPlan, TaskError};
+use groundcrew::{Pool, StopPlan, Submitter, TaskError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -378,4 +378,49 @@ fn a_submitter_opens_scopes_too() {
         submitter.scope(|s| s.submit(|| numbers.iter().sum::<u32>()).join().unwrap())
     });
     assert_eq!(handle.unwrap().join().unwrap(), 6);
+}
+
+/// How much of the stack one level takes of scopes that nest, each in a task that the one above
+/// waits for on the same worker.
+fn stack_of_a_level(levels: u32, waits_by_join: bool) -> usize {
+    fn nest(pool: &Submitter, levels: u32, waits_by_join: bool, deepest: &AtomicUsize) {
+        let here = 0_u8;
+        deepest.fetch_min(std::ptr::from_ref(&here).addr(), SeqCst);
+        if levels > 0 {
+            pool.scope(|s| {
+                let below = || nest(pool, levels - 1, waits_by_join, deepest);
+                match waits_by_join {
+                    true => s.submit(below).join().unwrap(),
+                    false => s.execute(below),
+                }
+            });
+        }
+    }
+    let pool = Pool::builder()
+        .threads(1)
+        .stack_size(32 << 20)
+        .build()
+        .unwrap();
+    let submitter = pool.submitter();
+    let task = move || {
+        let here = 0_u8;
+        let deepest = AtomicUsize::new(usize::MAX);
+        nest(&submitter, levels, waits_by_join, &deepest);
+        std::ptr::from_ref(&here).addr() - deepest.into_inner()
+    };
+    pool.submit(task).unwrap().join().unwrap() / levels as usize
+}
+
+#[test]
+fn a_level_of_nested_scopes_takes_no_more_of_the_stack_than_documented() {
+    for waits_by_join in [false, true] {
+        let bytes = stack_of_a_level(1000, waits_by_join);
+        println!("a level takes {bytes} bytes, waits by join: {waits_by_join}");
+        let most = if cfg!(debug_assertions) {
+            16_384
+        } else {
+            2_048
+        };
+        assert!(bytes < most, "{bytes}");
+    }
 }

@@ -5,10 +5,14 @@ mod common;
 use common::{LONG, within};
 use groundcrew::channel::{Receiver, unbounded};
 use groundcrew::{Changes, Host, RunningHost, Watch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -99,6 +103,20 @@ impl Mirror {
                 self.apply(&next(told));
             }
         });
+    }
+
+    /// Applies what is told until these are there, and no others; returns the last of it.
+    fn wait_for_these(&mut self, told: &Receiver<Changes>, files: &[PathBuf]) -> Changes {
+        let files: BTreeSet<&PathBuf> = files.iter().collect();
+        within(LONG, "these files", || {
+            loop {
+                let changes = next(told);
+                self.apply(&changes);
+                if self.0.keys().eq(files.iter().copied()) {
+                    return changes;
+                }
+            }
+        })
     }
 }
 
@@ -532,4 +550,272 @@ fn another_folder_above_is_noticed() {
     fs::write(folder.join("new.md"), "new").unwrap();
     assert_eq!(next(&told).added(), [folder.join("new.md")]);
     assert!(host.stop().is_clean());
+}
+
+/// Runs the test of this name once more, in a process of its own, by way of `command`; returns
+/// whether this is that process. It has to end well.
+#[cfg(unix)]
+fn is_alone(test: &str, command: &[&str]) -> bool {
+    use std::process::Command;
+    if std::env::var_os("GROUNDCREW_ALONE").is_some() {
+        return true;
+    }
+    let this = std::env::current_exe().unwrap();
+    let mut all = command
+        .iter()
+        .map(std::ffi::OsStr::new)
+        .chain([this.as_os_str()]);
+    let output = Command::new(all.next().unwrap())
+        .args(all)
+        .args(["--exact", test, "--nocapture"])
+        .env("GROUNDCREW_ALONE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{error}");
+    assert!(said.contains("1 passed"), "{said}{error}");
+    false
+}
+
+#[cfg(unix)]
+fn runs(command: &[&str]) -> bool {
+    let mut process = std::process::Command::new(command[0]);
+    let output = process.args(&command[1..]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_relative_path_stays_the_same_folder_when_the_current_folder_is_another_one() {
+    let test = "a_relative_path_stays_the_same_folder_when_the_current_folder_is_another_one";
+    if !is_alone(test, &[]) {
+        return;
+    }
+    let place = Place::new();
+    place.write("a.md", "a");
+    place.write("other.txt", "x");
+    std::env::set_current_dir(place.parent.path()).unwrap();
+    let only = |path: &Path| path.starts_with("posts") && path.extension().unwrap() == "md";
+    let early = Watch::new("posts").debounce(10 * MILLI).only(only);
+    let (host, told) = started(early.clone());
+    assert_eq!(next(&told).added(), [Path::new("posts/a.md")]);
+    std::env::set_current_dir("/").unwrap();
+    place.write("b.md", "b");
+    let changes = next(&told);
+    assert_eq!(changes.added(), [Path::new("posts/b.md")]);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    fs::remove_dir_all(&place.folder).unwrap();
+    let removed = [Path::new("posts/a.md"), Path::new("posts/b.md")];
+    let mut gone = Vec::new();
+    within(LONG, "both files to go", || {
+        while gone.len() < 2 {
+            gone.extend(next(&told).removed().to_owned());
+        }
+    });
+    gone.sort();
+    assert_eq!(gone, removed);
+    assert!(host.stop().is_clean());
+
+    // It was resolved when it was given, not when it is started.
+    fs::create_dir(&place.folder).unwrap();
+    place.write("c.md", "c");
+    let (host, told) = started(early);
+    assert_eq!(next(&told).added(), [Path::new("posts/c.md")]);
+    assert!(host.stop().is_clean());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_changes_in_what_was_mounted_over_a_subfolder_is_told_at_once_and_when_it_is_gone() {
+    let test =
+        "what_changes_in_what_was_mounted_over_a_subfolder_is_told_at_once_and_when_it_is_gone";
+    let may_mount: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "-r", "--mount"]];
+    let Some(way) = may_mount
+        .into_iter()
+        .find(|way| runs(&[way, &["true"][..]].concat()))
+    else {
+        eprintln!("SKIPPED: unshare cannot be had, so nothing is mounted");
+        return;
+    };
+    if !is_alone(test, way) {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir_all(place.path("deep/er")).unwrap();
+    place.write("deep/hidden.md", "x");
+    let (host, told) = started(place.watch().rescan_every(Duration::MAX));
+    let mut mirror = Mirror::default();
+    let hidden = place.path("deep/hidden.md");
+    mirror.wait_for_these(&told, std::slice::from_ref(&hidden));
+
+    let deep = place.path("deep");
+    let deep = deep.to_str().unwrap();
+    assert!(runs(&["mount", "-t", "tmpfs", "none", deep]));
+    mirror.wait_for_these(&told, &[]);
+    let mut files = Vec::new();
+    for name in ["a", "b", "c"] {
+        let path = place.path("deep").join(name);
+        fs::write(&path, name).unwrap();
+        files.push(path);
+        mirror.wait_for_these(&told, &files);
+    }
+    assert!(runs(&["umount", deep]));
+    mirror.wait_for_these(&told, std::slice::from_ref(&hidden));
+    place.write("deep/er/d.md", "d");
+    mirror.wait_for_these(&told, &[hidden, place.path("deep/er/d.md")]);
+    assert!(host.stop().is_clean());
+}
+
+/// What is logged in a process that one test has to itself.
+#[cfg(target_os = "linux")]
+struct Log(Mutex<Vec<String>>);
+
+#[cfg(target_os = "linux")]
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target().starts_with("groundcrew") {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[cfg(target_os = "linux")]
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
+/// Whether this is a process of its own (`is_alone`), in which permissions count and `LOG`
+/// listens.
+#[cfg(target_os = "linux")]
+fn is_alone_and_no_root(test: &str) -> bool {
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o0)).unwrap();
+    let reads_everything = fs::read_dir(folder.path()).is_ok();
+    // As root, but without the right to read everything.
+    let way = [
+        "setpriv",
+        "--bounding-set",
+        "-dac_override,-dac_read_search",
+    ];
+    let is_alone = match reads_everything {
+        false => is_alone(test, &[]),
+        true if runs(&[&way[..], &["true"]].concat()) => is_alone(test, &way),
+        true => {
+            eprintln!("SKIPPED: root reads everything, and there is no setpriv");
+            false
+        }
+    };
+    if is_alone {
+        assert!(!reads_everything, "without that right, too");
+        log::set_logger(&LOG).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+    is_alone
+}
+
+#[cfg(target_os = "linux")]
+fn forbid(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o0)).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+fn allow(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_subfolder_that_may_not_be_read_is_left_out_and_named_and_nothing_is_polled() {
+    let test = "a_subfolder_that_may_not_be_read_is_left_out_and_named_and_nothing_is_polled";
+    if !is_alone_and_no_root(test) {
+        return;
+    }
+    let place = Place::new();
+    for name in ["a", "lost+found", "z/deep"] {
+        fs::create_dir_all(place.path(name)).unwrap();
+    }
+    place.write("lost+found/in.md", "x");
+    forbid(&place.path("lost+found"));
+    let (host, told) = started(place.watch().rescan_every(Duration::MAX));
+    let first = next(&told);
+    assert!(first.is_empty() && first.is_initial());
+    assert_eq!(first.unreadable(), [place.path("lost+found")]);
+    assert!(first.to_string().ends_with(", 1 unreadable"), "{first}");
+
+    let (mut mirror, mut files) = (Mirror::default(), Vec::new());
+    for round in 0..5 {
+        for name in ["a", "z/deep", "z"] {
+            let name = format!("{name}/{round}.md");
+            place.write(&name, "1");
+            files.push(place.path(&name));
+            let changes = mirror.wait_for_these(&told, &files);
+            assert_eq!(changes.unreadable(), [place.path("lost+found")]);
+        }
+        // Folders that come later, and that are renamed, are watched too.
+        let (new, renamed) = (format!("new {round}"), format!("z/renamed {round}"));
+        fs::create_dir_all(place.path(&format!("{new}/deep"))).unwrap();
+        place.write(&format!("{new}/deep/a.md"), "1");
+        files.push(place.path(&format!("{new}/deep/a.md")));
+        mirror.wait_for_these(&told, &files);
+        fs::rename(place.path(&new), place.path(&renamed)).unwrap();
+        files.pop();
+        files.push(place.path(&format!("{renamed}/deep/a.md")));
+        mirror.wait_for_these(&told, &files);
+        place.write(&format!("{renamed}/deep/b.md"), "1");
+        files.push(place.path(&format!("{renamed}/deep/b.md")));
+        mirror.wait_for_these(&told, &files);
+    }
+    let logged = LOG.0.lock().unwrap().clone();
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert!(logged[0].contains("lost+found cannot be read and is left out"));
+
+    allow(&place.path("lost+found"));
+    files.push(place.path("lost+found/in.md"));
+    let changes = mirror.wait_for_these(&told, &files);
+    assert!(changes.unreadable().is_empty());
+    place.write("lost+found/more.md", "1");
+    files.push(place.path("lost+found/more.md"));
+    mirror.wait_for_these(&told, &files);
+    assert!(host.stop().is_clean());
+    assert_eq!(*LOG.0.lock().unwrap(), logged);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tree_that_comes_with_a_subfolder_that_may_not_be_read_is_watched_all_the_same() {
+    let test = "a_tree_that_comes_with_a_subfolder_that_may_not_be_read_is_watched_all_the_same";
+    if !is_alone_and_no_root(test) {
+        return;
+    }
+    let place = Place::new();
+    let tree = place.parent.path().join("tree");
+    for name in ["a", "b/x", "b/y", "c"] {
+        fs::create_dir_all(tree.join(name)).unwrap();
+    }
+    forbid(&tree.join("b/secret"));
+    let (host, told) = started(place.watch().rescan_every(Duration::MAX));
+    assert!(next(&told).unreadable().is_empty());
+    fs::rename(&tree, place.path("tree")).unwrap();
+    let (mut mirror, mut files) = (Mirror::default(), Vec::new());
+    for round in 0..3 {
+        for name in ["a", "b/x", "b/y", "c", "b"] {
+            let name = format!("tree/{name}/{round}.md");
+            place.write(&name, "1");
+            files.push(place.path(&name));
+            mirror.wait_for_these(&told, &files);
+        }
+    }
+    place.write("last.md", "1");
+    files.push(place.path("last.md"));
+    let changes = mirror.wait_for_these(&told, &files);
+    assert_eq!(changes.unreadable(), [place.path("tree/b/secret")]);
+    assert!(host.stop().is_clean());
+    let logged = LOG.0.lock().unwrap().clone();
+    assert_eq!(logged.len(), 1, "{logged:?}");
 }

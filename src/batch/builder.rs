@@ -9,6 +9,7 @@ use crate::queue::Submitter;
 use crate::retry::Retry;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
+use crate::unwind::Guarded;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
@@ -257,12 +258,12 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             me: me.clone(),
             name: self.name.into(),
             fill: self.fill,
-            measure: self.measure,
+            measure: self.measure.map(guarded),
             capacity,
             in_flight: self.in_flight,
             retry: self.retry,
-            handler: Box::new(handler),
-            bury: self.bury,
+            handler: guarded(Box::new(handler)),
+            bury: self.bury.map(guarded),
             home,
             built_at,
             state: CachePadded::new(Mutex::new(State::new(now, timer))),
@@ -300,6 +301,10 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         };
         Err(BatcherError(wrong))
     }
+}
+
+fn guarded<C>(closure: C) -> Guarded<C> {
+    Guarded::new(closure, "a closure of a batcher")
 }
 
 impl<T> fmt::Debug for BatcherBuilder<T> {

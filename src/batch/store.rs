@@ -31,6 +31,7 @@ use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle, index_in};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
+use crate::unwind::{Guarded, GuardedItems};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::panic::Location;
@@ -45,12 +46,12 @@ pub(super) struct Store<T> {
     pub(super) me: Weak<Store<T>>,
     pub(super) name: Arc<str>,
     pub(super) fill: Fill,
-    pub(super) measure: Option<Box<Measure<T>>>,
+    pub(super) measure: Option<Guarded<Box<Measure<T>>>>,
     pub(super) capacity: usize,
     pub(super) in_flight: usize,
     pub(super) retry: Retry,
-    pub(super) handler: Box<Handler<T>>,
-    pub(super) bury: Option<Box<Bury<T>>>,
+    pub(super) handler: Guarded<Box<Handler<T>>>,
+    pub(super) bury: Option<Guarded<Box<Bury<T>>>>,
     pub(super) home: Arc<Home>,
     pub(super) built_at: &'static Location<'static>,
     pub(super) state: CachePadded<Mutex<State<T>>>,
@@ -236,6 +237,28 @@ impl<T> State<T> {
         let rests = self.tasks.values().filter_map(|task| task.batch.as_ref());
         let batches = self.ready.iter().chain(retrying).chain(rests);
         self.held - self.filling.len() - batches.map(Batch::len).sum::<usize>()
+    }
+}
+
+impl<T> Drop for Store<T> {
+    /// What is still here of the program's may panic in its drop, each item by itself.
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        let retrying = mem::take(&mut state.retrying).into_values();
+        let tasks = mem::take(&mut state.tasks).into_values();
+        let batches = mem::take(&mut state.ready).into_iter();
+        let items = batches
+            .chain(retrying.map(|(batch, _)| batch))
+            .chain(tasks.filter_map(|task| task.batch))
+            .map(Batch::into_items)
+            .chain(
+                mem::take(&mut state.out)
+                    .into_iter()
+                    .map(|(_, items)| items),
+            )
+            .chain([mem::take(&mut state.filling)]);
+        let items: Vec<T> = items.flatten().collect();
+        drop(GuardedItems::new(items.into_iter(), "an item of a batcher"));
     }
 }
 

@@ -27,25 +27,47 @@ fn a_million_children_of_one_parent_leave_nothing_behind() {
             _ => drop(child.child().child()),
         }
     }
-    assert!(listeners(&parent) <= MOST_SUSPECTS);
-    assert!(parent.node.listeners.lock().suspects.len() <= MOST_SUSPECTS);
+    assert_eq!(listeners(&parent), 0);
     assert_eq!(Arc::strong_count(&parent.node), 1);
+}
+
+#[test]
+fn a_receiver_is_registered_while_it_or_a_clone_lives_and_no_longer() {
+    let root = CancelToken::new();
+    let middle = root.child();
+    for _ in 0..times(10_000) {
+        let receiver = middle.child().receiver();
+        let clone = receiver.clone();
+        assert_eq!([listeners(&root), listeners(&middle)], [1, 1]);
+        drop(receiver);
+        assert_eq!([listeners(&root), listeners(&middle)], [1, 1]);
+        drop(clone);
+        assert_eq!([listeners(&root), listeners(&middle)], [0, 0]);
+    }
+    assert_eq!(Arc::strong_count(&middle.node), 1);
+}
+
+#[test]
+fn thousands_of_receivers_that_threads_may_be_blocked_on_stay_registered() {
+    let root = CancelToken::new();
+    let receivers: Vec<_> = (0..times(3_000)).map(|_| root.child().receiver()).collect();
+    assert_eq!(listeners(&root), receivers.len());
+    let still = |receiver: &CancelReceiver| receiver.try_recv() == Err(TryRecvError::Empty);
+    assert!(receivers.iter().all(still));
+    root.cancel();
+    assert!(!receivers.iter().any(still));
+    drop(receivers);
+    assert_eq!(listeners(&root), 0);
 }
 
 #[test]
 fn a_receiver_that_a_thread_is_blocked_on_outlives_its_token() {
     let root = CancelToken::new();
     let middle = root.child();
-    let token = middle.child();
-    let receiver = token.receiver();
+    let receiver = middle.child().receiver();
+    drop(middle);
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
-        // Ready means: somebody is blocked there by now.
-        while !is_blocked_on(&token) {
-            thread::yield_now();
-        }
-        drop(token);
-        drop(middle);
         for _ in 0..100 {
             drop(root.child().receiver());
         }
@@ -55,9 +77,22 @@ fn a_receiver_that_a_thread_is_blocked_on_outlives_its_token() {
     });
 }
 
-fn is_blocked_on(token: &CancelToken) -> bool {
-    let (signal, _) = token.node.signal.get().unwrap();
-    !signal.is_received()
+#[test]
+fn in_a_select_a_receiver_stands_by_its_name_by_reference_and_as_it_is_made() {
+    let (root, (_open, work)) = (CancelToken::new(), channel::bounded::<u32>(0));
+    let stopped = root.child().receiver();
+    let by_reference = &stopped;
+    channel::select! {
+        recv(work) -> _ => unreachable!(),
+        recv(stopped) -> _ => unreachable!(),
+        recv(by_reference) -> _ => unreachable!(),
+        recv(root.child().receiver()) -> _ => unreachable!(),
+        default => root.cancel(),
+    }
+    channel::select! {
+        recv(work) -> _ => unreachable!(),
+        recv(stopped) -> end => assert!(end.is_err()),
+    }
 }
 
 #[test]
@@ -110,7 +145,7 @@ fn a_receiver_that_outlives_its_token_still_hears_every_ancestor_and_nothing_els
             0 => root.cancel(),
             1 => middle.cancel(),
             _ => {
-                drop((root, middle));
+                drop((root, middle)); // nobody can cancel it any more
                 assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
                 continue;
             }

@@ -11,10 +11,12 @@ use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::task::{Outcome, TaskInfo};
 use crate::threads;
-use crate::unwind;
+use crate::unwind::{self, Guarded};
 use std::fmt;
 use std::io;
 use std::time::Duration;
+
+const A_HOOK: &str = "a hook of a pool";
 
 /// Sets up a [`Pool`]. Made by [`Pool::builder`].
 ///
@@ -182,7 +184,10 @@ impl PoolBuilder {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
-        self.hooks.start = Some(Arc::new(hook));
+        let hook = Guarded::new(hook, A_HOOK);
+        self.hooks.start = Some(Arc::new(move |index| {
+            hook(index);
+        }));
         self
     }
 
@@ -208,7 +213,10 @@ impl PoolBuilder {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
-        self.hooks.stop = Some(Arc::new(hook));
+        let hook = Guarded::new(hook, A_HOOK);
+        self.hooks.stop = Some(Arc::new(move |index| {
+            hook(index);
+        }));
         self
     }
 
@@ -238,7 +246,8 @@ impl PoolBuilder {
         mut self,
         hook: impl Fn(&TaskInfo, &str) + Send + Sync + 'static,
     ) -> PoolBuilder {
-        self.panic_hook = Some(Arc::new(hook));
+        let hook = Guarded::new(hook, A_HOOK);
+        self.panic_hook = Some(Arc::new(move |info, message| hook(info, message)));
         self
     }
 
@@ -297,7 +306,10 @@ impl PoolBuilder {
         mut self,
         observer: impl Fn(&TaskInfo, Outcome, Option<Duration>, Duration) + Send + Sync + 'static,
     ) -> PoolBuilder {
-        self.observer = Some(Arc::new(observer));
+        let observer = Guarded::new(observer, A_HOOK);
+        self.observer = Some(Arc::new(move |info, outcome, waited, ran| {
+            observer(info, outcome, waited, ran);
+        }));
         self
     }
 

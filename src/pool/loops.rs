@@ -7,7 +7,10 @@ use super::scope::{self, Scope};
 use super::stream::Stream;
 use crate::queue::Submitter;
 use crate::task::TaskError;
+use crate::unwind::{Guarded, GuardedVec};
 use std::panic::Location;
+
+const A_CLOSURE: &str = "the closure of a parallel loop";
 
 macro_rules! loops {
     ($type:ty) => {
@@ -34,11 +37,27 @@ macro_rules! loops {
             /// has to be put together at each level, let the tasks submit to one
             /// scope instead, as the example of [`Scope`] does.
             ///
+            /// # Depth
+            ///
+            /// Scopes that nest in the tasks of one another run on top of each
+            /// other where one worker claims them: each level takes 800 bytes of
+            /// its stack in an optimized build, 4 KB in a debug build, and what
+            /// the closures themselves take. The stack of 2 MiB that a worker
+            /// has by default holds some 2,500 levels. Beyond that it overflows,
+            /// which ends the process (`SIGABRT`); a scope cannot refuse, since it has no
+            /// error to return. For a recursion whose depth is not limited by
+            /// its kind, as halving limits it to 64: let the tasks submit to one
+            /// scope, which takes no stack; below some depth call the function itself
+            /// instead of opening a scope; or set a larger
+            /// [`stack_size`](crate::PoolBuilder::stack_size), of which only what is
+            /// used takes memory.
+            ///
             /// [`StopReport::unstarted`]: crate::StopReport::unstarted
             ///
             /// # Panics
             ///
-            /// With the panic of `body`, or else with the first panic that nobody
+            /// A panic in the drop of what `body` or a task returned is logged and
+            /// goes no further. Otherwise this panics with the panic of `body`, or else with the first panic that nobody
             /// can join any more, since the task has no handle or that was dropped;
             /// after all tasks have ended. (All are logged and counted; the
             /// payloads of the others are dropped.)
@@ -195,13 +214,14 @@ macro_rules! loops {
                 F: Fn(I::Item) -> R + Sync,
                 R: Send,
             {
+                let f = Guarded::new(f, A_CLOSURE);
                 let results = map::run(
                     self.home(),
                     items.into_iter(),
-                    &Map::new(&f),
+                    &Map::new(&*f),
                     Location::caller(),
                 )?;
-                Ok(results.unwrap_or_default())
+                Ok(results.map_or_else(Vec::new, GuardedVec::into_vec))
             }
 
             /// Calls `f` with every item, on the workers: like [`map`](Self::map),
@@ -230,7 +250,8 @@ macro_rules! loops {
                 I: IntoIterator<IntoIter: Items>,
                 F: Fn(I::Item) + Sync,
             {
-                let work = ForEach::new(&f);
+                let f = Guarded::new(f, A_CLOSURE);
+                let work = ForEach::new(&*f);
                 map::run(self.home(), items.into_iter(), &work, Location::caller())?;
                 Ok(())
             }
@@ -276,8 +297,11 @@ macro_rules! loops {
                 G: Fn(R, R) -> R + Sync,
                 R: Send,
             {
-                let work = MapReduce::new(&f, &reduce);
-                map::run(self.home(), items.into_iter(), &work, Location::caller())
+                let f = Guarded::new(f, A_CLOSURE);
+                let reduce = Guarded::new(reduce, A_CLOSURE);
+                let work = MapReduce::new(&*f, &*reduce);
+                let whole = map::run(self.home(), items.into_iter(), &work, Location::caller())?;
+                Ok(whole.map(Guarded::into_inner))
             }
 
             /// An iterator that calls `f` with the items of another one, on the

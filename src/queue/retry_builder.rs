@@ -6,6 +6,7 @@ use crate::clock::Deadline;
 use crate::retry::{Retry, RetryError, Verdict};
 use crate::sync::Arc;
 use crate::task::{TaskContext, TaskHandle};
+use crate::unwind::Guarded;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -116,7 +117,8 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn on_error(mut self, judge: impl Fn(&E) -> Verdict + Send + Sync + 'static) -> Self {
-        self.judge = Some(Arc::new(judge));
+        let judge = Guarded::new(judge, "the judge of a retry");
+        self.judge = Some(Arc::new(move |error: &E| judge(error)));
         self
     }
 }

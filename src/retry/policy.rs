@@ -2,6 +2,7 @@
 
 use super::{Backoff, Jitter};
 use crate::sync::Arc;
+use crate::unwind::Guarded;
 use std::fmt;
 use std::time::Duration;
 
@@ -163,8 +164,12 @@ impl Retry {
     /// assert_eq!(quadratic.delay(5, Duration::ZERO, 0.0), Some(Duration::from_secs(25)));
     /// ```
     pub fn custom(curve: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Retry {
+        let curve = Guarded::new(curve, "the curve of a retry");
         Retry {
-            curve: Some(Arc::new(curve)),
+            curve: Some(Arc::new(move |failed| {
+                let curve = &*curve;
+                curve(failed)
+            })),
             ..Retry::fixed(Duration::MAX)
         }
     }

@@ -30,6 +30,7 @@ pub struct Changes {
     pub(super) added: Vec<PathBuf>,
     pub(super) changed: Vec<PathBuf>,
     pub(super) removed: Vec<PathBuf>,
+    pub(super) unreadable: Vec<PathBuf>,
     pub(super) is_initial: bool,
 }
 
@@ -46,8 +47,9 @@ impl Changes {
         &self.added
     }
 
-    /// The files that were there and have other contents, in order: another length, another
-    /// time, or another file in their place. Does not block.
+    /// The files that were there and have changed, in order: another length or time, another
+    /// file in their place, or other metadata, such as permissions or a new hard link. Does
+    /// not block.
     ///
     /// # Examples
     ///
@@ -63,6 +65,25 @@ impl Changes {
     /// See [above](Self).
     pub fn removed(&self) -> &[PathBuf] {
         &self.removed
+    }
+
+    /// The folders and files that cannot be read at present, in order: as a rule permission
+    /// is denied. Does not block.
+    ///
+    /// What changes in them is not reported; what was known of them is kept. All of them are
+    /// listed each time, until they can be read. They count neither for [`len`](Self::len)
+    /// nor as a reason to report.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let changes = groundcrew::Changes::default();
+    /// for path in changes.unreadable() {
+    ///     eprintln!("{} is not searched", path.display());
+    /// }
+    /// ```
+    pub fn unreadable(&self) -> &[PathBuf] {
+        &self.unreadable
     }
 
     /// What there is to read: those that were added, and then those that have changed. Does
@@ -84,6 +105,18 @@ impl Changes {
     /// ```
     pub fn is_initial(&self) -> bool {
         self.is_initial
+    }
+
+    /// The same, with other paths.
+    pub(super) fn map(self, name: impl Fn(&Path) -> PathBuf) -> Changes {
+        let all = |paths: Vec<PathBuf>| paths.iter().map(|path| name(path)).collect();
+        Changes {
+            added: all(self.added),
+            changed: all(self.changed),
+            removed: all(self.removed),
+            unreadable: all(self.unreadable),
+            is_initial: self.is_initial,
+        }
     }
 
     /// How many files this is about. Does not block.
@@ -109,11 +142,15 @@ impl Changes {
     }
 }
 
-/// As in `2 added, 1 changed, 0 removed`.
+/// As in `2 added, 1 changed, 0 removed`, and `, 1 unreadable` if any is.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (added, changed) = (self.added.len(), self.changed.len());
         let removed = self.removed.len();
-        write!(f, "{added} added, {changed} changed, {removed} removed")
+        write!(f, "{added} added, {changed} changed, {removed} removed")?;
+        match self.unreadable.len() {
+            0 => Ok(()),
+            unreadable => write!(f, ", {unreadable} unreadable"),
+        }
     }
 }

@@ -65,32 +65,97 @@ impl Hints {
 
     /// Asks the system to tell of this folder, and of all below it, as long as what is
     /// returned lives.
-    pub(super) fn watch(self: Arc<Self>, folder: &Path) -> notify::Result<RecommendedWatcher> {
+    pub(super) fn watch(self: &Arc<Self>, folder: &Path) -> notify::Result<Tree> {
         let names = Names::new(folder)?;
-        let [_, root] = names.theirs.clone();
+        let mut watcher = self.watcher(&names)?;
+        let root = names.root();
+        let is_each = match watcher.watch(root, RecursiveMode::Recursive) {
+            Ok(()) => false,
+            // By now it watches a part of the tree; which one cannot be known.
+            Err(error) if is_refused(&error) => {
+                watcher = self.watcher(&names)?;
+                watcher.watch(root, RecursiveMode::NonRecursive)?;
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Tree {
+            watcher,
+            names,
+            is_each,
+        })
+    }
+
+    fn watcher(self: &Arc<Self>, names: &Names) -> notify::Result<RecommendedWatcher> {
+        let (hints, names) = (self.clone(), names.clone());
         let tell = move |event: notify::Result<Event>| match event {
-            Ok(event) if event.need_rescan() => self.add_all(None),
+            Ok(event) if event.need_rescan() => hints.add_all(None),
             Ok(event) if is_look(event.kind) => {}
             Ok(event) => {
                 let paths = event.paths.iter().map(|path| names.ours(path));
                 match paths.collect::<Option<Vec<PathBuf>>>() {
                     Some(paths) => {
                         if may_be_end(event.kind) && paths.contains(&names.ours) {
-                            self.told.lock().is_gone = true;
+                            hints.told.lock().is_gone = true;
                         }
-                        self.add(paths);
+                        hints.add(paths);
                     }
-                    None => self.add_all(None),
+                    None => hints.add_all(None),
                 }
             }
-            Err(error) => self.add_all(Some(error.to_string())),
+            Err(error) => hints.add_all(Some(error.to_string())),
         };
         // A link to a folder below would be another name for what is in there, or lead round
         // in circles.
         let config = Config::default().with_follow_symlinks(false);
-        let mut watcher = RecommendedWatcher::new(tell, config)?;
-        watcher.watch(&root, RecursiveMode::Recursive)?;
-        Ok(watcher)
+        RecommendedWatcher::new(tell, config)
+    }
+}
+
+/// What the system tells of: a folder and what is below it.
+pub(super) struct Tree {
+    watcher: RecommendedWatcher,
+    names: Names,
+    /// The system may not look into a folder below. To ask for the whole tree at once would
+    /// fail at that one, so each folder is asked for, and new ones are by us.
+    is_each: bool,
+}
+
+impl Tree {
+    pub(super) fn is_each(&self) -> bool {
+        self.is_each
+    }
+
+    /// Asks the system to tell of these folders too. Those that are gone, or into which it may
+    /// not look, are left out.
+    pub(super) fn add<'a>(
+        &mut self,
+        folders: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> notify::Result<()> {
+        for folder in folders {
+            let path = self.names.theirs(folder);
+            match self.watcher.watch(&path, RecursiveMode::NonRecursive) {
+                Err(error) if !is_refused(&error) && !is_gone(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether one folder may not be looked into.
+fn is_refused(error: &Error) -> bool {
+    matches!(&error.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn is_gone(error: &Error) -> bool {
+    match &error.kind {
+        ErrorKind::PathNotFound => true,
+        ErrorKind::Io(error) => {
+            let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+            gone.contains(&error.kind())
+        }
+        _ => false,
     }
 }
 
@@ -118,7 +183,8 @@ fn may_be_end(kind: EventKind) -> bool {
     )
 }
 
-/// What the system calls the folder, and what the program does.
+/// What the system calls the folder, and what the service does.
+#[derive(Clone)]
 struct Names {
     theirs: [PathBuf; 2],
     ours: PathBuf,
@@ -132,6 +198,16 @@ impl Names {
         })
     }
 
+    /// The folder that is asked for.
+    fn root(&self) -> &Path {
+        &self.theirs[1]
+    }
+
+    fn theirs(&self, path: &Path) -> PathBuf {
+        let below = path.strip_prefix(&self.ours);
+        below.map_or_else(|_| path.to_owned(), |below| self.root().join(below))
+    }
+
     fn ours(&self, path: &Path) -> Option<PathBuf> {
         let below = |theirs: &PathBuf| path.strip_prefix(theirs).ok();
         let below = self.theirs.iter().find_map(below)?;
@@ -140,5 +216,24 @@ impl Names {
             true => self.ours.clone(),
             false => self.ours.join(below),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_may_not_be_looked_into_is_left_out_and_nothing_else_is() {
+        let io = |kind: io::ErrorKind| Error::io(kind.into());
+        assert!(is_refused(&io(io::ErrorKind::PermissionDenied)));
+        assert!(is_gone(&io(io::ErrorKind::NotFound)) && is_gone(&Error::path_not_found()));
+        for error in [
+            io(io::ErrorKind::Other),
+            Error::new(ErrorKind::MaxFilesWatch),
+            Error::generic("?"),
+        ] {
+            assert!(!is_refused(&error) && !is_gone(&error));
+        }
     }
 }

@@ -7,11 +7,13 @@
 //! - `changes`: what the program is told.
 //! - `snapshot`: what is there, and how it differs from what was.
 //! - `hints`: where to look, from the thread of the system's watcher.
+//! - `mounts`: what is mounted there, of which the system's watcher does not tell.
 //! - `terms`: what can be set.
 //! - `service`: the body of the service.
 
 mod changes;
 mod hints;
+mod mounts;
 mod service;
 mod snapshot;
 mod terms;

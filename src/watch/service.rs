@@ -1,9 +1,10 @@
 //! The body of the service.
 
 use super::changes::Changes;
-use super::hints::{self, Hints};
-use super::snapshot::{Look, Snapshot, Where, identity};
-use super::terms::Watch;
+use super::hints::{self, Hints, Tree};
+use super::mounts::Mounts;
+use super::snapshot::{Identity, Look, Snapshot, Where, is_gone};
+use super::terms::{Only, Watch};
 use crate::cancel::Cancelled;
 use crate::causes::BoxError;
 use crate::clock::{self, Clock, Deadline};
@@ -11,10 +12,11 @@ use crate::host::{HostBuilder, Make, Service, ServiceBuilder, ServiceContext, Se
 use crate::sync::Arc;
 use crate::sync::channel::{self, Receiver};
 use crate::unwind::{self, RateLimit};
-use notify::RecommendedWatcher;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
-use std::path::PathBuf;
+use std::mem;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// So often one looks for a folder that is gone.
@@ -22,7 +24,8 @@ const LOOK_FOR_FOLDER: Duration = Duration::from_millis(250);
 /// A shorter one would do nothing else.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 /// So often one looks at a folder of which the system does not tell everything; and whether
-/// it still is the one at its path, since a folder above it may be another one now.
+/// it still is the one at its path, since a folder above it may be another one now, and whether
+/// something was mounted below it.
 const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
 
 impl HostBuilder {
@@ -36,8 +39,12 @@ impl HostBuilder {
     /// or removed and it has been [quiet](Watch::debounce) for a moment, however many there
     /// are. What came and went in between is not told of.
     ///
-    /// What is told is found by comparing what is there with what was, by length, time and
-    /// inode of each file. The system only says where to look. So nothing is lost where the
+    /// What is told is found by comparing what is there with what was, by the length, the
+    /// times and the inode of each file. The times are that of the contents, that of the last
+    /// change of any kind (`ctime`) and that of the creation, where the system has them; no
+    /// program can set the latter two, so a file that `cp -p` or `tar` replaced by one of the
+    /// same length and time is noticed. So is a file whose permissions, owner or number of hard
+    /// links have changed. The system only says where to look. So nothing is lost where the
     /// system lost count, and what is added or removed is told of once. A file that was written
     /// within the last 20 ms, which is how exact the times of files are, may be told of as
     /// changed once more. (Where they are only exact to a second, as on some network drives, a
@@ -45,7 +52,8 @@ impl HostBuilder {
     ///
     /// If the folder is removed, all its files are; it is looked for four times a second, and
     /// told of when it is back. That a folder above it was replaced by another one is noticed
-    /// within two seconds. It may itself be a link. Links to folders below it are not
+    /// within two seconds; so is, on Linux, that something was mounted below it or is no more.
+    /// It may itself be a link. Links to folders below it are not
     /// followed; those to files are told of as files, and what changes where they lead to is
     /// seen at the next [look at everything](Watch::rescan_every). Pipes, sockets and devices
     /// are not told of.
@@ -58,11 +66,13 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// The start of the service fails if there is no such folder, or it may not be read. What
-    /// cannot be read below it, or later on, is warned of, and what was known of it stays; once
-    /// it can be read it is told of. Where the system
-    /// watches no more folders (its limit is reached: `fs.inotify.max_user_watches`), that is
-    /// warned of, and everything is looked at every two seconds.
+    /// The start of the service fails if there is no such folder, or it may not be read.
+    ///
+    /// What cannot be read below it, or later on, is left out alone: a warning is logged once,
+    /// [`Changes::unreadable`] lists it, and what was known of it is kept; once it can be read
+    /// its changes are reported. Where the system watches no more folders (its limit is
+    /// reached: `fs.inotify.max_user_watches`), a warning is logged, and everything is looked
+    /// at every two seconds.
     ///
     /// # Examples
     ///
@@ -110,7 +120,8 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult + Send> Make for Watch
             rung,
             snapshot: Snapshot::default(),
             sight: None,
-            refused: Vec::new(),
+            mounts: Mounts::default(),
+            refused: BTreeSet::new(),
         })
     }
 }
@@ -123,23 +134,24 @@ struct WatchService<'a, F> {
     snapshot: Snapshot,
     /// `None`: the folder is gone.
     sight: Option<Sight>,
-    /// Folders that could not be read, and so are not watched either.
-    refused: Vec<PathBuf>,
+    mounts: Mounts,
+    /// What could not be read, and so is not watched either.
+    refused: BTreeSet<PathBuf>,
 }
 
 /// The folder that is watched.
 struct Sight {
-    folder: (u64, u64),
+    folder: Identity,
     /// The program's path to it is a link, of which the system tells nothing.
     is_link: bool,
     /// `None`: the system cannot; one looks by oneself.
-    watcher: Option<RecommendedWatcher>,
+    tree: Option<Tree>,
 }
 
 impl Sight {
     /// Whether the system does not tell everything.
     fn is_blind(&self) -> bool {
-        self.is_link || self.watcher.is_none()
+        self.is_link || self.tree.is_none()
     }
 }
 
@@ -154,8 +166,10 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             return Err(cannot(&"it is a file; give the folder that it is in"));
         }
         fs::read_dir(folder).map_err(|error| cannot(&error))?;
+        self.mounts = Mounts::below(folder);
         self.find(ctx)?;
         let mut look = self.look(&Where::All { was_told: true }, ctx)?;
+        self.watch_more(&look, &BTreeSet::new(), true, ctx);
         look.changes.is_initial = true;
         (self.handler)(&look.changes, ctx)
     }
@@ -175,14 +189,13 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             }
             let told = self.hints.take();
             let is_time = rescan.has_passed(clock::now());
-            let is_readable = |path: &PathBuf| fs::read_dir(path).is_ok();
-            let is_let_in = self.refused.iter().any(is_readable);
-            let is_blind = self.sight.as_ref().is_none_or(|it| it.watcher.is_none());
+            let is_let_in = self.is_let_in();
+            let is_mounted = self.is_mounted();
+            let is_blind = self.sight.as_ref().is_none_or(|it| it.tree.is_none());
             // What the system does not know of, or did not let one see, is watched anew; a
             // folder that was removed, perhaps, and made again, even with the same number.
-            if told.all || told.is_gone || is_let_in || is_blind && is_time {
+            if told.all || told.is_gone || is_let_in || is_mounted || is_blind && is_time {
                 self.sight = None;
-                self.refused.clear();
             }
             let is_another = self.find(ctx)?;
             if let Some(trouble) = told.trouble {
@@ -191,7 +204,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
                     &format!("looking every 2 s from now on: {trouble}"),
                 );
                 if let Some(sight) = &mut self.sight {
-                    sight.watcher = None;
+                    sight.tree = None;
                 }
             }
             let is_blind = self.sight.as_ref().is_none_or(Sight::is_blind);
@@ -206,6 +219,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
                 false => Where::Paths(&told.paths),
             };
             let look = self.look(&place, ctx)?;
+            self.watch_more(&look, &told.paths, is_another, ctx);
             if is_time {
                 rescan = Deadline::after(period);
             }
@@ -247,7 +261,7 @@ impl<F> WatchService<'_, F> {
         let Some(folder) = metadata
             .ok()
             .filter(|it| it.is_dir())
-            .map(|it| identity(&it))
+            .map(|it| Identity::of(&it))
         else {
             return Ok(self.sight.take().is_some());
         };
@@ -259,42 +273,126 @@ impl<F> WatchService<'_, F> {
             return Ok(false);
         }
         self.sight = None;
-        let watcher = match self.hints.clone().watch(&self.watch.folder) {
-            Ok(watcher) => Some(watcher),
+        let tree = match self.hints.watch(&self.watch.folder) {
+            Ok(tree) => Some(tree),
             Err(error) => {
-                let hint = match hints::is_limit(&error) {
-                    true => "; raise fs.inotify.max_user_watches",
-                    false => "",
-                };
-                warn(ctx.name(), &format!("looking every 2 s: {error}{hint}"));
+                warn_of(ctx.name(), &error);
                 None
             }
         };
         self.sight = Some(Sight {
             folder,
             is_link: self.watch.folder.is_symlink(),
-            watcher,
+            tree,
         });
         Ok(true)
     }
 
+    /// Whether something can be read that could not; forgets that, and what is gone.
+    fn is_let_in(&mut self) -> bool {
+        let is_readable = |path: &Path| match fs::metadata(path)?.is_dir() {
+            true => fs::read_dir(path).map(drop),
+            false => Ok(()),
+        };
+        let mut is_let_in = false;
+        self.refused.retain(|path| match is_readable(path) {
+            Ok(()) => {
+                is_let_in = true;
+                false
+            }
+            Err(error) => !is_gone(&error),
+        });
+        is_let_in
+    }
+
+    /// Whether something was mounted below the folder, or is no more.
+    fn is_mounted(&mut self) -> bool {
+        let mounts = Mounts::below(&self.watch.folder);
+        let is_mounted = mounts != self.mounts;
+        self.mounts = mounts;
+        is_mounted
+    }
+
+    /// Asks the system to tell of what it does not know of by itself. `is_new`: it was asked
+    /// for everything just before the look.
+    fn watch_more(
+        &mut self,
+        look: &Look,
+        told: &BTreeSet<PathBuf>,
+        is_new: bool,
+        ctx: &ServiceContext,
+    ) {
+        let Some(sight) = &mut self.sight else { return };
+        let Some(tree) = &mut sight.tree else { return };
+        if tree.is_each() {
+            let known = &self.snapshot;
+            let folders: BTreeSet<PathBuf> = match is_new {
+                true => known.folders().cloned().collect(),
+                // It may have lost those that were renamed, of which it tells.
+                false => {
+                    let changed = look.new_folders.iter().chain(&look.replaced);
+                    known.folders_of(changed.chain(told)).cloned().collect()
+                }
+            };
+            if let Err(error) = tree.add(&folders) {
+                warn_of(ctx.name(), &error);
+                sight.tree = None;
+            }
+            if is_new {
+                // What came into them meanwhile is seen next time.
+                self.hints.add(folders);
+            }
+        } else if !is_new && (look.is_newly_refused || look.is_replaced_untold(told)) {
+            // It was stopped there on its way through the tree, or is at the one before.
+            self.sight = None;
+        }
+    }
+
     /// Looks, and warns of what cannot be read, once.
     fn look(&mut self, place: &Where<'_>, ctx: &ServiceContext) -> Result<Look, Cancelled> {
-        let (folder, only) = (&self.watch.folder, self.watch.only.as_deref());
+        let watch = self.watch;
+        let by_name = watch.clone();
+        let shown = move |path: &Path| {
+            let only = by_name.only.as_ref();
+            only.is_none_or(|only| only(&by_name.shown(path)))
+        };
+        let only: Option<&Only> = match watch.is_renamed() {
+            true => Some(&shown),
+            false => watch.only.as_deref(),
+        };
         let now = Clock::default().read().wall;
         let is_cancelled = || ctx.is_cancelled();
-        let look = self
+        let mut look = self
             .snapshot
-            .look(folder, place, only, &is_cancelled, now)?;
+            .look(&watch.folder, place, only, &is_cancelled, now)?;
         for (path, error) in &look.unreadable {
-            if !self.refused.contains(path) {
-                let shown = path.display();
-                warn(ctx.name(), &format!("{shown} cannot be read: {error}"));
-                self.refused.push(path.clone());
+            if self.refused.insert(path.clone()) {
+                look.is_newly_refused = true;
+                let shown = watch.shown(path);
+                let what = format!(
+                    "{} cannot be read and is left out: {error}",
+                    shown.display()
+                );
+                warn(ctx.name(), &what);
             }
         }
+        let mut changes = mem::take(&mut look.changes);
+        changes.unreadable = self.refused.iter().cloned().collect();
+        look.changes = match watch.is_renamed() {
+            true => changes.map(|path| watch.shown(path)),
+            false => changes,
+        };
         Ok(look)
     }
+}
+
+/// Nothing is watched, then.
+fn warn_of(service: &str, error: &notify::Error) {
+    let hint = match hints::is_limit(error) {
+        true => "; raise fs.inotify.max_user_watches",
+        false => "",
+    };
+    warn(service, &format!("looking every 2 s: {error}{hint}"));
 }
 
 fn warn(service: &str, what: &str) {

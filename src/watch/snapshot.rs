@@ -29,10 +29,20 @@ struct Stamp {
     is_folder: bool,
     len: u64,
     modified: Option<SystemTime>,
-    /// Which file it is, where the system tells.
-    file: (u64, u64),
+    /// When anything of it was changed, where the system keeps that: no program can set it, as
+    /// `cp -p` and `tar` set the other one.
+    changed: Option<SystemTime>,
+    file: Identity,
     /// It might have been written once more since, and look the same.
     is_fresh: bool,
+}
+
+/// Which file or folder this is. A number may be used again once its file is gone: the birth
+/// time, where there is one, tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    number: (u64, u64),
+    born: Option<SystemTime>,
 }
 
 /// Where to look.
@@ -50,8 +60,27 @@ pub(super) struct Look {
     /// Folders that were not known: something may have come into them before the system was
     /// asked to tell.
     pub(super) new_folders: Vec<PathBuf>,
+    /// Folders in whose place there is another one: something was mounted there, perhaps, of
+    /// which the system tells nothing.
+    pub(super) replaced: Vec<PathBuf>,
     /// What could not be looked at, and why. What was known of it is kept.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+    /// Some of that could be looked at before, or was not known.
+    pub(super) is_newly_refused: bool,
+}
+
+impl Look {
+    /// Whether a folder was replaced and the system, which tells of those that were renamed or
+    /// removed, said nothing.
+    pub(super) fn is_replaced_untold(&self, told: &BTreeSet<PathBuf>) -> bool {
+        let is_told = |path: &PathBuf| path.ancestors().any(|path| told.contains(path));
+        !self.replaced.iter().all(is_told)
+    }
+}
+
+/// Whether there is nothing to be read, rather than that it may not be.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// One look.
@@ -65,6 +94,20 @@ struct Looker<'a> {
 }
 
 impl Snapshot {
+    /// Those among `paths` that are known, and are folders.
+    pub(super) fn folders_of<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> impl Iterator<Item = &'a PathBuf> {
+        let is_folder =
+            |path: &&PathBuf| self.entries.get(*path).is_some_and(|stamp| stamp.is_folder);
+        paths.into_iter().filter(is_folder)
+    }
+
+    pub(super) fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.folders_of(self.entries.keys())
+    }
+
     /// Looks at `folder`, or at parts of it.
     pub(super) fn look(
         &mut self,
@@ -113,7 +156,9 @@ impl Snapshot {
         let Look {
             changes,
             new_folders,
+            replaced,
             unreadable,
+            ..
         } = &mut looker.look;
         let is_kept = |gone: &Path| unreadable.iter().any(|(path, _)| gone.starts_with(path));
         let below = self.entries.range::<Path, _>((Included(path), Unbounded));
@@ -131,7 +176,11 @@ impl Snapshot {
         for (path, stamp) in found {
             let known = self.entries.insert(path.clone(), stamp);
             match (known.map(|known| known.is_folder), stamp.is_folder) {
-                (Some(true), true) => {}
+                (Some(true), true) => {
+                    if known.is_some_and(|known| known.file != stamp.file) {
+                        replaced.push(path);
+                    }
+                }
                 (_, true) => {
                     if known.is_some() {
                         changes.removed.push(path.clone());
@@ -207,7 +256,7 @@ impl Looker<'_> {
 
     fn refused(&mut self, path: PathBuf, error: io::Error) {
         // What is gone by now is gone.
-        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+        if !is_gone(&error) {
             self.look.unreadable.push((path, error));
         }
     }
@@ -215,40 +264,130 @@ impl Looker<'_> {
 
 impl Stamp {
     fn new(metadata: &Metadata, now: SystemTime) -> Stamp {
-        let modified = metadata.modified().ok();
         // As long as the look takes, it may be later than its beginning.
-        let is_fresh = modified.is_none_or(|modified| match now.duration_since(modified) {
+        let is_recent = |time: SystemTime| match now.duration_since(time) {
             Ok(age) => age < RESOLUTION,
             Err(ahead) => ahead.duration() < LONGEST_LOOK,
-        });
+        };
+        let (modified, changed) = (metadata.modified().ok(), changed(metadata));
         Stamp {
             is_folder: metadata.is_dir(),
             len: metadata.len(),
             modified,
-            file: identity(metadata),
-            is_fresh,
+            changed,
+            file: Identity::of(metadata),
+            is_fresh: modified.is_none_or(is_recent) || changed.is_some_and(is_recent),
         }
     }
 
     fn differs(self, new: Stamp, was_told: bool) -> bool {
-        let is_same = self.len == new.len && self.modified == new.modified && self.file == new.file;
-        !is_same || was_told && self.is_fresh
+        let is_fresh = self.is_fresh;
+        self != Stamp { is_fresh, ..new } || was_told && is_fresh
     }
 }
 
-/// Which file or folder this is.
+impl Identity {
+    pub(super) fn of(metadata: &Metadata) -> Identity {
+        Identity {
+            number: number(metadata),
+            born: metadata.created().ok(),
+        }
+    }
+}
+
 #[cfg(unix)]
-pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
+fn number(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
-/// When it was made, where nothing better is known.
 #[cfg(not(unix))]
-pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
-    let created = metadata.created().ok();
-    let since = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-    since.map_or((0, 0), |since| {
-        (since.as_secs(), u64::from(since.subsec_nanos()))
-    })
+fn number(_: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    let nanos = u32::try_from(metadata.ctime_nsec()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> Option<SystemTime> {
+    None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::fs::{File, FileTimes};
+
+    fn look(snapshot: &mut Snapshot, folder: &Path) -> Look {
+        // Later by far: nothing is fresh.
+        let now = SystemTime::now() + 2 * LONGEST_LOOK;
+        let place = Where::All { was_told: true };
+        let look = snapshot.look(folder, &place, None, &|| false, now);
+        look.unwrap_or_else(|Cancelled| unreachable!())
+    }
+
+    /// Other contents of the same length, and the same time, as `cp -p` or `tar` leave it.
+    fn replace(path: &Path, text: &str, time: SystemTime) {
+        fs::write(path, text).unwrap();
+        let times = FileTimes::new().set_modified(time);
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_times(times).unwrap();
+    }
+
+    #[test]
+    fn other_contents_of_the_same_length_time_and_inode_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.md");
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        replace(&path, "one", time);
+        let mut snapshot = Snapshot::default();
+        look(&mut snapshot, folder.path());
+        let before = fs::metadata(&path).unwrap();
+        let stamp = |metadata: &Metadata| {
+            let modified = metadata.modified().unwrap();
+            (metadata.len(), modified, number(metadata))
+        };
+        // The clock of the file system may stand still for some milliseconds.
+        while changed(&fs::metadata(&path).unwrap()) == changed(&before) {
+            replace(&path, "two", time);
+        }
+        assert_eq!(stamp(&fs::metadata(&path).unwrap()), stamp(&before));
+        assert_eq!(look(&mut snapshot, folder.path()).changes.changed, [path]);
+        assert!(look(&mut snapshot, folder.path()).changes.is_empty());
+    }
+
+    #[test]
+    fn what_was_replaced_within_the_same_tick_is_told_of_again_whatever_its_time_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.md");
+        replace(&path, "one", SystemTime::UNIX_EPOCH);
+        let metadata = fs::metadata(&path).unwrap();
+        let at_once = Stamp::new(&metadata, changed(&metadata).unwrap());
+        assert!(at_once.is_fresh && at_once.differs(at_once, true));
+        let later = changed(&metadata).unwrap() + RESOLUTION;
+        let later = Stamp::new(&metadata, later);
+        assert!(!later.is_fresh && !later.differs(at_once, true));
+    }
+
+    #[test]
+    fn another_folder_in_the_place_of_a_known_one_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["a", "b"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        let mut snapshot = Snapshot::default();
+        assert!(look(&mut snapshot, folder.path()).replaced.is_empty());
+        fs::remove_dir(path("a")).unwrap();
+        fs::rename(path("b"), path("a")).unwrap();
+        let found = look(&mut snapshot, folder.path());
+        assert_eq!(found.replaced, [path("a")]);
+        assert!(look(&mut snapshot, folder.path()).replaced.is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::sync::Arc;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 /// A folder to be watched, and how: for [`HostBuilder::watch`](crate::HostBuilder::watch).
@@ -20,6 +20,9 @@ use std::time::Duration;
 #[derive(Clone)]
 #[must_use = "nothing is watched before it is given to `HostBuilder::watch`"]
 pub struct Watch {
+    /// As the program names it.
+    given: PathBuf,
+    /// What it was when it was given: the current folder may be another one by now.
     pub(super) folder: PathBuf,
     pub(super) debounce: Duration,
     pub(super) max_delay: Duration,
@@ -32,12 +35,18 @@ pub(super) type Only = dyn Fn(&Path) -> bool + Send + Sync;
 impl Watch {
     /// Watches this folder and all that are below it. Does not block, and starts nothing.
     ///
+    /// A relative path is resolved here, against the current folder of the process; a later
+    /// `set_current_dir` does not matter. What changes is reported by the path given here.
+    ///
     /// # Examples
     ///
     /// See [above](Self).
     pub fn new(folder: impl Into<PathBuf>) -> Watch {
+        let given = folder.into();
         Watch {
-            folder: folder.into(),
+            // One that cannot be resolved cannot be watched either: the start says so.
+            folder: path::absolute(&given).unwrap_or_else(|_| given.clone()),
+            given,
             debounce: Duration::from_millis(100),
             max_delay: Duration::from_secs(1),
             rescan: Duration::from_secs(300),
@@ -99,10 +108,27 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// The path as the program names it, of one that is below the folder.
+    pub(super) fn shown(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.folder) {
+            // Joined with nothing it would end with a slash.
+            Ok(below) if below.as_os_str().is_empty() => self.given.clone(),
+            Ok(below) => self.given.join(below),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    /// Whether the program names the folder by another path than this does.
+    pub(super) fn is_renamed(&self) -> bool {
+        self.given.as_os_str() != self.folder.as_os_str()
+    }
+}
+
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
-            .field("folder", &self.folder)
+            .field("folder", &self.given)
             .field("debounce", &self.debounce)
             .field("max_delay", &self.max_delay)
             .field("rescan_every", &self.rescan)

@@ -12,6 +12,7 @@ use super::stats::QueueStats;
 use crate::clock::Deadline;
 use crate::queue::{Refusal, SubmitError};
 use crate::sync::{Condvar, Mutex};
+use crate::unwind;
 use std::cell::Cell;
 use std::collections::VecDeque;
 
@@ -43,6 +44,17 @@ struct Inner<T> {
     /// Workers that wait for work.
     idle: usize,
     stats: QueueStats,
+}
+
+impl<T> Drop for Inner<T> {
+    /// What nobody took out: each may panic in its drop.
+    fn drop(&mut self) {
+        for items in [&mut self.handed_back, &mut self.items] {
+            for item in items.drain(..) {
+                unwind::drop_guarded(item, || "an item of a queue".to_owned());
+            }
+        }
+    }
 }
 
 thread_local! {

@@ -21,6 +21,7 @@ use crate::queue::{Home, Queue};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskError, TaskFn, index_in};
 use crate::threads;
+use crate::unwind::{Guarded, GuardedItems};
 use parts::Parts;
 use std::any::type_name;
 use std::panic::Location;
@@ -33,6 +34,8 @@ const CHUNK: Duration = Duration::from_micros(100);
 const SHARE: usize = 2;
 /// But nothing smaller than this part of a chunk that would take `CHUNK`.
 const SMALLEST: usize = 32;
+
+const AN_ITEM: &str = "an item of a parallel loop";
 
 /// What a loop does with its items.
 pub(super) trait Work: Sync {
@@ -53,6 +56,8 @@ pub(super) fn run<W: Work>(
     submitted_at: &'static Location<'static>,
 ) -> Result<Option<W::Part>, TaskError> {
     let queue = &*home.queue;
+    // What is not taken of them may panic in its drop, and so may what they lay in.
+    let items = Guarded::new(GuardedItems::new(items, AN_ITEM), AN_ITEM);
     let left = items.size_hint().0;
     if left == 0 {
         return Ok(None);
@@ -95,8 +100,8 @@ struct Loop<'a, W: Work> {
 }
 
 /// What the runners have not taken yet.
-struct Cursor<S> {
-    items: S,
+struct Cursor<S: Items> {
+    items: Guarded<GuardedItems<S>>,
     /// The number of the next chunk.
     chunk: usize,
     /// A runner panicked: nobody takes any more.
@@ -160,7 +165,7 @@ impl<'a, W: Work> Loop<'a, W> {
         let number = cursor.chunk;
         cursor.chunk += 1;
         Some(Chunk {
-            items: cursor.items.take_chunk(count),
+            items: GuardedItems::new(cursor.items.items.take_chunk(count), AN_ITEM),
             number,
             count,
             // The others' results are going to be put behind the first's.
@@ -171,11 +176,23 @@ impl<'a, W: Work> Loop<'a, W> {
 
 /// A piece of the items.
 pub(super) struct Chunk<S: Items> {
-    items: S::Chunk,
+    items: GuardedItems<S::Chunk>,
     number: usize,
     count: usize,
     /// For so many results there is to be room in what comes of it.
     room: usize,
+}
+
+impl<S: Items> Chunk<S> {
+    /// The next item; `None` if there is one and `go_on` says no.
+    #[inline]
+    fn next(&mut self, go_on: impl Fn() -> bool) -> Option<Option<S::Item>> {
+        // An item that was taken and is not worked on would be dropped here, unguarded.
+        if self.items.size_hint().0 > 0 && !go_on() {
+            return None;
+        }
+        Some(self.items.next())
+    }
 }
 
 struct CloseOnPanic<'a, 'b, W: Work>(&'a Loop<'b, W>);

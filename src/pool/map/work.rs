@@ -1,7 +1,10 @@
 //! What the three parallel loops do with their chunks.
 
 use super::{Chunk, Items, Work};
+use crate::unwind::{Guarded, GuardedVec};
 use std::marker::PhantomData;
+
+const A_RESULT: &str = "a result of a parallel loop";
 
 /// Keeps what `f` returns.
 pub(in crate::pool) struct Map<'a, S, F>(&'a F, PhantomData<fn(S)>);
@@ -43,21 +46,18 @@ where
     F: Fn(S::Item) -> R + Sync,
 {
     type Items = S;
-    type Part = Vec<R>;
+    type Part = GuardedVec<R>;
     type Closure = F;
 
-    fn on(&self, chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<Vec<R>> {
-        let mut results = Vec::with_capacity(chunk.room);
-        for item in chunk.items {
-            if !go_on() {
-                return None;
-            }
+    fn on(&self, mut chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<GuardedVec<R>> {
+        let mut results = GuardedVec::with_capacity(chunk.room, A_RESULT);
+        while let Some(item) = chunk.next(&go_on)? {
             results.push((self.0)(item));
         }
         Some(results)
     }
 
-    fn combine(&self, mut earlier: Vec<R>, mut later: Vec<R>) -> Vec<R> {
+    fn combine(&self, mut earlier: GuardedVec<R>, mut later: GuardedVec<R>) -> GuardedVec<R> {
         earlier.append(&mut later);
         earlier
     }
@@ -72,9 +72,10 @@ where
     type Closure = F;
 
     fn on(&self, mut chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<()> {
-        chunk
-            .items
-            .try_for_each(|item| go_on().then(|| (self.0)(item)))
+        while let Some(item) = chunk.next(&go_on)? {
+            (self.0)(item);
+        }
+        Some(())
     }
 
     fn combine(&self, (): (), (): ()) {}
@@ -86,18 +87,21 @@ where
     G: Fn(R, R) -> R + Sync,
 {
     type Items = S;
-    type Part = R;
+    type Part = Guarded<R>;
     type Closure = F;
 
-    fn on(&self, mut chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<R> {
-        let f = |item| go_on().then(|| (self.f)(item));
-        let first = f(chunk.items.next()?)?;
-        chunk
-            .items
-            .try_fold(first, |sum, item| Some((self.reduce)(sum, f(item)?)))
+    fn on(&self, mut chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<Guarded<R>> {
+        let f = |item| Guarded::new((self.f)(item), A_RESULT);
+        let mut sum = f(chunk.next(&go_on)??);
+        while let Some(item) = chunk.next(&go_on)? {
+            sum = self.combine(sum, f(item));
+        }
+        Some(sum)
     }
 
-    fn combine(&self, earlier: R, later: R) -> R {
-        (self.reduce)(earlier, later)
+    #[inline]
+    fn combine(&self, earlier: Guarded<R>, later: Guarded<R>) -> Guarded<R> {
+        let sum = (self.reduce)(earlier.into_inner(), later.into_inner());
+        Guarded::new(sum, A_RESULT)
     }
 }

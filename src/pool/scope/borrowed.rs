@@ -71,7 +71,7 @@ pub(super) fn run<'scope, 'env, R>(
         (Ok(returned), None) => returned,
         (Err(payload), _) => resume_unwind(payload),
         (Ok(returned), Some(panic)) => {
-            drop(returned);
+            unwind::drop_guarded(returned, || "what the body of a scope returned".to_owned());
             resume_unwind(panic.into_payload())
         }
     }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::queue::Home;
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskFn, index_in};
-use crate::unwind;
+use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use std::any::type_name;
 use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
@@ -13,28 +13,34 @@ use std::vec;
 
 /// What the batches of a stream have in common.
 pub(super) struct Common<F> {
-    pub(super) f: F,
+    pub(super) f: Guarded<F>,
     pub(super) home: Arc<Home>,
     /// Nobody wants the results any more. Written once, by the consumer; it saves
     /// work and orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
 }
 
+/// Items that were pulled from the source.
+pub(super) type Pulled<T> = GuardedItems<vec::IntoIter<T>>;
+
+pub(super) const AN_ITEM: &str = "an item of a stream";
+const A_RESULT: &str = "a result of a stream";
+
 /// What came of a batch. Put there by its task, taken by the consumer when the
 /// task has ended.
 pub(super) type Place<T, R> = Arc<Mutex<Option<Done<T, R>>>>;
 
 pub(super) struct Done<T, R> {
-    pub(super) results: Vec<R>,
+    pub(super) results: GuardedVec<R>,
     /// What was left when an item panicked, without that one, or when it took too
     /// long, or when a stop took the backlog out.
-    pub(super) rest: vec::IntoIter<T>,
+    pub(super) rest: Pulled<T>,
     pub(super) took: Duration,
 }
 
 /// The task.
 pub(super) struct Batch<T, F, R> {
-    pub(super) items: vec::IntoIter<T>,
+    pub(super) items: Pulled<T>,
     pub(super) common: Arc<Common<F>>,
     pub(super) place: Place<T, R>,
 }
@@ -55,23 +61,15 @@ where
             place,
         } = self;
         let began = clock::now();
-        let mut results = Vec::with_capacity(items.len());
+        let mut results = GuardedVec::with_capacity(items.len(), A_RESULT);
         let ran = unwind::catch(|| common.run(&mut items, &mut results, began));
         *place.lock() = Some(Done {
             results,
             rest: items,
             took: clock::now().duration_since(began),
         });
-        // The stream is gone. Here, and one by one, and not while a panic goes on:
-        // their drops may panic, too.
-        let last = Arc::into_inner(place).and_then(Mutex::into_inner);
-        if let Some(Done { results, rest, .. }) = last {
-            let what = || "what was left of a stream".to_owned();
-            results
-                .into_iter()
-                .for_each(|result| unwind::drop_guarded(result, what));
-            rest.for_each(|item| unwind::drop_guarded(item, what));
-        }
+        // If the stream is gone, this drops what was left for it.
+        drop(place);
         drop(common);
         if let Err(panic) = ran {
             resume_unwind(panic);
@@ -89,13 +87,13 @@ impl<F> Common<F> {
     ///
     /// One that a stop handed back, and that somebody runs after all, is not cut
     /// short: there is nobody to leave the rest to.
-    fn run<T, R>(&self, items: &mut vec::IntoIter<T>, results: &mut Vec<R>, began: Instant)
+    fn run<T, R>(&self, items: &mut Pulled<T>, results: &mut Vec<R>, began: Instant)
     where
         F: Fn(T) -> R,
     {
         let queue = &self.home.queue;
         if index_in(queue.id).is_none() {
-            results.extend(items.map(&self.f));
+            results.extend(items.map(&*self.f));
             return;
         }
         let looks = items.len().div_ceil(LOOKS);

@@ -8,7 +8,8 @@ use crate::clock::{self, Deadline};
 use crate::queue::Home;
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{Cell, Origin, Shared, TaskError, TaskHandle, next_id};
-use batch::{Batch, Common, Done, LOOKS, Place};
+use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
+use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Place, Pulled};
 use endings::{Ending, Endings};
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,7 +29,9 @@ use std::vec;
 /// slower than `f`; no stop can end that wait; and a source that waits for
 /// results itself needs [`in_flight(1)`](Self::in_flight).
 ///
-/// Dropping it cancels what has not started, and does not wait for what has.
+/// Dropping it cancels what has not started, and does not wait for what has. A
+/// panic in the drop of a result, an item or the source is logged and goes no
+/// further.
 ///
 /// # Examples
 ///
@@ -60,12 +63,12 @@ pub struct Stream<I: Iterator, F, R> {
     /// How long the last batch took to come from the source.
     pull_took: Duration,
     /// Pulled and not submitted yet: stays behind if the source panics.
-    pulled: Vec<I::Item>,
+    pulled: GuardedVec<I::Item>,
     flights: VecDeque<Flight<I::Item, R>>,
     endings: Arc<Endings>,
     /// What is to be yielded next: results of one batch, and then the errors in
     /// place of those that it has not.
-    ready: vec::IntoIter<R>,
+    ready: GuardedItems<vec::IntoIter<R>>,
     errors: vec::IntoIter<TaskError>,
     /// How many items were pulled and are not yielded.
     outstanding: usize,
@@ -113,7 +116,7 @@ where
         let capacity = home.queue.capacity;
         let limit = capacity.saturating_mul((capacity / ROOMY).clamp(1, 4));
         let common = Arc::new(Common {
-            f,
+            f: Guarded::new(f, "the closure of a stream"),
             home: home.clone(),
             is_dropped: AtomicBool::new(false),
         });
@@ -129,10 +132,10 @@ where
             pull_size: 1,
             took: WINDOW,
             pull_took: Duration::ZERO,
-            pulled: Vec::new(),
+            pulled: GuardedVec::with_capacity(0, AN_ITEM),
             flights: VecDeque::new(),
             endings: Arc::default(),
-            ready: Vec::new().into_iter(),
+            ready: GuardedVec::with_capacity(0, "").into_items(),
             errors: Vec::new().into_iter(),
             outstanding: 0,
             number: 0,
@@ -223,7 +226,7 @@ where
         let looks = count.div_ceil(LOOKS);
         while self.pulled.len() < count {
             let Some(item) = self.source.as_mut().and_then(Iterator::next) else {
-                self.source = None;
+                self.end_source();
                 break;
             };
             self.pulled.push(item);
@@ -237,17 +240,18 @@ where
         if self.pulled.is_empty() {
             return false;
         }
-        let items = mem::replace(&mut self.pulled, Vec::with_capacity(count));
+        let next = GuardedVec::with_capacity(count, AN_ITEM);
+        let items = mem::replace(&mut self.pulled, next);
         self.pull_size = next_size(BATCH, self.pull_size, items.len(), self.pull_took);
         self.outstanding += items.len();
-        let flight = self.submit(items.into_iter());
+        let flight = self.submit(items.into_items());
         self.flights.push_back(flight);
         true
     }
 
     /// A pool that is closed refuses the batch: then its items are unstarted, and
     /// no more are pulled.
-    fn submit(&mut self, items: vec::IntoIter<I::Item>) -> Flight<I::Item, R> {
+    fn submit(&mut self, items: Pulled<I::Item>) -> Flight<I::Item, R> {
         let number = self.number;
         self.number += 1;
         let origin = Origin {
@@ -268,7 +272,7 @@ where
         let home = self.home.nearest();
         let cell = Cell::new(origin, None, Deadline::NEVER, batch, home, link);
         if !self.home.queue.push_shared(cell.clone()) {
-            self.source = None;
+            self.end_source();
             cell.take_out();
             cell.discard();
         }
@@ -359,13 +363,14 @@ where
             }
             Err(panicked) => self.errors = vec![panicked].into_iter(),
         }
-        self.ready = results.into_iter();
+        self.ready = results.into_items();
         // In front of all others, in their order.
         let mut rest = rest;
         let mut pieces = Vec::new();
         while rest.len() > 0 {
-            let piece: Vec<_> = rest.by_ref().take(self.run_size).collect();
-            pieces.push(self.submit(piece.into_iter()));
+            let mut piece = GuardedVec::with_capacity(self.run_size.min(rest.len()), AN_ITEM);
+            piece.extend(rest.by_ref().take(self.run_size));
+            pieces.push(self.submit(piece.into_items()));
         }
         for flight in pieces.into_iter().rev() {
             self.flights.push_front(flight);
@@ -411,12 +416,22 @@ where
 {
 }
 
+impl<I: Iterator, F, R> Stream<I, F, R> {
+    /// It has no more, or nobody wants more.
+    fn end_source(&mut self) {
+        unwind::drop_guarded(self.source.take(), || "the source of a stream".to_owned());
+    }
+}
+
 impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
+    /// What is dropped here of the program's, all of it may panic: hence the
+    /// guards around source, closure, items and results.
     fn drop(&mut self) {
         self.common.is_dropped.store(true, Relaxed);
         for flight in &self.flights {
             flight.handle.cancel();
         }
+        self.end_source();
     }
 }
 
