@@ -5,7 +5,7 @@ use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::store::{Bury, Measure, State, Store};
 use crate::causes::BoxError;
-use crate::queue::Submitter;
+use crate::queue::{Membership, Submitter};
 use crate::retry::Retry;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
@@ -265,6 +265,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             bury: self.bury,
             home,
             built_at,
+            membership: Membership::default(),
             state: CachePadded::new(Mutex::new(State::new(now, timer))),
             room: Condvar::new(),
             changed: Condvar::new(),
