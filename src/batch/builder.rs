@@ -208,7 +208,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
 
     /// Who takes the items that are given up. It is called on the pool, for one after the
     /// other; a panic in it is logged. Does not block. Without it they are logged, by number,
-    /// and dropped.
+    /// and dropped, and the report of a [host](crate::HostBuilder::batcher) is not clean.
     ///
     /// # Examples
     ///
