@@ -58,10 +58,18 @@ impl Error for Permanent {
 
 /// Whether `error` is a `T`, or is caused by one.
 pub(crate) fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    let found = unwind::catch(|| causes(error).any(|cause| cause.is::<T>()));
+    with_cause(error, |_: &T| Some(())).is_some()
+}
+
+/// Looks for the first `T` among `error` and its causes.
+pub(crate) fn with_cause<T: Error + 'static, R>(
+    error: &(dyn Error + 'static),
+    look: impl Fn(&T) -> Option<R>,
+) -> Option<R> {
+    let found = unwind::catch(|| causes(error).find_map(|cause| look(cause.downcast_ref()?)));
     found.unwrap_or_else(|payload| {
         unwind::drop_payload(payload);
-        false
+        None
     })
 }
 

@@ -239,10 +239,10 @@ pub use cancel::{CancelReceiver, CancelToken, Cancelled};
 pub use causes::Permanent;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{
-    AbandonedService, BuildError, During, Ending, Failure, FailurePolicy, Host, HostBuilder,
-    HostHandle, HostPhase, HostReport, HostStatus, PoolStatus, Queue, QueueStats, Restart,
-    RunningHost, Service, ServiceBuilder, ServiceContext, ServiceReport, ServiceResult,
-    ServiceState, ServiceStatus, ServiceThread, StartError, StopReason, WaitError,
+    AbandonedService, BuildError, During, Ending, FailedItem, Failure, FailurePolicy, Host,
+    HostBuilder, HostHandle, HostPhase, HostReport, HostStatus, ItemOutcome, PoolStatus, Queue,
+    QueueStats, Restart, RunningHost, Service, ServiceBuilder, ServiceContext, ServiceReport,
+    ServiceResult, ServiceState, ServiceStatus, ServiceThread, StartError, StopReason, WaitError,
 };
 #[cfg(feature = "histogram")]
 pub use pool::{Distribution, Latency};

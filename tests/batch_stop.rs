@@ -548,7 +548,7 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
     drop(pool);
     (0..5).for_each(|item| items.submit(item).unwrap());
     // There will be no room any more.
-    assert!(items.try_submit(5).unwrap_err().is_closed());
+    assert_eq!(items.try_submit(5).unwrap_err().into_item(), 5);
     let refused = within(LONG, "submit", || items.submit(5).unwrap_err());
     assert!(refused.is_closed());
     assert_eq!(refused.into_item(), 5);
@@ -573,7 +573,7 @@ fn who_waits_for_room_is_told_when_the_pool_ends() {
             let late = items.submit_timeout(Duration::from_millis(30), 6);
             drop(pool.stop(Duration::ZERO));
             let timed = timed.join().unwrap();
-            assert!(timed.is_closed());
+            assert!(timed.is_closed() && timed.into_item() == 5);
             (waiting.join().unwrap(), late.unwrap_err())
         })
     });
@@ -844,8 +844,8 @@ fn in_a_host_what_was_not_handled_is_handed_back_as_items() {
 
     let report = within(LONG, "stop", || host.stop());
     assert!(!report.is_clean());
-    assert_eq!(report.unprocessed::<u32>("items"), [2, 3, 4, 5, 6]);
-    assert!(report.unprocessed::<u32>("items").is_empty());
+    assert_eq!(items.take_unhandled(), [2, 3, 4, 5, 6]);
+    assert!(items.take_unhandled().is_empty());
     let queue = report
         .services()
         .iter()

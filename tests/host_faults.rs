@@ -44,14 +44,14 @@ fn a_worker_whose_handler_cannot_be_made_anew_takes_no_more_items() {
             if made.fetch_add(1, SeqCst) > 0 {
                 expected_panic();
             }
-            |_: u32, _: &ServiceContext| -> Handled { expected_panic() }
+            |_: &mut u32, _: &ServiceContext| -> Handled { expected_panic() }
         });
     });
     let report = within(LONG, "no handler", || host.run());
     let failure = report.reason().failure().unwrap();
     assert!(failure.message().contains("expected by the test"));
     let rest: Vec<u32> = (1..100).collect();
-    assert_eq!(report.unprocessed::<u32>("items"), rest);
+    assert_eq!(queue.take_unprocessed(), rest);
     assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
 }
 
@@ -80,7 +80,7 @@ fn a_restarted_queue_has_the_workers_that_were_asked_for() {
                 let own = OnDrop::new(move || {
                     counted.0.fetch_sub(1, SeqCst);
                 });
-                move |item: u32, _: &ServiceContext| -> Handled {
+                move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
                     let _ = &own;
                     match item {
                         0 => expected_panic(),
@@ -101,6 +101,7 @@ fn a_restarted_queue_has_the_workers_that_were_asked_for() {
         for item in 1..5 {
             queue.submit(item).unwrap();
         }
+        assert_eq!(queue.take_failed().len(), 1);
         let report = host.stop();
         assert!(report.is_clean(), "{report}");
         assert_eq!(report.services()[0].queue().unwrap().handled(), 4);
@@ -120,7 +121,7 @@ fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
                     expected_panic();
                 }
                 let (lost, entrance) = entrances.clone();
-                move |item: u32, _: &ServiceContext| -> Handled {
+                move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
                     if item == 0 {
                         lost.pass();
                         expected_panic();
@@ -156,7 +157,7 @@ fn restarts_once(queue: &Queue<u32>, gate: &Gate) -> Host {
                 1 => expected_panic(),
                 _ => entrance.pass(),
             }
-            |item: u32, _: &ServiceContext| -> Handled {
+            |&mut item: &mut u32, _: &ServiceContext| -> Handled {
                 match item {
                     0 => expected_panic(),
                     _ => Ok(()),
@@ -178,10 +179,12 @@ fn a_queue_that_its_program_closed_stays_closed_over_a_restart() {
         let host = restarts_once(&queue, &gate).start().unwrap();
         let handle = host.handle();
         assert!(handle.wait_until(|it| is_in(it, ServiceState::Starting, 1)));
-        assert!(queue.is_closed() && queue.try_submit(3).unwrap_err().is_closed());
+        let refused = queue.try_submit(3).unwrap_err();
+        assert!(queue.is_closed() && refused.is_closed() && refused.into_item() == 3);
         gate.open();
         // What it had is worked on, and then it has done its work.
         assert!(handle.wait_until(|it| is_in(it, ServiceState::Stopped, 1)));
+        assert_eq!(queue.take_failed().len(), 1);
         let report = host.stop();
         assert!(report.is_clean(), "{report}");
         let stats = report.services()[0].queue().unwrap();
@@ -209,6 +212,7 @@ fn a_restart_turns_no_submitter_away() {
             host.handle()
                 .wait_until(|it| is_in(it, ServiceState::Up, 1))
         );
+        assert_eq!(queue.take_failed().len(), 1);
         let report = host.stop();
         assert!(report.is_clean(), "{report}");
         assert_eq!(report.services()[0].queue().unwrap().handled(), 2);
@@ -223,7 +227,7 @@ fn a_queue_misses_its_heartbeat_only_with_an_item_in_hand() {
         let host = host(LONG, |host| {
             host.queue("items", &queue, 1, move || {
                 let entrance = entrance.clone();
-                move |_: u32, _: &ServiceContext| -> Handled {
+                move |_: &mut u32, _: &ServiceContext| -> Handled {
                     entrance.pass();
                     Ok(())
                 }
@@ -259,7 +263,7 @@ fn to_take_an_item_is_a_heartbeat_at_once() {
         let host = host(LONG, |host| {
             host.clock(&clock);
             host.queue("items", &queue, 1, || {
-                |_: u32, _: &ServiceContext| Handled::Ok(())
+                |_: &mut u32, _: &ServiceContext| Handled::Ok(())
             })
             .heartbeat_within(LONG);
         });
@@ -283,7 +287,7 @@ fn a_note_of_a_handler_is_in_the_status() {
         let host = host(LONG, |host| {
             host.queue("items", &queue, 1, move || {
                 let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |item: u32, ctx: &ServiceContext| -> Handled {
+                move |&mut item: &mut u32, ctx: &ServiceContext| -> Handled {
                     ctx.note(format!("item {item}"));
                     tell.send(()).unwrap();
                     entrance.pass();
@@ -345,7 +349,7 @@ fn a_run_is_over_with_its_last_one_shot_whatever_serves_it() {
     let host = host(LONG, |host| {
         host.pool("pool", pool);
         host.queue("items", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Handled::Ok(())
+            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
         });
         host.background("import", move |_| {
             submitter.execute(|| ())?;
@@ -562,7 +566,7 @@ fn a_build_that_fails_changes_nothing_and_another_one_follows() {
         let handled = tell.clone();
         host.queue("items", &queue, 1, move || {
             let handled = handled.clone();
-            move |item: u32, _: &ServiceContext| handled.send(item)
+            move |&mut item: &mut u32, _: &ServiceContext| handled.send(item)
         });
         host.background("web", wait).after(["db", "pool"]);
         for _ in 0..2 {

@@ -89,7 +89,7 @@ fn nothing_left() {
         let host = host(LONG, |host| {
             host.pool("pool", pool);
             host.queue("queue", &queue, 2, || {
-                |_: u32, _: &ServiceContext| Ok::<(), String>(())
+                |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
             });
             host.startup_task("warm-up", |_| Ok(()));
             host.service("plain", Puppet::new);
@@ -121,7 +121,7 @@ fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, Queue<u32>) {
     host.stack_size(stack);
     host.pool("pool", pool);
     host.queue("queue", &queue, 1, || {
-        |_: u32, _: &ServiceContext| Ok::<(), String>(())
+        |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
     });
     for index in 0..10 {
         let called = called.clone();
@@ -133,7 +133,7 @@ fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, Queue<u32>) {
     (host.build().unwrap(), queue)
 }
 
-fn check_unstarted(report: &HostReport, called: &Arc<AtomicUsize>) {
+fn check_unstarted(report: &HostReport, queue: &Queue<u32>, called: &Arc<AtomicUsize>) {
     assert!(
         matches!(report.reason(), StopReason::NoThreads(_)),
         "{report}"
@@ -147,7 +147,7 @@ fn check_unstarted(report: &HostReport, called: &Arc<AtomicUsize>) {
     );
     assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
     assert_eq!(report.pools()[0].completed(), 1);
-    assert_eq!(report.unprocessed::<u32>("queue"), [7]);
+    assert_eq!(queue.take_unprocessed(), [7]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn no_threads() {
             true => host.run(),
             false => host.start().unwrap_err().into_report(),
         };
-        check_unstarted(&report, &called);
+        check_unstarted(&report, &queue, &called);
         assert!(queue.is_closed());
         wait_for_threads(before);
     }
@@ -212,7 +212,7 @@ fn where_the_system_has_too_few_threads_nothing_is_started_and_nothing_lost() {
 
 fn no_driver() {
     let (before, called) = (threads(), Arc::new(AtomicUsize::new(0)));
-    let (host, _) = unstartable(1 << 20, &called);
+    let (host, queue) = unstartable(1 << 20, &called);
     let report = host.start().unwrap_err().into_report();
     assert!(
         report
@@ -223,18 +223,18 @@ fn no_driver() {
     );
     // Nor is there one that joins theirs, but they leave by themselves.
     wait_for_threads(before);
-    check_unstarted(&report, &called);
+    check_unstarted(&report, &queue, &called);
 }
 
 fn few_threads() {
     let (before, called) = (threads(), Arc::new(AtomicUsize::new(0)));
-    let (host, _) = unstartable(1 << 20, &called);
+    let (host, queue) = unstartable(1 << 20, &called);
     let report = host.start().unwrap_err().into_report();
     assert!(
         report.reason().to_string().contains("could not be started"),
         "{report}"
     );
-    check_unstarted(&report, &called);
+    check_unstarted(&report, &queue, &called);
     wait_for_threads(before);
 }
 
@@ -331,7 +331,7 @@ fn drop_and_a_full_stderr() {
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
         host.queue("queue", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Ok::<(), String>(())
+            |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
         });
     });
     fill_pipe(2);
@@ -395,7 +395,7 @@ fn dropped() {
     drop(host(LONG, |host| {
         host.name("never");
         host.queue("queue", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Ok::<(), String>(())
+            |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
         });
     }));
     let clean = host(LONG, |host| {

@@ -2,14 +2,13 @@
 
 mod common;
 
-use common::host::{OnDrop, host, signal, wait};
+use common::host::{OnDrop, host, signal};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    Backoff, BuildError, CancelToken, Ending, Host, HostStatus, Queue, QueueStats, Restart,
-    ServiceContext, ServiceState, StopReason,
+    Backoff, BuildError, CancelToken, Ending, Host, HostStatus, ItemOutcome, Queue, QueueStats,
+    Restart, ServiceContext, ServiceState, StopReason,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -20,7 +19,7 @@ type Handled = Result<(), String>;
 const SHORT: Duration = Duration::from_millis(100);
 
 /// A handler that tells of its item, and then is told to stop before it returns.
-fn holds(tell: &Sender<()>) -> impl Fn(u32, &ServiceContext) -> Handled + use<> {
+fn holds(tell: &Sender<()>) -> impl Fn(&mut u32, &ServiceContext) -> Handled + use<> {
     let tell = tell.clone();
     move |_, ctx| {
         tell.send(()).unwrap();
@@ -46,7 +45,7 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
     let host = host(LONG, |host| {
         host.queue("items", &queue, 2, move || {
             let added = added.clone();
-            move |item: usize, _: &ServiceContext| {
+            move |&mut item: &mut usize, _: &ServiceContext| {
                 added.fetch_add(item, SeqCst);
                 Handled::Ok(())
             }
@@ -59,8 +58,7 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
     assert_eq!((stats.accepted(), stats.handled()), (50, 50));
     let refused = queue.submit(7).unwrap_err();
     assert!(refused.is_closed() && refused.into_item() == 7);
-    assert_eq!(queue.put_back(8).unwrap_err().into_item(), 8);
-    assert_eq!(report.unprocessed::<usize>("items"), [0; 0]);
+    assert_eq!(queue.take_unprocessed(), [0; 0]);
 }
 
 #[test]
@@ -85,8 +83,8 @@ fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
         let rest: Vec<u32> = (2..10).collect();
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
         assert_eq!(report.services()[0].queue().unwrap().unprocessed(), 8);
-        assert_eq!(report.clone().unprocessed::<u32>("items"), rest);
-        assert!(report.unprocessed::<u32>("items").is_empty());
+        assert_eq!(queue.take_unprocessed(), rest);
+        assert!(queue.take_unprocessed().is_empty());
     });
 }
 
@@ -98,7 +96,7 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
         let host = host(SHORT, |host| {
             host.queue("items", &queue, 1, move || {
                 let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |item: u32, ctx: &ServiceContext| {
+                move |&mut item: &mut u32, ctx: &ServiceContext| {
                     ctx.note(format!("item {item}"));
                     tell.send(()).unwrap();
                     entrance.pass();
@@ -120,7 +118,7 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
         assert_eq!(worker.unwrap().note(), Some("item 1"));
         let stats = report.services()[0].queue().unwrap();
         assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
-        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+        assert_eq!(queue.take_unprocessed(), [2]);
         gate.open();
         while queue.stats().handled() == 0 {
             thread::yield_now();
@@ -158,12 +156,12 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
                 })
             })
             .collect();
-        let report = host.stop();
+        let _report = host.stop();
         for (item, blocked) in (0..).zip(blocked) {
             let refused = blocked.join().unwrap().unwrap_err();
             assert!(refused.is_closed() && refused.into_item() == item);
         }
-        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+        assert_eq!(queue.take_unprocessed(), [2]);
     });
 }
 
@@ -205,7 +203,7 @@ fn a_submit_that_waits_for_room_goes_in_when_there_is() {
         let tell = tell.0.clone();
         host.queue("items", &queue, 1, move || {
             let tell = tell.clone();
-            move |item: u32, _: &ServiceContext| tell.send(item)
+            move |&mut item: &mut u32, _: &ServiceContext| tell.send(item)
         });
     });
     let host = host.start().unwrap();
@@ -224,7 +222,7 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
             let (nth, tell) = (made.fetch_add(1, SeqCst), tell.clone());
             // Its drop panics, too.
             let bomb = Bomb;
-            move |item: u32, _: &ServiceContext| {
+            move |&mut item: &mut u32, _: &ServiceContext| {
                 let _ = &bomb;
                 tell.send((nth, item)).unwrap();
                 match item {
@@ -239,7 +237,7 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
         queue.submit(item).unwrap();
     }
     let report = within(LONG, "panics", || host.start().unwrap().stop());
-    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
     let told: Vec<_> = told.iter().collect();
     assert_eq!(told, [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4)]);
     let stats = report.services()[0].queue().unwrap();
@@ -247,6 +245,19 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
         (stats.handled(), stats.failed(), stats.panicked()),
         (2, 1, 2)
     );
+    assert_eq!(stats.failed_left(), 3);
+    let failed: Vec<String> = queue
+        .take_failed()
+        .iter()
+        .map(|it| it.to_string())
+        .collect();
+    let panicked = |number| format!("item {number} panicked: expected by the test");
+    let expected = [
+        panicked(2),
+        panicked(3),
+        "item 4 failed: no luck".to_owned(),
+    ];
+    assert_eq!(failed, expected);
 }
 
 #[test]
@@ -270,7 +281,7 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
                     let own = OnDrop::new(move || {
                         dropped.fetch_add(1, SeqCst);
                     });
-                    move |item: u32, ctx: &ServiceContext| {
+                    move |item: &mut u32, ctx: &ServiceContext| {
                         let _ = &own;
                         hold(item, ctx)
                     }
@@ -285,7 +296,7 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
             assert_eq!(left.load(SeqCst), workers - 1, "handlers that are gone");
             let stats = queue.stats();
             assert!(adds_up(&stats) && stats.in_hand() == 0, "{stats:?}");
-            let rest = report.unprocessed::<u32>("items").len() as u64;
+            let rest = queue.take_unprocessed().len() as u64;
             assert_eq!(rest + stats.handled(), 1);
             assert_eq!(stats.handled(), u64::from(workers > 1));
         }
@@ -303,14 +314,14 @@ fn a_factory_that_fails_fails_the_start_with_its_error_and_keeps_the_items() {
                     if workers > 0 {
                         Err("no connection")?;
                     }
-                    Ok(|_: u32, _: &ServiceContext| Handled::Ok(()))
+                    Ok(|_: &mut u32, _: &ServiceContext| Handled::Ok(()))
                 })
                 .on_failure(Restart::new());
             });
             let report = host.start().unwrap_err().into_report();
             let reason = report.reason().to_string();
             assert_eq!(reason, "service \"items\" failed in start: no connection");
-            assert_eq!(report.unprocessed::<u32>("items"), [1]);
+            assert_eq!(queue.take_unprocessed(), [1]);
         }
     });
 }
@@ -325,7 +336,7 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
                 Err("the connection is lost")?;
             }
             let tell = tell.clone();
-            Ok(move |item: u32, _: &ServiceContext| {
+            Ok(move |&mut item: &mut u32, _: &ServiceContext| {
                 if item == 0 {
                     expected_panic();
                 }
@@ -347,6 +358,7 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
             service.restarts() == 1 && service.state() == ServiceState::Up
         })
     });
+    assert_eq!(queue.take_failed().len(), 1);
     let report = within(LONG, "stop", || host.stop());
     let failures: Vec<_> = report.failures().iter().map(|it| it.message()).collect();
     assert_eq!(failures, ["the connection is lost"]);
@@ -357,18 +369,16 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
 fn what_is_put_back_comes_first_and_counts_once() {
     let (queue, (tell, told)) = (Queue::new(1), unbounded());
     let host = host(LONG, |host| {
-        let back = queue.clone();
         host.queue("items", &queue, 1, move || {
-            let (back, tell, mut tries) = (back.clone(), tell.clone(), 0);
-            move |item: u32, _: &ServiceContext| {
+            let (tell, mut tries) = (tell.clone(), 0);
+            move |&mut item: &mut u32, _: &ServiceContext| {
                 tell.send(item).unwrap();
                 tries += 1;
                 match tries {
                     // Beyond the capacity, and when it is closed.
-                    1..=3 => back.put_back(item),
-                    _ => Ok(()),
+                    1..=3 => Ok::<_, String>(ItemOutcome::PutBack),
+                    _ => Ok(ItemOutcome::Handled),
                 }
-                .map_err(|item| format!("{item} was refused"))
             }
         });
     });
@@ -388,21 +398,17 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
         queue.submit(item).unwrap();
     }
     let host = host(LONG, |host| {
-        let (back, calls) = (queue.clone(), calls.clone());
+        let calls = calls.clone();
         host.queue("items", &queue, 1, move || {
-            let (back, calls) = (back.clone(), calls.clone());
-            move |item: u32, ctx: &ServiceContext| {
+            let calls = calls.clone();
+            move |&mut item: &mut u32, ctx: &ServiceContext| {
                 calls.fetch_add(1, SeqCst);
                 match item {
-                    0 => back.hand_back(item)?,
+                    0 | 2 => return Ok::<_, String>(ItemOutcome::HandBack),
                     1 => expected_panic(),
-                    2 => {
-                        back.hand_back(item)?;
-                        Err("whatever is returned then")?;
-                    }
                     _ => ctx.request_stop("that is all"),
                 }
-                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+                Ok(ItemOutcome::Handled)
             }
         });
     });
@@ -413,18 +419,15 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
     assert_eq!((stats.handled(), stats.panicked()), (1, 1));
     assert_eq!((stats.failed(), stats.unprocessed()), (0, 2));
     assert_eq!(report.exit_code(), 75);
-    assert_eq!(report.unprocessed::<u32>("items"), [0, 2]);
-    assert_eq!(queue.hand_back(7).unwrap_err().into_item(), 7);
+    assert_eq!(queue.take_unprocessed(), [0, 2]);
 }
 
 #[test]
 fn a_queue_whose_last_item_is_handed_back_ends() {
     let queue = Queue::new(9);
     let host = host(LONG, |host| {
-        let back = queue.clone();
-        host.queue("items", &queue, 3, move || {
-            let back = back.clone();
-            move |item: u32, _: &ServiceContext| back.hand_back(item)
+        host.queue("items", &queue, 3, || {
+            |_: &mut u32, _: &ServiceContext| Ok::<_, String>(ItemOutcome::HandBack)
         });
     });
     queue.submit(1).unwrap();
@@ -435,40 +438,19 @@ fn a_queue_whose_last_item_is_handed_back_ends() {
     within(LONG, "the end of its work", || {
         host.handle().wait_until(is_over)
     });
-    let mut left = host.stop().unprocessed::<u32>("items");
+    assert_eq!(host.stop().exit_code(), 75);
+    let mut left = queue.take_unprocessed();
     left.sort_unstable();
     assert_eq!(left, [1, 2]);
 }
 
 #[test]
-fn the_wrong_type_or_name_panics_and_loses_nothing() {
-    let queue = Queue::new(100);
-    queue.submit(7_u32).unwrap();
-    let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Handled::Ok(())
-        });
-        host.background("web", wait);
-    });
-    let report = host.handle().stop();
-    let asks: [fn(&groundcrew::HostReport); 3] = [
-        |report| drop(report.unprocessed::<u64>("items")),
-        |report| drop(report.unprocessed::<u32>("web")),
-        |report| drop(report.unprocessed::<u32>("nobody")),
-    ];
-    for ask in asks {
-        assert!(catch_unwind(AssertUnwindSafe(|| ask(&report))).is_err());
-    }
-    assert_eq!(report.unprocessed::<u32>("items"), [7]);
-}
-
-#[test]
-fn items_of_a_host_that_never_started_come_back_and_late_reports_have_none() {
+fn items_of_a_host_that_never_started_come_back_once() {
     let queue = Queue::new(100);
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
-            |_: u32, _: &ServiceContext| Handled::Ok(())
+            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
         });
     });
     host.handle().request_stop("too early");
@@ -479,22 +461,17 @@ fn items_of_a_host_that_never_started_come_back_and_late_reports_have_none() {
         error.report().reason(),
         StopReason::Requested { .. }
     ));
-    // It has them while somebody has the first one.
     let late = handle.stop();
-    assert_eq!(error.into_report().unprocessed::<u32>("items"), [7]);
-    assert!(late.unprocessed::<u32>("items").is_empty());
+    drop(error);
+    assert_eq!(queue.clone().take_unprocessed(), [7]);
+    assert!(queue.take_unprocessed().is_empty());
     assert_eq!(late.exit_code(), 75);
 }
 
 #[test]
 fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
     let queue = Queue::new(100);
-    let handler = || {
-        |item: (u32, Bomb), _: &ServiceContext| {
-            drop(item);
-            Handled::Ok(())
-        }
-    };
+    let handler = || |_: &mut (u32, Bomb), _: &ServiceContext| Handled::Ok(());
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, handler);
     });
@@ -523,7 +500,7 @@ fn of_two_stops_at_once_one_gets_the_items() {
             }
             let host = host(SHORT / 10, |host| {
                 host.queue("items", &queue, 1, || {
-                    |_: u32, ctx: &ServiceContext| {
+                    |_: &mut u32, ctx: &ServiceContext| {
                         ctx.token().wait();
                         Handled::Ok(())
                     }
@@ -531,8 +508,13 @@ fn of_two_stops_at_once_one_gets_the_items() {
             });
             let host = host.start().unwrap();
             let handle = host.handle().clone();
-            let other = thread::spawn(move || handle.stop().unprocessed::<u32>("items"));
-            let mut items = host.stop().unprocessed::<u32>("items");
+            let items = queue.clone();
+            let other = thread::spawn(move || {
+                let _report = handle.stop();
+                items.take_unprocessed()
+            });
+            let _report = host.stop();
+            let mut items = queue.take_unprocessed();
             let others = other.join().unwrap();
             assert!(items.is_empty() || others.is_empty());
             items.extend(others);
@@ -545,7 +527,7 @@ fn of_two_stops_at_once_one_gets_the_items() {
 
 #[test]
 fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
-    let handler = || |_: u32, _: &ServiceContext| Handled::Ok(());
+    let handler = || |_: &mut u32, _: &ServiceContext| Handled::Ok(());
     let queue = Queue::new(1);
     let _first = host(LONG, |host| {
         host.queue("a", &queue, 1, handler);
@@ -578,7 +560,7 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         let host = host(Duration::from_millis(200), |host| {
             host.queue("items", &queue, 1, move || {
                 let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |_: u32, ctx: &ServiceContext| {
+                move |_: &mut u32, ctx: &ServiceContext| {
                     entrance.pass();
                     tell.send(ctx.host().stop())
                 }
@@ -595,7 +577,7 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         ));
         let stats = report.services()[0].queue().unwrap();
         assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
-        assert_eq!(report.unprocessed::<u32>("items"), [2]);
+        assert_eq!(queue.take_unprocessed(), [2]);
         drop(host);
     });
 }

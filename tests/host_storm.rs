@@ -94,7 +94,7 @@ fn live(rng: &mut fastrand::Rng) {
     let own = counts.clone();
     host.queue("queue", &queue, 2, move || {
         let own = own.clone();
-        move |_: u32, _: &ServiceContext| {
+        move |_: &mut u32, _: &ServiceContext| {
             add(&own.handled);
             Ok::<(), String>(())
         }
@@ -175,7 +175,7 @@ fn live(rng: &mut fastrand::Rng) {
         (count(&submitted), count(&counts.handled))
     );
     assert_eq!(items.accepted(), items.handled() + items.unprocessed());
-    let given_back = report.unprocessed::<u32>("queue").len() as u64;
+    let given_back = queue.take_unprocessed().len() as u64;
     assert_eq!(given_back, items.unprocessed());
     // No thread holds on to anything of it.
     assert_eq!(Arc::strong_count(&counts), 1);

@@ -171,7 +171,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         events.submit(event)?;
     }
     let report = host.run();
-    let mut kept: Vec<Event> = report.unprocessed("events");
+    let mut kept = events.take_unhandled();
     kept.extend(disk.in_hand(&kept));
     spool::replace(&spool, &kept)?;
 
@@ -199,8 +199,9 @@ fn visit(
     ctx: &ServiceContext,
 ) -> ServiceResult {
     for event in visitors {
-        events.submit_until_cancelled(ctx.token(), event)?; // what it refuses is not made
         made.fetch_add(1, Relaxed);
+        // What is refused at the stop is unhandled, and so it is kept.
+        events.submit_until_cancelled(ctx.token(), event)?;
         ctx.sleep(pause)?;
     }
     info!("every event is made");

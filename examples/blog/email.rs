@@ -4,7 +4,10 @@ use crate::blog::Blog;
 use crate::chaos::Chaos;
 use crate::line::{Line, LineError};
 use crate::outbox::{Item, Outbox};
-use groundcrew::{CallError, CancelToken, CircuitBreaker, GaveUp, Queue, Retry, ServiceContext};
+use groundcrew::{
+    CallError, CancelToken, CircuitBreaker, GaveUp, ItemOutcome, Queue, Retry, ServiceContext,
+};
+use log::error;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
@@ -95,9 +98,9 @@ impl Sender {
     /// stops, each email has one more attempt.
     pub(crate) fn send(
         &self,
-        email: Email,
+        email: &Email,
         ctx: &ServiceContext,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+    ) -> Result<ItemOutcome, Box<dyn Error + Send + Sync>> {
         ctx.note(email.to_string());
         let outcome = self.try_to_send(email, ctx);
         ctx.note("");
@@ -106,9 +109,9 @@ impl Sender {
 
     fn try_to_send(
         &self,
-        email: Email,
+        email: &Email,
         ctx: &ServiceContext,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+    ) -> Result<ItemOutcome, Box<dyn Error + Send + Sync>> {
         self.chaos.at_work("emails")?;
         let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
         let request = json!({ "email": email.to_json() });
@@ -121,15 +124,14 @@ impl Sender {
             |error: &CallError<LineError>| error.verdict(LineError::verdict),
         );
         match sent {
-            Ok(()) => self.emails.outbox.sent(&email),
-            Err(error) if error.gave_up() == GaveUp::Stopped => {
-                self.emails.queue.hand_back(email)?
-            }
+            Ok(()) => self.emails.outbox.sent(email),
+            Err(error) if error.gave_up() == GaveUp::Stopped => return Ok(ItemOutcome::HandBack),
             Err(error) => {
-                self.emails.outbox.refused(&email);
-                return Err(format!("{email}: {}", error.error()).into());
+                // That is settled, too: it is not sent again.
+                error!("{email}: {}", error.error());
+                self.emails.outbox.refused(email);
             }
         }
-        Ok(())
+        Ok(ItemOutcome::Handled)
     }
 }

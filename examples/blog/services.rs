@@ -136,7 +136,7 @@ fn add_emails(host: &mut HostBuilder, blog: &Blog, after: Vec<&str>) -> Result<(
     let make = move || {
         blog.chaos.at_start("emails")?;
         let sender = Sender::new(&blog, &breaker);
-        Ok(move |email: Email, ctx: &ServiceContext| sender.send(email, ctx))
+        Ok(move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx))
     };
     host.queue_fallible("emails", &queue, 2, make).after(after);
     Ok(())

@@ -1,81 +1,56 @@
 //! What a worker does: one connection, one email after the other.
 
 use crate::email::Email;
-use groundcrew::{Queue, ServiceContext};
-use log::debug;
-use std::error::Error;
+use groundcrew::{ItemOutcome, ServiceContext};
+use log::{debug, warn};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What the workers have in hand, for a stop that cannot wait for them, and how many
-/// the server has acknowledged.
+/// How many the server has acknowledged.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    in_hand: Mutex<Vec<Email>>,
     sent: AtomicUsize,
 }
 
 impl Ledger {
-    pub(crate) fn in_hand(&self) -> Vec<Email> {
-        self.in_hand.lock().unwrap().clone()
-    }
-
     pub(crate) fn sent(&self) -> usize {
         self.sent.load(Relaxed)
-    }
-
-    fn take(&self, email: &Email) {
-        self.in_hand.lock().unwrap().push(email.clone());
-    }
-
-    fn give_away(&self, email: &Email) {
-        self.in_hand.lock().unwrap().retain(|other| other != email);
     }
 }
 
 pub(crate) struct Sender {
     server: SocketAddr,
-    queue: Queue<Email>,
     ledger: Arc<Ledger>,
     connection: Option<BufReader<TcpStream>>,
 }
 
 impl Sender {
-    pub(crate) fn new(server: SocketAddr, queue: Queue<Email>, ledger: Arc<Ledger>) -> Sender {
+    pub(crate) fn new(server: SocketAddr, ledger: Arc<Ledger>) -> Sender {
         Sender {
             server,
-            queue,
             ledger,
             connection: None,
         }
     }
 
-    /// Sends the email, or puts it back. It is in hand until it is elsewhere.
-    pub(crate) fn send(
-        &mut self,
-        email: Email,
-        ctx: &ServiceContext,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.ledger.take(&email);
-        let outcome = self.offer(&email, ctx);
-        match outcome {
+    /// Sends the email, or puts it back.
+    pub(crate) fn send(&mut self, email: &Email, ctx: &ServiceContext) -> io::Result<ItemOutcome> {
+        match self.offer(email, ctx) {
             Ok(true) => {
                 self.ledger.sent.fetch_add(1, Relaxed);
-                self.ledger.give_away(&email);
-                return Ok(());
+                return Ok(ItemOutcome::Handled);
             }
             Ok(false) => debug!("{email} is back"),
-            Err(_) => drop(ctx.sleep(PAUSE)), // or it would be tried again at once
+            Err(error) => {
+                warn!("{email} is not sent yet: {error}");
+                let _ = ctx.sleep(PAUSE); // or it would be tried again at once
+            }
         }
         self.connection = None;
-        // Once the report is made the queue takes nothing back; then it stays in hand.
-        if self.queue.put_back(email.clone()).is_ok() {
-            self.ledger.give_away(&email);
-        }
-        outcome.map(drop).map_err(Into::into)
+        Ok(ItemOutcome::PutBack)
     }
 
     /// Whether the server has taken it. Asked to stop, this asks for it back.

@@ -244,7 +244,46 @@ impl<T: Send + 'static> Batcher<T> {
         token: &CancelToken,
         item: T,
     ) -> Result<(), SubmitError<T>> {
-        submit_until_cancelled(token, item, |wait, item| self.submit_timeout(wait, item))
+        let store = self.store();
+        if store.is_own_worker() {
+            return store.submit(item, NoRoom::Exceed);
+        }
+        submit_until_cancelled(token, item, store, |wait, item| {
+            self.submit_timeout(wait, item)
+        })
+    }
+
+    /// Takes the items that a stop took out, or that were [dropped with their
+    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal), in the order in which
+    /// they came: for a batcher that is a [service](crate::HostBuilder::batcher) of a host. The
+    /// first call gets them; afterwards there are none, until more are dropped.
+    ///
+    /// A [`stop`](Self::stop) of the batcher itself returns them in its
+    /// [report](BatchReport::take_unhandled) instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Batcher, Host, Pool, Retry};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let events = Batcher::builder("events")
+    ///     .retry(Retry::fixed(Duration::from_secs(3600)))
+    ///     .build(pool.submitter(), |_: &mut Vec<&str>, _| Err("no connection")?)?;
+    /// let mut host = Host::builder();
+    /// host.stop_timeout(Duration::from_millis(40));
+    /// host.pool("workers", pool);
+    /// host.batcher("events", &events);
+    /// let host = host.build()?.start()?;
+    /// events.submit("a")?;
+    ///
+    /// assert_eq!(host.stop().exit_code(), 75);
+    /// assert_eq!(events.take_unhandled(), ["a"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_unhandled(&self) -> Vec<T> {
+        self.store().state.lock().take_out()
     }
 
     /// Makes a batch of what has been collected, and blocks until everything that was
@@ -354,9 +393,15 @@ impl<T: Send + 'static> Store<T> {
 
 impl<T: Send + 'static> Drop for Owner<T> {
     fn drop(&mut self) {
-        if self.store.state.lock().reported {
+        let mut state = self.store.state.lock();
+        if state.reported {
+            // They can be taken no more.
+            let items = state.take_out();
+            drop(state);
+            self.store.drop_all(items.into_iter());
             return;
         }
+        drop(state);
         let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
             say_in_time(log::Level::Error, report.to_string());

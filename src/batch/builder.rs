@@ -5,7 +5,7 @@ use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::store::{Bury, Measure, State, Store};
 use crate::causes::BoxError;
-use crate::queue::Submitter;
+use crate::queue::{Membership, Submitter};
 use crate::retry::Retry;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
@@ -209,7 +209,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
 
     /// Who takes the items that are given up. It is called on the pool, for one after the
     /// other; a panic in it is logged. Does not block. Without it they are logged, by number,
-    /// and dropped.
+    /// and dropped, and the report of a [host](crate::HostBuilder::batcher) is not clean.
     ///
     /// # Examples
     ///
@@ -266,6 +266,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             bury: self.bury.map(guarded),
             home,
             built_at,
+            membership: Membership::default(),
             state: CachePadded::new(Mutex::new(State::new(now, timer))),
             room: Condvar::new(),
             changed: Condvar::new(),

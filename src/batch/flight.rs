@@ -6,9 +6,10 @@ use super::store::{Aftermath, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::journal::TIME_TO_TELL;
+use crate::queue::Member;
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
-use crate::task::TaskContext;
+use crate::task::{TaskContext, index_in};
 use crate::threads;
 use crate::unwind::{self, RateLimit};
 use std::cell::RefCell;
@@ -28,6 +29,10 @@ pub(super) struct Flight<T: Send + 'static> {
 
 /// A task goes on with the next batch for so long: then it is somebody else's turn.
 const LONGEST: Duration = Duration::from_millis(10);
+
+/// The pause before a batch is given to its handler again that was refused by something that
+/// the host's stop had stopped.
+const UNTIL_STOP: Duration = Duration::from_millis(10);
 
 /// Submitters that wait for room are woken after so long, or when there is much, not after
 /// each of many short batches: who is woken fills what room there is.
@@ -215,6 +220,11 @@ impl<T: Send + 'static> Store<T> {
         !self.own_tasks().is_empty()
     }
 
+    /// Whether the current thread handles batches, and so must not wait for room.
+    pub(super) fn is_own_worker(&self) -> bool {
+        index_in(self.queue().id).is_some() || self.is_inside()
+    }
+
     /// The tasks of this batcher that the current thread is in.
     pub(super) fn own_tasks(&self) -> Vec<u64> {
         let own = |inside: &RefCell<Vec<(usize, u64)>>| {
@@ -292,6 +302,11 @@ impl<T: Send + 'static> Store<T> {
             self.drop_error(error);
             return Handled::retry(done, part, Deadline::at(now));
         }
+        if has_cause::<Member>(error.as_ref()) {
+            // What it needs was stopped before it. Its own stop follows, and hands it back.
+            self.drop_error(error);
+            return Handled::retry(done, part, Deadline::after_from(now, UNTIL_STOP));
+        }
         part.failed = part.failed.saturating_add(1);
         let elapsed = now.saturating_duration_since(first);
         let decide = || {
@@ -354,7 +369,7 @@ impl<T: Send + 'static> Store<T> {
         self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 1));
     }
 
-    fn drop_all(&self, items: impl Iterator<Item = T>) {
+    pub(super) fn drop_all(&self, items: impl Iterator<Item = T>) {
         if mem::needs_drop::<T>() {
             for item in items {
                 unwind::drop_guarded(item, || format!("an item of batcher {:?}", self.name));

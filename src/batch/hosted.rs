@@ -4,16 +4,16 @@ use super::batcher::Batcher;
 use super::store::Store;
 use crate::clock;
 use crate::host::{
-    HostBuilder, Hosted, Leftover, QueueStats, Service, ServiceBuilder, ServiceContext,
-    ServiceResult, Taken,
+    HostBuilder, Hosted, QueueStats, Service, ServiceBuilder, ServiceContext, ServiceResult,
 };
+use crate::queue::{Keeper, Member, Refusal, SubmitError};
 use crate::stop::StopPlan;
 use crate::sync::Arc;
 
 impl HostBuilder {
     /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn,
-    /// and what it could not handle in its time is handed back, as items, by
-    /// [`HostReport::unprocessed`](crate::HostReport::unprocessed). Does not block.
+    /// and what it could not handle in its time is returned, as items, by
+    /// [`Batcher::take_unhandled`]. Does not block.
     ///
     /// If the pool that handles its batches is a service of this host, it is
     /// [after](ServiceBuilder::after) that without being told, so that it stops first; it is
@@ -35,7 +35,7 @@ impl HostBuilder {
     ///
     /// let report = host.stop();
     /// assert!(report.is_clean());
-    /// assert_eq!(report.unprocessed::<u32>("events"), [0; 0]);
+    /// assert_eq!(events.take_unhandled(), [0; 0]);
     /// assert_eq!(events.stats().handled(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -74,34 +74,67 @@ impl<T: Send + 'static> Hosted for Store<T> {
         self.state.lock().hosted = false;
     }
 
-    fn take_out(&self) -> Taken {
+    fn join_host(&self, member: Member) {
+        self.membership.set(member);
+    }
+
+    fn take_out(&self) -> QueueStats {
         let mut state = self.state.lock();
         let timer = match state.sealed {
             true => None,
             false => self.seal(&mut state),
         };
         state.reported = true;
-        let items = state.take_out();
         drop(state);
         drop(timer);
-        Taken {
-            items: Box::new(Leftover(items.into())),
-            stats: Hosted::stats(self),
-        }
+        Hosted::stats(self)
     }
 
     fn stats(&self) -> QueueStats {
         let state = self.state.lock();
         let in_hand = state.in_hand() as u64;
         let stats = state.stats();
+        // Without a closure for them they are only logged.
+        let failed_left = match self.bury {
+            Some(_) => 0,
+            None => stats.dead,
+        };
         QueueStats {
             accepted: stats.accepted,
             queued: stats.waiting - in_hand,
             in_hand,
             handled: stats.handled,
             failed: stats.dead,
-            panicked: 0,
             unprocessed: stats.unhandled,
+            failed_left,
+            ..QueueStats::default()
         }
     }
 }
+
+impl<T: Send + 'static> Store<T> {
+    /// The error of a submit that comes too late.
+    pub(super) fn refuse(&self, item: T) -> SubmitError<T> {
+        let own = self.membership.stopping();
+        let stopping = own.or_else(|| self.queue().membership.stopping());
+        let refused = SubmitError::new(item, Refusal::BatcherClosed).due_to(stopping);
+        match self.me.upgrade() {
+            Some(store) => refused.kept_by(store),
+            None => refused,
+        }
+    }
+}
+
+impl<T: Send + 'static> Keeper<T> for Store<T> {
+    fn keep(&self, item: T) {
+        let mut state = self.state.lock();
+        state.stats.accepted += 1;
+        match state.out.last_mut() {
+            Some((REFUSED, items)) => items.push(item),
+            _ => state.out.push((REFUSED, vec![item])),
+        }
+    }
+}
+
+/// The batch of items that were dropped with their refusal: after all others.
+const REFUSED: u64 = u64::MAX;

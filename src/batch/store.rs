@@ -26,10 +26,10 @@ use super::stats::BatchStats;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
 use crate::clock::{self, Deadline, Now};
-use crate::queue::{Home, Queue, Refusal, SubmitError};
+use crate::queue::{Home, Membership, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
-use crate::task::{Queued, TaskContext, TaskHandle, index_in};
+use crate::task::{Queued, TaskContext, TaskHandle};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::unwind::{Guarded, GuardedItems};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -54,6 +54,8 @@ pub(super) struct Store<T> {
     pub(super) bury: Option<Guarded<Box<Bury<T>>>>,
     pub(super) home: Arc<Home>,
     pub(super) built_at: &'static Location<'static>,
+    /// As a service of a host.
+    pub(super) membership: Membership,
     pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
     pub(super) room: Condvar,
@@ -269,13 +271,13 @@ impl<T: Send + 'static> Store<T> {
 
     pub(super) fn submit(&self, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
         let bytes = self.measure.as_ref().map_or(0, |measure| measure(&item));
-        let exceeds = || index_in(self.queue().id).is_some() || self.is_inside();
         let mut state = self.state.lock();
         let (backoff, mut is_late) = (Backoff::new(), false);
         while state.closed || state.held >= self.capacity {
-            let goes_beyond = matches!(no_room, NoRoom::Exceed) && exceeds();
+            let goes_beyond = matches!(no_room, NoRoom::Exceed) && self.is_own_worker();
             if state.closed || !goes_beyond && self.is_lost(&state) {
-                return Err(SubmitError::new(item, Refusal::BatcherClosed));
+                drop(state);
+                return Err(self.refuse(item));
             }
             let deadline = match no_room {
                 NoRoom::Exceed if goes_beyond => break,

@@ -6,8 +6,6 @@ use super::failure::{During, Failure};
 use super::machine::Next;
 use super::make::Factory;
 use super::service::ServiceResult;
-use crate::cancel::{CancelToken, Cancelled};
-use crate::causes::has_cause;
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 
@@ -31,33 +29,26 @@ fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) 
         Ok(service) => service,
         Err(payload) => return Some(Failure::of_panic(name, During::Start, payload)),
     };
-    let failure = |during, result: Result<ServiceResult, Payload>, token: &CancelToken| match result
-    {
+    let failure = |during, result: Result<ServiceResult, Payload>| match result {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
-            let heeded = token.is_cancelled() && has_cause::<Cancelled>(error.as_ref());
-            match heeded {
-                true => {
-                    unwind::drop_guarded(error, || format!("the error of service {name:?}"));
-                    None
-                }
-                false => Some(Failure::of_error(name, during, error)),
-            }
+            let error = ctx.due_to_stop(error).err()?;
+            Some(Failure::of_error(name, during, error))
         }
         Err(payload) => Some(Failure::of_panic(name, during, payload)),
     };
     let start = unwind::catch(|| service.start(ctx));
     let has_started = matches!(start, Ok(Ok(())));
-    let mut last = failure(During::Start, start, ctx.token());
+    let mut last = failure(During::Start, start);
     if has_started {
         let mut next = core.started(index);
         if next == Next::Run {
             let run = unwind::catch(|| service.run(ctx));
-            next = core.run_ended(index, failure(During::Run, run, ctx.token()));
+            next = core.run_ended(index, failure(During::Run, run));
         }
         if next == Next::Stop {
             let stop = unwind::catch(|| service.stop(ctx));
-            last = failure(During::Stop, stop, ctx.token());
+            last = failure(During::Stop, stop);
         }
     }
     unwind::drop_guarded(service, || format!("service {name:?}"));

@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
 use super::make::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
-use super::queue::{Hosted, Queue, QueueService};
+use super::queue::{Hosted, ItemOutcome, Queue, QueueService};
 use super::running::Host;
 use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
@@ -227,11 +227,12 @@ impl HostBuilder {
     /// handler that the worker keeps: a connection goes there. The service is up when
     /// every worker has its handler. After a panic the worker makes itself a new one.
     ///
-    /// An error of the handler is logged and counted, and the worker goes on: what
-    /// becomes of an item is the handler's business, and
-    /// [`put_back`](Queue::put_back) is one answer. The handler's
+    /// The handler returns `Ok(())` for an item that it has handled, or says with an
+    /// [`ItemOutcome`] that it puts or hands it back. An error is logged and counted, the
+    /// item is kept for [`Queue::take_failed`], and the worker goes on. The handler's
     /// [token](ServiceContext::token) is cancelled in the last part of the service's
-    /// time to stop, not before: until then the queue is drained.
+    /// time to stop, not before: until then the queue is drained. See
+    /// [which items come back](Queue#which-items-come-back).
     ///
     /// # Examples
     ///
@@ -242,7 +243,7 @@ impl HostBuilder {
     /// let mut host = Host::builder();
     /// host.queue("lines", &lines, 2, || {
     ///     let mut length = 0; // of this worker
-    ///     move |line: String, ctx: &ServiceContext| {
+    ///     move |line: &mut String, ctx: &ServiceContext| {
     ///         length += line.len();
     ///         ctx.note(format!("{length} bytes so far"));
     ///         Ok::<(), String>(())
@@ -253,7 +254,7 @@ impl HostBuilder {
     /// assert_eq!(host.stop().services()[0].queue().unwrap().handled(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn queue<T, F, H, E>(
+    pub fn queue<T, F, H, R, E>(
         &mut self,
         name: impl Into<String>,
         queue: &Queue<T>,
@@ -263,7 +264,8 @@ impl HostBuilder {
     where
         T: Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
-        H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        R: Into<ItemOutcome> + 'static,
         E: Into<BoxError> + 'static,
     {
         self.queue_fallible(name, queue, workers, move || Ok(factory()))
@@ -287,13 +289,13 @@ impl HostBuilder {
     /// let mut host = Host::builder();
     /// host.queue_fallible("lines", &lines, 2, || {
     ///     let mut file = File::options().append(true).open("no/such/file")?;
-    ///     Ok(move |line: String, _: &ServiceContext| file.write_all(line.as_bytes()))
+    ///     Ok(move |line: &mut String, _: &ServiceContext| file.write_all(line.as_bytes()))
     /// });
     /// let report = host.build()?.run();
     /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn queue_fallible<T, F, H, E>(
+    pub fn queue_fallible<T, F, H, R, E>(
         &mut self,
         name: impl Into<String>,
         queue: &Queue<T>,
@@ -303,7 +305,8 @@ impl HostBuilder {
     where
         T: Send + 'static,
         F: Fn() -> Result<H, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
-        H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        R: Into<ItemOutcome> + 'static,
         E: Into<BoxError> + 'static,
     {
         let store = queue.store().clone();

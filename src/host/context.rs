@@ -73,6 +73,10 @@ impl ServiceContext {
         &self.core
     }
 
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// See [`Core::wait_until_grace`].
     pub(super) fn wait_until_grace(&self, is_done: impl Fn() -> bool) -> bool {
         self.core.wait_until_grace(self.index, is_done)

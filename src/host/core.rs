@@ -28,6 +28,7 @@ use super::vitals::Vitals;
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline};
 use crate::pool::{Pool, PoolView};
+use crate::queue::Member;
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::threads::Thread;
@@ -118,6 +119,7 @@ impl Core {
             changed: Condvar::new(),
             names,
         });
+        core.join_parts();
         #[cfg(feature = "testing")]
         if let Some(manual) = &core.clock.manual {
             let watcher: Arc<dyn crate::clock::Watcher> = core.clone();
@@ -128,6 +130,21 @@ impl Core {
 
     pub(super) fn name_of(&self, index: usize) -> &str {
         &self.names[index]
+    }
+
+    /// The pools and queues learn that they are services of this host.
+    fn join_parts(&self) {
+        let member = |service: usize| Member {
+            host: self.name.clone(),
+            service,
+            stopping: self.token.clone(),
+        };
+        for (index, pool, _) in &self.state.lock().pools {
+            pool.join_host(member(*index));
+        }
+        for (index, queue) in &self.queues {
+            queue.join_host(member(*index));
+        }
     }
 
     /// Whoever waits looks again.

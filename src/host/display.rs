@@ -95,12 +95,14 @@ fn headline(report: &HostReport) -> String {
         Duration::MAX => "no deadline".to_owned(),
         limit => format!("deadline {}", trimmed(limit)),
     };
-    let unprocessed: u64 = facts
-        .services
-        .iter()
-        .filter_map(|service| service.queue.as_ref())
-        .map(QueueStats::unprocessed)
-        .sum();
+    let sum = |count: fn(&QueueStats) -> u64| -> u64 {
+        let queues = facts.services.iter();
+        queues.filter_map(|it| it.queue.as_ref()).map(count).sum()
+    };
+    let items = [
+        (sum(QueueStats::unprocessed), "unprocessed"),
+        (sum(QueueStats::failed_left), "failed"),
+    ];
     let counts = [
         (
             report.count(|ending| matches!(ending, Ending::Failed(_))),
@@ -128,11 +130,14 @@ fn headline(report: &HostReport) -> String {
         1 => "1 service".to_owned(),
         count => format!("{count} services"),
     };
-    let items = match unprocessed {
-        0 => String::new(),
-        1 => ", 1 item unprocessed".to_owned(),
-        _ => format!(", {unprocessed} items unprocessed"),
-    };
+    let items: String = items
+        .iter()
+        .map(|(count, what)| match count {
+            0 => String::new(),
+            1 => format!(", 1 item {what}"),
+            _ => format!(", {count} items {what}"),
+        })
+        .collect();
     format!(
         "host {}: {how} after {:.3} s ({limit}): {of}{services}{items}",
         cut(&facts.host, 30),

@@ -350,7 +350,7 @@ impl ServiceReport {
     ///
     /// let numbers = Queue::new(16);
     /// let mut host = Host::builder();
-    /// host.queue("numbers", &numbers, 1, || |_: u32, _: &ServiceContext| Ok::<(), String>(()));
+    /// host.queue("numbers", &numbers, 1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(()));
     /// let host = host.build()?.start()?;
     /// numbers.submit(7)?;
     /// let report = host.stop();
@@ -366,7 +366,7 @@ impl ServiceReport {
             self.ending,
             Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted
         );
-        let left = |queue: &QueueStats| queue.unprocessed() + queue.in_hand();
+        let left = |queue: &QueueStats| queue.unprocessed() + queue.in_hand() + queue.failed_left();
         ended_well && self.queue.as_ref().is_none_or(|queue| left(queue) == 0)
     }
 }

@@ -22,6 +22,7 @@ use super::reason::StopReason;
 use super::status::HostPhase;
 use crate::clock::Deadline;
 use crate::retry;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 pub(super) struct Machine {
@@ -39,6 +40,8 @@ pub(super) struct Machine {
     /// Failures that are kept no longer. Their errors are the program's code, and are
     /// dropped by a service's thread without the lock.
     pub(super) evicted: Vec<Failure>,
+    /// Pairs of services of which it was logged that the first is missing an `after`.
+    pub(super) told_of_missing: HashSet<(usize, usize)>,
     /// How long the whole stop may take.
     total: Duration,
     /// Between readiness going off and the first service being told.
@@ -103,6 +106,7 @@ impl Machine {
             ends_with_services: false,
             failures: Vec::new(),
             evicted: Vec::new(),
+            told_of_missing: HashSet::new(),
             total,
             delay,
             actions: Vec::new(),
@@ -384,6 +388,13 @@ impl Machine {
                     .is_some_and(|due| due.has_passed(now))
         };
         self.phase != HostPhase::Done && !self.entries.iter().enumerate().any(is_silent)
+    }
+
+    /// Something about the services that was seen elsewhere.
+    pub(super) fn tell(&mut self, level: log::Level, text: String) {
+        if !self.is_frozen {
+            self.log(level, text);
+        }
     }
 
     fn log(&mut self, level: log::Level, text: String) {

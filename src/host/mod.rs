@@ -7,6 +7,7 @@
 //! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
 //! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `pool_status`, `error`:
 //!   what is said.
+//! - `refused`: errors that are due to the stop, and so no failures.
 //! - `queue`: a bounded queue of items as a service.
 
 mod body;
@@ -26,6 +27,7 @@ mod policy;
 mod pool_status;
 mod queue;
 mod reason;
+mod refused;
 mod report;
 mod running;
 mod service;
@@ -45,8 +47,8 @@ pub use handle::HostHandle;
 pub(crate) use make::Make;
 pub use policy::{FailurePolicy, Restart};
 pub use pool_status::PoolStatus;
-pub(crate) use queue::{Hosted, Leftover, Taken};
-pub use queue::{Queue, QueueStats};
+pub(crate) use queue::Hosted;
+pub use queue::{FailedItem, ItemOutcome, Queue, QueueStats};
 pub use reason::StopReason;
 pub use report::HostReport;
 pub use running::{Host, RunningHost};

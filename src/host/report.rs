@@ -4,10 +4,10 @@ use super::core::Core;
 use super::ending::{Ending, ServiceReport};
 use super::failure::Failure;
 use super::machine::Machine;
-use super::queue::{Items, Taken};
+use super::queue::QueueStats;
 use super::reason::StopReason;
 use crate::stop::{StopReport, to_stderr_in_time};
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{Arc, Weak};
 use std::any::Any;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
@@ -33,10 +33,10 @@ use std::time::Duration;
 ///
 /// # What it holds
 ///
-/// The items that queues did not get to, until they are
-/// [taken](Self::unprocessed), and the reports of the pools with their unstarted
-/// tasks: as long as a clone of the report lives. See [`StopReport`] for what that
-/// means for channels whose senders they own.
+/// The reports of the pools with their unstarted tasks: as long as a clone of the report
+/// lives. See [`StopReport`] for what that means for channels whose senders they own. The
+/// items that queues did not get to are in the queues:
+/// [`Queue::take_unprocessed`](super::Queue::take_unprocessed).
 ///
 /// # Examples
 ///
@@ -77,21 +77,11 @@ pub(super) struct Facts {
 /// What was left, until somebody takes it.
 pub(super) struct Leftovers {
     pools: Vec<StopReport>,
-    queues: Mutex<Vec<Unprocessed>>,
-}
-
-/// What a queue did not get to.
-pub(super) struct Unprocessed {
-    pub(super) queue: Arc<str>,
-    pub(super) items: Box<dyn Items>,
 }
 
 impl Leftovers {
-    pub(super) fn new(pools: Vec<StopReport>, queues: Vec<Unprocessed>) -> Leftovers {
-        Leftovers {
-            pools,
-            queues: Mutex::new(queues),
-        }
+    pub(super) fn new(pools: Vec<StopReport>) -> Leftovers {
+        Leftovers { pools }
     }
 }
 
@@ -145,7 +135,7 @@ pub(super) fn facts(
     machine: &Machine,
     lingering: &[usize],
     pools: &[(usize, StopReport)],
-    queues: &[(usize, Taken)],
+    queues: Vec<(usize, QueueStats)>,
 ) -> Facts {
     let times = machine.times;
     let done = times.done.unwrap_or_else(|| core.clock.now());
@@ -153,8 +143,8 @@ pub(super) fn facts(
     let mut services: Vec<ServiceReport> = entries
         .map(|(index, entry)| ServiceReport::new(core, index, entry, done))
         .collect();
-    for (index, taken) in queues {
-        services[*index].queue = Some(taken.stats.clone());
+    for (index, stats) in queues {
+        services[index].queue = Some(stats);
     }
     let (began, reason, limit) = match &machine.stop {
         Some(stop) => (stop.began, stop.reason.clone(), stop.limit),
@@ -195,8 +185,8 @@ impl HostReport {
     }
 
     /// Whether nothing failed, and nothing was left behind: no service is failed,
-    /// panicked or abandoned, no thread lingers, no item is unprocessed, and every
-    /// pool's report is clean. Then every thread of the host has been joined, except
+    /// panicked or abandoned, no thread lingers, no item is unprocessed or failed and
+    /// [not taken](super::Queue::take_failed), and every pool's report is clean. Then every thread of the host has been joined, except
     /// that of a service that was itself inside the stop. Does not block.
     ///
     /// # Examples
@@ -294,65 +284,6 @@ impl HostReport {
             Some(left) => &left.pools,
             None => &self.facts.pools,
         }
-    }
-
-    /// Takes the items that the queue called `name` was given and did not get to, the
-    /// oldest first. Does not block. Whoever calls first, on any clone of the report,
-    /// gets them all; afterwards there are none, and neither are there in a report
-    /// that was asked for when all those before it were gone.
-    ///
-    /// # Panics
-    ///
-    /// When there is no queue of that name, or its items are not of type `T`. Nothing
-    /// is lost then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
-    /// use std::time::Duration;
-    ///
-    /// let emails = Queue::new(16);
-    /// let mut host = Host::builder();
-    /// host.stop_timeout(Duration::from_millis(20));
-    /// host.queue("emails", &emails, 1, || {
-    ///     |_: &str, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
-    /// });
-    /// let host = host.build()?.start()?;
-    /// emails.submit("a")?;
-    /// emails.submit("b")?;
-    /// while emails.stats().queued() > 1 {}
-    /// let report = host.stop();
-    /// assert_eq!(report.unprocessed::<&str>("emails"), ["b"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn unprocessed<T: Send + 'static>(&self, name: &str) -> Vec<T> {
-        let Some(service) = self
-            .facts
-            .services
-            .iter()
-            .find(|service| service.name() == name)
-        else {
-            panic!(
-                "there is no service {name:?} in the report of host {:?}",
-                self.host()
-            );
-        };
-        assert!(service.queue.is_some(), "service {name:?} is not a queue");
-        let Some(left) = &self.left else {
-            return Vec::new();
-        };
-        let mut queues = left.queues.lock();
-        let queue = queues.iter_mut().find(|left| &*left.queue == name);
-        let Some(Unprocessed { items, .. }) = queue else {
-            return Vec::new();
-        };
-        let mut taken = Vec::new();
-        if !items.take_into(&mut taken) {
-            let type_of_items = items.type_of_items();
-            panic!("the items of queue {name:?} are of type {type_of_items}");
-        }
-        taken
     }
 
     /// How long the start took, until every service was up or the stop began; `None`

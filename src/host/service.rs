@@ -40,8 +40,13 @@ pub type ServiceResult = Result<(), BoxError>;
 /// # Errors that mean more
 ///
 /// - An error that is, or is caused by, [`Cancelled`](crate::Cancelled), after the
-///   service was told to stop, is no failure: `ctx.sleep(pause)?` is a good way to
-///   leave.
+///   stop of the service or of the host was requested, is no failure: `ctx.sleep(pause)?` is
+///   a good way to leave.
+/// - Nor is one that is due to the stop of the host otherwise: the refusal of a pool, a queue
+///   or a batcher of the same host that has stopped already, a task that such a pool did not
+///   start or abandoned, or [`WaitError::Over`](super::WaitError::Over). Where the service
+///   should have been [after](super::ServiceBuilder::after) the other one, so as to stop
+///   before it, that is logged at warn, once, with both names.
 /// - An error that is, or is caused by, [`Permanent`](crate::Permanent) is not
 ///   answered by a restart.
 /// - `Ok` from a `run` that nobody told to stop is a failure, too, unless the

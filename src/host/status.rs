@@ -352,7 +352,7 @@ impl ServiceStatus {
     /// let emails = Queue::<String>::new(16);
     /// let mut host = Host::builder();
     /// host.queue("emails", &emails, 2, || {
-    ///     |email: String, ctx: &ServiceContext| Ok::<(), String>(ctx.note(email))
+    ///     |email: &mut String, ctx: &ServiceContext| Ok::<(), String>(ctx.note(email.as_str()))
     /// });
     /// let host = host.build()?.start()?;
     /// let status = host.status();

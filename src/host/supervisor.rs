@@ -3,7 +3,7 @@
 
 use super::core::{Core, State};
 use super::machine::Action;
-use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
+use super::report::{self, HostReport, Kept, Leftovers};
 use super::status::HostPhase;
 use crate::clock::Deadline;
 use crate::journal::Journal;
@@ -86,13 +86,9 @@ impl Core {
             (lingering, pools, items.collect::<Vec<_>>())
         });
         state.machine.times.done = Some(self.clock.now());
-        let facts = report::facts(self, &state.machine, &lingering, &pools, &items);
+        let facts = report::facts(self, &state.machine, &lingering, &pools, items);
         let pools = pools.into_iter().map(|(_, report)| report).collect();
-        let items = items.into_iter().map(|(index, taken)| Unprocessed {
-            queue: self.names[index].clone(),
-            items: taken.items,
-        });
-        let left = Leftovers::new(pools, items.collect());
+        let left = Leftovers::new(pools);
         let kept = Kept::new(Arc::new(facts), Arc::new(left));
         journal.write(log::Level::Info, kept.peek().to_string());
         state.machine.phase = HostPhase::Done;

@@ -28,6 +28,8 @@ pub use stream::Stream;
 pub(crate) use view::PoolView;
 
 use crate::clock::Deadline;
+#[cfg(not(any(loom, shuttle)))]
+use crate::queue::Member;
 use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::sync::Arc;
@@ -166,6 +168,12 @@ impl Pool {
     /// ```
     pub fn submitter(&self) -> Submitter {
         Submitter::new(&self.home.queue)
+    }
+
+    /// The pool is a service of a host.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn join_host(&self, member: Member) {
+        self.home.queue.membership.set(member);
     }
 
     /// The number of its queue.

@@ -1,7 +1,8 @@
 //! Why a task was not accepted, with the task.
 
+use super::member::Member;
 use crate::cancel::{CancelToken, Cancelled};
-use crate::sync::Mutex;
+use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -43,22 +44,76 @@ pub(crate) enum Refusal {
 /// }
 /// assert_eq!(run().unwrap_err().to_string(), "the pool is closed");
 /// ```
+///
+/// # An item that is dropped with its refusal
+///
+/// An item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) refused because it
+/// is closed, or because the submitter's token was cancelled, is not lost when this error is
+/// dropped, by `?` for example: it counts as accepted and unprocessed, and is returned by
+/// [`Queue::take_unprocessed`](crate::Queue::take_unprocessed) or
+/// [`Batcher::take_unhandled`](crate::Batcher::take_unhandled).
+/// [`into_item`](Self::into_item) takes it out of the error instead. Items that were refused
+/// because the queue was full are dropped with the error, as are the closures that a pool
+/// refused.
+///
+/// ```
+/// use groundcrew::{CancelToken, Queue};
+///
+/// let (queue, token) = (Queue::new(1), CancelToken::new());
+/// queue.submit("first")?;
+/// token.cancel();
+/// drop(queue.submit_until_cancelled(&token, "second"));
+/// assert_eq!(queue.take_unprocessed(), ["second"]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 pub struct SubmitError<F> {
     refusal: Refusal,
-    /// Behind a lock only so that the error is `Sync` where the task is not.
-    task: Mutex<F>,
+    /// Behind a lock only so that the error is `Sync` where the task is not. `None` once it
+    /// was taken.
+    task: Mutex<Option<F>>,
+    /// Where the item goes that is dropped with the error.
+    keeper: Option<Arc<dyn Keeper<F>>>,
+    /// The host whose stop is the reason for the refusal.
+    stopping: Option<Arc<Member>>,
+}
+
+/// Keeps items that were dropped with their refusal.
+pub(crate) trait Keeper<T>: Send + Sync {
+    fn keep(&self, item: T);
 }
 
 impl<F> SubmitError<F> {
     pub(crate) fn new(task: F, refusal: Refusal) -> SubmitError<F> {
         SubmitError {
             refusal,
-            task: Mutex::new(task),
+            task: Mutex::new(Some(task)),
+            keeper: None,
+            stopping: None,
         }
     }
 
-    pub(super) fn map<G>(self, unwrap: impl FnOnce(F) -> G) -> SubmitError<G> {
-        SubmitError::new(unwrap(self.task.into_inner()), self.refusal)
+    /// The refusal is due to the stop of this host, if it is `Some`.
+    pub(crate) fn due_to(mut self, stopping: Option<Arc<Member>>) -> SubmitError<F> {
+        self.stopping = stopping;
+        self
+    }
+
+    /// The item that is dropped with the error goes to `keeper`.
+    pub(crate) fn kept_by(mut self, keeper: Arc<dyn Keeper<F>>) -> SubmitError<F> {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    fn take(&mut self) -> F {
+        match self.task.get_mut().take() {
+            Some(task) => task,
+            None => unreachable!("only methods that consume the error take the task"),
+        }
+    }
+
+    pub(super) fn map<G>(mut self, unwrap: impl FnOnce(F) -> G) -> SubmitError<G> {
+        let task = unwrap(self.take());
+        SubmitError::new(task, self.refusal).due_to(self.stopping.take())
     }
 
     /// The task that was not accepted: the closure, or the
@@ -73,8 +128,8 @@ impl<F> SubmitError<F> {
     /// assert_eq!(closure(), 7);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn into_task(self) -> F {
-        self.task.into_inner()
+    pub fn into_task(mut self) -> F {
+        self.take()
     }
 
     /// The item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) did not
@@ -88,8 +143,8 @@ impl<F> SubmitError<F> {
     /// assert_eq!(queue.try_submit("second").unwrap_err().into_item(), "second");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn into_item(self) -> F {
-        self.task.into_inner()
+    pub fn into_item(mut self) -> F {
+        self.take()
     }
 
     /// Whether the queue was full, and the verb one that does not wait. Does not
@@ -172,10 +227,11 @@ impl<F> SubmitError<F> {
 const LOOK_AT_TOKEN: Duration = Duration::from_millis(10);
 
 /// Submits, and waits for room, but not once `token` is cancelled; by `submit_timeout` of
-/// what it is to be submitted to.
-pub(crate) fn submit_until_cancelled<T>(
+/// what it is to be submitted to, which is the `keeper`, too.
+pub(crate) fn submit_until_cancelled<T, K: Keeper<T> + 'static>(
     token: &CancelToken,
     mut item: T,
+    keeper: &Arc<K>,
     submit_timeout: impl Fn(Duration, T) -> Result<(), SubmitError<T>>,
 ) -> Result<(), SubmitError<T>> {
     loop {
@@ -186,10 +242,19 @@ pub(crate) fn submit_until_cancelled<T>(
         };
         match submit_timeout(wait, item) {
             Err(refused) if token.is_cancelled() => {
-                return Err(SubmitError::new(refused.into_item(), Refusal::Cancelled));
+                let refused = SubmitError::new(refused.into_item(), Refusal::Cancelled);
+                return Err(refused.kept_by(keeper.clone()));
             }
             Err(refused) if refused.is_timeout() => item = refused.into_item(),
             done => return done,
+        }
+    }
+}
+
+impl<F> Drop for SubmitError<F> {
+    fn drop(&mut self) {
+        if let (Some(keeper), Some(item)) = (&self.keeper, self.task.get_mut().take()) {
+            keeper.keep(item);
         }
     }
 }
@@ -217,9 +282,10 @@ impl<F> fmt::Debug for SubmitError<F> {
 
 impl<F> Error for SubmitError<F> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self.is_cancelled() {
-            true => Some(&Cancelled),
-            false => None,
+        match (&self.stopping, self.is_cancelled()) {
+            (_, true) => Some(&Cancelled),
+            (Some(stopping), false) => Some(stopping.as_ref()),
+            (None, false) => None,
         }
     }
 }

@@ -47,6 +47,7 @@ mod idle;
 mod late;
 mod later;
 mod limits;
+mod member;
 mod observer;
 mod panics;
 mod places;
@@ -61,13 +62,14 @@ pub(crate) use error::Refusal;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
 pub(crate) use limits::Crew;
+pub(crate) use member::{Member, Membership};
 pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
 
 pub use error::SubmitError;
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use error::submit_until_cancelled;
+pub(crate) use error::{Keeper, submit_until_cancelled};
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
@@ -119,6 +121,8 @@ pub(crate) struct Queue {
     outside: CachePadded<Outside>,
     /// Run a worker's own task on top of it where the channel is full.
     in_place: bool,
+    /// As a service of a host.
+    pub(crate) membership: Membership,
     panic_hook: Option<PanicHook>,
     panic_log: RateLimit,
     observer: Option<Observer>,
@@ -222,6 +226,7 @@ impl Queue {
             token: CancelToken::new(),
             outside: CachePadded::default(),
             in_place,
+            membership: Membership::default(),
             panic_hook,
             panic_log: RateLimit::new(),
             is_observed: observer.is_some() || meter.is_some(),

@@ -145,7 +145,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             Ok(place) => place,
             Err(refusal) => {
                 queue.count_refused();
-                return Err(SubmitError::new(closure, refusal));
+                return Err(queue.refuse(closure, refusal));
             }
         };
         let terms = Terms {

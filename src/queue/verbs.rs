@@ -91,7 +91,10 @@ impl<'a> Door<'a> {
             false => Ok(closure),
             true => {
                 self.home.queue.count_refused();
-                Err(SubmitError::new(closure.into_inner(), Refusal::Closed))
+                Err(self
+                    .home
+                    .queue
+                    .refuse(closure.into_inner(), Refusal::Closed))
             }
         }
     }
@@ -113,7 +116,7 @@ impl<'a> Door<'a> {
         match self.home.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
-                Some(closure) => Err(SubmitError::new(closure.into_inner(), refusal)),
+                Some(closure) => Err(self.home.queue.refuse(closure.into_inner(), refusal)),
                 None => unreachable!("a refused task was not run"),
             },
         }
@@ -153,7 +156,7 @@ impl<'a> Door<'a> {
         if let Some(me) = queue.in_place_if_full(when_full) {
             return queue
                 .counted(run_in_place(origin, body, &me))
-                .map_err(|body| SubmitError::new(body.into_inner(), Refusal::Closed));
+                .map_err(|body| queue.refuse(body.into_inner(), Refusal::Closed));
         }
         let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });
         queue
@@ -164,7 +167,7 @@ impl<'a> Door<'a> {
                     Queued::Shared(_) => None,
                 };
                 match plain {
-                    Some(plain) => SubmitError::new(plain.body.into_inner(), refusal),
+                    Some(plain) => queue.refuse(plain.body.into_inner(), refusal),
                     None => unreachable!("what is given back is what was pushed"),
                 }
             })
@@ -195,8 +198,10 @@ impl<'a> Door<'a> {
                 false => cell.resubmit_refused(before),
             }
         }
-        pushed
-            .map_err(|(task, refusal)| SubmitError::new(UnstartedTask::new(task, ledger), refusal))
+        pushed.map_err(|(task, refusal)| {
+            let queue = &self.home.queue;
+            queue.refuse(UnstartedTask::new(task, ledger), refusal)
+        })
     }
 }
 

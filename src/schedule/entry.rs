@@ -22,7 +22,7 @@ use super::timetable::{Planned, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
-use crate::queue::Queue;
+use crate::queue::{Member, Queue};
 use crate::retry::random;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{Queued, TaskContext};
@@ -427,9 +427,15 @@ impl Run {
         static LIMIT: RateLimit = RateLimit::new();
         let name = &self.entry.name;
         let heeded = has_cause::<Cancelled>(error.as_ref()) && context.is_cancelled();
+        // Something that it needed was stopped before it.
+        let is_of_stop = has_cause::<Member>(error.as_ref());
         let text = chain(error.as_ref());
         unwind::drop_guarded(error, || format!("the error of schedule {name:?}"));
         if heeded {
+            return RunOutcome::Cancelled;
+        }
+        if is_of_stop {
+            unwind::log_guarded(|| log::warn!("schedule {name:?} was cut short: {text}"));
             return RunOutcome::Cancelled;
         }
         if let Some(unlogged) = LIMIT.admit(clock::now()) {

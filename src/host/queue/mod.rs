@@ -1,15 +1,19 @@
 //! A bounded queue of items, as a service.
 
+mod failed;
 mod items;
+mod outcome;
 mod service;
 mod stats;
 mod store;
 
+pub use failed::FailedItem;
+pub use outcome::ItemOutcome;
 pub use stats::QueueStats;
 
-pub(super) use items::Items;
-pub(crate) use items::{Hosted, Leftover, Taken};
+pub(crate) use items::Hosted;
 pub(super) use service::QueueService;
+use store::NoRoom;
 pub(super) use store::Store;
 
 use crate::cancel::CancelToken;
@@ -31,8 +35,25 @@ use std::time::{Duration, Instant};
 /// It can be filled before the host starts. On a stop it is closed, and what is in it
 /// is handled, until the last part of the service's time: a quarter of it, and 3 s at
 /// most. Then the handlers' token is cancelled, nothing more is begun, and what is left
-/// is handed back, as items, by
-/// [`HostReport::unprocessed`](super::HostReport::unprocessed).
+/// is returned by [`take_unprocessed`](Self::take_unprocessed).
+///
+/// # Which items come back
+///
+/// No item that was accepted is lost without a sign. Any clone of the queue returns them,
+/// before or after the report of the host, which counts what was left when it was made:
+///
+/// | what became of the item | returned by | report |
+/// | --- | --- | --- |
+/// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unprocessed`](Self::take_unprocessed) | not clean |
+/// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
+/// | its handler had not returned when the report was made | [`take_maybe_handled`](Self::take_maybe_handled), with [`keep_copy`](Self::keep_copy) | not clean |
+///
+/// A handler whose error is due to the stop of the host has not failed: one that is caused by
+/// [`Cancelled`](crate::Cancelled) or by the refusal of a queue, a batcher or a pool that the
+/// stop has closed. Its item is unprocessed.
+///
+/// Items are kept as long as a clone of the queue or a handle of the host, however many they
+/// are: a program that runs for months and has items that fail takes them now and then.
 ///
 /// # The mistake that this cannot be
 ///
@@ -53,14 +74,16 @@ use std::time::{Duration, Instant};
 /// let mut host = Host::builder();
 /// host.queue("emails", &emails, 2, || {
 ///     let mut connection = Vec::new(); // each worker makes its own
-///     move |email: String, _: &ServiceContext| connection.write_all(email.as_bytes())
+///     move |email: &mut String, _: &ServiceContext| connection.write_all(email.as_bytes())
 /// });
 /// let host = host.build()?.start()?;
 /// emails.submit("Dear reader".to_owned())?;
 ///
 /// let report = host.stop(); // sends what is in the queue
-/// assert!(emails.submit("late".to_owned()).unwrap_err().is_closed());
-/// assert_eq!(report.unprocessed::<String>("emails"), [""; 0]);
+/// assert!(report.is_clean());
+/// let refused = emails.submit("late".to_owned()).unwrap_err();
+/// assert!(refused.is_closed() && refused.into_item() == "late");
+/// assert_eq!(emails.take_unprocessed(), [""; 0]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct Queue<T> {
@@ -83,20 +106,42 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
+    /// Lets the queue copy each item before a handler gets it, so that what the handlers had in
+    /// hand when the report was made is returned by
+    /// [`take_maybe_handled`](Self::take_maybe_handled). Holds for all clones of the queue, and
+    /// for items that a handler gets from now on. Nothing else needs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let emails = groundcrew::Queue::<String>::new(100).keep_copy();
+    /// # emails.close();
+    /// ```
+    pub fn keep_copy(self) -> Queue<T>
+    where
+        T: Clone,
+    {
+        self.store.copy_with(T::clone);
+        self
+    }
+
     pub(super) fn store(&self) -> &Arc<Store<T>> {
         &self.store
     }
 
     /// Puts an item into the queue; blocks while the queue is full.
     ///
-    /// A worker that submits to its own full queue waits for the other workers; alone
-    /// it would wait for itself, and so it uses
-    /// [`try_submit`](Self::try_submit), or [`put_back`](Self::put_back).
+    /// A worker of the queue, in its handler, never waits: its item goes beyond the capacity,
+    /// which the [stats](QueueStats::overflow) show. One that is to respect the capacity uses
+    /// [`try_submit`](Self::try_submit), which refuses, or
+    /// [`submit_timeout`](Self::submit_timeout), which waits. Two queues whose handlers
+    /// submit to each other's full queue can wait for each other.
     ///
     /// # Errors
     ///
     /// [`is_closed`](SubmitError::is_closed) when the queue's service was told to
-    /// stop, also while this waits. The item comes back.
+    /// stop, also while this waits. The item comes back: out of the error, or, if that is
+    /// dropped, from [`take_unprocessed`](Self::take_unprocessed).
     ///
     /// # Examples
     ///
@@ -108,7 +153,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, Some(Deadline::NEVER))
+        self.store.submit(item, NoRoom::Exceed)
     }
 
     /// Puts an item into the queue, if there is room. Does not block.
@@ -128,7 +173,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, None)
+        self.store.submit(item, NoRoom::Refuse)
     }
 
     /// Puts an item into the queue; blocks while the queue is full, but not longer than
@@ -152,7 +197,8 @@ impl<T: Send + 'static> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit_timeout(&self, timeout: Duration, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, Some(Deadline::after(timeout)))
+        let deadline = Deadline::after(timeout);
+        self.store.submit(item, NoRoom::Wait(deadline))
     }
 
     /// Puts an item into the queue; blocks while the queue is full, but not beyond
@@ -174,19 +220,22 @@ impl<T: Send + 'static> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, Some(Deadline::at(deadline)))
+        let deadline = Deadline::at(deadline);
+        self.store.submit(item, NoRoom::Wait(deadline))
     }
 
     /// Puts an item into the queue; blocks while the queue is full, but no longer than until
-    /// `token` is cancelled: for a service that is to end when it is told to. If there is
-    /// room, the item is accepted, cancelled or not. The token is looked at every 10 ms.
+    /// `token` is cancelled: for a service that is to end when its stop is requested. If there
+    /// is room, the item is accepted, cancelled or not. A worker of the queue, in its handler,
+    /// never waits, as in [`submit`](Self::submit). The token is polled every 10 ms.
     ///
     /// # Errors
     ///
     /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
     /// accepted, also if the queue was closed as well;
     /// [`is_closed`](SubmitError::is_closed) when there never will be room. The item comes
-    /// back.
+    /// back: out of the error, or, if that is dropped, as by `?` below, from
+    /// [`take_unprocessed`](Self::take_unprocessed).
     ///
     /// # Examples
     ///
@@ -196,18 +245,23 @@ impl<T: Send + 'static> Queue<T> {
     /// let emails = Queue::new(16);
     /// let mut host = Host::builder();
     /// host.queue("emails", &emails, 1, || {
-    ///     |_: u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    ///     |_: &mut u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
     /// });
+    /// let queue = emails.clone();
     /// host.background("writer", move |ctx| {
     ///     for number in 0.. {
-    ///         emails.submit_until_cancelled(ctx.token(), number)?;
+    ///         queue.submit_until_cancelled(ctx.token(), number)?;
     ///     }
     ///     Ok(())
     /// })
     /// .after(["emails"]);
     /// # host.stop_timeout(std::time::Duration::from_millis(50));
-    /// let report = host.build()?.start()?.stop();
-    /// assert!(report.failures().is_empty()); // to be told to stop is none
+    /// let host = host.build()?.start()?;
+    /// while emails.stats().queued() < 16 {}
+    /// let report = host.stop();
+    /// assert!(report.failures().is_empty()); // a stop is none
+    /// // One is handled; no number is missing, that of the refused submit included.
+    /// assert_eq!(emails.take_unprocessed(), (1..18).collect::<Vec<u64>>());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit_until_cancelled(
@@ -215,22 +269,23 @@ impl<T: Send + 'static> Queue<T> {
         token: &CancelToken,
         item: T,
     ) -> Result<(), SubmitError<T>> {
-        submit_until_cancelled(token, item, |wait, item| self.submit_timeout(wait, item))
+        if self.store.is_own_worker() {
+            return self.submit(item);
+        }
+        submit_until_cancelled(token, item, &self.store, |wait, item| {
+            self.submit_timeout(wait, item)
+        })
     }
 
-    /// Puts an item back that a handler was given and could not handle: at the front,
-    /// also beyond the capacity, and also when the queue is closed. Does not block. It then
-    /// does not matter what the handler returns: the item is not counted as handled.
-    /// What is put back after the handlers' token was cancelled is handed back by the
-    /// report.
+    /// Takes the items that no handler will get: those that handlers
+    /// [handed back](ItemOutcome::HandBack), then those that the stop took out of the queue,
+    /// each in the order in which they came; then those that were [dropped with their
+    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal). The first call, on any
+    /// clone of the queue, gets them; afterwards there are none, until more come.
     ///
-    /// The handler that puts an item back at once gets it again at once: it pauses
-    /// first, with [`ServiceContext::sleep`](super::ServiceContext::sleep).
-    ///
-    /// # Errors
-    ///
-    /// [`is_closed`](SubmitError::is_closed) when the report has been made. The item
-    /// comes back.
+    /// Called after the report of the host was made, it returns all of them; what a handler
+    /// that was abandoned gives back later, or was refused later, comes later. Before that it
+    /// returns what is there already, without what waits in the queue.
     ///
     /// # Examples
     ///
@@ -241,65 +296,92 @@ impl<T: Send + 'static> Queue<T> {
     /// let emails = Queue::new(16);
     /// let mut host = Host::builder();
     /// host.stop_timeout(Duration::from_millis(20));
-    /// let queue = emails.clone();
-    /// host.queue("emails", &emails, 1, move || {
-    ///     let queue = queue.clone();
-    ///     move |email: &str, ctx: &ServiceContext| {
-    ///         ctx.token().wait(); // the server is down, and then comes the stop
-    ///         queue.put_back(email)
-    ///     }
-    /// });
-    /// let host = host.build()?.start()?;
-    /// emails.submit("a")?;
-    /// assert_eq!(host.stop().unprocessed::<&str>("emails"), ["a"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn put_back(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.put_back(item)
-    }
-
-    /// Takes an item that a handler was given out of the queue's work for good: it is in
-    /// [`HostReport::unprocessed`](super::HostReport::unprocessed), before those that no
-    /// handler got. It counts as unprocessed at once, and as nothing else, whatever the handler
-    /// returns or panics with. Does not block. For a handler that cannot do its work any more
-    /// when the host stops: what is [put back](Self::put_back) instead, a worker gets again.
-    ///
-    /// Such items are kept until the report, however many they are. On the thread of its
-    /// handler the item is the one in hand; anywhere else it counts as one more accepted.
-    ///
-    /// # Errors
-    ///
-    /// [`is_closed`](SubmitError::is_closed) when the report has been made. The item
-    /// comes back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Queue, Retry, ServiceContext};
-    /// use std::time::Duration;
-    ///
-    /// let emails = Queue::new(16);
-    /// let mut host = Host::builder();
-    /// let queue = emails.clone();
-    /// host.queue("emails", &emails, 1, move || {
-    ///     let queue = queue.clone();
-    ///     move |email: &str, ctx: &ServiceContext| {
-    ///         let retry = Retry::exponential(Duration::from_millis(10));
-    ///         let stop = ctx.host().token(); // not to try again once the stop has begun
-    ///         match retry.call(&stop, |_| Err::<(), _>("the server is down")) {
-    ///             Ok(()) => Ok(()),
-    ///             Err(_) => queue.hand_back(email),
-    ///         }
-    ///     }
+    /// host.queue("emails", &emails, 1, || {
+    ///     |_: &mut &str, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
     /// });
     /// let host = host.build()?.start()?;
     /// emails.submit("a")?;
     /// emails.submit("b")?;
-    /// assert_eq!(host.stop().unprocessed::<&str>("emails"), ["a", "b"]);
+    /// while emails.stats().queued() > 1 {}
+    /// assert_eq!(host.stop().exit_code(), 75);
+    /// assert_eq!(emails.take_unprocessed(), ["b"]);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn hand_back(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.hand_back(item)
+    pub fn take_unprocessed(&self) -> Vec<T> {
+        self.store.take_unprocessed()
+    }
+
+    /// Takes the items whose handler returned an error, or panicked, with the reason, in the
+    /// order in which they failed. The first call, on any clone of the queue, gets them;
+    /// afterwards there are none, until more fail. Those that were taken before the report of
+    /// the host is made leave it clean.
+    ///
+    /// # Examples
+    ///
+    /// Items that failed are submitted once more, a minute later:
+    ///
+    /// ```
+    /// # use groundcrew::{Host, Queue, ServiceContext};
+    /// # use std::time::Duration;
+    /// # let emails = Queue::new(16);
+    /// # let mut host = Host::builder();
+    /// host.queue("emails", &emails, 2, || {
+    ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection")
+    /// });
+    /// let queue = emails.clone();
+    /// host.background("again", move |ctx| {
+    ///     loop {
+    ///         ctx.sleep(Duration::from_secs(60))?;
+    ///         for failed in queue.take_failed() {
+    ///             // What is refused at the stop is unprocessed.
+    ///             let _ = queue.submit_until_cancelled(ctx.token(), failed.into_item());
+    ///         }
+    ///     }
+    /// })
+    /// .after(["emails"]);
+    /// # let host = host.build()?.start()?;
+    /// # emails.submit("Dear reader".to_owned())?;
+    /// # let report = host.stop();
+    /// assert_eq!(report.services()[0].queue().unwrap().failed_left(), 1);
+    /// assert_eq!(emails.take_failed()[0].item(), "Dear reader");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_failed(&self) -> Vec<FailedItem<T>> {
+        self.store.take_failed()
+    }
+
+    /// Takes copies of the items that handlers had in hand when the report of the host was
+    /// made: they were abandoned in the middle of them, and whether the items were handled is
+    /// not known. The first call gets them. None before the report, and without
+    /// [`keep_copy`](Self::keep_copy).
+    ///
+    /// An item whose handler returns later is none of them, if it was not taken before: it is
+    /// handled or [failed](Self::take_failed). One that was taken comes back in no other way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use std::time::Duration;
+    ///
+    /// let emails = Queue::new(16).keep_copy();
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let mut host = Host::builder();
+    /// host.stop_timeout(Duration::from_millis(20));
+    /// host.queue("emails", &emails, 1, move || {
+    ///     let gate = gate.clone();
+    ///     move |_: &mut &str, _: &ServiceContext| Ok::<(), String>(gate.recv().unwrap_or_default())
+    /// });
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// while emails.stats().in_hand() == 0 {}
+    /// assert_eq!(host.stop().exit_code(), 75);
+    /// assert_eq!(emails.take_maybe_handled(), ["a"]);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_maybe_handled(&self) -> Vec<T> {
+        self.store.take_copies()
     }
 
     /// Lets nothing more in; what is in it is handled, and then the service has done its

@@ -2,25 +2,30 @@
 
 use super::super::context::ServiceContext;
 use super::super::service::{Service, ServiceResult};
-use super::store::{Handled, Store};
+use super::failed::Why;
+use super::outcome::ItemOutcome;
+use super::store::{End, Item, Store};
 use crate::cancel::CancelToken;
-use crate::causes::{BoxError, chain};
+use crate::causes::BoxError;
 use crate::sync::channel::{self, Sender};
 use crate::sync::{Acquire, Arc, AtomicUsize, Mutex, Release};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::marker::PhantomData;
 
-/// The factory of the workers' handlers, the handler, and its error.
-pub(in super::super) struct QueueService<T, F, H, E> {
+/// The factory of the workers' handlers, the handler, and what that returns.
+pub(in super::super) struct QueueService<T, F, H, R, E> {
     shared: Arc<Shared<T, F>>,
     workers: usize,
     stack_size: usize,
     /// Cancelled when the grace begins: what the handlers see.
     token: CancelToken,
     threads: Vec<Thread>,
-    handler: PhantomData<fn() -> (H, E)>,
+    handler: PhantomData<Makes<H, R, E>>,
 }
+
+/// What a handler is, and what it returns.
+type Makes<H, R, E> = fn() -> (H, Result<R, E>);
 
 struct Shared<T, F> {
     store: Arc<Store<T>>,
@@ -33,11 +38,12 @@ struct Shared<T, F> {
     working: AtomicUsize,
 }
 
-impl<T, F, H, E> QueueService<T, F, H, E>
+impl<T, F, H, R, E> QueueService<T, F, H, R, E>
 where
     T: Send + 'static,
     F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+    R: Into<ItemOutcome> + 'static,
     E: Into<BoxError> + 'static,
 {
     pub(in super::super) fn new(
@@ -45,7 +51,7 @@ where
         factory: F,
         workers: usize,
         stack_size: usize,
-    ) -> QueueService<T, F, H, E> {
+    ) -> QueueService<T, F, H, R, E> {
         QueueService {
             shared: Arc::new(Shared {
                 store,
@@ -71,11 +77,12 @@ where
     }
 }
 
-impl<T, F, H, E> Service for QueueService<T, F, H, E>
+impl<T, F, H, R, E> Service for QueueService<T, F, H, R, E>
 where
     T: Send + 'static,
     F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(T, &ServiceContext) -> Result<(), E> + 'static,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+    R: Into<ItemOutcome> + 'static,
     E: Into<BoxError> + 'static,
 {
     /// Waits until every worker has its handler.
@@ -91,7 +98,7 @@ where
             let (shared, tell) = (self.shared.clone(), tell.clone());
             move || {
                 ctx.enter();
-                work::<T, F, H, E>(&shared, crew, &ctx, tell);
+                work::<T, F, H, R, E>(&shared, crew, &ctx, tell);
                 ctx.leave();
                 shared.working.fetch_sub(1, Release);
                 ctx.core().notify();
@@ -148,14 +155,15 @@ where
 }
 
 /// The life of a worker.
-fn work<T, F, H, E>(
+fn work<T, F, H, R, E>(
     shared: &Shared<T, F>,
     crew: u64,
     ctx: &ServiceContext,
     tell: Sender<Result<(), BoxError>>,
 ) where
     F: Fn() -> Result<H, BoxError>,
-    H: FnMut(T, &ServiceContext) -> Result<(), E>,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, E>,
+    R: Into<ItemOutcome>,
     E: Into<BoxError>,
 {
     let make = || {
@@ -175,26 +183,31 @@ fn work<T, F, H, E>(
     let _ = tell.try_send(Ok(()));
     drop(tell);
     let name = ctx.name();
-    while let Some(item) = shared.store.next(crew, || ctx.heartbeat()) {
-        shared.store.begin_item();
-        let handled =
-            unwind::catch(|| handler(item, ctx).map_err(|error| chain(error.into().as_ref())));
-        let payload = match handled {
-            Ok(Ok(())) => {
-                shared.store.handled(Handled::Well);
-                continue;
-            }
-            Ok(Err(error)) => {
-                super::log_limited(|more| format!("{name}: an item failed: {error}{more}"));
-                shared.store.handled(Handled::Failed);
-                continue;
-            }
-            Err(payload) => payload,
+    shared.store.enter();
+    while let Some(mut item) = shared.store.next(crew, || ctx.heartbeat()) {
+        let number = item.number;
+        let handled = unwind::catch(|| {
+            shared.store.keep_copy(&item);
+            let outcome = handler(&mut item.value, ctx);
+            outcome.map(R::into).map_err(E::into)
+        });
+        let has_panicked = handled.is_err();
+        let end = match handled {
+            Ok(Ok(ItemOutcome::Handled)) => dropped(item, name),
+            Ok(Ok(ItemOutcome::PutBack)) => End::PutBack(item),
+            Ok(Ok(ItemOutcome::HandBack)) => End::HandBack(item),
+            Ok(Err(error)) => failed(item, error, ctx),
+            Err(payload) => End::Failed(item, Why::panic(payload)),
         };
-        let text = unwind::text(payload.as_ref());
-        super::log_limited(|more| format!("{name}: an item panicked: {text}{more}"));
-        unwind::drop_payload(payload);
-        shared.store.handled(Handled::Panicked);
+        if let End::Failed(item, why) = &end {
+            let number = item.number;
+            super::log_limited(|more| format!("{name}: item {number} {why}{more}"));
+        }
+        let kept = shared.store.end(number, end);
+        warn_of_kept(name, kept);
+        if !has_panicked {
+            continue;
+        }
         // After a panic a handler is of no use. Without a new one no item is taken.
         unwind::drop_guarded(handler, || format!("the handler of {name}"));
         handler = match make() {
@@ -209,3 +222,37 @@ fn work<T, F, H, E>(
     }
     unwind::drop_guarded(handler, || format!("the handler of {name}"));
 }
+
+/// The item was handled.
+fn dropped<T>(item: Item<T>, name: &str) -> End<T> {
+    let number = item.number;
+    match unwind::catch(|| drop(item.value)) {
+        Ok(()) => End::Handled,
+        Err(payload) => {
+            let why = Why::panic(payload);
+            super::log_limited(|more| format!("{name}: item {number} {why}, in its drop{more}"));
+            End::DropPanicked
+        }
+    }
+}
+
+/// The handler returned an error. If that is due to the stop, the item has not failed.
+fn failed<T>(item: Item<T>, error: BoxError, ctx: &ServiceContext) -> End<T> {
+    match ctx.due_to_stop(error) {
+        Err(error) => End::Failed(item, Why::error(error)),
+        // What is put back after that is taken by the next incarnation, or by the report.
+        Ok(()) if ctx.is_cancelled() => End::PutBack(item),
+        Ok(()) => End::HandBack(item),
+    }
+}
+
+/// Items that failed are kept, which a program that never takes them may not expect.
+fn warn_of_kept(name: &str, kept: usize) {
+    if kept >= MANY && kept.is_power_of_two() {
+        unwind::log_guarded(|| {
+            log::warn!("queue {name}: {kept} items that failed are kept; `take_failed` takes them");
+        });
+    }
+}
+
+const MANY: usize = 1024;

@@ -13,7 +13,8 @@
 /// let stats = queue.stats();
 /// assert_eq!((stats.accepted(), stats.queued(), stats.in_hand()), (1, 1, 0));
 /// assert_eq!((stats.handled(), stats.failed(), stats.panicked()), (0, 0, 0));
-/// assert_eq!(stats.unprocessed(), 0);
+/// assert_eq!((stats.failed_left(), stats.unprocessed()), (0, 0));
+/// assert_eq!((stats.overflow(), stats.overflow_peak()), (0, 0));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,50 +27,74 @@ pub struct QueueStats {
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
     pub(crate) unprocessed: u64,
+    pub(crate) failed_left: u64,
+    pub(crate) overflow: u64,
+    pub(crate) overflow_peak: u64,
 }
 
 impl QueueStats {
-    /// How many items the queue has taken. What a handler puts or hands back is not taken
-    /// anew; what others put into it in that way is. Does not block. For an example see
-    /// [`QueueStats`].
+    /// How many items the queue has accepted. An item that its handler puts or hands back is
+    /// not counted again. One that was [dropped with its
+    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal) is counted, as
+    /// unprocessed. For an example see [`QueueStats`].
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many wait. Does not block. For an example see [`QueueStats`].
+    /// How many wait. For an example see [`QueueStats`].
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
+    /// How many of those that wait are beyond the capacity: submitted by the queue's own
+    /// workers, or put back. For an example see [`QueueStats`].
+    pub fn overflow(&self) -> u64 {
+        self.overflow
+    }
+
+    /// The largest [`overflow`](Self::overflow) so far. For an example see [`QueueStats`].
+    pub fn overflow_peak(&self) -> u64 {
+        self.overflow_peak
+    }
+
     /// How many a worker has in its hands; in a report, those that went with workers
-    /// that were abandoned. Does not block. For an example see [`QueueStats`].
+    /// that were abandoned. For an example see [`QueueStats`].
     pub fn in_hand(&self) -> u64 {
         self.in_hand
     }
 
-    /// For how many the handler returned `Ok`. Does not block. For an example see
-    /// [`QueueStats`].
+    /// For how many the handler returned `Ok`, and neither put nor handed them back. For an
+    /// example see [`QueueStats`].
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// For how many the handler returned an error, which was logged. Does not block.
-    /// For an example see [`QueueStats`].
+    /// For how many the handler returned an error, which was logged. For an example see
+    /// [`QueueStats`].
     pub fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// For how many the handler panicked, which was logged; but for those that it had put or
-    /// handed back before. Does not block. For an
-    /// example see [`QueueStats`].
+    /// For how many the handler panicked, or their own drop after it, which was logged. For
+    /// an example see [`QueueStats`].
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
-    /// How many a stop has taken out, or a handler has
-    /// [handed back](super::Queue::hand_back): they are in
-    /// [`HostReport::unprocessed`](super::super::HostReport::unprocessed). Does not block. For an
+    /// How many of the failed and panicked ones are kept for
+    /// [`Queue::take_failed`](super::Queue::take_failed), since no call has taken them yet; of
+    /// a batcher, how many died though it has no closure for [dead
+    /// letters](crate::BatcherBuilder::dead_letter). A report with any is not clean. For an
     /// example see [`QueueStats`].
+    pub fn failed_left(&self) -> u64 {
+        self.failed_left
+    }
+
+    /// How many a stop has taken out, or a handler has
+    /// [handed back](super::ItemOutcome::HandBack), or were [dropped with their
+    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal), whether they
+    /// were [taken](super::Queue::take_unprocessed) since or not. For an example see
+    /// [`QueueStats`].
     pub fn unprocessed(&self) -> u64 {
         self.unprocessed
     }

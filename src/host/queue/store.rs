@@ -2,19 +2,24 @@
 //!
 //! # Invariants
 //!
-//! 1. Everything is decided under one lock: an item that was accepted is waiting, or
-//!    was given to one worker, or was taken out; never two of them.
-//! 2. Nothing is accepted once `closed` is set, and nothing waits any more once
-//!    `sealed` is: whatever is accepted is handled, or in what was taken out.
+//! 1. Everything is decided under one lock: an item that was accepted is waiting, or was given
+//!    to one worker, or is kept for the owner of the queue, as unprocessed or as failed, or was
+//!    handled; never two of them.
+//! 2. Nothing is accepted once `closed` is set, but as unprocessed; and nothing waits any more
+//!    once `sealed` is: whatever is accepted is handled or kept.
 //! 3. Nothing of the program's is called, and no item is dropped, under the lock.
+//! 4. The copy of an item is in `copies` from before its handler is called until the item is
+//!    out of hand, or until the owner took the copy: then the item itself is dropped.
 
+use super::failed::{FailedItem, Why};
 use super::stats::QueueStats;
 use crate::clock::Deadline;
-use crate::queue::{Refusal, SubmitError};
-use crate::sync::{Condvar, Mutex};
+use crate::queue::{Keeper, Membership, Refusal, SubmitError};
+use crate::sync::{Arc, Condvar, Mutex, OnceLock};
 use crate::unwind;
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 
 pub(in super::super) struct Store<T> {
     capacity: usize,
@@ -23,12 +28,29 @@ pub(in super::super) struct Store<T> {
     room: Condvar,
     /// There is work, or there never will be.
     work: Condvar,
+    /// As a service of a host.
+    membership: Membership,
+    /// Copies an item before it is given to a handler.
+    copy: OnceLock<fn(&T) -> T>,
+}
+
+/// An item, and its number.
+pub(super) struct Item<T> {
+    pub(super) value: T,
+    pub(super) number: u64,
 }
 
 struct Inner<T> {
-    items: VecDeque<T>,
-    /// For the report; nobody handles them. Counted as unprocessed already.
-    handed_back: VecDeque<T>,
+    items: VecDeque<Item<T>>,
+    /// Handed back by handlers, then taken out by the stop. Counted as unprocessed already.
+    unprocessed: VecDeque<T>,
+    /// Dropped with their refusal. Counted as accepted and unprocessed already.
+    refused: Vec<T>,
+    failed: Vec<FailedItem<T>>,
+    /// Of what is in hand, by the numbers of the items.
+    copies: BTreeMap<u64, T>,
+    /// The number of the last item that went in.
+    last_number: u64,
     /// Nothing more gets in.
     closed: bool,
     /// The crew that works on it: one for each incarnation of the service. Workers of
@@ -49,25 +71,43 @@ struct Inner<T> {
 impl<T> Drop for Inner<T> {
     /// What nobody took out: each may panic in its drop.
     fn drop(&mut self) {
-        for items in [&mut self.handed_back, &mut self.items] {
-            for item in items.drain(..) {
+        fn drop_each<I>(items: impl IntoIterator<Item = I>) {
+            for item in items {
                 unwind::drop_guarded(item, || "an item of a queue".to_owned());
             }
         }
+        drop_each(self.items.drain(..));
+        drop_each(self.unprocessed.drain(..));
+        drop_each(self.refused.drain(..));
+        drop_each(self.failed.drain(..));
+        drop_each(mem::take(&mut self.copies).into_values());
     }
 }
 
 thread_local! {
-    /// The queue of the item that the current thread handles, until that is put back.
-    static HANDLING: Cell<Option<usize>> = const { Cell::new(None) };
+    /// The queue that the current thread works on.
+    static WORKS_ON: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// How an item was handled.
-#[derive(Clone, Copy)]
-pub(super) enum Handled {
-    Well,
-    Failed,
-    Panicked,
+/// What a verb is to do where there is no room.
+pub(super) enum NoRoom {
+    Wait(Deadline),
+    /// Wait; a worker of the queue goes beyond the capacity.
+    Exceed,
+    Refuse,
+}
+
+/// What becomes of an item that was in hand.
+pub(super) enum End<T> {
+    /// It is gone.
+    Handled,
+    /// It was handled, and panicked in its drop.
+    DropPanicked,
+    /// To the front of the queue.
+    PutBack(Item<T>),
+    /// To the unprocessed ones.
+    HandBack(Item<T>),
+    Failed(Item<T>, Why),
 }
 
 impl<T> Store<T> {
@@ -76,7 +116,11 @@ impl<T> Store<T> {
             capacity,
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
-                handed_back: VecDeque::new(),
+                unprocessed: VecDeque::new(),
+                refused: Vec::new(),
+                failed: Vec::new(),
+                copies: BTreeMap::new(),
+                last_number: 0,
                 closed: false,
                 crew: None,
                 crews: 0,
@@ -88,6 +132,8 @@ impl<T> Store<T> {
             }),
             room: Condvar::new(),
             work: Condvar::new(),
+            membership: Membership::default(),
+            copy: OnceLock::new(),
         }
     }
 
@@ -95,147 +141,13 @@ impl<T> Store<T> {
         self.capacity
     }
 
+    pub(super) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
     /// Whether that changes anything.
     pub(super) fn set_hosted(&self, hosted: bool) -> bool {
-        std::mem::replace(&mut self.inner.lock().hosted, hosted) != hosted
-    }
-
-    /// Waits for room until `deadline`; `None`: not at all.
-    pub(super) fn submit(&self, item: T, deadline: Option<Deadline>) -> Result<(), SubmitError<T>> {
-        let mut inner = self.inner.lock();
-        let mut is_late = false;
-        loop {
-            if inner.closed {
-                return Err(SubmitError::new(item, Refusal::QueueClosed));
-            }
-            if inner.items.len() < self.capacity {
-                break;
-            }
-            match deadline {
-                None => return Err(SubmitError::new(item, Refusal::Full)),
-                Some(_) if is_late => return Err(SubmitError::new(item, Refusal::TimedOut)),
-                Some(deadline) => {
-                    inner.submitters += 1;
-                    is_late = deadline.wait(&self.room, &mut inner);
-                    inner.submitters -= 1;
-                }
-            }
-        }
-        inner.items.push_back(item);
-        inner.stats.accepted += 1;
-        let wakes = inner.idle > 0;
-        drop(inner);
-        if wakes {
-            self.work.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Puts an item back at the front, also when nothing more gets in.
-    pub(super) fn put_back(&self, item: T) -> Result<(), SubmitError<T>> {
-        let mut inner = self.inner.lock();
-        if inner.sealed {
-            return Err(SubmitError::new(item, Refusal::QueueClosed));
-        }
-        inner.items.push_front(item);
-        self.is_out_of_hand(&mut inner);
-        drop(inner);
-        self.work.notify_one();
-        Ok(())
-    }
-
-    /// Keeps an item for the report.
-    pub(super) fn hand_back(&self, item: T) -> Result<(), SubmitError<T>> {
-        let mut inner = self.inner.lock();
-        if inner.sealed {
-            return Err(SubmitError::new(item, Refusal::QueueClosed));
-        }
-        inner.handed_back.push_back(item);
-        inner.stats.unprocessed += 1;
-        self.is_out_of_hand(&mut inner);
-        let was_last = inner.closed && inner.stats.in_hand == 0;
-        drop(inner);
-        if was_last {
-            self.work.notify_all();
-        }
-        Ok(())
-    }
-
-    /// An item is elsewhere. From its handler it was in hand, and is no more.
-    fn is_out_of_hand(&self, inner: &mut Inner<T>) {
-        match HANDLING.get() {
-            Some(queue) if queue == self.address() => {
-                HANDLING.set(None);
-                inner.stats.in_hand -= 1;
-            }
-            _ => inner.stats.accepted += 1,
-        }
-    }
-
-    /// What the current thread does now is to handle an item of this queue.
-    pub(super) fn begin_item(&self) {
-        HANDLING.set(Some(self.address()));
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    /// A new crew begins to work, unless what waited was taken out.
-    pub(super) fn begin(&self) -> u64 {
-        let mut inner = self.inner.lock();
-        inner.crews += 1;
-        let crew = inner.crews;
-        inner.crew = (!inner.sealed).then_some(crew);
-        crew
-    }
-
-    /// The next item, waited for; `None`: there is none to come for this crew. Calls
-    /// `beat` before anybody can see that an item is in hand.
-    pub(super) fn next(&self, crew: u64, beat: impl Fn()) -> Option<T> {
-        let mut inner = self.inner.lock();
-        loop {
-            if inner.crew != Some(crew) {
-                return None;
-            }
-            if let Some(item) = inner.items.pop_front() {
-                beat();
-                inner.stats.in_hand += 1;
-                let wakes = inner.submitters > 0;
-                drop(inner);
-                if wakes {
-                    self.room.notify_one();
-                }
-                return Some(item);
-            }
-            // An item in hand may be put back.
-            if inner.closed && inner.stats.in_hand == 0 {
-                return None;
-            }
-            inner.idle += 1;
-            self.work.wait(&mut inner);
-            inner.idle -= 1;
-        }
-    }
-
-    /// The item that this thread began is done with, unless it was put back.
-    pub(super) fn handled(&self, how: Handled) {
-        if HANDLING.take().is_none() {
-            return;
-        }
-        let mut inner = self.inner.lock();
-        let stats = &mut inner.stats;
-        stats.in_hand -= 1;
-        match how {
-            Handled::Well => stats.handled += 1,
-            Handled::Failed => stats.failed += 1,
-            Handled::Panicked => stats.panicked += 1,
-        }
-        let was_last = inner.closed && inner.stats.in_hand == 0;
-        drop(inner);
-        if was_last {
-            self.work.notify_all();
-        }
+        mem::replace(&mut self.inner.lock().hosted, hosted) != hosted
     }
 
     pub(super) fn close(&self) {
@@ -255,22 +167,249 @@ impl<T> Store<T> {
     }
 
     /// Closes, and takes out what waits, for good.
-    pub(super) fn take_out(&self) -> (VecDeque<T>, QueueStats) {
+    pub(super) fn take_out(&self) -> QueueStats {
         self.close();
         self.halt();
         let mut inner = self.inner.lock();
         inner.sealed = true;
-        let mut items = std::mem::take(&mut inner.handed_back);
         inner.stats.unprocessed += inner.items.len() as u64;
-        items.append(&mut inner.items);
-        (items, inner.stats.clone())
+        let items = mem::take(&mut inner.items);
+        inner
+            .unprocessed
+            .extend(items.into_iter().map(|item| item.value));
+        self.stats_of(&inner)
     }
 
     pub(super) fn stats(&self) -> QueueStats {
-        let inner = self.inner.lock();
+        self.stats_of(&self.inner.lock())
+    }
+
+    fn stats_of(&self, inner: &Inner<T>) -> QueueStats {
+        let queued = inner.items.len();
         QueueStats {
-            queued: inner.items.len() as u64,
+            queued: queued as u64,
+            overflow: queued.saturating_sub(self.capacity) as u64,
+            failed_left: inner.failed.len() as u64,
             ..inner.stats.clone()
         }
     }
+
+    // What the owner takes.
+
+    pub(super) fn take_unprocessed(&self) -> Vec<T> {
+        let mut inner = self.inner.lock();
+        let mut items = Vec::from(mem::take(&mut inner.unprocessed));
+        items.append(&mut inner.refused);
+        items
+    }
+
+    pub(super) fn take_failed(&self) -> Vec<FailedItem<T>> {
+        mem::take(&mut self.inner.lock().failed)
+    }
+
+    /// The copies of what is in hand, once the report is made.
+    pub(super) fn take_copies(&self) -> Vec<T> {
+        let mut inner = self.inner.lock();
+        match inner.sealed {
+            true => mem::take(&mut inner.copies).into_values().collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// From now on, items are copied.
+    pub(super) fn copy_with(&self, copy: fn(&T) -> T) {
+        // A second one would be the same.
+        let _ = self.copy.set(copy);
+    }
+
+    // What workers do.
+
+    /// The current thread is a worker, until it ends.
+    pub(super) fn enter(&self) {
+        WORKS_ON.set(Some(self.address()));
+    }
+
+    pub(super) fn is_own_worker(&self) -> bool {
+        // None in the destructors of other thread-locals.
+        let works_on = WORKS_ON.try_with(Cell::get);
+        works_on.is_ok_and(|queue| queue == Some(self.address()))
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// A new crew begins to work, unless what waited was taken out.
+    pub(super) fn begin(&self) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.crews += 1;
+        let crew = inner.crews;
+        inner.crew = (!inner.sealed).then_some(crew);
+        crew
+    }
+
+    /// The next item, waited for; `None`: there is none to come for this crew. Calls
+    /// `beat` before anybody can see that an item is in hand.
+    pub(super) fn next(&self, crew: u64, beat: impl Fn()) -> Option<Item<T>> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.crew != Some(crew) {
+                return None;
+            }
+            if let Some(item) = inner.items.pop_front() {
+                beat();
+                inner.stats.in_hand += 1;
+                let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
+                drop(inner);
+                if wakes {
+                    self.room.notify_one();
+                }
+                return Some(item);
+            }
+            // An item in hand may be put back, and its handler may submit others.
+            if inner.closed && inner.stats.in_hand == 0 {
+                return None;
+            }
+            inner.idle += 1;
+            self.work.wait(&mut inner);
+            inner.idle -= 1;
+        }
+    }
+
+    /// Keeps a copy of an item that is in hand, if copies are asked for. Calls the program's
+    /// code, which may panic.
+    pub(super) fn keep_copy(&self, item: &Item<T>) {
+        if let Some(copy) = self.copy.get() {
+            let copy = copy(&item.value);
+            self.inner.lock().copies.insert(item.number, copy);
+        }
+    }
+
+    /// The item with that number is out of hand. Returns how many failed ones are kept.
+    pub(super) fn end(&self, number: u64, end: End<T>) -> usize {
+        let mut inner = self.inner.lock();
+        let copy = inner.copies.remove(&number);
+        // The owner has the copy.
+        let is_given = inner.sealed && copy.is_none() && self.copy.get().is_some();
+        let (mut wakes, mut dropped) = (false, None);
+        inner.stats.in_hand -= 1;
+        match end {
+            End::Handled => inner.stats.handled += 1,
+            End::DropPanicked => inner.stats.panicked += 1,
+            End::PutBack(item) if !inner.sealed => {
+                inner.items.push_front(item);
+                inner.note_overflow(self.capacity);
+                wakes = true;
+            }
+            End::PutBack(item) | End::HandBack(item) => {
+                inner.stats.unprocessed += 1;
+                match is_given {
+                    true => dropped = Some(item.value),
+                    false => inner.unprocessed.push_back(item.value),
+                }
+            }
+            End::Failed(item, why) => {
+                match why.is_panic() {
+                    true => inner.stats.panicked += 1,
+                    false => inner.stats.failed += 1,
+                }
+                match is_given {
+                    true => dropped = Some(item.value),
+                    false => inner.failed.push(FailedItem::new(item.value, number, why)),
+                }
+            }
+        }
+        let was_last = inner.closed && inner.stats.in_hand == 0;
+        let failed = inner.failed.len();
+        drop(inner);
+        if was_last {
+            self.work.notify_all();
+        } else if wakes {
+            self.work.notify_one();
+        }
+        drop_item(copy);
+        drop_item(dropped);
+        failed
+    }
+}
+
+impl<T: Send + 'static> Store<T> {
+    pub(super) fn submit(self: &Arc<Self>, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
+        let mut inner = self.inner.lock();
+        let mut is_late = false;
+        loop {
+            if inner.closed {
+                drop(inner);
+                let refused = SubmitError::new(item, Refusal::QueueClosed);
+                let refused = refused.due_to(self.membership.stopping());
+                return Err(refused.kept_by(self.clone()));
+            }
+            if inner.items.len() < self.capacity {
+                break;
+            }
+            let deadline = match no_room {
+                NoRoom::Refuse => return Err(SubmitError::new(item, Refusal::Full)),
+                NoRoom::Wait(_) if is_late => {
+                    return Err(SubmitError::new(item, Refusal::TimedOut));
+                }
+                NoRoom::Exceed if self.is_own_worker() => break,
+                NoRoom::Wait(deadline) => deadline,
+                NoRoom::Exceed => Deadline::NEVER,
+            };
+            inner.submitters += 1;
+            is_late = deadline.wait(&self.room, &mut inner);
+            inner.submitters -= 1;
+        }
+        inner.last_number += 1;
+        let number = inner.last_number;
+        inner.items.push_back(Item {
+            value: item,
+            number,
+        });
+        inner.stats.accepted += 1;
+        inner.note_overflow(self.capacity);
+        let wakes = inner.idle > 0;
+        drop(inner);
+        if wakes {
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl<T> Inner<T> {
+    fn note_overflow(&mut self, capacity: usize) {
+        let overflow = self.items.len().saturating_sub(capacity) as u64;
+        self.stats.overflow_peak = self.stats.overflow_peak.max(overflow);
+    }
+}
+
+impl<T: Send> Keeper<T> for Store<T> {
+    fn keep(&self, item: T) {
+        let mut inner = self.inner.lock();
+        inner.stats.accepted += 1;
+        inner.stats.unprocessed += 1;
+        inner.refused.push(item);
+    }
+}
+
+impl<T> Drop for Store<T> {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        let waiting = mem::take(&mut inner.items);
+        waiting
+            .into_iter()
+            .for_each(|item| drop_item(Some(item.value)));
+        let unprocessed = mem::take(&mut inner.unprocessed);
+        unprocessed.into_iter().map(Some).for_each(drop_item);
+        inner.refused.drain(..).map(Some).for_each(drop_item);
+        inner.failed.drain(..).map(Some).for_each(drop_item);
+        let copies = mem::take(&mut inner.copies);
+        copies.into_values().map(Some).for_each(drop_item);
+    }
+}
+
+/// Items are the program's code, their drops too.
+fn drop_item<T>(item: Option<T>) {
+    unwind::drop_guarded(item, || "an item of a queue".to_owned());
 }

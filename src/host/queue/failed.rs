@@ -1,0 +1,135 @@
+//! Items whose handler failed.
+
+use crate::causes::{BoxError, chain};
+use crate::unwind::{self, Payload};
+use std::error::Error;
+use std::fmt;
+
+/// An item whose handler returned an error, or panicked, with the reason; returned by
+/// [`Queue::take_failed`](super::Queue::take_failed).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, Queue, ServiceContext};
+///
+/// let emails = Queue::new(16);
+/// let mut host = Host::builder();
+/// host.queue("emails", &emails, 1, || {
+///     |email: &mut &str, _: &ServiceContext| match email.contains('@') {
+///         true => Ok(()),
+///         false => Err("no address"),
+///     }
+/// });
+/// let host = host.build()?.start()?;
+/// emails.submit("a@b.example")?;
+/// emails.submit("Dear reader")?;
+///
+/// assert_eq!(host.stop().exit_code(), 75); // an item is left
+/// let failed = emails.take_failed().remove(0);
+/// assert_eq!(failed.to_string(), "item 2 failed: no address");
+/// assert_eq!((failed.number(), failed.is_panic()), (2, false));
+/// assert_eq!(failed.error().unwrap().to_string(), failed.message());
+/// assert_eq!((*failed.item(), failed.into_item()), ("Dear reader", "Dear reader"));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct FailedItem<T> {
+    item: T,
+    number: u64,
+    why: Why,
+}
+
+/// Why a handler failed.
+pub(super) struct Why {
+    /// `None`: it panicked.
+    error: Option<BoxError>,
+    message: String,
+}
+
+impl Why {
+    /// Calls the program's code: never with a lock held.
+    pub(super) fn error(error: BoxError) -> Why {
+        Why {
+            message: chain(error.as_ref()),
+            error: Some(error),
+        }
+    }
+
+    pub(super) fn panic(payload: Payload) -> Why {
+        let message = unwind::text(payload.as_ref()).to_owned();
+        unwind::drop_payload(payload);
+        Why {
+            error: None,
+            message,
+        }
+    }
+
+    pub(super) fn is_panic(&self) -> bool {
+        self.error.is_none()
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.is_panic() {
+            true => "panicked",
+            false => "failed",
+        };
+        write!(f, "{how}: {}", self.message)
+    }
+}
+
+impl<T> FailedItem<T> {
+    pub(super) fn new(item: T, number: u64, why: Why) -> FailedItem<T> {
+        FailedItem { item, number, why }
+    }
+
+    /// The item, as the handler left it. For an example see [`FailedItem`].
+    pub fn item(&self) -> &T {
+        &self.item
+    }
+
+    /// The item, as the handler left it. For an example see [`FailedItem`].
+    pub fn into_item(self) -> T {
+        self.item
+    }
+
+    /// The number of the item, as in the log: the queue counts what it accepts, from 1 on. For
+    /// an example see [`FailedItem`].
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The error that the handler returned; `None` if it panicked. For an example see
+    /// [`FailedItem`].
+    pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.why.error.as_deref()
+    }
+
+    /// Whether the handler panicked. For an example see [`FailedItem`].
+    pub fn is_panic(&self) -> bool {
+        self.why.is_panic()
+    }
+
+    /// The error and all its sources, or the message of the panic. For an example see
+    /// [`FailedItem`].
+    pub fn message(&self) -> &str {
+        &self.why.message
+    }
+}
+
+impl<T> fmt::Display for FailedItem<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {} {}", self.number, self.why)
+    }
+}
+
+impl<T> fmt::Debug for FailedItem<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailedItem")
+            .field("number", &self.number)
+            .field("is_panic", &self.is_panic())
+            .field("message", &self.why.message)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! What a pool, a queue or a batcher knows of the host that it is a service of.
+
+use super::{Queue, Refusal, SubmitError};
+use crate::cancel::CancelToken;
+use crate::sync::{Arc, Mutex};
+use std::error::Error;
+use std::fmt;
+
+/// A service of a host. As an error: the source of a refusal that is due to the host's stop.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The host's name. Its address tells hosts of the same name apart.
+    pub(crate) host: Arc<str>,
+    /// The index of the service.
+    pub(crate) service: usize,
+    /// Cancelled when the stop of the host begins.
+    pub(crate) stopping: CancelToken,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host {} is stopping", self.host)
+    }
+}
+
+impl Error for Member {}
+
+/// Where a pool, a queue or a batcher keeps it.
+#[derive(Debug, Default)]
+pub(crate) struct Membership(Mutex<Option<Arc<Member>>>);
+
+impl Membership {
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn set(&self, member: Member) {
+        *self.0.lock() = Some(Arc::new(member));
+    }
+
+    /// The host's, if its stop has begun.
+    pub(crate) fn stopping(&self) -> Option<Arc<Member>> {
+        let member = self.0.lock();
+        member
+            .as_ref()
+            .filter(|member| member.stopping.is_cancelled())
+            .cloned()
+    }
+}
+
+impl Queue {
+    /// The error of a submit that was refused.
+    pub(super) fn refuse<F>(&self, task: F, refusal: Refusal) -> SubmitError<F> {
+        let refused = SubmitError::new(task, refusal);
+        match refusal {
+            Refusal::Closed => refused.due_to(self.membership.stopping()),
+            _ => refused,
+        }
+    }
+}
