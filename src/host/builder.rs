@@ -457,7 +457,6 @@ impl HostBuilder {
             terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
             entries.push(Entry {
                 needs: graph.needs[index].clone(),
-                dependents: graph.dependents[index].clone(),
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });

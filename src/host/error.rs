@@ -96,6 +96,19 @@ impl fmt::Display for BuildError {
             ),
             BuildError::NoTimeToStop {
                 chain,
+                takes: Duration::MAX,
+                total,
+                ..
+            } => write!(
+                f,
+                "services {} stop one after the other, and may take as long as they like: their \
+                 limits are `Duration::MAX`, and the host's is {}; lower theirs, or take the \
+                 host's `stop_timeout` away with `Duration::MAX`",
+                listed(chain, ", "),
+                trimmed(*total)
+            ),
+            BuildError::NoTimeToStop {
+                chain,
                 takes,
                 delay,
                 total,

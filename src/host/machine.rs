@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::policy::{Decision, FailurePolicy};
 use super::reason::StopReason;
 use super::status::HostPhase;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Freezes};
 use crate::retry;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(super) struct Machine {
     pub(super) stop: Option<Stop>,
     /// The report is being made: what happens now is too late for it.
     pub(super) is_frozen: bool,
+    /// Those of the thread that drives.
+    pub(super) freezes: Freezes,
     /// With nothing left to wait for the host stops by itself.
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
@@ -100,6 +102,7 @@ impl Machine {
             times: Times::default(),
             stop: None,
             is_frozen: false,
+            freezes: Freezes::default(),
             ends_with_services: false,
             failures: Vec::new(),
             evicted: Vec::new(),
@@ -110,6 +113,18 @@ impl Machine {
     }
 
     // What happens.
+
+    /// The thread that drives looks again.
+    pub(super) fn woke(&mut self, now: Instant) {
+        if let Some(late) = self.freezes.woke(now) {
+            let text = format!(
+                "woke {:.3} s late: the process was stopped, or found no processor; starts and \
+                 heartbeats have that much longer",
+                late.as_secs_f64()
+            );
+            self.log(log::Level::Info, text);
+        }
+    }
 
     pub(super) fn begin(&mut self, now: Instant) {
         self.phase = HostPhase::Starting;
@@ -131,10 +146,10 @@ impl Machine {
             self.entries[index].live(Life::Ending { by }, now);
             return Next::Stop;
         }
-        if let Life::Starting { by } = entry.life {
+        if matches!(entry.life, Life::Starting) {
             let terms = &entry.terms;
             match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
-                true => entry.live(Life::Unready { by }, now),
+                true => entry.live(Life::Unready, now),
                 false => self.up(index, now),
             }
         }
@@ -148,7 +163,7 @@ impl Machine {
     pub(super) fn said_ready(&mut self, index: usize, now: Instant) {
         let entry = &mut self.entries[index];
         entry.said_ready = true;
-        if matches!(entry.life, Life::Unready { .. }) && !entry.is_told() {
+        if matches!(entry.life, Life::Unready) && !entry.is_told() {
             self.up(index, now);
         }
     }
@@ -380,7 +395,7 @@ impl Machine {
             matches!(entry.life, Life::Up)
                 && !entry.is_told()
                 && entry
-                    .heartbeat_due(beat(index))
+                    .heartbeat_due(beat(index), &self.freezes, now)
                     .is_some_and(|due| due.has_passed(now))
         };
         self.phase != HostPhase::Done && !self.entries.iter().enumerate().any(is_silent)

@@ -37,11 +37,14 @@ impl Spec {
     /// What it needs, by name: what it was said to be after, and the pool that it runs on,
     /// if that is a service, too.
     pub(super) fn needs(&self, specs: &[Spec]) -> Vec<String> {
-        let is_its_pool = |spec: &&Spec| match &spec.kind {
-            Kind::Pool(pool, _) => self.runs_on == Some(pool.id()),
-            _ => false,
-        };
-        let pool = specs.iter().find(is_its_pool).map(|spec| &spec.name);
+        // Looked for by those only that run on one.
+        let pool = self.runs_on.and_then(|own| {
+            let is_its_pool = |spec: &&Spec| match &spec.kind {
+                Kind::Pool(pool, _) => own == pool.id(),
+                _ => false,
+            };
+            specs.iter().find(is_its_pool).map(|spec| &spec.name)
+        });
         self.after.iter().chain(pool).cloned().collect()
     }
 

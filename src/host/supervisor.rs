@@ -19,6 +19,7 @@ impl Core {
         let mut state = self.state.lock();
         loop {
             let now = self.clock.now();
+            state.machine.woke(now);
             let (actions, wake) = state.machine.advance(now, |index| self.last_sign(index));
             if !actions.is_empty() {
                 self.act(&mut state, actions, &mut journal);
@@ -27,6 +28,9 @@ impl Core {
             } else if state.machine.is_done(now) {
                 break;
             } else {
+                if !self.clock.is_manual() {
+                    state.machine.freezes.sleeps(wake);
+                }
                 self.clock.wait(wake, &self.changed, &mut state);
             }
         }

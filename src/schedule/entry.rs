@@ -18,7 +18,7 @@ use super::context::RunContext;
 use super::policy::Overlap;
 use super::rule::Schedule;
 use super::status::{EntryStatus, LastRun, RunOutcome};
-use super::timetable::{Planned, Timetable};
+use super::timetable::{Planned, Tick, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
@@ -104,6 +104,16 @@ impl State {
 }
 
 impl State {
+    /// What has become due by now, as the timer finds it.
+    fn look(&mut self, now: Now) -> Tick {
+        let timer = self.timer.as_ref();
+        let frozen = |late| match (timer, now.mono.checked_sub(late)) {
+            (Some(timer), Some(due)) => timer.frozen_since(due, now.mono),
+            _ => Duration::ZERO,
+        };
+        self.timetable.look_from(now, random(), frozen)
+    }
+
     /// How many runs there are that have not ended.
     fn in_hand(&self) -> usize {
         self.active as usize + self.pending.len()
@@ -340,7 +350,7 @@ impl Entry {
             return;
         }
         state.key = None;
-        let tick = state.timetable.look(now, random());
+        let tick = state.look(now);
         state.missed += tick.missed;
         if tick.missed > 0 {
             self.log_missed(&state, tick.missed);
