@@ -11,7 +11,7 @@ use common::host::{failures, host, wait};
 use common::{LONG, within};
 use groundcrew::channel::{Receiver, bounded};
 use groundcrew::{Missed, Pool, Schedule, Scheduler, ServiceContext, ServiceResult};
-use std::io::{BufRead, BufReader, Write, stdin, stdout};
+use std::io::{BufRead, BufReader, stdin};
 use std::process::{Child, Command, Output, Stdio, exit};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ fn frozen(scenario: &str) -> Output {
 }
 
 fn ready() {
-    writeln!(stdout(), "{READY}").unwrap();
+    println!("{READY}");
 }
 
 /// Disconnected when the parent has closed the stdin of this process: after the freeze.

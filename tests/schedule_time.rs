@@ -731,7 +731,7 @@ fn a_status_says_everything() {
         assert_eq!((last.ran(), last.lateness()), (HOUR, SECOND));
         assert_eq!(
             status.to_string(),
-            "it (every 1h): 1 runs, 2 missed, 1 overlapped, last failed: no such folder"
+            "it (every 1h): 1 runs, 1 failed, 2 missed, 1 overlapped, last failed: no such folder"
         );
         assert!(!status.is_paused());
         assert_eq!(it.scheduler.status().len(), 1);

@@ -17,19 +17,19 @@ pub(super) fn serve(core: &Arc<Core>, index: usize, mut factory: Factory) {
     vitals.enter();
     while let Some(token) = core.next_incarnation(index) {
         let ctx = ServiceContext::new(core.clone(), index, token, vitals.clone());
-        let failure = live(core, index, &ctx, &mut factory);
-        core.ended(index, failure);
+        let failures = live(core, index, &ctx, &mut factory);
+        core.ended(index, failures);
     }
-    drop(factory);
+    core.close(index, factory);
     vitals.leave();
 }
 
-/// Returns the failure of the start, or else of the stop.
-fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Option<Failure> {
+/// Returns the failure of the start, or else of the stop, and that of the drop.
+fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Vec<Failure> {
     let name = &core.names[index];
     let mut service = match unwind::catch(|| factory.make()) {
         Ok(service) => service,
-        Err(payload) => return Some(Failure::of_panic(name, During::Start, payload)),
+        Err(payload) => return vec![Failure::of_panic(name, During::Start, payload)],
     };
     let failure = |during, result: Result<ServiceResult, Payload>, token: &CancelToken| match result
     {
@@ -60,6 +60,7 @@ fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) 
             last = failure(During::Stop, stop, ctx.token());
         }
     }
-    unwind::drop_guarded(service, || format!("service {name:?}"));
-    last
+    let dropped = unwind::catch(|| drop(service)).err();
+    let dropped = dropped.map(|payload| Failure::of_panic(name, During::Drop, payload));
+    last.into_iter().chain(dropped).collect()
 }

@@ -225,7 +225,8 @@ impl HostBuilder {
     ///
     /// `factory` is called by each worker, on the worker's own thread, and gives the
     /// handler that the worker keeps: a connection goes there. The service is up when
-    /// every worker has its handler. After a panic the worker makes itself a new one.
+    /// every worker has its handler. After a panic the worker makes itself a new one; a panic in
+    /// the drop of a handler is a [failure](super::Failure) of the service, which goes on.
     ///
     /// An error of the handler is logged and counted, and the worker goes on: what
     /// becomes of an item is the handler's business, and

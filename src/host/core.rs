@@ -17,8 +17,9 @@
 
 use super::context::WaitError;
 use super::entry::Life;
-use super::failure::Failure;
+use super::failure::{During, Failure};
 use super::machine::{Machine, Next};
+use super::make::Factory;
 use super::queue::Hosted;
 use super::reason::StopReason;
 use super::report::{HostReport, Kept};
@@ -31,6 +32,7 @@ use crate::pool::{Pool, PoolView};
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::threads::Thread;
+use crate::unwind::{self, Payload};
 use std::time::{Duration, Instant};
 
 pub(super) struct Core {
@@ -188,11 +190,46 @@ impl Core {
         next
     }
 
-    pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
-        drop(self.change(|state, now| {
-            state.machine.ended(index, failure, now);
-            std::mem::take(&mut state.machine.evicted)
-        }));
+    pub(super) fn ended(&self, index: usize, failures: Vec<Failure>) {
+        let late = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            state.machine.ended(index, failures, now);
+            (is_late, std::mem::take(&mut state.machine.evicted))
+        });
+        self.let_go(late);
+    }
+
+    /// The service's last thread lets go of its factory, or there never was one.
+    pub(super) fn close(&self, index: usize, factory: Factory) {
+        if let Err(payload) = factory.close() {
+            self.drop_panicked(index, payload);
+        }
+    }
+
+    /// Something of the service's panicked in its drop.
+    pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
+        let failure = Failure::of_panic(&self.names[index], During::Drop, payload);
+        let late = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            if is_late {
+                state.machine.evicted.push(failure.clone());
+            }
+            state.machine.drop_panicked(index, failure, now);
+            (is_late, std::mem::take(&mut state.machine.evicted))
+        });
+        self.let_go(late);
+    }
+
+    /// Drops failures that are kept no longer, without the lock. Of those that come while the
+    /// report is made, when the host writes no records any more, panicking drops are logged
+    /// here: at the latest moment nothing else says so.
+    fn let_go(&self, (are_late, failures): (bool, Vec<Failure>)) {
+        for failure in failures {
+            if are_late && failure.during() == During::Drop {
+                let host = &self.name;
+                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
+            }
+        }
     }
 
     // What contexts and handles ask.

@@ -225,14 +225,19 @@ impl Machine {
         }
     }
 
-    /// The incarnation is over and its value is gone; `failure` is that of its
-    /// start or of its stop. Its thread waits for what comes next.
-    pub(super) fn ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
+    /// The incarnation is over and its value is gone; `failures` are that of its
+    /// start or of its stop, and that of its drop. Its thread waits for what comes next.
+    pub(super) fn ended(
+        &mut self,
+        index: usize,
+        failures: impl IntoIterator<Item = Failure>,
+        now: Instant,
+    ) {
         if self.is_frozen {
-            self.evicted.extend(failure);
+            self.evicted.extend(failures);
             return;
         }
-        if let Some(failure) = failure {
+        for failure in failures {
             self.fail(index, failure, now);
         }
         let is_stopping = self.stop.is_some();
@@ -281,6 +286,17 @@ impl Machine {
         entry.live(Life::Over, now);
     }
 
+    /// Something of the service's panicked in its drop: its closure, when the service is over,
+    /// or a handler, at any time: then the service goes on, as it does when an item panics. The
+    /// report may be about to be made.
+    pub(super) fn drop_panicked(&mut self, index: usize, failure: Failure, now: Instant) {
+        match self.entries[index].life {
+            _ if self.phase == HostPhase::Done => {}
+            Life::Over => self.fail(index, failure, now),
+            _ => self.record(index, &failure),
+        }
+    }
+
     fn log_ignored(&mut self, index: usize) {
         let name = &self.entries[index].name;
         let text = format!("service {name:?} is ignored from now on");
@@ -288,6 +304,19 @@ impl Machine {
     }
 
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
+        self.record(index, &failure);
+        let gives_up = match self.entries[index].terms.policy {
+            _ if !self.entries[index].has_been_up => true,
+            FailurePolicy::StopHost => true,
+            FailurePolicy::Restart(_) => failure.is_permanent() || self.entries[index].returned,
+            FailurePolicy::Ignore => false,
+        };
+        if gives_up {
+            self.give_up(index, now);
+        }
+    }
+
+    fn record(&mut self, index: usize, failure: &Failure) {
         self.log(log::Level::Error, failure.to_string());
         let entry = &mut self.entries[index];
         entry.failed += 1;
@@ -307,15 +336,6 @@ impl Machine {
             }
         }
         self.failures.push(failure.clone());
-        let gives_up = match self.entries[index].terms.policy {
-            _ if !self.entries[index].has_been_up => true,
-            FailurePolicy::StopHost => true,
-            FailurePolicy::Restart(_) => failure.is_permanent() || self.entries[index].returned,
-            FailurePolicy::Ignore => false,
-        };
-        if gives_up {
-            self.give_up(index, now);
-        }
     }
 
     /// The host stops for what the service did.

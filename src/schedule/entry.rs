@@ -63,6 +63,8 @@ pub(super) struct State {
     missed: u64,
     overlapped: u64,
     last: Option<LastRun>,
+    failed: u64,
+    last_error: Option<Arc<str>>,
     max_lateness: Duration,
 }
 
@@ -98,6 +100,8 @@ impl State {
             missed: 0,
             overlapped: 0,
             last: None,
+            failed: 0,
+            last_error: None,
             max_lateness: Duration::ZERO,
         })
     }
@@ -291,6 +295,13 @@ impl Entry {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         state.active -= 1;
+        let error = last.as_ref().and_then(|last| last.outcome.error());
+        if let Some(error) = error {
+            let error: Arc<str> = error.into();
+            self.queue.failed_runs.add(&self.name, &error);
+            state.failed += 1;
+            state.last_error = Some(error);
+        }
         if last.is_some() {
             state.last = last;
         }
@@ -321,6 +332,8 @@ impl Entry {
             missed: state.missed,
             overlapped: state.overlapped,
             last: state.last.clone(),
+            failed: state.failed,
+            last_error: state.last_error.clone(),
             max_lateness: state.max_lateness,
         }
     }
