@@ -575,6 +575,32 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
 }
 
 #[test]
+fn a_stack_too_small_for_a_panic_is_refused_for_services_and_for_workers() {
+    const LEAST: usize = 64 * 1024;
+    for bytes in [0, 1, LEAST - 1] {
+        let mut builder = Host::builder();
+        builder.stack_size(bytes);
+        let error = builder.build().unwrap_err();
+        assert_eq!(error, BuildError::SmallStack(bytes));
+        assert!(error.to_string().contains("at least 65536"), "{error}");
+
+        // Workers take what is set when their queue is added.
+        let queue = Queue::<u32>::new(1);
+        builder.queue("queue", &queue, 1, || {
+            |_, _: &ServiceContext| Handled::Ok(())
+        });
+        builder.stack_size(LEAST);
+        assert_eq!(builder.build().unwrap_err(), BuildError::SmallStack(bytes));
+    }
+    let panics = host(LONG, |host| {
+        host.stack_size(LEAST);
+        host.background("panics", |_| expected_panic());
+    });
+    let report = within(LONG, "a small stack", || panics.run());
+    assert!(report.failures()[0].is_panic(), "{report}");
+}
+
+#[test]
 fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
     within(LONG, "inside", || {
         let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), unbounded());

@@ -96,7 +96,11 @@ impl HostBuilder {
         factory: impl FnMut() -> S + Send + 'static,
     ) -> ServiceBuilder<'_> {
         let has_room = true;
-        let kind = Kind::Queue { queue, has_room };
+        let kind = Kind::Queue {
+            queue,
+            has_room,
+            stack_size: self.stack_size,
+        };
         self.add(name, ServiceMake(factory), kind)
     }
 
@@ -311,6 +315,7 @@ impl HostBuilder {
         let kind = Kind::Queue {
             queue: store.clone(),
             has_room: queue.capacity() > 0 && workers > 0,
+            stack_size: self.stack_size,
         };
         let (factory, stack_size) = (Arc::new(factory), self.stack_size);
         let make = ServiceMake(move || {
@@ -395,7 +400,8 @@ impl HostBuilder {
     }
 
     /// The stack of each service's thread, in bytes. Does not block. Defaults to what
-    /// the standard library takes. Queues take what is set when they are added.
+    /// the standard library takes; at least 64 KiB, which a panic needs. Queues take what is
+    /// set when they are added.
     ///
     /// # Examples
     ///
@@ -423,7 +429,8 @@ impl HostBuilder {
     /// # Errors
     ///
     /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
-    /// or none; services that wait for each other; limits that cannot be kept. The
+    /// or none; services that wait for each other; limits that cannot be kept; a stack that
+    /// is too small. The
     /// builder is as it was.
     ///
     /// # Examples
@@ -446,6 +453,9 @@ impl HostBuilder {
             .map(|(spec, needs)| (spec.name.as_str(), needs.as_slice()))
             .collect();
         check_name(&self.name)?;
+        if self.stack_size < threads::LEAST_STACK {
+            return Err(BuildError::SmallStack(self.stack_size));
+        }
         let graph = Graph::new(&services)?;
         self.specs.iter().try_for_each(Spec::check)?;
         let below = times_to_stop(&self.specs, &graph, self.stop_timeout, self.stop_delay)?;

@@ -2,6 +2,7 @@
 
 use super::report::HostReport;
 use crate::table::trimmed;
+use crate::threads::LEAST_STACK;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub enum BuildError {
     PoolHeartbeat(String),
     /// A queue that a service of this or another host works on already.
     QueueTaken(String),
+    /// A stack of so many bytes, which is too small even for a panic.
+    SmallStack(usize),
 }
 
 impl fmt::Display for BuildError {
@@ -138,6 +141,11 @@ impl fmt::Display for BuildError {
                 f,
                 "the queue, or batcher, of service {name:?} has another service that works on it; \
                  make one for each"
+            ),
+            BuildError::SmallStack(bytes) => write!(
+                f,
+                "a stack of {bytes} bytes is too small even for a panic; ask for at least \
+                 {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
             ),
         }
     }

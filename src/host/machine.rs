@@ -15,6 +15,8 @@
 
 mod due;
 
+pub(super) use due::TIME_TO_LEAVE;
+
 use super::entry::{Entry, Life};
 use super::failure::Failure;
 use super::policy::{Decision, FailurePolicy};

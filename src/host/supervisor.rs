@@ -2,10 +2,10 @@
 //! report.
 
 use super::core::{Core, State};
-use super::machine::Action;
+use super::machine::{Action, TIME_TO_LEAVE};
 use super::report::{self, HostReport, Kept, Leftovers, Unprocessed};
 use super::status::HostPhase;
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::journal::Journal;
 use crate::stop::{StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::{Arc, MutexGuard};
@@ -17,6 +17,7 @@ impl Core {
     pub(super) fn drive(self: &Arc<Self>) {
         let mut journal = Journal::new("host");
         let mut state = self.state.lock();
+        let mut leave_by = None;
         loop {
             let now = self.clock.now();
             state.machine.woke(now);
@@ -27,6 +28,14 @@ impl Core {
                 self.changed.notify_all();
             } else if state.machine.is_done(now) {
                 break;
+            } else if self.clock.is_manual() && state.machine.is_done_but_for_leaving(now) {
+                // It is threads that leave, which takes real time, also where a test moves the
+                // clock: it may not move it any more.
+                let leave_by = *leave_by.get_or_insert_with(|| Deadline::after(TIME_TO_LEAVE));
+                if leave_by.has_passed(clock::now()) {
+                    break;
+                }
+                leave_by.wait(&self.changed, &mut state);
             } else {
                 if !self.clock.is_manual() {
                     state.machine.freezes.sleeps(wake);

@@ -141,10 +141,10 @@ impl Entry {
         if state.is_paused {
             return Leavings::default();
         }
-        self.plan(&mut state, now);
-        match self.run_at_start {
+        let due = self.plan(&mut state, now);
+        match self.run_at_start && state.mode == Mode::Live {
             true => self.run_now(&mut state, now),
-            false => Leavings::default(),
+            false => due,
         }
     }
 
@@ -178,7 +178,9 @@ impl Entry {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         if mem::replace(&mut state.is_paused, false) && state.mode == Mode::Live {
-            self.plan(&mut state, now);
+            let leavings = self.plan(&mut state, now);
+            drop(state);
+            drop(leavings);
         }
     }
 
@@ -198,13 +200,28 @@ impl Entry {
         is_on
     }
 
-    /// Plans from now on.
-    fn plan(&self, state: &mut State, now: Now) {
+    /// Plans from now on. What is due already is in the pool when this returns, and not when
+    /// the timer has come to it: who waits for the pool to be idle waits for that, too.
+    fn plan(&self, state: &mut State, now: Now) -> Leavings {
         state.timetable.start(now, random());
         if state.active > 0 {
             state.timetable.run_begins();
         }
+        self.run_planned(state, now)
+    }
+
+    /// Runs what has become due, and lets the timer ring for what comes next.
+    fn run_planned(&self, state: &mut State, now: Now) -> Leavings {
+        let tick = state.look(now);
+        state.missed += tick.missed;
+        if tick.missed > 0 {
+            self.log_missed(state, tick.missed);
+        }
         self.set_timer(state);
+        match tick.runs.is_empty() {
+            true => Leavings::default(),
+            false => self.run_due(state, tick.runs, tick.jitter),
+        }
     }
 
     fn unplan(&self, state: &mut State) {
@@ -363,16 +380,7 @@ impl Entry {
             return;
         }
         state.key = None;
-        let tick = state.look(now);
-        state.missed += tick.missed;
-        if tick.missed > 0 {
-            self.log_missed(&state, tick.missed);
-        }
-        self.set_timer(&mut state);
-        let leavings = match tick.runs.is_empty() {
-            true => Leavings::default(),
-            false => self.run_due(&mut state, tick.runs, tick.jitter),
-        };
+        let leavings = self.run_planned(&mut state, now);
         drop(state);
         drop(leavings);
     }

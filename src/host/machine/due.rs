@@ -11,7 +11,7 @@ use crate::table::trimmed;
 use std::time::{Duration, Instant};
 
 /// Who is told to stop only at the deadline has so long to do it.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
+pub(in super::super) const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
 
 impl Machine {
     /// Moves on as far as it goes at `now`. `beat` is when a service's heart last
@@ -245,13 +245,20 @@ impl Machine {
 
     /// Whether the report is due.
     pub(in super::super) fn is_done(&self, now: Instant) -> bool {
+        self.is_done_where(now, |index| self.waited_for_until(index))
+    }
+
+    /// Whether the report is due once those that were told only at the deadline have had
+    /// their moment.
+    pub(in super::super) fn is_done_but_for_leaving(&self, now: Instant) -> bool {
+        self.is_done_where(now, |index| self.abandoned_by(index))
+    }
+
+    fn is_done_where(&self, now: Instant, until: impl Fn(usize) -> Option<Deadline>) -> bool {
         let has_had_its_time = |index: usize| {
             let entry = &self.entries[index];
             let is_over = matches!(entry.life, Life::Over) || entry.is_inside_stop;
-            is_over
-                || self
-                    .waited_for_until(index)
-                    .is_some_and(|until| until.has_passed(now))
+            is_over || until(index).is_some_and(|until| until.has_passed(now))
         };
         self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
     }
