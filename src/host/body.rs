@@ -64,3 +64,38 @@ fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) 
     let dropped = dropped.map(|payload| Failure::of_panic(name, During::Drop, payload));
     last.into_iter().chain(dropped).collect()
 }
+
+impl Core {
+    /// The service's last thread lets go of its factory, or there never was one.
+    pub(super) fn close(&self, index: usize, factory: Factory) {
+        if let Err(payload) = factory.close() {
+            self.drop_panicked(index, payload);
+        }
+    }
+
+    /// Something of the service's panicked in its drop.
+    pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
+        let failure = Failure::of_panic(&self.names[index], During::Drop, payload);
+        let late = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            if is_late {
+                state.machine.evicted.push(failure.clone());
+            }
+            state.machine.drop_panicked(index, failure, now);
+            (is_late, std::mem::take(&mut state.machine.evicted))
+        });
+        self.let_go(late);
+    }
+
+    /// Drops failures that are kept no longer, without the lock. Of those that come while the
+    /// report is made, when the host writes no records any more, panicking drops are logged
+    /// here: at the latest moment nothing else says so.
+    pub(super) fn let_go(&self, (are_late, failures): (bool, Vec<Failure>)) {
+        for failure in failures {
+            if are_late && failure.during() == During::Drop {
+                let host = &self.name;
+                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
+            }
+        }
+    }
+}

@@ -430,8 +430,7 @@ impl HostBuilder {
     ///
     /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
     /// or none; services that wait for each other; limits that cannot be kept; a stack that
-    /// is too small. The
-    /// builder is as it was.
+    /// is too small. The builder is as it was.
     ///
     /// # Examples
     ///

@@ -17,9 +17,8 @@
 
 use super::context::WaitError;
 use super::entry::Life;
-use super::failure::{During, Failure};
+use super::failure::Failure;
 use super::machine::{Machine, Next};
-use super::make::Factory;
 use super::queue::Hosted;
 use super::reason::StopReason;
 use super::report::{HostReport, Kept};
@@ -32,7 +31,6 @@ use crate::pool::{Pool, PoolView};
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::threads::Thread;
-use crate::unwind::{self, Payload};
 use std::time::{Duration, Instant};
 
 pub(super) struct Core {
@@ -138,7 +136,7 @@ impl Core {
     }
 
     /// Changes something, and lets everybody look at it.
-    fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state, self.clock.now());
         state.changes += 1;
@@ -197,39 +195,6 @@ impl Core {
             (is_late, std::mem::take(&mut state.machine.evicted))
         });
         self.let_go(late);
-    }
-
-    /// The service's last thread lets go of its factory, or there never was one.
-    pub(super) fn close(&self, index: usize, factory: Factory) {
-        if let Err(payload) = factory.close() {
-            self.drop_panicked(index, payload);
-        }
-    }
-
-    /// Something of the service's panicked in its drop.
-    pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
-        let failure = Failure::of_panic(&self.names[index], During::Drop, payload);
-        let late = self.change(|state, now| {
-            let is_late = state.machine.is_frozen;
-            if is_late {
-                state.machine.evicted.push(failure.clone());
-            }
-            state.machine.drop_panicked(index, failure, now);
-            (is_late, std::mem::take(&mut state.machine.evicted))
-        });
-        self.let_go(late);
-    }
-
-    /// Drops failures that are kept no longer, without the lock. Of those that come while the
-    /// report is made, when the host writes no records any more, panicking drops are logged
-    /// here: at the latest moment nothing else says so.
-    fn let_go(&self, (are_late, failures): (bool, Vec<Failure>)) {
-        for failure in failures {
-            if are_late && failure.during() == During::Drop {
-                let host = &self.name;
-                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
-            }
-        }
     }
 
     // What contexts and handles ask.
