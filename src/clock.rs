@@ -1,7 +1,10 @@
 //! Deadline arithmetic that cannot overflow, and the one reader of clocks.
 
+mod freezes;
 #[cfg(feature = "testing")]
 mod manual;
+
+pub(crate) use freezes::{Freezes, grown};
 
 #[cfg(feature = "testing")]
 pub use manual::ManualClock;
@@ -88,6 +91,11 @@ impl Clock {
             return manual.id();
         }
         0
+    }
+
+    /// Whether a test moves it.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.id() != 0
     }
 
     /// Somebody waits by this clock without a thread, or does so no more: for

@@ -247,7 +247,7 @@ pub use host::{
 #[cfg(feature = "histogram")]
 pub use pool::{Distribution, Latency};
 pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
-pub use queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
+pub use queue::{FailedSchedule, RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
 pub use retry::{
     Backoff, BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen,
     FailedAttempt, GaveUp, Jitter, Permit, Retry, RetryError, Verdict,

@@ -221,6 +221,10 @@ const JOIN_HELD_UP: Duration = Duration::from_millis(10);
 /// After so long the deadline is asked for again: it may be earlier now.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// Enough for the program's code to panic and to print a backtrace; with less the process may
+/// abort.
+pub(crate) const LEAST_STACK: usize = 64 * 1024;
+
 /// What the standard library takes if it is told nothing.
 pub(crate) fn default_stack_size() -> usize {
     std::env::var("RUST_MIN_STACK")

@@ -20,7 +20,7 @@
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
 
-use crate::clock::{Clock, Deadline, Now};
+use crate::clock::{Clock, Deadline, Freezes, Now};
 use crate::journal::Journal;
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
@@ -71,6 +71,7 @@ struct State {
     next: u64,
     /// The thread sleeps, and wakes up by itself then.
     asleep_until: Option<Deadline>,
+    freezes: Freezes,
     /// What the clock showed when it went to sleep.
     settled_at: Option<Now>,
     /// What the clock showed at the last look.
@@ -177,6 +178,11 @@ impl Timer {
         waiting.is_some()
     }
 
+    /// For how long the thread itself was frozen from `start` on, by the monotonic clock.
+    pub(crate) fn frozen_since(&self, start: Instant, now: Instant) -> Duration {
+        self.shared.state.lock().freezes.since(start, now)
+    }
+
     /// Tells the log. Never blocks.
     pub(crate) fn log(&self, level: log::Level, text: String) {
         self.shared.journal.lock().write(level, text);
@@ -256,6 +262,7 @@ impl Shared {
                 wall: BTreeMap::new(),
                 next: 0,
                 asleep_until: None,
+                freezes: Freezes::default(),
                 settled_at: None,
                 looked_at: None,
                 thread: None,
@@ -300,6 +307,7 @@ impl Shared {
         let mut state = self.state.lock();
         while !state.is_over {
             let now = self.clock.read();
+            state.freezes.woke(now.mono);
             let due = state.take_due(now);
             if !due.is_empty() {
                 MutexGuard::unlocked(&mut state, || ring_all(due, now));
@@ -309,6 +317,9 @@ impl Shared {
             state.asleep_until = Some(until);
             state.settled_at = Some(now);
             self.settled.notify_all();
+            if !self.clock.is_manual() {
+                state.freezes.sleeps(until);
+            }
             self.clock.wait(until, &self.changed, &mut state);
             state.asleep_until = None;
             state.settled_at = None;

@@ -195,6 +195,11 @@ fn limits_that_cannot_be_are_refused_by_name() {
         );
         assert!(error.contains(what), "{error}");
     }
+    for name in ["", "smtp\n"] {
+        let error = CircuitBreaker::builder(name).build().unwrap_err();
+        let begins = format!("{name:?} cannot be the name of a circuit breaker");
+        assert!(error.to_string().starts_with(&begins), "{error}");
+    }
     assert!(rate(1.0).build().is_ok());
     assert!(rate(f64::MIN_POSITIVE).build().is_ok());
     assert!(builder().half_open_calls(u32::MAX).build().is_ok());

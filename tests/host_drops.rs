@@ -5,7 +5,10 @@ mod common;
 
 use common::host::{OnDrop, Puppet, at_once, host, run_with, wait};
 use common::{Bomb, LONG, expected_panic, within};
-use groundcrew::{Ending, FailurePolicy, HostHandle};
+use groundcrew::{
+    During, Ending, Failure, FailurePolicy, HostHandle, HostReport, Queue, ServiceContext,
+    ServiceResult,
+};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -116,8 +119,35 @@ fn no_lock_is_held_while_an_error_is_dropped() {
     drop(report);
 }
 
+/// A closure that panics when it is dropped.
+fn bombed(
+    mut call: impl FnMut(&ServiceContext) -> ServiceResult,
+) -> impl FnMut(&ServiceContext) -> ServiceResult {
+    let bomb = Bomb;
+    move |ctx| {
+        let _ = &bomb;
+        call(ctx)
+    }
+}
+
+/// How the service ended: by a panic in a drop, and by nothing else.
+fn dropped_badly(report: &HostReport, name: &str) -> bool {
+    let mut services = report.services().iter();
+    let service = services.find(|service| service.name() == name).unwrap();
+    let Ending::Panicked(failure) = service.ending() else {
+        panic!("{name}: {report}")
+    };
+    let failures = report.failures().iter();
+    let own = failures.filter(|failure| failure.service() == name).count();
+    assert_eq!(
+        (own, service.failures(), service.has_failed()),
+        (1, 1, true)
+    );
+    failure.during() == During::Drop && failure.is_panic()
+}
+
 #[test]
-fn services_and_factories_whose_drops_panic_are_survived() {
+fn a_panic_in_the_drop_of_a_value_a_factory_or_a_closure_is_a_failure_of_the_service() {
     let host = host(LONG, |host| {
         host.service("value", || Puppet::new().own(Bomb));
         let bomb = Bomb;
@@ -125,46 +155,107 @@ fn services_and_factories_whose_drops_panic_are_survived() {
             let _ = &bomb;
             Puppet::new()
         });
-        let bomb = Bomb;
-        host.background("closure", move |ctx| {
-            let _ = &bomb;
-            wait(ctx)
-        });
-        host.service("restarted", || {
-            Puppet::new().own(Bomb).run(|_| Err("no luck")?)
-        })
-        .on_failure(at_once().limit(3, LONG))
-        .after(["value", "factory", "closure"]);
+        host.background("closure", bombed(wait));
+        host.background("plain", wait);
+    });
+    let report = within(LONG, "bombs", || host.start().unwrap().stop());
+    for name in ["value", "factory", "closure"] {
+        assert!(dropped_badly(&report, name), "{report}");
+    }
+    assert!(matches!(report.services()[3].ending(), Ending::Stopped));
+    assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
+    let message = report.failures()[0].message().to_owned();
+    assert!(
+        report.to_string().contains(&format!("drop: {message}")),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_closure_that_has_done_its_work_and_panics_in_its_drop_stops_the_host() {
+    let host = host(LONG, |host| {
+        host.background("once", bombed(|_| Ok(()))).one_shot();
+        host.background("plain", wait);
     });
     let report = within(LONG, "bombs", || host.run());
-    assert_eq!(report.services()[3].restarts(), 3);
-    for service in &report.services()[..3] {
-        assert!(matches!(service.ending(), Ending::Stopped), "{report}");
+    assert!(dropped_badly(&report, "once"), "{report}");
+    assert_eq!(report.reason().failure().unwrap().during(), During::Drop);
+}
+
+#[test]
+fn a_value_whose_drop_panics_is_restarted_as_one_that_panics_and_hides_no_other_failure() {
+    let during = |report: &HostReport| {
+        let failures = report.failures().iter();
+        failures.map(Failure::during).collect::<Vec<_>>()
+    };
+    let restarted = host(LONG, |host| {
+        host.service("it", || Puppet::new().own(Bomb).run(|_| Err("no luck")?))
+            .on_failure(at_once().limit(3, LONG));
+    });
+    let report = within(LONG, "bombs", || restarted.run());
+    assert_eq!(report.services()[0].restarts(), 3);
+    assert_eq!(during(&report), [During::Run, During::Drop].repeat(4));
+
+    let unstartable = host(LONG, |host| {
+        host.service("it", || Puppet::new().own(Bomb).start(|_| Err("no start")?));
+    });
+    let report = within(LONG, "bombs", || unstartable.run());
+    assert_eq!(during(&report), [During::Start, During::Drop]);
+    assert_eq!(report.reason().failure().unwrap().message(), "no start");
+}
+
+#[test]
+fn closures_of_a_host_that_never_started_are_in_its_report_if_their_drops_panic() {
+    let never = || {
+        host(LONG, |host| {
+            host.background("a", bombed(|_| Ok(())));
+            host.background("b", bombed(|_| Ok(())));
+        })
+    };
+    within(LONG, "bombs", || {
+        let early = never();
+        early.handle().request_stop("too early");
+        let report = early.start().unwrap_err().into_report();
+        for name in ["a", "b"] {
+            assert!(dropped_badly(&report, name), "{report}");
+        }
+        assert_eq!(report.exit_code(), 1);
+
+        let dropped = never();
+        let handle = dropped.handle();
+        drop(dropped);
+        assert_eq!(handle.stop().exit_code(), 1);
+    });
+}
+
+/// Of a worker: it fails where the item says so, and its drop panics.
+fn bombed_handler() -> impl FnMut(&mut bool, &ServiceContext) -> Result<(), String> {
+    let bomb = Bomb;
+    move |panics: &mut bool, _: &ServiceContext| {
+        let _ = &bomb;
+        match *panics {
+            true => expected_panic(),
+            false => Ok(()),
+        }
     }
 }
 
 #[test]
-fn a_host_that_never_started_survives_factories_whose_drops_panic() {
-    let bombed = || {
-        let bomb = Bomb;
-        let other = Bomb;
-        host(LONG, |host| {
-            host.background("a", move |_| {
-                let _ = &bomb;
-                Ok(())
-            });
-            host.background("b", move |_| {
-                let _ = &other;
-                Ok(())
-            });
-        })
-    };
-    within(LONG, "bombs", || {
-        drop(bombed());
-        let host = bombed();
-        host.handle().request_stop("too early");
-        assert!(host.start().unwrap_err().report().is_clean());
+fn a_panic_in_the_drop_of_a_handler_is_a_failure_of_its_queue() {
+    let queue = Queue::new(8);
+    let host = host(LONG, |host| {
+        host.queue("queue", &queue, 2, bombed_handler);
     });
+    let report = within(LONG, "bombs", || {
+        let host = host.start().unwrap();
+        queue.submit(false).unwrap();
+        host.stop()
+    });
+    let during: Vec<During> = report.failures().iter().map(Failure::during).collect();
+    assert_eq!(during, [During::Drop; 2], "{report}");
+    assert!(matches!(report.services()[0].ending(), Ending::Panicked(_)));
+    assert_eq!(report.services()[0].queue().unwrap().handled(), 1);
+    assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
 }
 
 #[test]

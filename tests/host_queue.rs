@@ -6,8 +6,8 @@ use common::host::{OnDrop, host, signal};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    Backoff, BuildError, CancelToken, Ending, Host, HostStatus, ItemOutcome, Queue, QueueStats,
-    Restart, ServiceContext, ServiceState, StopReason,
+    Backoff, BuildError, CancelToken, During, Ending, Host, HostStatus, ItemOutcome, Queue,
+    QueueStats, Restart, ServiceContext, ServiceState, StopReason,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -237,7 +237,11 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
         queue.submit(item).unwrap();
     }
     let report = within(LONG, "panics", || host.start().unwrap().stop());
-    assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+    // Each drop is a failure, and the queue goes on.
+    let failures = report.failures().iter();
+    let during: Vec<During> = failures.map(|failure| failure.during()).collect();
+    assert_eq!(during, [During::Drop; 3], "{report}");
+    assert_eq!(report.exit_code(), 1);
     let told: Vec<_> = told.iter().collect();
     assert_eq!(told, [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4)]);
     let stats = report.services()[0].queue().unwrap();
@@ -550,6 +554,32 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
         });
         assert!(again.start().unwrap().stop().is_clean());
     }
+}
+
+#[test]
+fn a_stack_too_small_for_a_panic_is_refused_for_services_and_for_workers() {
+    const LEAST: usize = 64 * 1024;
+    for bytes in [0, 1, LEAST - 1] {
+        let mut builder = Host::builder();
+        builder.stack_size(bytes);
+        let error = builder.build().unwrap_err();
+        assert_eq!(error, BuildError::SmallStack(bytes));
+        assert!(error.to_string().contains("at least 65536"), "{error}");
+
+        // Workers take what is set when their queue is added.
+        let queue = Queue::<u32>::new(1);
+        builder.queue("queue", &queue, 1, || {
+            |_, _: &ServiceContext| Handled::Ok(())
+        });
+        builder.stack_size(LEAST);
+        assert_eq!(builder.build().unwrap_err(), BuildError::SmallStack(bytes));
+    }
+    let panics = host(LONG, |host| {
+        host.stack_size(LEAST);
+        host.background("panics", |_| expected_panic());
+    });
+    let report = within(LONG, "a small stack", || panics.run());
+    assert!(report.failures()[0].is_panic(), "{report}");
 }
 
 #[test]

@@ -308,3 +308,28 @@ fn what_a_service_left_behind_owns_is_dropped_when_it_ends_late_and_nothing_else
         assert_eq!(Host::builder().build().unwrap().run().exit_code(), 0);
     });
 }
+
+#[test]
+fn in_a_host_without_a_limit_services_may_be_without_one() {
+    let endless = |total: Duration| {
+        let mut host = Host::builder();
+        host.stop_timeout(total)
+            .stop_delay(Duration::from_millis(1));
+        host.background("db", wait).stop_timeout(Duration::MAX);
+        host.background("cache", wait).after(["db"]);
+        host.background("web", wait)
+            .after(["cache"])
+            .stop_timeout(Duration::MAX);
+        host.build()
+    };
+    let host = endless(Duration::MAX).unwrap();
+    let report = within(LONG, "no limit", || host.start().unwrap().stop());
+    assert!(report.is_clean(), "{report}");
+    // Where it has one, they cannot, and the error says so without a number of seconds.
+    let error = endless(LONG).unwrap_err().to_string();
+    assert!(
+        error.contains("their limits are `Duration::MAX`"),
+        "{error}"
+    );
+    assert!(!error.contains("18446744073709551615"), "{error}");
+}

@@ -538,3 +538,32 @@ fn a_status_can_be_serialized() {
     assert_eq!(pool["running"][0]["worker"], "w-0");
     assert!(json["services"][0]["pool"].is_null());
 }
+
+#[test]
+fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
+    for limit in [Duration::ZERO, MOMENT] {
+        let (clock, gate, (tell, told)) = (ManualClock::new(), Gate::new(), signal());
+        let entrance = gate.entrance();
+        let host = host(&clock, |host| {
+            host.background("deaf", move |_| {
+                tell.send(())?;
+                entrance.pass();
+                Ok(())
+            });
+            // Told only at the deadline, and heeds it then.
+            host.background("heeds", wait);
+            host.background("web", wait).after(["deaf", "heeds"]);
+        });
+        let host = host.start().unwrap();
+        told.recv().unwrap();
+        host.handle().request_stop_within(limit, "at once");
+        if !limit.is_zero() {
+            clock.advance(limit);
+        }
+        let report = within(LONG, "a stop in no time", || host.wait());
+        let endings: Vec<_> = report.services().iter().map(|it| it.ending()).collect();
+        assert!(matches!(endings[0], Ending::Abandoned(_)), "{report}");
+        assert_eq!(clock.elapsed(), limit);
+        gate.open();
+    }
+}

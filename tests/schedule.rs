@@ -4,7 +4,7 @@
 mod common;
 
 use common::host::{OnDrop, signal};
-use common::{Bomb, Gate, LONG, occupied_pool, occupy, rounds::rounds, within};
+use common::{Bomb, Gate, LONG, expected_panic, occupied_pool, occupy, rounds::rounds, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
     Host, Missed, Overlap, Pool, RunContext, RunOutcome, Schedule, ScheduleEntry, ScheduleError,
@@ -628,5 +628,60 @@ fn a_run_knows_its_entry_and_is_named_after_it() {
         gate.open();
         pool.wait_idle();
         assert_eq!(pool.stats().panicked(), 0);
+    });
+}
+
+#[test]
+fn the_report_and_the_status_say_which_entries_failed_how_often_and_with_what() {
+    within(LONG, "failures", || {
+        let pool = Pool::builder().threads(1).build().unwrap();
+        let scheduler = Scheduler::new(pool.submitter());
+        let mut nth = 0..;
+        let counted = Mutex::new(move || nth.next().unwrap_or_default());
+        let hour = || Schedule::every(Duration::from_secs(3600));
+        let tidy = scheduler.entry("tidy", hour()).run(move |_| {
+            let nth: u32 = counted.lock().unwrap()();
+            match nth {
+                3 => Ok(()),
+                _ => Err(format!("no such folder: {nth}"))?,
+            }
+        });
+        let tidy = tidy.unwrap();
+        let wild = scheduler.entry("wild", hour()).run(|_| expected_panic());
+        let (wild, well) = (
+            wild.unwrap(),
+            scheduler.entry("well", hour()).run(|_| Ok(())),
+        );
+        let well = well.unwrap();
+        for entry in [&tidy, &tidy, &tidy, &tidy, &wild, &well] {
+            assert!(entry.trigger());
+            pool.wait_idle();
+        }
+
+        let said = |entry: &ScheduleEntry| {
+            let status = entry.status();
+            (status.failures(), status.last_error().map(str::to_owned))
+        };
+        assert_eq!(said(&tidy), (3, Some("no such folder: 2".to_owned())));
+        assert_eq!(said(&wild), (1, Some("it panicked".to_owned())));
+        assert_eq!(said(&well), (0, None));
+        let status = tidy.status().to_string();
+        assert!(status.contains("4 runs, 3 failed, 0 missed"), "{status}");
+
+        let report = pool.stop(LONG);
+        let failed = report.failed_schedules().iter();
+        let failed: Vec<_> = failed
+            .map(|it| (it.name(), it.failures(), it.last_error()))
+            .collect();
+        assert_eq!(
+            failed,
+            [("tidy", 3, "no such folder: 2"), ("wild", 1, "it panicked")]
+        );
+        assert_eq!((report.completed(), report.panicked()), (5, 1));
+        assert!(report.is_clean(), "nothing is left behind");
+        let told = report.to_string();
+        assert!(told.contains("schedule    \"tidy\"  3 runs"), "{told}");
+        assert!(told.contains("last error: no such folder: 2"), "{told}");
+        assert!(!told.contains("well"), "{told}");
     });
 }

@@ -731,7 +731,7 @@ fn a_status_says_everything() {
         assert_eq!((last.ran(), last.lateness()), (HOUR, SECOND));
         assert_eq!(
             status.to_string(),
-            "it (every 1h): 1 runs, 2 missed, 1 overlapped, last failed: no such folder"
+            "it (every 1h): 1 runs, 1 failed, 2 missed, 1 overlapped, last failed: no such folder"
         );
         assert!(!status.is_paused());
         assert_eq!(it.scheduler.status().len(), 1);
@@ -771,5 +771,60 @@ fn a_host_by_the_same_clock_starts_and_stops_it_in_its_turn() {
         clock.advance(DAY);
         assert_eq!(entry.status().runs(), 1);
         assert!(!entry.trigger());
+    });
+}
+
+#[test]
+fn what_is_due_when_the_scheduler_starts_is_in_the_pool_when_that_returns() {
+    within(LONG, "due at once", || {
+        let it = stage(1);
+        let now = it.clock.wall();
+        let rules = [
+            ("now", Schedule::at(now)),
+            ("past", Schedule::at(now - HOUR)),
+            ("after no time", Schedule::after(Duration::ZERO)),
+        ];
+        let entries = rules.map(|(name, rule)| {
+            let entry = it.scheduler.entry(name, rule);
+            entry.run(|_| Ok(())).unwrap()
+        });
+        let paused = it
+            .scheduler
+            .entry("paused", Schedule::at(now))
+            .run(|_| Ok(()));
+        let paused = paused.unwrap();
+        paused.pause();
+        it.scheduler.start();
+        it.pool.wait_idle();
+        for entry in &entries {
+            assert_eq!(entry.status().runs(), 1, "{}", entry.name());
+        }
+        // One that is added later, and one that is resumed.
+        let late = it
+            .scheduler
+            .entry("late", Schedule::at(now))
+            .run(|_| Ok(()));
+        assert_eq!(paused.status().runs(), 0);
+        paused.resume();
+        it.pool.wait_idle();
+        assert_eq!(
+            (late.unwrap().status().runs(), paused.status().runs()),
+            (1, 1)
+        );
+    });
+}
+
+#[test]
+fn by_the_real_clock_a_time_that_has_come_is_run_before_the_pool_is_idle() {
+    within(LONG, "now", || {
+        for _ in 0..100 {
+            let pool = Pool::new(1).unwrap();
+            let scheduler = Scheduler::new(pool.submitter());
+            let entry = scheduler.entry("now", Schedule::at(SystemTime::now()));
+            let entry = entry.run(|_| Ok(())).unwrap();
+            scheduler.start();
+            pool.wait_idle();
+            assert_eq!(entry.status().runs(), 1);
+        }
     });
 }

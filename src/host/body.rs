@@ -15,19 +15,19 @@ pub(super) fn serve(core: &Arc<Core>, index: usize, mut factory: Factory) {
     vitals.enter();
     while let Some(token) = core.next_incarnation(index) {
         let ctx = ServiceContext::new(core.clone(), index, token, vitals.clone());
-        let failure = live(core, index, &ctx, &mut factory);
-        core.ended(index, failure);
+        let failures = live(core, index, &ctx, &mut factory);
+        core.ended(index, failures);
     }
-    drop(factory);
+    core.close(index, factory);
     vitals.leave();
 }
 
-/// Returns the failure of the start, or else of the stop.
-fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Option<Failure> {
+/// Returns the failure of the start, or else of the stop, and that of the drop.
+fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Vec<Failure> {
     let name = &core.names[index];
     let mut service = match unwind::catch(|| factory.make()) {
         Ok(service) => service,
-        Err(payload) => return Some(Failure::of_panic(name, During::Start, payload)),
+        Err(payload) => return vec![Failure::of_panic(name, During::Start, payload)],
     };
     let failure = |during, result: Result<ServiceResult, Payload>| match result {
         Ok(Ok(())) => None,
@@ -51,6 +51,42 @@ fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) 
             last = failure(During::Stop, stop);
         }
     }
-    unwind::drop_guarded(service, || format!("service {name:?}"));
-    last
+    let dropped = unwind::catch(|| drop(service)).err();
+    let dropped = dropped.map(|payload| Failure::of_panic(name, During::Drop, payload));
+    last.into_iter().chain(dropped).collect()
+}
+
+impl Core {
+    /// The service's last thread lets go of its factory, or there never was one.
+    pub(super) fn close(&self, index: usize, factory: Factory) {
+        if let Err(payload) = factory.close() {
+            self.drop_panicked(index, payload);
+        }
+    }
+
+    /// Something of the service's panicked in its drop.
+    pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
+        let failure = Failure::of_panic(&self.names[index], During::Drop, payload);
+        let late = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            if is_late {
+                state.machine.evicted.push(failure.clone());
+            }
+            state.machine.drop_panicked(index, failure, now);
+            (is_late, std::mem::take(&mut state.machine.evicted))
+        });
+        self.let_go(late);
+    }
+
+    /// Drops failures that are kept no longer, without the lock. Of those that come while the
+    /// report is made, when the host writes no records any more, panicking drops are logged
+    /// here: at the latest moment nothing else says so.
+    pub(super) fn let_go(&self, (are_late, failures): (bool, Vec<Failure>)) {
+        for failure in failures {
+            if are_late && failure.during() == During::Drop {
+                let host = &self.name;
+                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
+            }
+        }
+    }
 }

@@ -96,7 +96,11 @@ impl HostBuilder {
         factory: impl FnMut() -> S + Send + 'static,
     ) -> ServiceBuilder<'_> {
         let has_room = true;
-        let kind = Kind::Queue { queue, has_room };
+        let kind = Kind::Queue {
+            queue,
+            has_room,
+            stack_size: self.stack_size,
+        };
         self.add(name, ServiceMake(factory), kind)
     }
 
@@ -225,7 +229,8 @@ impl HostBuilder {
     ///
     /// `factory` is called by each worker, on the worker's own thread, and gives the
     /// handler that the worker keeps: a connection goes there. The service is up when
-    /// every worker has its handler. After a panic the worker makes itself a new one.
+    /// every worker has its handler. After a panic the worker makes itself a new one; a panic in
+    /// the drop of a handler is a [failure](super::Failure) of the service, which goes on.
     ///
     /// The handler returns `Ok(())` for an item that it has handled, or says with an
     /// [`ItemOutcome`] that it puts or hands it back. An error is logged and counted, the
@@ -313,6 +318,7 @@ impl HostBuilder {
         let kind = Kind::Queue {
             queue: store.clone(),
             has_room: queue.capacity() > 0 && workers > 0,
+            stack_size: self.stack_size,
         };
         let (factory, stack_size) = (Arc::new(factory), self.stack_size);
         let make = ServiceMake(move || {
@@ -397,7 +403,8 @@ impl HostBuilder {
     }
 
     /// The stack of each service's thread, in bytes. Does not block. Defaults to what
-    /// the standard library takes. Queues take what is set when they are added.
+    /// the standard library takes; at least 64 KiB, which a panic needs. Queues take what is
+    /// set when they are added.
     ///
     /// # Examples
     ///
@@ -425,8 +432,8 @@ impl HostBuilder {
     /// # Errors
     ///
     /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
-    /// or none; services that wait for each other; limits that cannot be kept. The
-    /// builder is as it was.
+    /// or none; services that wait for each other; limits that cannot be kept; a stack that
+    /// is too small. The builder is as it was.
     ///
     /// # Examples
     ///
@@ -448,6 +455,9 @@ impl HostBuilder {
             .map(|(spec, needs)| (spec.name.as_str(), needs.as_slice()))
             .collect();
         check_name(&self.name)?;
+        if self.stack_size < threads::LEAST_STACK {
+            return Err(BuildError::SmallStack(self.stack_size));
+        }
         let graph = Graph::new(&services)?;
         self.specs.iter().try_for_each(Spec::check)?;
         let below = times_to_stop(&self.specs, &graph, self.stop_timeout, self.stop_delay)?;
@@ -460,7 +470,6 @@ impl HostBuilder {
             terms.start_timeout = spec.start_timeout.unwrap_or(self.start_timeout);
             entries.push(Entry {
                 needs: graph.needs[index].clone(),
-                dependents: graph.dependents[index].clone(),
                 below: below[index],
                 ..Entry::new(spec.name.into(), terms, now)
             });

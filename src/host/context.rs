@@ -6,6 +6,7 @@ use super::service::ServiceResult;
 use super::vitals::Vitals;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Arc;
+use crate::unwind::Payload;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -62,6 +63,11 @@ impl ServiceContext {
             token,
             vitals: self.core.add_vitals(self.index, thread),
         }
+    }
+
+    /// Something of the service's panicked in its drop, on the current thread.
+    pub(super) fn drop_panicked(&self, payload: Payload) {
+        self.core.drop_panicked(self.index, payload);
     }
 
     /// Whether the host stops, and not this service alone.

@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// Changes something, and lets everybody look at it.
-    fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state, self.clock.now());
         state.changes += 1;
@@ -205,11 +205,13 @@ impl Core {
         next
     }
 
-    pub(super) fn ended(&self, index: usize, failure: Option<Failure>) {
-        drop(self.change(|state, now| {
-            state.machine.ended(index, failure, now);
-            std::mem::take(&mut state.machine.evicted)
-        }));
+    pub(super) fn ended(&self, index: usize, failures: Vec<Failure>) {
+        let late = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            state.machine.ended(index, failures, now);
+            (is_late, std::mem::take(&mut state.machine.evicted))
+        });
+        self.let_go(late);
     }
 
     // What contexts and handles ask.

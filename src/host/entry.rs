@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::policy::{Count, FailurePolicy};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Freezes, grown};
 use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,13 +46,9 @@ pub(super) enum Life {
     /// To be begun when what it needs is up.
     Idle,
     /// Its value is being made, or `start` runs.
-    Starting {
-        by: Deadline,
-    },
+    Starting,
     /// `run` runs, and has not said that it is ready.
-    Unready {
-        by: Deadline,
-    },
+    Unready,
     Up,
     /// Its `run` has ended, or is asked to end, though the host does not stop.
     Ending {
@@ -68,8 +64,6 @@ pub(super) enum Life {
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
     pub(super) needs: Vec<usize>,
-    /// Those that need it, and those that need one of these.
-    pub(super) dependents: Vec<usize>,
     pub(super) terms: Terms,
     /// What those that it needs may take to stop after it.
     pub(super) below: Duration,
@@ -111,7 +105,6 @@ impl Entry {
         Entry {
             name,
             needs: Vec::new(),
-            dependents: Vec::new(),
             terms,
             below: Duration::ZERO,
             life: Life::Idle,
@@ -142,12 +135,12 @@ impl Entry {
     }
 
     /// A new incarnation; returns a failure that is kept no longer.
-    pub(super) fn begin(&mut self, by: Deadline, now: Instant) -> Option<Failure> {
+    pub(super) fn begin(&mut self, now: Instant) -> Option<Failure> {
         let older = match self.failure.take() {
             Some(failure) => self.unmended.replace(failure),
             None => None,
         };
-        self.live(Life::Starting { by }, now);
+        self.live(Life::Starting, now);
         self.since_begun = now;
         self.said_ready = false;
         self.returned = false;
@@ -178,9 +171,26 @@ impl Entry {
         }
     }
 
-    /// When the next heartbeat is due, if one was declared.
-    pub(super) fn heartbeat_due(&self, beat: Option<Instant>) -> Option<Deadline> {
+    /// When the next heartbeat is due, if one was declared. What its judge missed since the
+    /// last one is forgiven.
+    pub(super) fn heartbeat_due(
+        &self,
+        beat: Option<Instant>,
+        judge: &Freezes,
+        now: Instant,
+    ) -> Option<Deadline> {
         let last = self.since?.max(beat.unwrap_or(self.since?));
-        Some(Deadline::after_from(last, self.terms.heartbeat?))
+        let limit = grown(self.terms.heartbeat?, judge.since(last, now));
+        Some(Deadline::after_from(last, limit))
+    }
+
+    /// By when it has to be up, if it was begun and is not. What its judge missed since then
+    /// is forgiven.
+    pub(super) fn start_due(&self, judge: &Freezes, now: Instant) -> Option<Deadline> {
+        if !matches!(self.life, Life::Starting | Life::Unready) {
+            return None;
+        }
+        let limit = grown(self.terms.start_timeout, judge.since(self.since_begun, now));
+        Some(Deadline::after_from(self.since_begun, limit))
     }
 }

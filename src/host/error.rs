@@ -2,6 +2,7 @@
 
 use super::report::HostReport;
 use crate::table::trimmed;
+use crate::threads::LEAST_STACK;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub enum BuildError {
     PoolHeartbeat(String),
     /// A queue that a service of this or another host works on already.
     QueueTaken(String),
+    /// A stack of so many bytes, which is too small even for a panic.
+    SmallStack(usize),
 }
 
 impl fmt::Display for BuildError {
@@ -93,6 +96,19 @@ impl fmt::Display for BuildError {
                 f,
                 "services wait for each other to start: {}; take one `after` out",
                 listed(path, " after ")
+            ),
+            BuildError::NoTimeToStop {
+                chain,
+                takes: Duration::MAX,
+                total,
+                ..
+            } => write!(
+                f,
+                "services {} stop one after the other, and may take as long as they like: their \
+                 limits are `Duration::MAX`, and the host's is {}; lower theirs, or take the \
+                 host's `stop_timeout` away with `Duration::MAX`",
+                listed(chain, ", "),
+                trimmed(*total)
             ),
             BuildError::NoTimeToStop {
                 chain,
@@ -125,6 +141,11 @@ impl fmt::Display for BuildError {
                 f,
                 "the queue, or batcher, of service {name:?} has another service that works on it; \
                  make one for each"
+            ),
+            BuildError::SmallStack(bytes) => write!(
+                f,
+                "a stack of {bytes} bytes is too small even for a panic; ask for at least \
+                 {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
             ),
         }
     }

@@ -23,6 +23,8 @@ pub enum During {
     Run,
     /// In `stop`.
     Stop,
+    /// In the drop of its value, of its closure, or of a handler of its queue: a panic.
+    Drop,
 }
 
 impl fmt::Display for During {
@@ -31,6 +33,7 @@ impl fmt::Display for During {
             During::Start => "start",
             During::Run => "run",
             During::Stop => "stop",
+            During::Drop => "drop",
         })
     }
 }

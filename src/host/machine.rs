@@ -15,12 +15,14 @@
 
 mod due;
 
+pub(super) use due::TIME_TO_LEAVE;
+
 use super::entry::{Entry, Life};
 use super::failure::Failure;
 use super::policy::{Decision, FailurePolicy};
 use super::reason::StopReason;
 use super::status::HostPhase;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Freezes};
 use crate::retry;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -33,6 +35,8 @@ pub(super) struct Machine {
     pub(super) stop: Option<Stop>,
     /// The report is being made: what happens now is too late for it.
     pub(super) is_frozen: bool,
+    /// Those of the thread that drives.
+    pub(super) freezes: Freezes,
     /// With nothing left to wait for the host stops by itself.
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
@@ -103,6 +107,7 @@ impl Machine {
             times: Times::default(),
             stop: None,
             is_frozen: false,
+            freezes: Freezes::default(),
             ends_with_services: false,
             failures: Vec::new(),
             evicted: Vec::new(),
@@ -114,6 +119,18 @@ impl Machine {
     }
 
     // What happens.
+
+    /// The thread that drives looks again.
+    pub(super) fn woke(&mut self, now: Instant) {
+        if let Some(late) = self.freezes.woke(now) {
+            let text = format!(
+                "woke {:.3} s late: the process was stopped, or found no processor; starts and \
+                 heartbeats have that much longer",
+                late.as_secs_f64()
+            );
+            self.log(log::Level::Info, text);
+        }
+    }
 
     pub(super) fn begin(&mut self, now: Instant) {
         self.phase = HostPhase::Starting;
@@ -135,10 +152,10 @@ impl Machine {
             self.entries[index].live(Life::Ending { by }, now);
             return Next::Stop;
         }
-        if let Life::Starting { by } = entry.life {
+        if matches!(entry.life, Life::Starting) {
             let terms = &entry.terms;
             match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
-                true => entry.live(Life::Unready { by }, now),
+                true => entry.live(Life::Unready, now),
                 false => self.up(index, now),
             }
         }
@@ -152,7 +169,7 @@ impl Machine {
     pub(super) fn said_ready(&mut self, index: usize, now: Instant) {
         let entry = &mut self.entries[index];
         entry.said_ready = true;
-        if matches!(entry.life, Life::Unready { .. }) && !entry.is_told() {
+        if matches!(entry.life, Life::Unready) && !entry.is_told() {
             self.up(index, now);
         }
     }
@@ -214,14 +231,19 @@ impl Machine {
         }
     }
 
-    /// The incarnation is over and its value is gone; `failure` is that of its
-    /// start or of its stop. Its thread waits for what comes next.
-    pub(super) fn ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
+    /// The incarnation is over and its value is gone; `failures` are that of its
+    /// start or of its stop, and that of its drop. Its thread waits for what comes next.
+    pub(super) fn ended(
+        &mut self,
+        index: usize,
+        failures: impl IntoIterator<Item = Failure>,
+        now: Instant,
+    ) {
         if self.is_frozen {
-            self.evicted.extend(failure);
+            self.evicted.extend(failures);
             return;
         }
-        if let Some(failure) = failure {
+        for failure in failures {
             self.fail(index, failure, now);
         }
         let is_stopping = self.stop.is_some();
@@ -270,6 +292,17 @@ impl Machine {
         entry.live(Life::Over, now);
     }
 
+    /// Something of the service's panicked in its drop: its closure, when the service is over,
+    /// or a handler, at any time: then the service goes on, as it does when an item panics. The
+    /// report may be about to be made.
+    pub(super) fn drop_panicked(&mut self, index: usize, failure: Failure, now: Instant) {
+        match self.entries[index].life {
+            _ if self.phase == HostPhase::Done => {}
+            Life::Over => self.fail(index, failure, now),
+            _ => self.record(index, &failure),
+        }
+    }
+
     fn log_ignored(&mut self, index: usize) {
         let name = &self.entries[index].name;
         let text = format!("service {name:?} is ignored from now on");
@@ -277,6 +310,19 @@ impl Machine {
     }
 
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
+        self.record(index, &failure);
+        let gives_up = match self.entries[index].terms.policy {
+            _ if !self.entries[index].has_been_up => true,
+            FailurePolicy::StopHost => true,
+            FailurePolicy::Restart(_) => failure.is_permanent() || self.entries[index].returned,
+            FailurePolicy::Ignore => false,
+        };
+        if gives_up {
+            self.give_up(index, now);
+        }
+    }
+
+    fn record(&mut self, index: usize, failure: &Failure) {
         self.log(log::Level::Error, failure.to_string());
         let entry = &mut self.entries[index];
         entry.failed += 1;
@@ -296,15 +342,6 @@ impl Machine {
             }
         }
         self.failures.push(failure.clone());
-        let gives_up = match self.entries[index].terms.policy {
-            _ if !self.entries[index].has_been_up => true,
-            FailurePolicy::StopHost => true,
-            FailurePolicy::Restart(_) => failure.is_permanent() || self.entries[index].returned,
-            FailurePolicy::Ignore => false,
-        };
-        if gives_up {
-            self.give_up(index, now);
-        }
     }
 
     /// The host stops for what the service did.
@@ -384,7 +421,7 @@ impl Machine {
             matches!(entry.life, Life::Up)
                 && !entry.is_told()
                 && entry
-                    .heartbeat_due(beat(index))
+                    .heartbeat_due(beat(index), &self.freezes, now)
                     .is_some_and(|due| due.has_passed(now))
         };
         self.phase != HostPhase::Done && !self.entries.iter().enumerate().any(is_silent)

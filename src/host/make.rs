@@ -2,7 +2,7 @@
 
 use super::context::ServiceContext;
 use super::service::{Service, ServiceResult};
-use crate::unwind;
+use crate::unwind::{self, Payload};
 
 /// A factory. The value may borrow from it: closures are lent to one incarnation
 /// after the other.
@@ -11,7 +11,8 @@ pub(crate) trait Make: Send {
 }
 
 /// What a host keeps of a factory. It is the program's code, and dropped under guard,
-/// wherever the host is when that happens.
+/// wherever the host is when that happens; where there is a report for it, by
+/// [`close`](Factory::close).
 pub(super) struct Factory {
     service: String,
     make: Box<dyn Make>,
@@ -27,6 +28,16 @@ impl Factory {
 
     pub(super) fn make(&mut self) -> Box<dyn Service + '_> {
         self.make.make()
+    }
+
+    /// Drops the program's code.
+    ///
+    /// # Errors
+    ///
+    /// What its drop panicked with.
+    pub(super) fn close(mut self) -> Result<(), Payload> {
+        let make = std::mem::replace(&mut self.make, Box::new(Nobody));
+        unwind::catch(|| drop(make))
     }
 }
 

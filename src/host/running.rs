@@ -204,14 +204,16 @@ impl Host {
     /// host before.
     fn launch(&mut self) -> bool {
         let core = &self.core;
+        let factories = self.factories.take().unwrap_or_default();
+        let mut factories = factories.into_iter().enumerate();
         if !core.claim() {
+            factories.for_each(|(index, factory)| core.close(index, factory));
             return false;
         }
-        let mut factories = self.factories.take().unwrap_or_default().into_iter();
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
             let (core, factory) = (core.clone(), factories.next());
             move || {
-                if let Some(factory) = factory {
+                if let Some((_, factory)) = factory {
                     body::serve(&core, index, factory);
                 }
             }
@@ -226,6 +228,7 @@ impl Host {
             Err(error) => {
                 let error = error.to_string();
                 core.request_stop(StopReason::NoThreads(error.into()), None);
+                factories.for_each(|(index, factory)| core.close(index, factory));
             }
         }
         true
@@ -236,7 +239,10 @@ impl Drop for Host {
     /// A host that was never started gives up its queues and its pools: they are
     /// stopped, and what is left in them is logged at error.
     fn drop(&mut self) {
-        if self.factories.is_some() {
+        if let Some(factories) = self.factories.take() {
+            self.core.request_stop(StopReason::Dropped, None);
+            let factories = factories.into_iter().enumerate();
+            factories.for_each(|(index, factory)| self.core.close(index, factory));
             drop_host(&self.core);
         }
     }

@@ -57,7 +57,10 @@ impl ServiceBuilder<'_> {
 
     /// How long it may take to start; [`Duration::MAX`] is no limit. Does not block.
     /// Defaults to [the host's](super::HostBuilder::start_timeout). One that takes
-    /// longer is told to stop, and counts as failed.
+    /// longer is told to stop, and counts as failed. If the whole process stood still
+    /// meanwhile (SIGSTOP, a paused container, a debugger), which the host finds when it
+    /// wakes over 100 ms late, the limit grows by that time, so that after it there is at
+    /// most as much time again as the limit.
     ///
     /// # Examples
     ///
@@ -75,7 +78,8 @@ impl ServiceBuilder<'_> {
 
     /// How long it may take to stop, from when it is told. Does not block. Without a
     /// limit of its own it has until those that it needs must be told, so that each of
-    /// them has its time: see [the order of a stop](super::Host#the-stop).
+    /// them has its time: see [the order of a stop](super::Host#the-stop). [`Duration::MAX`]
+    /// is no limit, where [the host](super::HostBuilder::stop_timeout) has none either.
     ///
     /// # Examples
     ///
@@ -151,6 +155,10 @@ impl ServiceBuilder<'_> {
     /// least every so often, from when it is up. Does not block. When it is silent for
     /// longer that is logged, shown in the status, and the host is
     /// [not alive](super::HostHandle::is_alive) until the next heartbeat.
+    ///
+    /// If the whole process stood still meanwhile (SIGSTOP, a paused container, a debugger),
+    /// which the host finds when it wakes over 100 ms late, the silence may be longer by that
+    /// time: after it the service has at most as much time again as it may be silent.
     ///
     /// # Examples
     ///

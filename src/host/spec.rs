@@ -8,6 +8,7 @@ use super::queue::Hosted;
 use super::service::PoolSlot;
 use crate::pool::Pool;
 use crate::sync::Arc;
+use crate::threads::LEAST_STACK;
 use std::time::Duration;
 
 /// What is known of a service before it is built.
@@ -30,6 +31,8 @@ pub(super) enum Kind {
         queue: Arc<dyn Hosted>,
         /// It has room and workers.
         has_room: bool,
+        /// Of each worker.
+        stack_size: usize,
     },
 }
 
@@ -37,11 +40,14 @@ impl Spec {
     /// What it needs, by name: what it was said to be after, and the pool that it runs on,
     /// if that is a service, too.
     pub(super) fn needs(&self, specs: &[Spec]) -> Vec<String> {
-        let is_its_pool = |spec: &&Spec| match &spec.kind {
-            Kind::Pool(pool, _) => self.runs_on == Some(pool.id()),
-            _ => false,
-        };
-        let pool = specs.iter().find(is_its_pool).map(|spec| &spec.name);
+        // Looked for by those only that run on one.
+        let pool = self.runs_on.and_then(|own| {
+            let is_its_pool = |spec: &&Spec| match &spec.kind {
+                Kind::Pool(pool, _) => own == pool.id(),
+                _ => false,
+            };
+            specs.iter().find(is_its_pool).map(|spec| &spec.name)
+        });
         self.after.iter().chain(pool).cloned().collect()
     }
 
@@ -63,6 +69,9 @@ impl Spec {
             Kind::Queue {
                 has_room: false, ..
             } => Err(BuildError::EmptyQueue(self.name.clone())),
+            Kind::Queue { stack_size, .. } if stack_size < LEAST_STACK => {
+                Err(BuildError::SmallStack(stack_size))
+            }
             Kind::Pool(..) if self.terms.heartbeat.is_some() => {
                 Err(BuildError::PoolHeartbeat(self.name.clone()))
             }
@@ -80,7 +89,12 @@ pub(super) fn times_to_stop(
     delay: Duration,
 ) -> Result<Vec<Duration>, BuildError> {
     let limits: Vec<Option<Duration>> = specs.iter().map(|spec| spec.terms.stop_timeout).collect();
-    let below = match total.checked_sub(delay) {
+    let left = match total {
+        // No limit is none after the delay either.
+        Duration::MAX => Some(total),
+        _ => total.checked_sub(delay),
+    };
+    let below = match left {
         Some(left) => graph.times_below(&limits, left),
         None => Err((Vec::new(), Duration::ZERO)),
     };

@@ -6,6 +6,7 @@ use super::entry::{Entry, Life};
 use super::machine::Machine;
 use super::pool_status::PoolStatus;
 use super::queue::QueueStats;
+use crate::clock::Freezes;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -152,7 +153,7 @@ impl HostStatus {
         let now = core.clock.now();
         let entries = machine.entries.iter().enumerate();
         let mut services: Vec<ServiceStatus> = entries
-            .map(|(index, entry)| ServiceStatus::new(core, index, entry, now))
+            .map(|(index, entry)| ServiceStatus::new(core, index, entry, &machine.freezes, now))
             .collect();
         for (index, queue) in &core.queues {
             services[*index].queue = Some(queue.stats());
@@ -241,10 +242,16 @@ pub struct ServiceStatus {
 }
 
 impl ServiceStatus {
-    fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceStatus {
+    fn new(
+        core: &Core,
+        index: usize,
+        entry: &Entry,
+        judge: &Freezes,
+        now: Instant,
+    ) -> ServiceStatus {
         let ago = |moment: Instant| now.saturating_duration_since(moment);
         let beat = core.last_beat(index);
-        let due = entry.heartbeat_due(core.last_sign(index));
+        let due = entry.heartbeat_due(core.last_sign(index), judge, now);
         let is_up = matches!(entry.life, Life::Up) && !entry.is_told();
         ServiceStatus {
             name: entry.name.to_string(),
@@ -255,7 +262,7 @@ impl ServiceStatus {
                 Life::Idle => ServiceState::Waiting,
                 Life::Resting { .. } => ServiceState::Restarting,
                 _ if entry.is_told() && !entry.recalled => ServiceState::Stopping,
-                Life::Starting { .. } | Life::Unready { .. } => ServiceState::Starting,
+                Life::Starting | Life::Unready => ServiceState::Starting,
                 Life::Up => ServiceState::Up,
                 Life::Ending { .. } => ServiceState::Ending,
             },

@@ -2,10 +2,10 @@
 //! report.
 
 use super::core::{Core, State};
-use super::machine::Action;
+use super::machine::{Action, TIME_TO_LEAVE};
 use super::report::{self, HostReport, Kept, Leftovers};
 use super::status::HostPhase;
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::journal::Journal;
 use crate::stop::{StopPlan, say_in_time};
 use crate::sync::{Arc, MutexGuard};
@@ -17,8 +17,10 @@ impl Core {
     pub(super) fn drive(self: &Arc<Self>) {
         let mut journal = Journal::new("host");
         let mut state = self.state.lock();
+        let mut leave_by = None;
         loop {
             let now = self.clock.now();
+            state.machine.woke(now);
             let (actions, wake) = state.machine.advance(now, |index| self.last_sign(index));
             if !actions.is_empty() {
                 self.act(&mut state, actions, &mut journal);
@@ -26,7 +28,18 @@ impl Core {
                 self.changed.notify_all();
             } else if state.machine.is_done(now) {
                 break;
+            } else if self.clock.is_manual() && state.machine.is_done_but_for_leaving(now) {
+                // It is threads that leave, which takes real time, also where a test moves the
+                // clock: it may not move it any more.
+                let leave_by = *leave_by.get_or_insert_with(|| Deadline::after(TIME_TO_LEAVE));
+                if leave_by.has_passed(clock::now()) {
+                    break;
+                }
+                leave_by.wait(&self.changed, &mut state);
             } else {
+                if !self.clock.is_manual() {
+                    state.machine.freezes.sleeps(wake);
+                }
                 self.clock.wait(wake, &self.changed, &mut state);
             }
         }

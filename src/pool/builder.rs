@@ -10,7 +10,7 @@ use crate::queue::{Crew, Home, Meter, Observer, PanicHook, Queue, Settings};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::task::{Outcome, TaskInfo};
-use crate::threads;
+use crate::threads::{self, LEAST_STACK};
 use crate::unwind::{self, Guarded};
 use std::fmt;
 use std::io;
@@ -61,8 +61,6 @@ pub struct PoolBuilder {
 
 const MOST_THREADS: usize = 1 << 16;
 const MOST_PLACES: usize = 1 << 26;
-/// Enough for a task that panics and prints a backtrace.
-const LEAST_STACK: usize = 64 * 1024;
 
 impl PoolBuilder {
     pub(super) fn new() -> PoolBuilder {

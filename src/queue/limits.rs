@@ -3,7 +3,7 @@
 //! A limit is a moment in the timer. When it comes the task's token is cancelled, and a
 //! grace later, if it still runs, it is marked as overrun. What runs on top of the task
 //! does not count: so the moment is only when to look, and moves on if the task has not yet
-//! had its time.
+//! had its time. So it does, too, if the timer finds that it was frozen itself.
 //!
 //! # Invariants
 //!
@@ -14,7 +14,7 @@
 
 use super::verbs::Closure;
 use super::{Home, Queue};
-use crate::clock::{self, Now};
+use crate::clock::{self, Now, grown};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{TaskContext, TaskFn, Watch};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
@@ -176,9 +176,10 @@ impl Limits {
             return;
         };
         let (limit, grace) = (running.limit, grace(running.limit));
+        let frozen = timer.frozen_since(running.began, now.mono);
         let may_run = match running.is_over {
-            false => limit,
-            true => limit.saturating_add(grace),
+            false => grown(limit, frozen),
+            true => grown(limit.saturating_add(grace), frozen),
         };
         let spent = now.mono.saturating_duration_since(running.began);
         let left = may_run.saturating_sub(spent.saturating_sub(on_top));

@@ -41,6 +41,7 @@
 mod attempts;
 mod context;
 mod error;
+mod failed_runs;
 mod gate;
 mod home;
 mod idle;
@@ -59,6 +60,7 @@ mod verbs;
 
 pub(crate) use context::WithContext;
 pub(crate) use error::Refusal;
+use failed_runs::FailedRuns;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
 pub(crate) use limits::Crew;
@@ -70,6 +72,7 @@ pub(crate) use verbs::{Door, WhenFull, verbs};
 pub use error::SubmitError;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use error::{Keeper, submit_until_cancelled};
+pub use failed_runs::FailedSchedule;
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
@@ -131,6 +134,8 @@ pub(crate) struct Queue {
     is_observed: bool,
     /// Of panics in the hooks that are told of tasks.
     hook_log: RateLimit,
+    /// Of the schedules whose runs go here.
+    pub(crate) failed_runs: FailedRuns,
 }
 
 /// What every submit and every task looks at, and what changes only when
@@ -233,6 +238,7 @@ impl Queue {
             observer,
             meter,
             hook_log: RateLimit::new(),
+            failed_runs: FailedRuns::default(),
         })
     }
 

@@ -92,7 +92,9 @@ impl<'a> TaskBuilder<'a> {
     ///
     /// Time in which its worker runs other tasks on top of it, which it joins, is none of
     /// its own. Of a task that is [retried](Self::retry) each attempt has so long. The limit
-    /// does not hold for [`UnstartedTask::run`]. [`Duration::MAX`] is no limit; after
+    /// does not hold for [`UnstartedTask::run`]. It grows by time in which the whole process
+    /// stood still (SIGSTOP, a paused container, a debugger), so that after it the task has at
+    /// most as much time again as the limit. [`Duration::MAX`] is no limit; after
     /// [`Duration::ZERO`] it is asked to end at once.
     ///
     /// [`Stats::overrun`]: crate::Stats::overrun

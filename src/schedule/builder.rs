@@ -106,6 +106,9 @@ impl<'a> EntryBuilder<'a> {
     /// What [`Missed::Skip`] calls missed: a run that is late by more than this. The other
     /// rules take no notice of it. Does not block. Defaults to 60 s.
     ///
+    /// If the whole process stood still (SIGSTOP, a paused container, a debugger), it grows by
+    /// that time, but at most to its double.
+    ///
     /// # Examples
     ///
     /// ```

@@ -18,7 +18,7 @@ use super::context::RunContext;
 use super::policy::Overlap;
 use super::rule::Schedule;
 use super::status::{EntryStatus, LastRun, RunOutcome};
-use super::timetable::{Planned, Timetable};
+use super::timetable::{Planned, Tick, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
@@ -63,6 +63,8 @@ pub(super) struct State {
     missed: u64,
     overlapped: u64,
     last: Option<LastRun>,
+    failed: u64,
+    last_error: Option<Arc<str>>,
     max_lateness: Duration,
 }
 
@@ -98,12 +100,24 @@ impl State {
             missed: 0,
             overlapped: 0,
             last: None,
+            failed: 0,
+            last_error: None,
             max_lateness: Duration::ZERO,
         })
     }
 }
 
 impl State {
+    /// What has become due by now, as the timer finds it.
+    fn look(&mut self, now: Now) -> Tick {
+        let timer = self.timer.as_ref();
+        let frozen = |late| match (timer, now.mono.checked_sub(late)) {
+            (Some(timer), Some(due)) => timer.frozen_since(due, now.mono),
+            _ => Duration::ZERO,
+        };
+        self.timetable.look_from(now, random(), frozen)
+    }
+
     /// How many runs there are that have not ended.
     fn in_hand(&self) -> usize {
         self.active as usize + self.pending.len()
@@ -127,10 +141,10 @@ impl Entry {
         if state.is_paused {
             return Leavings::default();
         }
-        self.plan(&mut state, now);
-        match self.run_at_start {
+        let due = self.plan(&mut state, now);
+        match self.run_at_start && state.mode == Mode::Live {
             true => self.run_now(&mut state, now),
-            false => Leavings::default(),
+            false => due,
         }
     }
 
@@ -164,7 +178,9 @@ impl Entry {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         if mem::replace(&mut state.is_paused, false) && state.mode == Mode::Live {
-            self.plan(&mut state, now);
+            let leavings = self.plan(&mut state, now);
+            drop(state);
+            drop(leavings);
         }
     }
 
@@ -184,13 +200,28 @@ impl Entry {
         is_on
     }
 
-    /// Plans from now on.
-    fn plan(&self, state: &mut State, now: Now) {
+    /// Plans from now on. What is due already is in the pool when this returns, and not when
+    /// the timer has come to it: who waits for the pool to be idle waits for that, too.
+    fn plan(&self, state: &mut State, now: Now) -> Leavings {
         state.timetable.start(now, random());
         if state.active > 0 {
             state.timetable.run_begins();
         }
+        self.run_planned(state, now)
+    }
+
+    /// Runs what has become due, and lets the timer ring for what comes next.
+    fn run_planned(&self, state: &mut State, now: Now) -> Leavings {
+        let tick = state.look(now);
+        state.missed += tick.missed;
+        if tick.missed > 0 {
+            self.log_missed(state, tick.missed);
+        }
         self.set_timer(state);
+        match tick.runs.is_empty() {
+            true => Leavings::default(),
+            false => self.run_due(state, tick.runs, tick.jitter),
+        }
     }
 
     fn unplan(&self, state: &mut State) {
@@ -281,6 +312,13 @@ impl Entry {
         let now = self.queue.clock().read();
         let mut state = self.state.lock();
         state.active -= 1;
+        let error = last.as_ref().and_then(|last| last.outcome.error());
+        if let Some(error) = error {
+            let error: Arc<str> = error.into();
+            self.queue.failed_runs.add(&self.name, &error);
+            state.failed += 1;
+            state.last_error = Some(error);
+        }
         if last.is_some() {
             state.last = last;
         }
@@ -311,6 +349,8 @@ impl Entry {
             missed: state.missed,
             overlapped: state.overlapped,
             last: state.last.clone(),
+            failed: state.failed,
+            last_error: state.last_error.clone(),
             max_lateness: state.max_lateness,
         }
     }
@@ -340,16 +380,7 @@ impl Entry {
             return;
         }
         state.key = None;
-        let tick = state.timetable.look(now, random());
-        state.missed += tick.missed;
-        if tick.missed > 0 {
-            self.log_missed(&state, tick.missed);
-        }
-        self.set_timer(&mut state);
-        let leavings = match tick.runs.is_empty() {
-            true => Leavings::default(),
-            false => self.run_due(&mut state, tick.runs, tick.jitter),
-        };
+        let leavings = self.run_planned(&mut state, now);
         drop(state);
         drop(leavings);
     }

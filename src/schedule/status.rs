@@ -43,6 +43,8 @@ pub struct EntryStatus {
     pub(super) missed: u64,
     pub(super) overlapped: u64,
     pub(super) last: Option<LastRun>,
+    pub(super) failed: u64,
+    pub(super) last_error: Option<Arc<str>>,
     pub(super) max_lateness: Duration,
 }
 
@@ -81,6 +83,17 @@ pub enum RunOutcome {
     Panicked,
     /// It was asked to end, and did so with [`Cancelled`](crate::Cancelled).
     Cancelled,
+}
+
+impl RunOutcome {
+    /// What a failed run says of itself.
+    pub(super) fn error(&self) -> Option<&str> {
+        match self {
+            RunOutcome::Failed(error) => Some(error),
+            RunOutcome::Panicked => Some("it panicked"),
+            RunOutcome::Completed | RunOutcome::Cancelled => None,
+        }
+    }
 }
 
 impl fmt::Display for RunOutcome {
@@ -197,6 +210,38 @@ impl EntryStatus {
         self.last.as_ref()
     }
 
+    /// How many of its runs returned an error or panicked, those not counted that heeded
+    /// their token. Does not block. The report of the pool's stop says so, too
+    /// ([`StopReport::failed_schedules`](crate::StopReport::failed_schedules)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// # let scheduler = Scheduler::new(pool.submitter());
+    /// let entry = scheduler
+    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
+    ///     .run(|_| Err("no such folder")?)?;
+    /// entry.trigger();
+    /// pool.wait_idle();
+    /// let status = entry.status();
+    /// assert_eq!((status.runs(), status.failures()), (1, 1));
+    /// assert_eq!(status.last_error(), Some("no such folder"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn failures(&self) -> u64 {
+        self.failed
+    }
+
+    /// The error of the latest run that failed, with its sources, also if later ones did not;
+    /// `it panicked` for a panic, whose message is in the log. `None`: none failed. Does not
+    /// block. For an example see [`failures`](Self::failures).
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
     /// How late a run began at most, so far. Does not block. For an example of a run's own
     /// see [`RunContext::lateness`](crate::RunContext::lateness).
     pub fn max_lateness(&self) -> Duration {
@@ -236,13 +281,15 @@ impl fmt::Display for EntryStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} ({}): {} runs, {} missed, {} overlapped",
+            "{} ({}): {} runs, ",
             self.name.escape_debug(),
             self.schedule,
-            self.runs,
-            self.missed,
-            self.overlapped
+            self.runs
         )?;
+        if self.failed > 0 {
+            write!(f, "{} failed, ", self.failed)?;
+        }
+        write!(f, "{} missed, {} overlapped", self.missed, self.overlapped)?;
         match &self.last {
             Some(last) => write!(f, ", last {}", last.outcome),
             None => Ok(()),

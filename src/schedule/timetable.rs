@@ -174,8 +174,21 @@ impl Timetable {
         }
     }
 
-    /// What has become due by now. Plans the next one.
+    /// As one who looks and was never frozen.
+    #[cfg(test)]
     pub(super) fn look(&mut self, now: Now, random: f64) -> Tick {
+        self.look_from(now, random, |_| Duration::ZERO)
+    }
+
+    /// What has become due by now. Plans the next one. Of the time by which a run is late,
+    /// `frozen` says for how much the one who looks was frozen: that much is forgiven, but
+    /// no more than the threshold.
+    pub(super) fn look_from(
+        &mut self,
+        now: Now,
+        random: f64,
+        frozen: impl FnOnce(Duration) -> Duration,
+    ) -> Tick {
         self.notice_set_clock(now, random);
         let Some(planned) = self.next.filter(|next| next.has_come(now)) else {
             return Tick::default();
@@ -185,7 +198,11 @@ impl Timetable {
         let many = match self.missed {
             Missed::All(cap) => (cap as usize).min(due.moments.len()),
             Missed::Once => 1,
-            Missed::Skip => usize::from(due.lateness <= self.threshold),
+            Missed::Skip if due.lateness <= self.threshold => 1,
+            Missed::Skip => {
+                let forgiven = frozen(due.lateness).min(self.threshold);
+                usize::from(due.lateness <= self.threshold.saturating_add(forgiven))
+            }
         };
         if many == 0 {
             // There is no run from whose end a fixed delay could count.

@@ -111,6 +111,7 @@ impl Stopper {
             pool: self.queue.name.clone(),
             accepted: counts.taken + state.out.taken - self.queue.backlog().repeated,
             overrun: counts.overrun,
+            failed_schedules: self.queue.failed_runs.list(),
             completed: counts.completed,
             panicked: counts.panicked,
             cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),

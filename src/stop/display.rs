@@ -1,6 +1,7 @@
 //! How a report looks: what an operator reads at three in the morning.
 
 use super::abandoned::AbandonedTask;
+use super::failed_runs;
 use super::lingering::LingeringWorker;
 use super::report::{Facts, StopReport};
 use crate::clock::Deadline;
@@ -61,6 +62,8 @@ impl fmt::Display for StopReport {
         if facts.overrun > 0 {
             write!(f, "   overrun {}", facts.overrun)?;
         }
+        let failed = facts.failed_schedules.iter();
+        section(f, "schedule", failed.map(failed_runs::row))?;
         let abandoned = facts.abandoned.iter().map(abandoned_row);
         section(f, "abandoned", abandoned)?;
         let unstarted = self.unstarted().iter();
@@ -86,6 +89,7 @@ impl fmt::Debug for StopReport {
             .field("cancelled", &facts.cancelled)
             .field("expired", &facts.expired)
             .field("overrun", &facts.overrun)
+            .field("failed_schedules", &facts.failed_schedules)
             .field("unstarted", &facts.unstarted.len())
             .field("abandoned", &facts.abandoned)
             .field("caller", &facts.caller)

@@ -6,12 +6,14 @@
 //! - `account`: the report, made of what the slots and the queue say.
 //! - `tell`: what the log is told.
 //! - `handle`: what a program holds of it.
+//! - `failed_runs`: what it says of schedules.
 //! - `report`, `abandoned`, `lingering`, `running`, `display`: what it says in
 //!   the end, and how that looks.
 
 mod abandoned;
 mod account;
 mod display;
+mod failed_runs;
 mod handle;
 mod lingering;
 mod plan;

@@ -4,6 +4,7 @@ use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
 use super::unstarted::Unstarted;
 use crate::clock::Deadline;
+use crate::queue::FailedSchedule;
 use crate::sync::{Arc, Mutex};
 use crate::task::{Aftermath, TaskInfo, UnstartedTask};
 use std::process::{ExitCode, Termination};
@@ -98,6 +99,7 @@ pub(super) struct Facts {
     pub(super) cancelled: u64,
     pub(super) expired: u64,
     pub(super) overrun: u64,
+    pub(super) failed_schedules: Vec<FailedSchedule>,
     pub(super) unstarted: Unstarted,
     pub(super) abandoned: Vec<AbandonedTask>,
     pub(super) caller: Vec<TaskInfo>,

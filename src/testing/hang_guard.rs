@@ -1,6 +1,6 @@
 //! A test that hangs says where.
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline, Freezes, grown};
 use crate::stop::to_stderr_in_time;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::table::trimmed;
@@ -62,9 +62,9 @@ impl HangGuard {
     pub fn new(limit: Duration) -> HangGuard {
         let place = Location::caller();
         let (over, ended) = channel::bounded::<Infallible>(0);
-        let (deadline, thread) = (Deadline::after(limit), threads::name());
+        let thread = threads::name();
         let watch = threads::spawn_helper("hang-guard".to_owned(), move || {
-            if is_over_before(deadline, &ended) {
+            if is_over_within(limit, &ended) {
                 return;
             }
             let thread = thread.as_deref().unwrap_or("without a name");
@@ -81,12 +81,27 @@ impl HangGuard {
     }
 }
 
-fn is_over_before(deadline: Deadline, ended: &Receiver<Infallible>) -> bool {
-    match deadline.moment() {
-        Some(moment) => ended
-            .recv_deadline(moment)
-            .is_err_and(|end| end.is_disconnected()),
-        None => ended.recv().is_err(),
+/// Whether it is over within the limit. A freeze of the whole process is no hang: it is
+/// forgiven.
+fn is_over_within(limit: Duration, ended: &Receiver<Infallible>) -> bool {
+    let (start, mut freezes) = (clock::now(), Freezes::default());
+    let mut deadline = Deadline::after_from(start, limit);
+    loop {
+        let Some(moment) = deadline.moment() else {
+            return ended.recv().is_err();
+        };
+        freezes.sleeps(deadline);
+        let end = ended.recv_deadline(moment);
+        if end.is_err_and(|end| end.is_disconnected()) {
+            return true;
+        }
+        let now = clock::now();
+        freezes.woke(now);
+        let limit = grown(limit, freezes.since(start, now));
+        deadline = Deadline::after_from(start, limit);
+        if deadline.has_passed(now) {
+            return false;
+        }
     }
 }
 

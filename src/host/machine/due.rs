@@ -11,7 +11,7 @@ use crate::table::trimmed;
 use std::time::{Duration, Instant};
 
 /// Who is told to stop only at the deadline has so long to do it.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
+pub(in super::super) const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
 
 impl Machine {
     /// Moves on as far as it goes at `now`. `beat` is when a service's heart last
@@ -38,9 +38,13 @@ impl Machine {
         }
         let name = &entry.name;
         match entry.life {
-            Life::Starting { by } | Life::Unready { by } if by.has_passed(now) => {
+            Life::Starting | Life::Unready => {
+                let due = entry.start_due(&self.freezes, now);
+                if !due.is_some_and(|due| due.has_passed(now)) {
+                    return;
+                }
                 let what = match entry.life {
-                    Life::Starting { .. } => "has not started",
+                    Life::Starting => "has not started",
                     _ => "has not said that it is ready",
                 };
                 let limit = trimmed(entry.terms.start_timeout);
@@ -49,7 +53,8 @@ impl Machine {
                 self.recall(index, failure, now);
             }
             Life::Up => {
-                let Some(due) = entry.heartbeat_due(beat(index)) else {
+                let due = entry.heartbeat_due(beat(index), &self.freezes, now);
+                let Some(due) = due else {
                     return;
                 };
                 if due.has_passed(now) && !entry.missed {
@@ -121,8 +126,7 @@ impl Machine {
             let entry = &self.entries[index];
             let is_there = |needed: &usize| self.entries[*needed].is_there();
             if matches!(entry.life, Life::Idle) && entry.needs.iter().all(is_there) {
-                let by = Deadline::after_from(now, entry.terms.start_timeout);
-                let mended = self.entries[index].begin(by, now);
+                let mended = self.entries[index].begin(now);
                 self.evicted.extend(mended);
                 self.actions.push(Action::Begin(index));
             }
@@ -161,19 +165,38 @@ impl Machine {
             // To the plan: how late the driver looks is not part of the delay.
             self.times.told = Some(stop.delay_until);
         }
-        for index in 0..self.entries.len() {
+        let is_needed = match is_late {
+            true => vec![false; self.entries.len()],
+            false => self.still_needed(now),
+        };
+        for (index, is_needed) in is_needed.into_iter().enumerate() {
             let entry = &self.entries[index];
             if matches!(entry.life, Life::Over) || (entry.is_told() && !entry.recalled) {
                 continue;
             }
-            let is_free = |dependent: &usize| self.is_out_of_the_way(*dependent, now);
-            if is_late || entry.dependents.iter().all(is_free) {
+            if !is_needed {
                 let entry = &mut self.entries[index];
                 entry.told = Some(now);
                 entry.recalled = false;
                 self.actions.push(Action::Cancel(index));
             }
         }
+    }
+
+    /// Of each service whether one is in the way that needs it, or that needs one of these: a
+    /// service that is over before the stop takes none out of their order.
+    fn still_needed(&self, now: Instant) -> Vec<bool> {
+        let mut is_needed = vec![false; self.entries.len()];
+        let in_the_way = |index: &usize| !self.is_out_of_the_way(*index, now);
+        let mut looked_at: Vec<usize> = (0..self.entries.len()).filter(in_the_way).collect();
+        while let Some(index) = looked_at.pop() {
+            for &needed in &self.entries[index].needs {
+                if !std::mem::replace(&mut is_needed[needed], true) {
+                    looked_at.push(needed);
+                }
+            }
+        }
+        is_needed
     }
 
     /// By when a service that was told to stop should be over: those that it needs are
@@ -222,13 +245,20 @@ impl Machine {
 
     /// Whether the report is due.
     pub(in super::super) fn is_done(&self, now: Instant) -> bool {
+        self.is_done_where(now, |index| self.waited_for_until(index))
+    }
+
+    /// Whether the report is due once those that were told only at the deadline have had
+    /// their moment.
+    pub(in super::super) fn is_done_but_for_leaving(&self, now: Instant) -> bool {
+        self.is_done_where(now, |index| self.abandoned_by(index))
+    }
+
+    fn is_done_where(&self, now: Instant, until: impl Fn(usize) -> Option<Deadline>) -> bool {
         let has_had_its_time = |index: usize| {
             let entry = &self.entries[index];
             let is_over = matches!(entry.life, Life::Over) || entry.is_inside_stop;
-            is_over
-                || self
-                    .waited_for_until(index)
-                    .is_some_and(|until| until.has_passed(now))
+            is_over || until(index).is_some_and(|until| until.has_passed(now))
         };
         self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
     }
@@ -262,9 +292,15 @@ impl Machine {
                     None => continue,
                 },
                 (_, Some(by)) => by,
-                (Life::Starting { by } | Life::Unready { by } | Life::Ending { by }, None) => by,
+                (Life::Starting | Life::Unready, None) => {
+                    match entry.start_due(&self.freezes, now) {
+                        Some(due) => due,
+                        None => continue,
+                    }
+                }
+                (Life::Ending { by }, None) => by,
                 (Life::Resting { until }, None) => until,
-                (Life::Up, None) => match entry.heartbeat_due(beat(index)) {
+                (Life::Up, None) => match entry.heartbeat_due(beat(index), &self.freezes, now) {
                     // Missed: looked at again after as long as it may be silent.
                     Some(due) if due.has_passed(now) => {
                         Deadline::after_from(now, entry.terms.heartbeat.unwrap_or_default())

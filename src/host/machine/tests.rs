@@ -62,7 +62,6 @@ impl Sim {
             .enumerate()
             .map(|(index, (name, terms, needs))| Entry {
                 needs,
-                dependents: graph.dependents[index].clone(),
                 below: below[index],
                 ..Entry::new(name.into(), terms, start)
             });

@@ -209,7 +209,7 @@ fn work<T, F, H, R, E>(
             continue;
         }
         // After a panic a handler is of no use. Without a new one no item is taken.
-        unwind::drop_guarded(handler, || format!("the handler of {name}"));
+        drop_handler(handler, ctx);
         handler = match make() {
             Ok(handler) => handler,
             Err(error) => {
@@ -220,7 +220,14 @@ fn work<T, F, H, R, E>(
             }
         };
     }
-    unwind::drop_guarded(handler, || format!("the handler of {name}"));
+    drop_handler(handler, ctx);
+}
+
+/// Its drop is the program's code; a panic there is a failure of the service.
+fn drop_handler<H>(handler: H, ctx: &ServiceContext) {
+    if let Err(payload) = unwind::catch(|| drop(handler)) {
+        ctx.drop_panicked(payload);
+    }
 }
 
 /// The item was handled.

@@ -202,8 +202,8 @@ impl BreakerBuilder {
     ///
     /// # Errors
     ///
-    /// [`BreakerError`], which spells out what was wrong: a limit of 0, a share that is
-    /// none.
+    /// [`BreakerError`], which spells out what was wrong: a name that is empty or has control
+    /// characters, a limit of 0, a share that is none.
     ///
     /// # Examples
     ///
@@ -216,7 +216,12 @@ impl BreakerBuilder {
     /// assert!(error.to_string().ends_with("give it more than 0.0 and at most 1.0"));
     /// ```
     pub fn build(self) -> Result<CircuitBreaker, BreakerError> {
-        match fault(&self.terms) {
+        let is_nameless = self.name.is_empty() || self.name.contains(char::is_control);
+        let fault = match is_nameless {
+            true => Some(Fault::Name),
+            false => fault(&self.terms),
+        };
+        match fault {
             Some(fault) => Err(BreakerError::new(self.name, fault)),
             None => Ok(self.breaker()),
         }

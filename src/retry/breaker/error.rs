@@ -289,6 +289,7 @@ pub struct BreakerError {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
+    Name,
     NoFailures,
     Share(f64),
     NoWindow,
@@ -305,8 +306,17 @@ impl BreakerError {
 
 impl fmt::Display for BreakerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Fault::Name = self.fault {
+            return write!(
+                f,
+                "{:?} cannot be the name of a circuit breaker, which its errors show; give it \
+                 some letters, and no control characters",
+                self.breaker
+            );
+        }
         write!(f, "circuit breaker {:?} has ", self.breaker)?;
         match self.fault {
+            Fault::Name => Ok(()),
             Fault::NoFailures => f.write_str(
                 "`consecutive_failures` of 0, so it would never be closed; give it at least 1",
             ),

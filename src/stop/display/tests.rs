@@ -47,6 +47,7 @@ fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
         cancelled: 1,
         expired: 0,
         overrun: 0,
+        failed_schedules: Vec::new(),
         unstarted: Unstarted::new(unstarted.into_iter().map(|meta| (meta, 0)).collect()),
         abandoned,
         caller: Vec::new(),
