@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. What is set rings once, unless it is cleared first: it is taken out under the lock,
-//!    and rung without it. It may ring before its moment, if the wall clock was set back.
+//!    and rung without it. One of the wall clock may ring before its moment: when that clock
+//!    was set since the moment was planned.
 //! 2. The thread never waits for anything but the next moment: alarms neither block nor
 //!    call the program's code, nor do they [drop](drop_elsewhere) it. The log is written by
 //!    another thread.
@@ -11,6 +12,10 @@
 //!    with the wall clock, each time anew. As long as there is something to wait for, no
 //!    wait is longer than [`LOOK_AGAIN`], so that a clock that was set, or stood while the
 //!    machine was suspended, is noticed.
+//!    Each moment of the wall clock is kept with what the clocks showed when it was planned,
+//!    and whether the wall clock was set since then is one comparison with that
+//!    ([`Now::was_set`]), here and in the alarm: however many small corrections come between,
+//!    and whether or not the thread has looked before.
 //! 4. Whoever sets a moment earlier than the one the thread sleeps for wakes it; the
 //!    thread says when that is under the lock under which it looked.
 //!
@@ -20,7 +25,7 @@
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
 
-use crate::clock::{Clock, Deadline, Now};
+use crate::clock::{Clock, Deadline, Now, Offset};
 use crate::journal::Journal;
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
@@ -37,10 +42,20 @@ pub(crate) enum Due {
     Wall(SystemTime),
 }
 
+impl Due {
+    pub(crate) fn has_come(self, now: Now) -> bool {
+        match self {
+            Due::Mono(at) => at <= now.mono,
+            Due::Wall(at) => at <= now.wall,
+        }
+    }
+}
+
 /// Who is called when a moment has come.
 pub(crate) trait Alarm: Send + Sync {
     /// The moment that was set for `what` has come; or it is one of the wall clock, which was
-    /// set back. May not wait, nor call or drop the program's code; may set and clear.
+    /// set since it was planned: to be planned again as of `now`. May not wait, nor call or
+    /// drop the program's code; may set and clear.
     fn ring(self: Arc<Self>, what: u64, now: Now);
 }
 
@@ -66,15 +81,17 @@ struct Shared {
 }
 
 struct State {
+    /// From where the offsets of the clocks are counted.
+    beginning: Instant,
     mono: BTreeMap<(Instant, u64), Waiting>,
     wall: BTreeMap<(SystemTime, u64), Waiting>,
+    /// When those in `wall` are due, by the offset of the clocks at which they were planned.
+    planned: BTreeMap<(Offset, u64), SystemTime>,
     next: u64,
     /// The thread sleeps, and wakes up by itself then.
     asleep_until: Option<Deadline>,
     /// What the clock showed when it went to sleep.
     settled_at: Option<Now>,
-    /// What the clock showed at the last look.
-    looked_at: Option<Now>,
     thread: Option<Thread>,
     is_over: bool,
 }
@@ -83,6 +100,8 @@ struct State {
 struct Waiting {
     alarm: Weak<dyn Alarm>,
     what: u64,
+    /// The offset of the clocks when a moment of the wall clock was planned.
+    planned: Option<Offset>,
 }
 
 /// The longest wait while there is something to wait for.
@@ -139,20 +158,52 @@ impl Timer {
     /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;
     /// but the log hears of a failure only from [`start`](Self::start).
     pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
+        let planned = match due {
+            Due::Mono(_) => None,
+            Due::Wall(_) => Some(self.shared.clock.read()),
+        };
+        self.insert(planned, due, alarm, what)
+    }
+
+    /// The same for a moment that was planned when the clocks showed `planned`: if the wall
+    /// clock has been set since, one of that clock rings at once.
+    pub(crate) fn set_as_of(
+        &self,
+        planned: Now,
+        due: Due,
+        alarm: &Weak<dyn Alarm>,
+        what: u64,
+    ) -> Key {
+        self.insert(Some(planned), due, alarm, what)
+    }
+
+    fn insert(&self, planned: Option<Now>, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
         let mut state = self.shared.state.lock();
         let number = state.next;
         state.next += 1;
+        let planned = planned.map(|planned| planned.offset(state.beginning));
         let waiting = Waiting {
             alarm: alarm.clone(),
             what,
+            planned,
         };
         match due {
-            Due::Mono(due) => state.mono.insert((due, number), waiting),
-            Due::Wall(due) => state.wall.insert((due, number), waiting),
+            Due::Mono(due) => {
+                state.mono.insert((due, number), waiting);
+            }
+            Due::Wall(due) => {
+                state.wall.insert((due, number), waiting);
+                if let Some(planned) = planned {
+                    state.planned.insert((planned, number), due);
+                }
+            }
+        }
+        let read = || self.shared.clock.read();
+        let wakes = match (state.asleep_until, planned) {
+            (Some(_), Some(planned)) if state.offset(read()).was_set(planned) => true,
+            (Some(until), _) => is_earlier(until, due, read),
+            (None, _) => false,
         };
-        let wakes = state
-            .asleep_until
-            .is_some_and(|until| is_earlier(until, due, || self.shared.clock.read()));
         if wakes {
             state.settled_at = None;
         }
@@ -171,7 +222,7 @@ impl Timer {
         let mut state = self.shared.state.lock();
         let waiting = match key.due {
             Due::Mono(due) => state.mono.remove(&(due, key.number)),
-            Due::Wall(due) => state.wall.remove(&(due, key.number)),
+            Due::Wall(due) => state.take_wall(due, key.number),
         };
         drop(state);
         waiting.is_some()
@@ -213,24 +264,49 @@ fn is_earlier(until: Deadline, due: Due, now: impl FnOnce() -> Now) -> bool {
 }
 
 impl State {
-    /// Takes out everything that is due, and, where the wall clock was set back, everything
-    /// that waits for it: what that means is for the alarms to say.
+    fn offset(&self, now: Now) -> Offset {
+        now.offset(self.beginning)
+    }
+
+    /// Takes out everything that is due, and everything that waits for the wall clock and was
+    /// planned before that was set: what that means is for the alarms to say.
     fn take_due(&mut self, now: Now) -> Vec<Waiting> {
         let mut due = Vec::new();
-        if self
-            .looked_at
-            .replace(now)
-            .is_some_and(|before| now.is_set_back(before))
-        {
-            due.extend(std::mem::take(&mut self.wall).into_values());
-        }
         while let Some(first) = self.mono.first_entry().filter(|e| e.key().0 <= now.mono) {
             due.push(first.remove());
         }
-        while let Some(first) = self.wall.first_entry().filter(|e| e.key().0 <= now.wall) {
-            due.push(first.remove());
+        while let Some((at, number)) = self.wall.keys().next().copied() {
+            if at > now.wall {
+                break;
+            }
+            due.extend(self.take_wall(at, number));
+        }
+        let offset = self.offset(now);
+        while let Some(waiting) = self.take_planned_before_set(offset) {
+            due.push(waiting);
         }
         due
+    }
+
+    /// One whose offset is not that of now: those that differ most are at the ends.
+    fn take_planned_before_set(&mut self, now: Offset) -> Option<Waiting> {
+        let (first, last) = (
+            self.planned.first_key_value()?,
+            self.planned.last_key_value()?,
+        );
+        let ends = [first, last].map(|((planned, number), due)| (*planned, *number, *due));
+        let (_, number, due) = ends
+            .into_iter()
+            .find(|(planned, ..)| now.was_set(*planned))?;
+        self.take_wall(due, number)
+    }
+
+    fn take_wall(&mut self, due: SystemTime, number: u64) -> Option<Waiting> {
+        let waiting = self.wall.remove(&(due, number))?;
+        if let Some(planned) = waiting.planned {
+            self.planned.remove(&(planned, number));
+        }
+        Some(waiting)
     }
 
     /// When to look again.
@@ -249,15 +325,17 @@ impl State {
 
 impl Shared {
     fn new(clock: Clock) -> Shared {
+        let beginning = clock.now();
         Shared {
             clock,
             state: Mutex::new(State {
+                beginning,
                 mono: BTreeMap::new(),
                 wall: BTreeMap::new(),
+                planned: BTreeMap::new(),
                 next: 0,
                 asleep_until: None,
                 settled_at: None,
-                looked_at: None,
                 thread: None,
                 is_over: false,
             }),
@@ -319,7 +397,7 @@ impl Shared {
 }
 
 fn ring_all(due: Vec<Waiting>, now: Now) {
-    for Waiting { alarm, what } in due {
+    for Waiting { alarm, what, .. } in due {
         let Some(alarm) = alarm.upgrade() else {
             continue;
         };

@@ -31,8 +31,13 @@ use std::time::SystemTime;
 /// forward passes over is [missed](crate::Missed), and made up for by one run. A clock that
 /// is set back is like autumn: a fixed time that was had is not run again, an interval
 /// (with a `*`, a range or a step for second, minute or hour) goes on in its own time; after
-/// more than three hours all is planned anew, since the clock was wrong before. (The limit is
-/// that of Vixie's cron.) A clock that was set is noticed after 30 s at the latest.
+/// one step of more than three hours all is planned again from the time that the clock shows
+/// now, since the clock was wrong before. (The limit is that of Vixie's cron.)
+///
+/// A planned run whose time has come is run, however the clock was corrected since it was
+/// planned: no correction, small or large, loses a fixed time. Corrections that come to no
+/// more than a second since then change nothing; more is noticed after 30 s at the latest,
+/// and steps between two such looks count as one.
 ///
 /// # When the pool stops
 ///
