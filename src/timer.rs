@@ -228,6 +228,14 @@ impl Timer {
         waiting.is_some()
     }
 
+    /// How many moments are set.
+    #[cfg(all(test, feature = "testing", not(any(loom, shuttle))))]
+    pub(crate) fn count_set(&self) -> usize {
+        let state = self.shared.state.lock();
+        assert_eq!(state.planned.len(), state.wall.len());
+        state.mono.len() + state.wall.len()
+    }
+
     /// Tells the log. Never blocks.
     pub(crate) fn log(&self, level: log::Level, text: String) {
         self.shared.journal.lock().write(level, text);
