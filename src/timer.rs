@@ -26,13 +26,14 @@
 //! when the scheduler runs it.
 
 use crate::clock::{Clock, Deadline, Now, Offset};
-use crate::journal::Journal;
+use crate::journal::{Journal, TIME_TO_TELL};
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The moment at which an alarm rings.
@@ -143,20 +144,16 @@ impl Timer {
         timer
     }
 
-    /// Starts the thread, if it does not run, and tells the log if that fails: the caller
-    /// holds no lock.
-    pub(crate) fn start(&self) {
-        let mut state = self.shared.state.lock();
-        let failed = self.shared.start_thread(&mut state);
-        drop(state);
-        if let Some(error) = failed {
-            // Tried again with the next one that is set.
-            unwind::log_guarded(|| log::error!("the timer's thread could not be started: {error}"));
-        }
+    /// Starts the thread, if it does not run. Where the system refuses one, it is asked for
+    /// again until `patience` is over; the caller holds no lock.
+    pub(crate) fn start(&self, patience: Deadline) -> io::Result<()> {
+        threads::try_until(patience, || {
+            self.shared.start_thread(&mut self.shared.state.lock())
+        })
     }
 
     /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;
-    /// but the log hears of a failure only from [`start`](Self::start).
+    /// but it is [`start`](Self::start) that tells of a failure.
     pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
         let planned = match due {
             Due::Mono(_) => None,
@@ -353,18 +350,14 @@ impl Shared {
         }
     }
 
-    fn start_thread(self: &Arc<Self>, state: &mut State) -> Option<std::io::Error> {
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if state.thread.is_some() || cfg!(any(loom, shuttle)) {
-            return None;
+            return Ok(());
         }
         let shared = self.clone();
-        match threads::spawn_helper("timer".to_owned(), move || shared.run()) {
-            Ok(thread) => {
-                state.thread = Some(thread);
-                None
-            }
-            Err(error) => Some(error),
-        }
+        let thread = threads::spawn_helper("timer".to_owned(), move || shared.run())?;
+        state.thread = Some(thread);
+        Ok(())
     }
 
     /// Rings when the scheduler says that the moment has come. (In loom it never does.)
@@ -385,13 +378,21 @@ impl Shared {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.is_over {
+            let is_left =
+                is_something_left() && !MutexGuard::unlocked(&mut state, drop_what_is_left);
+            if state.is_over {
+                break;
+            }
             let now = self.clock.read();
             let due = state.take_due(now);
             if !due.is_empty() {
                 MutexGuard::unlocked(&mut state, || ring_all(due, now));
                 continue;
             }
-            let until = state.wake(now);
+            let mut until = state.wake(now);
+            if is_left {
+                until = until.earlier(Deadline::at(now.mono + threads::LONGEST_PAUSE));
+            }
             state.asleep_until = Some(until);
             state.settled_at = Some(now);
             self.settled.notify_all();
@@ -400,6 +401,14 @@ impl Shared {
             state.settled_at = None;
         }
         drop(state);
+        if !drop_what_is_left() {
+            // The next timer has another chance.
+            let patience = Deadline::after(TIME_TO_TELL);
+            let _ = threads::try_until(patience, || match drop_what_is_left() {
+                true => Ok(()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            });
+        }
         self.journal.lock().close();
     }
 }
@@ -417,14 +426,59 @@ fn ring_all(due: Vec<Waiting>, now: Now) {
 }
 
 /// Lets go of something that holds the program's code, whose drop may do anything: if this
-/// is the last hold on it, on another thread.
+/// is the last hold on it, on another thread. Where none can be had it waits for one.
 pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
-    if let Some(last) = Arc::into_inner(held) {
-        // Where no thread can be had, it is dropped here.
-        let _ = threads::spawn_helper("timer-drop".to_owned(), move || {
-            unwind::drop_guarded(last, || "what was scheduled".to_owned());
-        });
+    let Some(last) = Arc::into_inner(held) else {
+        return;
+    };
+    let now = Deadline::after(Duration::ZERO);
+    let dropped = threads::spawn_helper_until(DROPPER, now, move || {
+        unwind::drop_guarded(last, || "what was scheduled".to_owned());
+    });
+    if let Err((_, body)) = dropped {
+        #[cfg(any(loom, shuttle))]
+        body();
+        #[cfg(not(any(loom, shuttle)))]
+        LEFT.lock().push(Box::new(body));
     }
+}
+
+const DROPPER: &str = "timer-drop";
+
+/// What is to be dropped once there is a thread for that.
+#[cfg(not(any(loom, shuttle)))]
+static LEFT: StaticMutex<Vec<Box<dyn FnOnce() + Send>>> = StaticMutex::new(Vec::new());
+
+#[cfg(not(any(loom, shuttle)))]
+fn is_something_left() -> bool {
+    !LEFT.lock().is_empty()
+}
+
+/// `false`: there is still no thread for it.
+#[cfg(not(any(loom, shuttle)))]
+fn drop_what_is_left() -> bool {
+    let left = std::mem::take(&mut *LEFT.lock());
+    if left.is_empty() {
+        return true;
+    }
+    let now = Deadline::after(Duration::ZERO);
+    let body = move || left.into_iter().for_each(|drops| drops());
+    let dropped = threads::spawn_helper_until(DROPPER, now, body);
+    let is_done = dropped.is_ok();
+    if let Err((_, body)) = dropped {
+        LEFT.lock().push(Box::new(body));
+    }
+    is_done
+}
+
+#[cfg(any(loom, shuttle))]
+fn is_something_left() -> bool {
+    false
+}
+
+#[cfg(any(loom, shuttle))]
+fn drop_what_is_left() -> bool {
+    true
 }
 
 #[cfg(feature = "testing")]

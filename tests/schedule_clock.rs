@@ -55,7 +55,7 @@ impl Stage {
     }
 
     fn start(&self) {
-        self.scheduler.start();
+        self.scheduler.start().unwrap();
     }
 
     fn since(&self, time: SystemTime) -> i64 {

@@ -108,7 +108,7 @@ fn an_entry_of_a_scheduler_that_is_gone_leaves_nothing_in_the_timer() {
         Schedule::at(std::time::SystemTime::now() + 1000 * HOUR),
     );
     assert_eq!(timer.count_set(), 0);
-    scheduler.start();
+    scheduler.start().unwrap();
     assert_eq!(timer.count_set(), 3);
     after.pause();
     assert_eq!(timer.count_set(), 2);
@@ -116,7 +116,7 @@ fn an_entry_of_a_scheduler_that_is_gone_leaves_nothing_in_the_timer() {
     assert_eq!(timer.count_set(), 3);
     scheduler.stop();
     assert_eq!(timer.count_set(), 0);
-    scheduler.start();
+    scheduler.start().unwrap();
     after.remove();
     assert_eq!(timer.count_set(), 2);
     drop(scheduler);

@@ -260,3 +260,20 @@ fn what_was_planned_before_the_clock_was_set_does_not_wait_for_the_next_look() {
     timer.set_as_of(planned, Due::Wall(planned.wall + seconds(3600)), &weak, 2);
     assert_eq!(told.recv().unwrap().0, 2);
 }
+
+#[test]
+fn what_found_no_thread_to_be_dropped_on_is_dropped_by_the_next_one() {
+    struct Tells(Sender<std::thread::ThreadId>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send(std::thread::current().id()).unwrap();
+        }
+    }
+    let (tell, told) = unbounded();
+    let held = Tells(tell);
+    LEFT.lock().push(Box::new(move || drop(held)));
+    let timer = own_timer();
+    timer.start(Deadline::NEVER).unwrap();
+    let own = timer.shared.state.lock().thread.as_ref().map(Thread::id);
+    assert_ne!(Some(told.recv().unwrap()), own);
+}
