@@ -40,20 +40,54 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// By how much the wall clock is behind of where it should be, by what it was then.
-    pub(crate) fn set_back(self, before: Now) -> Duration {
-        let passed = self.mono.saturating_duration_since(before.mono);
-        let expected = before.wall.checked_add(passed).unwrap_or(before.wall);
-        expected.duration_since(self.wall).unwrap_or_default()
+    /// By how much the wall clock is ahead of the monotonic one, which counts from `beginning`.
+    pub(crate) fn offset(self, beginning: Instant) -> Offset {
+        let wall = match self.wall.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => nanos(since),
+            Err(before) => -nanos(before.duration()),
+        };
+        let mono = match self.mono.checked_duration_since(beginning) {
+            Some(since) => nanos(since),
+            None => -nanos(beginning.duration_since(self.mono)),
+        };
+        Offset(wall - mono)
     }
 
-    /// Whether it is behind by more than a clock drifts.
-    pub(crate) fn is_set_back(self, before: Now) -> bool {
-        self.set_back(before) > DRIFT
+    /// Whether the wall clock was set since then, either way: by more than a clock drifts.
+    /// Small corrections that come to more than that together count as well.
+    pub(crate) fn was_set(self, before: Now) -> bool {
+        let beginning = before.mono;
+        self.offset(beginning).was_set(before.offset(beginning))
+    }
+
+    /// By how much the wall clock was set back since then.
+    pub(crate) fn set_back(self, before: Now) -> Duration {
+        let beginning = before.mono;
+        let back = before.offset(beginning).0 - self.offset(beginning).0;
+        let seconds = u64::try_from(back / NANOS).unwrap_or_default();
+        Duration::new(seconds, (back.max(0) % NANOS) as u32)
     }
 }
 
-/// The wall clock may be behind by this, and was not set.
+/// By how much a wall clock is ahead of a monotonic one, in nanoseconds. It stays the same as
+/// long as neither is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Offset(i128);
+
+impl Offset {
+    /// See [`Now::was_set`].
+    pub(crate) fn was_set(self, before: Offset) -> bool {
+        self.0.abs_diff(before.0) > DRIFT.as_nanos()
+    }
+}
+
+const NANOS: i128 = 1_000_000_000;
+
+fn nanos(duration: Duration) -> i128 {
+    i128::from(duration.as_secs()) * NANOS + i128::from(duration.subsec_nanos())
+}
+
+/// The wall clock may be ahead or behind by this, and was not set.
 const DRIFT: Duration = Duration::from_secs(1);
 
 /// The system's clocks, or one that a test moves by hand.

@@ -1,9 +1,10 @@
 //! Telling the log from where nobody may wait for it.
 
 use crate::clock::Deadline;
-use crate::sync::channel::{self, Sender};
+use crate::sync::channel::{self, Receiver, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
+use std::io;
 use std::time::Duration;
 
 /// The logger is the program's code, and may be stuck: so it is called, record after
@@ -12,7 +13,9 @@ pub(crate) struct Journal {
     /// What its thread and the target of its records are called after.
     name: &'static str,
     /// Made with the first record that the logger wants.
-    writer: Option<(Sender<Record>, Thread)>,
+    records: Option<(Sender<Record>, Receiver<Record>)>,
+    /// Where none can be had the records wait for the next attempt to start it.
+    writer: Option<Thread>,
 }
 
 /// So long a stop, a signal or the end of a journal waits for a logger, or a reader of
@@ -26,7 +29,11 @@ const MOST_RECORDS: usize = 1024;
 
 impl Journal {
     pub(crate) fn new(name: &'static str) -> Journal {
-        Journal { name, writer: None }
+        Journal {
+            name,
+            records: None,
+            writer: None,
+        }
     }
 
     /// Never blocks.
@@ -34,34 +41,40 @@ impl Journal {
         if level > log::max_level() {
             return;
         }
+        let channel = || channel::bounded(MOST_RECORDS);
+        let (records, received) = self.records.get_or_insert_with(channel);
+        let _ = records.try_send((level, text));
         if self.writer.is_none() {
-            self.writer = start(self.name);
-        }
-        if let Some((records, _)) = &self.writer {
-            let _ = records.try_send((level, text));
+            self.writer = start(self.name, received).ok();
         }
     }
 
     /// Waits for what was written, but not beyond a tenth of a second.
     pub(crate) fn close(&mut self) {
-        if let Some((records, thread)) = self.writer.take() {
-            drop(records);
-            let deadline = Deadline::after(TIME_TO_TELL);
-            threads::join_until(&format!("{}-join", self.name), vec![((), thread)], || {
+        let Some((records, received)) = self.records.take() else {
+            return;
+        };
+        let deadline = Deadline::after(TIME_TO_TELL);
+        let writer = match self.writer.take() {
+            Some(writer) => Ok(writer),
+            None => threads::try_until(deadline, || start(self.name, &received)),
+        };
+        drop(records);
+        // Without a thread there is no log; everything is in the report.
+        if let Ok(writer) = writer {
+            threads::join_until(&format!("{}-join", self.name), vec![((), writer)], || {
                 deadline
             });
         }
     }
 }
 
-fn start(name: &str) -> Option<(Sender<Record>, Thread)> {
-    let (records, received) = channel::bounded::<Record>(MOST_RECORDS);
+fn start(name: &str, records: &Receiver<Record>) -> io::Result<Thread> {
     let target = format!("groundcrew::{name}");
-    let thread = threads::spawn_helper(format!("{name}-log"), move || {
-        while let Ok((level, text)) = received.recv() {
+    let records = records.clone();
+    threads::spawn_helper(format!("{name}-log"), move || {
+        while let Ok((level, text)) = records.recv() {
             unwind::log_guarded(|| log::log!(target: &target, level, "{text}"));
         }
-    });
-    // Without a thread there is no log; everything is in the report.
-    thread.ok().map(|thread| (records, thread))
+    })
 }

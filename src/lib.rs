@@ -85,7 +85,7 @@
 //!         assert_eq!(load.join()??, 7);
 //!         Ok(())
 //!     })?;
-//! scheduler.start();
+//! scheduler.start()?;
 //! # while scheduler.status()[0].last().is_none() {}
 //! # assert_eq!(scheduler.status()[0].last().unwrap().outcome().to_string(), "completed");
 //! assert!(pool.stop(Duration::from_secs(5)).is_clean());

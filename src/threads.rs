@@ -116,27 +116,70 @@ pub(crate) fn spawn_helper(
     thread::Builder::new().name(name).spawn(body).map(Thread)
 }
 
+/// For how long a thread that the system refuses is asked for again, where nothing else limits
+/// that.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// The first pause between two attempts; each one is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Calls `start`, which starts a thread, until it succeeds or `deadline` has come, once at
+/// least: a system that refuses a thread mostly has one a moment later. Blocks meanwhile.
+pub(crate) fn try_until<T>(
+    deadline: Deadline,
+    mut start: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match start() {
+            Err(_) if !deadline.has_passed(clock::now()) => {
+                let (_open, never) = channel::bounded::<()>(0);
+                receive_until(&never, Deadline::after(pause).earlier(deadline));
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Starts a thread that helps with something, as [`try_until`] does. Where none can be had
+/// `body` comes back with the system's error.
+pub(crate) fn spawn_helper_until<F: FnOnce() + Send + 'static>(
+    name: &str,
+    deadline: Deadline,
+    body: F,
+) -> Result<Thread, (io::Error, F)> {
+    let body = Arc::new(Mutex::new(Some(body)));
+    let started = try_until(deadline, || {
+        let body = body.clone();
+        spawn_helper(name.to_owned(), move || {
+            let body = body.lock().take();
+            if let Some(body) = body {
+                body();
+            }
+        })
+    });
+    started.map_err(|error| match body.lock().take() {
+        Some(body) => (error, body),
+        None => unreachable!("only a thread that was started takes it"),
+    })
+}
+
 /// Runs `body`, which may be stuck in the program's code, and waits for it, but
 /// not beyond `deadline`: it is then left to end by itself. Where no thread can
-/// be had it runs here.
+/// be had up to then, or for [`PATIENCE`], it runs here.
 pub(crate) fn run_until(name: &str, deadline: Deadline, body: impl FnOnce() + Send + 'static) {
     let (running, ended) = channel::bounded::<()>(0);
-    let body = Arc::new(Mutex::new(Some(body)));
-    let taken = body.clone();
-    let helper = spawn_helper(name.to_owned(), move || {
-        let body = taken.lock().take();
-        if let Some(body) = body {
-            body();
-        }
+    let patience = Deadline::after(PATIENCE).earlier(deadline);
+    let helper = spawn_helper_until(name, patience, move || {
+        body();
         drop(running);
     });
-    if helper.is_ok() {
-        receive_until(&ended, deadline);
-        return;
-    }
-    let body = body.lock().take();
-    if let Some(body) = body {
-        body();
+    match helper {
+        Ok(_) => {
+            receive_until(&ended, deadline);
+        }
+        Err((_, body)) => body(),
     }
 }
 
@@ -156,7 +199,8 @@ pub(crate) fn name() -> Option<String> {
 /// Joins threads that have left their bodies, each of which may be held up by a
 /// destructor of a thread-local: by helpers, and not beyond what `deadline` says at
 /// the time, but for
-/// [`TIME_TO_LEAVE`]. Returns those that were not joined by then; they are let go.
+/// [`TIME_TO_LEAVE`]. A helper that cannot be had is asked for again up to then, or for
+/// [`PATIENCE`]. Returns those that were not joined by then; they are let go.
 pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
     name: &str,
     threads: Vec<(K, Thread)>,
@@ -172,6 +216,7 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
     }
     drop(give);
     let mut helpers = Vec::new();
+    let patience = Deadline::after(PATIENCE);
     while !left.is_empty() {
         // One helper, and another one when those before it are held up.
         if helpers.is_empty() || !given.is_empty() {
@@ -184,7 +229,8 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
             });
             match helper {
                 Ok(helper) => helpers.push(helper),
-                Err(_) => return left,
+                Err(_) if helpers.is_empty() && patience.has_passed(clock::now()) => return left,
+                Err(_) => {}
             }
         }
         let deadline = deadline().later(at_least);

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. What is set rings once, unless it is cleared first: it is taken out under the lock,
-//!    and rung without it. It may ring before its moment, if the wall clock was set back.
+//!    and rung without it. One of the wall clock may ring before its moment: when that clock
+//!    was set since the moment was planned.
 //! 2. The thread never waits for anything but the next moment: alarms neither block nor
 //!    call the program's code, nor do they [drop](drop_elsewhere) it. The log is written by
 //!    another thread.
@@ -11,6 +12,10 @@
 //!    with the wall clock, each time anew. As long as there is something to wait for, no
 //!    wait is longer than [`LOOK_AGAIN`], so that a clock that was set, or stood while the
 //!    machine was suspended, is noticed.
+//!    Each moment of the wall clock is kept with what the clocks showed when it was planned,
+//!    and whether the wall clock was set since then is one comparison with that
+//!    ([`Now::was_set`]), here and in the alarm: however many small corrections come between,
+//!    and whether or not the thread has looked before.
 //! 4. Whoever sets a moment earlier than the one the thread sleeps for wakes it; the
 //!    thread says when that is under the lock under which it looked.
 //!
@@ -20,14 +25,15 @@
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
 
-use crate::clock::{Clock, Deadline, Freezes, Now};
-use crate::journal::Journal;
+use crate::clock::{Clock, Deadline, Freezes, Now, Offset};
+use crate::journal::{Journal, TIME_TO_TELL};
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The moment at which an alarm rings.
@@ -37,10 +43,20 @@ pub(crate) enum Due {
     Wall(SystemTime),
 }
 
+impl Due {
+    pub(crate) fn has_come(self, now: Now) -> bool {
+        match self {
+            Due::Mono(at) => at <= now.mono,
+            Due::Wall(at) => at <= now.wall,
+        }
+    }
+}
+
 /// Who is called when a moment has come.
 pub(crate) trait Alarm: Send + Sync {
     /// The moment that was set for `what` has come; or it is one of the wall clock, which was
-    /// set back. May not wait, nor call or drop the program's code; may set and clear.
+    /// set since it was planned: to be planned again as of `now`. May not wait, nor call or
+    /// drop the program's code; may set and clear.
     fn ring(self: Arc<Self>, what: u64, now: Now);
 }
 
@@ -66,16 +82,18 @@ struct Shared {
 }
 
 struct State {
+    /// From where the offsets of the clocks are counted.
+    beginning: Instant,
     mono: BTreeMap<(Instant, u64), Waiting>,
     wall: BTreeMap<(SystemTime, u64), Waiting>,
+    /// When those in `wall` are due, by the offset of the clocks at which they were planned.
+    planned: BTreeMap<(Offset, u64), SystemTime>,
     next: u64,
     /// The thread sleeps, and wakes up by itself then.
     asleep_until: Option<Deadline>,
     freezes: Freezes,
     /// What the clock showed when it went to sleep.
     settled_at: Option<Now>,
-    /// What the clock showed at the last look.
-    looked_at: Option<Now>,
     thread: Option<Thread>,
     is_over: bool,
 }
@@ -84,6 +102,8 @@ struct State {
 struct Waiting {
     alarm: Weak<dyn Alarm>,
     what: u64,
+    /// The offset of the clocks when a moment of the wall clock was planned.
+    planned: Option<Offset>,
 }
 
 /// The longest wait while there is something to wait for.
@@ -125,35 +145,63 @@ impl Timer {
         timer
     }
 
-    /// Starts the thread, if it does not run, and tells the log if that fails: the caller
-    /// holds no lock.
-    pub(crate) fn start(&self) {
-        let mut state = self.shared.state.lock();
-        let failed = self.shared.start_thread(&mut state);
-        drop(state);
-        if let Some(error) = failed {
-            // Tried again with the next one that is set.
-            unwind::log_guarded(|| log::error!("the timer's thread could not be started: {error}"));
-        }
+    /// Starts the thread, if it does not run. Where the system refuses one, it is asked for
+    /// again until `patience` is over; the caller holds no lock.
+    pub(crate) fn start(&self, patience: Deadline) -> io::Result<()> {
+        threads::try_until(patience, || {
+            self.shared.start_thread(&mut self.shared.state.lock())
+        })
     }
 
     /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;
-    /// but the log hears of a failure only from [`start`](Self::start).
+    /// but it is [`start`](Self::start) that tells of a failure.
     pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
+        let planned = match due {
+            Due::Mono(_) => None,
+            Due::Wall(_) => Some(self.shared.clock.read()),
+        };
+        self.insert(planned, due, alarm, what)
+    }
+
+    /// The same for a moment that was planned when the clocks showed `planned`: if the wall
+    /// clock has been set since, one of that clock rings at once.
+    pub(crate) fn set_as_of(
+        &self,
+        planned: Now,
+        due: Due,
+        alarm: &Weak<dyn Alarm>,
+        what: u64,
+    ) -> Key {
+        self.insert(Some(planned), due, alarm, what)
+    }
+
+    fn insert(&self, planned: Option<Now>, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
         let mut state = self.shared.state.lock();
         let number = state.next;
         state.next += 1;
+        let planned = planned.map(|planned| planned.offset(state.beginning));
         let waiting = Waiting {
             alarm: alarm.clone(),
             what,
+            planned,
         };
         match due {
-            Due::Mono(due) => state.mono.insert((due, number), waiting),
-            Due::Wall(due) => state.wall.insert((due, number), waiting),
+            Due::Mono(due) => {
+                state.mono.insert((due, number), waiting);
+            }
+            Due::Wall(due) => {
+                state.wall.insert((due, number), waiting);
+                if let Some(planned) = planned {
+                    state.planned.insert((planned, number), due);
+                }
+            }
+        }
+        let read = || self.shared.clock.read();
+        let wakes = match (state.asleep_until, planned) {
+            (Some(_), Some(planned)) if state.offset(read()).was_set(planned) => true,
+            (Some(until), _) => is_earlier(until, due, read),
+            (None, _) => false,
         };
-        let wakes = state
-            .asleep_until
-            .is_some_and(|until| is_earlier(until, due, || self.shared.clock.read()));
         if wakes {
             state.settled_at = None;
         }
@@ -172,7 +220,7 @@ impl Timer {
         let mut state = self.shared.state.lock();
         let waiting = match key.due {
             Due::Mono(due) => state.mono.remove(&(due, key.number)),
-            Due::Wall(due) => state.wall.remove(&(due, key.number)),
+            Due::Wall(due) => state.take_wall(due, key.number),
         };
         drop(state);
         waiting.is_some()
@@ -181,6 +229,14 @@ impl Timer {
     /// For how long the thread itself was frozen from `start` on, by the monotonic clock.
     pub(crate) fn frozen_since(&self, start: Instant, now: Instant) -> Duration {
         self.shared.state.lock().freezes.since(start, now)
+    }
+
+    /// How many moments are set.
+    #[cfg(all(test, feature = "testing", not(any(loom, shuttle))))]
+    pub(crate) fn count_set(&self) -> usize {
+        let state = self.shared.state.lock();
+        assert_eq!(state.planned.len(), state.wall.len());
+        state.mono.len() + state.wall.len()
     }
 
     /// Tells the log. Never blocks.
@@ -219,24 +275,49 @@ fn is_earlier(until: Deadline, due: Due, now: impl FnOnce() -> Now) -> bool {
 }
 
 impl State {
-    /// Takes out everything that is due, and, where the wall clock was set back, everything
-    /// that waits for it: what that means is for the alarms to say.
+    fn offset(&self, now: Now) -> Offset {
+        now.offset(self.beginning)
+    }
+
+    /// Takes out everything that is due, and everything that waits for the wall clock and was
+    /// planned before that was set: what that means is for the alarms to say.
     fn take_due(&mut self, now: Now) -> Vec<Waiting> {
         let mut due = Vec::new();
-        if self
-            .looked_at
-            .replace(now)
-            .is_some_and(|before| now.is_set_back(before))
-        {
-            due.extend(std::mem::take(&mut self.wall).into_values());
-        }
         while let Some(first) = self.mono.first_entry().filter(|e| e.key().0 <= now.mono) {
             due.push(first.remove());
         }
-        while let Some(first) = self.wall.first_entry().filter(|e| e.key().0 <= now.wall) {
-            due.push(first.remove());
+        while let Some((at, number)) = self.wall.keys().next().copied() {
+            if at > now.wall {
+                break;
+            }
+            due.extend(self.take_wall(at, number));
+        }
+        let offset = self.offset(now);
+        while let Some(waiting) = self.take_planned_before_set(offset) {
+            due.push(waiting);
         }
         due
+    }
+
+    /// One whose offset is not that of now: those that differ most are at the ends.
+    fn take_planned_before_set(&mut self, now: Offset) -> Option<Waiting> {
+        let (first, last) = (
+            self.planned.first_key_value()?,
+            self.planned.last_key_value()?,
+        );
+        let ends = [first, last].map(|((planned, number), due)| (*planned, *number, *due));
+        let (_, number, due) = ends
+            .into_iter()
+            .find(|(planned, ..)| now.was_set(*planned))?;
+        self.take_wall(due, number)
+    }
+
+    fn take_wall(&mut self, due: SystemTime, number: u64) -> Option<Waiting> {
+        let waiting = self.wall.remove(&(due, number))?;
+        if let Some(planned) = waiting.planned {
+            self.planned.remove(&(planned, number));
+        }
+        Some(waiting)
     }
 
     /// When to look again.
@@ -255,16 +336,18 @@ impl State {
 
 impl Shared {
     fn new(clock: Clock) -> Shared {
+        let beginning = clock.now();
         Shared {
             clock,
             state: Mutex::new(State {
+                beginning,
                 mono: BTreeMap::new(),
                 wall: BTreeMap::new(),
+                planned: BTreeMap::new(),
                 next: 0,
                 asleep_until: None,
                 freezes: Freezes::default(),
                 settled_at: None,
-                looked_at: None,
                 thread: None,
                 is_over: false,
             }),
@@ -274,18 +357,14 @@ impl Shared {
         }
     }
 
-    fn start_thread(self: &Arc<Self>, state: &mut State) -> Option<std::io::Error> {
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if state.thread.is_some() || cfg!(any(loom, shuttle)) {
-            return None;
+            return Ok(());
         }
         let shared = self.clone();
-        match threads::spawn_helper("timer".to_owned(), move || shared.run()) {
-            Ok(thread) => {
-                state.thread = Some(thread);
-                None
-            }
-            Err(error) => Some(error),
-        }
+        let thread = threads::spawn_helper("timer".to_owned(), move || shared.run())?;
+        state.thread = Some(thread);
+        Ok(())
     }
 
     /// Rings when the scheduler says that the moment has come. (In loom it never does.)
@@ -306,6 +385,11 @@ impl Shared {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.is_over {
+            let is_left =
+                is_something_left() && !MutexGuard::unlocked(&mut state, drop_what_is_left);
+            if state.is_over {
+                break;
+            }
             let now = self.clock.read();
             state.freezes.woke(now.mono);
             let due = state.take_due(now);
@@ -313,7 +397,10 @@ impl Shared {
                 MutexGuard::unlocked(&mut state, || ring_all(due, now));
                 continue;
             }
-            let until = state.wake(now);
+            let mut until = state.wake(now);
+            if is_left {
+                until = until.earlier(Deadline::at(now.mono + threads::LONGEST_PAUSE));
+            }
             state.asleep_until = Some(until);
             state.settled_at = Some(now);
             self.settled.notify_all();
@@ -325,12 +412,20 @@ impl Shared {
             state.settled_at = None;
         }
         drop(state);
+        if !drop_what_is_left() {
+            // The next timer has another chance.
+            let patience = Deadline::after(TIME_TO_TELL);
+            let _ = threads::try_until(patience, || match drop_what_is_left() {
+                true => Ok(()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            });
+        }
         self.journal.lock().close();
     }
 }
 
 fn ring_all(due: Vec<Waiting>, now: Now) {
-    for Waiting { alarm, what } in due {
+    for Waiting { alarm, what, .. } in due {
         let Some(alarm) = alarm.upgrade() else {
             continue;
         };
@@ -342,14 +437,59 @@ fn ring_all(due: Vec<Waiting>, now: Now) {
 }
 
 /// Lets go of something that holds the program's code, whose drop may do anything: if this
-/// is the last hold on it, on another thread.
+/// is the last hold on it, on another thread. Where none can be had it waits for one.
 pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
-    if let Some(last) = Arc::into_inner(held) {
-        // Where no thread can be had, it is dropped here.
-        let _ = threads::spawn_helper("timer-drop".to_owned(), move || {
-            unwind::drop_guarded(last, || "what was scheduled".to_owned());
-        });
+    let Some(last) = Arc::into_inner(held) else {
+        return;
+    };
+    let now = Deadline::after(Duration::ZERO);
+    let dropped = threads::spawn_helper_until(DROPPER, now, move || {
+        unwind::drop_guarded(last, || "what was scheduled".to_owned());
+    });
+    if let Err((_, body)) = dropped {
+        #[cfg(any(loom, shuttle))]
+        body();
+        #[cfg(not(any(loom, shuttle)))]
+        LEFT.lock().push(Box::new(body));
     }
+}
+
+const DROPPER: &str = "timer-drop";
+
+/// What is to be dropped once there is a thread for that.
+#[cfg(not(any(loom, shuttle)))]
+static LEFT: StaticMutex<Vec<Box<dyn FnOnce() + Send>>> = StaticMutex::new(Vec::new());
+
+#[cfg(not(any(loom, shuttle)))]
+fn is_something_left() -> bool {
+    !LEFT.lock().is_empty()
+}
+
+/// `false`: there is still no thread for it.
+#[cfg(not(any(loom, shuttle)))]
+fn drop_what_is_left() -> bool {
+    let left = std::mem::take(&mut *LEFT.lock());
+    if left.is_empty() {
+        return true;
+    }
+    let now = Deadline::after(Duration::ZERO);
+    let body = move || left.into_iter().for_each(|drops| drops());
+    let dropped = threads::spawn_helper_until(DROPPER, now, body);
+    let is_done = dropped.is_ok();
+    if let Err((_, body)) = dropped {
+        LEFT.lock().push(Box::new(body));
+    }
+    is_done
+}
+
+#[cfg(any(loom, shuttle))]
+fn is_something_left() -> bool {
+    false
+}
+
+#[cfg(any(loom, shuttle))]
+fn drop_what_is_left() -> bool {
+    true
 }
 
 #[cfg(feature = "testing")]

@@ -560,6 +560,14 @@ fn the_zone_is_the_one_of_the_variable_tz() {
             r#"cron "0 9 * * *" in the system's time zone: "#,
         ),
         ("Nowhere", "the system's time zone cannot be found ("),
+        (
+            "Etc/Unknown",
+            "the system's time zone cannot be found (TZ is \"Etc/Unknown\"); set",
+        ),
+        (
+            "etc/unknown",
+            "the system's time zone cannot be found (TZ is \"etc/unknown\"); set",
+        ),
     ] {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
@@ -569,6 +577,57 @@ fn the_zone_is_the_one_of_the_variable_tz() {
             .unwrap();
         let said_by_it = String::from_utf8_lossy(&output.stdout);
         assert!(said_by_it.contains(said), "{said_by_it}");
+    }
+}
+
+#[test]
+fn a_zone_that_stands_for_none_is_refused() {
+    for zone in ["Etc/Unknown", "etc/unknown", "ETC/UNKNOWN"] {
+        let schedule = Schedule::cron("0 9 * * *").in_tz(zone);
+        assert_eq!(
+            schedule.check().unwrap_err().to_string(),
+            format!(
+                "there is no time zone {zone:?}; write a name of the IANA database, as in \
+                 \"Europe/London\", or \"UTC\""
+            )
+        );
+        assert_eq!(schedule.next_after(UNIX_EPOCH), None);
+        assert_eq!(
+            schedule.to_string(),
+            format!("cron \"0 9 * * *\" in {zone:?}")
+        );
+    }
+}
+
+#[test]
+fn a_day_field_that_begins_with_a_star_asks_for_both_fields_as_in_vixies_cron() {
+    // 2026-01-01 was a Thursday.
+    let first_days = |expression: &str| -> Vec<u64> {
+        let schedule = Schedule::cron(expression).in_tz("UTC");
+        let new_year = utc("2026-01-01T00:00:00Z");
+        let days = schedule.upcoming(new_year - Duration::from_secs(1));
+        days.take(5)
+            .map(|time| 1 + time.duration_since(new_year).unwrap().as_secs() / 86_400)
+            .collect()
+    };
+    for (expression, days) in [
+        // Either.
+        ("0 0 5,9 * THU", [1, 5, 8, 9, 15]),
+        ("0 0 1-31/2 * THU", [1, 3, 5, 7, 8]),
+        // Both.
+        ("0 0 */2 * THU", [1, 15, 29, 36, 50]),
+        ("0 0 ?/2 * THU", [1, 15, 29, 36, 50]),
+        ("0 0 */2 * *", [1, 3, 5, 7, 9]),
+        ("0 0 5,9 * */2", [36, 64, 95, 99, 125]),
+        ("0 0 */10,5 * THU", [1, 36, 64, 141, 162]),
+        ("0 0 5,*/10 * 4", [1, 5, 8, 11, 15]),
+        ("0 0 5,9 * *", [5, 9, 36, 40, 64]),
+        ("0 0 * * THU", [1, 8, 15, 22, 29]),
+        ("0 0 ? * THU", [1, 8, 15, 22, 29]),
+        ("0 0 1-31/2 * +THU", [1, 15, 29, 36, 50]),
+        ("0 0 */2 * +*/4", [1, 11, 15, 25, 29]),
+    ] {
+        assert_eq!(first_days(expression), days, "{expression}");
     }
 }
 

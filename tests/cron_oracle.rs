@@ -23,13 +23,13 @@ struct Meaning {
     month: Set,
     days: Days,
     weekdays: Weekdays,
-    /// Both days must match, not only one of the two.
+    /// Both days must match, not only one of the two: a `+` says so, or a star at the
+    /// beginning of one of the fields.
     both: bool,
     is_interval: bool,
 }
 
 struct Days {
-    any: bool,
     set: Set,
     last: bool,
     last_working: bool,
@@ -37,7 +37,6 @@ struct Days {
 }
 
 struct Weekdays {
-    any: bool,
     set: Set,
     /// The weekday, and which one of the month; 0: the last.
     nth: Vec<(i64, i64)>,
@@ -63,7 +62,7 @@ impl Meaning {
             month: set(month, 1, 12, MONTHS),
             days: Days::of(day),
             weekdays: Weekdays::of(weekdays),
-            both: weekday != weekdays,
+            both: weekday != weekdays || day.starts_with('*') || weekday.starts_with('*'),
             is_interval: [second, minute, hour].concat().contains(['*', '-', '/']),
         }
     }
@@ -72,12 +71,10 @@ impl Meaning {
         if !self.month[day.month as usize] {
             return false;
         }
-        match (self.days.any, self.weekdays.any) {
-            (true, true) => true,
-            (false, true) => self.days.has(day),
-            (true, false) => self.weekdays.has(day),
-            (false, false) if self.both => self.days.has(day) && self.weekdays.has(day),
-            (false, false) => self.days.has(day) || self.weekdays.has(day),
+        let (in_month, in_week) = (self.days.has(day), self.weekdays.has(day));
+        match self.both {
+            true => in_month && in_week,
+            false => in_month || in_week,
         }
     }
 }
@@ -87,7 +84,6 @@ impl Days {
         let items = field.split(',');
         let numbers: Vec<&str> = items.clone().filter(|i| !i.contains(['L', 'W'])).collect();
         Days {
-            any: field == "*",
             set: set(&numbers.join(","), 1, 31, ""),
             last: items.clone().any(|item| item == "L"),
             last_working: items.clone().any(|item| item == "LW"),
@@ -123,7 +119,6 @@ impl Weekdays {
         let mut set = set(&plain.join(","), 0, 7, WEEKDAYS);
         set[0] |= set[7];
         Weekdays {
-            any: field == "*",
             set,
             nth: special
                 .iter()
@@ -521,6 +516,12 @@ fn a_whole_year_is_that_of_the_reckoning() {
         ("7 0 0 L * *", 11),
         ("59 23 * MAR,OCT FRI#2", 2),
         ("0 0 13 * +FRI", 3),
+        ("0 0 13 * FRI", 60),
+        ("0 0 */2 * 4", 20),
+        ("0 0 1-31/2 * 4", 200),
+        ("0 0 1 * */2", 5),
+        ("0 0 */10,5 * 2", 4),
+        ("0 0 5,*/10 * 2", 90),
     ] {
         let meaning = Meaning::of(expression);
         let schedule = Schedule::cron(expression);

@@ -137,7 +137,7 @@ fn all_in_time() {
             })
     };
     (0..2).for_each(|_| begun.recv().unwrap());
-    scheduler.start();
+    scheduler.start().unwrap();
     ready();
     while thawed.try_recv().is_err_and(|end| end.is_empty()) {
         assert!(handle.is_alive(), "{:?}", handle.status());

@@ -156,7 +156,7 @@ fn a_name_is_free_again_once_its_entry_is_removed_and_only_once() {
 fn a_hundred_thousand_entries_are_added_and_removed_in_seconds() {
     within(LONG, "many", || {
         let (_pool, scheduler) = pool(1);
-        scheduler.start();
+        scheduler.start().unwrap();
         let entries: Vec<_> = (0..100_000)
             .map(|nth| {
                 scheduler
@@ -218,7 +218,7 @@ fn an_entry_removed_from_its_own_run_has_run_for_the_last_time() {
         });
         *place = Some(entry.unwrap());
         drop(place);
-        scheduler.start();
+        scheduler.start().unwrap();
         // Its closure is dropped with the last run.
         gone.recv().unwrap();
         assert!(scheduler.status().is_empty());
@@ -234,7 +234,7 @@ fn a_run_may_stop_start_and_add_to_its_own_scheduler() {
         let own = scheduler.clone();
         let entry = scheduler.entry("it", Schedule::after(MILLI)).run(move |_| {
             own.stop();
-            own.start();
+            own.start().unwrap();
             let tell = tell.clone();
             let new = own.entry("new", often());
             new.run(move |_| Ok(tell.send(())?))?;
@@ -242,7 +242,7 @@ fn a_run_may_stop_start_and_add_to_its_own_scheduler() {
             Ok(())
         });
         let entry = entry.unwrap();
-        scheduler.start();
+        scheduler.start().unwrap();
         added.recv().unwrap();
         added.recv().unwrap();
         assert_eq!(
@@ -263,7 +263,7 @@ fn a_stop_lets_what_runs_go_on_and_nothing_else_and_a_start_goes_on_from_there()
         let ((pool, scheduler), gate, (tell, begun)) = (pool(2), Gate::new(), signal());
         let entry = scheduler.entry("it", often()).overlap(Overlap::Queue);
         let entry = entry.run(told(&tell, &gate)).unwrap();
-        scheduler.start();
+        scheduler.start().unwrap();
         begun.recv().unwrap();
         while entry.status().overlapped() == 0 {
             thread::yield_now();
@@ -275,7 +275,7 @@ fn a_stop_lets_what_runs_go_on_and_nothing_else_and_a_start_goes_on_from_there()
         pool.wait_idle();
         let status = entry.status();
         assert_eq!((status.runs(), status.running()), (1, 0));
-        scheduler.start();
+        scheduler.start().unwrap();
         begun.recv().unwrap();
         drop(scheduler);
         pool.wait_idle();
@@ -297,7 +297,7 @@ fn a_stop_of_the_pool_hands_back_runs_by_name_and_ends_the_schedules() {
         let entry = scheduler.entry("backup", often());
         let entry = entry.run(move |_| Ok(tell.send(())?)).unwrap();
         let far = scheduler.entry("far", hourly()).run(nothing).unwrap();
-        scheduler.start();
+        scheduler.start().unwrap();
         while entry.status().running() == 0 {
             thread::yield_now();
         }
@@ -315,7 +315,7 @@ fn a_stop_of_the_pool_hands_back_runs_by_name_and_ends_the_schedules() {
         assert_eq!(report.accepted(), report.completed() + 1);
         assert!(!entry.trigger() && !far.trigger());
         scheduler.stop();
-        scheduler.start();
+        scheduler.start().unwrap();
         assert_eq!(scheduler.next_due(), None, "there is no pool");
         // What was handed back can be run, and its entry knows.
         assert!(ran.is_empty());
@@ -359,7 +359,7 @@ fn a_closure_whose_drop_panics_harms_nobody() {
         });
         let other = scheduler.entry("other", often());
         other.run(move |_| Ok(tell.send(())?)).unwrap();
-        scheduler.start();
+        scheduler.start().unwrap();
         ran.recv().unwrap();
         let entry = entry.unwrap();
         entry.remove();
@@ -408,7 +408,7 @@ fn the_timers_thread_drops_nothing_of_the_program() {
         let (_pool, other) = pool(1);
         // Keeps the timer.
         other.entry("other", hourly()).run(nothing).unwrap();
-        other.start();
+        other.start().unwrap();
         let mut random = fastrand::Rng::new();
         for _ in 0..500 {
             let (pool, scheduler) = pool(1);
@@ -426,7 +426,7 @@ fn the_timers_thread_drops_nothing_of_the_program() {
                 });
                 drop(entry.unwrap());
             }
-            scheduler.start();
+            scheduler.start().unwrap();
             for _ in 0..random.u32(0..2000) {
                 std::hint::spin_loop();
             }
@@ -488,7 +488,7 @@ fn round(seed: u64) {
                 for _ in 0..random.usize(1..100) {
                     let entry = &entries[random.usize(..entries.len())];
                     match random.u32(0..40) {
-                        0..10 => scheduler.start(),
+                        0..10 => scheduler.start().unwrap(),
                         10..14 => scheduler.stop(),
                         14..18 => entry.pause(),
                         18..24 => entry.resume(),
@@ -507,7 +507,7 @@ fn round(seed: u64) {
     removed.remove();
     pool.wait_idle();
     let runs_then = removed.status().runs();
-    scheduler.start();
+    scheduler.start().unwrap();
     thread::yield_now();
     drop(scheduler);
     let report = pool.stop(LONG);
@@ -559,14 +559,14 @@ fn the_pool_may_go_first_and_dropped_with_its_scheduler_alive_it_ends_everything
         let ((pool, scheduler), (tell, ran)) = (pool(1), signal());
         let entry = scheduler.entry("it", often());
         let entry = entry.run(move |_| Ok(tell.send(())?)).unwrap();
-        scheduler.start();
+        scheduler.start().unwrap();
         ran.recv().unwrap();
         drop(pool);
         while entry.status().next_due().is_some() {
             thread::yield_now();
         }
         let runs = entry.status().runs();
-        scheduler.start();
+        scheduler.start().unwrap();
         assert_eq!((entry.status().runs(), scheduler.next_due()), (runs, None));
     });
 }

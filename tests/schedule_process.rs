@@ -43,7 +43,7 @@ fn stage() -> Stage {
             .unwrap()
     });
     let entries = entries.collect();
-    scheduler.start();
+    scheduler.start().unwrap();
     for _ in 0..20 {
         ran.recv().unwrap();
     }
@@ -74,14 +74,14 @@ fn no_thread_outlives_what_it_was_for() {
                     .iter()
                     .all(|entry| entry.status().next_due().is_none())
             );
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             assert!(it.entries.iter().all(|entry| !entry.trigger()));
             assert_eq!(threads(), before);
 
             // A stop, and a start again.
             let it = stage();
             it.scheduler.stop();
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             it.ran.recv().unwrap();
             it.entries.iter().for_each(ScheduleEntry::remove);
             drop(it.pool);

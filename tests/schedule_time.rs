@@ -117,7 +117,7 @@ fn the_matrix_of_missed_runs() {
                     let it = stage(1);
                     let what = format!("{many} of {schedule}, {rule:?}, late by {late:?}");
                     let (entry, told) = telling(it.entry(schedule.clone()).missed(rule));
-                    it.scheduler.start();
+                    it.scheduler.start().unwrap();
                     it.pass(many * HOUR + *late);
                     let status = entry.status();
                     let (runs, missed) = expected;
@@ -154,7 +154,7 @@ fn the_last_ones_are_made_up_for_however_many_were_missed() {
         ] {
             let it = stage(1);
             let (entry, told) = telling(it.entry(cron(expression)).missed(Missed::All(cap)));
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             it.suspend(many * period);
             let runs = cap.min(many).min(10_000);
             let dues: Vec<_> = (many - runs + 1..=many).map(|nth| nth * period).collect();
@@ -175,7 +175,7 @@ fn a_clock_set_forward_by_a_day_fires_no_burst_and_none_of_what_goes_by_the_othe
     let (noon, noons) = telling(it.scheduler.entry("noon", at));
     let (every, everies) = telling(it.scheduler.entry("every", Schedule::every(HOUR)));
     let (_, after) = telling(it.scheduler.entry("after", Schedule::after(2 * HOUR)));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.suspend(DAY + SECOND);
     assert_eq!(it.dues(&fives), [DAY]);
     assert_eq!(five.status().missed(), 287);
@@ -201,7 +201,7 @@ fn a_clock_set_back_by_a_day_fires_nothing_and_sleeps_nothing_away() {
     let (five, fives) = telling(it.scheduler.entry("five", cron("*/5 * * * *")));
     let (two, twos) = telling(it.scheduler.entry("two", cron("0 2 * * *")));
     let (_, everies) = telling(it.scheduler.entry("every", Schedule::every(HOUR)));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     for _ in 0..12 {
         it.pass(5 * MINUTE);
     }
@@ -225,7 +225,7 @@ fn a_clock_set_back_by_an_hour_is_an_hour_as_in_autumn() {
     let it = stage(1);
     let (_, halves) = telling(it.scheduler.entry("half", cron("*/30 * * * *")));
     let (_, fixed) = telling(it.scheduler.entry("fixed", cron("30 2 * * *")));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     for _ in 0..16 {
         it.pass(10 * MINUTE);
     }
@@ -247,7 +247,7 @@ fn a_suspended_night_is_made_up_for_once_and_is_no_time_for_what_goes_by_the_mon
     let it = stage(1);
     let (_, nightly) = telling(it.scheduler.entry("nightly", cron("0 3 * * *")));
     let (_, every) = telling(it.scheduler.entry("every", Schedule::every(10 * MINUTE)));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     for night in 0..3 {
         it.suspend(9 * HOUR);
         assert_eq!(it.dues(&nightly), [night * DAY + 3 * HOUR]);
@@ -278,7 +278,7 @@ fn a_whole_year_in_five_zones_is_what_was_planned_of_it() {
                 telling(it.scheduler.entry(zone, schedule)),
             )
         });
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         let end = it.begin + 365 * DAY;
         while let Some(next) = it.scheduler.next_due().filter(|next| *next <= end) {
             it.pass(next.duration_since(it.clock.wall()).unwrap());
@@ -311,7 +311,7 @@ fn a_run_that_is_due_while_one_runs_is_left_out_waits_or_runs_beside_it() {
             let (it, gate) = (stage(9), Gate::new());
             let every = it.entry(Schedule::every(MINUTE)).overlap(rule);
             let entry = every.run(gated(&gate)).unwrap();
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             for _ in 0..5 {
                 it.clock.advance(MINUTE);
             }
@@ -343,7 +343,7 @@ fn runs_that_are_made_up_for_follow_the_rule_for_overlaps() {
             let (it, gate) = (stage(9), Gate::new());
             let every = it.entry(Schedule::every(MINUTE)).overlap(rule);
             let entry = every.missed(Missed::All(5)).run(gated(&gate)).unwrap();
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             it.clock.advance(10 * MINUTE);
             gate.wait_for(beside);
             assert_eq!(entry.status().running() as usize, beside, "{rule:?}");
@@ -368,7 +368,7 @@ fn one_that_is_slow_fails_or_panics_delays_no_other_and_keeps_its_schedule() {
         let fails = fails.run(|_| Err("no luck")?).unwrap();
         let panics = it.scheduler.entry("panics", minute());
         let panics = panics.run(|_| expected_panic()).unwrap();
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         for nth in 1..=5 {
             it.clock.advance(MINUTE);
             assert_eq!(told.recv().unwrap(), it.begin + nth * MINUTE);
@@ -418,8 +418,8 @@ fn a_full_pool_makes_runs_late_and_blocks_nothing() {
         let free = Pool::builder().threads(1).clock(&clock).build().unwrap();
         let other = Scheduler::new(free.submitter());
         let (_, told) = telling(other.entry("other", minute()));
-        late.start();
-        other.start();
+        late.start().unwrap();
+        other.start().unwrap();
         for nth in 1..=3 {
             clock.advance(MINUTE);
             free.wait_idle();
@@ -446,7 +446,7 @@ fn a_fixed_rate_keeps_its_pace_and_a_fixed_delay_counts_from_the_end() {
         let delay = Schedule::every(10 * SECOND).fixed_delay();
         let delay = it.scheduler.entry("delay", delay);
         let delay = delay.run(gated(&gate)).unwrap();
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         it.clock.advance(10 * SECOND);
         gate.wait_for(2);
         assert_eq!(delay.status().next_due(), None, "it has not begun to count");
@@ -479,7 +479,7 @@ fn a_fixed_delay_counts_from_the_end_of_whatever_ran() {
             let delay = it.entry(Schedule::every(MINUTE).fixed_delay());
             let delay = delay.overlap(rule).run_at_start();
             let entry = delay.run(gated(&gate)).unwrap();
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             gate.wait_for(1);
             assert_eq!(entry.status().next_due(), None, "{rule:?}");
             it.clock.advance(10 * MINUTE);
@@ -495,7 +495,7 @@ fn a_fixed_delay_counts_from_the_end_of_whatever_ran() {
             entry.pause();
             entry.resume();
             it.scheduler.stop();
-            it.scheduler.start();
+            it.scheduler.start().unwrap();
             assert_eq!(entry.status().next_due(), None, "{rule:?}");
             it.clock.advance(10 * MINUTE);
             gate.open();
@@ -513,7 +513,7 @@ fn a_fixed_delay_whose_run_was_missed_and_is_left_out_goes_on() {
     let it = stage(1);
     let delay = it.entry(Schedule::every(MINUTE).fixed_delay());
     let (entry, told) = telling(delay.missed(Missed::Skip));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(HOUR);
     assert_eq!(counts(&entry.status()), (0, 1, 0));
     it.pass(MINUTE);
@@ -526,8 +526,8 @@ fn a_run_at_the_start_comes_before_the_first_that_is_due() {
     let (entry, told) = telling(it.entry(Schedule::every(HOUR)).run_at_start());
     it.pass(HOUR);
     assert!(told.is_empty());
-    it.scheduler.start();
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
+    it.scheduler.start().unwrap();
     it.pool.wait_idle();
     assert_eq!(it.dues(&told), [HOUR]);
     assert_eq!(entry.status().next_due(), Some(it.begin + 2 * HOUR));
@@ -551,7 +551,7 @@ fn a_run_that_takes_too_long_is_cancelled_and_one_that_does_not_is_not() {
                 Ok(ctx.token().check()?)
             })
             .unwrap();
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         it.clock.advance(MINUTE);
         gate.wait_for(1);
         gate.pass(1);
@@ -573,10 +573,10 @@ fn what_is_paused_runs_neither_then_nor_afterwards() {
     // It may be paused before its scheduler starts, and stays so.
     entry.pause();
     assert!(entry.status().is_paused());
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(3 * HOUR);
     it.scheduler.stop();
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(3 * HOUR);
     let status = entry.status();
     assert!(status.is_paused() && told.is_empty());
@@ -594,7 +594,7 @@ fn what_is_paused_runs_neither_then_nor_afterwards() {
     entry.resume();
     it.pass(HOUR);
     assert!(told.is_empty(), "its scheduler does not run");
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pool.wait_idle();
     assert_eq!(it.dues(&told), [8 * HOUR]);
     entry.remove();
@@ -609,7 +609,7 @@ fn a_run_that_waits_for_another_is_left_out_by_a_pause() {
         let (it, gate) = (stage(1), Gate::new());
         let queue = it.entry(Schedule::every(HOUR)).overlap(Overlap::Queue);
         let entry = queue.run(gated(&gate)).unwrap();
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         it.clock.advance(HOUR);
         it.clock.advance(HOUR);
         entry.pause();
@@ -625,7 +625,7 @@ fn once_is_once() {
     let (after, afters) = telling(it.scheduler.entry("after", Schedule::after(HOUR)));
     let at = it.scheduler.entry("at", Schedule::at(it.begin + HOUR));
     let (at, ats) = telling(at);
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(HOUR - SECOND);
     assert!(afters.is_empty() && ats.is_empty());
     it.pass(SECOND);
@@ -637,7 +637,7 @@ fn once_is_once() {
         entry.resume();
     }
     it.scheduler.stop();
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(DAY);
     it.set(it.begin);
     it.pass(DAY);
@@ -648,7 +648,7 @@ fn once_is_once() {
 fn a_time_that_has_passed_is_due_at_once() {
     let it = stage(1);
     let (_, told) = telling(it.entry(Schedule::at(it.begin - DAY)));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(Duration::ZERO);
     assert_eq!(told.recv().unwrap(), it.begin - DAY);
     let skip = it.scheduler.entry("skip", Schedule::at(it.begin - DAY));
@@ -662,7 +662,7 @@ fn a_time_that_has_passed_is_due_at_once() {
 fn jitter_makes_a_run_later_and_is_no_lateness() {
     let it = stage(1);
     let (entry, told) = telling(it.entry(Schedule::every(HOUR)).jitter(10 * MINUTE));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     let mut jitters = Vec::new();
     for nth in 1..=50 {
         let next = entry.status().next_due().unwrap();
@@ -683,7 +683,7 @@ fn jitter_makes_a_run_later_and_is_no_lateness() {
 fn no_moment_is_had_twice_though_the_clock_is_corrected_and_the_entry_paused() {
     let it = stage(1);
     let (entry, told) = telling(it.entry(cron("0 * * * *")));
-    it.scheduler.start();
+    it.scheduler.start().unwrap();
     it.pass(HOUR);
     for step in [SECOND / 2, SECOND, 5 * SECOND] {
         it.set(it.clock.wall() - step);
@@ -713,7 +713,7 @@ fn a_status_says_everything() {
             status.to_string(),
             "it (every 1h): 0 runs, 0 missed, 0 overlapped"
         );
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         it.clock.advance(3 * HOUR + SECOND);
         gate.wait_for(1);
         it.clock.advance(HOUR);

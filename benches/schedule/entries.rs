@@ -38,7 +38,7 @@ impl Ours {
     fn new() -> Ours {
         let pool = Pool::new(1).unwrap();
         let scheduler = Scheduler::new(pool.submitter());
-        scheduler.start();
+        scheduler.start().unwrap();
         Ours {
             scheduler,
             entries: Vec::new(),

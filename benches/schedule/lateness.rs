@@ -42,7 +42,7 @@ fn ours(time: Duration) -> Vec<f64> {
             })
             .unwrap();
     }
-    scheduler.start();
+    scheduler.start().unwrap();
     thread::sleep(time);
     drop((scheduler, pool));
     std::mem::take(&mut *latenesses.lock().unwrap())

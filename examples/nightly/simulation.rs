@@ -37,7 +37,7 @@ pub(crate) fn print(
             .entry(job.name, job.schedule(zone))
             .run(move |ctx| Ok(tell.send((ctx.due(), index))?))?;
     }
-    scheduler.start();
+    scheduler.start()?;
 
     let mut shown: Vec<Run> = Vec::new();
     while let Some(due) = scheduler.next_due().filter(|due| *due < end.into()) {

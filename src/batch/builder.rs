@@ -5,10 +5,12 @@ use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::store::{Bury, Measure, State, Store};
 use crate::causes::BoxError;
+use crate::clock::Deadline;
 use crate::queue::{Membership, Submitter};
 use crate::retry::Retry;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
+use crate::threads::PATIENCE;
 use crate::unwind::Guarded;
 use std::error::Error;
 use std::fmt;
@@ -249,10 +251,15 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self.check()?;
         let built_at = Location::caller();
         let home = pool.home().clone();
-        let (now, timer) = (home.queue.clock().now(), home.queue.timer());
-        if let Some(timer) = &timer {
-            timer.start();
+        let patience = Deadline::after(PATIENCE);
+        if let Err(error) = home.queue.start_timer(patience) {
+            return Err(BatcherError(format!(
+                "batcher {:?} cannot tell when its batches are due: the timer's thread could not \
+                 be started: {error}; use fewer threads, or raise the system's limits",
+                self.name
+            )));
         }
+        let (now, timer) = (home.queue.clock().now(), home.queue.timer());
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         Ok(Batcher::new(Arc::new_cyclic(|me| Store {
             me: me.clone(),

@@ -27,3 +27,6 @@ pub use builder::{BatcherBuilder, BatcherError};
 pub use dead::{DeadCause, DeadLetter};
 pub use report::BatchReport;
 pub use stats::BatchStats;
+
+#[cfg(all(test, feature = "testing", not(any(loom, shuttle))))]
+mod tests;

@@ -71,8 +71,9 @@ pub(super) struct State<T> {
     /// When the first and the last item of `filling` came.
     began: Instant,
     last: Instant,
-    /// Somebody in the timer will look at `filling`.
-    is_watched: bool,
+    /// What in the timer will look at `filling`. Cleared once this is sealed, so that the timer
+    /// keeps nothing of it until then.
+    watch: Option<Key>,
     pub(super) ready: VecDeque<Batch<T>>,
     /// By the number of the batch.
     pub(super) retrying: HashMap<u64, (Batch<T>, Option<Key>)>,
@@ -153,7 +154,7 @@ impl<T> State<T> {
             bytes: 0,
             began: now,
             last: now,
-            is_watched: false,
+            watch: None,
             ready: VecDeque::new(),
             retrying: HashMap::new(),
             tasks: BTreeMap::new(),
@@ -338,9 +339,8 @@ impl<T: Send + 'static> Store<T> {
     /// will come earlier.
     fn watch(&self, state: &mut State<T>) {
         let due = self.fill.due(state.began, state.last).moment();
-        if let (false, Some(due), Some(timer)) = (state.is_watched, due, &state.timer) {
-            timer.set(Due::Mono(due), &self.alarm(), FILLING);
-            state.is_watched = true;
+        if let (None, Some(due), Some(timer)) = (state.watch, due, &state.timer) {
+            state.watch = Some(timer.set(Due::Mono(due), &self.alarm(), FILLING));
         }
     }
 
@@ -451,6 +451,9 @@ impl<T: Send + 'static> Store<T> {
         state.end_filling();
         state.sealed = true;
         let timer = state.timer.take();
+        if let (Some(key), Some(timer)) = (state.watch.take(), &timer) {
+            timer.clear(key);
+        }
         let mut batches = mem::take(&mut state.ready);
         for (batch, key) in mem::take(&mut state.retrying).into_values() {
             if let (Some(key), Some(timer)) = (key, &timer) {
@@ -502,7 +505,7 @@ impl<T: Send + 'static> Alarm for Store<T> {
         }
         let mut state = self.state.lock();
         if what == FILLING {
-            state.is_watched = false;
+            state.watch = None;
             if !state.filling.is_empty() {
                 let due = self.fill.due(state.began, state.last);
                 match due.has_passed(now.mono) {

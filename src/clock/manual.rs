@@ -221,7 +221,7 @@ impl ManualClock {
     /// let entry = scheduler
     ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
     ///     .run(|_| Ok(()))?;
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// clock.advance_to(scheduler.next_due().unwrap());
     /// pool.wait_idle();
     /// assert_eq!(entry.status().runs(), 1);

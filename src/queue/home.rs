@@ -1,8 +1,10 @@
 //! A home: one submitter's way to its queue.
 
 use super::Queue;
+use crate::clock::Deadline;
 use crate::sync::{Arc, Relaxed, SeqCst};
 use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskInfo, Watch, me_in};
+use crate::threads::PATIENCE;
 use std::any::Any;
 use std::time::Duration;
 
@@ -115,7 +117,7 @@ impl Ledger for Home {
     }
 
     fn prepare_to_wait(&self) {
-        self.queue.prepare_to_wait();
+        self.queue.prepare_to_wait(Deadline::after(PATIENCE));
     }
 
     fn take_due(&self, task: u64) -> bool {

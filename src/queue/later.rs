@@ -28,12 +28,14 @@ use super::late::TakenOut;
 use super::limits::Limited;
 use super::{Home, Queue};
 use crate::clock::{self, Clock, Deadline, Now};
-use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
     Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
 };
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
+use crate::unwind;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub(super) struct Later {
     due_len: AtomicUsize,
     /// Set when it is first asked for, and gone after a stop.
     timer: Mutex<Option<Arc<Timer>>>,
+    /// No thread could be had for it.
+    lacks_timer: AtomicBool,
 }
 
 #[derive(Default)]
@@ -81,6 +85,7 @@ impl Later {
             state: Mutex::default(),
             due_len: AtomicUsize::new(0),
             timer: Mutex::new(None),
+            lacks_timer: AtomicBool::new(false),
         }
     }
 }
@@ -219,13 +224,41 @@ impl Queue {
         }
     }
 
-    /// Sees to it that the timer runs. Called where no lock is held: the log is told if it
-    /// does not.
-    pub(crate) fn prepare_to_wait(&self) {
-        if !self.is_closed() {
-            if let Some(timer) = self.timer() {
-                timer.start();
-            }
+    /// Sees to it that the timer runs, for which it may block up to `patience`. Where no thread
+    /// can be had up to then, idle workers try again. Called where no lock is held.
+    pub(crate) fn start_timer(&self, patience: Deadline) -> io::Result<()> {
+        let timer = match self.is_closed() {
+            true => None,
+            false => self.timer(),
+        };
+        let Some(timer) = timer else {
+            return Ok(());
+        };
+        let started = timer.start(patience);
+        let lacked = self.later.lacks_timer.swap(started.is_err(), SeqCst);
+        if started.is_err() && !lacked {
+            self.wake_one();
+        }
+        started
+    }
+
+    /// Whether moments are set, or are about to be, and no thread could be had to wait for
+    /// them.
+    pub(super) fn lacks_timer(&self) -> bool {
+        self.later.lacks_timer.load(SeqCst) && !self.is_closed()
+    }
+
+    /// The same as [`start_timer`](Self::start_timer), and the log is told if there is no
+    /// thread.
+    pub(crate) fn prepare_to_wait(&self, patience: Deadline) {
+        if let Err(error) = self.start_timer(patience) {
+            let name = &self.name;
+            unwind::log_guarded(|| {
+                log::error!(
+                    "the timer's thread could not be started: {error}; idle workers of pool \
+                     {name} try again"
+                );
+            });
         }
     }
 

@@ -14,7 +14,7 @@
 
 use super::verbs::Closure;
 use super::{Home, Queue};
-use crate::clock::{self, Now, grown};
+use crate::clock::{self, Deadline, Now, grown};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{TaskContext, TaskFn, Watch};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
@@ -58,7 +58,8 @@ pub(super) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> O
     let (home, task) = context.map(|ctx| (Home::of_ledger(ctx.ledger.clone()), ctx.id()))?;
     let (queue, worker) = (&home.queue, home.worker?);
     let timer = queue.timer()?;
-    timer.start();
+    // The task does not wait for that.
+    queue.prepare_to_wait(Deadline::after(Duration::ZERO));
     if !queue.slots[worker].limit(task) {
         return None;
     }

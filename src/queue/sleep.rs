@@ -14,7 +14,10 @@
 //! The last to go to bed is the first to be woken: its caches are warm.
 
 use super::Queue;
+use crate::clock::Deadline;
 use crate::sync::{Condvar, Mutex, SeqCst};
+use crate::threads::LONGEST_PAUSE;
+use std::time::Duration;
 
 pub(super) struct Beds {
     taken: Mutex<Taken>,
@@ -54,8 +57,21 @@ impl Queue {
             self.flags.sleepers.store(taken.order.len(), SeqCst);
             return;
         }
+        // Somebody has to try again, and an idle worker has time.
+        let look_again = match self.lacks_timer() {
+            true => Deadline::after(LONGEST_PAUSE),
+            false => Deadline::NEVER,
+        };
         while taken.in_bed[index] {
-            self.beds.bells[index].wait(&mut taken);
+            let is_late = look_again.wait(&self.beds.bells[index], &mut taken);
+            if is_late && taken.in_bed[index] {
+                taken.order.retain(|other| *other != index);
+                taken.in_bed[index] = false;
+                self.flags.sleepers.store(taken.order.len(), SeqCst);
+                drop(taken);
+                let _ = self.start_timer(Deadline::after(Duration::ZERO));
+                return;
+            }
         }
         drop(taken);
         self.flags.waking.store(false, SeqCst);

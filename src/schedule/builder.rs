@@ -142,7 +142,7 @@ impl<'a> EntryBuilder<'a> {
     ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
     ///     .run_at_start()
     ///     .run(|_| Ok(()))?;
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// pool.wait_idle();
     /// assert_eq!(entry.status().runs(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 ///         ctx.note("counting"); // a method of `TaskContext`
 ///         Ok(tell.send((ctx.entry().to_owned(), ctx.lateness()))?)
 ///     })?;
-/// scheduler.start();
+/// scheduler.start()?;
 /// let (name, lateness) = told.recv()?;
 /// assert_eq!(name, "report");
 /// assert!(lateness < Duration::from_secs(60));
@@ -72,7 +72,7 @@ impl<'a> RunContext<'a> {
     /// scheduler
     ///     .entry("once", Schedule::at(now))
     ///     .run(move |ctx| Ok(tell.send(ctx.due())?))?;
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// assert_eq!(told.recv()?, now);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```

@@ -80,7 +80,12 @@ impl Cron {
 }
 
 fn system_zone() -> Result<TimeZone, ScheduleError> {
-    TimeZone::try_system().or_else(|error| match env::var("TZ") {
+    let error = match TimeZone::try_system() {
+        Ok(zone) if !zone.is_unknown() => return Ok(zone),
+        Ok(_) => "it is said to be unknown".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    match env::var("TZ") {
         Ok(name) => zone(&name).map_err(|error| match error {
             ScheduleError::UnknownZone { zone } => ScheduleError::NoSystemZone {
                 reason: format!("TZ is {zone:?}"),
@@ -88,9 +93,9 @@ fn system_zone() -> Result<TimeZone, ScheduleError> {
             other => other,
         }),
         Err(_) => Err(ScheduleError::NoSystemZone {
-            reason: error.to_string().escape_debug().to_string(),
+            reason: error.escape_debug().to_string(),
         }),
-    })
+    }
 }
 
 fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
@@ -98,13 +103,17 @@ fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
     if name.eq_ignore_ascii_case("UTC") {
         return Ok(TimeZone::UTC);
     }
-    TimeZone::get(name).map_err(|_| {
-        let zone = cut(name, SHOWN);
-        match db().is_definitively_empty() {
-            true => ScheduleError::NoZoneDatabase { zone },
-            false => ScheduleError::UnknownZone { zone },
+    match TimeZone::get(name) {
+        // jiff has a zone for "not known", `Etc/Unknown`, which behaves like UTC.
+        Ok(zone) if !zone.is_unknown() => Ok(zone),
+        found => {
+            let zone = cut(name, SHOWN);
+            match found.is_err() && db().is_definitively_empty() {
+                true => Err(ScheduleError::NoZoneDatabase { zone }),
+                false => Err(ScheduleError::UnknownZone { zone }),
+            }
         }
-    })
+    }
 }
 
 /// What is before the first year counts as its beginning, `None` is beyond the last one.

@@ -237,9 +237,10 @@ impl Entry {
         if let Some(key) = state.key.take() {
             timer.clear(key);
         }
-        if let Some(due) = state.timetable.next() {
+        let table = &state.timetable;
+        if let Some((due, planned)) = table.next().zip(table.planned_at()) {
             let alarm: Weak<dyn Alarm> = self.me.clone();
-            state.key = Some(timer.set(due, &alarm, state.epoch));
+            state.key = Some(timer.set_as_of(planned, due, &alarm, state.epoch));
         }
     }
 

@@ -46,8 +46,7 @@ struct Hosted(Scheduler);
 
 impl Service for Hosted {
     fn start(&mut self, _: &ServiceContext) -> ServiceResult {
-        self.0.start();
-        Ok(())
+        Ok(self.0.start()?)
     }
 
     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {

@@ -147,9 +147,20 @@ impl Schedule {
     ///
     /// In each, `*` is all, `1,5` a list, `1-5` a range (which goes up), `*/5` and `1-30/5` are
     /// steps; for days `?` is `*`.
-    /// Where both the day of month and the weekday are something else than `*`, a day
-    /// matches if either does, as ever in cron; with a `+` before the weekday, if both do:
-    /// `0 0 13 * +FRI`. Case does not matter.
+    ///
+    /// The two fields for days are combined as in Vixie's cron: if one of them begins with a
+    /// `*` (or `?`), as in `*` and `*/2`, a day must match both; if neither does, a day matches
+    /// if it matches either. With a `+` before the weekday it must always match both.
+    ///
+    /// | expression | days |
+    /// | --- | --- |
+    /// | `0 0 13 * FRI` | each 13th, and each Friday |
+    /// | `0 0 13 * +FRI` | each Friday the 13th |
+    /// | `0 0 * * FRI` | each Friday |
+    /// | `0 0 */2 * FRI` | each Friday with an odd date |
+    /// | `0 0 1-31/2 * FRI` | each odd date, and each Friday |
+    ///
+    /// Case does not matter.
     ///
     /// And `@hourly`, `@daily` (`@midnight`), `@weekly` (Sunday), `@monthly`, and `@yearly`
     /// (`@annually`).

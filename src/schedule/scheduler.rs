@@ -5,12 +5,15 @@ use super::entry::Entry;
 use super::error::ScheduleError;
 use super::rule::Schedule;
 use super::status::EntryStatus;
+use crate::clock::Deadline;
 use crate::queue::{Home, Queue, Submitter};
 use crate::sync::{Arc, Mutex, Weak};
+use crate::threads::PATIENCE;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::time::SystemTime;
+use std::io;
+use std::time::{Duration, SystemTime};
 
 /// Runs tasks on a pool by the clock. A clone is the same scheduler.
 ///
@@ -31,8 +34,13 @@ use std::time::SystemTime;
 /// forward passes over is [missed](crate::Missed), and made up for by one run. A clock that
 /// is set back is like autumn: a fixed time that was had is not run again, an interval
 /// (with a `*`, a range or a step for second, minute or hour) goes on in its own time; after
-/// more than three hours all is planned anew, since the clock was wrong before. (The limit is
-/// that of Vixie's cron.) A clock that was set is noticed after 30 s at the latest.
+/// one step of more than three hours all is planned again from the time that the clock shows
+/// now, since the clock was wrong before. (The limit is that of Vixie's cron.)
+///
+/// A planned run whose time has come is run, however the clock was corrected since it was
+/// planned: no correction, small or large, loses a fixed time. Corrections that come to no
+/// more than a second since then change nothing; more is noticed after 30 s at the latest,
+/// and steps between two such looks count as one.
 ///
 /// # When the pool stops
 ///
@@ -53,7 +61,7 @@ use std::time::SystemTime;
 /// let entry = scheduler
 ///     .entry("warm the cache", Schedule::every(Duration::from_millis(1)))
 ///     .run(|_| Ok(()))?;
-/// scheduler.start();
+/// scheduler.start()?;
 /// while entry.status().runs() < 3 {}
 /// scheduler.stop();
 /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
@@ -125,7 +133,8 @@ impl Scheduler {
     pub(super) fn add(&self, entry: Arc<Entry>) -> Result<ScheduleEntry, ScheduleError> {
         let is_live = self.core.state.lock().is_live;
         if is_live {
-            self.queue().prepare_to_wait();
+            self.queue()
+                .prepare_to_wait(Deadline::after(Duration::ZERO));
         }
         let mut state = self.core.state.lock();
         let number = state.next;
@@ -149,20 +158,29 @@ impl Scheduler {
         })
     }
 
-    /// Plans all entries from now on. Does not block. One that runs already is not
-    /// changed.
+    /// Plans all entries from now on. One that runs already is not changed. After the stop of
+    /// the pool it does nothing.
+    ///
+    /// Does not block, unless the system refuses the thread that watches the clock, which all
+    /// schedules share: then it asks again for up to 2 s.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if that thread could not be started: nothing is planned then, and
+    /// the scheduler can be started again.
     ///
     /// # Examples
     ///
     /// See [above](Self).
-    pub fn start(&self) {
-        // Not under the lock: it tells the log if there can be no thread.
-        self.queue().prepare_to_wait();
+    pub fn start(&self) -> io::Result<()> {
+        // Not under the lock.
+        self.queue().start_timer(Deadline::after(PATIENCE))?;
         let mut state = self.core.state.lock();
         state.is_live = true;
         let leavings: Vec<_> = state.entries.values().map(|e| e.start()).collect();
         drop(state);
         drop(leavings);
+        Ok(())
     }
 
     /// From now on nothing becomes due. Runs that are in the pool go on; those that wait for
@@ -177,7 +195,7 @@ impl Scheduler {
     /// # let pool = Pool::new(1)?;
     /// # let scheduler = Scheduler::new(pool.submitter());
     /// scheduler.entry("tidy", Schedule::every(Duration::from_secs(60))).run(|_| Ok(()))?;
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// assert!(scheduler.status()[0].next_due().is_some());
     /// scheduler.stop();
     /// assert!(scheduler.status()[0].next_due().is_none());
@@ -214,7 +232,7 @@ impl Scheduler {
     /// let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
     /// scheduler.entry("party", Schedule::at(tomorrow)).run(|_| Ok(()))?;
     /// assert_eq!(scheduler.next_due(), None); // it has not been started
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// assert_eq!(scheduler.next_due(), Some(tomorrow));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -324,7 +342,7 @@ impl ScheduleEntry {
     /// let entry = scheduler
     ///     .entry("tidy", Schedule::every(Duration::from_secs(1)))
     ///     .run(|_| Ok(()))?;
-    /// scheduler.start();
+    /// scheduler.start()?;
     /// entry.pause();
     /// assert!(entry.status().is_paused());
     /// entry.resume();

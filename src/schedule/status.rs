@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 /// let entry = scheduler
 ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
 ///     .run(|_| Err("no such folder")?)?;
-/// scheduler.start();
+/// scheduler.start()?;
 /// entry.trigger();
 /// pool.wait_idle();
 ///

@@ -2,9 +2,13 @@
 //!
 //! # Invariants
 //!
-//! 1. The next run is strictly later than the last, by the clock that it goes by, unless
+//! 1. A planned run whose time has come is due, whatever the clocks did since it was planned.
+//!    It is due once: a look gives it to be run, or as missed, and plans the next one.
+//! 2. The next run is strictly later than the last, by the clock that it goes by, unless
 //!    that clock was set back (see [`Timetable::next_of_cron`]).
-//! 2. A look gives each run that has become due once: to be run, or as missed.
+//! 3. Whether the wall clock was set is asked of `planned_at` alone, which moves on only where
+//!    a run is planned, or where the answer was yes: so small corrections add up until they
+//!    are noticed, and none is noticed twice. The timer asks the same of the same moment.
 
 #[cfg(feature = "cron")]
 use super::cron::Cron;
@@ -21,12 +25,16 @@ pub(super) struct Timetable {
     threshold: Duration,
     jitter: Duration,
     next: Option<Planned>,
-    /// The wall-clock time of the last one that was due, without jitter.
+    /// The wall-clock time of the last one that was due, without jitter: not due again at once.
     last: Option<SystemTime>,
+    /// Fixed times up to this one were due, and are not again, unless the clock is set back
+    /// by more than [`CORRECTION`].
+    had_until: Option<SystemTime>,
     /// It is due once only, and was.
     is_spent: bool,
-    /// The clock as of the last look.
-    seen: Option<Now>,
+    /// What the clocks showed when the next one was planned, or when it was last noticed that
+    /// the wall clock was set.
+    planned_at: Option<Now>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,14 +87,20 @@ impl Timetable {
             jitter,
             next: None,
             last: None,
+            had_until: None,
             is_spent: false,
-            seen: None,
+            planned_at: None,
         }
     }
 
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Due> {
         self.next.map(Planned::due)
+    }
+
+    /// As of when that was planned.
+    pub(super) fn planned_at(&self) -> Option<Now> {
+        self.planned_at
     }
 
     /// Plans from now on; what was missed before is nobody's business.
@@ -100,14 +114,15 @@ impl Timetable {
             Kind::At(at) => Some(Due::Wall(*at)),
             #[cfg(feature = "cron")]
             Kind::Cron(cron) => {
-                let ahead = self
-                    .last
-                    .and_then(|last| last.duration_since(now.wall).ok());
-                let back = ahead.unwrap_or_default();
-                self.next_of_cron(cron, back, now).map(Due::Wall)
+                // What the clocks did while nothing was planned is not known.
+                let ahead = |had: SystemTime| had.duration_since(now.wall).unwrap_or_default();
+                if self.had_until.is_some_and(|had| ahead(had) > CORRECTION) {
+                    self.had_until = None;
+                }
+                self.next_of_cron(cron, now).map(Due::Wall)
             }
         };
-        self.seen = Some(now);
+        self.planned_at = Some(now);
         self.plan(nominal, random);
     }
 
@@ -189,10 +204,14 @@ impl Timetable {
         random: f64,
         frozen: impl FnOnce(Duration) -> Duration,
     ) -> Tick {
-        self.notice_set_clock(now, random);
+        let was_set = self.planned_at.is_some_and(|then| now.was_set(then));
         let Some(planned) = self.next.filter(|next| next.has_come(now)) else {
+            if was_set {
+                self.clock_was_set(now, random);
+            }
             return Tick::default();
         };
+        self.planned_at = Some(now);
         let due = self.pass(planned, now, random);
         self.is_spent = matches!(self.schedule.kind(), Kind::After(_) | Kind::At(_));
         let many = match self.missed {
@@ -288,6 +307,7 @@ impl Timetable {
             next = self.schedule.next_after(due);
         }
         self.last = Some(latest);
+        self.had_until = self.last;
         self.plan(next.map(Due::Wall), random);
         let due = latest.checked_add(jitter).unwrap_or(latest);
         Passed {
@@ -328,46 +348,43 @@ impl Timetable {
         }
     }
 
-    /// Plans anew where the wall clock was set back since the last look. (Where it was set
-    /// forward, what is between has become due.)
-    fn notice_set_clock(&mut self, now: Now, random: f64) {
-        let Some(seen) = self.seen.replace(now) else {
+    /// Plans again where the wall clock was set back. (Where it was set forward, what is
+    /// between has become due, and otherwise nothing changes.)
+    fn clock_was_set(&mut self, now: Now, random: f64) {
+        let Some(then) = self.planned_at.replace(now) else {
             return;
         };
-        if now.is_set_back(seen) {
-            self.went_back(now.set_back(seen), seen, now, random);
+        let back = now.set_back(then);
+        if !back.is_zero() {
+            self.went_back(back, now, random);
         }
     }
 
     #[cfg_attr(not(feature = "cron"), allow(unused_variables, clippy::unused_self))]
-    fn went_back(&mut self, back: Duration, seen: Now, now: Now, random: f64) {
+    fn went_back(&mut self, back: Duration, now: Now, random: f64) {
         #[cfg(feature = "cron")]
         if let (Kind::Cron(cron), Some(planned)) = (self.schedule.kind(), self.next) {
-            if self.is_put_off(planned, seen) && back <= CORRECTION {
-                return; // its time had come, and it waits for its jitter only
+            if planned.nominal.has_come(now) {
+                return; // it waits for its jitter only
             }
-            let next = self.next_of_cron(cron, back, now);
-            self.plan(next.map(Due::Wall), random);
+            if back > CORRECTION {
+                self.had_until = None;
+            }
+            let next = self.next_of_cron(cron, now).map(Due::Wall);
+            // The same one is put off by as much as before.
+            if next != Some(planned.nominal) {
+                self.plan(next, random);
+            }
         }
     }
 
-    /// Whether it was due at the last look, but for its jitter.
+    /// The next one of a cron, also on a clock that was set back. As in autumn an interval
+    /// goes on in its own time, though that comes twice, and a fixed time that was had is not
+    /// due again. The last moment itself is never due twice.
     #[cfg(feature = "cron")]
-    fn is_put_off(&self, planned: Planned, seen: Now) -> bool {
-        match planned.nominal {
-            Due::Wall(at) => at <= seen.wall && self.last.is_none_or(|last| last < at),
-            Due::Mono(_) => false,
-        }
-    }
-
-    /// The next one on a clock that was set back by this. As in autumn an interval goes on
-    /// in its own time, though that comes twice, and a fixed time that was had is not due
-    /// again. After a correction of hours all begin anew. The last moment itself is never
-    /// due twice.
-    #[cfg(feature = "cron")]
-    fn next_of_cron(&self, cron: &Cron, back: Duration, now: Now) -> Option<SystemTime> {
-        let from = match (self.last, cron.is_interval() || back > CORRECTION) {
-            (Some(last), false) => last.max(now.wall),
+    fn next_of_cron(&self, cron: &Cron, now: Now) -> Option<SystemTime> {
+        let from = match self.had_until {
+            Some(had) if !cron.is_interval() => had.max(now.wall),
             _ => now.wall,
         };
         let next = self.schedule.next_after(from);
@@ -404,10 +421,7 @@ impl Planned {
     }
 
     fn has_come(self, now: Now) -> bool {
-        match self.due() {
-            Due::Mono(at) => at <= now.mono,
-            Due::Wall(at) => at <= now.wall,
-        }
+        self.due().has_come(now)
     }
 }
 

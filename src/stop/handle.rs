@@ -95,7 +95,8 @@ impl StopHandle {
     }
 
     /// Starts the stop and returns without waiting for it; a logger that is stuck
-    /// delays that by 100 ms at most. The report is for
+    /// delays that by 100 ms at most, and a system that refuses the thread for it by 2 s
+    /// at most. The report is for
     /// whoever calls [`stop`](Self::stop) next; until then it waits in the pool
     /// and goes with it.
     ///

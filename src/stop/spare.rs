@@ -6,6 +6,7 @@
 
 use super::state::Standing;
 use super::stopper::Stopper;
+use crate::clock::Deadline;
 use crate::sync::Arc;
 use crate::threads::{self, Thread};
 use std::io;
@@ -69,7 +70,9 @@ impl Stopper {
     pub(super) fn recycle(self: &Arc<Self>, index: usize) {
         let stopper = self.clone();
         let name = format!("{}-join", self.queue.name);
-        let helper = threads::spawn_helper(name, move || {
+        // By a worker that leaves, and so has time.
+        let patience = Deadline::after(threads::PATIENCE);
+        let helper = threads::spawn_helper_until(&name, patience, move || {
             let thread = stopper.state.lock().members[index].thread.take();
             // None: a stop has begun, and joins it.
             let Some(thread) = thread else { return };
@@ -79,6 +82,6 @@ impl Stopper {
             state.members[index].replaced = false;
             stopper.changed.notify_all();
         });
-        drop(helper);
+        drop(helper.map_err(|(error, _)| error));
     }
 }

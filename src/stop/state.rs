@@ -6,7 +6,7 @@ use super::report::{Closures, Facts, StopReport};
 use crate::clock::Deadline;
 use crate::queue::TakenOut;
 use crate::sync::{Arc, Weak};
-use crate::threads::Thread;
+use crate::threads::{PATIENCE, Thread};
 use std::time::{Duration, Instant};
 
 /// A worker's thread, as the stop knows it.
@@ -56,7 +56,9 @@ pub(super) struct StopState {
     pub(super) cancelled: bool,
     /// Helpers that join threads.
     pub(super) joiners: usize,
-    /// No helper could be started: threads that left are not joined.
+    /// Since when no helper could be started.
+    pub(super) refused_since: Option<Instant>,
+    /// No helper could be started for too long: threads that left are not joined.
     pub(super) no_joiners: bool,
     /// When a worker last left or was joined.
     pub(super) progress: Option<Instant>,
@@ -103,6 +105,7 @@ impl StopState {
             out: TakenOut::default(),
             cancelled: false,
             joiners: 0,
+            refused_since: None,
             no_joiners: false,
             progress: None,
             waiting: 0,
@@ -163,13 +166,28 @@ impl StopState {
         if self.next_to_join().is_some() {
             let held_up = self.progress.map(|last| last + JOIN_HELD_UP);
             match held_up {
-                Some(held_up) if self.joiners > 0 && now < held_up => {
+                Some(held_up)
+                    if (self.joiners > 0 || self.refused_since.is_some()) && now < held_up =>
+                {
                     wake = wake.earlier(Deadline::at(held_up));
                 }
                 _ => return Step::StartJoiner,
             }
         }
         Step::Wait(wake)
+    }
+
+    /// A helper was asked for at `now`, and could be started or not. One that could not is asked
+    /// for again a little later.
+    pub(super) fn joiner_started(&mut self, now: Instant, started: bool) {
+        self.progress = Some(now);
+        if started {
+            self.joiners += 1;
+            self.refused_since = None;
+            return;
+        }
+        let since = *self.refused_since.get_or_insert(now);
+        self.no_joiners |= self.joiners == 0 && now >= since + PATIENCE;
     }
 
     /// Nothing of it is waited for any more. Where no helper can be started

@@ -27,6 +27,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::task::{State, Turn, index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
+use std::io;
 use std::time::Duration;
 
 pub(crate) struct Stopper {
@@ -88,8 +89,14 @@ impl Stopper {
             .all(|member| member.standing != Standing::Working);
         let logs = is_last && state.ownerless && state.report.is_none();
         let replaced = state.members[index].replaced;
+        // A request found no thread for it.
+        let is_left_alone = state.began.is_some() && state.report.is_none();
+        let drives = is_left_alone && !std::mem::replace(&mut state.driving, true);
         self.changed.notify_all();
         drop(state);
+        if drives {
+            self.drive_elsewhere();
+        }
         if replaced {
             self.recycle(index);
         }
@@ -238,7 +245,43 @@ impl Stopper {
         }
     }
 
+    /// Lets a helper carry the stop out. Where the system refuses one, it is asked for again
+    /// for a while, but not beyond the deadline of the stop; whoever waits in `stop` may take
+    /// over meanwhile.
     fn drive_elsewhere(self: &Arc<Self>) {
+        let patience = Deadline::after(threads::PATIENCE);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let Err(error) = self.start_driver() else {
+                return;
+            };
+            let mut state = self.state.lock();
+            state.driving = false;
+            self.changed.notify_all();
+            let give_up = patience.earlier(state.moments.deadline);
+            let again = Deadline::after(pause).earlier(give_up);
+            while !state.driving && state.report.is_none() && !again.has_passed(clock::now()) {
+                again.wait(&self.changed, &mut state);
+            }
+            if state.driving || state.report.is_some() {
+                return;
+            }
+            if give_up.has_passed(clock::now()) {
+                // What has begun goes on when somebody waits in `stop` or calls it,
+                // as the drop of the pool does, or when a worker leaves. The queue is closed
+                // all the same.
+                drop(state);
+                let name = &self.queue.name;
+                return unwind::log_guarded(|| {
+                    log::error!("pool {name}: closed, but no thread to stop it with: {error}");
+                });
+            }
+            state.driving = true;
+            pause = (pause * 2).min(threads::LONGEST_PAUSE);
+        }
+    }
+
+    fn start_driver(self: &Arc<Self>) -> io::Result<()> {
         let stopper = self.clone();
         let name = format!("{}-stop", self.queue.name);
         let helper = threads::spawn_helper(name, move || {
@@ -253,16 +296,7 @@ impl Stopper {
                 None => {}
             }
         });
-        if let Err(error) = helper {
-            // What has begun goes on when somebody waits in `stop` or calls it,
-            // as the drop of the pool does. The queue is closed all the same.
-            self.state.lock().driving = false;
-            self.changed.notify_all();
-            let name = &self.queue.name;
-            unwind::log_guarded(|| {
-                log::error!("pool {name}: closed, but no thread to stop it with: {error}");
-            });
-        }
+        helper.map(drop)
     }
 
     /// Merges a plan into the stop, which it may begin. Returns whether the
@@ -314,10 +348,8 @@ impl Stopper {
                     MutexGuard::unlocked(&mut state, || self.queue.token.cancel());
                 }
                 Step::StartJoiner => {
-                    state.joiners += 1;
-                    state.progress = Some(clock::now());
                     let started = MutexGuard::unlocked(&mut state, || self.start_joiner());
-                    state.no_joiners |= !started && state.joiners == 1;
+                    state.joiner_started(clock::now(), started);
                 }
                 Step::Report => break,
             }

@@ -85,7 +85,7 @@
 //! let newsletter = scheduler
 //!     .entry("newsletter", Schedule::cron("0 17 * * *").in_tz("Europe/London"))
 //!     .run(move |ctx| Ok(tell.send(ctx.due())?))?;
-//! scheduler.start();
+//! scheduler.start()?;
 //!
 //! for hours in [5, 24, 23, 24] {
 //!     let due = scheduler.next_due().unwrap();

@@ -99,6 +99,7 @@ fn no_wait_is_longer_than_thirty_seconds_while_something_waits() {
     let waiting = || Waiting {
         alarm: Arc::downgrade(&alarm),
         what: 0,
+        planned: None,
     };
     let in_30_s = Deadline::at(now.mono + seconds(30));
     state
@@ -191,7 +192,6 @@ mod by_hand {
         let weak = Arc::downgrade(&alarm);
         timer.set(Due::Mono(now.mono + seconds(60)), &weak, 1);
         timer.set(Due::Wall(now.wall + seconds(60)), &weak, 2);
-        manual.set_wall(now.wall - seconds(86_400));
         manual.advance(seconds(59));
         assert!(told.is_empty());
         manual.set_wall(now.wall + seconds(60));
@@ -202,31 +202,78 @@ mod by_hand {
     }
 }
 
-#[test]
-fn all_that_waits_for_the_wall_clock_rings_when_it_was_set_back() {
-    let shared = Shared::new(Clock::default());
-    let mut state = shared.state.lock();
-    let (alarm, _told) = bell();
-    let waiting = |what| Waiting {
-        alarm: Arc::downgrade(&alarm),
-        what,
-    };
-    let now = shared.clock.read();
-    let later = |mono, wall: i64| Now {
-        mono: now.mono + seconds(mono),
-        wall: match u64::try_from(wall) {
-            Ok(wall) => now.wall + seconds(wall),
-            Err(_) => now.wall - seconds(wall.unsigned_abs()),
+/// What a clock shows that runs on from `now`, and was set by so many milliseconds besides.
+fn set(now: Now, passed: u64, by: i64) -> Now {
+    let wall = now.wall + seconds(passed);
+    Now {
+        mono: now.mono + seconds(passed),
+        wall: match u64::try_from(by) {
+            Ok(by) => wall + millis(by),
+            Err(_) => wall - millis(by.unsigned_abs()),
         },
+    }
+}
+
+#[test]
+fn what_waits_for_the_wall_clock_rings_when_that_was_set_since_it_was_planned() {
+    let timer = own_timer();
+    let (alarm, _told) = bell();
+    let weak = Arc::downgrade(&alarm);
+    let now = timer.shared.clock.read();
+    let hour = seconds(3600);
+    let rung = |after| {
+        let rung = timer.shared.state.lock().take_due(after);
+        let mut rung: Vec<u64> = rung.iter().map(|waiting| waiting.what).collect();
+        rung.sort_unstable();
+        rung
     };
-    state.mono.insert((now.mono + seconds(100), 0), waiting(0));
-    state.wall.insert((now.wall + seconds(100), 1), waiting(1));
-    assert!(state.take_due(now).is_empty());
-    // As time goes by, and a little less.
-    assert!(state.take_due(later(10, 10)).is_empty());
-    assert!(state.take_due(later(20, 19)).is_empty());
-    // Set forward, but not far enough.
-    assert!(state.take_due(later(30, 90)).is_empty());
-    let rung = state.take_due(later(40, -1000));
-    assert_eq!(rung.iter().map(|w| w.what).collect::<Vec<_>>(), [1]);
+    // There is no thread: all looks are those of the test.
+    timer.shared.state.lock().is_over = true;
+    timer.set(Due::Mono(now.mono + hour), &weak, 0);
+    timer.set_as_of(now, Due::Wall(now.wall + hour), &weak, 1);
+    let other = timer.set_as_of(now, Due::Wall(now.wall + hour), &weak, 2);
+    // As time goes by, and a little more and less.
+    for by in [0, 900, -900, 0, -1000] {
+        assert!(rung(set(now, 10, by)).is_empty(), "{by}");
+    }
+    // It is planned later, with the clock as it is by then.
+    timer.set_as_of(set(now, 10, -900), Due::Wall(now.wall + hour), &weak, 3);
+    assert_eq!(rung(set(now, 20, -1001)), [1, 2]);
+    assert!(!timer.clear(other));
+    assert_eq!(rung(set(now, 30, 101)), [3]);
+    assert!(timer.shared.state.lock().planned.is_empty());
+    assert!(rung(set(now, 40, -86_400_000)).is_empty());
+    assert_eq!(rung(set(now, 3600, 0)), [0]);
+}
+
+#[test]
+fn what_was_planned_before_the_clock_was_set_does_not_wait_for_the_next_look() {
+    let timer = own_timer();
+    let (alarm, told) = bell();
+    let weak = Arc::downgrade(&alarm);
+    let now = timer.shared.clock.read();
+    timer.set_as_of(now, Due::Wall(now.wall + seconds(3600)), &weak, 1);
+    while timer.shared.state.lock().asleep_until.is_none() {
+        std::thread::yield_now();
+    }
+    let planned = set(now, 0, 86_400_000);
+    timer.set_as_of(planned, Due::Wall(planned.wall + seconds(3600)), &weak, 2);
+    assert_eq!(told.recv().unwrap().0, 2);
+}
+
+#[test]
+fn what_found_no_thread_to_be_dropped_on_is_dropped_by_the_next_one() {
+    struct Tells(Sender<std::thread::ThreadId>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send(std::thread::current().id()).unwrap();
+        }
+    }
+    let (tell, told) = unbounded();
+    let held = Tells(tell);
+    LEFT.lock().push(Box::new(move || drop(held)));
+    let timer = own_timer();
+    timer.start(Deadline::NEVER).unwrap();
+    let own = timer.shared.state.lock().thread.as_ref().map(Thread::id);
+    assert_ne!(Some(told.recv().unwrap()), own);
 }

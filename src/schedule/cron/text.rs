@@ -134,7 +134,7 @@ pub(super) fn parse(text: &str) -> Result<Pattern, ScheduleError> {
             return Err(field_error(index, reason));
         }
     }
-    let cron = read(&fields).map_err(|reason| match wrong_field(&fields) {
+    let cron = read_days(&fields).map_err(|reason| match wrong_field(&fields) {
         Some((index, reason)) => field_error(index, reason),
         None => ScheduleError::Expression {
             expression: text.to_owned(),
@@ -240,6 +240,24 @@ fn is_word(kind: &Field, word: &str) -> bool {
 
 fn is_number(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// [`read`], but for the rule of the two fields for days, which is Vixie's: a field that
+/// begins with a star is one, whatever follows, and then both fields must match. (To croner
+/// only `*` itself is one.)
+fn read_days(fields: &[&str]) -> Result<Cron, String> {
+    let is_star = |field: &str| field.starts_with(['*', '?']);
+    let [.., day, _, weekday] = fields else {
+        return read(fields);
+    };
+    if weekday.starts_with('+') || !is_star(day) && !is_star(weekday) {
+        return read(fields);
+    }
+    let weekday = format!("+{weekday}");
+    let mut fields = fields.to_vec();
+    fields.pop();
+    fields.push(&weekday);
+    read(&fields)
 }
 
 /// What croner makes of the fields, or its reason.

@@ -128,8 +128,7 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
         member.thread = Some(thread);
     }
     assert_eq!(state.next_step(now, |_| false), Step::StartJoiner);
-    state.joiners = 1;
-    state.progress = Some(now);
+    state.joiner_started(now, true);
     state.members[0].thread = None; // the first helper is joining it
     let held_up = now + JOIN_HELD_UP;
     assert_eq!(
@@ -143,11 +142,26 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
 fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
     let now = clock::now();
     let mut state = took_out(
-        stop(now, StopPlan::drain(SECOND), &[Standing::Left; 2]),
+        stop(now, StopPlan::drain(10 * SECOND), &[Standing::Left; 2]),
         now,
     );
-    state.no_joiners = true;
-    assert_eq!(state.next_step(now, |_| false), Step::Report);
+    let threads = crate::threads::spawn_all("worker", &["a", "b"], 64 * 1024, |_| || ()).unwrap();
+    for (member, thread) in state.members.iter_mut().zip(threads) {
+        member.thread = Some(thread);
+    }
+    // It is asked for again and again, for a while.
+    let mut then = now;
+    while then < now + PATIENCE {
+        assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
+        state.joiner_started(then, false);
+        let again = then + JOIN_HELD_UP;
+        let until = Step::Wait(Deadline::at(again));
+        assert_eq!(state.next_step(then, |_| false), until);
+        then = again;
+    }
+    assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
+    state.joiner_started(then, false);
+    assert_eq!(state.next_step(then, |_| false), Step::Report);
 }
 
 #[test]

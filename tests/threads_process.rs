@@ -1,0 +1,202 @@
+//! Threads that the system refuses for a while: whatever needs one asks again. In processes of
+//! their own, in which starting a thread fails.
+//!
+//! The parent runs this same binary again with the name of a scenario in its environment.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::examples::text;
+use common::{Gate, LONG};
+use groundcrew::channel::bounded;
+use groundcrew::{Phase, Pool, Retry, Schedule, Scheduler, StopPlan};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "GROUNDCREW_SCENARIO";
+
+/// In each thread of the process these attempts to start another one fail, as in `"3..6"` or
+/// `"3+"`: the first is number 1.
+fn play(scenario: &str, failing: &str) {
+    let inject = format!("inject=clone3,clone:error=EAGAIN:when={failing}");
+    let trace = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=clone3,clone",
+        "-e",
+        &inject,
+    ];
+    let probe = Command::new("strace").args(trace).arg("true").output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
+        return;
+    }
+    let output = Command::new("strace")
+        .args(trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn scenario() {
+    match std::env::var(SCENARIO).as_deref() {
+        Ok("no start") => no_start(),
+        Ok("late start") => late_start(),
+        Ok("late retry") => late_retry(),
+        Ok("late driver") => late_driver(),
+        Ok("driver by a worker") => driver_by_a_worker(),
+        Ok("late joiner") => late_joiner(),
+        Ok("kept deadline") => kept_deadline(),
+        Ok(other) => panic!("no scenario {other}"),
+        Err(_) => {}
+    }
+}
+
+/// Looks again and again; a guard against hanging would take a thread.
+fn wait_for(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < LONG);
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_scheduler_that_gets_no_thread_says_so_and_has_planned_nothing() {
+    // The first is the worker.
+    play("no start", "2+");
+}
+
+fn no_start() {
+    let pool = Pool::new(1).unwrap();
+    let scheduler = Scheduler::new(pool.submitter());
+    let hourly = Schedule::every(Duration::from_secs(3600));
+    let entry = scheduler.entry("it", hourly).run(|_| Ok(())).unwrap();
+    let error = scheduler.start().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(entry.status().next_due(), None);
+    // The pool is as good as before.
+    assert!(entry.trigger());
+    pool.wait_idle();
+    assert_eq!(entry.status().runs(), 1);
+}
+
+#[test]
+fn a_scheduler_asks_again_for_its_thread() {
+    play("late start", "2..9");
+}
+
+fn late_start() {
+    let pool = Pool::new(1).unwrap();
+    let scheduler = Scheduler::new(pool.submitter());
+    let often = Schedule::every(Duration::from_millis(1));
+    let entry = scheduler.entry("it", often).run(|_| Ok(())).unwrap();
+    scheduler.start().unwrap();
+    wait_for(|| entry.status().runs() > 2);
+}
+
+#[test]
+fn a_task_that_waits_for_its_next_attempt_gets_a_timer_though_late() {
+    // Some fifty are within the two seconds in which the worker asks again after the attempt
+    // that failed; then it does so while it is idle.
+    play("late retry", "3..9");
+    play("late retry", "3..60");
+}
+
+fn late_retry() {
+    let pool = Pool::new(1).unwrap();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let seen = attempts.clone();
+    let task = pool
+        .task("it")
+        .retry(Retry::fixed(Duration::from_millis(1)));
+    let handle = task.submit(move |_| {
+        for _ in 0..2 {
+            let _ = thread::Builder::new()
+                .spawn(|| ())
+                .map(thread::JoinHandle::join);
+        }
+        match seen.fetch_add(1, Ordering::Relaxed) {
+            0 => Err("no connection"),
+            _ => Ok(7),
+        }
+    });
+    assert_eq!(handle.unwrap().join().unwrap().unwrap(), 7);
+    assert_eq!(attempts.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_request_asks_again_for_the_thread_that_stops_the_pool() {
+    // The first two are the workers.
+    play("late driver", "3..9");
+}
+
+fn late_driver() {
+    let pool = Pool::new(2).unwrap();
+    pool.stop_handle().request(StopPlan::drain(LONG));
+    wait_for(|| pool.stop_handle().phase() == Phase::Done);
+    let report = pool.stop(Duration::ZERO);
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_request_that_gets_no_thread_is_carried_on_by_a_worker_that_leaves() {
+    play("driver by a worker", "3+");
+}
+
+fn driver_by_a_worker() {
+    let pool = Pool::new(2).unwrap();
+    let gate = Gate::new();
+    let entrance = gate.entrance();
+    let (tell, told) = bounded(1);
+    pool.execute(move || {
+        tell.send(()).unwrap();
+        entrance.pass();
+    })
+    .unwrap();
+    told.recv().unwrap();
+    let since = Instant::now();
+    pool.stop_handle().request(StopPlan::drain(LONG));
+    assert!(since.elapsed() < LONG / 2, "it does not wait for the stop");
+    gate.open();
+    wait_for(|| pool.stop_handle().phase() == Phase::Done);
+    assert_eq!(pool.stop(Duration::ZERO).completed(), 1);
+}
+
+#[test]
+fn a_stop_asks_again_for_the_thread_that_joins_the_workers() {
+    play("late joiner", "3..9");
+}
+
+fn late_joiner() {
+    let pool = Pool::new(2).unwrap();
+    let report = pool.stop(LONG);
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_stop_keeps_its_deadline_where_no_thread_can_be_had() {
+    play("kept deadline", "3+");
+}
+
+fn kept_deadline() {
+    let pool = Pool::new(2).unwrap();
+    let since = Instant::now();
+    pool.stop_handle().request(Duration::from_millis(300));
+    let requested = since.elapsed();
+    assert!(requested < Duration::from_secs(2), "{requested:?}");
+    let report = pool.stop(Duration::from_millis(300));
+    assert!(report.elapsed() < Duration::from_secs(2), "{report}");
+    assert_eq!(report.lingering().len(), 2, "{report}");
+}
