@@ -1,85 +1,69 @@
 //! What a worker does: one connection, one email after the other.
 
 use crate::email::Email;
+use crate::outbox::{Outbox, Sealed};
 use groundcrew::{Queue, ServiceContext};
 use log::debug;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::slice;
 use std::time::Duration;
-
-/// What the workers have in hand, for a stop that cannot wait for them, and how many
-/// the server has acknowledged.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    in_hand: Mutex<Vec<Email>>,
-    sent: AtomicUsize,
-}
-
-impl Ledger {
-    pub(crate) fn in_hand(&self) -> Vec<Email> {
-        self.in_hand.lock().unwrap().clone()
-    }
-
-    pub(crate) fn sent(&self) -> usize {
-        self.sent.load(Relaxed)
-    }
-
-    fn take(&self, email: &Email) {
-        self.in_hand.lock().unwrap().push(email.clone());
-    }
-
-    fn give_away(&self, email: &Email) {
-        self.in_hand.lock().unwrap().retain(|other| other != email);
-    }
-}
 
 pub(crate) struct Sender {
     server: SocketAddr,
     queue: Queue<Email>,
-    ledger: Arc<Ledger>,
+    outbox: Outbox<Email>,
     connection: Option<BufReader<TcpStream>>,
 }
 
+/// Why the server does not have an email.
+enum NotSent {
+    /// It was asked to give it back, and has.
+    TakenBack,
+    /// It was not offered: the outbox is saved.
+    TooLate,
+    Failed(io::Error),
+}
+
 impl Sender {
-    pub(crate) fn new(server: SocketAddr, queue: Queue<Email>, ledger: Arc<Ledger>) -> Sender {
+    pub(crate) fn new(server: SocketAddr, queue: Queue<Email>, outbox: Outbox<Email>) -> Sender {
         Sender {
             server,
             queue,
-            ledger,
+            outbox,
             connection: None,
         }
     }
 
-    /// Sends the email, or puts it back. It is in hand until it is elsewhere.
+    /// Sends the email, or puts it back into the queue. It stays in the outbox until the
+    /// server has acknowledged it.
     pub(crate) fn send(
         &mut self,
         email: Email,
         ctx: &ServiceContext,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.ledger.take(&email);
-        let outcome = self.offer(&email, ctx);
-        match outcome {
-            Ok(true) => {
-                self.ledger.sent.fetch_add(1, Relaxed);
-                self.ledger.give_away(&email);
-                return Ok(());
+        let outbox = self.outbox.clone();
+        let sent = outbox.send(slice::from_ref(&email), || self.offer(&email, ctx));
+        let outcome = match sent {
+            Ok(()) => return Ok(()),
+            Err(NotSent::TakenBack | NotSent::TooLate) => {
+                debug!("{email} is back");
+                Ok(())
             }
-            Ok(false) => debug!("{email} is back"),
-            Err(_) => drop(ctx.sleep(PAUSE)), // or it would be tried again at once
-        }
+            Err(NotSent::Failed(error)) => {
+                let _ = ctx.sleep(PAUSE); // or it would be tried again at once
+                Err(error.into())
+            }
+        };
         self.connection = None;
-        // Once the report is made the queue takes nothing back; then it stays in hand.
-        if self.queue.put_back(email.clone()).is_ok() {
-            self.ledger.give_away(&email);
-        }
-        outcome.map(drop).map_err(Into::into)
+        // Once the report is made the queue takes nothing back: the outbox has it.
+        let _ = self.queue.put_back(email);
+        outcome
     }
 
-    /// Whether the server has taken it. Asked to stop, this asks for it back.
-    fn offer(&mut self, email: &Email, ctx: &ServiceContext) -> io::Result<bool> {
+    /// Returns once the server has acknowledged it. Asked to stop, this asks for it back.
+    fn offer(&mut self, email: &Email, ctx: &ServiceContext) -> Result<(), NotSent> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => self.connection.insert(connect(self.server)?),
@@ -91,8 +75,9 @@ impl Sender {
         let (mut answer, mut asked_back) = (String::new(), false);
         loop {
             match connection.read_line(&mut answer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(answer == "taken\n"),
+                Ok(0) => return Err(NotSent::Failed(ErrorKind::UnexpectedEof.into())),
+                Ok(_) if answer == "taken\n" => return Ok(()),
+                Ok(_) => return Err(NotSent::TakenBack),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
@@ -101,7 +86,7 @@ impl Sender {
                         asked_back = true;
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(NotSent::Failed(error)),
             }
         }
     }
@@ -116,3 +101,15 @@ fn connect(server: SocketAddr) -> io::Result<BufReader<TcpStream>> {
 }
 
 const PAUSE: Duration = Duration::from_millis(10);
+
+impl From<Sealed> for NotSent {
+    fn from(_: Sealed) -> NotSent {
+        NotSent::TooLate
+    }
+}
+
+impl From<io::Error> for NotSent {
+    fn from(error: io::Error) -> NotSent {
+        NotSent::Failed(error)
+    }
+}
