@@ -5,12 +5,15 @@
 mod common;
 
 use common::examples::{
-    example, finish, interrupt, output, send, start_telling, text, wait_until_told,
+    example, finish, full_pipe, interrupt, make_fifo, output, send, start_telling, text,
+    wait_until_told,
 };
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufReader, Read};
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -183,6 +186,126 @@ fn what_a_full_disk_did_not_take_is_in_the_spool_and_written_by_the_next_start()
         let order = kept.iter().filter(|id| !dead.contains(id));
         assert!(written.iter().eq(order), "in their order");
     }
+}
+
+#[test]
+fn a_dead_letter_that_cannot_be_written_is_kept_and_written_by_the_next_start() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("events")).unwrap();
+    let dead = folder.path().join("events/dead.jsonl");
+    symlink("/dev/full", &dead).unwrap();
+    let options = ["--events", "100", "--bad-in", "10", "--full-in", "0"];
+    let stopped = output(hurried(&folder).args(options));
+    let first = counts(&stopped);
+    assert_eq!(stopped.status.code(), Some(75), "{stopped:?}");
+    assert_eq!(first.dead, 0);
+    assert_eq!((first.made, first.written + first.kept), (100, 100));
+    assert!(first.kept > 0);
+    let said = text(&stopped.stdout);
+    assert!(
+        said.contains("\nnot all dead letters could be written, the others are left: No space"),
+        "{said}"
+    );
+
+    fs::remove_file(&dead).unwrap();
+    let output = output(hurried(&folder).args(["--events", "0", "--full-in", "0"]));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(counts(&output).dead, first.kept);
+    assert_eq!(files(&folder, "dead").concat().len(), first.kept);
+}
+
+#[test]
+fn what_cannot_be_saved_is_named_and_the_report_is_printed_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    // A folder is where the new file would be.
+    fs::create_dir_all(folder.path().join("events/spool.new")).unwrap();
+    let full = ["--events", "30", "--full-in", "1", "--stop-timeout", "200"];
+    let (child, mut stderr) = start_telling(hurried(&folder).args(full));
+    wait_until_told(&mut stderr, vec!["every event is made"]);
+    interrupt(&child);
+    let output = finish(child);
+    let mut told = String::new();
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    let named = said.lines().filter_map(|line| line.strip_prefix("  "));
+    let named: Vec<Value> = named
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(ids(&named).into_iter().collect::<HashSet<_>>().len(), 30);
+    assert!(
+        said.contains("30 not saved in events/spool.jsonl\n"),
+        "{said}"
+    );
+    assert!(told.contains("host analytics: NOT CLEAN"), "{told}");
+}
+
+#[test]
+fn two_analytics_do_not_undo_what_the_other_one_did() {
+    let folder = TempDir::new().unwrap();
+    let full = ["--events", "30", "--full-in", "1", "--stop-timeout", "200"];
+    let (child, mut stderr) = start_telling(hurried(&folder).args(full));
+    wait_until_told(&mut stderr, vec!["every event is made"]);
+    let second = output(&mut hurried(&folder));
+    assert_eq!(second.status.code(), Some(1));
+    let told = "analytics: another analytics runs with events; give --folder another one\n";
+    assert_eq!(text(&second.stderr), told);
+    interrupt(&child);
+    assert_eq!(finish(child).status.code(), Some(75));
+}
+
+/// Five events, in the middle of whose file the disk is stuck, until what is returned is
+/// read; and a signal whose deadline has passed.
+#[cfg(target_os = "linux")]
+fn stopped_in_the_middle_of_a_file(folder: &TempDir) -> (Child, fs::File) {
+    let events = folder.path().join("events");
+    fs::create_dir(&events).unwrap();
+    let path = events.join("events-000000.new");
+    make_fifo(&path);
+    let pipe = full_pipe(&path);
+    let mut command = hurried(folder);
+    command.args(["--events", "5", "--full-in", "0", "--bad-in", "0"]);
+    command.args(["--max-items", "5", "--stop-timeout", "100"]);
+    command.env("RUST_LOG", "analytics=debug,groundcrew=info");
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_until_told(&mut stderr, vec!["every event is made"]);
+    interrupt(&child);
+    wait_until_told(&mut stderr, vec!["host analytics: NOT CLEAN"]);
+    thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
+    (child, pipe)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_written_behind_the_deadline_is_not_in_the_spool_as_well() {
+    let folder = TempDir::new().unwrap();
+    let (child, mut pipe) = stopped_in_the_middle_of_a_file(&folder);
+    thread::sleep(Duration::from_millis(200)); // it is waited for a second
+    let mut written = vec![0; 1 << 20];
+    while pipe.read(&mut written).is_ok() {}
+    let output = finish(child);
+    assert!(folder.path().join("events/events-000000.jsonl").exists());
+    assert_eq!(
+        text(&output.stdout),
+        "5 made, 5 written to 1 files, 0 dead, 0 kept in events/spool.jsonl\n"
+    );
+    assert!(files(&folder, "spool").concat().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_never_gets_written_is_kept_and_named_as_unknown() {
+    let folder = TempDir::new().unwrap();
+    let (child, _pipe) = stopped_in_the_middle_of_a_file(&folder);
+    let output = finish(child);
+    let said = text(&output.stdout);
+    let head = "5 made, 0 written to 0 files, 0 dead, 5 kept in events/spool.jsonl\n\
+                no answer came in time, may be sent twice:\n  {";
+    assert!(said.starts_with(head), "{said}");
+    assert_eq!(said.lines().count(), 7, "{said}");
+    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(files(&folder, "spool").concat().len(), 5);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod common;
 
 use common::examples::{example, finish, output, send, start_telling, text, wait_until_told};
-use common::{LONG, within};
+use common::{Entrance, Gate, LONG, within};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs;
@@ -388,16 +388,12 @@ fn what_cannot_be_saved_is_named_in_full_and_the_rest_is_saved() {
     );
     // A folder is where the new file would be.
     fs::create_dir(folder.path().join("state/emails.new")).unwrap();
-    let options = [
-        "--visitors",
-        "0",
-        "--sink-down",
-        "--run-for",
-        "100",
-        "--stop-timeout",
-        "500",
-    ];
-    let output = output(blog(&folder, 5).args(options));
+    let options = ["--visitors", "0", "--sink-down", "--stop-timeout", "500"];
+    let mut talk = Talk::to(blog(&folder, 5).args(options));
+    talk.say(":newsletter");
+    talk.hear("newsletter: written to 3 readers");
+    send(&talk.child, &["TERM"]);
+    let output = talk.finish();
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stdout);
     for id in 0..30 {
@@ -406,6 +402,7 @@ fn what_cannot_be_saved_is_named_in_full_and_the_rest_is_saved() {
             "{said}"
         );
     }
+    assert_eq!(said.matches("\n  email ").count(), 33, "{said}");
     assert!(
         said.contains("not saved, it is as before this run: state/emails.jsonl: "),
         "{said}"
@@ -413,6 +410,67 @@ fn what_cannot_be_saved_is_named_in_full_and_the_rest_is_saved() {
     assert!(text(&output.stderr).contains("host blog: NOT CLEAN"));
     assert_eq!(left(&folder, "events.jsonl").len(), 1);
     assert_eq!(left(&folder, "index.jsonl").len(), 5);
+}
+
+/// A sink that takes a request and answers when the gate is open; then it returns the request.
+fn slow_sink(gate: Entrance) -> (String, thread::JoinHandle<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let served = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut request = String::new();
+        BufReader::new(&stream).read_line(&mut request).unwrap();
+        gate.pass();
+        stream.write_all(b"ok\n").unwrap();
+        request
+    });
+    (address, served)
+}
+
+#[test]
+fn an_answer_that_comes_behind_the_deadline_is_waited_for_a_moment_and_counts() {
+    let folder = TempDir::new().unwrap();
+    let event = |id| json!({ "id": format!("b-{id:04}"), "what": "a view" });
+    let events: Vec<Value> = (0..100).map(event).collect();
+    leave(&folder, "events.jsonl", &events);
+    let gate = Gate::new();
+    let (address, served) = slow_sink(gate.entrance());
+    let options = ["--visitors", "0", "--sink", &address, "--run-for", "100"];
+    let mut start = blog(&folder, 5);
+    let child = start.args(options).args(["--stop-timeout", "200"]);
+    let child = child.spawn().unwrap();
+    // The index is saved when the report is made.
+    within(LONG, "the end", || {
+        while !folder.path().join("state/index.jsonl").exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    gate.open();
+    let output = finish(child);
+    assert_eq!(served.join().unwrap().matches("b-0").count(), 100);
+    assert_eq!(numbers(&output, "events:"), [100, 0, 100, 0, 0]);
+    assert!(left(&folder, "events.jsonl").is_empty());
+}
+
+#[test]
+fn what_gets_no_answer_is_kept_and_named_as_what_may_be_sent_twice() {
+    let folder = TempDir::new().unwrap();
+    let event = json!({ "id": "b-1", "what": "a view" });
+    leave(&folder, "events.jsonl", &[event]);
+    let gate = Gate::new();
+    let (address, _served) = slow_sink(gate.entrance());
+    let options = ["--visitors", "0", "--sink", &address, "--run-for", "100"];
+    let output = output(
+        blog(&folder, 5)
+            .args(options)
+            .args(["--stop-timeout", "200"]),
+    );
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    assert_eq!(numbers(&output, "events:"), [1, 0, 0, 0, 1]);
+    let said = text(&output.stdout);
+    let named = "no answer came in time, may be sent twice:\n  event b-1: a view\n";
+    assert!(said.contains(named), "{said}");
+    assert_eq!(left(&folder, "events.jsonl").len(), 1);
 }
 
 #[test]

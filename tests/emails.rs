@@ -133,6 +133,44 @@ fn the_second_signal_does_not_wait_for_the_server_and_keeps_what_it_has() {
 }
 
 #[test]
+fn what_cannot_be_saved_is_named_and_the_report_is_printed_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    // A folder is where the new file would be.
+    fs::create_dir(folder.path().join("spool.new")).unwrap();
+    let (child, mut stderr) = start_with_a_stuck_server(&folder, "500");
+    interrupt(&child);
+    let output = finish(child);
+    let mut told = String::new();
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    let named = said.lines().filter(|line| line.starts_with("  "));
+    assert_eq!(named.filter(|line| line.contains("Dear reader")).count(), 5);
+    assert!(
+        said.starts_with("5 written, 0 sent, 5 not saved in spool\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("not saved, it is as before this run: spool: "),
+        "{said}"
+    );
+    assert!(told.contains("host mailer: NOT CLEAN"), "{told}");
+}
+
+#[test]
+fn two_queues_do_not_undo_what_the_other_one_did() {
+    let folder = TempDir::new().unwrap();
+    let (child, _stderr) = start_with_a_stuck_server(&folder, "500");
+    let second = output(&mut queue(&folder));
+    assert_eq!(second.status.code(), Some(1));
+    let told = "queue: another queue runs with spool; give --spool another file\n";
+    assert_eq!(text(&second.stderr), told);
+    interrupt(&child);
+    assert_eq!(finish(child).status.code(), Some(75));
+    assert_eq!(lines(&folder, "spool").len(), 5);
+}
+
+#[test]
 fn interrupted_at_any_moment_it_loses_no_email_and_sends_none_twice() {
     let chains = [0; 4].map(|_| thread::spawn(interrupted_five_times));
     for chain in chains {

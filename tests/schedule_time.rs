@@ -794,7 +794,7 @@ fn what_is_due_when_the_scheduler_starts_is_in_the_pool_when_that_returns() {
             .run(|_| Ok(()));
         let paused = paused.unwrap();
         paused.pause();
-        it.scheduler.start();
+        it.scheduler.start().unwrap();
         it.pool.wait_idle();
         for entry in &entries {
             assert_eq!(entry.status().runs(), 1, "{}", entry.name());
@@ -822,7 +822,7 @@ fn by_the_real_clock_a_time_that_has_come_is_run_before_the_pool_is_idle() {
             let scheduler = Scheduler::new(pool.submitter());
             let entry = scheduler.entry("now", Schedule::at(SystemTime::now()));
             let entry = entry.run(|_| Ok(())).unwrap();
-            scheduler.start();
+            scheduler.start().unwrap();
             pool.wait_idle();
             assert_eq!(entry.status().runs(), 1);
         }

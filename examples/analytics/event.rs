@@ -1,9 +1,11 @@
 //! An event: a line of JSON, in a file, in the spool and among the dead letters.
 
+use crate::outbox::Item;
 use serde_json::{Value, json};
+use std::fmt;
 use std::str;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Event {
     /// There is no other like it, in this run or another.
     pub(crate) id: String,
@@ -13,8 +15,31 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Of a line of the spool; `None` if it is none of an event.
-    pub(crate) fn parse(line: &str) -> Option<Event> {
+    /// What is wrong with it, if anything is: its page has to be text.
+    pub(crate) fn check(&self) -> Result<(), str::Utf8Error> {
+        str::from_utf8(&self.page).map(drop)
+    }
+
+    /// A page that is no text goes in as bytes.
+    pub(crate) fn json(&self) -> Value {
+        let page = match str::from_utf8(&self.page) {
+            Ok(text) => json!(text),
+            Err(_) => json!(self.page),
+        };
+        json!({ "id": self.id, "visitor": self.visitor, "page": page })
+    }
+}
+
+impl Item for Event {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn to_line(&self) -> String {
+        self.json().to_string()
+    }
+
+    fn from_line(line: &str) -> Option<Event> {
         let value: Value = serde_json::from_str(line).ok()?;
         let page = match &value["page"] {
             Value::String(text) => text.clone().into_bytes(),
@@ -30,22 +55,10 @@ impl Event {
             page,
         })
     }
+}
 
-    /// What is wrong with it, if anything is: its page has to be text.
-    pub(crate) fn check(&self) -> Result<(), str::Utf8Error> {
-        str::from_utf8(&self.page).map(drop)
-    }
-
-    /// A page that is no text goes in as bytes.
-    pub(crate) fn json(&self) -> Value {
-        let page = match str::from_utf8(&self.page) {
-            Ok(text) => json!(text),
-            Err(_) => json!(self.page),
-        };
-        json!({ "id": self.id, "visitor": self.visitor, "page": page })
-    }
-
-    pub(crate) fn line(&self) -> String {
-        format!("{}\n", self.json())
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.json().fmt(f)
     }
 }

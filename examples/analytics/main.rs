@@ -45,22 +45,42 @@
 //!   long as its part of the time allows; what it could not write the report hands back, as
 //!   events, and they are in the spool for the next start.
 //!
-//! The second Ctrl-C does not wait for the file that is being written. Its events are kept
-//! as well, and may then be in a file and in the spool. The third one, like a kill, leaves
-//! the spool as it was.
+//! An event is in the outbox from when it is made until it is in a file or a dead letter,
+//! and what is in there at the end is written to the spool. So nothing is lost with what a
+//! stop abandons, and nothing is both in a file and in the spool: the end waits a second for
+//! the file that is being written, also after the second Ctrl-C or when the process was
+//! frozen for longer than the stop may take. Only a write that takes longer than that may be
+//! done a second time, and its events are named.
+//!
+//! A dead letter that cannot be written is kept in the spool, too. If that cannot be
+//! written, since the disk is full in earnest, say, every event that should be in there is
+//! named, and the exit code is 1. The spool is then as it was before this run: what this run
+//! has written of it the next one writes again.
+//!
+//! So it is after the third Ctrl-C and after a kill as well, where nothing can be named: what
+//! the run has made and not written is lost.
+//!
+//! One `analytics` at a time may use a folder; another one is refused.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! | --- | --- |
 //! | 0 | every event is in a file, or a dead letter |
-//! | 1 | something failed; stderr says what |
+//! | 1 | something failed, and is named; events could not be saved, and are listed |
 //! | 2 | the command line is wrong |
 //! | 75 | there are events in the spool: start it again |
 //! | 130 | the third Ctrl-C |
 
 mod disk;
 mod event;
+#[path = "../common/lock.rs"]
+mod lock;
+#[path = "../common/outbox.rs"]
+mod outbox;
+#[path = "../common/output.rs"]
+mod output;
+#[path = "../common/spool.rs"]
 mod spool;
 mod visitors;
 
@@ -69,13 +89,12 @@ use disk::Disk;
 use event::Event;
 use groundcrew::{Batcher, Host, Pool, Retry, ServiceContext, ServiceResult};
 use log::info;
+use outbox::{Item, Outbox, TIME_TO_ANSWER};
 use std::error::Error;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use visitors::Visitors;
 
 /// Write what visitors do into files, many events at a time.
@@ -127,21 +146,30 @@ fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     Ok(Duration::from_millis(text.parse()?))
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+const FAILED: u8 = 1;
+const TRY_AGAIN: u8 = 75;
+
+fn main() -> ExitCode {
     env_logger::init();
-    let options = Options::parse();
-    let disk = Arc::new(Disk::new(options.folder.clone(), options.full_in)?);
-    let spool = options.folder.join("spool.jsonl");
-    let found = spool::read(&spool)?;
-    if !found.is_empty() {
-        println!("{} found in {}", found.len(), spool.display());
-    }
+    run(&Options::parse()).unwrap_or_else(|error| {
+        output::complain(format!("analytics: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let mut lock = lock::open(&options.folder.join("lock"))?;
+    let what = options.folder.display();
+    let _lock = lock::take(&mut lock, "analytics", what, "--folder another one")?;
+    let outbox = Outbox::<Event>::open(options.folder.join("spool.jsonl"))?;
+    let disk = Disk::new(options.folder.clone(), options.full_in, outbox.clone())?;
+    let (disk, found) = (Arc::new(disk), outbox.unsent());
 
     let pool = Pool::new(1)?;
     let (writer, graves) = (disk.clone(), disk.clone());
     let events = Batcher::builder("events")
         .max_items(options.max_items)
-        .max_bytes(options.max_bytes, |event: &Event| event.line().len())
+        .max_bytes(options.max_bytes, |event: &Event| event.to_line().len() + 1)
         .max_age(options.max_age)
         .capacity(found.len().max(10 * options.max_items))
         .retry(Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1)))
@@ -150,44 +178,52 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             writer.write(batch)
         })?;
 
-    let made = Arc::new(AtomicUsize::new(0));
     let mut host = Host::builder();
     host.name("analytics").stop_timeout(options.stop_timeout);
     host.pool("pool", pool);
     host.batcher("events", &events);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut visitors = Visitors::new(seed, options.bad_in).take(options.events);
-    let (batcher, counter) = (events.clone(), made.clone());
+    let (pause, batcher, made) = (options.pause, events.clone(), outbox.clone());
     host.background("visitors", move |ctx| {
-        visit(&mut visitors, options.pause, &batcher, &counter, ctx)
+        visit(&mut visitors, pause, &batcher, &made, ctx)
     })
     .after(["events"]);
     let host = host.build()?;
 
-    // To the end of this function: another Ctrl-C must not get between the report and
-    // the spool.
-    let _signals = host.handle().stop_on_signal()?;
+    output::bounded_by(host.handle().stop_on_signal()?);
     for event in found {
-        events.submit(event)?;
+        let _ = events.submit(event); // or it stays in the outbox
     }
     let report = host.run();
-    let mut kept = events.take_unhandled();
-    kept.extend(disk.in_hand(&kept));
-    spool::replace(&spool, &kept)?;
+    let saved = outbox.save(Instant::now() + TIME_TO_ANSWER);
 
-    let (stats, made) = (events.stats(), made.load(Relaxed));
-    println!(
-        "{made} made, {} written to {} files, {} dead, {} kept in {}",
-        stats.handled(),
+    let (account, unsent) = (saved.account, saved.unsent.len());
+    let (kept, code) = match (&saved.result, report.exit_code()) {
+        (Err(_), _) => ("not saved in", FAILED),
+        (Ok(()), 0) if unsent > 0 => ("kept in", TRY_AGAIN),
+        (Ok(()), code) => ("kept in", code),
+    };
+    let path = outbox.path().display();
+    let mut told = match account.found {
+        0 => String::new(),
+        found => format!("{found} found in {path}\n"),
+    };
+    told += &format!(
+        "{} made, {} written to {} files, {} dead, {unsent} {kept} {path}\n",
+        account.made,
+        account.sent,
         disk.files(),
-        stats.dead(),
-        kept.len(),
-        spool.display()
+        account.refused
     );
-    if !report.is_clean() {
-        let _ = writeln!(io::stderr(), "{report}");
+    if let Some(error) = disk.not_buried() {
+        told += &format!("not all dead letters could be written, the others are left: {error}\n");
     }
-    Ok(ExitCode::from(report.exit_code()))
+    output::tell(told + &saved.unknown() + &saved.unsaved());
+    if code != 0 {
+        output::complain(report);
+    }
+    Ok(code.into())
 }
 
 /// Lets one event after the other happen, and stops the host when the last one is written.
@@ -195,13 +231,17 @@ fn visit(
     visitors: &mut dyn Iterator<Item = Event>,
     pause: Duration,
     events: &Batcher<Event>,
-    made: &AtomicUsize,
+    outbox: &Outbox<Event>,
     ctx: &ServiceContext,
 ) -> ServiceResult {
     for event in visitors {
-        made.fetch_add(1, Relaxed);
-        // What is refused at the stop is unhandled, and so it is kept.
-        events.submit_until_cancelled(ctx.token(), event)?;
+        let Some(event) = outbox.make(|_| event) else {
+            return Ok(());
+        };
+        // What the batcher does not take any more is in the outbox all the same.
+        if events.submit_until_cancelled(ctx.token(), event).is_err() {
+            return Ok(());
+        }
         ctx.sleep(pause)?;
     }
     info!("every event is made");

@@ -1,22 +1,26 @@
 //! What is left at the end: it is saved, and named.
 
 use crate::blog::Blog;
-use crate::outbox::{Account, Item, Outbox};
+use crate::outbox::{Account, Item, Outbox, Saved, TIME_TO_ANSWER};
+use crate::output;
 use crate::screen::visible;
 use groundcrew::HostReport;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 const FAILED: u8 = 1;
 const TRY_AGAIN: u8 = 75;
 
 /// Saves what there is to save, tells of it, and says how the process is to end.
 pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
-    // The outboxes last: who was abandoned may still get an answer.
+    // The index in between: meanwhile there may be an answer to what is under way.
+    blog.emails.outbox.seal();
+    blog.events.outbox.seal();
+    let deadline = Instant::now() + TIME_TO_ANSWER;
     let index_saved = blog.archive.save();
-    let emails = blog.emails.outbox.save();
-    let events = blog.events.outbox.save();
+    let emails = blog.emails.outbox.save(deadline);
+    let events = blog.events.outbox.save(deadline);
     let unread = blog.archive.unread().into_iter();
     let mut unread: Vec<String> = unread
         .map(|(path, why)| format!("{}: {why}", path.display()))
@@ -24,21 +28,19 @@ pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
     if !blog.archive.has_looked() {
         unread.push("everything: the folder was not looked at".to_owned());
     }
-    let is_done = unread.is_empty() && emails.1.is_empty() && events.1.is_empty();
+    let is_done = unread.is_empty() && emails.unsent.is_empty() && events.unsent.is_empty();
     let mut code = match report.exit_code() {
         0 if !is_done => TRY_AGAIN,
         code => code,
     };
     let indexed = blog.archive.posts().len();
     let mut told = format!("posts: {indexed} indexed, {} not\n", unread.len());
-    told += &account("emails", &blog.emails.outbox, &emails.0, emails.1.len());
-    told += &account("events", &blog.events.outbox, &events.0, events.1.len());
+    told += &account("emails", &blog.emails.outbox, &emails);
+    told += &account("events", &blog.events.outbox, &events);
     told += &list("not indexed", &unread, NAMED);
-    // What is in no file is named in full.
-    let most = |saved: &io::Result<()>| saved.as_ref().map_or(usize::MAX, |()| NAMED);
-    told += &list("not sent", &emails.1, most(&emails.2));
-    told += &list("not flushed", &events.1, most(&events.2));
-    for error in [index_saved, emails.2, events.2]
+    told += &left("not sent", &emails);
+    told += &left("not flushed", &events);
+    for error in [index_saved, emails.result, events.result]
         .into_iter()
         .filter_map(Result::err)
     {
@@ -46,24 +48,35 @@ pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
         code = FAILED;
     }
     // If nobody reads it, it is saved all the same.
-    let _ = io::stdout().write_all(visible(&told).as_bytes());
-    if !report.is_clean() {
-        let _ = writeln!(io::stderr(), "{report}");
+    blog.screen.clear();
+    output::tell(visible(&told));
+    if code != 0 {
+        output::complain(report);
     }
     code.into()
 }
 
-fn account<T: Item>(what: &str, outbox: &Outbox<T>, account: &Account, kept: usize) -> String {
+fn account<T: Item>(what: &str, outbox: &Outbox<T>, saved: &Saved<T>) -> String {
     let Account {
         found,
         made,
         sent,
         refused,
-    } = account;
-    let path = outbox.path();
+    } = saved.account;
+    let kept = match saved.result {
+        Ok(()) => "kept in",
+        Err(_) => "not saved in",
+    };
+    let (unsent, path) = (saved.unsent.len(), outbox.path().display());
     format!(
-        "{what}: {found} found, {made} made, {sent} sent, {refused} refused, {kept} kept in {path}\n"
+        "{what}: {found} found, {made} made, {sent} sent, {refused} refused, {unsent} {kept} {path}\n"
     )
+}
+
+/// What was not sent. What is in no file is named in full, and so is what may be sent twice.
+fn left<T: Item>(title: &str, saved: &Saved<T>) -> String {
+    let most = saved.result.as_ref().map_or(usize::MAX, |()| NAMED);
+    list(title, &saved.unsent, most) + &saved.unknown()
 }
 
 fn list(what: &str, items: &[impl Display], most: usize) -> String {

@@ -1,7 +1,7 @@
 //! The posts that there are, and those that are still to be read.
 
 use crate::post::{Post, Stamp};
-use crate::state_file;
+use crate::spool;
 use groundcrew::channel::{Receiver, Sender, bounded};
 use log::debug;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,8 @@ impl Archive {
         let mut saved = self.saved.lock().unwrap();
         if matches!(*saved, Saved::OnDisk) {
             *saved = Saved::Forgotten;
-            let posts = state_file::read(&self.file, Post::from_json)?;
+            let parse = |line: &str| Post::from_json(&serde_json::from_str(line).ok()?);
+            let posts = spool::read(&self.file, parse)?;
             let posts = posts.into_iter().map(|post| (post.path.clone(), post));
             *saved = Saved::Here(posts.collect());
         }
@@ -81,7 +82,7 @@ impl Archive {
             .map(Arc::as_ref)
             .chain(unseen.into_iter().flatten());
         let all = all.filter(|post| post.path.to_str().is_some()); // JSON is text
-        state_file::replace(&self.file, all.map(Post::to_json))
+        spool::replace(&self.file, all.map(Post::to_json))
     }
 
     /// These are to be read; at first all there are.

@@ -11,6 +11,7 @@ use log::error;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
+use std::slice;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -20,16 +21,23 @@ pub(crate) struct Email {
     subject: String,
 }
 
+impl Email {
+    fn to_json(&self) -> Value {
+        json!({ "id": self.id, "to": self.to, "subject": self.subject })
+    }
+}
+
 impl Item for Email {
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn to_json(&self) -> Value {
-        json!({ "id": self.id, "to": self.to, "subject": self.subject })
+    fn to_line(&self) -> String {
+        self.to_json().to_string()
     }
 
-    fn from_json(value: &Value) -> Option<Email> {
+    fn from_line(line: &str) -> Option<Email> {
+        let value: Value = serde_json::from_str(line).ok()?;
         Some(Email {
             id: value["id"].as_str()?.to_owned(),
             to: value["to"].as_str()?.to_owned(),
@@ -118,18 +126,20 @@ impl Sender {
         let sent = retry.call_judging(
             &ctx.host().token(),
             |_| {
+                let emails = slice::from_ref(email);
                 let send = || self.line.send(&request);
+                let send = || self.emails.outbox.send(emails, send);
                 self.breaker.call_counting(send, LineError::is_outage)
             },
             |error: &CallError<LineError>| error.verdict(LineError::verdict),
         );
         match sent {
-            Ok(()) => self.emails.outbox.sent(email),
+            Ok(()) => {}
             Err(error) if error.gave_up() == GaveUp::Stopped => return Ok(ItemOutcome::HandBack),
             Err(error) => {
                 // That is settled, too: it is not sent again.
                 error!("{email}: {}", error.error());
-                self.emails.outbox.refused(email);
+                self.emails.outbox.refuse(email);
             }
         }
         Ok(ItemOutcome::Handled)

@@ -3,7 +3,7 @@
 use crate::chaos::Chaos;
 use crate::line::Line;
 use crate::outbox::{Item, Outbox};
-use groundcrew::{Batcher, CancelToken, Retry, SubmitError, Submitter};
+use groundcrew::{Batcher, CancelToken, Retry, Submitter};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
@@ -18,16 +18,23 @@ pub(crate) struct Event {
     what: String,
 }
 
+impl Event {
+    fn to_json(&self) -> Value {
+        json!({ "id": self.id, "what": self.what })
+    }
+}
+
 impl Item for Event {
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn to_json(&self) -> Value {
-        json!({ "id": self.id, "what": self.what })
+    fn to_line(&self) -> String {
+        self.to_json().to_string()
     }
 
-    fn from_json(value: &Value) -> Option<Event> {
+    fn from_line(line: &str) -> Option<Event> {
+        let value: Value = serde_json::from_str(line).ok()?;
         Some(Event {
             id: value["id"].as_str()?.to_owned(),
             what: value["what"].as_str()?.to_owned(),
@@ -62,9 +69,7 @@ impl Events {
         let send = move |batch: &mut Vec<Event>| {
             chaos.at_work("analytics")?;
             let events: Vec<Value> = batch.iter().map(Event::to_json).collect();
-            line.send(&json!({ "events": events }))?;
-            batch.iter().for_each(|event| flushed.sent(event));
-            Ok(())
+            Ok(flushed.send(batch, || line.send(&json!({ "events": events })))?)
         };
         let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
         let batcher = Batcher::builder("events")
@@ -82,10 +87,12 @@ impl Events {
 
     /// Sends those that an earlier run has left. Not before the sink is there: a pool works at
     /// once, whatever the host does.
-    pub(crate) fn resume(&self) -> Result<(), SubmitError<Event>> {
+    pub(crate) fn resume(&self) {
         let found = mem::take(&mut *self.found.lock().unwrap());
-        let mut found = found.into_iter();
-        found.try_for_each(|event| self.batcher.submit(event))
+        for event in found {
+            // If a signal was faster, the next run sends it: it is in the outbox.
+            let _ = self.batcher.submit(event);
+        }
     }
 
     /// As [`tell`](Self::tell), for who cannot wait: where there is no room, the next run

@@ -1,5 +1,6 @@
 //! The way to the sink: a line of JSON, and its answer.
 
+use crate::outbox::Sealed;
 use groundcrew::Verdict;
 use serde_json::Value;
 use std::fmt;
@@ -22,6 +23,8 @@ pub(crate) enum LineError {
     Refused(String),
     /// It is no sink.
     Nonsense(String),
+    /// It was not asked: the outbox is saved.
+    TooLate(Sealed),
 }
 
 /// So long a sink that says nothing is borne.
@@ -57,8 +60,8 @@ impl LineError {
     /// What a retry makes of it.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            LineError::Connection(_) | LineError::Busy | LineError::Nonsense(_) => Verdict::Retry,
             LineError::Refused(_) => Verdict::GiveUp,
+            _ => Verdict::Retry,
         }
     }
 
@@ -75,8 +78,15 @@ impl fmt::Display for LineError {
             LineError::Busy => f.write_str("the sink is busy"),
             LineError::Nonsense(answer) => write!(f, "that is no answer of a sink: {answer}"),
             LineError::Refused(why) => write!(f, "refused: {why}"),
+            LineError::TooLate(sealed) => sealed.fmt(f),
         }
     }
 }
 
 impl std::error::Error for LineError {}
+
+impl From<Sealed> for LineError {
+    fn from(sealed: Sealed) -> LineError {
+        LineError::TooLate(sealed)
+    }
+}

@@ -53,11 +53,14 @@
 //!
 //! An email or an event is in its outbox from when it is made until the sink has acknowledged
 //! it, wherever else it is: in a queue, in hand, or waiting for its next attempt. At the end
-//! the outbox is written to a file, whatever was abandoned. So nothing is lost, and nothing
-//! is sent twice of which the sink has said `ok` before the process ended. That holds for
-//! every stop that makes its report. A SIGKILL and the third Ctrl-C leave the file as it was
-//! when the blog started: what this run made is lost then, and what it sent of that file is
-//! sent again. A post that was not read is read by the next start.
+//! the outbox is written to a file, whatever was abandoned. So nothing is lost. The end waits
+//! a second for the answer to what was already sent to the sink, also after the second Ctrl-C
+//! or when the process was frozen for longer than the stop may take; only what gets no answer
+//! by then may be sent twice, and is named. That holds for every stop that makes its report. A
+//! SIGKILL and the third Ctrl-C leave the file as it was when the blog started: what this run
+//! made is lost then, and what it sent of that file is sent again. So it is for a file that
+//! cannot be written, since the disk is full, say; but then everything is named that should be
+//! in it. A post that was not read is read by the next start.
 //!
 //! # Exit codes
 //!
@@ -80,14 +83,20 @@ mod generate;
 mod index;
 mod jobs;
 mod line;
+#[path = "../common/lock.rs"]
+mod lock;
 mod once;
+#[path = "../common/outbox.rs"]
 mod outbox;
+#[path = "../common/output.rs"]
+mod output;
 mod post;
 mod screen;
 mod search;
 mod services;
 mod sink;
-mod state_file;
+#[path = "../common/spool.rs"]
+mod spool;
 mod status;
 mod visitors;
 mod watcher;
@@ -97,13 +106,12 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use config::Config;
 use env_logger::Env;
-use fd_lock::RwLock;
 use std::error::Error;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -188,7 +196,7 @@ impl Options {
 fn main() -> ExitCode {
     env_logger::Builder::from_env(Env::default().default_filter_or("warn")).init();
     run(&Options::parse()).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "blog: {error}");
+        output::complain(format!("blog: {error}"));
         ExitCode::FAILURE
     })
 }
@@ -206,26 +214,11 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         return once::index_once(&options.folder, options.threads()?, options.stop_timeout);
     }
     let config = Config::read(&options.folder)?;
-    let mut state = lock(&options.state)?;
-    let Ok(_lock) = state.try_write() else {
-        let state = options.state.display();
-        return Err(format!("another blog runs with {state}; give --state another folder").into());
-    };
+    let mut lock = lock::open(&options.state.join("lock"))?;
+    let state = options.state.display();
+    let _lock = lock::take(&mut lock, "blog", state, "--state another folder")?;
     let (blog, host) = services::assemble(options, &config)?;
-    // To the end of this function: another Ctrl-C must not get between the report and the
-    // files.
-    let _signals = host.handle().stop_on_signal()?;
+    output::bounded_by(host.handle().stop_on_signal()?);
     let report = host.run();
-    blog.screen.clear();
     Ok(account::settle(&blog, &report))
-}
-
-/// Two blogs with the same files would undo what the other one did.
-fn lock(state: &Path) -> io::Result<RwLock<File>> {
-    fs::create_dir_all(state)?;
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(state.join("lock"))?;
-    Ok(RwLock::new(file))
 }

@@ -1,6 +1,7 @@
 //! `--once`: reads and indexes everything, and says how much faster than with one worker.
 
 use crate::index::Index;
+use crate::output;
 use crate::post::Post;
 use groundcrew::{Pool, StopPlan, TaskError, signals};
 use log::debug;
@@ -35,7 +36,8 @@ pub(crate) fn index_once(
             let began = Instant::now();
             let indexed = index(&pool, &files);
             if signals.received() {
-                writeln!(io::stdout(), "interrupted: nothing is indexed")?;
+                let text = "interrupted: nothing is indexed";
+                let _ = output::finish(|| true, move || writeln!(io::stdout(), "{text}"));
                 return Ok(ExitCode::from(130));
             }
             let index = indexed??;

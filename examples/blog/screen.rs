@@ -1,5 +1,6 @@
 //! The terminal: what is printed, and the table below it.
 
+use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 
@@ -41,8 +42,16 @@ impl Screen {
         });
     }
 
+    /// The end: who still prints above the table has had the time of the stop.
     pub(crate) fn clear(&self) {
-        self.table.finish_and_clear();
+        let table = self.table.clone();
+        let _ = output::finish(
+            || true,
+            move || {
+                table.finish_and_clear();
+                Ok(())
+            },
+        );
     }
 }
 

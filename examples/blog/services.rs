@@ -147,7 +147,8 @@ fn add_events(host: &mut HostBuilder, blog: &Blog) {
     let blog = blog.clone();
     let resume = move |_: &ServiceContext| {
         blog.chaos.at_start("analytics")?;
-        Ok(blog.events.resume()?)
+        blog.events.resume();
+        Ok(())
     };
     host.startup_task("analytics", resume).after(["events"]);
 }

@@ -46,6 +46,8 @@
 
 mod failure;
 mod line;
+#[path = "../common/output.rs"]
+mod output;
 mod printer;
 mod sum;
 mod walk;
@@ -100,7 +102,7 @@ const BROKEN_PIPE: u8 = 141;
 fn main() -> ExitCode {
     env_logger::init();
     run(Options::parse()).unwrap_or_else(|error| {
-        complain(error);
+        output::complain(format!("checksum: {error}"));
         ExitCode::FAILURE
     })
 }
@@ -116,7 +118,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     // A quarter of the time is left to print what is done by then.
     let plan = StopPlan::cancel(options.stop_timeout / 4 * 3);
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     // The walk may hang on a dead disk, the printer on somebody who does not
     // read. On threads of their own they do not keep this one from stopping.
@@ -140,9 +142,9 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     if ctrl_c.received() {
         if outcome.is_none() {
-            complain("nobody reads the output: some lines are lost");
+            output::complain("checksum: nobody reads the output: some lines are lost");
         }
-        let _ = writeln!(io::stderr(), "{report}");
+        output::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match outcome.ok_or("the printer has ended early")? {

@@ -54,6 +54,8 @@ mod check;
 mod failure;
 mod job;
 mod output;
+#[path = "../common/output.rs"]
+mod report;
 
 use clap::Parser;
 use failure::Failure;
@@ -66,7 +68,7 @@ use output::{NewFile, SharedWriter};
 use std::error::Error;
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -124,7 +126,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(PATIENCE);
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = report::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let (input, length) = open(&options)?;
     let (writer, file) = create(options.output.as_deref())?;
@@ -155,7 +157,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         if !writer.close(PATIENCE) {
             say("nobody takes the output: its last member is cut");
         }
-        let _ = writeln!(io::stderr(), "{report}");
+        report::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match done.ok_or("a thread has ended early")? {
@@ -212,7 +214,7 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
     ProgressBar::new(length.unwrap_or(0)).with_style(style.expect("this template is right"))
 }
 
-/// One line on stderr. If that is closed there is nobody to tell.
+/// One line on stderr.
 fn say(what: impl Display) {
-    let _ = writeln!(io::stderr(), "gzip: {what}");
+    report::complain(format!("gzip: {what}"));
 }

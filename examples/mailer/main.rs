@@ -79,6 +79,8 @@
 
 mod mail;
 mod outcome;
+#[path = "../common/output.rs"]
+mod output;
 mod server;
 mod smtp;
 
@@ -93,7 +95,7 @@ use outcome::Outcome;
 use server::{Failures, Server};
 use smtp::SendError;
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -178,7 +180,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .queue_capacity(PLACES)
         .build()?;
     let plan = StopPlan::finish(options.stop_timeout);
-    let _signals = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
     let breaker = CircuitBreaker::builder("smtp")
         .consecutive_failures(3)
         .open_for(Duration::from_millis(200))
@@ -210,13 +212,12 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     outcome.add_unstarted(&report);
 
     let account = server.account();
-    println!("{outcome}");
-    println!(
-        "server: {} acknowledged, {} of them twice",
+    output::tell(format!(
+        "{outcome}\nserver: {} acknowledged, {} of them twice\n",
         account.acknowledged, account.repeated
-    );
+    ));
     if !report.is_clean() {
-        let _ = writeln!(io::stderr(), "{report}");
+        output::complain(&report);
     }
     if !outcome.agrees(&account) {
         return Err("the server's account is another one".into());

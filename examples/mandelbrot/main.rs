@@ -38,6 +38,8 @@
 //! with `.mandelbrot-`.
 
 mod image;
+#[path = "../common/output.rs"]
+mod output;
 mod view;
 
 use clap::Parser;
@@ -46,7 +48,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::iter;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -98,7 +99,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let view = View::new(size, options.steps);
     let mut unfinished = 0;
@@ -116,7 +117,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         say(format!("{unfinished} of {} rows are grey", size.height));
     }
     if ctrl_c.received() {
-        let _ = writeln!(io::stderr(), "{report}");
+        output::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if unfinished > 0 {
@@ -153,7 +154,7 @@ fn progress_bar(rows: u32) -> ProgressBar {
     ProgressBar::new(rows.into()).with_style(style.expect("this template is right"))
 }
 
-/// One line on stderr. If that is closed there is nobody to tell.
+/// One line on stderr.
 fn say(what: impl Display) {
-    let _ = writeln!(io::stderr(), "mandelbrot: {what}");
+    output::complain(format!("mandelbrot: {what}"));
 }

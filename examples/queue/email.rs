@@ -1,23 +1,31 @@
 //! An email: a line, in the spool, on its way and in the inbox.
 
+use crate::outbox::Item;
 use std::fmt;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Email {
     id: String,
     text: String,
 }
 
 impl Email {
-    /// Of its id there is no other, in this run or another.
-    pub(crate) fn write() -> Email {
-        let id = format!("{:016x}", fastrand::u64(..));
+    pub(crate) fn write(id: String) -> Email {
         let text = format!("Dear reader {}, we have news.", fastrand::u16(..));
         Email { id, text }
     }
+}
 
-    /// Of a line; `None` if it is none of an email.
-    pub(crate) fn parse(line: &str) -> Option<Email> {
+impl Item for Email {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn to_line(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_line(line: &str) -> Option<Email> {
         let (id, text) = line.split_once(' ')?;
         Some(Email {
             id: id.to_owned(),

@@ -32,49 +32,63 @@
 //! What the run before has kept is in the queue before the host starts. On the first
 //! Ctrl-C the writer, which comes after the queue, stops first. Then the queue is closed
 //! and drained, in three quarters of its time. Then each worker takes back the email
-//! that the server is still busy with, and puts it back into the queue; and the queue
-//! returns all that is there, the email included that the writer had in hand.
+//! that the server is still busy with, and puts it back into the queue.
 //!
 //! # Who has the email
 //!
-//! At every moment one of the queue, a worker and the server has it. The worker's answer
-//! to the stop is "take it back", and it is the server that says whether it still could:
-//! without that question an email whose acknowledgement is on its way would be sent
-//! twice.
+//! An email is in the outbox from when it is written until the server has acknowledged
+//! it, wherever else it is: in the queue, with a worker, on its way. What is in there at
+//! the end is written to the spool. So a worker that the stop had to abandon, since the
+//! process was frozen for longer than the stop may take, costs no email.
 //!
-//! The second Ctrl-C leaves the workers no time to ask. What they had in hand is kept as
-//! well, and may arrive twice. The third one, like a kill, leaves the spool as it was: what
-//! this run has written and not sent is lost, and what it has sent of the spool is sent
-//! again. A program that must not lose these either writes them down first.
+//! The worker's answer to the stop is "take it back", and it is the server that says
+//! whether it still could: without that question an email whose acknowledgement is on its
+//! way would be sent twice. The end waits a second for the answer, also after the second
+//! Ctrl-C. Only an email to which no answer has come by then may arrive twice, and it is
+//! named.
+//!
+//! If the spool cannot be written, since the disk is full, say, every email that should be
+//! in there is named, and the exit code is 1. The spool is then as it was before this run:
+//! what this run has sent of it the next one sends again.
+//!
+//! So it is after the third Ctrl-C and after a kill as well, where nothing can be named: what
+//! the run has written and not sent is lost. A program that must not lose these either writes
+//! them down first.
+//!
+//! One `queue` at a time may use a spool; another one is refused.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! | --- | --- |
 //! | 0 | every email was sent |
-//! | 1 | something failed; stderr says what |
+//! | 1 | something failed, and is named; emails could not be saved, and are listed |
 //! | 2 | the command line is wrong |
 //! | 75 | there are emails in the spool: start it again |
 //! | 130 | the third Ctrl-C |
 
 mod email;
+#[path = "../common/lock.rs"]
+mod lock;
+#[path = "../common/outbox.rs"]
+mod outbox;
+#[path = "../common/output.rs"]
+mod output;
 mod sender;
 mod server;
+#[path = "../common/spool.rs"]
 mod spool;
 
 use clap::Parser;
 use email::Email;
 use groundcrew::{Host, Queue, ServiceContext, ServiceResult};
 use log::info;
-use sender::{Ledger, Sender};
-use spool::Spool;
+use outbox::{Outbox, TIME_TO_ANSWER};
+use sender::Sender;
 use std::error::Error;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Send emails, and keep those that were not sent for the next time.
 #[derive(Parser)]
@@ -112,73 +126,88 @@ fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
 /// So many emails wait before the writer does.
 const PLACES: usize = 20;
 
-fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+const FAILED: u8 = 1;
+const TRY_AGAIN: u8 = 75;
+
+fn main() -> ExitCode {
     env_logger::init();
-    let options = Options::parse();
+    run(Options::parse()).unwrap_or_else(|error| {
+        output::complain(format!("queue: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let mut lock = lock::open(&options.spool.with_extension("lock"))?;
+    let what = options.spool.display();
+    let _lock = lock::take(&mut lock, "queue", &what, "--spool another file")?;
     let server = server::start(options.inbox, options.takes)?;
 
-    let spool = Spool::new(options.spool);
-    let found = spool.read()?;
-    if !found.is_empty() {
-        println!("{} found in {}", found.len(), spool.path());
-    }
-    let emails = Queue::new(found.len().max(PLACES)).keep_copy();
+    let outbox = Outbox::<Email>::open(options.spool.clone())?;
+    let found = outbox.unsent();
+    let emails = Queue::new(found.len().max(PLACES));
     for email in found {
         emails.submit(email)?;
     }
 
-    let (ledger, written) = (Arc::new(Ledger::default()), Arc::new(AtomicUsize::new(0)));
     let mut host = Host::builder();
     host.name("mailer").stop_timeout(options.stop_timeout);
     host.queue("emails", &emails, options.workers, {
-        let ledger = ledger.clone();
+        let outbox = outbox.clone();
         move || {
-            let mut sender = Sender::new(server, ledger.clone());
+            let mut sender = Sender::new(server, outbox.clone());
             move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx)
         }
     });
-    let (queue, counter) = (emails.clone(), written.clone());
+    let writers = outbox.clone();
     host.background("writer", move |ctx| {
-        write(options.emails, &queue, &counter, ctx)
+        write(options.emails, &emails, &writers, ctx)
     })
     .after(["emails"]);
     let host = host.build()?;
 
-    // To the end of this function: another Ctrl-C must not get between the report and
-    // the spool.
-    let _signals = host.handle().stop_on_signal()?;
+    output::bounded_by(host.handle().stop_on_signal()?);
     let report = host.run();
-    let mut unsent = emails.take_unprocessed();
-    // What the workers had in hand, if the stop did not wait for them.
-    unsent.extend(emails.take_maybe_handled());
-    let unsent = spool.replace(unsent)?;
+    let saved = outbox.save(Instant::now() + TIME_TO_ANSWER);
 
-    let (written, sent, path) = (written.load(Relaxed), ledger.sent(), spool.path());
-    println!("{written} written, {sent} sent, {unsent} kept in {path}");
-    if !report.is_clean() {
-        let _ = writeln!(io::stderr(), "{report}");
+    let (written, sent, unsent) = (saved.account.made, saved.account.sent, saved.unsent.len());
+    let (kept, code) = match (&saved.result, report.exit_code()) {
+        (Err(_), _) => ("not saved in", FAILED),
+        (Ok(()), 0) if unsent > 0 => ("kept in", TRY_AGAIN),
+        (Ok(()), code) => ("kept in", code),
+    };
+    let path = outbox.path().display();
+    let found = match saved.account.found {
+        0 => String::new(),
+        found => format!("{found} found in {path}\n"),
+    };
+    let summary = format!("{found}{written} written, {sent} sent, {unsent} {kept} {path}\n");
+    output::tell(summary + &saved.unknown() + &saved.unsaved());
+    if code != 0 {
+        output::complain(report);
     }
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(code.into())
 }
 
 /// Writes emails, one after the other, and stops the host when the last one is sent.
 fn write(
     count: usize,
     emails: &Queue<Email>,
-    written: &AtomicUsize,
+    outbox: &Outbox<Email>,
     ctx: &ServiceContext,
 ) -> ServiceResult {
     for _ in 0..count {
-        // What is refused at the stop is unprocessed, and so it is kept.
-        written.fetch_add(1, Relaxed);
-        emails.submit_until_cancelled(ctx.token(), Email::write())?;
-        if ctx.is_cancelled() {
+        let Some(email) = outbox.make(Email::write) else {
+            return Ok(());
+        };
+        // What the queue does not take any more is in the outbox all the same.
+        if emails.submit_until_cancelled(ctx.token(), email).is_err() || ctx.is_cancelled() {
             return Ok(());
         }
     }
     info!("{count} emails are written");
-    // A queue does not say when it is empty, and so it is asked.
-    while emails.stats().queued() + emails.stats().in_hand() > 0 {
+    // An outbox does not say when it is empty, and so it is asked.
+    while !outbox.is_empty() {
         ctx.sleep(A_MOMENT)?;
     }
     ctx.request_stop("every email is sent");

@@ -1,50 +1,46 @@
 //! What a worker does: one connection, one email after the other.
 
 use crate::email::Email;
+use crate::outbox::{Outbox, Sealed};
 use groundcrew::{ItemOutcome, ServiceContext};
 use log::{debug, warn};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::slice;
 use std::time::Duration;
-
-/// How many the server has acknowledged.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    sent: AtomicUsize,
-}
-
-impl Ledger {
-    pub(crate) fn sent(&self) -> usize {
-        self.sent.load(Relaxed)
-    }
-}
 
 pub(crate) struct Sender {
     server: SocketAddr,
-    ledger: Arc<Ledger>,
+    outbox: Outbox<Email>,
     connection: Option<BufReader<TcpStream>>,
 }
 
+/// Why the server does not have an email.
+enum NotSent {
+    /// It was asked to give it back, and has.
+    TakenBack,
+    /// It was not offered: the outbox is saved.
+    TooLate,
+    Failed(io::Error),
+}
+
 impl Sender {
-    pub(crate) fn new(server: SocketAddr, ledger: Arc<Ledger>) -> Sender {
+    pub(crate) fn new(server: SocketAddr, outbox: Outbox<Email>) -> Sender {
         Sender {
             server,
-            ledger,
+            outbox,
             connection: None,
         }
     }
 
-    /// Sends the email, or puts it back.
+    /// Sends the email, or puts it back into the queue. It stays in the outbox until the
+    /// server has acknowledged it.
     pub(crate) fn send(&mut self, email: &Email, ctx: &ServiceContext) -> io::Result<ItemOutcome> {
-        match self.offer(email, ctx) {
-            Ok(true) => {
-                self.ledger.sent.fetch_add(1, Relaxed);
-                return Ok(ItemOutcome::Handled);
-            }
-            Ok(false) => debug!("{email} is back"),
-            Err(error) => {
+        let outbox = self.outbox.clone();
+        match outbox.send(slice::from_ref(email), || self.offer(email, ctx)) {
+            Ok(()) => return Ok(ItemOutcome::Handled),
+            Err(NotSent::TakenBack | NotSent::TooLate) => debug!("{email} is back"),
+            Err(NotSent::Failed(error)) => {
                 warn!("{email} is not sent yet: {error}");
                 let _ = ctx.sleep(PAUSE); // or it would be tried again at once
             }
@@ -53,8 +49,8 @@ impl Sender {
         Ok(ItemOutcome::PutBack)
     }
 
-    /// Whether the server has taken it. Asked to stop, this asks for it back.
-    fn offer(&mut self, email: &Email, ctx: &ServiceContext) -> io::Result<bool> {
+    /// Returns once the server has acknowledged it. Asked to stop, this asks for it back.
+    fn offer(&mut self, email: &Email, ctx: &ServiceContext) -> Result<(), NotSent> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => self.connection.insert(connect(self.server)?),
@@ -66,8 +62,9 @@ impl Sender {
         let (mut answer, mut asked_back) = (String::new(), false);
         loop {
             match connection.read_line(&mut answer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(answer == "taken\n"),
+                Ok(0) => return Err(NotSent::Failed(ErrorKind::UnexpectedEof.into())),
+                Ok(_) if answer == "taken\n" => return Ok(()),
+                Ok(_) => return Err(NotSent::TakenBack),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
@@ -76,7 +73,7 @@ impl Sender {
                         asked_back = true;
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(NotSent::Failed(error)),
             }
         }
     }
@@ -91,3 +88,15 @@ fn connect(server: SocketAddr) -> io::Result<BufReader<TcpStream>> {
 }
 
 const PAUSE: Duration = Duration::from_millis(10);
+
+impl From<Sealed> for NotSent {
+    fn from(_: Sealed) -> NotSent {
+        NotSent::TooLate
+    }
+}
+
+impl From<io::Error> for NotSent {
+    fn from(error: io::Error) -> NotSent {
+        NotSent::Failed(error)
+    }
+}

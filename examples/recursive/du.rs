@@ -1,14 +1,14 @@
 //! The command `du`.
 
 use crate::folders::{Failure, Folder, measure, measure_alone};
-use crate::{Outcome, progress_bar, say, say_speedup};
+use crate::{Outcome, output, progress_bar, say, say_speedup};
 use clap::Args;
 use groundcrew::{Cancelled, Pool};
 use indicatif::ProgressBar;
 use os_display::Quotable;
 use std::error::Error;
 use std::fs;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -65,13 +65,13 @@ pub(crate) fn run(
 
 /// A line for each folder, before the lines of those in it.
 fn print(folders: &[Folder], depth: usize) -> io::Result<()> {
-    let mut stdout = BufWriter::new(io::stdout().lock());
+    let mut lines = Vec::new();
     for folder in folders.iter().filter(|folder| folder.depth <= depth) {
-        write!(stdout, "{}\t", folder.bytes)?;
-        stdout.write_all(folder.path.as_os_str().as_encoded_bytes())?;
-        stdout.write_all(b"\n")?;
+        lines.extend(format!("{}\t", folder.bytes).into_bytes());
+        lines.extend(folder.path.as_os_str().as_encoded_bytes());
+        lines.push(b'\n');
     }
-    stdout.flush()
+    output::print(lines)
 }
 
 /// Whether one thread finds the same. The time is taken of a second run, since

@@ -50,6 +50,8 @@
 
 mod du;
 mod folders;
+#[path = "../common/output.rs"]
+mod output;
 mod quicksort;
 mod sort;
 
@@ -58,7 +60,6 @@ use groundcrew::{Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -122,7 +123,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(Duration::from_secs(2));
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let check = options.common.check;
     let outcome = match &options.command {
@@ -135,7 +136,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         Outcome::Bad => Ok(ExitCode::FAILURE),
         Outcome::Interrupted => {
             debug_assert!(ctrl_c.received());
-            let _ = writeln!(io::stderr(), "{report}");
+            output::complain(&report);
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
@@ -162,7 +163,7 @@ fn progress_bar(length: Option<u64>, template: &str) -> ProgressBar {
     bar.with_style(style.expect("this template is right"))
 }
 
-/// One line on stderr. If that is closed there is nobody to tell.
+/// One line on stderr.
 fn say(what: impl Display) {
-    let _ = writeln!(io::stderr(), "recursive: {what}");
+    output::complain(format!("recursive: {what}"));
 }

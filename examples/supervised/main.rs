@@ -141,13 +141,15 @@
 //! | 130 | the third Ctrl-C |
 
 mod index;
+#[path = "../common/output.rs"]
+mod output;
 
 use clap::{Parser, ValueEnum};
 use env_logger::Env;
 use groundcrew::{Backoff, FailurePolicy, Host, HostReport, Restart};
 use index::{Fail, Index, wait_for_the_stop};
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// A service that fails, and what becomes of its host.
@@ -218,7 +220,9 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
 
     let report = host.build()?.run_until_signal()?;
     if report.is_clean() {
-        println!("{report}"); // returned from `main` it is printed if it is not clean
+        // Returned from `main` it is printed if it is not clean.
+        let text = report.to_string();
+        let _ = output::finish(|| true, move || writeln!(io::stdout(), "{text}"));
     }
     Ok(report)
 }

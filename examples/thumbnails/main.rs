@@ -44,6 +44,8 @@
 mod check;
 mod folder;
 mod make;
+#[path = "../common/output.rs"]
+mod output;
 mod thumbnail;
 mod write;
 
@@ -54,7 +56,6 @@ use os_display::Quotable;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -111,7 +112,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let worked = work(&pool, options);
     let report = pool.stop(plan);
@@ -119,7 +120,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         if let Err(error) = worked {
             say(error);
         }
-        let _ = writeln!(io::stderr(), "{report}");
+        output::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match worked? {
@@ -164,7 +165,7 @@ fn progress_bar(length: u64, what: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style.expect("this template is right"))
 }
 
-/// One line on stderr. If that is closed there is nobody to tell.
+/// One line on stderr.
 fn say(what: impl Display) {
-    let _ = writeln!(io::stderr(), "thumbnails: {what}");
+    output::complain(format!("thumbnails: {what}"));
 }

@@ -54,6 +54,8 @@
 //! main thread: then it is the third Ctrl-C that ends it.
 
 mod count;
+#[path = "../common/output.rs"]
+mod output;
 mod piece;
 mod portion;
 mod total;
@@ -66,8 +68,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
 use portion::Portions;
 use std::error::Error;
-use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::fmt::{Display, Write};
+use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -113,7 +115,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(Duration::from_secs(2));
-    let ctrl_c = signals::stop_on_signal(&pool.stop_handle(), plan)?;
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let started = Instant::now();
     let counted = count_all(options, &pool);
@@ -126,7 +128,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let report = pool.stop(plan);
     if ctrl_c.received() {
         say("interrupted: nothing is printed, not all files are counted");
-        let _ = writeln!(io::stderr(), "{report}");
+        output::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let total = counted?;
@@ -200,11 +202,11 @@ fn count_alone(options: &Options, token: &CancelToken) -> Total {
 }
 
 fn print(total: &Total, top: usize) -> io::Result<()> {
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for (word, count) in total.most_frequent(top) {
-        writeln!(lines, "{count:>9} {word}")?;
+        let _ = writeln!(lines, "{count:>9} {word}"); // a string takes everything
     }
-    io::stdout().write_all(&lines)
+    output::print(lines)
 }
 
 /// A line on stderr, if that is a terminal. How much is to come is not known.
@@ -213,7 +215,7 @@ fn progress_bar() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.expect("this template is right"))
 }
 
-/// One line on stderr. If that is closed there is nobody to tell.
+/// One line on stderr.
 fn say(what: impl Display) {
-    let _ = writeln!(io::stderr(), "wordcount: {what}");
+    output::complain(format!("wordcount: {what}"));
 }

@@ -87,6 +87,39 @@ pub(crate) fn send(child: &Child, signals: &[&str]) {
     assert!(sent.unwrap().success());
 }
 
+/// Makes the pipe that is the child's stdout (1) or stderr (2) full: the child's next write
+/// to it blocks.
+#[cfg(target_os = "linux")]
+pub(crate) fn fill(child: &Child, descriptor: u32) {
+    let path = format!("/proc/{}/fd/{descriptor}", child.id());
+    full_pipe(Path::new(&path));
+}
+
+/// Opens the pipe, and makes it full. To read from what is returned never blocks.
+#[cfg(target_os = "linux")]
+pub(crate) fn full_pipe(path: &Path) -> File {
+    use std::io::{ErrorKind, Write};
+    use std::os::unix::fs::OpenOptionsExt;
+    const O_NONBLOCK: i32 = 0o4000;
+    let mut pipe = File::options();
+    let pipe = pipe.read(true).write(true).custom_flags(O_NONBLOCK);
+    let mut pipe = pipe.open(path).unwrap();
+    for size in [4096, 1] {
+        let full = loop {
+            if let Err(error) = pipe.write_all(&vec![b' '; size]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    }
+    pipe
+}
+
+pub(crate) fn make_fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 /// Without what differs from one run to the next: seconds, numbers of threads and what
 /// these are doing. And without the name of a signal, which only one of the features knows.
 pub(crate) fn masked(line: &str) -> String {
