@@ -79,7 +79,9 @@ impl Load {
                     end.wait();
                 });
             }
-            let sample = self.measure(|| drop(begin.wait()));
+            let sample = self.measure(|| {
+                begin.wait();
+            });
             end.wait();
             sample
         })

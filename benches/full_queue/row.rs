@@ -17,9 +17,12 @@ pub(crate) struct Row {
     in_turn: Vec<Duration>,
 }
 
+/// Runs a load on a pool made for it.
+type Run = fn(Load) -> Sample;
+
 struct Contender {
     name: &'static str,
-    run: fn(Load) -> Sample,
+    run: Run,
     samples: Vec<Sample>,
 }
 
@@ -57,8 +60,7 @@ fn unbounded<C: Crew>(load: Load) -> Sample {
 const DEFAULT_CAPACITY: usize = 1024;
 
 fn contenders(load: Load) -> Vec<Contender> {
-    let mut all: Vec<(&'static str, fn(Load) -> Sample)> =
-        vec![("groundcrew", ours), ("raw channel loop", raw)];
+    let mut all: Vec<(&'static str, Run)> = vec![("groundcrew", ours), ("raw channel loop", raw)];
     if load.capacity == DEFAULT_CAPACITY {
         all.push(("rayon spawn", unbounded::<rayon::ThreadPool>));
         all.push(("threadpool", unbounded::<threadpool::ThreadPool>));
