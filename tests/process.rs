@@ -477,7 +477,13 @@ fn a_stop_works_where_no_helper_can_be_started() {
 }
 
 fn no_helpers() {
-    let pool = Pool::new(2).unwrap();
+    // Each thread may start two; so the workers, which would help, cannot start any more.
+    let pool = Pool::builder().threads(2).on_worker_start(|_| {
+        for _ in 0..2 {
+            thread::spawn(|| ()).join().unwrap();
+        }
+    });
+    let pool = pool.build().unwrap();
     let handle = pool.submit(|| 7).unwrap();
     pool.stop_handle().request(StopPlan::drain(LONG));
     let report = pool.stop(LONG);

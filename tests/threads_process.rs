@@ -191,7 +191,16 @@ fn a_stop_keeps_its_deadline_where_no_thread_can_be_had() {
 }
 
 fn kept_deadline() {
-    let pool = Pool::new(2).unwrap();
+    // Each thread may start two; so the workers, which would help, cannot start any more.
+    let (tell, told) = bounded(2);
+    let pool = Pool::builder().threads(2).on_worker_start(move |_| {
+        for _ in 0..2 {
+            thread::spawn(|| ()).join().unwrap();
+        }
+        tell.send(()).unwrap();
+    });
+    let pool = pool.build().unwrap();
+    told.iter().take(2).for_each(drop);
     let since = Instant::now();
     pool.stop_handle().request(Duration::from_millis(300));
     let requested = since.elapsed();
