@@ -245,9 +245,10 @@ impl Gate {
             self.opened.notify_one();
         } else if left < mark {
             self.mark.store(left.div_ceil(2), SeqCst);
-            match left {
-                0 => drop(self.opened.notify_all()),
-                _ => drop(self.opened.notify_one()),
+            if left == 0 {
+                self.opened.notify_all();
+            } else {
+                self.opened.notify_one();
             }
         }
     }

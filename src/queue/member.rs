@@ -26,7 +26,7 @@ impl fmt::Display for Member {
 impl Error for Member {}
 
 /// Where a pool, a queue or a batcher keeps it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Membership(Mutex<Option<Arc<Member>>>);
 
 impl Membership {

@@ -64,7 +64,9 @@ use failed_runs::FailedRuns;
 pub(crate) use home::Home;
 pub(crate) use late::TakenOut;
 pub(crate) use limits::Crew;
-pub(crate) use member::{Member, Membership};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use member::Member;
+pub(crate) use member::Membership;
 pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
 pub(crate) use verbs::{Door, WhenFull, verbs};
