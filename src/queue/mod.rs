@@ -88,7 +88,7 @@ use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, i
 use crate::threads::LONGEST_PAUSE;
 use crate::unwind::RateLimit;
 use gate::{Attempt, Gate};
-use idle::Idle;
+use idle::IdleWaiters;
 use late::Late;
 use later::Later;
 use limits::Limits;
@@ -112,7 +112,7 @@ pub(crate) struct Queue {
     flags: CachePadded<Flags>,
     gate: CachePadded<Gate>,
     sleepers: CachePadded<Sleepers>,
-    idle: CachePadded<Idle>,
+    idle: CachePadded<IdleWaiters>,
     /// One for each worker, by its index, and for those to come; its overflow list is in there.
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
     late: CachePadded<Mutex<Late>>,
@@ -149,8 +149,6 @@ struct Flags {
     /// A copy of `Late::sealed`, written under its lock, for parallel loops to
     /// look at. That is all that hangs on it: hence Relaxed.
     sealed: AtomicBool,
-    /// How many threads are in `wait_idle`. Written under its lock.
-    idlers: AtomicUsize,
 }
 
 /// Counters that others than workers write, on rare occasions.
