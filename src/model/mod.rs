@@ -26,7 +26,7 @@
 //! scopes: an end that wakes nobody or does not take the lock first, a task
 //! counted in after its push, one taken back that counts as accepted, one given
 //! back that wakes neither its scope nor who joins it, or that its handle takes
-//! for unstarted; and in loom a weaker order of `closed`, `sleepers`, `waiters`, `idlers` and
+//! for unstarted; and in loom a weaker order of `closed`, of the counts of sleepers and waiters, and of
 //! `reported`. A change of a protocol is worth the same trial.
 
 use crate::stop::StopReport;

@@ -1,30 +1,59 @@
 //! `wait_idle`: until nothing waits and nothing runs.
 //!
-//! No counter says so, since nobody pays for one. Instead a waiter looks at
-//! every slot, then at the lengths of the queue, then at every slot again: if
+//! No counter says so, since every task would pay for it. Instead a waiter looks
+//! at every slot, then at the lengths of the queue, then at every slot again: if
 //! all were quiet and none of their epochs has changed, no worker did anything
 //! in between, so the lengths are those of one moment.
 //!
 //! # Invariants
 //!
-//! 1. A waiter counts itself in `idlers`, then looks; who ends the last task
-//!    becomes quiet, then reads `idlers`, and rings. All SeqCst or under locks.
+//! 1. A waiter counts itself in `waiters`, then looks; the worker that ends the
+//!    last task becomes quiet, then reads `waiters`, and notifies. All SeqCst or
+//!    under locks.
 //! 2. Husks lie in the queue but are no tasks: the number of those made, less
 //!    those passed, is taken off the lengths. It is read before the lengths, so
-//!    that a husk made in between only makes the answer too cautious; who made
-//!    it rings.
+//!    that a husk made in between only makes the answer too cautious; the thread
+//!    that made it notifies.
 
 use super::Queue;
 use crate::clock::Deadline;
-use crate::sync::{AtomicBool, Condvar, Mutex, SeqCst};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, SeqCst};
 use crate::task::{Quiet, me_in};
 
+/// The threads that wait for the pool to be idle.
 #[derive(Default)]
-pub(super) struct Idle {
+pub(super) struct IdleWaiters {
+    /// Written under the lock; read by workers that become quiet.
+    waiters: AtomicUsize,
     lock: Mutex<()>,
     changed: Condvar,
-    /// A stop made its report: nobody waits any more.
+    /// A stop made its report: no thread waits any more.
     reported: AtomicBool,
+}
+
+impl IdleWaiters {
+    /// Blocks until `is_idle`, or until `deadline` has come: then it returns
+    /// `false`, if it still is not.
+    fn wait(&self, deadline: Deadline, is_idle: impl Fn() -> bool) -> bool {
+        let mut guard = self.lock.lock();
+        self.waiters.fetch_add(1, SeqCst);
+        let mut idle = is_idle();
+        let mut timed_out = false;
+        while !idle && !timed_out {
+            timed_out = deadline.wait(&self.changed, &mut guard);
+            idle = is_idle();
+        }
+        self.waiters.fetch_sub(1, SeqCst);
+        idle
+    }
+
+    /// Lets the waiters look again.
+    fn notify(&self) {
+        if self.waiters.load(SeqCst) > 0 {
+            let _guard = self.lock.lock();
+            self.changed.notify_all();
+        }
+    }
 }
 
 impl Queue {
@@ -36,23 +65,10 @@ impl Queue {
             me.slot.set_waiting_idle(true);
             self.idle_changed();
         }
-        let idle = self.is_idle() || self.wait_until_idle(deadline);
+        let idle = self.is_idle() || self.idle.wait(deadline, || self.is_idle());
         if let Some(me) = &me {
             me.slot.set_waiting_idle(false);
         }
-        idle
-    }
-
-    fn wait_until_idle(&self, deadline: Deadline) -> bool {
-        let mut guard = self.idle.lock.lock();
-        self.flags.idlers.fetch_add(1, SeqCst);
-        let mut idle = self.is_idle();
-        let mut timed_out = false;
-        while !idle && !timed_out {
-            timed_out = deadline.wait(&self.idle.changed, &mut guard);
-            idle = self.is_idle();
-        }
-        self.flags.idlers.fetch_sub(1, SeqCst);
         idle
     }
 
@@ -87,10 +103,7 @@ impl Queue {
 
     /// A worker became quiet, a husk was made, or the queue was emptied.
     pub(crate) fn idle_changed(&self) {
-        if self.flags.idlers.load(SeqCst) > 0 {
-            let _guard = self.idle.lock.lock();
-            self.idle.changed.notify_all();
-        }
+        self.idle.notify();
     }
 
     pub(super) fn is_reported(&self) -> bool {

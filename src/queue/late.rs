@@ -96,7 +96,7 @@ impl Queue {
     pub(crate) fn close(&self) -> bool {
         let was_open = !self.flags.closed.swap(true, SeqCst);
         if was_open {
-            self.wake_all();
+            self.sleepers.wake_all();
             self.gate.open();
             self.places.close();
             self.close_later();

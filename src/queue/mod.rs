@@ -4,7 +4,7 @@
 //! the worker that submitted it, which lies in that worker's slot. The parts, each in its file:
 //!
 //! - `gate`: submitters from outside wait here for room.
-//! - `sleep`: workers wait here for work.
+//! - `sleepers`: workers that sleep until there is work.
 //! - `late`: closing, and who owns a push that raced it.
 //! - `later`: what comes back by itself: retries and what is due.
 //! - `limits`: how long a task may run.
@@ -35,7 +35,7 @@
 //!
 //! # Order of locks
 //!
-//! Idle, late or the beds; then slot; then cell, or the gate. A thief has two
+//! Idle, late or the sleepers; then slot; then cell, or the gate. A thief has two
 //! slots, but only tries the second. The lists lie in the slots.
 
 mod attempts;
@@ -53,7 +53,7 @@ mod observer;
 mod panics;
 mod places;
 mod retry_builder;
-mod sleep;
+mod sleepers;
 mod submitter;
 mod task_builder;
 mod verbs;
@@ -87,15 +87,17 @@ use crate::sync::{
     StaticU64, Weak,
 };
 use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
+use crate::threads::LONGEST_PAUSE;
 use crate::unwind::RateLimit;
 use gate::{Attempt, Gate};
-use idle::Idle;
+use idle::IdleWaiters;
 use late::Late;
 use later::Later;
 use limits::Limits;
 use places::Places;
-use sleep::Beds;
+use sleepers::Sleepers;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What submitters, workers and stoppers of one pool share.
 pub(crate) struct Queue {
@@ -111,8 +113,8 @@ pub(crate) struct Queue {
     receiver: Receiver<Queued>,
     flags: CachePadded<Flags>,
     gate: CachePadded<Gate>,
-    beds: CachePadded<Beds>,
-    idle: CachePadded<Idle>,
+    sleepers: CachePadded<Sleepers>,
+    idle: CachePadded<IdleWaiters>,
     /// One for each worker, by its index, and for those to come; its overflow list is in there.
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
     late: CachePadded<Mutex<Late>>,
@@ -149,13 +151,6 @@ struct Flags {
     /// A copy of `Late::sealed`, written under its lock, for parallel loops to
     /// look at. That is all that hangs on it: hence Relaxed.
     sealed: AtomicBool,
-    /// How many workers are in bed. Written under the lock of `beds`.
-    sleepers: AtomicUsize,
-    /// A worker was woken and has not looked yet: it will see what was put in
-    /// since, and wake the next one if there is more.
-    waking: AtomicBool,
-    /// How many threads are in `wait_idle`. Written under its lock.
-    idlers: AtomicUsize,
 }
 
 /// Counters that others than workers write, on rare occasions.
@@ -220,7 +215,7 @@ impl Queue {
             receiver,
             flags: CachePadded::default(),
             gate: CachePadded::new(Gate::new(capacity, workers)),
-            beds: CachePadded::new(Beds::new(slots)),
+            sleepers: CachePadded::new(Sleepers::new(slots)),
             idle: CachePadded::default(),
             slots: (0..slots)
                 .map(|_| Arc::new(CachePadded::new(Slot::new())))
@@ -538,6 +533,32 @@ impl Queue {
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags.closed.load(SeqCst)
+    }
+
+    /// Blocks this worker until there may be something to do.
+    pub(crate) fn sleep(&self, index: usize) {
+        let has_to_stay_awake =
+            || self.has_tasks() || self.is_closed() || self.slots[index].is_marked();
+        // If the timer has no thread, an idle worker has the time to start one.
+        let look_again = || match self.lacks_timer() {
+            true => Deadline::after(LONGEST_PAUSE),
+            false => Deadline::NEVER,
+        };
+        if !self.sleepers.sleep(index, has_to_stay_awake, look_again) {
+            let _ = self.start_timer(Deadline::after(Duration::ZERO));
+        }
+    }
+
+    /// Wakes a worker for a task that was put in, if that is needed.
+    #[inline]
+    pub(crate) fn wake_one(&self) {
+        self.sleepers.wake_one();
+    }
+
+    /// This worker is to take nothing more, and to leave; also if it sleeps by now.
+    pub(crate) fn dismiss(&self, index: usize) {
+        self.slots[index].mark();
+        self.sleepers.wake(index);
     }
 
     /// Who replaces workers that are stuck.
