@@ -4,8 +4,8 @@
 mod common;
 
 use common::host::{Puppet, host, signal};
-use common::{Bomb, Gate, LONG, expected_panic, within};
-use groundcrew::channel::unbounded;
+use common::{Bomb, Entrance, Gate, LONG, expected_panic, within};
+use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
     Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats,
     ServiceContext, SubmitError,
@@ -209,6 +209,43 @@ fn what_an_abandoned_handler_ends_after_the_report_is_no_longer_in_doubt() {
             assert_eq!(left, expected, "{outcome:?}");
         }
     }
+}
+
+#[test]
+fn an_item_without_a_copy_is_not_dropped_for_one() {
+    // Copies are asked for when it is in hand already.
+    let (queue, gate) = (Queue::new(9), Gate::new());
+    let _report = abandons(&queue, &gate, Err("too late".to_owned()));
+    let queue = queue.keep_copy();
+    assert!(queue.take_maybe_handled().is_empty());
+    gate.open();
+    wait_until_none_is_in_hand(&queue);
+    assert_eq!(queue.take_failed().remove(0).into_item(), 1);
+
+    // The copy is being made when the report is, and then panics.
+    struct Slow(Entrance, Sender<()>);
+    impl Clone for Slow {
+        fn clone(&self) -> Slow {
+            self.1.send(()).unwrap();
+            self.0.pass();
+            expected_panic()
+        }
+    }
+    let (queue, gate) = (Queue::new(9).keep_copy(), Gate::new());
+    let (tell, told) = signal();
+    let host = host(SHORT, |host| {
+        host.queue("items", &queue, 1, || {
+            |_: &mut Slow, _: &ServiceContext| Handled::Ok(())
+        });
+    });
+    let host = host.start().unwrap();
+    queue.submit(Slow(gate.entrance(), tell)).unwrap();
+    told.recv().unwrap();
+    let _report = within(LONG, "stop", || host.stop());
+    assert!(queue.take_maybe_handled().is_empty());
+    gate.open();
+    wait_until_none_is_in_hand(&queue);
+    assert_eq!(queue.take_failed().len(), 1);
 }
 
 #[test]
