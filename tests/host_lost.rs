@@ -7,8 +7,8 @@ use common::host::{Puppet, host, signal};
 use common::{Bomb, Entrance, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats,
-    ServiceContext, SubmitError,
+    Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats, Retry,
+    RunOutcome, Schedule, Scheduler, ServiceContext, SubmitError,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::error::Error;
@@ -588,6 +588,64 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
         message.starts_with("the queue is closed: host "),
         "{message}"
     );
+}
+
+/// A queue of a host that has stopped.
+fn stopped_elsewhere() -> Queue<u32> {
+    let queue = Queue::new(9);
+    let other = host(LONG, |host| {
+        host.queue("elsewhere", &queue, 1, || {
+            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
+        });
+    });
+    drop(within(LONG, "stop", || other.start().unwrap().stop()));
+    queue
+}
+
+#[test]
+fn a_batch_that_the_stop_of_another_host_refuses_is_given_up_like_any_other() {
+    for is_hosted in [false, true] {
+        let (pool, elsewhere, (tell, told)) =
+            (Pool::new(1).unwrap(), stopped_elsewhere(), signal());
+        let items = Batcher::builder("items")
+            .max_items(1)
+            .retry(Retry::fixed(Duration::from_millis(1)).attempts(3))
+            .dead_letter(move |_, why| assert!(why.attempts() == 3 && tell.send(()).is_ok()))
+            .build(pool.submitter(), move |batch: &mut Vec<u32>, _| {
+                Ok(elsewhere.submit(batch[0])?)
+            })
+            .unwrap();
+        let host = host(LONG, |host| {
+            if is_hosted {
+                host.batcher("items", &items);
+            }
+        });
+        let host = host.start().unwrap();
+        items.submit(7).unwrap();
+        assert!(told.recv_timeout(LONG).is_ok());
+        drop(within(LONG, "stop", || host.stop()));
+    }
+}
+
+#[test]
+fn a_run_that_the_stop_of_another_host_refuses_has_failed() {
+    let (pool, elsewhere) = (Pool::new(1).unwrap(), stopped_elsewhere());
+    let scheduler = Scheduler::new(pool.submitter());
+    let every = Schedule::every(Duration::from_millis(1));
+    let entry = scheduler.entry("submit", every);
+    entry.run(move |_| Ok(elsewhere.submit(7)?)).unwrap();
+    scheduler.start().unwrap();
+    let failed = || {
+        let status = scheduler.status();
+        let last = status[0].last().map(|last| last.outcome().clone());
+        matches!(last, Some(RunOutcome::Failed(_)))
+    };
+    within(LONG, "a failed run", || {
+        while !failed() {
+            thread::yield_now();
+        }
+    });
+    scheduler.stop();
 }
 
 #[test]
