@@ -207,3 +207,16 @@ fn interrupted_five_times() {
     assert_eq!(run(&["--emails", "1", "--takes", "0"], None), Some(0));
     assert!(lines(&folder, "spool").is_empty());
 }
+
+#[test]
+fn a_service_that_the_stop_abandons_is_no_email_that_is_left() {
+    let folder = TempDir::new().unwrap();
+    let mut command = queue(&folder);
+    // So many workers do not leave within the few milliseconds of a stop without time.
+    command.args(["--emails=0", "--workers=1000", "--stop-timeout=0"]);
+    let output = output(&mut command);
+    let told = text(&output.stderr);
+    assert!(told.contains("NOT CLEAN"), "{told}");
+    assert_eq!(text(&output.stdout), "0 written, 0 sent, 0 kept in spool\n");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+}

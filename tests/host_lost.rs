@@ -4,11 +4,11 @@
 mod common;
 
 use common::host::{Puppet, host, signal};
-use common::{Bomb, Gate, LONG, expected_panic, within};
-use groundcrew::channel::unbounded;
+use common::{Bomb, Entrance, Gate, LONG, expected_panic, within};
+use groundcrew::channel::{Sender, unbounded};
 use groundcrew::{
-    Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats,
-    ServiceContext, SubmitError,
+    Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats, Retry,
+    RunOutcome, Schedule, Scheduler, ServiceContext, SubmitError,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::error::Error;
@@ -209,6 +209,43 @@ fn what_an_abandoned_handler_ends_after_the_report_is_no_longer_in_doubt() {
             assert_eq!(left, expected, "{outcome:?}");
         }
     }
+}
+
+#[test]
+fn an_item_without_a_copy_is_not_dropped_for_one() {
+    // Copies are asked for when it is in hand already.
+    let (queue, gate) = (Queue::new(9), Gate::new());
+    let _report = abandons(&queue, &gate, Err("too late".to_owned()));
+    let queue = queue.keep_copy();
+    assert!(queue.take_maybe_handled().is_empty());
+    gate.open();
+    wait_until_none_is_in_hand(&queue);
+    assert_eq!(queue.take_failed().remove(0).into_item(), 1);
+
+    // The copy is being made when the report is, and then panics.
+    struct Slow(Entrance, Sender<()>);
+    impl Clone for Slow {
+        fn clone(&self) -> Slow {
+            self.1.send(()).unwrap();
+            self.0.pass();
+            expected_panic()
+        }
+    }
+    let (queue, gate) = (Queue::new(9).keep_copy(), Gate::new());
+    let (tell, told) = signal();
+    let host = host(SHORT, |host| {
+        host.queue("items", &queue, 1, || {
+            |_: &mut Slow, _: &ServiceContext| Handled::Ok(())
+        });
+    });
+    let host = host.start().unwrap();
+    queue.submit(Slow(gate.entrance(), tell)).unwrap();
+    told.recv().unwrap();
+    let _report = within(LONG, "stop", || host.stop());
+    assert!(queue.take_maybe_handled().is_empty());
+    gate.open();
+    wait_until_none_is_in_hand(&queue);
+    assert_eq!(queue.take_failed().len(), 1);
 }
 
 #[test]
@@ -551,6 +588,64 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
         message.starts_with("the queue is closed: host "),
         "{message}"
     );
+}
+
+/// A queue of a host that has stopped.
+fn stopped_elsewhere() -> Queue<u32> {
+    let queue = Queue::new(9);
+    let other = host(LONG, |host| {
+        host.queue("elsewhere", &queue, 1, || {
+            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
+        });
+    });
+    drop(within(LONG, "stop", || other.start().unwrap().stop()));
+    queue
+}
+
+#[test]
+fn a_batch_that_the_stop_of_another_host_refuses_is_given_up_like_any_other() {
+    for is_hosted in [false, true] {
+        let (pool, elsewhere, (tell, told)) =
+            (Pool::new(1).unwrap(), stopped_elsewhere(), signal());
+        let items = Batcher::builder("items")
+            .max_items(1)
+            .retry(Retry::fixed(Duration::from_millis(1)).attempts(3))
+            .dead_letter(move |_, why| assert!(why.attempts() == 3 && tell.send(()).is_ok()))
+            .build(pool.submitter(), move |batch: &mut Vec<u32>, _| {
+                Ok(elsewhere.submit(batch[0])?)
+            })
+            .unwrap();
+        let host = host(LONG, |host| {
+            if is_hosted {
+                host.batcher("items", &items);
+            }
+        });
+        let host = host.start().unwrap();
+        items.submit(7).unwrap();
+        assert!(told.recv_timeout(LONG).is_ok());
+        drop(within(LONG, "stop", || host.stop()));
+    }
+}
+
+#[test]
+fn a_run_that_the_stop_of_another_host_refuses_has_failed() {
+    let (pool, elsewhere) = (Pool::new(1).unwrap(), stopped_elsewhere());
+    let scheduler = Scheduler::new(pool.submitter());
+    let every = Schedule::every(Duration::from_millis(1));
+    let entry = scheduler.entry("submit", every);
+    entry.run(move |_| Ok(elsewhere.submit(7)?)).unwrap();
+    scheduler.start().unwrap();
+    let failed = || {
+        let status = scheduler.status();
+        let last = status[0].last().map(|last| last.outcome().clone());
+        matches!(last, Some(RunOutcome::Failed(_)))
+    };
+    within(LONG, "a failed run", || {
+        while !failed() {
+            thread::yield_now();
+        }
+    });
+    scheduler.stop();
 }
 
 #[test]

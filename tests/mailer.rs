@@ -212,3 +212,17 @@ fn the_second_signal_does_not_wait_for_a_server_that_does_not_answer() {
     insist(&child, "INT");
     expect_four_unknown(child, stderr);
 }
+
+#[test]
+fn threads_that_have_nothing_to_do_any_more_are_nothing_that_is_left_to_do() {
+    let mut command = mailer(&["--mails=3", "--failures=0", "--takes=0"]);
+    // So many do not leave within the few milliseconds that a stop without time gives them.
+    command.args(["--threads=2000", "--stop-timeout=0"]);
+    let output = output(&mut command);
+    let summary = Summary::of(&output);
+    summary.check(3);
+    assert_eq!(summary.sent, 3, "{summary:?}");
+    let told = text(&output.stderr);
+    assert!(told.contains(" lingering"), "{told}");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+}

@@ -201,7 +201,9 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let (account, unsent) = (saved.account, saved.unsent.len());
     let (kept, code) = match (&saved.result, report.exit_code()) {
         (Err(_), _) => ("not saved in", FAILED),
-        (Ok(()), 0) if unsent > 0 => ("kept in", TRY_AGAIN),
+        // What the stop did not wait for may have ended since.
+        (Ok(()), 0 | TRY_AGAIN) if unsent == 0 => ("kept in", 0),
+        (Ok(()), 0) => ("kept in", TRY_AGAIN),
         (Ok(()), code) => ("kept in", code),
     };
     let path = outbox.path().display();
@@ -220,7 +222,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         told += &format!("not all dead letters could be written, the others are left: {error}\n");
     }
     output::tell(told + &saved.unknown() + &saved.unsaved());
-    if code != 0 {
+    if code != 0 || !report.is_clean() {
         output::complain(report);
     }
     Ok(code.into())

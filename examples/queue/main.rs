@@ -173,7 +173,9 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let (written, sent, unsent) = (saved.account.made, saved.account.sent, saved.unsent.len());
     let (kept, code) = match (&saved.result, report.exit_code()) {
         (Err(_), _) => ("not saved in", FAILED),
-        (Ok(()), 0) if unsent > 0 => ("kept in", TRY_AGAIN),
+        // What the stop did not wait for may have ended since.
+        (Ok(()), 0 | TRY_AGAIN) if unsent == 0 => ("kept in", 0),
+        (Ok(()), 0) => ("kept in", TRY_AGAIN),
         (Ok(()), code) => ("kept in", code),
     };
     let path = outbox.path().display();
@@ -183,7 +185,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     };
     let summary = format!("{found}{written} written, {sent} sent, {unsent} {kept} {path}\n");
     output::tell(summary + &saved.unknown() + &saved.unsaved());
-    if code != 0 {
+    if code != 0 || !report.is_clean() {
         output::complain(report);
     }
     Ok(code.into())

@@ -6,7 +6,6 @@ use super::store::{Aftermath, State, Store};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::journal::TIME_TO_TELL;
-use crate::queue::Member;
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::{TaskContext, index_in};
@@ -302,7 +301,8 @@ impl<T: Send + 'static> Store<T> {
             self.drop_error(error);
             return Handled::retry(done, part, Deadline::at(now));
         }
-        if has_cause::<Member>(error.as_ref()) {
+        let hosts = [&self.membership, &self.queue().membership];
+        if hosts.iter().any(|host| host.explains(error.as_ref())) {
             // What it needs was stopped before it. Its own stop follows, and hands it back.
             self.drop_error(error);
             return Handled::retry(done, part, Deadline::after_from(now, UNTIL_STOP));

@@ -39,7 +39,7 @@
 
 use super::error::Refusal;
 use crate::clock::{self, Deadline};
-use crate::sync::{AtomicUsize, Backoff, Condvar, Mutex, Relaxed, SeqCst};
+use crate::sync::{AtomicBool, AtomicUsize, Backoff, Condvar, Mutex, Relaxed, SeqCst};
 use std::time::Duration;
 
 pub(super) struct Gate {
@@ -58,6 +58,9 @@ pub(super) struct Gate {
     /// How many waiters are impatient.
     impatient: Mutex<usize>,
     opened: Condvar,
+    /// The pool is closed: who comes to the gate now is not woken for it any more. Written and
+    /// read under the lock.
+    is_open: AtomicBool,
 }
 
 /// What came of an attempt to put a task into the channel.
@@ -106,6 +109,7 @@ impl Gate {
             overtaken: AtomicUsize::new(0),
             impatient: Mutex::new(0),
             opened: Condvar::new(),
+            is_open: AtomicBool::new(false),
         }
     }
 
@@ -172,7 +176,8 @@ impl Gate {
         let end = loop {
             self.raise_mark(*impatient);
             let timed_out = deadline.has_passed(clock::now());
-            if timed_out || !waiter.queues_up || len() <= self.low_water() {
+            let stands_back = waiter.queues_up && !self.is_open.load(Relaxed);
+            if timed_out || !stands_back || len() <= self.low_water() {
                 match attempt() {
                     Attempt::Entered => break Ok(()),
                     Attempt::Closed => break Err(Refusal::Closed),
@@ -256,6 +261,7 @@ impl Gate {
     /// Wakes all waiters, for them to see that the pool is closed.
     pub(super) fn open(&self) {
         let _guard = self.impatient.lock();
+        self.is_open.store(true, Relaxed);
         self.opened.notify_all();
     }
 }
@@ -311,6 +317,21 @@ mod tests {
         for nanos in [0, MICROSECOND, u64::MAX] {
             assert_eq!(woken_at(&Gate::new(1, 2), nanos), 0);
         }
+    }
+
+    #[test]
+    fn who_has_to_queue_up_sees_that_the_pool_was_closed_before() {
+        let gate = Gate::new(16, 2);
+        // So many that the next look by itself is far away.
+        gate.waiters.store(1_000_000, SeqCst);
+        gate.overtaken.store(1, SeqCst);
+        gate.open();
+        let (tell, told) = crate::sync::channel::bounded(1);
+        std::thread::spawn(move || {
+            let refused = gate.wait(Deadline::NEVER, || 16, || Attempt::Closed);
+            let _ = tell.send(refused.is_err_and(|refusal| refusal == Refusal::Closed));
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Queue, Refusal, SubmitError};
 use crate::cancel::CancelToken;
+use crate::causes::with_cause;
 use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
@@ -42,6 +43,15 @@ impl Membership {
             .as_ref()
             .filter(|member| member.stopping.is_cancelled())
             .cloned()
+    }
+
+    /// Whether an error is due to the stop of this host. One that is due to the stop of
+    /// another host, or of any host where this is a service of none, is an error like others.
+    pub(crate) fn explains(&self, error: &(dyn Error + 'static)) -> bool {
+        self.stopping().is_some_and(|own| {
+            let is_own = |other: &Member| Arc::ptr_eq(&own.host, &other.host).then_some(());
+            with_cause(error, is_own).is_some()
+        })
     }
 }
 

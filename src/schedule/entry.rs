@@ -22,7 +22,7 @@ use super::timetable::{Planned, Tick, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
-use crate::queue::{Member, Queue};
+use crate::queue::Queue;
 use crate::retry::random;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{Queued, TaskContext};
@@ -460,7 +460,7 @@ impl Run {
         let name = &self.entry.name;
         let heeded = has_cause::<Cancelled>(error.as_ref()) && context.is_cancelled();
         // Something that it needed was stopped before it.
-        let is_of_stop = has_cause::<Member>(error.as_ref());
+        let is_of_stop = self.entry.queue.membership.explains(error.as_ref());
         let text = chain(error.as_ref());
         unwind::drop_guarded(error, || format!("the error of schedule {name:?}"));
         if heeded {

@@ -471,8 +471,12 @@ impl StopReport {
         self.facts.aftermath.wait(Deadline::after(timeout))
     }
 
-    /// 0 if the stop is clean, 75 if work was left behind: the code that
-    /// `sysexits.h` calls `EX_TEMPFAIL`, "try again later". Does not block.
+    /// 0 if the stop is [clean](Self::is_clean), 75 if it is not: the code that `sysexits.h`
+    /// calls `EX_TEMPFAIL`, "try again later". Does not block.
+    ///
+    /// It is 75 also where nothing but a [lingering](Self::lingering) thread was left behind,
+    /// whose destructors may not have run yet. A program that knows better what is left to do
+    /// returns a code of its own.
     ///
     /// # Examples
     ///

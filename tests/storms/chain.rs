@@ -185,7 +185,11 @@ impl Account {
             // Killed, or stopped before it could take signals.
             None => fault.stop == Stop::Kill || !told.has_ended && self.kept == self.before,
             Some(0) => is_empty && told.unsent == 0 && told.unsaved.is_empty(),
-            Some(75) => told.has_ended && told.unsaved.is_empty(),
+            // The blog's services have other work, too.
+            Some(75) => {
+                let is_left = told.unsent > 0 || program == Program::Blog;
+                told.has_ended && told.unsaved.is_empty() && is_left
+            }
             Some(1) => fault.trouble != Trouble::None,
             Some(_) => false,
         };

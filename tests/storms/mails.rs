@@ -41,9 +41,7 @@ pub(crate) fn check(fault: &Fault, output: &Output, tally: &mut Tally) {
         about()
     );
     let expected = if not_sent + unknown > 0 { 75 } else { 0 };
-    // The second signal may leave a thread behind that has nothing to do any more.
-    let may_linger = code == Some(75) && text(&output.stderr).contains("lingering");
-    if fault.stop != Stop::Kill && !may_linger {
+    if fault.stop != Stop::Kill {
         assert_eq!(code, Some(expected), "{}", about());
     }
     tally.count(Count::Made, MAILS);

@@ -9,7 +9,8 @@
 //!    once `sealed` is: whatever is accepted is handled or kept.
 //! 3. Nothing of the program's is called, and no item is dropped, under the lock.
 //! 4. The copy of an item is in `copies` from before its handler is called until the item is
-//!    out of hand, or until the owner took the copy: then the item itself is dropped.
+//!    out of hand, or until the owner took the copy: then its number is in `given`, and the
+//!    item itself is dropped. An item of which there is no copy is never dropped for that.
 
 use super::failed::{FailedItem, Why};
 use super::stats::QueueStats;
@@ -18,7 +19,7 @@ use crate::queue::{Keeper, Membership, Refusal, SubmitError};
 use crate::sync::{Arc, Condvar, Mutex, OnceLock};
 use crate::unwind;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 
 pub(in super::super) struct Store<T> {
@@ -49,6 +50,8 @@ struct Inner<T> {
     failed: Vec<FailedItem<T>>,
     /// Of what is in hand, by the numbers of the items.
     copies: BTreeMap<u64, T>,
+    /// The numbers of items in hand whose copy the owner has.
+    given: BTreeSet<u64>,
     /// The number of the last item that went in.
     last_number: u64,
     /// Nothing more gets in.
@@ -120,6 +123,7 @@ impl<T> Store<T> {
                 refused: Vec::new(),
                 failed: Vec::new(),
                 copies: BTreeMap::new(),
+                given: BTreeSet::new(),
                 last_number: 0,
                 closed: false,
                 crew: None,
@@ -210,10 +214,12 @@ impl<T> Store<T> {
     /// The copies of what is in hand, once the report is made.
     pub(super) fn take_copies(&self) -> Vec<T> {
         let mut inner = self.inner.lock();
-        match inner.sealed {
-            true => mem::take(&mut inner.copies).into_values().collect(),
-            false => Vec::new(),
+        if !inner.sealed {
+            return Vec::new();
         }
+        let copies = mem::take(&mut inner.copies);
+        inner.given.extend(copies.keys());
+        copies.into_values().collect()
     }
 
     /// From now on, items are copied.
@@ -289,8 +295,7 @@ impl<T> Store<T> {
     pub(super) fn end(&self, number: u64, end: End<T>) -> usize {
         let mut inner = self.inner.lock();
         let copy = inner.copies.remove(&number);
-        // The owner has the copy.
-        let is_given = inner.sealed && copy.is_none() && self.copy.get().is_some();
+        let is_given = inner.given.remove(&number);
         let (mut wakes, mut dropped) = (false, None);
         inner.stats.in_hand -= 1;
         match end {
