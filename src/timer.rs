@@ -145,12 +145,9 @@ impl Timer {
         timer
     }
 
-    /// Starts the thread, if it does not run. Where the system refuses one, it is asked for
-    /// again until `patience` is over; the caller holds no lock.
-    pub(crate) fn start(&self, patience: Deadline) -> io::Result<()> {
-        threads::try_until(patience, || {
-            self.shared.start_thread(&mut self.shared.state.lock())
-        })
+    /// Starts the thread, if it does not run. Never blocks.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        self.shared.start_thread(&mut self.shared.state.lock())
     }
 
     /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;

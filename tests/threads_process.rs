@@ -58,6 +58,7 @@ fn scenario() {
         Ok("driver by a worker") => driver_by_a_worker(),
         Ok("late joiner") => late_joiner(),
         Ok("kept deadline") => kept_deadline(),
+        Ok("stopped retry") => stopped_retry(),
         Ok(other) => panic!("no scenario {other}"),
         Err(_) => {}
     }
@@ -208,4 +209,34 @@ fn kept_deadline() {
     let report = pool.stop(Duration::from_millis(300));
     assert!(report.elapsed() < Duration::from_secs(2), "{report}");
     assert_eq!(report.lingering().len(), 2, "{report}");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_worker_that_asks_for_the_timer() {
+    // The worker has used up two when its task fails.
+    play("stopped retry", "3+");
+}
+
+fn stopped_retry() {
+    let pool = Pool::new(1).unwrap();
+    let (tell, told) = bounded(1);
+    let task = pool.task("it").retry(Retry::fixed(LONG));
+    let handle = task.submit(move |_| {
+        for _ in 0..2 {
+            thread::spawn(|| ()).join().unwrap();
+        }
+        tell.send(()).unwrap();
+        Err::<(), _>("no connection")
+    });
+    told.recv().unwrap();
+    // It asks for two seconds.
+    thread::sleep(Duration::from_millis(100));
+    let report = pool.stop(Duration::from_millis(700));
+    assert!(report.elapsed() < Duration::from_millis(700), "{report}");
+    assert_eq!(
+        (report.abandoned().len(), report.lingering().len()),
+        (0, 0),
+        "{report}"
+    );
+    drop(handle);
 }

@@ -32,8 +32,9 @@ use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
     Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
 };
+use crate::threads;
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
-use crate::unwind;
+use crate::unwind::{self, RateLimit};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::panic::Location;
@@ -224,7 +225,8 @@ impl Queue {
         }
     }
 
-    /// Sees to it that the timer runs, for which it may block up to `patience`. Where no thread
+    /// Sees to it that the timer runs, for which it may block up to `patience`, but not once the
+    /// pool is closed: a stop waits for the workers, and nothing is set any more. Where no thread
     /// can be had up to then, idle workers try again. Called where no lock is held.
     pub(crate) fn start_timer(&self, patience: Deadline) -> io::Result<()> {
         let timer = match self.is_closed() {
@@ -234,7 +236,10 @@ impl Queue {
         let Some(timer) = timer else {
             return Ok(());
         };
-        let started = timer.start(patience);
+        let started = threads::try_until(patience, || match self.is_closed() {
+            true => Ok(()),
+            false => timer.start(),
+        });
         let lacked = self.later.lacks_timer.swap(started.is_err(), SeqCst);
         if started.is_err() && !lacked {
             self.wake_one();
@@ -251,12 +256,18 @@ impl Queue {
     /// The same as [`start_timer`](Self::start_timer), and the log is told if there is no
     /// thread.
     pub(crate) fn prepare_to_wait(&self, patience: Deadline) {
-        if let Err(error) = self.start_timer(patience) {
+        static LIMIT: RateLimit = RateLimit::new();
+        let Err(error) = self.start_timer(patience) else {
+            return;
+        };
+        // Each task with a time limit asks.
+        if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let name = &self.name;
+            let more = unwind::and_more(unlogged, "were not logged");
             unwind::log_guarded(|| {
                 log::error!(
                     "the timer's thread could not be started: {error}; idle workers of pool \
-                     {name} try again"
+                     {name} try again{more}"
                 );
             });
         }

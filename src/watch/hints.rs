@@ -11,7 +11,7 @@ use std::mem;
 use std::path::{self, Path, PathBuf};
 
 /// So many places are remembered; of more it is only known that they are many.
-const MOST_PATHS: usize = 65_536;
+pub(super) const MOST_PATHS: usize = if cfg!(test) { 64 } else { 65_536 };
 
 /// Written by the thread of the system's watcher, read by the service's.
 pub(super) struct Hints {

@@ -339,8 +339,10 @@ impl<F> WatchService<'_, F> {
                 sight.tree = None;
             }
             if is_new {
-                // What came into them meanwhile is seen next time.
-                self.hints.add(folders);
+                // What came into them meanwhile is seen next time. All is below the one that
+                // is watched: by their own names they might be too many to be remembered, and
+                // then everything would be asked for anew, and so on without end.
+                self.hints.add([self.watch.folder.clone()]);
             }
         } else if !is_new && (look.is_newly_refused || look.is_replaced_untold(told)) {
             // It was stopped there on its way through the tree, or is at the one before.
@@ -400,5 +402,98 @@ fn warn(service: &str, what: &str) {
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "were told");
         unwind::log_guarded(|| log::warn!("watch {service:?}: {what}{more}"));
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::Host;
+    use crate::watch::hints::MOST_PATHS;
+    use std::env;
+    use std::io::{Write, stderr};
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const CHILD: &str = "GROUNDCREW_NO_ROOT";
+
+    /// Runs this test again, in a process that may not read everything, unless this is one.
+    fn is_no_root(test: &str) -> bool {
+        let way = [
+            "setpriv",
+            "--bounding-set",
+            "-dac_override,-dac_read_search",
+        ];
+        if env::var_os(CHILD).is_some() {
+            return true;
+        }
+        let probe = Command::new(way[0]).args(&way[1..]).arg("true").output();
+        if !probe.is_ok_and(|output| output.status.success()) {
+            let _ = writeln!(stderr(), "SKIPPED: setpriv cannot be had");
+            return false;
+        }
+        let output = Command::new(way[0])
+            .args(&way[1..])
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{error}");
+        assert!(said.contains("1 passed"), "{said}{error}");
+        false
+    }
+
+    #[test]
+    fn more_folders_than_are_remembered_with_an_unreadable_one_are_not_looked_at_all_the_time() {
+        if !is_no_root(
+            "watch::service::tests::\
+             more_folders_than_are_remembered_with_an_unreadable_one_are_not_looked_at_all_the_time",
+        ) {
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..2 * MOST_PATHS {
+            fs::create_dir(place.path().join(number.to_string())).unwrap();
+        }
+        let secret = place.path().join("lost+found");
+        fs::create_dir(&secret).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
+        // Each look at everything asks for it once.
+        fs::write(place.path().join("counts"), "").unwrap();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let only = {
+            let looks = looks.clone();
+            move |path: &Path| {
+                looks.fetch_add(usize::from(path.ends_with("counts")), Ordering::SeqCst);
+                true
+            }
+        };
+        let (tell, told) = channel::unbounded();
+        let mut host = Host::builder();
+        let watch = Watch::new(place.path())
+            .only(only)
+            .rescan_every(Duration::MAX)
+            .debounce(Duration::from_millis(1));
+        host.watch("folders", watch, move |changes, _| {
+            for path in changes.added() {
+                tell.send(path.to_owned())?;
+            }
+            Ok(())
+        });
+        let host = host.build().unwrap().start().unwrap();
+        // If all was looked at all the time, each of these would be found that way.
+        for number in 0..20 {
+            let file = place.path().join(number.to_string()).join("new.md");
+            fs::write(&file, "").unwrap();
+            while told.recv_timeout(Duration::from_secs(60)).unwrap() != file {}
+        }
+        let looks = looks.load(Ordering::SeqCst);
+        assert!(looks < 10, "{looks} looks at everything");
+        assert!(host.stop().is_clean());
     }
 }
