@@ -1,18 +1,17 @@
 //! `wait_idle`: until nothing waits and nothing runs.
 //!
-//! No counter says so, since nobody pays for one. Instead a waiter looks at
-//! every slot, then at the lengths of the queue, then at every slot again: if
-//! all were quiet and none of their epochs has changed, no worker did anything
-//! in between, so the lengths are those of one moment.
+//! No counter says so, since each task would have to pay for one. Instead a waiter looks at
+//! every slot, then at the lengths of the queue, then at every slot again: if all were
+//! quiet and none of their epochs has changed, no worker did anything in between, so the
+//! lengths are those of one moment.
 //!
 //! # Invariants
 //!
-//! 1. A waiter counts itself in `idlers`, then looks; who ends the last task
+//! 1. A waiter counts itself in `idlers`, then looks; the worker that ends the last task
 //!    becomes quiet, then reads `idlers`, and rings. All SeqCst or under locks.
-//! 2. Husks lie in the queue but are no tasks: the number of those made, less
-//!    those passed, is taken off the lengths. It is read before the lengths, so
-//!    that a husk made in between only makes the answer too cautious; who made
-//!    it rings.
+//! 2. Husks lie in the queue but are no tasks: the number of those made, less those passed,
+//!    is taken off the lengths. It is read before the lengths, so that a husk made in
+//!    between only makes the answer too cautious; the thread that made it rings.
 
 use super::Queue;
 use crate::clock::Deadline;
@@ -23,7 +22,7 @@ use crate::task::{Quiet, me_in};
 pub(super) struct Idle {
     lock: Mutex<()>,
     changed: Condvar,
-    /// A stop made its report: nobody waits any more.
+    /// A stop made its report: no thread waits any more.
     reported: AtomicBool,
 }
 

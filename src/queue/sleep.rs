@@ -3,13 +3,13 @@
 //! # Invariants
 //!
 //! 1. `sleepers` is the number of workers in bed, written under the lock.
-//! 2. A worker goes to bed, then looks for tasks and for `closed`, and only
-//!    then sleeps. Who puts a task in or closes does so first and reads
-//!    `sleepers` afterwards. All SeqCst: one sees the other.
-//! 3. `waking` is set by who wakes a worker and cleared by the woken one before
-//!    it looks. Who finds it set leaves its task to that worker, which wakes
-//!    the next one if it finds more than it can take. So a burst of submits
-//!    pays for one wake-up, and a sleeping worker is never forgotten.
+//! 2. A worker goes to bed, then looks for tasks and for `closed`, and only then sleeps. A
+//!    thread that puts a task in or closes does so first and reads `sleepers` afterwards.
+//!    All SeqCst: one sees the other.
+//! 3. `waking` is set by the thread that wakes a worker and cleared by the woken worker
+//!    before it looks. A thread that finds it set leaves its task to that worker, which
+//!    wakes the next one if it finds more than it can take. So a burst of submits pays for
+//!    one wake-up, and a sleeping worker is never forgotten.
 //!
 //! The last to go to bed is the first to be woken: its caches are warm.
 
@@ -26,7 +26,7 @@ pub(super) struct Beds {
 }
 
 struct Taken {
-    /// Who is in bed, in the order they went.
+    /// The sleeping workers, in the order in which they went to sleep.
     order: Vec<usize>,
     /// By the worker's index.
     in_bed: Box<[bool]>,
@@ -57,7 +57,7 @@ impl Queue {
             self.flags.sleepers.store(taken.order.len(), SeqCst);
             return;
         }
-        // Somebody has to try again, and an idle worker has time.
+        // Some thread has to try again, and an idle worker has time.
         let look_again = match self.lacks_timer() {
             true => Deadline::after(LONGEST_PAUSE),
             false => Deadline::NEVER,
@@ -99,7 +99,7 @@ impl Queue {
                 drop(taken);
                 self.beds.bells[index].notify_one();
             }
-            // Nobody sleeps after all; whoever is about to will look first.
+            // No worker sleeps after all; one that is about to will look first.
             None => self.flags.waking.store(false, SeqCst),
         }
     }
