@@ -229,7 +229,7 @@ fn on_any_signal(signal: Signal) {
 /// thing in `main` misses none while it starts. Several that wait are one, as for the
 /// system.
 ///
-/// The receiver is a [channel](crate::channel)'s, so that it can be an arm of
+/// The receiver is a [crossbeam channel](crate::channel)'s, so that it can be an arm of
 /// [`select!`](crate::channel::select). It holds until its last clone is dropped. From then
 /// on the signal is ignored: a reload that comes during the stop, when the service that
 /// reloads has ended, must not end the process.
