@@ -2,17 +2,17 @@
 //!
 //! # Invariants
 //!
-//! 1. A child holds its parent; a parent knows a child only once somebody has
-//!    waited on the child. An unwaited token registers nowhere.
+//! 1. A child holds its parent; a parent knows a child only once a thread has waited on the
+//!    child. An unwaited token registers nowhere.
 //! 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
 //!    a listener is added under the same lock after a look at the flag. So a
 //!    listener is either fired by the cancel or sees the flag.
-//! 3. No lock is held while somebody is woken, and never two at once, so
-//!    there is no order of locks to keep.
+//! 3. No lock is held while a thread is woken, and never two at once, so there is no order
+//!    of locks to keep.
 //! 4. Everything that walks the tree does so in a loop: a chain of a hundred
 //!    thousand tokens does not recurse, dropping it included.
-//! 5. Whatever is registered is taken out again by the drop of its node, and
-//!    whoever may still wait holds the node: a receiver does, as a token does.
+//! 5. Whatever is registered is taken out again by the drop of its node, and anything that
+//!    may still wait holds the node: a receiver does, as a token does.
 //!
 //! Waking is disconnection: a node that is waited on owns the only sender of a
 //! channel on which nothing can be sent, and firing it drops that sender.
@@ -28,7 +28,7 @@ use std::mem;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-/// A request to end, that running code can ask for, wait for or select on.
+/// A cancellation token: running code can poll it, wait for it, or select on it.
 ///
 /// Tokens form a tree: cancelling one cancels all its descendants, and none
 /// of its ancestors. A clone is the same token; a [`child`](Self::child) is a
@@ -61,9 +61,8 @@ pub struct CancelToken {
 }
 
 struct Node {
-    /// Written once, under the lock of `listeners`; read by anyone. Release
-    /// and Acquire, so that what happened before the cancel is seen by who
-    /// sees the flag.
+    /// Written once, under the lock of `listeners`; read by anyone. Release and Acquire, so
+    /// that what happened before the cancel is seen by threads that see the flag.
     cancelled: AtomicBool,
     /// When it was cancelled; written by the canceller before `cancelled`.
     at: OnceLock<Instant>,
@@ -84,7 +83,7 @@ struct Listeners {
 /// The sending end of the channel on which the waiters of one token wait.
 struct Signal {
     number: u64,
-    /// Taken and dropped by whoever fires the signal.
+    /// Taken and dropped by the thread that fires the signal.
     sender: Mutex<Option<Sender<Infallible>>>,
 }
 
@@ -142,8 +141,8 @@ impl Node {
         receiver
     }
 
-    /// Takes this node's signal out of the ancestors' listeners: nobody can wait
-    /// for it any more.
+    /// Takes this node's signal out of the ancestors' listeners: no thread can wait for it
+    /// any more.
     fn retire(&mut self) {
         let Some((signal, receiver)) = self.signal.take() else {
             return;
@@ -169,22 +168,13 @@ impl Drop for Node {
 }
 
 impl CancelToken {
-    /// A token without a parent, not cancelled yet. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let token = groundcrew::CancelToken::new();
-    /// assert!(!token.is_cancelled());
-    /// token.cancel();
-    /// assert!(token.is_cancelled());
-    /// ```
+    /// A token without a parent, not cancelled yet.
     pub fn new() -> CancelToken {
         Node::token(None)
     }
 
-    /// A new token below this one: cancelled when this one is, and on its own.
-    /// Does not block.
+    /// Returns a child token: it is cancelled when this one is, and can be cancelled by
+    /// itself.
     ///
     /// The child of a cancelled token is cancelled from the start.
     ///
@@ -202,20 +192,10 @@ impl CancelToken {
         Node::token(Some(self.node.clone()))
     }
 
-    /// Cancels this token and everything below it. Does not block.
+    /// Cancels this token and all its descendants.
     ///
-    /// When it returns, every look at this token or a descendant says
-    /// "cancelled", and whoever waits on one of them has been woken. A second
-    /// cancel does nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let token = groundcrew::CancelToken::new();
-    /// token.cancel();
-    /// token.wait(); // returns at once
-    /// assert!(token.is_cancelled());
-    /// ```
+    /// When it returns, this token and its descendants report "cancelled", and every thread
+    /// that waits on one of them has been woken. A second cancel does nothing.
     pub fn cancel(&self) {
         let at = clock::now();
         let listeners = {
@@ -233,19 +213,12 @@ impl CancelToken {
         }
     }
 
-    /// Whether this token or an ancestor was cancelled. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let token = groundcrew::CancelToken::new();
-    /// assert!(!token.is_cancelled());
-    /// ```
+    /// Whether this token or an ancestor was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.node.lineage().any(|node| node.cancelled.load(Acquire))
     }
 
-    /// `Err` once this token is cancelled, for use with `?`. Does not block.
+    /// `Err` once this token is cancelled, for use with `?`.
     ///
     /// # Errors
     ///
@@ -278,7 +251,7 @@ impl CancelToken {
         }
     }
 
-    /// Blocks until this token is cancelled; for ever if nobody does.
+    /// Blocks until this token is cancelled; forever if it never is.
     ///
     /// # Examples
     ///
@@ -325,9 +298,8 @@ impl CancelToken {
         }
     }
 
-    /// Returns a channel that disconnects when this token is cancelled, and on
-    /// which nothing ever arrives: an arm for crossbeam's `select!`. Does not
-    /// block.
+    /// Returns a channel that disconnects when this token is cancelled, and on which
+    /// nothing ever arrives: an arm for crossbeam's `select!`.
     ///
     /// The receiver keeps the token alive, so that the token itself need not be
     /// kept: `handle.token().receiver()` may stand in a loop. What a token
@@ -347,7 +319,7 @@ impl CancelToken {
     /// let stopped = token.receiver();
     /// select! {
     ///     recv(work) -> item => assert_eq!(item, Ok(7)),
-    ///     recv(stopped) -> _ => panic!("nobody cancelled"),
+    ///     recv(stopped) -> _ => panic!("not cancelled"),
     /// }
     ///
     /// token.cancel();
@@ -445,12 +417,6 @@ impl fmt::Debug for CancelReceiver {
 }
 
 /// The work was asked to end, by a [`CancelToken`], before it was done.
-///
-/// # Examples
-///
-/// ```
-/// assert_eq!(groundcrew::Cancelled.to_string(), "cancelled");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 

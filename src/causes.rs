@@ -8,12 +8,12 @@ use std::io;
 /// Any error, as services, handlers and schedules return it.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An error against which no restart helps, and no other attempt. A service that returns
-/// one, alone or as the source of another error, is not started again: the host stops, as
-/// it does without a restart policy. A batch whose [handler](crate::Batcher#the-handler)
-/// returns one is split until the bad items stand alone. (A task that is
-/// [retried](crate::TaskBuilder::retry) asks its own closure instead, since its errors are of
-/// any type.)
+/// Marks an error as permanent: neither a restart nor a retry will help. A service that
+/// returns one, alone or as the source of another error, is not started again: the host
+/// stops, as it does without a restart policy. A batch whose
+/// [handler](crate::Batcher#the-handler) returns one is split until the bad items stand
+/// alone. (A task that is [retried](crate::TaskBuilder::retry) asks its own closure
+/// instead, since its errors are of any type.)
 ///
 /// # Examples
 ///
@@ -31,14 +31,7 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 pub struct Permanent(BoxError);
 
 impl Permanent {
-    /// Declares `error` permanent. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = groundcrew::Permanent::new("no such account");
-    /// assert_eq!(error.to_string(), "no such account");
-    /// ```
+    /// Declares `error` permanent.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Permanent {
         Permanent(error.into())
     }
@@ -92,8 +85,8 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     }
 }
 
-/// `error` and its sources. One whose text ends the one before it, as with those
-/// that print their source themselves, is not said twice.
+/// `error` and its sources. One whose text ends the one before it, as with those that print
+/// their source themselves, is not repeated.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let told = unwind::catch(|| {
         let mut text = String::new();

@@ -132,7 +132,7 @@ impl Clock {
         self.id() != 0
     }
 
-    /// Somebody waits by this clock without a thread, or does so no more: for
+    /// A wait by this clock without a thread begins or ends: for
     /// `ManualClock::wait_for_sleepers`.
     pub(crate) fn count_waiting(&self, _more: bool) {
         #[cfg(feature = "testing")]
@@ -141,8 +141,8 @@ impl Clock {
         }
     }
 
-    /// Waits on `changed` until it is notified, or this clock's `deadline` has
-    /// come. A manual clock notifies those who watch it.
+    /// Waits on `changed` until it is notified, or this clock's `deadline` has come. A
+    /// manual clock notifies its watchers.
     pub(crate) fn wait<T>(
         &self,
         deadline: Deadline,

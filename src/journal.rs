@@ -1,4 +1,4 @@
-//! Telling the log from where nobody may wait for it.
+//! Logging from where no thread may wait for the logger.
 
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender};
@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 /// The logger is the program's code, and may be stuck: so it is called, record after
-/// record, by a thread of its own, which nobody waits for until the end.
+/// record, by a thread of its own, which is not waited for before the end.
 pub(crate) struct Journal {
     /// What its thread and the target of its records are called after.
     name: &'static str,
@@ -18,13 +18,13 @@ pub(crate) struct Journal {
     writer: Option<Thread>,
 }
 
-/// So long a stop, a signal or the end of a journal waits for a logger, or a reader of
+/// How long a stop, a signal or the end of a journal waits for a logger, or a reader of
 /// stderr, that is stuck.
 pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
 
 type Record = (log::Level, String);
 
-/// So many records wait for a logger that is stuck; those that come then are lost.
+/// The number of records that wait for a logger that is stuck; further ones are lost.
 const MOST_RECORDS: usize = 1024;
 
 impl Journal {

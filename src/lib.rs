@@ -12,7 +12,7 @@
 //! assert_eq!(handle.join()?, 307_200);
 //!
 //! let report = pool.stop(Duration::from_secs(5));
-//! println!("{report}"); // who was abandoned, and what never started
+//! println!("{report}"); // the tasks that were abandoned, and those that never started
 //! assert!(report.is_clean());
 //! # Ok(())
 //! # }
@@ -20,12 +20,12 @@
 //!
 //! # From the top
 //!
-//! A [`Pool`] owns its workers and its queue. A [`Submitter`] is a way in for
-//! others; a [`TaskHandle`] waits for one task, or cancels it. A [`StopHandle`]
-//! stops the pool by a [`StopPlan`] and returns the [`StopReport`]. A task that
-//! wants to heed the stop is given a [`TaskContext`] with a [`CancelToken`].
-//! With the feature `signals`, [`signals::stop_on_signal`] makes Ctrl-C and
-//! SIGTERM stop a pool, and [`Host::run_until_signal`] a host.
+//! A [`Pool`] owns its workers and its queue. A [`Submitter`] is a way in for others; a
+//! [`TaskHandle`] waits for one task, or cancels it. A [`StopHandle`] stops the pool by a
+//! [`StopPlan`] and returns the [`StopReport`]. A task that has to react to the stop takes
+//! a [`TaskContext`] with a [`CancelToken`]. With the feature `signals`,
+//! [`signals::stop_on_signal`] makes Ctrl-C and SIGTERM stop a pool, and
+//! [`Host::run_until_signal`] a host.
 //!
 //! On top of it are the parallel loops, which stop too:
 //!
@@ -49,13 +49,13 @@
 //!     host.startup_task("warm-up", |_| Ok(()));
 //!     host.background("sweeper", |ctx| {
 //!         loop {
-//!             ctx.sleep(Duration::from_secs(60))?; // ends at once when told to stop
+//!             ctx.sleep(Duration::from_secs(60))?; // ends at once when the stop is requested
 //!         }
 //!     })
 //!     .after(["warm-up"])
 //!     .on_failure(Restart::new());
 //!     # host.background("end", |ctx| Ok(ctx.request_stop("the example is over")));
-//!     Ok(host.build()?.run()) // or `run_until_signal`; who did not stop is in the report
+//!     Ok(host.build()?.run()) // or `run_until_signal`; the report names what did not stop
 //! }
 //! ```
 //!
@@ -65,7 +65,7 @@
 //! | --- | --- | --- |
 //! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | nothing becomes due any more; runs that had not started are handed back |
 //! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`]; in a service [`Retry::call`] | it waits no more, and is handed back |
-//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::replace_stuck`] | who ran too long is marked in the report |
+//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::replace_stuck`] | a task that ran too long is marked in the report |
 //! | handle items of one type together | [`Batcher`] | its own stop handles what there is, and hands back the rest as items |
 //! | spare what is down, and those that call it | [`CircuitBreaker`] | nothing |
 //!
@@ -93,27 +93,27 @@
 //! # }
 //! ```
 //!
-//! The questions people ask of a pool, and where the answers are:
+//! Common questions about a pool, and where the answers are:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
 //! - [What happens to a panicking task?](Pool#what-happens-to-a-panicking-task)
 //! - [What happens when it stops?](Pool#stopping)
 //! - [May a task join another one?](TaskHandle#joining-from-inside-a-task)
 //! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
-//! - [What becomes of tasks that never started?](StopReport#what-it-holds)
+//! - [What happens to tasks that never started?](StopReport#what-it-holds)
 //! - [What if a result is of no use later?](TaskBuilder::start_within)
 //! - [What if a task fails, and may succeed later?](RetryTaskBuilder)
 //! - [What if a task takes too long?](TaskBuilder::time_limit)
 //!
-//! And of a host:
+//! About a host:
 //!
 //! - [What is waited for at the start, and what if it fails?](Host#the-start)
-//! - [Who is told to stop when, and who gets how much time?](Host#the-stop)
+//! - [In which order are services stopped, and how much time has each?](Host#the-stop)
 //! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
 //! - How does one react to changes of files? With the feature `watch`: `HostBuilder::watch`.
 //!
-//! And of what goes by the clock:
+//! About schedules and other timed work:
 //!
 //! - [What if the clock is set, or the machine was suspended?](Scheduler#what-is-due-when)
 //! - [What happens when daylight saving begins, or ends?](Schedule)
@@ -131,10 +131,10 @@
 //!   started: it is handed back. *Abandoned* is one that still ran when the
 //!   deadline came: its thread is left behind ("leaked"), since no thread can
 //!   be killed.
-//! - To *cancel* is to ask: running code has to look.
-//! - A *service* is a long-lived body with a thread of its own, run by a *host*. It is
-//!   *up* when others that need it may start; *told* to stop when its token is
-//!   cancelled; *silent* when its heartbeat is missed.
+//! - To *cancel* is to ask: running code has to check its token.
+//! - A *service* is a long-lived body with a thread of its own, run by a *host*. It is *up*
+//!   when others that need it may start; *its *stop is requested* when its token is
+//!   cancelled; it is *silent* when its heartbeat is missed.
 //! - A *scope* waits for its tasks, so they may borrow; one that the pool will
 //!   not run is *withdrawn*, and run by its scope.
 //! - A *schedule* is a rule that says when a task is due; an *entry* is a schedule with its
@@ -146,10 +146,14 @@
 //! - *Overflow* is where a worker's own submits go when the queue is full; a
 //!   *claim* is a worker's join that runs its unstarted target.
 //!
+//! # Blocking
+//!
+//! Methods do not block unless their documentation says so: it then says "blocks", and until
+//! when. An internal lock that is held for a moment does not count as blocking.
+//!
 //! # What it does not do
 //!
-//! - No async runtime, and no futures: everything blocks, or says that it does
-//!   not.
+//! - No async runtime, and no futures: what waits blocks its thread.
 //! - No growing and shrinking: a CPU-bound pool wants one thread per core.
 //! - Nothing survives the process. A kill, or a return from `main`, ends what
 //!   runs in the middle of an instruction.
@@ -169,7 +173,7 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too), and likewise a run of a schedule, items of a batch that are given up, and a retried task without a handle that failed for good; a task that is overrun; the unclean report of a dropped pool, host or batcher; a thread that could not be started; a fault of ours |
+//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too), and likewise a run of a schedule, items of a batch that are given up, and a retried task without a handle that failed for good; a task that is overrun; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
 //! | warn | a signal was received; a service is started again, is ignored, or is silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is tried again; a circuit breaker opened; a part of a watched folder cannot be read, or not be watched; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
 //! | debug | a worker started, or ends; a task that was abandoned has ended |
@@ -183,8 +187,8 @@
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
 //! - **`serde`**: [`HostStatus`] can be serialized.
-//! - **`watch`**: `HostBuilder::watch`, a service that tells what changes below a folder, by
-//!   way of the `notify` crate.
+//! - **`watch`**: `HostBuilder::watch`, a service that reports what changes below a folder,
+//!   by way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
 //!   gates, puppets of services, and a guard against tests that hang.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
@@ -192,9 +196,9 @@
 //!
 //! # Versioning
 //!
-//! Semantic versioning. The minimum Rust version, 1.85, is raised in minor
-//! versions only. `crossbeam-channel`, re-exported as [`channel`], is part of
-//! the public face: a new major version of it is one of ours.
+//! Semantic versioning. The minimum Rust version, 1.85, is raised in minor versions only.
+//! `crossbeam-channel`, re-exported as [`channel`], is part of the public API: a new major
+//! version of it is a new major version of this crate.
 
 // In a model the ordinary unit tests are left out, and locks are large.
 #![cfg_attr(

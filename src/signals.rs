@@ -1,4 +1,5 @@
-//! Signals: the first stops, the second insists, the third exits.
+//! Signals: the first requests a graceful stop, the second makes the report at once, the
+//! third exits with 130.
 //!
 //! Nothing is installed before [`stop_on_signal`] is called. From then on
 //! SIGINT (Ctrl-C), SIGTERM and SIGHUP, or Ctrl-C and Ctrl-Break on Windows,
@@ -126,11 +127,11 @@ struct Target {
     requests: Requests,
 }
 
-/// So many requests are acted on; the next one exits.
+/// The number of requests acted on; the next one exits.
 const REQUESTS_ACTED_ON: usize = 2;
 
-/// Stops the pool on a signal: see the [module](self) for which ones, and for
-/// what the second and the third do. Does not block.
+/// Stops the pool on a signal: see the [module](self) for which ones, and for what the
+/// second and the third do.
 ///
 /// It holds until the [`SignalGuard`] is dropped. The handler itself stays
 /// installed after that, and exits with code 130, whichever signal it was; it
@@ -325,19 +326,7 @@ pub struct SignalGuard {
 }
 
 impl SignalGuard {
-    /// Whether a signal has come. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, signals};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
-    /// assert!(!guard.received());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether a signal has come.
     pub fn received(&self) -> bool {
         self.came.lock().is_some()
     }

@@ -1,13 +1,13 @@
 //! How reports are laid out: lines that a terminal shows whole.
 //!
-//! No line is longer than 120 columns, and nobody's name can break one: what
-//! programs gave us is quoted, control characters escaped, and cut to fit.
+//! No line is longer than 120 columns, and no name can break one: text from the program is
+//! quoted, control characters escaped, and cut to fit.
 
 use std::fmt;
 use std::time::Duration;
 
 pub(crate) const COLUMNS: usize = 120;
-/// So many lines of each kind, and then a count.
+/// The number of lines of each kind; then a count.
 const LINES_OF_A_KIND: usize = 20;
 /// What a place is left with, however long the name is.
 const SHORTEST_PLACE: usize = 24;

@@ -12,7 +12,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-/// A thread that somebody has to join, or to let go by dropping this.
+/// A thread that has to be joined, or detached by dropping this.
 pub(crate) struct Thread(thread::JoinHandle<()>);
 
 impl Thread {
@@ -20,11 +20,11 @@ impl Thread {
         self.0.thread().id()
     }
 
-    /// Blocks until the thread has left the process, destructors of its
-    /// thread-locals included, and these may take as long as they like: never
-    /// called where a deadline is to be kept.
+    /// Blocks until the thread has left the process, destructors of its thread-locals
+    /// included, and these may take arbitrarily long: never called where a deadline has to
+    /// be kept.
     pub(crate) fn join(self) {
-        // Bodies catch their panics; one that gets here is told by its guard.
+        // Bodies catch their panics; one that gets here is reported by its guard.
         let _ = self.0.join();
     }
 }
@@ -60,7 +60,7 @@ where
         let body = body(index);
         let started: Receiver<()> = started.clone();
         let thread = thread::Builder::new().name(name.as_ref().to_owned());
-        // Loom makes every stack anew for every schedule.
+        // Loom makes every stack again for every schedule.
         #[cfg(not(loom))]
         let thread = thread.stack_size(stack_size);
         let spawned = thread.spawn(move || {
@@ -260,18 +260,18 @@ fn receive_until<T>(receiver: &Receiver<T>, deadline: Deadline) -> Option<T> {
     }
 }
 
-/// So long a thread that has left its body is waited for at least.
+/// The minimum time for which a thread that has left its body is waited for.
 const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
-/// After so long without a join the next one is given to another helper.
+/// After this time without a join the next thread is given to another helper.
 const JOIN_HELD_UP: Duration = Duration::from_millis(10);
-/// After so long the deadline is asked for again: it may be earlier now.
+/// After this time the deadline is asked for again: it may be earlier now.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Enough for the program's code to panic and to print a backtrace; with less the process may
 /// abort.
 pub(crate) const LEAST_STACK: usize = 64 * 1024;
 
-/// What the standard library takes if it is told nothing.
+/// The standard library's default.
 pub(crate) fn default_stack_size() -> usize {
     std::env::var("RUST_MIN_STACK")
         .ok()
@@ -474,7 +474,7 @@ mod proc {
 mod proc {
     use super::ThreadStatus;
 
-    /// Only Linux tells, and neither a model nor Miri has its `/proc`.
+    /// Only Linux shows it, and neither a model nor Miri has its `/proc`.
     pub(crate) fn current_id() -> Option<u64> {
         None
     }

@@ -9,18 +9,18 @@
 //!    call the program's code, nor do they [drop](drop_elsewhere) it. The log is written by
 //!    another thread.
 //! 3. A moment of the monotonic clock is compared with that clock, one of the wall clock
-//!    with the wall clock, each time anew. As long as there is something to wait for, no
-//!    wait is longer than [`LOOK_AGAIN`], so that a clock that was set, or stood while the
-//!    machine was suspended, is noticed.
-//!    Each moment of the wall clock is kept with what the clocks showed when it was planned,
-//!    and whether the wall clock was set since then is one comparison with that
-//!    ([`Now::was_set`]), here and in the alarm: however many small corrections come between,
-//!    and whether or not the thread has looked before.
-//! 4. Whoever sets a moment earlier than the one the thread sleeps for wakes it; the
+//!    with the wall clock, whose current value is read each time. As long as there is
+//!    something to wait for, no wait is longer than [`LOOK_AGAIN`], so that a clock that
+//!    was set, or stood while the machine was suspended, is noticed. Each moment of the
+//!    wall clock is kept with what the clocks showed when it was planned, and whether the
+//!    wall clock was set since then is one comparison with that ([`Now::was_set`]), here
+//!    and in the alarm: however many small corrections come between, and whether or not the
+//!    thread has looked before.
+//! 4. A caller that sets a moment earlier than the one the thread sleeps for wakes it; the
 //!    thread says when that is under the lock under which it looked.
 //!
 //! There is one for each clock: that of the system, and those that tests move. It is
-//! started with the first thing that is set, and ends when nobody holds it any more.
+//! started with the first thing that is set, and ends when the last holder drops it.
 //!
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
@@ -52,7 +52,7 @@ impl Due {
     }
 }
 
-/// Who is called when a moment has come.
+/// What is called when a moment has come.
 pub(crate) trait Alarm: Send + Sync {
     /// The moment that was set for `what` has come; or it is one of the wall clock, which was
     /// set since it was planned: to be planned again as of `now`. May not wait, nor call or
@@ -60,7 +60,7 @@ pub(crate) trait Alarm: Send + Sync {
     fn ring(self: Arc<Self>, what: u64, now: Now);
 }
 
-/// What was set, for who wants to clear it.
+/// What was set, with which it can be cleared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     due: Due,
@@ -114,7 +114,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 static TIMERS: StaticMutex<Vec<(usize, Weak<Timer>)>> = StaticMutex::new(Vec::new());
 
 impl Timer {
-    /// The timer of this clock. It lives as long as somebody holds it.
+    /// The timer of this clock. It lives as long as it is held.
     pub(crate) fn of(clock: &Clock) -> Arc<Timer> {
         // Not in a model: each execution is a world of its own.
         #[cfg(any(loom, shuttle))]
@@ -150,8 +150,8 @@ impl Timer {
         self.shared.start_thread(&mut self.shared.state.lock())
     }
 
-    /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread, too;
-    /// but it is [`start`](Self::start) that tells of a failure.
+    /// Lets `alarm` ring for `what` once `due` has come. Never blocks. Starts the thread,
+    /// too; but it is [`start`](Self::start) that reports a failure.
     pub(crate) fn set(&self, due: Due, alarm: &Weak<dyn Alarm>, what: u64) -> Key {
         let planned = match due {
             Due::Mono(_) => None,
@@ -236,7 +236,7 @@ impl Timer {
         state.mono.len() + state.wall.len()
     }
 
-    /// Tells the log. Never blocks.
+    /// Logs it. Never blocks.
     pub(crate) fn log(&self, level: log::Level, text: String) {
         self.shared.journal.lock().write(level, text);
     }
@@ -426,7 +426,7 @@ fn ring_all(due: Vec<Waiting>, now: Now) {
         let Some(alarm) = alarm.upgrade() else {
             continue;
         };
-        // A fault of ours must not silence all the others.
+        // An internal bug must not silence all the others.
         if let Err(payload) = unwind::catch(|| alarm.ring(what, now)) {
             unwind::drop_payload(payload);
         }
@@ -453,7 +453,7 @@ pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
 
 const DROPPER: &str = "timer-drop";
 
-/// What is to be dropped once there is a thread for that.
+/// What has to be dropped once there is a thread for that.
 #[cfg(not(any(loom, shuttle)))]
 static LEFT: StaticMutex<Vec<Box<dyn FnOnce() + Send>>> = StaticMutex::new(Vec::new());
 

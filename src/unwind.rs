@@ -1,10 +1,9 @@
 //! The one place that catches panics.
 //!
-//! Two kinds of user code run here: calls, whose panic is an outcome, and
-//! drops, whose panic is logged and changes nothing. A payload whose own
-//! `Drop` panics is dropped under guard too, and what that throws is leaked:
-//! it would otherwise unwind out of whoever handles the first panic
-//! (<https://github.com/rust-lang/rust/issues/86027>).
+//! Two kinds of user code run here: calls, whose panic is an outcome, and drops, whose
+//! panic is logged and changes nothing. A payload whose own `Drop` panics is dropped under
+//! guard too, and what that throws is leaked: it would otherwise unwind out of the code
+//! that handles the first panic (<https://github.com/rust-lang/rust/issues/86027>).
 
 use crate::clock;
 use crate::sync::StaticMutex;
@@ -41,8 +40,8 @@ pub(crate) fn drop_guarded<T>(value: T, what: impl FnOnce() -> String) {
     }
 }
 
-/// A value of the program in the hands of the library: wherever its owner is
-/// dropped, while another panic unwinds too, it is dropped under guard.
+/// A value of the program that the library owns: wherever its owner is dropped, while
+/// another panic unwinds too, it is dropped under guard.
 pub(crate) struct Guarded<T> {
     /// There until `into_inner`.
     value: Option<T>,
@@ -200,7 +199,7 @@ pub(crate) fn and_more(unlogged: u64, how: &str) -> String {
     }
 }
 
-/// Lets so many records through in a second, and counts the rest.
+/// Lets a limited number of records through in a second, and counts the rest.
 pub(crate) struct RateLimit {
     second: StaticMutex<Option<Second>>,
 }
@@ -220,7 +219,7 @@ impl RateLimit {
         }
     }
 
-    /// Whether this one is to be logged, and if so how many before it were not.
+    /// Whether to log this one, and if so how many before it were not logged.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut second = self.second.lock();
         let second = second.get_or_insert(Second {
@@ -249,8 +248,8 @@ impl RateLimit {
     }
 }
 
-/// Calls the logger, which is the program's code, so that its panic costs a
-/// log record and nothing else. Nobody holds a lock of ours here.
+/// Calls the logger, which is the program's code, so that its panic costs a log record and
+/// nothing else. No lock of the crate is held here.
 pub(crate) fn log_guarded(record: impl FnOnce()) {
     if let Err(payload) = catch(record) {
         drop_payload(payload);

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 /// Collects items of one type, and handles them in batches on a pool. A clone is the same
 /// batcher.
 ///
-/// A batch is *full*, and handled, when it has so many
-/// [items](BatcherBuilder::max_items) or [bytes](BatcherBuilder::max_bytes), is so
-/// [old](BatcherBuilder::max_age), or so long [idle](BatcherBuilder::max_idle): whatever
-/// comes first. It is bounded by its [capacity](BatcherBuilder::capacity), and so are its
-/// verbs: they wait, refuse, or time out. `submit` by a worker of the pool never waits: it
-/// goes beyond the capacity.
+/// A batch is *full*, and handled, when it reaches the maximum number of
+/// [items](BatcherBuilder::max_items) or [bytes](BatcherBuilder::max_bytes), the maximum
+/// [age](BatcherBuilder::max_age), or the maximum [idle time](BatcherBuilder::max_idle),
+/// whichever comes first. It is bounded by its [capacity](BatcherBuilder::capacity), and so
+/// are its verbs: they wait, refuse, or time out. `submit` by a worker of the pool never
+/// waits: it goes beyond the capacity.
 ///
 /// # The handler
 ///
@@ -71,18 +71,18 @@ use std::time::{Duration, Instant};
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(2)?;
-/// let (tell, told) = channel::unbounded();
+/// let (sender, receiver) = channel::unbounded();
 /// let events = Batcher::builder("events")
 ///     .max_items(3)
 ///     .max_age(Duration::from_secs(5))
 ///     .build(pool.submitter(), move |batch: &mut Vec<&str>, _| {
-///         Ok(tell.send(batch.join(" "))?) // one insert instead of three
+///         Ok(sender.send(batch.join(" "))?) // one insert instead of three
 ///     })?;
 /// for event in ["seen", "clicked", "scrolled", "left"] {
 ///     events.submit(event)?;
 /// }
 /// assert!(events.stop(Duration::from_secs(5)).is_clean());
-/// assert_eq!(told.try_iter().collect::<Vec<_>>(), ["seen clicked scrolled", "left"]);
+/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["seen clicked scrolled", "left"]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct Batcher<T: Send + 'static> {
@@ -94,16 +94,11 @@ struct Owner<T: Send + 'static> {
     store: Arc<Store<T>>,
 }
 
-/// So long a drop waits.
+/// How long a drop waits.
 const DROP_PLAN: Duration = Duration::from_secs(5);
 
 impl<T: Send + 'static> Batcher<T> {
-    /// Everything that can be set about a batcher; [`BatcherBuilder::build`] makes it. Does
-    /// not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Returns a builder for a batcher; [`BatcherBuilder::build`] makes it.
     pub fn builder(name: impl Into<String>) -> BatcherBuilder<T> {
         BatcherBuilder::new(name.into())
     }
@@ -143,17 +138,13 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().submit(item, NoRoom::Exceed)
     }
 
-    /// Adds an item, if there is room. Does not block.
+    /// Adds an item, if there is room.
     ///
     /// # Errors
     ///
     /// [`is_full`](SubmitError::is_full) when there is none,
     /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
     /// comes back.
-    ///
-    /// # Examples
-    ///
-    /// See [`BatcherBuilder::capacity`].
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store().submit(item, NoRoom::Refuse)
     }
@@ -163,7 +154,7 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) when there was no room for so long,
+    /// [`is_timeout`](SubmitError::is_timeout) when there was no room within `timeout`,
     /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
     /// comes back.
     ///
@@ -194,26 +185,15 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Errors
     ///
     /// As [`submit_timeout`](Self::submit_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Instant;
-    /// # let pool = Pool::new(1)?;
-    /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<&str>, _| Ok(()))?;
-    /// lines.submit_deadline(Instant::now(), "a")?; // there is room
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
         let deadline = Deadline::at(deadline);
         self.store().submit(item, NoRoom::Wait(deadline))
     }
 
     /// Adds an item; blocks while there is no room, but no longer than until `token` is
-    /// cancelled, also in workers of the pool: for a service that is to end when it is told
-    /// to. If there is room, the item is accepted, cancelled or not. The token is looked at
-    /// every 10 ms.
+    /// cancelled, also in workers of the pool: for a service that has to end when its stop
+    /// is requested. If there is room, the item is accepted, cancelled or not. The token is
+    /// polled every 10 ms.
     ///
     /// # Errors
     ///
@@ -293,26 +273,13 @@ impl<T: Send + 'static> Batcher<T> {
     /// closed and at its end, so that [`stop`](Self::stop) hands back what is left; a stop did;
     /// or this is called from the handler, or from the closure for dead letters. A worker of
     /// the pool that waits here handles batches itself.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # let pool = Pool::new(1)?;
-    /// let (tell, told) = groundcrew::channel::unbounded();
-    /// let words = Batcher::builder("words")
-    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
-    /// words.submit("alone")?;
-    /// assert!(words.flush());
-    /// assert_eq!(told.try_recv()?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn flush(&self) -> bool {
         self.store().flush(Deadline::NEVER)
     }
 
-    /// Like [`flush`](Self::flush), for `timeout` at most; returns `false` also if that has
-    /// passed. In a worker of the pool it takes as long as the batch that it is handling.
+    /// Like [`flush`](Self::flush), but blocks for `timeout` at most; returns `false` also
+    /// if that has passed. In a worker of the pool it takes as long as the batch that it is
+    /// handling.
     ///
     /// # Examples
     ///
@@ -333,30 +300,25 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().flush(Deadline::after(timeout))
     }
 
-    /// What has become of its items so far. Does not block. For an example see
-    /// [`BatchStats`].
+    /// Counts of its items so far, by outcome.
     pub fn stats(&self) -> BatchStats {
         self.store().stats()
     }
 
-    /// Lets nothing more in, handles what there is as long as the plan allows, and returns
-    /// what could not be handled. Blocks so long.
+    /// Closes the batcher, handles the remaining items as long as the plan allows, and
+    /// returns those that could not be handled. Blocks until then.
     ///
     /// When the plan takes the backlog out, nothing more is given to a handler, and nothing
     /// tried again; when it cancels, the tokens of the handlers are cancelled; at its
     /// deadline the report is made. A worker of the pool that waits here handles batches
-    /// itself, and returns late if their handler does not heed its token. Called from the
-    /// handler, it does not wait for that, and takes the backlog out at once if nobody else
-    /// could handle it: with one batch in flight, that is. Handlers that are inside this call
-    /// do not wait for each other.
+    /// itself, and returns late if their handler does not react to its token. Called from
+    /// the handler, it does not wait for that, and takes the backlog out at once if no
+    /// other call could handle it, that is with one batch in flight. Handlers that are
+    /// inside this call do not wait for each other.
     ///
     /// A batch that fails after its token was cancelled, with an error that is not permanent,
     /// is handed back, whatever the policy says. A second stop returns no items, and the
     /// numbers as they are then: it waits again for what was abandoned.
-    ///
-    /// # Examples
-    ///
-    /// See [`BatchReport`].
     pub fn stop(&self, plan: impl Into<StopPlan>) -> BatchReport<T> {
         self.store().stop(plan.into())
     }
@@ -381,7 +343,7 @@ impl<T: Send + 'static> Store<T> {
         self.state.lock().stats()
     }
 
-    /// Nobody takes these any more.
+    /// No caller can take these any more.
     fn bury_unhandled(&self, items: Vec<T>) {
         let mut state = self.state.lock();
         state.stats.unhandled -= items.len() as u64;

@@ -17,7 +17,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// Puts a [`Batcher`] together.
+/// Builds a [`Batcher`].
 ///
 /// # Examples
 ///
@@ -51,10 +51,10 @@ pub struct BatcherBuilder<T> {
     bury: Option<Box<Bury<T>>>,
 }
 
-/// By default so many items are a batch, and ten times as many have room.
+/// The default maximum number of items in a batch; the default capacity is ten times that.
 const ITEMS: usize = 100;
 const BATCHES: usize = 10;
-/// So many items a batch may have at most: they are kept in one piece of memory.
+/// The upper limit for the items of a batch: they are kept in one piece of memory.
 const MOST_ITEMS: usize = 1 << 24;
 
 impl<T: Send + 'static> BatcherBuilder<T> {
@@ -76,36 +76,34 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         }
     }
 
-    /// A batch of so many items is full. Does not block. Defaults to 100.
-    ///
-    /// # Examples
-    ///
-    /// See [`BatchStats`](crate::BatchStats).
+    /// Maximum number of items in a batch. Defaults to 100.
     pub fn max_items(mut self, items: usize) -> Self {
         self.fill.max_items = items;
         self
     }
 
-    /// A batch of so many bytes is full, by what `measure` says of each item; an item that
-    /// would make it larger begins the next one. One that is larger by itself is a batch by
-    /// itself. Does not block. No limit by default.
+    /// Maximum size of a batch in bytes, as the sum of what `measure` returns for its
+    /// items; an item that would make it larger begins the next batch. A larger item is a
+    /// batch by itself. No limit by default.
     ///
-    /// `measure` is called by whoever submits the item.
+    /// `measure` is called by the thread that submits the item.
     ///
     /// # Examples
     ///
     /// ```
     /// # use groundcrew::{Batcher, Pool};
     /// # let pool = Pool::new(1)?;
-    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let (sender, receiver) = groundcrew::channel::unbounded();
     /// let words = Batcher::builder("words")
     ///     .max_bytes(8, |word: &&str| word.len())
-    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.concat())?))?;
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| {
+    ///         Ok(sender.send(words.concat())?)
+    ///     })?;
     /// for word in ["one", "two", "three", "four"] {
     ///     words.submit(word)?;
     /// }
     /// words.flush();
-    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), ["onetwo", "three", "four"]);
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["onetwo", "three", "four"]);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn max_bytes(
@@ -118,30 +116,15 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self
     }
 
-    /// A batch whose first item has waited for so long is full. Does not block. Defaults to
-    /// 1 s; [`Duration::MAX`] is no limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let (tell, told) = groundcrew::channel::unbounded();
-    /// let words = Batcher::builder("words")
-    ///     .max_age(Duration::from_millis(1))
-    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
-    /// words.submit("alone")?;
-    /// assert_eq!(told.recv()?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Maximum age of a batch, counted from its first item; then it is handled. Defaults to
+    /// 1 s; [`Duration::MAX`] means no limit.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.fill.max_age = age;
         self
     }
 
-    /// A batch to which no item has been added for so long is full. Does not block. No limit
-    /// by default; one that is not shorter than [`max_age`](Self::max_age) means nothing.
+    /// Maximum time without a new item, after which a batch is handled. No limit by
+    /// default; one that is not shorter than [`max_age`](Self::max_age) means nothing.
     ///
     /// # Examples
     ///
@@ -149,13 +132,15 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     /// # use groundcrew::{Batcher, Pool};
     /// # use std::time::Duration;
     /// # let pool = Pool::new(1)?;
-    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let (sender, receiver) = groundcrew::channel::unbounded();
     /// let words = Batcher::builder("words")
     ///     .max_age(Duration::from_secs(3600))
     ///     .max_idle(Duration::from_millis(1))
-    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| Ok(tell.send(words.len())?))?;
+    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| {
+    ///         Ok(sender.send(words.len())?)
+    ///     })?;
     /// words.submit("alone")?;
-    /// assert_eq!(told.recv()?, 1);
+    /// assert_eq!(receiver.recv()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn max_idle(mut self, idle: Duration) -> Self {
@@ -163,19 +148,15 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self
     }
 
-    /// So many batches at most are handled at the same time, or wait for another attempt.
-    /// Does not block. Defaults to 1, with which batches are handled in their order.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Maximum number of batches in progress: being handled, or waiting for another
+    /// attempt. Defaults to 1, with which batches are handled in their order.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.in_flight = batches;
         self
     }
 
-    /// So many items may wait, those included that a handler has in hand. Does not block.
-    /// Defaults to ten full batches. Where it is full, what has been collected is a batch.
+    /// Maximum number of items that are waiting or being handled. Defaults to ten full
+    /// batches. When that is reached, what has been collected is handled as a batch.
     ///
     /// # Examples
     ///
@@ -197,34 +178,26 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self
     }
 
-    /// How a batch is tried again whose handler failed with an error that is not
-    /// [`Permanent`](crate::Permanent). Does not block. Defaults to five attempts, after
-    /// pauses of 0.1 s, 0.2 s, 0.4 s and 0.8 s, less up to a half at random.
-    ///
-    /// # Examples
-    ///
-    /// See [`DeadLetter::attempts`].
+    /// The retry policy for a batch whose handler failed with an error that is not
+    /// [`Permanent`](crate::Permanent). Defaults to five attempts, after pauses of 0.1 s,
+    /// 0.2 s, 0.4 s and 0.8 s, less up to a half at random.
     pub fn retry(mut self, policy: Retry) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Who takes the items that are given up. It is called on the pool, for one after the
-    /// other; a panic in it is logged. Does not block. Without it they are logged, by number,
-    /// and dropped, and the report of a [host](crate::HostBuilder::batcher) is not clean.
-    ///
-    /// # Examples
-    ///
-    /// See [`DeadLetter`].
+    /// Handler for dead letters (items that were given up). It is called on the pool, for
+    /// one item at a time; a panic in it is logged. Without it dead letters are logged, by
+    /// number, and dropped, and the report of a [host](crate::HostBuilder::batcher) is not
+    /// clean.
     pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
         self.bury = Some(Box::new(closure));
         self
     }
 
-    /// Makes the batcher, whose batches are handled on the pool of this submitter. Does not
-    /// block.
+    /// Makes the batcher, whose batches are handled on the pool of this submitter.
     ///
-    /// What the handler is given, and what its result means, is told with
+    /// What the handler is given, and what its result means, is described at
     /// [`Batcher`](Batcher#the-handler).
     ///
     /// # Errors
@@ -328,10 +301,6 @@ impl<T> fmt::Debug for BatcherBuilder<T> {
 }
 
 /// Why a batcher cannot be made, and what to write instead.
-///
-/// # Examples
-///
-/// See [`BatcherBuilder::build`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatcherError(String);
 

@@ -6,7 +6,7 @@ use crate::unwind;
 use std::error::Error;
 use std::fmt;
 
-/// Why an item is given up: told, with the item, to the closure of
+/// Why an item is given up: passed, with the item, to the closure of
 /// [`BatcherBuilder::dead_letter`](crate::BatcherBuilder::dead_letter).
 ///
 /// # Examples
@@ -15,11 +15,11 @@ use std::fmt;
 /// use groundcrew::{Batcher, DeadCause, Permanent, Pool, channel};
 ///
 /// let pool = Pool::new(1)?;
-/// let (tell, told) = channel::unbounded();
+/// let (sender, receiver) = channel::unbounded();
 /// let numbers = Batcher::builder("numbers")
 ///     .max_items(4)
 ///     .dead_letter(move |number: i32, why| {
-///         tell.send((number, why.cause(), why.error().map(ToString::to_string))).unwrap();
+///         sender.send((number, why.cause(), why.error().map(ToString::to_string))).unwrap();
 ///     })
 ///     .build(pool.submitter(), |batch: &mut Vec<i32>, _| match batch.iter().any(|n| *n < 0) {
 ///         true => Err(Permanent::new("below zero"))?,
@@ -30,7 +30,7 @@ use std::fmt;
 /// }
 /// numbers.flush();
 /// let error = Some("below zero".to_owned());
-/// assert_eq!(told.recv()?, (-3, DeadCause::Permanent, error));
+/// assert_eq!(receiver.recv()?, (-3, DeadCause::Permanent, error));
 /// assert_eq!(numbers.stats().handled(), 3);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -41,13 +41,7 @@ pub struct DeadLetter {
     pub(super) attempts: u32,
 }
 
-/// What made an item a dead letter.
-///
-/// # Examples
-///
-/// ```
-/// assert_eq!(groundcrew::DeadCause::Panicked.to_string(), "the handler panicked");
-/// ```
+/// The reason why an item is a dead letter.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadCause {
@@ -57,7 +51,7 @@ pub enum DeadCause {
     Panicked,
     /// The handler failed again and again, until the policy gave up.
     GaveUp(GaveUp),
-    /// The handler gave it back after the report of the stop was made; or nobody asked for
+    /// The handler gave it back after the report of the stop was made; or no caller got
     /// that report, since the batcher was dropped.
     Stopped,
 }
@@ -82,39 +76,20 @@ impl DeadLetter {
         }
     }
 
-    /// What made it a dead letter. Does not block. For an example see [above](Self).
+    /// The reason why it is a dead letter.
     pub fn cause(&self) -> DeadCause {
         self.cause
     }
 
     /// The last error of the handler; `None` if it panicked, and for what was
-    /// [stopped](DeadCause::Stopped). Does not block. For an example
-    /// see [above](Self).
+    /// [stopped](DeadCause::Stopped).
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.error.as_deref()
     }
 
-    /// How often the handler failed, or panicked, with the batch that the item was in last. Of
-    /// what was [stopped](DeadCause::Stopped) it is not known: 1 if a handler gave it back, 0
-    /// otherwise. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Batcher, Pool, Retry, channel};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let (tell, told) = channel::unbounded();
-    /// let lines = Batcher::builder("lines")
-    ///     .retry(Retry::fixed(Duration::from_millis(1)).attempts(3))
-    ///     .dead_letter(move |_: &str, why| tell.send(why.attempts()).unwrap())
-    ///     .build(pool.submitter(), |_: &mut Vec<&str>, _| Err("no connection")?)?;
-    /// lines.submit("a")?;
-    /// lines.flush();
-    /// assert_eq!(told.recv()?, 3);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How often the handler failed, or panicked, with the batch that the item was in last.
+    /// Of what was [stopped](DeadCause::Stopped) it is not known: 1 if a handler gave it
+    /// back, 0 otherwise.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -19,12 +19,12 @@ impl Fill {
         items >= self.max_items || bytes >= self.max_bytes
     }
 
-    /// Whether one more item of so many bytes is too much for what is there.
+    /// Whether one more item of this size is too much for what is there.
     pub(super) fn overflows(&self, items: usize, bytes: usize, more: usize) -> bool {
         items > 0 && bytes.saturating_add(more) > self.max_bytes
     }
 
-    /// Whether somebody has to know when the last item came.
+    /// Whether the time of the last item is needed.
     pub(super) fn minds_idleness(&self) -> bool {
         self.max_idle < self.max_age
     }

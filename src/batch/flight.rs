@@ -26,26 +26,26 @@ pub(super) struct Flight<T: Send + 'static> {
     id: u64,
 }
 
-/// A task goes on with the next batch for so long: then it is somebody else's turn.
+/// How long a task goes on with further batches; then it leaves the worker to other tasks.
 const LONGEST: Duration = Duration::from_millis(10);
 
 /// The pause before a batch is given to its handler again that was refused by something that
 /// the host's stop had stopped.
 const UNTIL_STOP: Duration = Duration::from_millis(10);
 
-/// Submitters that wait for room are woken after so long, or when there is much, not after
-/// each of many short batches: who is woken fills what room there is.
+/// Submitters that wait for room are woken after this time, or when there is much room, not
+/// after each of many short batches: a woken submitter fills what room there is.
 const BETWEEN_WAKES: Duration = Duration::from_micros(50);
 
-/// What became of a part, as far as it is to be moved under the lock.
+/// The outcome of a part, as far as it has to be moved under the lock.
 struct Handled<T> {
-    /// So many items were handled.
+    /// The number of items handled.
     done: usize,
-    /// So many are dead.
+    /// The number of dead letters.
     dead: usize,
     /// These go on.
     parts: [Option<Part<T>>; 2],
-    /// When they are to be tried again.
+    /// When they are tried again.
     retry_at: Option<Deadline>,
     /// What they lay in.
     spare: Vec<T>,
@@ -77,7 +77,7 @@ impl<T> Handled<T> {
         }
     }
 
-    /// So many items are done with.
+    /// The number of items that are done.
     fn ended(&self) -> usize {
         self.done + self.dead
     }
@@ -112,7 +112,7 @@ impl<T: Send + 'static> Flight<T> {
             room += handled.ended();
             let returned = self.put(&mut state, number, handled);
             if !returned.is_empty() {
-                // Nobody takes these any more.
+                // No caller can take these any more.
                 MutexGuard::unlocked(&mut state, || store.bury_late(returned));
             }
             let is_much = room >= store.capacity / 8;
@@ -335,7 +335,7 @@ impl<T: Send + 'static> Store<T> {
         unwind::drop_guarded(error, || format!("the error of batcher {:?}", self.name));
     }
 
-    /// Gives items to who takes dead letters.
+    /// Gives items to the handler for dead letters.
     pub(super) fn bury(&self, items: Vec<T>, why: &DeadLetter) {
         self.log_failure(items.len(), &format!("given up: {}", why.text()));
         self.bury_silently(items, why);

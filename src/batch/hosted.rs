@@ -11,14 +11,14 @@ use crate::stop::StopPlan;
 use crate::sync::Arc;
 
 impl HostBuilder {
-    /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn,
-    /// and what it could not handle in its time is returned, as items, by
-    /// [`Batcher::take_unhandled`]. Does not block.
+    /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn, and
+    /// what it could not handle in its time is returned, as items, by
+    /// [`Batcher::take_unhandled`].
     ///
-    /// If the pool that handles its batches is a service of this host, it is
-    /// [after](ServiceBuilder::after) that without being told, so that it stops first; it is
-    /// for you to say who submits, and so is to be `after` this one. One batcher is one service: a second one with it is an error of the
-    /// [build](HostBuilder::build).
+    /// If the pool that handles its batches is a service of this host, it is implicitly
+    /// [after](ServiceBuilder::after) that, so that it stops first; services that submit
+    /// have to be declared `after` this one. One batcher is one service: a second one with
+    /// it is an error of the [build](HostBuilder::build).
     ///
     /// # Examples
     ///

@@ -7,9 +7,10 @@ use crate::unwind;
 use std::fmt;
 use std::time::Duration;
 
-/// What became of the items of a [`Batcher`](crate::Batcher) when it was stopped.
+/// The outcome of the items of a [`Batcher`](crate::Batcher) when it was stopped.
 ///
-/// Items that nobody takes are dropped with it, under guard.
+/// Items that are not taken are dropped with it; a panic in their drop is caught and
+/// logged.
 ///
 /// # Examples
 ///
@@ -35,66 +36,36 @@ pub struct BatchReport<T> {
     pub(super) name: Arc<str>,
     pub(super) elapsed: Duration,
     pub(super) stats: BatchStats,
-    /// In the hands of handlers that had not returned.
+    /// Being handled by handlers that had not returned.
     pub(super) abandoned: usize,
     pub(super) unhandled: Vec<T>,
 }
 
 impl<T> BatchReport<T> {
-    /// Whether every item was handled, or buried as a dead letter. Does not block. For an
-    /// example see [above](Self).
+    /// Whether every item was handled, or given up as a dead letter.
     pub fn is_clean(&self) -> bool {
         self.stats.unhandled == 0 && self.abandoned == 0
     }
 
-    /// The items that were not handled, in the order in which they came. The first report
-    /// of a stop has them, and once. Does not block. For an example see [above](Self).
+    /// The items that were not handled, in the order in which they came. Only the first
+    /// report of a stop has them, and its first call returns them.
     pub fn take_unhandled(&mut self) -> Vec<T> {
         std::mem::take(&mut self.unhandled)
     }
 
-    /// How many items were in the hands of handlers that had not returned at the deadline.
-    /// What those give back later goes to the closure for
-    /// [dead letters](crate::BatcherBuilder::dead_letter). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::builder().threads(1).drop_plan(Duration::ZERO).build()?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let lines = Batcher::builder("lines")
-    ///     .max_items(1)
-    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
-    /// lines.submit("a")?;
-    /// while pool.running().is_empty() {}
-    /// assert_eq!(lines.stop(Duration::from_millis(1)).abandoned(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many items were with handlers that had not returned at the deadline. What those
+    /// give back later goes to the closure for
+    /// [dead letters](crate::BatcherBuilder::dead_letter).
     pub fn abandoned(&self) -> usize {
         self.abandoned
     }
 
-    /// The batcher in numbers, as of the end of the stop. Does not block. For an example see
-    /// [above](Self).
+    /// The batcher's counters at the end of the stop.
     pub fn stats(&self) -> &BatchStats {
         &self.stats
     }
 
-    /// How long the stop took. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<u8>, _| Ok(()))?;
-    /// assert!(lines.stop(Duration::from_secs(60)).elapsed() < Duration::from_secs(60));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long the stop took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }

@@ -1,11 +1,11 @@
-//! What has become of the items.
+//! Counts of the items, by outcome.
 
 use std::fmt;
 
-/// A batcher in numbers: [`Batcher::stats`](crate::Batcher::stats).
+/// The counters of a batcher: [`Batcher::stats`](crate::Batcher::stats).
 ///
-/// Every item that was accepted is handled, dead, unhandled or
-/// [waiting](Self::waiting), in which those are counted that a handler has in hand.
+/// Every accepted item is handled, dead, unhandled or [waiting](Self::waiting), which
+/// includes items being handled.
 ///
 /// # Examples
 ///
@@ -38,48 +38,44 @@ pub struct BatchStats {
 }
 
 impl BatchStats {
-    /// How many items were accepted. Does not block. For an example see [above](Self).
+    /// How many items were accepted.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many items wait, or are in the hands of a handler. Does not block. For an example
-    /// see [above](Self).
+    /// How many items wait, or are being handled.
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// How many items were handled. Those are among them that a handler took out of its
-    /// batch before it failed. Does not block. For an example see [above](Self).
+    /// How many items were handled. They include items that a handler took out of its batch
+    /// before it failed.
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
     /// How many items were given up, and went to the closure for
-    /// [dead letters](crate::BatcherBuilder::dead_letter). Does not block. For an example see
-    /// [`DeadLetter`](crate::DeadLetter).
+    /// [dead letters](crate::BatcherBuilder::dead_letter).
     pub fn dead(&self) -> u64 {
         self.dead
     }
 
-    /// How many items a stop handed back. Does not block. For an example see
-    /// [`BatchReport`](crate::BatchReport).
+    /// How many items a stop handed back.
     pub fn unhandled(&self) -> u64 {
         self.unhandled
     }
 
-    /// How many batches are done. Does not block. For an example see [above](Self).
+    /// How many batches were completed.
     pub fn batches(&self) -> u64 {
         self.batches
     }
 
-    /// How often the handler was called. Does not block. For an example see [above](Self).
+    /// How often the handler was called.
     pub fn calls(&self) -> u64 {
         self.calls
     }
 
-    /// How many of these calls failed and were to be tried again. Does not block. For an
-    /// example see [above](Self).
+    /// How many of these calls failed and were to be tried again.
     pub fn retries(&self) -> u64 {
         self.retries
     }

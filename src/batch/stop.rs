@@ -9,7 +9,8 @@ use crate::timer::{Due, Key, Timer};
 use std::mem;
 use std::time::Duration;
 
-/// So often who waits looks whether the pool runs nothing any more: it tells nobody.
+/// How often a waiter checks whether the pool runs nothing any more: the pool does not
+/// notify.
 pub(super) const LOOK_AT_POOL: Duration = Duration::from_millis(10);
 
 impl<T: Send + 'static> Store<T> {
@@ -99,7 +100,7 @@ impl<T: Send + 'static> Store<T> {
         Some(AlarmGuard { timer, key })
     }
 
-    /// Whether nobody will handle what is left.
+    /// Whether no task will handle what is left.
     pub(super) fn is_lost(&self, state: &State<T>) -> bool {
         let queue = self.queue();
         let stopping = state.stopping();

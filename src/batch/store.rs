@@ -6,14 +6,14 @@
 //!    `ready`, in one in `retrying`, in the rest of one that a task is at, in the hands of
 //!    the handler, or in `out`; or it is counted, as handled or as dead. All moves are made
 //!    under the one lock. `held` counts those that are not yet counted nor in `out`.
-//! 2. A task takes a batch only when it begins to work, and keeps nothing of it but what
-//!    the handler has in hand: a task that a pool takes out of its queue loses no item.
+//! 2. A task takes a batch only when it begins to work, and keeps nothing of it but what is
+//!    being handled: a task that a pool takes out of its queue loses no item.
 //! 3. Tasks, and batches that wait for another attempt, are never more than `in_flight`
 //!    together; but for the moment in which a task puts a batch back.
 //! 4. Once `sealed` is set nothing is given to a handler any more, and what was in the four
 //!    first places is in `out`.
-//! 5. Nothing of the program's is called or dropped under the lock, nor the timer, whose
-//!    thread may be waiting for it.
+//! 5. No user code is called or dropped under the lock, nor the timer, whose thread may be
+//!    waiting for it.
 //!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
@@ -105,13 +105,13 @@ pub(super) struct Task<T> {
     pub(super) has_begun: bool,
     /// It waits in the stop of this batcher, and so is not to be waited for.
     pub(super) is_stopping: bool,
-    /// A handler has a part of the batch in hand.
+    /// A part of the batch is being handled.
     pub(super) is_handling: bool,
     /// The rest of what it is at.
     pub(super) batch: Option<Batch<T>>,
 }
 
-/// What a verb is to do where there is no room.
+/// What a verb does where there is no room.
 pub(super) enum NoRoom {
     Wait(Deadline),
     /// Wait; in a worker of the pool go beyond the capacity.
@@ -119,8 +119,9 @@ pub(super) enum NoRoom {
     Refuse,
 }
 
-/// What follows from a change of the state, to be dropped once the lock is released: who
-/// is woken would wait for it at once, and a task that the pool refused counts until then.
+/// What follows from a change of the state, to be dropped once the lock is released: a
+/// woken thread would wait for it at once, and a task that the pool refused counts until
+/// then.
 #[must_use]
 pub(super) struct Aftermath<'a> {
     queue: &'a Queue,
@@ -139,7 +140,7 @@ impl Drop for Aftermath<'_> {
     }
 }
 
-/// So many empty vectors are kept.
+/// The number of empty vectors kept.
 const MOST_SPARES: usize = 8;
 /// The alarm for the batch that is being filled; those for others are their numbers.
 const FILLING: u64 = 0;
@@ -197,7 +198,7 @@ impl<T> State<T> {
         self.tasks.values().filter(|task| !task.has_begun)
     }
 
-    /// How many tasks have begun, and are to be waited for.
+    /// How many tasks have begun, and have to be waited for.
     pub(super) fn running(&self) -> usize {
         self.tasks.len() - self.tasks_to_begin().count() - self.stopping()
     }
@@ -234,7 +235,7 @@ impl<T> State<T> {
         items
     }
 
-    /// How many items handlers have in hand.
+    /// How many items are being handled.
     pub(super) fn in_hand(&self) -> usize {
         let retrying = self.retrying.values().map(|(batch, _)| batch);
         let rests = self.tasks.values().filter_map(|task| task.batch.as_ref());
@@ -395,14 +396,14 @@ impl<T: Send + 'static> Store<T> {
         aftermath
     }
 
-    /// Wakes those who wait for something to be done, or to do.
+    /// Wakes the threads that wait for work to be done, or for work to do.
     pub(super) fn notify(&self, state: &State<T>) {
         if state.waiters > 0 {
             self.changed.notify_all();
         }
     }
 
-    /// There is room for so many items more than before.
+    /// There is room for this number of items more than before.
     pub(super) fn wake_submitters(&self, waiting: usize, room: usize) {
         for _ in 0..room.min(waiting) {
             self.room.notify_one();
@@ -443,7 +444,7 @@ impl<T: Send + 'static> Store<T> {
         state.retrying.insert(number, (batch, key));
     }
 
-    /// Takes out everything that no handler has in hand. From here on nothing is given to
+    /// Takes out everything that is not being handled. From here on nothing is given to
     /// one. Returns the timer.
     #[must_use]
     pub(super) fn seal(&self, state: &mut State<T>) -> Option<Arc<Timer>> {

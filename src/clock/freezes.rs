@@ -8,10 +8,10 @@
 //! # An example
 //!
 //! A service has to give a sign within 1 s, and did so at 0 s; its judge sleeps until 1 s.
-//! The process is stopped from 0.2 s to 3.2 s. The judge wakes at 3.2 s, 2.2 s late, and so
-//! much is known to be missed: the limit grows to 3.2 s, which is now. The freeze began
-//! before the judge wanted to wake, it does not know when. So the limit grows by as much
-//! again, but by no more than itself: to 4.2 s. From its wake the service has 1 s.
+//! The process is stopped from 0.2 s to 3.2 s. The judge wakes at 3.2 s, 2.2 s late, and
+//! that much is known to be missed: the limit grows to 3.2 s, which is now. The freeze
+//! began before the judge wanted to wake, it does not know when. So the limit grows by as
+//! much again, but by no more than itself: to 4.2 s. From its wake the service has 1 s.
 
 use super::Deadline;
 use std::collections::VecDeque;
@@ -35,7 +35,7 @@ struct Freeze {
 
 /// A thread that is late by no more than this waited for its turn.
 const LATE: Duration = Duration::from_millis(100);
-/// So many freezes are remembered; of those before, how long they were.
+/// The number of freezes remembered; of those before, only their total length.
 const MOST: usize = 32;
 
 impl Freezes {
@@ -83,13 +83,13 @@ impl Freeze {
         })
     }
 
-    /// So much of it lies behind `start`.
+    /// How much of it lies behind `start`.
     fn since(self, start: Instant) -> Duration {
         self.to.saturating_duration_since(self.from.max(start))
     }
 }
 
-/// A limit whose judge was frozen for so long since it began to count. See the example
+/// A limit whose judge was frozen for this long since it began to count. See the example
 /// [above](self).
 pub(crate) fn grown(limit: Duration, frozen: Duration) -> Duration {
     limit

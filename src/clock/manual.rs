@@ -22,17 +22,16 @@ use std::time::{Duration, Instant, SystemTime};
 /// [retries](crate::TaskBuilder::retry), [time limits](crate::TaskBuilder::time_limit),
 /// and the schedules and batches that use the pool then go by that clock.
 ///
-/// Nothing else does: a pool's stop, and whoever waits by the standard library, live in
-/// real time.
+/// Nothing else does: a pool's stop, and waits of the standard library, take real time.
 ///
 /// # How to use it
 ///
-/// Moving the clock wakes whoever waits for it. When that returns, what came due by a
-/// schedule, or after a pause between retries, is in its pool's queue, so that
+/// Moving the clock wakes the threads that wait for it. When that returns, what came due by
+/// a schedule, or after a pause between retries, is in its pool's queue, so that
 /// [`Pool::wait_idle`](crate::Pool::wait_idle) waits for the rest. What threads do that
 /// were asleep is not waited for: wait for that by something that they do, such as a
-/// message. Before the clock is moved past somebody's pause, make sure that the pause has
-/// begun: [`wait_for_sleepers`](Self::wait_for_sleepers) does.
+/// message. Before the clock is moved past a pause, make sure that the pause has begun:
+/// [`wait_for_sleepers`](Self::wait_for_sleepers) does.
 ///
 /// A schedule that comes due many times within one move has missed all but the last of
 /// them, as after a long sleep of the machine: move the clock in steps.
@@ -45,13 +44,13 @@ use std::time::{Duration, Instant, SystemTime};
 /// use std::time::Duration;
 ///
 /// let clock = ManualClock::new();
-/// let (tell, told) = channel::unbounded();
+/// let (sender, receiver) = channel::unbounded();
 /// let mut host = Host::builder();
 /// host.clock(&clock);
 /// host.background("hourly", move |ctx| {
 ///     loop {
 ///         ctx.sleep(Duration::from_secs(3600))?;
-///         tell.send("an hour has passed")?;
+///         sender.send("an hour has passed")?;
 ///     }
 /// });
 /// let host = host.build()?.start()?;
@@ -59,7 +58,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// for _ in 0..24 {
 ///     clock.wait_for_sleepers(1);
 ///     clock.advance(Duration::from_secs(3600));
-///     assert_eq!(told.recv()?, "an hour has passed");
+///     assert_eq!(receiver.recv()?, "an hour has passed");
 /// }
 /// assert!(host.stop().is_clean());
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -81,8 +80,8 @@ struct State {
     wall: SystemTime,
     /// Those that wait without a thread.
     waiting: usize,
-    /// Told after each move. They hold locks of their own when they read the
-    /// clock, so they are told without this one.
+    /// Notified after each move. They hold locks of their own when they read the clock, so
+    /// they are notified without this one.
     watchers: Vec<Weak<dyn Watcher>>,
     sleepers: Vec<Sleeper>,
     next: u64,
@@ -104,7 +103,7 @@ pub(crate) trait Watcher: Send + Sync {
     fn clock_moved(&self);
 }
 
-/// Somebody who sleeps; gives up the place when dropped.
+/// A sleeping thread; gives up the place when dropped.
 pub(super) struct Sleep<'a> {
     clock: &'a Inner,
     number: u64,
@@ -122,25 +121,12 @@ impl Drop for Sleep<'_> {
 }
 
 impl ManualClock {
-    /// A clock that stands at the beginning of 2026, in UTC. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::testing::ManualClock;
-    /// use std::time::{Duration, SystemTime};
-    ///
-    /// let clock = ManualClock::new();
-    /// assert_eq!(clock.elapsed(), Duration::ZERO);
-    /// let since_1970 = clock.wall().duration_since(SystemTime::UNIX_EPOCH)?;
-    /// assert_eq!(since_1970.as_secs(), 1_767_225_600);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A clock that stands at the beginning of 2026, in UTC.
     pub fn new() -> ManualClock {
         ManualClock::at(SystemTime::UNIX_EPOCH + BEGINNING_OF_2026)
     }
 
-    /// A clock that stands at this time of day. Does not block.
+    /// A clock that stands at this time of day.
     ///
     /// # Examples
     ///
@@ -167,24 +153,13 @@ impl ManualClock {
         }
     }
 
-    /// Moves both hands on, and wakes whoever waits for a moment that has come. Waits
-    /// until what came due is in its pool's queue, and for nothing else.
+    /// Advances the monotonic and the wall clock, and wakes the threads whose moment has
+    /// come. Blocks until what came due is in its pool's queue, and for nothing else.
     ///
     /// # Panics
     ///
     /// When the clock would come to a time that no clock can show, in some
     /// hundred billion years.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::testing::ManualClock;
-    /// use std::time::Duration;
-    ///
-    /// let clock = ManualClock::new();
-    /// clock.clone().advance(Duration::from_secs(60));
-    /// assert_eq!(clock.elapsed(), Duration::from_secs(60));
-    /// ```
     pub fn advance(&self, by: Duration) {
         self.move_on(self.inner.state.lock(), by);
     }
@@ -201,8 +176,8 @@ impl ManualClock {
         self.tell(state);
     }
 
-    /// Moves both hands on until it is this time of day; one that has passed moves nothing.
-    /// Otherwise like [`advance`](Self::advance).
+    /// Advances both clocks until it is this time of day; one that has passed moves
+    /// nothing. Otherwise, and in what it blocks for, like [`advance`](Self::advance).
     ///
     /// # Panics
     ///
@@ -233,8 +208,8 @@ impl ManualClock {
         self.move_on(state, by);
     }
 
-    /// Sets the time of day, later or earlier than it was; the monotonic hand stands.
-    /// Wakes and waits like [`advance`](Self::advance).
+    /// Sets the wall clock, later or earlier than it was; the monotonic clock stays. Wakes
+    /// and blocks like [`advance`](Self::advance).
     ///
     /// # Examples
     ///
@@ -263,39 +238,17 @@ impl ManualClock {
         }
     }
 
-    /// The time of day. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::testing::ManualClock;
-    /// # use std::time::Duration;
-    /// let clock = ManualClock::new();
-    /// let morning = clock.wall();
-    /// clock.advance(Duration::from_secs(60));
-    /// assert_eq!(clock.wall(), morning + Duration::from_secs(60));
-    /// ```
+    /// The time of day.
     pub fn wall(&self) -> SystemTime {
         self.inner.state.lock().wall
     }
 
-    /// How far it was moved with [`advance`](Self::advance). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::testing::ManualClock;
-    /// # use std::time::Duration;
-    /// let clock = ManualClock::new();
-    /// clock.advance(Duration::from_millis(1));
-    /// clock.advance(Duration::from_millis(2));
-    /// assert_eq!(clock.elapsed(), Duration::from_millis(3));
-    /// ```
+    /// How far the clock was advanced since it was made.
     pub fn elapsed(&self) -> Duration {
         self.inner.state.lock().advanced
     }
 
-    /// Blocks until at least so many wait by this clock: threads inside a `sleep`, and
+    /// Blocks until at least `count` wait by this clock: threads inside a `sleep`, and
     /// retried tasks and batches in the pause before their next attempt.
     ///
     /// # Examples

@@ -23,7 +23,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Puts a [`Host`] together: its services, and how it starts and stops.
+/// Builds a [`Host`]: its services, and how it starts and stops.
 ///
 /// # Examples
 ///
@@ -104,9 +104,8 @@ impl HostBuilder {
         self.add(name, ServiceMake(factory), kind)
     }
 
-    /// Adds a service. Does not block. `factory` makes its value, on the service's own
-    /// thread, once for the start and once for each restart; the value never leaves
-    /// that thread.
+    /// Adds a service. `factory` makes its value, on the service's own thread, once for the
+    /// start and once for each restart; the value never leaves that thread.
     ///
     /// # Examples
     ///
@@ -137,8 +136,7 @@ impl HostBuilder {
         self.add(name.into(), ServiceMake(factory), Kind::Plain)
     }
 
-    /// Adds a closure as a service: its [`run`](Service::run), and that of each
-    /// restart. Does not block.
+    /// Adds a closure as a service: its [`run`](Service::run), and that of each restart.
     ///
     /// # Examples
     ///
@@ -163,19 +161,8 @@ impl HostBuilder {
         self.add(name.into(), BackgroundMake(run), Kind::Plain)
     }
 
-    /// Adds a closure that is called once, at the start: those who come
-    /// [after](ServiceBuilder::after) it wait until it has returned. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Host;
-    /// # let mut host = Host::builder();
-    /// host.startup_task("warm-up", |_| Ok(())); // fills the cache
-    /// host.background("web", |ctx| ctx.wait()).after(["warm-up"]);
-    /// assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Adds a closure that is called once, at the start: services declared
+    /// [after](ServiceBuilder::after) it wait until it has returned.
     pub fn startup_task(
         &mut self,
         name: impl Into<String>,
@@ -186,13 +173,11 @@ impl HostBuilder {
         added
     }
 
-    /// Adds a pool, which is stopped in its turn: it works already, and those who come
-    /// [after](ServiceBuilder::after) it are told to stop before it is. It drains
-    /// within the service's time. Its report becomes part of the host's. Does not
-    /// block.
+    /// Adds a pool, which is stopped in its turn: its workers run already, and services
+    /// declared [after](ServiceBuilder::after) it are stopped before it. It drains within
+    /// the service's time. Its report becomes part of the host's.
     ///
-    /// A pool whose workers run tasks that use a service should come after that
-    /// service.
+    /// A pool that runs tasks that use a service should be declared after that service.
     ///
     /// # Examples
     ///
@@ -224,8 +209,7 @@ impl HostBuilder {
         added
     }
 
-    /// Adds a service of so many workers that handle the items of `queue`. Does not
-    /// block.
+    /// Adds a service of `workers` threads that handle the items of `queue`.
     ///
     /// `factory` is called by each worker, on the worker's own thread, and gives the
     /// handler that the worker keeps: a connection goes there. The service is up when
@@ -277,7 +261,7 @@ impl HostBuilder {
     }
 
     /// As [`queue`](Self::queue), with a factory that may fail, as one does that opens a
-    /// connection. Does not block.
+    /// connection.
     ///
     /// Its error is one of the service: of its start, or, where a worker needs a new handler
     /// after a panic, of its run. The service's [policy](ServiceBuilder::on_failure) says what
@@ -332,102 +316,52 @@ impl HostBuilder {
         added
     }
 
-    /// The name of the host, for the log and the report. Does not block. Defaults to
-    /// `groundcrew`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.name("blog");
-    /// assert_eq!(host.build()?.handle().status().host(), "blog");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the host, for the log and the report. Defaults to `groundcrew`.
     pub fn name(&mut self, name: impl Into<String>) -> &mut HostBuilder {
         self.name = name.into();
         self
     }
 
-    /// How long each service may take to start; [`Duration::MAX`] is no limit. Does not
-    /// block. Defaults to 30 s.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.start_timeout(Duration::from_secs(5));
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long each service may take to start; [`Duration::MAX`] means no limit. Defaults
+    /// to 30 s.
     pub fn start_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
         self.start_timeout = limit;
         self
     }
 
     /// How long the whole stop may take, the [delay](Self::stop_delay) included;
-    /// [`Duration::MAX`] is no limit. Does not block. Defaults to 8 s. What to set
-    /// where is told [with the host](Host#how-long-the-stop-may-take).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.stop_timeout(Duration::from_secs(25));
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// [`Duration::MAX`] means no limit. Defaults to 8 s. Which values to set is described
+    /// [at the host](Host#how-long-the-stop-may-take).
     pub fn stop_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
         self.stop_timeout = limit;
         self
     }
 
-    /// How long the host waits, no longer ready, before it tells the first service to
-    /// stop: so long load balancers take to notice. Does not block. Defaults to 0. A
-    /// host that had not come up yet does not wait, and neither does one whose stop is to
-    /// take less than its [limit](Self::stop_timeout): somebody insists.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.stop_timeout(Duration::from_secs(25)).stop_delay(Duration::from_secs(5));
-    /// # drop(host.build()?);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long the host waits, no longer ready, before it stops the first service: the
+    /// time that load balancers take to notice. Defaults to 0. A host that had not come up
+    /// yet does not wait, and neither does one whose stop is to take less than its
+    /// [limit](Self::stop_timeout).
     pub fn stop_delay(&mut self, delay: Duration) -> &mut HostBuilder {
         self.stop_delay = delay;
         self
     }
 
-    /// The stack of each service's thread, in bytes. Does not block. Defaults to what
-    /// the standard library takes; at least 64 KiB, which a panic needs. Queues take what is
-    /// set when they are added.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.stack_size(256 * 1024);
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The stack of each service's thread, in bytes. Defaults to what the standard library
+    /// takes; at least 64 KiB, which a panic needs. Queues take what is set when they are
+    /// added.
     pub fn stack_size(&mut self, bytes: usize) -> &mut HostBuilder {
         self.stack_size = bytes;
         self
     }
 
-    /// Lets the host live by a clock that a test moves, with the feature `testing`. Does
-    /// not block. For an example see [`ManualClock`].
+    /// Uses a manual clock, for tests, with the feature `testing`.
     #[cfg(feature = "testing")]
     pub fn clock(&mut self, clock: &ManualClock) -> &mut HostBuilder {
         self.clock.manual = Some(clock.clone());
         self
     }
 
-    /// The host, not started yet. Does not block. The builder is left without services.
+    /// Builds the host, without starting it. The builder is left without services.
     ///
     /// # Errors
     ///

@@ -11,8 +11,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// What a service's parts are given: its token, ways to say how it is, and ways to
-/// wait.
+/// The context given to a service's methods: its token, ways to report progress, and ways
+/// to wait.
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ use std::time::Duration;
 ///     for round in 1.. {
 ///         ctx.note(format!("round {round}"));
 ///         ctx.heartbeat();
-///         ctx.sleep(Duration::from_secs(60))?; // ends at once when told to stop
+///         ctx.sleep(Duration::from_secs(60))?; // ends at once when the stop is requested
 ///     }
 ///     Ok(())
 /// })
@@ -88,36 +88,24 @@ impl ServiceContext {
         self.core.wait_until_grace(self.index, is_done)
     }
 
-    /// From now on the thread that calls this is the one told of.
+    /// From now on the thread that calls this is the one reported.
     pub(super) fn enter(&self) {
         self.vitals.enter();
     }
 
-    /// The thread told of is gone.
+    /// The reported thread is gone.
     pub(super) fn leave(&self) {
         self.vitals.leave();
     }
 
-    /// The name of the service. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.startup_task("warm-up", |ctx| {
-    ///     assert_eq!(ctx.name(), "warm-up");
-    ///     Ok(())
-    /// });
-    /// # assert!(host.build()?.run().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the service.
     pub fn name(&self) -> &str {
         self.core.name_of(self.index)
     }
 
-    /// The token that is cancelled when the service is told to stop: in its turn of
-    /// the host's stop, or because it took too long for its start or its heartbeat.
-    /// Each incarnation has its own. Does not block.
+    /// The token that is cancelled when the service's stop is requested: in its turn of the
+    /// host's stop, or because it took too long for its start or its heartbeat. Each
+    /// incarnation has its own.
     ///
     /// # Examples
     ///
@@ -142,62 +130,27 @@ impl ServiceContext {
         &self.token
     }
 
-    /// Whether the service is told to stop. Does not block. Once `true` it stays so.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("counter", |ctx| {
-    ///     while !ctx.is_cancelled() {} // a piece of work each time
-    ///     Ok(())
-    /// });
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether the service's stop is requested. Once `true` it stays so.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Blocks until the service is told to stop, and returns `Ok`: the last line of a
+    /// Blocks until the service's stop is requested, and returns `Ok`: the last line of a
     /// `run` that has nothing else to do.
     ///
     /// # Errors
     ///
     /// None. It returns a [`ServiceResult`] to be returned.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("listener", |ctx| ctx.wait());
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait(&self) -> ServiceResult {
         self.token.wait();
         Ok(())
     }
 
-    /// Blocks for `duration`, or until the service is told to stop.
+    /// Blocks for `duration`, or until the service's stop is requested.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the service is told to stop, at once if it already was.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("daily", |ctx| {
-    ///     loop {
-    ///         ctx.sleep(Duration::from_secs(86_400))?;
-    ///     }
-    /// });
-    /// assert!(host.build()?.start()?.stop().is_clean()); // at once
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// [`Cancelled`] when the service's stop is requested, at once if it already was.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         match self.core.clock.sleep(duration, &self.token.receiver()) {
             true => Err(Cancelled),
@@ -205,9 +158,9 @@ impl ServiceContext {
         }
     }
 
-    /// How long the service has until those that it needs are told to stop, or it is
-    /// abandoned; [`Duration::MAX`] while nobody told it to stop, and where there is no
-    /// limit. Does not block.
+    /// How long the service has until the services that it needs are stopped, or it is
+    /// abandoned; [`Duration::MAX`] while its stop is not requested, and where there is no
+    /// limit.
     ///
     /// # Examples
     ///
@@ -232,8 +185,7 @@ impl ServiceContext {
         self.core.time_left(self.index)
     }
 
-    /// The host of the service, to ask how it is: for a service that answers probes. Does
-    /// not block.
+    /// A handle of the service's host, for a service that answers probes.
     ///
     /// # Examples
     ///
@@ -255,10 +207,10 @@ impl ServiceContext {
         }
     }
 
-    /// Says that the service is ready, if it was declared to
-    /// [say so](super::ServiceBuilder::says_when_ready): those who need it are
-    /// started, now or when its `start` has returned. Otherwise, and the second time, it
-    /// does nothing. Does not block.
+    /// Reports the service as ready, if it was declared to
+    /// [report that](super::ServiceBuilder::says_when_ready): services that need it are
+    /// started, now or when its `start` has returned. Otherwise, and when called again, it
+    /// does nothing.
     ///
     /// # Examples
     ///
@@ -288,8 +240,8 @@ impl ServiceContext {
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when there is no service of that name, when it is over without
-    /// being up, or when the caller is told to stop.
+    /// [`WaitError`] when there is no service of that name, when it is over without being
+    /// up, or when the stop of the calling service is requested.
     ///
     /// # Examples
     ///
@@ -308,23 +260,22 @@ impl ServiceContext {
         self.core.wait_for(name, &self.token)
     }
 
-    /// Says how far the service is, for the host's status, and for the report of a
-    /// stop that abandons it. Replaces the note before. Does not block; costs an
-    /// allocation.
+    /// Records the service's progress, for the host's status, and for the report of a stop
+    /// that abandons it. Replaces the note before. Costs an allocation.
     ///
     /// # Examples
     ///
     /// ```
-    /// # let (tell, told) = groundcrew::channel::bounded(0);
+    /// # let (sender, receiver) = groundcrew::channel::bounded(0);
     /// # let mut host = groundcrew::Host::builder();
     /// host.background("import", move |ctx| {
     ///     ctx.note("row 3120 of 4000");
-    ///     # tell.send(())?;
+    ///     # sender.send(())?;
     ///     ctx.token().wait();
     ///     Ok(())
     /// });
     /// let host = host.build()?.start()?;
-    /// # told.recv()?;
+    /// # receiver.recv()?;
     /// assert_eq!(host.status().services()[0].note(), Some("row 3120 of 4000"));
     /// # host.stop();
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -333,24 +284,23 @@ impl ServiceContext {
         self.vitals.note(text.into());
     }
 
-    /// Says that the service lives. Does not block; reads the clock. Matters to
-    /// services that were declared to have a
-    /// [heartbeat](super::ServiceBuilder::heartbeat_within), and shows in every
-    /// service's status.
+    /// Records a heartbeat. Reads the clock. Matters to services that were declared to have
+    /// a [heartbeat](super::ServiceBuilder::heartbeat_within), and shows in every service's
+    /// status.
     ///
     /// # Examples
     ///
     /// ```
-    /// # let (tell, told) = groundcrew::channel::bounded(0);
+    /// # let (sender, receiver) = groundcrew::channel::bounded(0);
     /// # let mut host = groundcrew::Host::builder();
     /// host.background("import", move |ctx| {
     ///     ctx.heartbeat();
-    ///     # tell.send(())?;
+    ///     # sender.send(())?;
     ///     ctx.token().wait();
     ///     Ok(())
     /// });
     /// let host = host.build()?.start()?;
-    /// # told.recv()?;
+    /// # receiver.recv()?;
     /// assert!(host.status().services()[0].heartbeat_age().is_some());
     /// # host.stop();
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -359,8 +309,8 @@ impl ServiceContext {
         self.vitals.beat(self.core.clock.now());
     }
 
-    /// Asks the host to stop, and returns at once: the service is told to stop in
-    /// its turn. Does not block. The first reason is the one that is reported.
+    /// Asks the host to stop, and returns at once: the service itself is stopped in its
+    /// turn. The first reason is the one that is reported.
     ///
     /// From inside a service this is the way to stop the host; to wait for the
     /// report there, with [`HostHandle::stop`](super::HostHandle::stop), is to wait
@@ -397,7 +347,7 @@ impl fmt::Debug for ServiceContext {
     }
 }
 
-/// Why [`ServiceContext::wait_for`] waits no longer.
+/// Why [`ServiceContext::wait_for`] returned an error.
 ///
 /// # Examples
 ///
@@ -419,7 +369,7 @@ pub enum WaitError {
     Unknown(String),
     /// The service of this name is over.
     Over(String),
-    /// The one who waits is told to stop.
+    /// The stop of the waiting service was requested.
     Cancelled,
 }
 

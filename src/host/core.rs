@@ -1,19 +1,19 @@
 //! What the threads of a host share.
 //!
-//! # Who does what
+//! # Which thread does what
 //!
-//! - Each service has one thread ([`body`](super::body)), which tells the machine
-//!   what happens to the service.
-//! - One thread drives ([`supervisor`](super::supervisor)): it asks the machine what
-//!   is to be done, does it, and makes the report.
-//! - Anybody may request a stop, ask how things are, and wait for the report.
+//! - Each service has one thread ([`body`](super::body)), which reports to the machine what
+//!   happens to the service.
+//! - One thread drives ([`supervisor`](super::supervisor)): it asks the machine what has to
+//!   be done, does it, and makes the report.
+//! - Any thread may request a stop, read the status, and wait for the report.
 //!
 //! # Locks
 //!
-//! One lock, `state`, under which the machine decides; one condition variable,
-//! `changed`, on which everybody waits: there are tens of threads, and days between
-//! two changes. The locks of vitals and of queues come after it. No code of the
-//! program's is called under any of them, and no token is cancelled.
+//! One lock, `state`, under which the machine decides; one condition variable, `changed`,
+//! on which all threads wait: there are tens of threads, and days between two changes. The
+//! locks of vitals and of queues come after it. No code of the program's is called under
+//! any of them, and no token is cancelled.
 
 use super::context::WaitError;
 use super::entry::Life;
@@ -46,7 +46,7 @@ pub(super) struct Core {
     vitals: Vec<Mutex<Vec<Arc<Vitals>>>>,
     /// The services' queues.
     pub(super) queues: Vec<(usize, Arc<dyn Hosted>)>,
-    /// A look at the services' pools.
+    /// The services' pools.
     pub(super) pools: Vec<(usize, PoolView)>,
     pub(super) state: Mutex<State>,
     /// Something in `state` has changed.
@@ -58,7 +58,7 @@ pub(super) struct State {
     pub(super) seats: Vec<Seat>,
     /// The services' pools, until their report is made.
     pub(super) pools: Vec<(usize, Pool, PoolSlot)>,
-    /// Somebody drives, or has driven.
+    /// A thread drives, or has driven.
     pub(super) driving: bool,
     /// The thread that drives, if it was started for that.
     pub(super) driver: Option<Thread>,
@@ -147,12 +147,12 @@ impl Core {
         }
     }
 
-    /// Whoever waits looks again.
+    /// Threads that wait look again.
     pub(super) fn notify(&self) {
         self.change(|_, _| ());
     }
 
-    /// Changes something, and lets everybody look at it.
+    /// Changes something, and wakes all waiting threads to look at it.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state, self.clock.now());
@@ -162,7 +162,7 @@ impl Core {
         result
     }
 
-    // What services' threads tell.
+    // What services' threads report.
 
     /// Blocks until the service is to begin; `None`: it is over.
     pub(super) fn next_incarnation(&self, index: usize) -> Option<CancelToken> {
@@ -175,7 +175,7 @@ impl Core {
                 entry.is_begun = true;
                 return Some(token);
             } else if begins {
-                // Told to stop before it could begin.
+                // Its stop was requested before it could begin.
                 state.machine.ended(index, None, self.clock.now());
                 state.changes += 1;
                 self.changed.notify_all();
@@ -279,7 +279,7 @@ impl Core {
             state.insisted_on.clone()
         });
         self.insist_on(&pools);
-        // Whoever drives does that too; before the start nobody does.
+        // The driving thread does that too; before the start no thread does.
         self.token.cancel();
     }
 
@@ -364,7 +364,7 @@ impl Core {
         vitals
     }
 
-    /// What a thread of the service said last of how far it is, its own before others.
+    /// The last note of a thread of the service, its own before others.
     pub(super) fn last_note(&self, index: usize) -> Option<Arc<str>> {
         let vitals = self.vitals[index].lock();
         vitals.iter().find_map(|vitals| vitals.last_note())
@@ -376,8 +376,8 @@ impl Core {
         vitals.iter().filter_map(|vitals| vitals.last_beat()).max()
     }
 
-    /// When the service last gave a sign of life. A queue with nothing in hand needs to
-    /// give none.
+    /// When the service last gave a sign of life. A queue whose workers handle no item
+    /// needs to give none.
     pub(super) fn last_sign(&self, index: usize) -> Option<Instant> {
         let queue = self.queues.iter().find(|(other, _)| *other == index);
         match queue {
@@ -393,8 +393,8 @@ impl Core {
 
     // The report.
 
-    /// Claims the host for the one who is to start and to drive it. `false`: it was
-    /// stopped before it was started.
+    /// Claims the host for the thread that starts and drives it. `false`: it was stopped
+    /// before it was started.
     pub(super) fn claim(&self) -> bool {
         self.change(|state, now| {
             if state.machine.stop.is_some() {
@@ -420,14 +420,14 @@ impl Core {
         self.change(|state, _| state.machine.ends_with_services = true);
     }
 
-    /// Whether somebody has the report.
+    /// Whether the report was handed to a caller.
     pub(super) fn is_fetched(&self) -> bool {
         let state = self.state.lock();
         state.report.as_ref().is_some_and(Kept::is_fetched)
     }
 
-    /// Blocks until the host has stopped, and drives it so far if it `drives`. Where
-    /// nobody does, since the host was stopped before it was started, this drives too.
+    /// Blocks until the host has stopped, and drives it so far if it `drives`. Where no
+    /// thread drives, since the host was stopped before it was started, this drives too.
     pub(super) fn wait_for_report(self: &Arc<Self>, drives: bool) -> HostReport {
         let own = self.own_service();
         let mut state = self.state.lock();
@@ -462,7 +462,7 @@ impl Core {
 }
 
 impl State {
-    /// The report, for one of those who wait for it.
+    /// The report, for one of the threads that wait for it.
     fn fetch(&mut self) -> Option<HostReport> {
         let is_last = self.waiting == 1;
         let report = self.report.as_mut()?.fetch(is_last);
@@ -471,7 +471,7 @@ impl State {
     }
 }
 
-/// So long before its end a service's stop is cut short: as a pool's.
+/// How long before its end a service's stop is cut short: as a pool's.
 fn grace(told: Instant, by: Deadline) -> Deadline {
     let Some(moment) = by.moment() else {
         return Deadline::NEVER;

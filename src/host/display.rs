@@ -8,7 +8,7 @@ use crate::table::{COLUMNS, INDENT, cut, short, trimmed};
 use std::fmt;
 use std::time::Duration;
 
-/// So many services are listed that ended well, and so many failures.
+/// The number of services listed that ended well, and of failures.
 const LINES_OF_A_KIND: usize = 20;
 
 impl fmt::Display for HostReport {
@@ -260,7 +260,7 @@ fn line(f: &mut fmt::Formatter<'_>, kind: &str, text: &str) -> fmt::Result {
     write!(f, "\n{:INDENT$}…", "")
 }
 
-/// So many lines of one error are shown.
+/// The number of lines shown of one error.
 const MOST_LINES: usize = 12;
 
 /// What of `text` has room on a line, broken at a space if there is a good one, and

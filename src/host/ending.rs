@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// It was told to stop, and did.
+    /// It stopped as requested.
     Stopped,
     /// A one-shot service, or a task of the start, did its work.
     Returned,
@@ -43,8 +43,8 @@ pub enum Ending {
     NotStarted,
 }
 
-/// What there is to say of a service that did not end in time. Its threads are left
-/// behind until the process ends, or they do. Everything is as of the report.
+/// A service that did not end in time. Its threads are left behind until they end, or the
+/// process does. All values are those at the time of the report.
 ///
 /// # Examples
 ///
@@ -88,68 +88,17 @@ impl AbandonedService {
         }
     }
 
-    /// How long before the report it was told to stop; `None` if it was not. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Ending, Host};
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let mut host = Host::builder();
-    /// # host.stop_timeout(Duration::from_millis(20));
-    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
-    /// # let report = host.build()?.start()?.stop();
-    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
-    /// assert!(abandoned.told() >= Some(Duration::from_millis(20)));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long before the report its stop was requested; `None` if it was not.
     pub fn told(&self) -> Option<Duration> {
         self.told
     }
 
-    /// How long before the report it last said that it lives; `None` if it never did.
-    /// Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Ending, Host};
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let mut host = Host::builder();
-    /// # host.stop_timeout(Duration::from_millis(20));
-    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
-    /// # let report = host.build()?.start()?.stop();
-    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
-    /// assert_eq!(abandoned.heartbeat_age(), None);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long before the report its last heartbeat was; `None` if it had none.
     pub fn heartbeat_age(&self) -> Option<Duration> {
         self.heartbeat_age
     }
 
-    /// Its threads that still ran: its own, and the workers of a queue. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Ending, Host};
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let mut host = Host::builder();
-    /// # host.stop_timeout(Duration::from_millis(20));
-    /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
-    /// # let report = host.build()?.start()?.stop();
-    /// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
-    /// assert_eq!(abandoned.threads()[0].name(), "deaf");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Its threads that still ran: its own, and the workers of a queue.
     pub fn threads(&self) -> &[ServiceThread] {
         &self.threads
     }
@@ -201,33 +150,29 @@ impl ServiceThread {
         self
     }
 
-    /// The name of the thread. Does not block. For an example see
-    /// [`ServiceThread`].
+    /// The name of the thread.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it said last with [`ServiceContext::note`](super::ServiceContext::note).
-    /// Does not block. For an example see [`ServiceThread`].
+    /// Its last note, from [`ServiceContext::note`](super::ServiceContext::note).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
-    /// elsewhere. Does not block. For an example see [`ServiceThread`].
+    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None` elsewhere.
     pub fn thread_id(&self) -> Option<u64> {
         self.id
     }
 
-    /// On Linux what the thread was doing when it was abandoned: `running`, `sleeping in
-    /// read`; `None` elsewhere, and in a status. Does not block. For an example see
-    /// [`ServiceThread`].
+    /// On Linux what the thread was doing when it was abandoned: `running`,
+    /// `sleeping in read`; `None` elsewhere, and in a status.
     pub fn thread_state(&self) -> Option<&str> {
         self.doing.as_deref()
     }
 }
 
-/// What a report says of one service.
+/// The part of a report about one service.
 ///
 /// # Examples
 ///
@@ -279,84 +224,46 @@ impl ServiceReport {
         }
     }
 
-    /// The name of the service. Does not block. For an example see
-    /// [`ServiceReport`].
+    /// The name of the service.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How it ended. Does not block. For an example see [`Ending`].
+    /// How it ended.
     pub fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// Whether its last incarnation failed: then the exit code is 1. Does not block.
-    /// So may one that was abandoned, if it failed and its `stop` did not return.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert!(report.services()[0].has_failed());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether its last incarnation failed: then the exit code is 1. So may one that was
+    /// abandoned, if it failed and its `stop` did not return.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// How often it was started again. Does not block. For an example see
-    /// [`ServiceReport`].
+    /// How often it was started again.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 
-    /// How often it failed, in all incarnations, those included that a restart
-    /// mended. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.services()[0].failures(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How often it failed, in all incarnations, including failures after which a restart
+    /// succeeded.
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// How long its first start took; `None` if it never came up. Does not block. For
-    /// an example see [`ServiceReport`].
+    /// How long its first start took; `None` if it never came up.
     pub fn start_took(&self) -> Option<Duration> {
         self.start_took
     }
 
-    /// How long it took to end after it had been told to: nothing, if the stop had begun
-    /// and it did not wait to be told; `None` if it ended before the stop, or has not
-    /// ended. Does not block. For an example see [`ServiceReport`].
+    /// How long it took to end after its stop was requested: zero, if it ended by itself
+    /// after the stop of the host had begun; `None` if it ended before the stop, or has not
+    /// ended.
     pub fn stop_took(&self) -> Option<Duration> {
         self.stop_took
     }
 
-    /// What became of the items, if the service is a queue. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
-    ///
-    /// let numbers = Queue::new(16);
-    /// let mut host = Host::builder();
-    /// host.queue("numbers", &numbers, 1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(()));
-    /// let host = host.build()?.start()?;
-    /// numbers.submit(7)?;
-    /// let report = host.stop();
-    /// assert_eq!(report.services()[0].queue().unwrap().handled(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Counts of its items, if the service is a queue.
     pub fn queue(&self) -> Option<&QueueStats> {
         self.queue.as_ref()
     }

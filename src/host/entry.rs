@@ -76,11 +76,11 @@ pub(super) struct Entry {
     pub(super) is_begun: bool,
     pub(super) has_been_up: bool,
     pub(super) said_ready: bool,
-    /// Its work was done before it was told to stop.
+    /// Its work was done before its stop was requested.
     pub(super) returned: bool,
     /// When its token was cancelled.
     pub(super) told: Option<Instant>,
-    /// It was told because of its own failure, not by the stop.
+    /// It was asked to stop because of its own failure, not by the host's stop.
     pub(super) recalled: bool,
     /// Its thread is inside a `stop` of the host.
     pub(super) is_inside_stop: bool,
@@ -150,7 +150,7 @@ impl Entry {
         older
     }
 
-    /// What has failed and was not mended by a restart that came up.
+    /// What has failed and was not followed by a successful restart.
     pub(super) fn open_failure(&self) -> Option<&Failure> {
         self.failure.as_ref().or(self.unmended.as_ref())
     }

@@ -32,7 +32,7 @@ pub enum BuildError {
     DoubleName(String),
     /// A service is to start after one that there is not.
     UnknownDependency {
-        /// Who is to start after it.
+        /// The service that is to start after it.
         service: String,
         /// What there is not.
         dependency: String,
@@ -55,18 +55,18 @@ pub enum BuildError {
     },
     /// A limit of zero, with which nothing can start, or no heartbeat be in time.
     ZeroLimit {
-        /// Whose limit it is.
+        /// The service that has this limit.
         service: String,
         /// The method that was given it.
         limit: &'static str,
     },
     /// A queue with a capacity of 0, or without workers.
     EmptyQueue(String),
-    /// A pool with a heartbeat: it has nobody to say it.
+    /// A pool with a heartbeat: no thread of it could record one.
     PoolHeartbeat(String),
     /// A queue that a service of this or another host works on already.
     QueueTaken(String),
-    /// A stack of so many bytes, which is too small even for a panic.
+    /// A stack of this size in bytes, which is too small even for a panic.
     SmallStack(usize),
 }
 
@@ -184,33 +184,12 @@ impl StartError {
         StartError { report }
     }
 
-    /// What the stop of those that had started says. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |ctx| ctx.wait());
-    /// host.startup_task("migrate", |_| Err("no such table")?).after(["db"]);
-    /// let error = host.build()?.start().unwrap_err();
-    /// assert!(matches!(error.report().services()[0].ending(), groundcrew::Ending::Stopped));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// What the stop of those that had started says.
     pub fn report(&self) -> &HostReport {
         &self.report
     }
 
-    /// The same, to return it from `main`. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.startup_task("migrate", |_| Err("no such table")?);
-    /// let report = host.build()?.start().unwrap_err().into_report();
-    /// assert_eq!(report.exit_code(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The same, to return it from `main`.
     pub fn into_report(self) -> HostReport {
         self.report
     }

@@ -7,17 +7,11 @@ use std::error::Error;
 use std::fmt;
 
 /// In which of its parts a service failed.
-///
-/// # Examples
-///
-/// ```
-/// assert_eq!(groundcrew::During::Start.to_string(), "start");
-/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum During {
     /// In the making of its value, in `start`, or on the way to being ready: it took too
-    /// long, or returned before it had said so.
+    /// long, or returned before it had reported that.
     Start,
     /// In `run`.
     Run,
@@ -38,8 +32,8 @@ impl fmt::Display for During {
     }
 }
 
-/// A failure of a service: who, in what, and the whole chain of errors. A clone is
-/// the same failure.
+/// A failure of a service: which service, in which part, and the whole chain of errors. A
+/// clone is the same failure.
 ///
 /// # Examples
 ///
@@ -68,7 +62,7 @@ struct Inner {
     during: During,
     cause: Cause,
     permanent: bool,
-    /// The error and its sources, told by the service's own thread: the program's
+    /// The error and its sources, formatted by the service's own thread: the program's
     /// `Display` may panic, or wait.
     text: String,
 }
@@ -137,72 +131,27 @@ impl Failure {
         Failure::of_error(service, during, text.into())
     }
 
-    /// The name of the service. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.failures()[0].service(), "db");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the service.
     pub fn service(&self) -> &str {
         &self.inner.service
     }
 
-    /// In which part it failed. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.startup_task("warm-up", |_| Err("no cache")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.failures()[0].during(), groundcrew::During::Start);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// In which part it failed.
     pub fn during(&self) -> During {
         self.inner.during
     }
 
-    /// Whether it was a panic. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| panic!("no such row"));
-    /// # let report = host.build()?.run();
-    /// assert!(report.failures()[0].is_panic());
-    /// assert_eq!(report.failures()[0].message(), "no such row");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether it was a panic.
     pub fn is_panic(&self) -> bool {
         matches!(self.inner.cause, Cause::Panicked)
     }
 
-    /// Whether it took longer than it may: to start, to end, or to its next
-    /// heartbeat. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// let slow = |ctx: &groundcrew::ServiceContext| Ok(ctx.sleep(Duration::MAX)?);
-    /// host.startup_task("warm-up", slow).start_timeout(Duration::from_millis(10));
-    /// # let report = host.build()?.run();
-    /// assert!(report.failures()[0].is_timeout());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether a limit was exceeded: for its start, its end, or its next heartbeat.
     pub fn is_timeout(&self) -> bool {
         matches!(self.inner.cause, Cause::TimedOut)
     }
 
     /// The error that the service returned; `None` for a panic and for a timeout.
-    /// Does not block.
     ///
     /// # Examples
     ///
@@ -221,18 +170,7 @@ impl Failure {
         }
     }
 
-    /// The error and all its sources, the message of the panic, or what took too
-    /// long. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.failures()[0].message(), "disk full");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The error and all its sources, the message of the panic, or what took too long.
     pub fn message(&self) -> &str {
         &self.inner.text
     }

@@ -1,10 +1,10 @@
-//! Who needs whom, and how the time of a stop is divided among them. Pure.
+//! The dependencies of services, and how the time of a stop is divided among them. Pure.
 
 use super::error::BuildError;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The services by index, and who needs whom.
+/// The services by index, with their dependencies.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) needs: Vec<Vec<usize>>,
@@ -228,7 +228,7 @@ fn sorted(needs: &[Vec<usize>]) -> Vec<usize> {
 struct Chain {
     /// How many are without a limit.
     open: u128,
-    /// Of the limits of the others, in nanoseconds: so many that no sum is too long.
+    /// Of the limits of the others, in nanoseconds: wide enough that no sum overflows.
     sum: u128,
     /// The one before this.
     below: Option<usize>,
@@ -354,7 +354,7 @@ mod tests {
         assert!(graph.times_below(&[None; 2], Duration::ZERO).is_ok());
     }
 
-    /// So many services, each with those that it needs.
+    /// The services, each with those that it needs.
     fn numbered(count: usize, needs: impl Fn(usize) -> Vec<usize>) -> Graph {
         let names: Vec<String> = (0..count).map(|index| index.to_string()).collect();
         let name = |index: usize| names[index].clone();
@@ -398,7 +398,7 @@ mod tests {
             ),
         ];
         for (shape, graph) in shapes {
-            // Nothing is kept but who needs whom, and the order.
+            // Nothing is kept but the dependencies, and the order.
             let edges: usize = graph.needs.iter().map(Vec::len).sum();
             assert!(edges <= 50_000 && graph.order.len() == MANY, "{shape}");
             for every in [1, 2, 3, 100, MANY] {

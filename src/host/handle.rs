@@ -9,7 +9,7 @@ use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
 
-/// Stops a host, and says how it is: from any thread, before the start, during it and
+/// Stops a host and returns its status: from any thread, before the start, during it and
 /// afterwards. A clone is the same handle. It does not keep the host running.
 ///
 /// # Several stops at once
@@ -39,7 +39,6 @@ pub struct HostHandle {
 
 impl HostHandle {
     /// Begins the stop, and returns at once. Before the start: nothing will be started.
-    /// Does not block.
     ///
     /// # Examples
     ///
@@ -54,8 +53,8 @@ impl HostHandle {
         self.core.request_stop(requested(reason.into()), None);
     }
 
-    /// As [`request_stop`](Self::request_stop), and the stop may take `limit` from now
-    /// on, if that is less than it has: with 0 the report is made now. Does not block.
+    /// As [`request_stop`](Self::request_stop), and the stop may take `limit` from now on,
+    /// if that is less than it has: with 0 the report is made now.
     ///
     /// # Examples
     ///
@@ -66,7 +65,7 @@ impl HostHandle {
     /// host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
     /// let host = host.build()?.start()?;
     /// host.handle().request_stop("midnight"); // it has 8 s
-    /// host.handle().request_stop_within(Duration::ZERO, "somebody insists");
+    /// host.handle().request_stop_within(Duration::ZERO, "no more time");
     /// let report = host.wait();
     /// assert_eq!(report.exit_code(), 75);
     /// assert_eq!(report.reason().to_string(), "requested: midnight");
@@ -83,30 +82,19 @@ impl HostHandle {
     /// once.
     ///
     /// Called by a service, on its own thread, it waits for all others: that service is
-    /// reported as [`Caller`](super::Ending::Caller), and told to stop with the others. It
-    /// is better off with
+    /// reported as [`Caller`](super::Ending::Caller), and its token is cancelled with the
+    /// others'. It is better off with
     /// [`ServiceContext::request_stop`](super::ServiceContext::request_stop), and so is
     /// what runs in a pool of the host or in a queue's handler: the stop waits for that,
     /// and that for the stop, until the deadline.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let handle = host.handle();
-    /// let running = host.start()?;
-    /// assert!(handle.stop().is_clean());
-    /// # drop(running);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stop(&self) -> HostReport {
         self.core.request_stop(StopReason::Stopped, None);
         self.core.wait_for_report(false)
     }
 
-    /// Whether the program should be given work: every service is up, one-shot ones may
-    /// have returned, ones that are ignored may have failed, and no stop has begun. Does
-    /// not block. For readiness probes.
+    /// Whether the host is ready to accept work (readiness probe): every service is up,
+    /// one-shot ones may have returned, ones that are ignored may have failed, and no stop
+    /// has begun.
     ///
     /// # Examples
     ///
@@ -124,44 +112,22 @@ impl HostHandle {
         self.core.is_ready()
     }
 
-    /// Whether the program should be let live: no service is silent that was declared to
-    /// have a [heartbeat](super::ServiceBuilder::heartbeat_within), and the host has not
-    /// made its report. Does not block. For liveness probes, which kill; so it stays
+    /// Whether the host is live (liveness probe): no required
+    /// [heartbeat](super::ServiceBuilder::heartbeat_within) is overdue, and the host has
+    /// not made its report. Since a failed liveness probe kills the process, it stays
     /// `true` while services start, fail, are restarted, and stop.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let handle = host.handle();
-    /// assert!(handle.is_alive());
-    /// host.start()?.stop();
-    /// assert!(!handle.is_alive());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn is_alive(&self) -> bool {
         self.core.is_alive()
     }
 
-    /// How the host and its services are now. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| ctx.wait());
-    /// let host = host.build()?;
-    /// let status = host.handle().status();
-    /// assert_eq!(status.services()[0].state().to_string(), "waiting");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The current status of the host and its services.
     pub fn status(&self) -> HostStatus {
         self.core.status()
     }
 
-    /// Blocks until `is_so` says that the status is what one waits for, or until the host
-    /// has made its report; returns which. `is_so` is asked at once and after each change
-    /// of a service or of the host; notes, heartbeats and items are no change.
+    /// Blocks until `is_so` returns `true` for the status, or until the host has made its
+    /// report; returns whether it was the former. `is_so` is called at once and after each
+    /// change of a service or of the host; notes, heartbeats and items are no change.
     ///
     /// # Examples
     ///
@@ -180,8 +146,8 @@ impl HostHandle {
         self.core.wait_until(is_so)
     }
 
-    /// A new token that is cancelled when the stop begins, for a main loop of the
-    /// program's own. Does not block. Cancelling it does not stop the host.
+    /// A new token that is cancelled when the stop begins, for a main loop of the program's
+    /// own. Cancelling it does not stop the host.
     ///
     /// # Examples
     ///
@@ -197,10 +163,9 @@ impl HostHandle {
         self.core.token.child()
     }
 
-    /// Lets signals stop the host: the first requests the stop, the second makes the
-    /// report now, the third exits with 130; one within 0.5 s of the one before is the same
-    /// request. See [`signals`](crate::signals). Does not block. It holds until the guard is
-    /// dropped.
+    /// Lets signals stop the host: the first requests the stop, the second makes the report
+    /// now, the third exits with 130; one within 0.5 s of the one before is the same
+    /// request. See [`signals`](crate::signals). It holds until the guard is dropped.
     ///
     /// Called before [`start`](super::Host::start), it lets a signal interrupt the start,
     /// too. [`run_until_signal`](super::Host::run_until_signal) does all that.
@@ -232,17 +197,6 @@ impl HostHandle {
     /// # Errors
     ///
     /// As [`stop_on_any_of`](crate::signals::stop_on_any_of).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::signals::Signal;
-    ///
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let guard = host.handle().stop_on_any_of([Signal::Int, Signal::Term])?;
-    /// # host.run();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[cfg(all(unix, feature = "unix-signals"))]
     pub fn stop_on_any_of(
         &self,

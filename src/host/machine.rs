@@ -1,12 +1,12 @@
-//! Where a host is, and what is to be done next. Pure: `now` is given, threads
-//! and locks are the supervisor's.
+//! Where a host is, and what has to be done next. Pure: `now` is given, threads and locks
+//! are the supervisor's.
 //!
 //! # Invariants
 //!
 //! 1. A service is begun only when everything that it needs is up, or is over
 //!    after having been up.
-//! 2. A service is told to stop only when everybody who needs it is over, or has
-//!    had its time; and everybody at the deadline.
+//! 2. A service's stop is requested only when every service that needs it is over, or has
+//!    had its time; and all of them at the deadline.
 //! 3. Each incarnation passes through its lives in their order: `Starting`,
 //!    `Unready`, `Up`, `Ending`. It may leave some out.
 //! 4. Once the stop has begun nothing is begun any more, so `Over` is final.
@@ -48,7 +48,7 @@ pub(super) struct Machine {
     pub(super) told_of_missing: HashSet<(usize, usize)>,
     /// How long the whole stop may take.
     total: Duration,
-    /// Between readiness going off and the first service being told.
+    /// Between readiness going off and the first service's stop.
     delay: Duration,
     actions: Vec<Action>,
 }
@@ -65,12 +65,12 @@ pub(super) struct Times {
 pub(super) struct Stop {
     pub(super) began: Instant,
     pub(super) reason: StopReason,
-    /// Nobody is told before.
+    /// No service's stop is requested before.
     delay_until: Instant,
     pub(super) by: Deadline,
     pub(super) limit: Duration,
-    /// What part of the time that they were promised services have: 1, unless somebody
-    /// insists.
+    /// The fraction of their promised time that services have: 1, unless a later request
+    /// shortens the stop.
     scale: f64,
 }
 
@@ -83,7 +83,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// What the supervisor is to do.
+/// What the supervisor has to do.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Let the service's thread begin an incarnation.
@@ -95,8 +95,7 @@ pub(super) enum Action {
     Log(log::Level, String),
 }
 
-/// So many failures of one service are kept, the latest; those are counted that
-/// are not.
+/// The number of failures kept of one service, the latest; others are only counted.
 const MOST_FAILURES: usize = 16;
 
 impl Machine {
@@ -147,7 +146,7 @@ impl Machine {
             return Next::Stop;
         }
         if self.stop.is_some() {
-            // Its turn to be told comes yet; it ends before that.
+            // Its turn to stop has not come; it ends before that.
             let by = self.end_by(index, now);
             self.entries[index].live(Life::Ending { by }, now);
             return Next::Stop;
@@ -197,7 +196,7 @@ impl Machine {
         self.entries[index].live(Life::Ending { by }, now);
     }
 
-    /// `run` has ended, by itself or told to, maybe with a failure.
+    /// `run` has ended, by itself or on request, maybe with a failure.
     pub(super) fn run_ended(
         &mut self,
         index: usize,
@@ -216,7 +215,7 @@ impl Machine {
         let entry = &mut self.entries[index];
         let was_up = matches!(entry.life, Life::Up);
         let failure = match failure {
-            // Whoever asked for the stop need not wait to be told.
+            // The service that asked for the stop need not wait for its turn.
             None if entry.is_told() || self.stop.is_some() => None,
             None if entry.terms.one_shot && was_up => return self.returned(index, now),
             None => Some(Failure::returned(&entry.name, was_up)),
@@ -373,7 +372,7 @@ impl Machine {
         let by = Deadline::after_from(now, limit);
         if let Some(stop) = &mut self.stop {
             if by.earlier(stop.by) != stop.by {
-                // Whoever insists has no time for the rest of a delay.
+                // A shortened stop has no time for the rest of a delay.
                 (stop.by, stop.delay_until) = (by, now);
                 stop.limit = now
                     .saturating_duration_since(stop.began)
@@ -406,7 +405,7 @@ impl Machine {
 
     // What others ask.
 
-    /// Those whose thread has nothing left to do.
+    /// The services whose thread has nothing left to do.
     pub(super) fn over(&self) -> impl Iterator<Item = usize> {
         let is_over = |index: &usize| matches!(self.entries[*index].life, Life::Over);
         (0..self.entries.len()).filter(is_over)

@@ -3,7 +3,7 @@
 //! - `service`, `context`: what a service is, and what it can ask.
 //! - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
 //! - `running`, `handle`: what a program holds.
-//! - `machine`, `entry`, `policy`: what is to be done next; pure.
+//! - `machine`, `entry`, `policy`: what has to be done next; pure.
 //! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
 //! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `pool_status`, `error`:
 //!   what is said.

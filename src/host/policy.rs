@@ -1,12 +1,11 @@
-//! What becomes of a host whose service failed. Pure.
+//! What a host does about a failed service. Pure.
 
 use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 
-/// What is done when a service fails: when its `run` returns an error, panics, or
-/// returns though nobody told it to and it is not
-/// [one-shot](super::ServiceBuilder::one_shot); when its `start` fails in a
-/// restart; when its heartbeat is missed, if that is
+/// What is done when a service fails: when its `run` returns an error, panics, or returns
+/// without being asked to and is not [one-shot](super::ServiceBuilder::one_shot); when its
+/// `start` fails in a restart; when its heartbeat is missed, if that is
 /// [declared a failure](super::ServiceBuilder::fail_on_missed_heartbeat).
 ///
 /// It holds from when the service was up for the first time. A start that fails
@@ -26,7 +25,7 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum FailurePolicy {
-    /// The host stops, and says whose failure it was. The default.
+    /// The host stops, and reports whose failure it was. The default.
     #[default]
     StopHost,
     /// The service is started again, as [`Restart`] says.
@@ -44,14 +43,14 @@ impl From<Restart> for FailurePolicy {
 
 /// How a failed service is started again: after which pauses, and how often.
 ///
-/// Each failure counts 1, and what was counted halves in every half-life. The
-/// rounded count is the attempt by which the [`Backoff`] chooses the pause, so that
-/// a service that ran well for long begins anew with a short one. A failure that
-/// raises the count above the limit is too much: the host then gives up on
-/// restarting, and stops; or it pauses, and begins to count anew. (The decaying
-/// count is that of the supervisor [suture](https://github.com/thejerf/suture).)
+/// Each failure counts 1, and what was counted halves in every half-life. The rounded count
+/// is the attempt by which the [`Backoff`] chooses the pause, so that a service that ran
+/// well for long starts again with a short one. A failure that raises the count above the
+/// limit is too much: the host then gives up on restarting, and stops; or it pauses, and
+/// starts counting again. (The decaying count is that of the supervisor
+/// [suture](https://github.com/thejerf/suture).)
 ///
-/// Until the service is up again the host is not ready. Those who need it go on;
+/// Until the service is up again the host is not ready. The services that need it go on;
 /// [`wait_for`](super::ServiceContext::wait_for) waits until it is up again.
 ///
 /// # Examples
@@ -74,17 +73,8 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, less up to a half at
-    /// random; five failures with a half-life of 30 s, and the next one stops the
-    /// host. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{FailurePolicy, Restart};
-    /// let policy: FailurePolicy = Restart::new().into();
-    /// assert_ne!(policy, FailurePolicy::StopHost);
-    /// ```
+    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, less up to a half at random;
+    /// five failures with a half-life of 30 s, and the next one stops the host.
     pub fn new() -> Restart {
         let backoff = Backoff::exponential(Duration::from_millis(100));
         Restart {
@@ -95,50 +85,23 @@ impl Restart {
         }
     }
 
-    /// The pauses before each restart. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Backoff, Restart};
-    /// # use std::time::Duration;
-    /// let at_once = Restart::new().backoff(Backoff::fixed(Duration::ZERO));
-    /// # assert_ne!(at_once, Restart::new());
-    /// ```
+    /// The pauses before each restart.
     pub fn backoff(mut self, backoff: Backoff) -> Restart {
         self.backoff = backoff;
         self
     }
 
-    /// So many failures are borne, counted with this half-life; one more is too
-    /// many. With 0 no failure is borne; a half-life of zero forgets each failure
-    /// before the next one, so there is no limit. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Restart;
-    /// # use std::time::Duration;
-    /// let patient = Restart::new().limit(100, Duration::from_secs(3600));
-    /// # assert_ne!(patient, Restart::new());
-    /// ```
+    /// Tolerates up to `failures`, a count that decays exponentially with `half_life`; one
+    /// more is too many. With 0 no failure is tolerated; a half-life of zero forgets each
+    /// failure before the next one, so there is no limit.
     pub fn limit(mut self, failures: u32, half_life: Duration) -> Restart {
         self.limit = failures;
         self.half_life = half_life;
         self
     }
 
-    /// After too many failures the service is not given up: it is started again
-    /// after `pause`, or up to a half longer, at random. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Restart;
-    /// # use std::time::Duration;
-    /// let for_ever = Restart::new().then_pause(Duration::from_secs(15));
-    /// # assert_ne!(for_ever, Restart::new());
-    /// ```
+    /// After too many failures the service is not given up: it is started again after
+    /// `pause`, or up to a half longer, at random.
     pub fn then_pause(mut self, pause: Duration) -> Restart {
         self.pause = Some(pause);
         self

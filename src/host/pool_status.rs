@@ -3,9 +3,9 @@
 use crate::pool::{PoolView, Stats};
 use crate::stop::RunningTask;
 
-/// A pool of a host at one moment: its numbers, and what each worker does. With the feature
-/// `serde` it can be serialized: the numbers, and the tasks that run with their names,
-/// workers, seconds and notes.
+/// A pool of a host at one moment: its counters, and what each worker does. With the
+/// feature `serde` it can be serialized: the counters, and the tasks that run with their
+/// names, workers, seconds and notes.
 ///
 /// # Examples
 ///
@@ -42,14 +42,13 @@ impl PoolStatus {
         }
     }
 
-    /// Its numbers, as [`Pool::stats`](crate::Pool::stats). Does not block. For an example
-    /// see [`PoolStatus`].
+    /// Its counters, as [`Pool::stats`](crate::Pool::stats).
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// What its workers do, as [`Pool::running`](crate::Pool::running): a worker that does
-    /// nothing is not in it. Does not block. For an example see [`PoolStatus`].
+    /// What its workers do, as [`Pool::running`](crate::Pool::running): idle workers are
+    /// not in it.
     pub fn running(&self) -> &[RunningTask] {
         &self.running
     }

@@ -49,17 +49,7 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// The failure that was the reason. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.reason().failure().unwrap().message(), "disk full");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The failure that was the reason.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             StopReason::StartFailed(failure) | StopReason::Failed(failure) => Some(failure),

@@ -12,7 +12,7 @@ use std::any::Any;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-/// What became of a host: how each service ended, what failed, what was left behind.
+/// The outcome of a host: how each service ended, what failed, what was left behind.
 ///
 /// A clone is the same report. Printed, it is what an operator reads at three in the
 /// morning:
@@ -53,7 +53,7 @@ use std::time::Duration;
 #[must_use = "the report says what failed and what was left behind"]
 pub struct HostReport {
     facts: Arc<Facts>,
-    /// `None` in the report of one who came late.
+    /// `None` in the report of a late caller.
     left: Option<Arc<Leftovers>>,
     /// What holds as long as the report: the signals of `run_until_signal`.
     _held: Option<Arc<dyn Any + Send + Sync>>,
@@ -74,7 +74,7 @@ pub(super) struct Facts {
     pools: Vec<StopReport>,
 }
 
-/// What was left, until somebody takes it.
+/// What was left, until it is taken.
 pub(super) struct Leftovers {
     pools: Vec<StopReport>,
 }
@@ -85,7 +85,7 @@ impl Leftovers {
     }
 }
 
-/// What the host keeps of its report: what was left only until those who waited for
+/// What the host keeps of its report: what was left only until the threads that waited for
 /// it, or else the first to ask, have it.
 pub(super) struct Kept {
     facts: Arc<Facts>,
@@ -102,7 +102,7 @@ impl Kept {
         }
     }
 
-    /// For one who waited, or asks now: the last one, if `is_last`.
+    /// For a thread that waited, or asks now: the last one, if `is_last`.
     pub(super) fn fetch(&mut self, is_last: bool) -> HostReport {
         let report = HostReport {
             facts: self.facts.clone(),
@@ -119,7 +119,7 @@ impl Kept {
         self.until_fetched.is_none()
     }
 
-    /// For a look at it.
+    /// For reading it.
     pub(super) fn peek(&self) -> HostReport {
         HostReport {
             facts: self.facts.clone(),
@@ -184,10 +184,11 @@ impl HostReport {
         self
     }
 
-    /// Whether nothing failed, and nothing was left behind: no service is failed,
-    /// panicked or abandoned, no thread lingers, no item is unprocessed or failed and
-    /// [not taken](super::Queue::take_failed), and every pool's report is clean. Then every thread of the host has been joined, except
-    /// that of a service that was itself inside the stop. Does not block.
+    /// Whether nothing failed, and nothing was left behind: no service is failed, panicked
+    /// or abandoned, no thread lingers, no item is unprocessed or failed and
+    /// [not taken](super::Queue::take_failed), and every pool's report is clean. Then every
+    /// thread of the host has been joined, except that of a service that was itself inside
+    /// the stop.
     ///
     /// # Examples
     ///
@@ -212,58 +213,35 @@ impl HostReport {
         is_for_lack_of_threads || facts.services.iter().any(ServiceReport::has_failed)
     }
 
-    /// The name of the host. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.name("blog");
-    /// assert_eq!(host.build()?.run().host(), "blog");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the host.
     pub fn host(&self) -> &str {
         &self.facts.host
     }
 
-    /// Why the stop began. Does not block. For an example see [`StopReason`].
+    /// Why the stop began.
     pub fn reason(&self) -> &StopReason {
         &self.facts.reason
     }
 
-    /// How each service ended, in the order in which they were registered. Does not
-    /// block. For an example see [`Ending`].
+    /// How each service ended, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceReport] {
         &self.facts.services
     }
 
-    /// Every failure, in the order in which they happened; those included that a
-    /// restart mended. Of each service the latest 16 are kept;
-    /// [`ServiceReport::failures`] counts them all. Does not block. For an example
-    /// see [`Failure`].
+    /// Every failure, in the order in which they happened; including those after which a
+    /// restart succeeded. Of each service the latest 16 are kept;
+    /// [`ServiceReport::failures`] counts them all.
     pub fn failures(&self) -> &[Failure] {
         &self.facts.failures
     }
 
-    /// The services whose threads had nothing left to do, but had not left the
-    /// process: destructors of thread-locals, or of the factory, still ran. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| ctx.wait());
-    /// let report = host.build()?.start()?.stop();
-    /// assert_eq!(report.lingering().count(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The services whose threads had nothing left to do, but had not left the process:
+    /// destructors of thread-locals, or of the factory, still ran.
     pub fn lingering(&self) -> impl ExactSizeIterator<Item = &str> {
         self.facts.lingering.iter().map(|name| &**name)
     }
 
     /// The reports of the pools that the host ran, which hold their unstarted tasks.
-    /// Does not block.
     ///
     /// # Examples
     ///
@@ -286,68 +264,30 @@ impl HostReport {
         }
     }
 
-    /// How long the start took, until every service was up or the stop began; `None`
-    /// if the host was stopped before it was started. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// assert!(host.start()?.stop().start_took().is_some());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long the start took, until every service was up or the stop began; `None` if the
+    /// host was stopped before it was started.
     pub fn start_took(&self) -> Option<Duration> {
         self.facts.start
     }
 
-    /// How long it ran, from when every service was up until the stop began; `None` if
-    /// it never came so far. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// assert!(host.start()?.stop().ran().is_some());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long it ran, from when every service was up until the stop began; `None` if it
+    /// never was.
     pub fn ran(&self) -> Option<Duration> {
         self.facts.ran
     }
 
-    /// How long it was between readiness going off and the first service being told to
-    /// stop. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.stop_delay(Duration::from_millis(20));
-    /// let report = host.build()?.start()?.stop();
-    /// assert!(report.delay_took() >= Duration::from_millis(20));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The time between readiness going off and the first service's stop.
     pub fn delay_took(&self) -> Duration {
         self.facts.delay
     }
 
-    /// How long it was from then on until the report. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// assert!(host.start()?.stop().stop_took() < Duration::from_secs(8));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The time from the end of the delay until the report.
     pub fn stop_took(&self) -> Duration {
         self.facts.stop
     }
 
-    /// What the process should exit with: 1 if a service failed and no restart mended
-    /// it; else 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0. Does
-    /// not block.
+    /// The exit code for the process: 1 if a service failed and no restart succeeded; else
+    /// 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0.
     ///
     /// # Examples
     ///

@@ -31,28 +31,12 @@ impl Host {
         }
     }
 
-    /// A builder without services. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let host = groundcrew::Host::builder().build()?; // no services, no harm
-    /// assert!(host.run().is_clean());
-    /// # Ok::<(), groundcrew::BuildError>(())
-    /// ```
+    /// Returns a builder without services.
     pub fn builder() -> HostBuilder {
         HostBuilder::new()
     }
 
-    /// A handle, to stop the host and to ask how it is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let host = groundcrew::Host::builder().build()?;
-    /// assert!(!host.handle().is_ready());
-    /// # Ok::<(), groundcrew::BuildError>(())
-    /// ```
+    /// A handle, to stop the host and to read its status.
     pub fn handle(&self) -> HostHandle {
         HostHandle {
             core: self.core.clone(),
@@ -81,7 +65,7 @@ impl Host {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     ///
-    /// A host is started once; another one is built anew:
+    /// A host is started once; to run it again, build another one:
     ///
     /// ```compile_fail,E0382
     /// let host = groundcrew::Host::builder().build().unwrap();
@@ -135,16 +119,16 @@ impl Host {
         core.wait_for_report(drives)
     }
 
-    /// As [`run`](Self::run), and Ctrl-C, SIGTERM and SIGHUP stop the host, from before
-    /// the first service is started: the first one stops, the second makes the report
-    /// now, the third exits with 130; one within 0.5 s of the one before is the same
-    /// request. See [`signals`](crate::signals).
+    /// As [`run`](Self::run), which blocks until the host has stopped, and Ctrl-C, SIGTERM
+    /// and SIGHUP stop the host, from before the first service is started: the first one
+    /// stops, the second makes the report now, the third exits with 130; one within 0.5 s
+    /// of the one before is the same request. See [`signals`](crate::signals).
     ///
     /// The signals are held as long as the report, or a clone of it: so the second one does
     /// not cut off what `main` does with the report, and only the third exits.
     ///
-    /// A clean stop by a signal exits with 0. A program that rather says that it was
-    /// interrupted looks at [`reason`](HostReport::reason), and exits with 130.
+    /// A clean stop by a signal exits with 0. A program that has to report that it was
+    /// interrupted checks [`reason`](HostReport::reason), and exits with 130.
     ///
     /// # Errors
     ///
@@ -168,9 +152,10 @@ impl Host {
         Ok(self.run().holding(guard))
     }
 
-    /// As [`run_until_signal`](Self::run_until_signal), and the host is stopped by these
-    /// signals, instead of by SIGINT, SIGTERM and SIGHUP. With the feature `unix-signals`, on
-    /// Unix. The others are left alone, or go to a [`receiver`](crate::signals::receiver).
+    /// As [`run_until_signal`](Self::run_until_signal), with the same blocking, and the
+    /// host is stopped by these signals, instead of by SIGINT, SIGTERM and SIGHUP. With the
+    /// feature `unix-signals`, on Unix. The others are left alone, or go to a
+    /// [`receiver`](crate::signals::receiver).
     ///
     /// # Errors
     ///
@@ -200,8 +185,8 @@ impl Host {
         Ok(self.run().holding(guard))
     }
 
-    /// Starts the threads, which wait to be told to begin. `false`: somebody stopped the
-    /// host before.
+    /// Starts the threads, which wait until they may begin. `false`: the host was stopped
+    /// before.
     fn launch(&mut self) -> bool {
         let core = &self.core;
         let factories = self.factories.take().unwrap_or_default();
@@ -289,89 +274,34 @@ pub struct RunningHost {
 }
 
 impl RunningHost {
-    /// A handle for others. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// let handle = host.handle().clone();
-    /// std::thread::spawn(move || handle.request_stop("midnight"));
-    /// assert!(host.wait().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A handle, which can be cloned and sent to other threads.
     pub fn handle(&self) -> &HostHandle {
         &self.handle
     }
 
     /// Stops the host, and blocks until the report is made; see [`HostHandle::stop`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// assert!(host.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stop(&self) -> HostReport {
         self.handle.stop()
     }
 
     /// Blocks until the host has stopped: for a request, for the failure of a service, or
     /// because every service has returned.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("import", |_| Ok(())).one_shot();
-    /// let host = host.build()?.start()?;
-    /// assert!(host.wait().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait(&self) -> HostReport {
         self.handle.core.end_with_services();
         self.handle.core.wait_for_report(false)
     }
 
-    /// See [`HostHandle::is_ready`]. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// assert!(host.is_ready());
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// See [`HostHandle::is_ready`].
     pub fn is_ready(&self) -> bool {
         self.handle.is_ready()
     }
 
-    /// See [`HostHandle::is_alive`]. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// assert!(host.is_alive());
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// See [`HostHandle::is_alive`].
     pub fn is_alive(&self) -> bool {
         self.handle.is_alive()
     }
 
-    /// See [`HostHandle::status`]. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// assert!(host.status().services().is_empty());
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// See [`HostHandle::status`].
     pub fn status(&self) -> HostStatus {
         self.handle.status()
     }

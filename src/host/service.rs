@@ -17,12 +17,12 @@ pub type ServiceResult = Result<(), BoxError>;
 /// which is called after the service. None of them is ever called while another
 /// one runs, and none after `stop`.
 ///
-/// 1. [`start`](Self::start) makes ready: it opens, connects, loads. It may block;
-///    those who need this service wait until it has returned. After a failed
-///    `start` nothing else is called.
-/// 2. [`run`](Self::run) works until told to stop: until
-///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called when the
-///    stop of the host began before `start` had returned.
+/// 1. [`start`](Self::start) makes ready: it opens, connects, loads. It may block; services
+///    that need this one wait until it has returned. After a failed `start` nothing else is
+///    called.
+/// 2. [`run`](Self::run) works until its stop is requested: until
+///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called when the stop
+///    of the host began before `start` had returned.
 /// 3. [`stop`](Self::stop) cleans up. It is called after `run` returned, failed or
 ///    panicked, and has [`ctx.time_left()`](ServiceContext::time_left) for that.
 ///
@@ -31,11 +31,10 @@ pub type ServiceResult = Result<(), BoxError>;
 ///
 /// # When it ignores the stop
 ///
-/// No thread can be killed. A service whose `run` does not return in time is
-/// *abandoned*: its `stop` is not called, its thread is left behind until the
-/// process ends, and the report names it with its last note, its last heartbeat,
-/// and what its thread is doing. Nobody else is cut short by it: see
-/// [the order of a stop](super::Host#the-stop).
+/// No thread can be killed. A service whose `run` does not return in time is *abandoned*:
+/// its `stop` is not called, its thread is left behind until the process ends, and the
+/// report names it with its last note, its last heartbeat, and what its thread is doing. No
+/// other service is cut short by it: see [the order of a stop](super::Host#the-stop).
 ///
 /// # Errors that mean more
 ///
@@ -49,9 +48,9 @@ pub type ServiceResult = Result<(), BoxError>;
 ///   before it, that is logged at warn, once, with both names.
 /// - An error that is, or is caused by, [`Permanent`](crate::Permanent) is not
 ///   answered by a restart.
-/// - `Ok` from a `run` that nobody told to stop is a failure, too, unless the
-///   service is [one-shot](super::ServiceBuilder::one_shot): a service that
-///   ends unasked is a service that is missing.
+/// - `Ok` from a `run` whose stop was not requested is a failure, too, unless the service
+///   is [one-shot](super::ServiceBuilder::one_shot): a service that ends unasked is a
+///   service that is missing.
 /// - A panic is a failure with its message.
 ///
 /// # Examples
@@ -81,9 +80,9 @@ pub type ServiceResult = Result<(), BoxError>;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub trait Service {
-    /// Makes ready. May block; it has the start timeout for that, 30 s unless
-    /// [told otherwise](super::ServiceBuilder::start_timeout). Does nothing by
-    /// default.
+    /// Makes ready. May block; it has the
+    /// [start timeout](super::ServiceBuilder::start_timeout) for that, 30 s by default.
+    /// Does nothing by default.
     ///
     /// # Errors
     ///
@@ -93,7 +92,8 @@ pub trait Service {
         Ok(())
     }
 
-    /// Works until told to stop, and blocks so long. Waits for the stop by default.
+    /// Works until its stop is requested, and blocks until then. Waits for the stop by
+    /// default.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ pub trait Service {
     ///
     /// # Errors
     ///
-    /// A failure. The others are stopped all the same.
+    /// A failure. The others are still stopped.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let _ = ctx;
         Ok(())

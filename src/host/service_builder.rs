@@ -5,7 +5,7 @@ use super::spec::Spec;
 use std::fmt;
 use std::time::Duration;
 
-/// The terms of a service that was added to a [`HostBuilder`](super::HostBuilder). Every
+/// The options of a service that was added to a [`HostBuilder`](super::HostBuilder). Every
 /// method is optional.
 ///
 /// # Examples
@@ -29,9 +29,9 @@ pub struct ServiceBuilder<'a> {
 }
 
 impl ServiceBuilder<'_> {
-    /// The services that have to be up before this one is started, and that are told to
-    /// stop only after it. Does not block. Called again, it adds to them. Without any
-    /// the service is started at once, and told to stop with the first.
+    /// The services that have to be up before this one is started, and that are stopped
+    /// only after it. Called again, it adds to them. Without any the service is started at
+    /// once, and stopped with the first.
     ///
     /// # Examples
     ///
@@ -55,50 +55,28 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// How long it may take to start; [`Duration::MAX`] is no limit. Does not block.
-    /// Defaults to [the host's](super::HostBuilder::start_timeout). One that takes
-    /// longer is told to stop, and counts as failed. If the whole process stood still
-    /// meanwhile (SIGSTOP, a paused container, a debugger), which the host finds when it
-    /// wakes over 100 ms late, the limit grows by that time, so that after it there is at
-    /// most as much time again as the limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.startup_task("migrate", |_| Ok(())).start_timeout(Duration::from_secs(600));
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long it may take to start; [`Duration::MAX`] means no limit. Defaults to
+    /// [the host's](super::HostBuilder::start_timeout). The token of one that takes longer
+    /// is cancelled, and it counts as failed. If the whole process stood still meanwhile
+    /// (SIGSTOP, a paused container, a debugger), which the host finds when it wakes over
+    /// 100 ms late, the limit grows by that time, so that after it there is at most as much
+    /// time again as the limit.
     pub fn start_timeout(self, limit: Duration) -> Self {
         self.spec.start_timeout = Some(limit);
         self
     }
 
-    /// How long it may take to stop, from when it is told. Does not block. Without a
-    /// limit of its own it has until those that it needs must be told, so that each of
-    /// them has its time: see [the order of a stop](super::Host#the-stop). [`Duration::MAX`]
-    /// is no limit, where [the host](super::HostBuilder::stop_timeout) has none either.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| ctx.wait())
-    ///     .stop_timeout(Duration::from_secs(2));
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long it may take to stop, from the request. Without a limit of its own it has
+    /// until the services that it needs must be stopped, so that each of them has its time:
+    /// see [the order of a stop](super::Host#the-stop). [`Duration::MAX`] means no limit,
+    /// where [the host](super::HostBuilder::stop_timeout) has none either.
     pub fn stop_timeout(self, limit: Duration) -> Self {
         self.spec.terms.stop_timeout = Some(limit);
         self
     }
 
-    /// It is up when it says so, with [`ready`](super::ServiceContext::ready), from
-    /// `start` or from `run`; otherwise when its `start` has returned. Does not block.
-    /// The start timeout holds until then.
+    /// It is up when it calls [`ready`](super::ServiceContext::ready), from `start` or from
+    /// `run`; otherwise when its `start` has returned. The start timeout holds until then.
     ///
     /// # Examples
     ///
@@ -119,7 +97,7 @@ impl ServiceBuilder<'_> {
     }
 
     /// Its `run` may return by itself, when its work is done; without this that is a
-    /// failure. Does not block.
+    /// failure.
     ///
     /// # Examples
     ///
@@ -134,8 +112,8 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// What is done when it fails. Does not block. Defaults to
-    /// [`FailurePolicy::StopHost`]. A [`Restart`](super::Restart) can be given as it is.
+    /// What is done when it fails. Defaults to [`FailurePolicy::StopHost`]. A
+    /// [`Restart`](super::Restart) can be given as it is.
     ///
     /// # Examples
     ///
@@ -151,10 +129,10 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// It says that it lives, with [`heartbeat`](super::ServiceContext::heartbeat), at
-    /// least every so often, from when it is up. Does not block. When it is silent for
-    /// longer that is logged, shown in the status, and the host is
-    /// [not alive](super::HostHandle::is_alive) until the next heartbeat.
+    /// Maximum time between two calls of [`heartbeat`](super::ServiceContext::heartbeat),
+    /// from when the service is up. When it is silent for longer that is logged, shown in
+    /// the status, and the host is [not alive](super::HostHandle::is_alive) until the next
+    /// heartbeat.
     ///
     /// If the whole process stood still meanwhile (SIGSTOP, a paused container, a debugger),
     /// which the host finds when it wakes over 100 ms late, the silence may be longer by that
@@ -180,9 +158,9 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// A missed heartbeat is a failure: the service is told to stop, and its
-    /// [policy](Self::on_failure) holds. Does not block. One that does not end then
-    /// within its time cannot be started again beside itself: the host stops.
+    /// A missed heartbeat is a failure: the service's token is cancelled, and its
+    /// [policy](Self::on_failure) applies. One that does not end then within its time
+    /// cannot be started again beside itself: the host stops.
     ///
     /// # Examples
     ///

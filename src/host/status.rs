@@ -40,9 +40,10 @@ pub enum HostPhase {
     Starting,
     /// Every service has been up.
     Running,
-    /// The stop has begun; the host is no longer ready, and nobody was told yet.
+    /// The stop has begun; the host is no longer ready, and no service's stop was requested
+    /// yet.
     Delaying,
-    /// Services are told to stop.
+    /// Services are being stopped.
     Stopping,
     /// The report is made.
     Done,
@@ -94,7 +95,7 @@ pub enum ServiceState {
     Ending,
     /// It failed, and waits to be started again.
     Restarting,
-    /// It was told to stop.
+    /// Its stop was requested.
     Stopping,
     /// It has ended, without a failure.
     Stopped,
@@ -175,30 +176,27 @@ impl HostStatus {
         self
     }
 
-    /// The name of the host. Does not block. For an example see [`HostStatus`].
+    /// The name of the host.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Where the host is. Does not block. For an example see [`HostPhase`].
+    /// The phase of the host.
     pub fn phase(&self) -> HostPhase {
         self.phase
     }
 
-    /// As [`HostHandle::is_ready`](super::HostHandle::is_ready). Does not block. For an
-    /// example see [`HostStatus`].
+    /// As [`HostHandle::is_ready`](super::HostHandle::is_ready).
     pub fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// As [`HostHandle::is_alive`](super::HostHandle::is_alive). Does not block. For an
-    /// example see [`HostStatus`].
+    /// As [`HostHandle::is_alive`](super::HostHandle::is_alive).
     pub fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Every service, in the order in which they were registered. Does not block. For
-    /// an example see [`HostStatus`].
+    /// Every service, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceStatus] {
         &self.services
     }
@@ -284,102 +282,63 @@ impl ServiceStatus {
         }
     }
 
-    /// The name of the service. Does not block. For an example see
-    /// [`ServiceStatus`].
+    /// The name of the service.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is. Does not block. For an example see [`ServiceState`].
+    /// Its state.
     pub fn state(&self) -> ServiceState {
         self.state
     }
 
-    /// For how long it has been there; `None` before the host was started. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("web", |ctx| ctx.wait());
-    /// let host = host.build()?.start()?;
-    /// assert!(host.status().services()[0].since().is_some());
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long it has been in this state; `None` before the host was started.
     pub fn since(&self) -> Option<Duration> {
         self.since
     }
 
-    /// How often it was started again. Does not block. For an example see
-    /// [`ServiceStatus`].
+    /// How often it was started again.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 
-    /// How often it has failed. Does not block. For an example see
-    /// [`ServiceStatus`].
+    /// How often it has failed.
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// What its latest failure said, also after a restart. Does not block. For an
-    /// example see [`ServiceStatus`].
+    /// The message of its latest failure, also after a restart.
     pub fn last_failure(&self) -> Option<&str> {
         self.last_failure.as_deref()
     }
 
-    /// What it said last with [`ServiceContext::note`](super::ServiceContext::note).
-    /// Does not block. For an example see [`ServiceStatus`].
+    /// Its last note, from [`ServiceContext::note`](super::ServiceContext::note).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago it said that it lives; `None` if it never did. Does not block. For
-    /// an example see [`ServiceStatus`].
+    /// How long ago its last heartbeat was; `None` if it had none.
     pub fn heartbeat_age(&self) -> Option<Duration> {
         self.heartbeat_age
     }
 
-    /// Whether it was declared to have a heartbeat, and has been silent for too long.
-    /// Does not block. For an example see [`ServiceStatus`].
+    /// Whether its required heartbeat is overdue.
     pub fn is_silent(&self) -> bool {
         self.silent
     }
 
-    /// Its threads that run: its own first, then the workers of a queue, each with what it
-    /// said last. Those of a pool are in [`pool`](Self::pool). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
-    ///
-    /// let emails = Queue::<String>::new(16);
-    /// let mut host = Host::builder();
-    /// host.queue("emails", &emails, 2, || {
-    ///     |email: &mut String, ctx: &ServiceContext| Ok::<(), String>(ctx.note(email.as_str()))
-    /// });
-    /// let host = host.build()?.start()?;
-    /// let status = host.status();
-    /// let names = status.services()[0].threads().iter().map(|thread| thread.name());
-    /// assert_eq!(names.collect::<Vec<_>>(), ["emails", "emails-0", "emails-1"]);
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Its threads that run: its own first, then the workers of a queue, each with its last
+    /// note. Those of a pool are in [`pool`](Self::pool).
     pub fn threads(&self) -> &[ServiceThread] {
         &self.threads
     }
 
-    /// The counts of its items, if it is a queue or a batcher. Does not block. For an example
-    /// see [`QueueStats`].
+    /// The counts of its items, if it is a queue or a batcher.
     pub fn queue(&self) -> Option<&QueueStats> {
         self.queue.as_ref()
     }
 
-    /// Its numbers, and what its workers do, if it is a pool. Does not block. For an example
-    /// see [`PoolStatus`].
+    /// Its counters and running tasks, if it is a pool.
     pub fn pool(&self) -> Option<&PoolStatus> {
         self.pool.as_ref()
     }
@@ -405,7 +364,7 @@ mod threads {
     use super::ServiceThread;
     use serde::{Serialize, Serializer};
 
-    /// Of each thread its name, and what it said last.
+    /// Of each thread its name and its last note.
     pub(super) fn notes<S: Serializer>(
         threads: &[ServiceThread],
         serializer: S,

@@ -76,18 +76,18 @@ impl Core {
         let pools = std::mem::take(&mut state.pools);
         self.changed.notify_all();
         let (lingering, pools, items) = MutexGuard::unlocked(&mut state, || {
-            // Somebody may insist meanwhile, and so the time that is left is looked at
-            // again and again.
+            // The stop may be shortened meanwhile, so the time that is left is checked
+            // repeatedly.
             let deadline = || Deadline::after(self.stop_left());
             let lingering = threads::join_until("host-join", threads, deadline);
-            // Mostly they have stopped already. Those whose turn did not come stop now,
+            // Mostly they have stopped already. Services whose turn did not come stop now,
             // all at once.
             let handles = pools.iter().map(|(_, pool, _)| pool.stop_handle());
             let handles: Vec<_> = handles.collect();
             self.insist_on(&handles);
             let pools = pools.into_iter().map(|(index, pool, slot)| {
                 let late = pool.stop(StopPlan::drain(Duration::MAX));
-                // Whoever stopped it has the tasks that it did not start.
+                // The caller that stopped it has the tasks that it did not start.
                 let first = slot.lock().take();
                 (index, first.unwrap_or(late))
             });
@@ -105,7 +105,7 @@ impl Core {
         let kept = Kept::new(Arc::new(facts), Arc::new(left));
         journal.write(log::Level::Info, kept.peek().to_string());
         state.machine.phase = HostPhase::Done;
-        // What nobody could tell to stop any more has nothing left to wait for.
+        // A service that can no longer be stopped has nothing left to wait for.
         state.insisted_on.clear();
         state.report = Some(kept);
         state.changes += 1;
@@ -114,8 +114,7 @@ impl Core {
         journal.close();
     }
 
-    /// Says of the report of a dropped host, that nobody will see otherwise, what it
-    /// says, if it is not clean.
+    /// Logs the report of a dropped host, which no caller receives, if it is not clean.
     pub(super) fn tell_of_drop(&self, report: &HostReport) {
         if report.is_clean() {
             return;

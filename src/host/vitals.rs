@@ -4,8 +4,8 @@ use crate::sync::{Arc, Mutex};
 use crate::threads;
 use std::time::Instant;
 
-/// Of one thread of a service. Written by that thread, read by whoever asks for the
-/// status and by the supervisor; each lock is held for a copy only.
+/// Of one thread of a service. Written by that thread, read by callers of the status and by
+/// the supervisor; each lock is held for a copy only.
 pub(super) struct Vitals {
     /// The thread's name.
     pub(super) name: Arc<str>,
@@ -46,7 +46,7 @@ impl Vitals {
         *self.beat.lock()
     }
 
-    /// The current thread is the one told of.
+    /// The current thread is the one reported.
     pub(super) fn enter(&self) {
         *self.thread.lock() = Some(ThreadIds {
             own: threads::id(),

@@ -1,4 +1,4 @@
-//! Who ends a task when several could: a worker, a join, a cancel, a stop.
+//! What ends a task when several could: a worker, a join, a cancel, a stop.
 
 use super::{Count, FOREVER, SECOND, chance, check, outcome, pool};
 use crate::sync::channel;

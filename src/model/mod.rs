@@ -15,19 +15,18 @@
 //!
 //! # That they bite
 //!
-//! Faults were seeded one at a time, and found: no look for tasks or for
-//! `closed` before a sleep, no wake after a push, `waking` left set, a woken
-//! worker that wakes no other; no look at `closed` after a push, a last worker
-//! that leaves without a look, a late push left where it is; slots not marked,
-//! reported tasks not settled, a task begun in place
-//! after the report; a gate without a second try, not opened by a worker or by
-//! the close; a worker, a husk or a report that ends no `wait_idle`; a cancel
-//! counted twice; an end, a plan or a worker's leaving that is told to nobody; of
-//! scopes: an end that wakes nobody or does not take the lock first, a task
-//! counted in after its push, one taken back that counts as accepted, one given
-//! back that wakes neither its scope nor who joins it, or that its handle takes
-//! for unstarted; and in loom a weaker order of `closed`, of the counts of sleepers and waiters, and of
-//! `reported`. A change of a protocol is worth the same trial.
+//! Faults were seeded one at a time, and found: no look for tasks or for `closed` before a
+//! sleep, no wake after a push, `waking` left set, a woken worker that wakes no other; no
+//! look at `closed` after a push, a last worker that leaves without a look, a late push
+//! left where it is; slots not marked, reported tasks not settled, a task begun in place
+//! after the report; a gate without a second try, not opened by a worker or by the close; a
+//! worker, a husk or a report that ends no `wait_idle`; a cancel counted twice; an end, a
+//! plan or a worker's leaving that is not notified; of scopes: an end that wakes no thread
+//! or does not take the lock first, a task counted in after its push, one taken back that
+//! counts as accepted, one given back that wakes neither its scope nor the thread that
+//! joins it, or that its handle takes for unstarted; and in loom a weaker order of
+//! `closed`, of the counts of sleepers and waiters, and of `reported`. A change of a
+//! protocol is worth the same trial.
 
 use crate::stop::StopReport;
 use crate::sync::model::time;
@@ -55,7 +54,7 @@ mod submit;
 #[cfg(shuttle)]
 pub(crate) use crate::sync::model::chance;
 
-/// So many schedules of each kind, or as many as `GROUNDCREW_SCHEDULES` says.
+/// The number of schedules of each kind, unless `GROUNDCREW_SCHEDULES` is set.
 #[cfg(shuttle)]
 const SCHEDULES: usize = 5_000;
 
@@ -65,7 +64,7 @@ fn check(scenario: fn()) {
     check_often(1, scenario);
 }
 
-/// The same under so many times as many.
+/// The same with the number of schedules multiplied.
 #[cfg(shuttle)]
 fn check_often(times: usize, scenario: fn()) {
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -122,7 +121,7 @@ fn any_plan() -> crate::StopPlan {
     ])
 }
 
-/// Of each worker, whose stack is made anew in every schedule.
+/// Of each worker, whose stack is made again in every schedule.
 const STACK: usize = 128 * 1024;
 
 fn builder(threads: usize, capacity: usize) -> PoolBuilder {
@@ -154,7 +153,7 @@ impl log::Log for Silence {
     fn flush(&self) {}
 }
 
-/// What became of each task, as seen from outside the library.
+/// The outcome of each task, as seen from outside the library.
 #[derive(Default)]
 struct Count(StaticMutex<Vec<Fate>>);
 
@@ -216,7 +215,7 @@ impl Count {
         self.0.lock().iter().filter(|fate| of(fate)).count() as u64
     }
 
-    /// Every accepted task ended exactly once, when nobody submits any more.
+    /// Every accepted task ended exactly once, when no thread submits any more.
     fn agrees_with(&self, report: &StopReport) {
         let unstarted = report.unstarted().len() as u64;
         let left = (report.abandoned().len() + report.caller().len()) as u64;

@@ -16,7 +16,7 @@ fn execute(submitter: &Submitter, count: &Arc<Count>) {
     count.submit(|captured| submitter.execute(move || captured.begin()));
 }
 
-/// A thread that executes so many tasks.
+/// A thread that executes a number of tasks.
 fn producer(pool: &Pool, count: &Arc<Count>, tasks: u32) -> thread::JoinHandle<()> {
     let (submitter, count) = (pool.submitter(), count.clone());
     thread::spawn(move || (0..tasks).for_each(|_| execute(&submitter, &count)))
@@ -218,9 +218,8 @@ fn a_cancel_and_a_worker_agree_on_who_has_the_task() {
     });
 }
 
-/// Contract: submit happens before the task, its end before what waits for it
-/// returns. Both are looked at through a relaxed atomic, which shows an old
-/// value wherever it may.
+/// Contract: submit happens before the task, its end before what waits for it returns. Both
+/// are read through a relaxed atomic, which shows an old value wherever it may.
 fn sees_what_the_task_did(wait: fn(&Pool, TaskHandle<()>)) {
     let (before, after) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let pool = pool(1, 1);

@@ -157,7 +157,7 @@ fn a_join_by_a_worker_the_timer_a_cancel_and_a_stop_leave_the_books_right() {
         report.wait_for_abandoned(FOREVER);
         drop(outer);
         check_sum(&report, 1 + accepted.load(SeqCst));
-        // What is left goes on where somebody runs it.
+        // What is left goes on where it is run.
         for task in report.take_unstarted() {
             task.run();
         }

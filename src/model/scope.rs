@@ -1,5 +1,5 @@
-//! Scopes and the loops on top of them: who runs a task that several may run,
-//! and whether its scope hears of its end.
+//! Scopes and the loops on top of them: which thread runs a task that several may run, and
+//! whether its scope is notified of its end.
 
 use super::{Captured, Count, FOREVER, any_plan, builder, chance, check, outcome, pool};
 use crate::sync::model::thread;
@@ -150,7 +150,7 @@ fn a_task_given_back_is_run_by_one_of_those_that_could() {
     });
 }
 
-/// Scopes in tasks: the worker runs what nobody has begun.
+/// Scopes in tasks: the worker runs what has not started.
 fn nested(pool: Pool) {
     let count = Count::new();
     let stopper = stopper(pool.stop_handle());

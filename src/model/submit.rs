@@ -19,8 +19,8 @@ fn execute(
     })
 }
 
-/// Three producers with two tasks each go through a queue of so many places;
-/// nothing but a worker can wake them.
+/// Three producers with two tasks each go through a queue of few places; nothing but a
+/// worker can wake them.
 fn all_get_through(capacity: usize) {
     let task_time = chance::one_of(&[Duration::ZERO, SECOND]);
     let (pool, count) = (pool(1, capacity), Count::new());

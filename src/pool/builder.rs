@@ -1,4 +1,4 @@
-//! Everything that can be set about a pool.
+//! The settings of a pool.
 
 use super::Pool;
 use super::crew::Replacements;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const A_HOOK: &str = "a hook of a pool";
 
-/// Sets up a [`Pool`]. Made by [`Pool::builder`].
+/// Builds a [`Pool`]. Made by [`Pool::builder`].
 ///
 /// # Hooks
 ///
@@ -50,7 +50,7 @@ pub struct PoolBuilder {
     hooks: Hooks,
     panic_hook: Option<PanicHook>,
     observer: Option<Observer>,
-    /// Makes it, for so many workers.
+    /// Makes the extension for this number of workers.
     pub(super) meter: Option<fn(usize) -> Arc<dyn Meter>>,
     drop_plan: StopPlan,
     in_place: bool,
@@ -81,27 +81,18 @@ impl PoolBuilder {
         }
     }
 
-    /// How many worker threads there are, for all the pool's life. Does not block.
+    /// The number of worker threads, constant for the lifetime of the pool.
     /// [`build`](Self::build) refuses 0 and more than 65,536.
     ///
     /// Defaults to [`std::thread::available_parallelism`], which knows the
     /// limits of cgroups.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(3).build()?;
-    /// assert_eq!(pool.stats().workers_alive(), 3);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn threads(mut self, threads: usize) -> PoolBuilder {
         self.threads = Some(threads);
         self
     }
 
-    /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken
-    /// at once. Does not block. [`build`](Self::build) refuses 0 and more than
-    /// 67,108,864.
+    /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken at once.
+    /// [`build`](Self::build) refuses 0 and more than 67,108,864.
     ///
     /// Defaults to 1024.
     ///
@@ -122,28 +113,17 @@ impl PoolBuilder {
         self
     }
 
-    /// The name of the pool. Its workers are called `name-0`, `name-1` and so
-    /// on; where that is longer than the 15 bytes that Linux shows, the name is
-    /// cut and the number kept. Does not block. [`build`](Self::build) refuses an
-    /// empty name, and one with control characters.
+    /// The name of the pool. Its workers are called `name-0`, `name-1` and so on; where
+    /// that is longer than the 15 bytes that Linux shows, the name is cut and the number
+    /// kept. [`build`](Self::build) refuses an empty name, and one with control characters.
     ///
     /// Defaults to `groundcrew`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
-    /// let thread = pool.submit(|| std::thread::current().name().map(str::to_owned))?;
-    /// assert_eq!(thread.join()?.as_deref(), Some("render-0"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn name(mut self, name: impl Into<String>) -> PoolBuilder {
         self.name = name.into();
         self
     }
 
-    /// The stack of each worker, in bytes. Does not block.
-    /// [`build`](Self::build) refuses less than 65,536.
+    /// The stack of each worker, in bytes. [`build`](Self::build) refuses less than 65,536.
     ///
     /// Defaults to what the standard library takes: 2 MiB, or the environment's
     /// `RUST_MIN_STACK`.
@@ -164,23 +144,10 @@ impl PoolBuilder {
         self
     }
 
-    /// Called by each worker before its first task, with its index from 0 on.
-    /// `build` does not wait for it, and setting it does not block. A second hook
-    /// replaces the first.
+    /// Called by each worker before its first task, with its index from 0 on. `build` does
+    /// not wait for it. A second hook replaces the first.
     ///
     /// Defaults to nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (tell, told) = groundcrew::channel::unbounded();
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(2)
-    ///     .on_worker_start(move |index| tell.send(index).unwrap_or_default())
-    ///     .build()?;
-    /// assert_eq!(told.recv()? + told.recv()?, 0 + 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
         let hook = Guarded::new(hook, A_HOOK);
         self.hooks.start = Some(Arc::new(move |index| {
@@ -189,10 +156,9 @@ impl PoolBuilder {
         self
     }
 
-    /// Called by each worker after its last task, with its index from 0 on. A
-    /// stop waits for it (unless that very worker called it), but not beyond its
-    /// deadline: a worker that is still in the hook then is
-    /// [`lingering`](crate::StopReport::lingering). Setting it does not block. A
+    /// Called by each worker after its last task, with its index from 0 on. A stop waits
+    /// for it (unless that very worker called it), but not beyond its deadline: a worker
+    /// that is still in the hook then is [`lingering`](crate::StopReport::lingering). A
     /// second hook replaces the first.
     ///
     /// Defaults to nothing.
@@ -201,13 +167,13 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let (sender, receiver) = groundcrew::channel::unbounded();
     /// let pool = groundcrew::Pool::builder()
     ///     .threads(2)
-    ///     .on_worker_stop(move |index| tell.send(index).unwrap_or_default())
+    ///     .on_worker_stop(move |index| sender.send(index).unwrap_or_default())
     ///     .build()?;
     /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(told.try_iter().count(), 2);
+    /// assert_eq!(receiver.try_iter().count(), 2);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
@@ -218,26 +184,25 @@ impl PoolBuilder {
         self
     }
 
-    /// Called when a task panicked, with the task and the panic's message, by
-    /// the worker that ran it: after the log record, before the panic is
-    /// counted and its handle is told. (A task run by
-    /// [`UnstartedTask::run`](crate::UnstartedTask::run) calls it on that
-    /// thread.) Setting it does not block. A second hook replaces the first.
+    /// Called when a task panicked, with the task and the panic's message, by the worker
+    /// that ran it: after the log record, before the panic is counted and its handle is
+    /// notified. (A task run by [`UnstartedTask::run`](crate::UnstartedTask::run) calls it
+    /// on that thread.) A second hook replaces the first.
     ///
     /// Defaults to nothing.
     ///
     /// # Examples
     ///
     /// ```
-    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let (sender, receiver) = groundcrew::channel::unbounded();
     /// let pool = groundcrew::Pool::builder()
     ///     .threads(1)
     ///     .on_panic(move |info, message| {
-    ///         tell.send(format!("{}: {message}", info.name())).unwrap_or_default();
+    ///         sender.send(format!("{}: {message}", info.name())).unwrap_or_default();
     ///     })
     ///     .build()?;
     /// pool.task("row 7").execute(|| panic!("no such row"))?;
-    /// assert_eq!(told.recv()?, "row 7: no such row");
+    /// assert_eq!(receiver.recv()?, "row 7: no such row");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn on_panic(
@@ -249,32 +214,31 @@ impl PoolBuilder {
         self
     }
 
-    /// Called for each task that a worker ran, when it has ended, with the task,
-    /// how it ended, how long it had waited and how long it ran: by that worker,
-    /// after the task was counted and its handle told. Setting it does not block;
-    /// the worker is busy while it runs. A second observer replaces the first.
+    /// Called for each task that a worker ran, when it has ended, with the task, how it
+    /// ended, how long it had waited and how long it ran: by that worker, after the task
+    /// was counted and its handle was notified. The worker is busy while it runs. A second
+    /// observer replaces the first.
     ///
-    /// - How long it waited is the time from the call of the verb to the task's
-    ///   start, the verb's own wait for room included; `None` for a task that was
-    ///   resubmitted. Of one that is [tried again](crate::TaskBuilder::retry) it is told
-    ///   when its last attempt has ended: for how long that ran, and for how long all
-    ///   the rest took, earlier attempts included.
+    /// - How long it waited is the time from the call of the verb to the task's start, the
+    ///   verb's own wait for room included; `None` for a task that was resubmitted. Of one
+    ///   that is [tried again](crate::TaskBuilder::retry) it is called once, when the last
+    ///   attempt has ended, with how long that attempt ran and how long everything before
+    ///   it took, earlier attempts included.
     /// - How long it ran leaves out what ran on top of it: tasks that a join of its
     ///   worker claimed, or that were [run in place](Self::run_in_place_when_full),
     ///   and the observer's time for those. A join of a task that another worker
     ///   runs counts.
-    /// - It is told of a task that was abandoned when that ends, however late. A
-    ///   task inside `stop` is told as it ended. So it is called as often as
-    ///   [`completed`](crate::Stats::completed), [`panicked`](crate::Stats::panicked)
-    ///   and [`ended_late`](crate::Stats::ended_late) count together; never for what
-    ///   a worker did not run: cancelled, expired and unstarted tasks, those run by
-    ///   hand among them, and what a [scope](Pool::scope) runs itself. Of a loop it
-    ///   is told of the tasks that it is made of, not of items.
-    /// - When [`wait_idle`](Pool::wait_idle), a scope or a loop returns it has been
-    ///   told of all their tasks, and so it has after a stop that is clean: they
-    ///   wait for it. A join does not. Beyond its deadline a stop does not wait for
-    ///   it: a worker that is still in there is
-    ///   [`lingering`](crate::StopReport::lingering).
+    /// - For an abandoned task it is called when the task ends, however late. A task inside
+    ///   `stop` is reported with its real outcome. So it is called as often as
+    ///   [`completed`](crate::Stats::completed), [`panicked`](crate::Stats::panicked) and
+    ///   [`ended_late`](crate::Stats::ended_late) count together; never for what a worker
+    ///   did not run: cancelled, expired and unstarted tasks, those run by hand among them,
+    ///   and what a [scope](Pool::scope) runs itself. For a loop it is called for the tasks
+    ///   that make up the loop, not for the items.
+    /// - When [`wait_idle`](Pool::wait_idle), a scope or a loop returns, it has been called
+    ///   for all their tasks, as it has after a clean stop: they wait for it. A join does
+    ///   not. Beyond its deadline a stop does not wait for it: a worker that is still in
+    ///   there is [`lingering`](crate::StopReport::lingering).
     ///
     /// With an observer a task costs two or three reads of the clock more, and an
     /// allocation if it has a handle; without, nothing.
@@ -287,15 +251,15 @@ impl PoolBuilder {
     /// use groundcrew::{Outcome, Pool};
     /// use std::time::Duration;
     ///
-    /// let (tell, told) = groundcrew::channel::unbounded();
+    /// let (sender, receiver) = groundcrew::channel::unbounded();
     /// let pool = Pool::builder()
     ///     .threads(1)
     ///     .observer(move |info, outcome, waited, ran| {
-    ///         tell.send((info.name().to_owned(), outcome, waited, ran)).unwrap_or_default();
+    ///         sender.send((info.name().to_owned(), outcome, waited, ran)).unwrap_or_default();
     ///     })
     ///     .build()?;
     /// pool.task("row 7").execute(|| std::thread::sleep(Duration::from_millis(2)))?;
-    /// let (name, outcome, waited, ran) = told.recv()?;
+    /// let (name, outcome, waited, ran) = receiver.recv()?;
     /// assert_eq!((name.as_str(), outcome), ("row 7", Outcome::Completed));
     /// assert!(waited.is_some() && ran >= Duration::from_millis(2));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -311,8 +275,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How dropping the pool stops it. Does not block.
-    /// [`build`](Self::build) refuses a plan without a deadline.
+    /// How dropping the pool stops it. [`build`](Self::build) refuses a plan without a
+    /// deadline.
     ///
     /// Defaults to [`StopPlan::drain`] with 5 s.
     ///
@@ -336,17 +300,16 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs a task that a worker submits to a full queue at once, on top of the
-    /// submitting one, instead of keeping it in the worker's overflow list; as
-    /// long as less than half of the worker's stack is used. Setting it does not
-    /// block; what is submitted then blocks until it has ended.
+    /// Runs a task that a worker submits to a full queue at once, on top of the submitting
+    /// one, instead of keeping it in the worker's overflow list; as long as less than half
+    /// of the worker's stack is used. A submit then blocks until its task has ended.
     ///
-    /// Beyond that it goes to the list. It keeps memory flat and is the fastest
-    /// way for tasks that fan out. The price: the submitting task waits for a task
-    /// it never asked to wait for. If it holds a lock, a borrow or the end of a
-    /// channel that the other one needs, it deadlocks; `submit` then no longer is a
-    /// call that only puts something into a queue. And how long such a task has
-    /// been running may be told too long, by as much as the task below it.
+    /// Beyond that it goes to the list. It keeps memory flat and is the fastest way for
+    /// tasks that fan out. The price: the submitting task waits for a task it never asked
+    /// to wait for. If it holds a lock, a borrow or the end of a channel that the other one
+    /// needs, it deadlocks; `submit` then no longer is a call that only puts something into
+    /// a queue. The reported running time of such a task may be too long, by the time of
+    /// the task below it.
     ///
     /// Defaults to overflow lists.
     ///
@@ -369,10 +332,10 @@ impl PoolBuilder {
         self
     }
 
-    /// So many tasks that are [retried](crate::TaskBuilder::retry) may be there at once,
-    /// from their submit to their end, wherever they wait meanwhile. One that another pool's
-    /// stop handed back, and that is [resubmitted](crate::Pool::resubmit), keeps its place in
-    /// that pool, and takes none here. Does not block. Defaults to the capacity of the queue.
+    /// The maximum number of tasks with a [retry policy](crate::TaskBuilder::retry) in the
+    /// pool, counted from submit to final outcome. One that another pool's stop handed
+    /// back, and that is [resubmitted](crate::Pool::resubmit), keeps its place in that
+    /// pool, and takes none here. Defaults to the capacity of the queue.
     ///
     /// # Examples
     ///
@@ -392,8 +355,7 @@ impl PoolBuilder {
     }
 
     /// When a task is overrun (see [`TaskBuilder::time_limit`]), a new worker takes the
-    /// place that is lost, as long as there are no more than so many new ones. Does not
-    /// block. Defaults to 0.
+    /// place that is lost, up to this number of new workers. Defaults to 0.
     ///
     /// The stuck worker takes no other task: when its own ends after all, its thread leaves,
     /// and its place is free for another new worker. Until then a stop waits for it as for
@@ -423,9 +385,8 @@ impl PoolBuilder {
         self
     }
 
-    /// A clock that a test moves by hand: for the pauses of retries and for time limits, and
-    /// for the schedules and batches that use this pool. Does not block. Stops live in real
-    /// time all the same.
+    /// Uses a manual clock, for tests: for the pauses of retries and for time limits, and
+    /// for the schedules and batches that use this pool. Stops still use real time.
     ///
     /// # Examples
     ///

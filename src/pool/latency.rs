@@ -1,7 +1,6 @@
 //! How long tasks wait and run, as histograms: feature `histogram`.
 //!
-//! Each worker has a histogram of its own, which nobody else writes; statistics
-//! add them up.
+//! Each worker has a histogram that no other thread writes; statistics add them up.
 
 mod distribution;
 
@@ -67,24 +66,14 @@ impl Meter for Latencies {
 }
 
 impl PoolBuilder {
-    /// Measures how long each task waits and runs, for [`Stats::latency`]. Does not
-    /// block. Only with the feature `histogram`.
+    /// Measures how long each task waits and runs, for [`Stats::latency`]. Only with the
+    /// feature `histogram`.
     ///
     /// It costs each task two or three reads of the clock, and an allocation if it
     /// has a handle; and each worker 72 KiB of memory. An
     /// [`observer`](Self::observer) may be set as well.
     ///
     /// Defaults to measuring nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// pool.submit(|| ())?.join()?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().latency().unwrap().ran().count(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn latency_histogram(mut self) -> PoolBuilder {
         self.meter = Some(|workers| {
             let new = || CachePadded::new(Mutex::new(Latency::new()));
@@ -96,22 +85,11 @@ impl PoolBuilder {
 
 impl Stats {
     /// How long tasks waited and ran, if the pool was built with
-    /// [`latency_histogram`](PoolBuilder::latency_histogram). Does not block. Only
-    /// with the feature `histogram`.
+    /// [`latency_histogram`](PoolBuilder::latency_histogram). Only with the feature
+    /// `histogram`.
     ///
-    /// Those that ended since the pool was built, each counted shortly after its
-    /// handle was told.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    ///
-    /// let measured = Pool::builder().threads(1).latency_histogram().build()?;
-    /// assert!(measured.stats().latency().is_some());
-    /// assert!(Pool::new(1)?.stats().latency().is_none());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Those that ended since the pool was built, each counted shortly after its handle was
+    /// notified.
     pub fn latency(&self) -> Option<&Latency> {
         self.latency.as_ref()
     }
@@ -125,40 +103,13 @@ impl Latency {
         }
     }
 
-    /// How long tasks waited, from the call of the verb to their start. Does not
-    /// block. Of tasks that were resubmitted it is not known; they are missing
-    /// here.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// let pause = Duration::from_millis(2);
-    /// pool.execute(move || std::thread::sleep(pause))?;
-    /// pool.execute(|| ())?; // the only worker is busy, or will be
-    /// pool.wait_idle();
-    /// let stats = pool.stats();
-    /// assert_eq!(stats.latency().unwrap().waited().count(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long tasks waited, from the call of the verb to their start. It is not known for
+    /// resubmitted tasks; they are not included.
     pub fn waited(&self) -> &Distribution {
         &self.waited
     }
 
-    /// How long tasks ran, without those that ran on top of them. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// let pause = Duration::from_millis(2);
-    /// pool.execute(move || std::thread::sleep(pause))?;
-    /// pool.wait_idle();
-    /// assert!(pool.stats().latency().unwrap().ran().max() >= pause);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long tasks ran, without those that ran on top of them.
     pub fn ran(&self) -> &Distribution {
         &self.ran
     }

@@ -19,23 +19,21 @@ macro_rules! loops {
             /// lives longer than the scope; returns what `body` returns, once all
             /// those tasks have ended. Blocks until then.
             ///
-            /// Nothing cuts that short, since tasks borrow: no stop and no
-            /// deadline. But nothing holds it up either: the tasks that a stop
-            /// finds unstarted are taken off the pool's books, and this thread
-            /// runs them; so it does with those submitted to a pool that is
-            /// closed. A task of a scope that still runs at the deadline of a
-            /// stop is reported as abandoned, though its scope goes on waiting
-            /// for it. None is ever in [`StopReport::unstarted`].
+            /// Nothing cuts that short, since tasks borrow: no stop and no deadline. But
+            /// nothing holds it up either: the tasks that a stop finds unstarted are
+            /// removed from the pool's accounting, and this thread runs them; so it does
+            /// with those submitted to a pool that is closed. A task of a scope that still
+            /// runs at the deadline of a stop is reported as abandoned, though its scope
+            /// goes on waiting for it. None is ever in [`StopReport::unstarted`].
             ///
             /// The body runs on this thread, beside the workers; where it has a
             /// part of the work itself, open the scope in a task.
             ///
-            /// Called by one of the pool's own workers, this runs the scope's
-            /// tasks that nobody has begun, newest first: scopes nest without a
-            /// thought of deadlock, at any size of the pool. While its last tasks
-            /// run elsewhere the worker waits, and runs nothing else: where nothing
-            /// has to be put together at each level, let the tasks submit to one
-            /// scope instead, as the example of [`Scope`] does.
+            /// Called by one of the pool's own workers, this runs the scope's tasks that
+            /// have not started, newest first: nested scopes do not deadlock, whatever the
+            /// size of the pool. While its last tasks run elsewhere the worker waits, and
+            /// runs nothing else: where nothing has to be put together at each level, let
+            /// the tasks submit to one scope instead, as the example of [`Scope`] does.
             ///
             /// # Depth
             ///
@@ -56,11 +54,11 @@ macro_rules! loops {
             ///
             /// # Panics
             ///
-            /// A panic in the drop of what `body` or a task returned is logged and
-            /// goes no further. Otherwise this panics with the panic of `body`, or else with the first panic that nobody
-            /// can join any more, since the task has no handle or that was dropped;
-            /// after all tasks have ended. (All are logged and counted; the
-            /// payloads of the others are dropped.)
+            /// A panic in the drop of what `body` or a task returned is logged and goes no
+            /// further. Otherwise this panics with the panic of `body`, or else with the
+            /// first panic of a task without a handle, or whose handle was dropped; after
+            /// all tasks have ended. (All are logged and counted; the payloads of the
+            /// others are dropped.)
             ///
             /// # Examples
             ///
@@ -160,14 +158,13 @@ macro_rules! loops {
             ///
             /// # Errors
             ///
-            /// [`TaskError::Unstarted`] when a stop of the pool takes the backlog
-            /// out before every item was begun: at once if it is that kind of
-            /// stop, not while it drains. Also when the pool is closed already
-            /// (except to one of its own workers, which runs on like the task that
-            /// it is in). It always waits for the items that were begun, also
-            /// beyond the deadline of the stop. The stop's own report may be clean all the same: to it
-            /// the loop is a few tasks, which ended early as they should. What was
-            /// done is dropped; the second example keeps it.
+            /// [`TaskError::Unstarted`] when a stop of the pool takes the backlog out
+            /// before every item was begun: at once if it is that kind of stop, not while
+            /// it drains. Also when the pool is closed already (except to one of its own
+            /// workers, which runs on like the task that it is in). It always waits for the
+            /// items that were begun, also beyond the deadline of the stop. The stop's own
+            /// report may still be clean: to it the loop is a few tasks, which ended early
+            /// as they should. What was done is dropped; the second example keeps it.
             ///
             /// # Panics
             ///
@@ -186,8 +183,8 @@ macro_rules! loops {
             /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
             /// ```
             ///
-            /// With a place for each result, those that came before a stop are
-            /// kept; a long item can heed the stop by the pool's token:
+            /// With a place for each result, those that came before a stop are kept; a long
+            /// item can react to the stop by the pool's token:
             ///
             /// ```
             /// use groundcrew::{Pool, StopPlan, TaskError};
@@ -304,9 +301,9 @@ macro_rules! loops {
                 Ok(whole.map(Guarded::into_inner))
             }
 
-            /// An iterator that calls `f` with the items of another one, on the
-            /// workers, and yields what it returned, in the order of the items.
-            /// Does not block; the iterator's `next` does.
+            /// An iterator that calls `f` with the items of another one, on the workers,
+            /// and yields what it returned, in the order of the items. The iterator's
+            /// `next` blocks.
             ///
             /// It takes any iterator, and pulls from it on the thread that calls
             /// `next`, as fast as results are taken: a million items take the
@@ -327,8 +324,8 @@ macro_rules! loops {
             /// its place, and ends. Nothing is lost in silence: a stream
             /// that ends without an error has worked on the whole source.
             ///
-            /// An item that takes long can heed a stop by the pool's token, which
-            /// `f` captures: `pool.stop_handle().token()`.
+            /// An item that takes long can react to a stop by the pool's token, which `f`
+            /// captures: `pool.stop_handle().token()`.
             ///
             /// Short items are submitted several at a time, as many as take about
             /// 0.1 ms to run, and to come from the source; each such batch is one

@@ -53,24 +53,23 @@ use std::time::Duration;
 /// | `try_submit`, `try_execute`, `try_resubmit` | refuses | refuses |
 /// | `submit_timeout`, `submit_deadline` | waits, then refuses | waits, then refuses |
 ///
-/// So for submitters outside the memory is bounded by the capacity, whatever
-/// the number of tasks, and tasks can submit without a thought of deadlock.
-/// The overflow lists are not bounded and show in [`stats`](Self::stats). A
-/// refusal gives the closure back. Tasks of one outside thread are started in
-/// the order in which they were submitted, unless one is joined by a worker.
+/// So for submitters outside the memory is bounded by the capacity, whatever the number of
+/// tasks, and tasks can submit without risk of deadlock. The overflow lists are not bounded
+/// and show in [`stats`](Self::stats). A refusal gives the closure back. Tasks of one
+/// outside thread are started in the order in which they were submitted, unless one is
+/// joined by a worker.
 ///
 /// Two pools whose tasks submit to each other can still deadlock, when both
 /// queues are full.
 ///
 /// # What happens to a panicking task
 ///
-/// It costs its own result and nothing else: the worker lives on, the panic is
-/// counted, logged, told to the [`on_panic`](PoolBuilder::on_panic) hook and
-/// then to whoever joins. The same goes for a panic in the drop of something
-/// the task captured.
+/// Only its own task fails: the worker survives, and the panic is counted, logged, passed
+/// to the [`on_panic`](PoolBuilder::on_panic) hook, and returned by `join`. The same goes
+/// for a panic in the drop of something the task captured.
 ///
-/// Rust's own panic hook prints each panic on stderr all the same; a program
-/// that does not want that sets another one with [`std::panic::set_hook`].
+/// Rust's own panic hook still prints each panic on stderr; a program that does not want
+/// that sets another one with [`std::panic::set_hook`].
 ///
 /// Rust itself aborts the process, and no pool can help it: on a panic during
 /// the unwinding of another, on one in the panic hook, on one in the destructor
@@ -78,19 +77,17 @@ use std::time::Duration;
 ///
 /// # Stopping
 ///
-/// [`stop`](Self::stop) closes the pool, waits as its [`StopPlan`] says, and
-/// returns a [`StopReport`] that names who was abandoned and who never started.
-/// Dropping the pool is a stop with its drop plan
-/// ([`PoolBuilder::drop_plan`], 5 s by default); a report that is not clean is
-/// then logged, or written to stderr where no logger is enabled. The drop waits
-/// a second at most for a logger or a stderr that is stuck, and not beyond its
-/// plan for the drop of what unstarted tasks hold. Dropped by one of its own
-/// tasks, the pool drains without limit.
+/// [`stop`](Self::stop) closes the pool, waits as its [`StopPlan`] says, and returns a
+/// [`StopReport`] that names the tasks that were abandoned and those that never started.
+/// Dropping the pool is a stop with its drop plan ([`PoolBuilder::drop_plan`], 5 s by
+/// default); a report that is not clean is then logged, or written to stderr where no
+/// logger is enabled. The drop waits a second at most for a logger or a stderr that is
+/// stuck, and not beyond its plan for the drop of what unstarted tasks hold. Dropped by one
+/// of its own tasks, the pool drains without limit.
 ///
-/// If `main` returns, or anybody calls [`std::process::exit`], the process ends
-/// and what still runs ends with it, in the middle of an instruction. Keep the
-/// pool in `main`. A `fork` copies only the thread that calls it: fork before
-/// the pool is built.
+/// If `main` returns, or any thread calls [`std::process::exit`], the process ends and what
+/// still runs ends with it, in the middle of an instruction. Keep the pool in `main`. A
+/// `fork` copies only the thread that calls it: fork before the pool is built.
 ///
 /// # Examples
 ///
@@ -118,42 +115,23 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of so many threads, with a queue of 1024 places, and everything
-    /// else as [`builder`](Self::builder) has it. Does not wait for the threads
-    /// to run.
+    /// A pool with this number of threads, a queue of 1024 places, and the defaults of
+    /// [`builder`](Self::builder). Does not wait for the threads to run.
     ///
     /// # Errors
     ///
     /// Those of [`PoolBuilder::build`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(4)?;
-    /// assert_eq!(pool.stats().workers_alive(), 4);
-    /// assert!(groundcrew::Pool::new(0).is_err());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn new(threads: usize) -> io::Result<Pool> {
         Pool::builder().threads(threads).build()
     }
 
-    /// Everything that can be set about a pool; [`PoolBuilder::build`] makes it.
-    /// Does not block, and starts nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(3).build()?;
-    /// assert_eq!(pool.stats().workers_alive(), 3);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Returns a builder for a pool; [`PoolBuilder::build`] makes it. Starts nothing.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 
-    /// A submitter to this pool, that does not keep it open. Does not block; costs
-    /// an allocation. Once the pool is closed the submitter refuses everything.
+    /// A submitter to this pool, that does not keep it open. Costs an allocation. Once the
+    /// pool is closed the submitter refuses everything.
     ///
     /// # Examples
     ///
@@ -182,16 +160,8 @@ impl Pool {
     }
 
     /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the
-    /// builder's verbs. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// pool.task("resize beach.png").execute(|| ())?;
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the builder's
+    /// verbs.
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.home, name.into())
     }
@@ -235,8 +205,8 @@ impl Pool {
         self.door().resubmit(task, WhenFull::Spill)
     }
 
-    /// Submits a task that another pool's stop handed back, if there is room in
-    /// the queue; otherwise like [`resubmit`](Self::resubmit). Does not block.
+    /// Submits a task that another pool's stop handed back, if there is room in the queue;
+    /// otherwise like [`resubmit`](Self::resubmit).
     ///
     /// # Errors
     ///
@@ -272,16 +242,6 @@ impl Pool {
     /// it on its worker's stack, nor for others that are inside `wait_idle`. It
     /// keeps its worker busy: tasks that wait need another one. It does not wait
     /// for hooks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// pool.execute(|| ())?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait_idle(&self) {
         self.home.queue.wait_idle(Deadline::NEVER);
     }
@@ -313,38 +273,19 @@ impl Pool {
         &self.home
     }
 
-    /// How many workers the pool was built with. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(3)?;
-    /// assert_eq!(pool.threads(), 3);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// How many workers the pool was built with.
     pub fn threads(&self) -> usize {
         self.home.queue.workers
     }
 
-    /// The pool in numbers, as of now. Does not block, beyond a lock for each
-    /// worker; also works after a stop.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(2)?;
-    /// pool.execute(|| ())?;
-    /// pool.wait_idle();
-    /// let stats = pool.stats();
-    /// assert_eq!((stats.accepted(), stats.completed()), (1, 1));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The current counters of the pool. Locks each worker's state for a moment; also works
+    /// after a stop.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.stopper)
     }
 
-    /// What the workers do now, the innermost task of each first; empty if they do
-    /// nothing. Does not block, beyond a lock for each worker.
+    /// What the workers do now, the innermost task of each first; empty if they do nothing.
+    /// Locks each worker's state for a moment.
     ///
     /// # Examples
     ///
@@ -363,20 +304,8 @@ impl Pool {
         self.stopper.running()
     }
 
-    /// A handle that stops this pool, from any thread. Does not block. It does not
-    /// keep the pool open, and still works when the pool has stopped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.stop_handle();
-    /// let stopper = std::thread::spawn(move || handle.stop(Duration::from_secs(5)));
-    /// assert!(stopper.join().unwrap().is_clean());
-    /// assert!(pool.execute(|| ()).unwrap_err().is_closed());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A handle that stops this pool, from any thread. It does not keep the pool open, and
+    /// still works when the pool has stopped.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(self.stopper.clone())
     }
@@ -391,19 +320,6 @@ impl Pool {
     /// Closes the pool, waits for it as `plan` says, and returns the report: the
     /// same as [`StopHandle::stop`]. Blocks until everything is done or the plan's
     /// deadline has come; after the first stop it returns the same report at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, StopPlan};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(2)?;
-    /// pool.execute(|| ())?;
-    /// let report = pool.stop(Duration::from_secs(5)); // or StopPlan::drain, finish, cancel
-    /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
         self.stopper.stop(plan.into())
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How many items are to be taken next, so that they take `target`, after
-/// `count` took so long: at most twice as many as `size`, and at least one.
+/// How many items are to be taken next so that they take `target`, where `count` took
+/// `took`: at most twice as many as `size`, and at least one.
 pub(super) fn next_size(target: Duration, size: usize, count: usize, took: Duration) -> usize {
     let items = target.as_nanos().saturating_mul(count as u128);
     let in_time = items / took.as_nanos().max(1);

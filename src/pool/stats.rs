@@ -5,7 +5,7 @@ use crate::stop::Stopper;
 use crate::task::Counts;
 use std::fmt;
 
-/// A pool in numbers, as of one moment: [`Pool::stats`](crate::Pool::stats).
+/// The counters of a pool at one moment: [`Pool::stats`](crate::Pool::stats).
 ///
 /// The numbers are read one after the other while the pool works, so that they
 /// may be apart by the tasks that were on their way meanwhile. Once a stop has
@@ -83,68 +83,29 @@ impl Stats {
         }
     }
 
-    /// How many tasks were accepted, all the pool's life; those refused are not
-    /// among them, nor are those of scopes and loops that were taken back before
-    /// they started. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| ())?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().accepted(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many tasks were accepted during the pool's lifetime; those refused are not among
+    /// them, nor are those of scopes and loops that were taken back before they started.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many tasks lie in the queue, not counting the overflow lists. Does not
-    /// block.
+    /// How many tasks are in the queue, not counting the overflow lists.
     ///
     /// Tasks that were claimed by a join or cancelled keep their place until a
     /// worker passes it, and count here till then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.execute(|| ())?; // the only worker is busy
-    /// assert_eq!(pool.stats().queued(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn queued(&self) -> usize {
         self.queued
     }
 
-    /// The longest the queue was found. Does not block. It is looked at when a
-    /// submit finds it full, by each worker every 64 tasks, and by
-    /// [`Pool::stats`](crate::Pool::stats): a short peak between may be missed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::builder().threads(1).queue_capacity(2).build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// while pool.try_execute(|| ()).is_ok() {} // until the 2 places are taken
-    /// # drop(open);
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().queue_peak(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The longest the queue was found. It is sampled when a submit finds the queue full,
+    /// by each worker every 64 tasks, and by [`Pool::stats`](crate::Pool::stats): a short
+    /// peak between may be missed.
     pub fn queue_peak(&self) -> usize {
         self.queue_peak
     }
 
-    /// How many tasks lie in the workers' overflow lists, all together. Does not
-    /// block. Always 0 where only threads outside the pool submit.
+    /// How many tasks are in the workers' overflow lists, all together. Always 0 where only
+    /// threads outside the pool submit.
     ///
     /// # Examples
     ///
@@ -165,64 +126,27 @@ impl Stats {
         self.overflow
     }
 
-    /// The longest each worker's overflow list has been, added up: never less
-    /// than the longest all have been together, and the same with one worker. Does
-    /// not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
-    /// pool.execute_with(|ctx| {
-    ///     let submitter = ctx.submitter();
-    ///     (0..3).for_each(|_| submitter.execute(|| ()).unwrap());
-    /// })?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().overflow_peak(), 2); // one was in the queue
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The longest each worker's overflow list has been, added up: never less than the
+    /// longest all have been together, and the same with one worker.
     pub fn overflow_peak(&self) -> usize {
         self.overflow_peak
     }
 
-    /// How many tasks wait between two attempts ([`TaskBuilder::retry`]). Does not block.
+    /// How many tasks wait between two attempts ([`TaskBuilder::retry`]).
     ///
     /// [`TaskBuilder::retry`]: crate::TaskBuilder::retry
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let hourly = Retry::fixed(Duration::from_secs(3600));
-    /// let handle = pool.task("send").retry(hourly).submit(|_| Err::<(), _>("no connection"))?;
-    /// while pool.stats().waiting() == 0 {}
-    /// assert_eq!((pool.stats().running(), pool.stats().queued()), (0, 0));
-    /// # handle.cancel();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
     /// How many are due by time, and wait for a worker: attempts after a failure, runs of
-    /// schedules, batches. They take no room in the queue. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// assert_eq!(pool.stats().due(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// schedules, batches. They take no room in the queue.
     pub fn due(&self) -> usize {
         self.due
     }
 
     /// How many have run for longer than their [limit] and the grace after it: a mark, not
-    /// an outcome. Whatever became of them counts as ever. Does not block. For an example
-    /// see [`PoolBuilder::replace_stuck`].
+    /// an outcome. Their outcomes are counted as usual.
     ///
     /// [limit]: crate::TaskBuilder::time_limit
     /// [`PoolBuilder::replace_stuck`]: crate::PoolBuilder::replace_stuck
@@ -230,45 +154,19 @@ impl Stats {
         self.counts.overrun
     }
 
-    /// How many tasks run now, those included that wait below another one on
-    /// the stack of their worker. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// assert_eq!(pool.stats().running(), 1);
-    /// drop(open);
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().running(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many tasks run now, those included that wait below another one on the stack of
+    /// their worker.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many ran to their end, whatever they returned. Does not block. One that
-    /// was abandoned and ends later is not among them: it is
-    /// [`ended_late`](Self::ended_late).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| Err::<(), _>("no such row"))?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many ran to their end, whatever they returned. One that was abandoned and ends
+    /// later is not among them: it is [`ended_late`](Self::ended_late).
     pub fn completed(&self) -> u64 {
         self.counts.completed
     }
 
-    /// How many panicked. Does not block. They are not among those
-    /// [`completed`](Self::completed).
+    /// How many panicked. They are not among those [`completed`](Self::completed).
     ///
     /// # Examples
     ///
@@ -284,89 +182,32 @@ impl Stats {
         self.counts.panicked
     }
 
-    /// How many were cancelled before they started. Does not block. One that was
-    /// running and heeded its token is [`completed`](Self::completed).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let waiting = pool.submit(|| ())?; // the only worker is busy
-    /// assert!(waiting.cancel());
-    /// assert_eq!(pool.stats().cancelled(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many were cancelled before they started. One that was running and ended because
+    /// of its token is [`completed`](Self::completed).
     pub fn cancelled(&self) -> u64 {
         self.cancelled
     }
 
     /// How many were not started in time
-    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let task = pool.task("quote").start_within(Duration::ZERO);
-    /// task.execute(|| ())?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().expired(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran.
     pub fn expired(&self) -> u64 {
         self.expired
     }
 
-    /// How many a stop took out before they started. Does not block. Those that
-    /// somebody has run or resubmitted since are still counted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.execute(|| ())?; // the only worker is busy
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(pool.stats().unstarted(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many a stop took out before they started. Those that were run or resubmitted
+    /// since are still counted.
     pub fn unstarted(&self) -> u64 {
         self.unstarted
     }
 
-    /// How many still ran when the report of a stop was made. Does not block.
-    /// Those that have ended since are still counted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(pool.stats().abandoned(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many still ran when the report of a stop was made. Those that have ended since
+    /// are still counted.
     pub fn abandoned(&self) -> u64 {
         self.abandoned
     }
 
-    /// How many were on the stack of a worker that was itself inside `stop` when
-    /// its report was made. Does not block. Those that have ended since are still
-    /// counted.
+    /// How many were on the stack of a worker that was itself inside `stop` when its report
+    /// was made. Those that have ended since are still counted.
     ///
     /// # Examples
     ///
@@ -384,7 +225,6 @@ impl Stats {
     }
 
     /// How many of those that were abandoned or inside `stop` have ended since.
-    /// Does not block.
     ///
     /// # Examples
     ///
@@ -405,37 +245,15 @@ impl Stats {
         self.counts.ended_late
     }
 
-    /// How many submits were refused: full, closed or timed out. Does not block.
-    /// One task that is tried again and again counts every time. What a scope or a
-    /// stream is refused is not counted: they see to it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.stop_handle().close();
-    /// assert!(pool.execute(|| ()).is_err());
-    /// assert_eq!(pool.stats().refused(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many submits were refused: full, closed or timed out. A task that is submitted
+    /// repeatedly counts every time. Tasks of a scope or a stream that are refused are not
+    /// counted: they handle that themselves.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// How many workers have not left their loop. Does not block. Before a close
-    /// that is all of them; fewer would be a fault in this crate, and logged as an
-    /// error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// assert_eq!(pool.stats().workers_alive(), 2);
-    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(pool.stats().workers_alive(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many workers have not left their loop. Before a close that is all of them; fewer
+    /// would be a bug in this crate, and logged as an error.
     pub fn workers_alive(&self) -> usize {
         self.workers_alive
     }

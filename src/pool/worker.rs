@@ -9,7 +9,7 @@ use crate::unwind;
 
 type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// What a program wants to be told by each worker.
+/// The program's hooks, called by each worker.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     pub(super) start: Option<Hook>,
@@ -64,7 +64,7 @@ impl Worker {
                 turn.unlocked(|| queue.wake_one());
                 break;
             }
-            // Read before the look: who leaves must have found nothing after it
+            // Read before the look: a worker that leaves must have found nothing after it
             // knew that nothing more would come.
             let closed = queue.is_closed();
             number = u32::wrapping_add(number, 1);
@@ -119,7 +119,7 @@ impl Worker {
     }
 }
 
-/// Tells the stopper that the worker is gone, also if a bug of ours unwinds it.
+/// Notifies the stopper that the worker is gone, also if an internal bug unwinds it.
 struct Exit {
     index: usize,
     stopper: Arc<Stopper>,

@@ -66,7 +66,7 @@ pub(super) struct Terms<E> {
     /// For each attempt.
     pub(super) time_limit: Option<Duration>,
     pub(super) clock: Clock,
-    /// Nobody gets the error in the end: it is logged that there was one.
+    /// No caller gets the final error: it is logged that there was one.
     pub(super) is_unheard: bool,
     /// Held for as long as the task is there.
     pub(super) _place: Place,

@@ -6,7 +6,7 @@ use crate::task::{TaskContext, TaskFn};
 use std::any::type_name;
 
 impl TaskContext {
-    /// A submitter to the pool that runs this task. Does not block.
+    /// A submitter to the pool that runs this task.
     ///
     /// To a task run by [`UnstartedTask::run`], the pool that handed it back: it
     /// is closed, and every verb refuses.

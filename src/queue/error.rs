@@ -73,7 +73,7 @@ pub struct SubmitError<F> {
     task: Mutex<Option<F>>,
     /// Where the item goes that is dropped with the error.
     keeper: Option<Arc<dyn Keeper<F>>>,
-    /// The host whose stop is the reason for the refusal.
+    /// The host whose stop caused the refusal.
     stopping: Option<Arc<Member>>,
 }
 
@@ -117,7 +117,7 @@ impl<F> SubmitError<F> {
     }
 
     /// The task that was not accepted: the closure, or the
-    /// [`UnstartedTask`](crate::UnstartedTask) of a resubmit. Does not block.
+    /// [`UnstartedTask`](crate::UnstartedTask) of a resubmit.
     ///
     /// # Examples
     ///
@@ -133,7 +133,7 @@ impl<F> SubmitError<F> {
     }
 
     /// The item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) did not
-    /// accept. Does not block.
+    /// accept.
     ///
     /// # Examples
     ///
@@ -147,36 +147,13 @@ impl<F> SubmitError<F> {
         self.take()
     }
 
-    /// Whether the queue was full, and the verb one that does not wait. Does not
-    /// block. A pool that is closed is never full.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.try_execute(|| ())?; // waits behind a task that runs
-    /// assert!(pool.try_execute(|| ()).unwrap_err().is_full());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether the queue was full, and the method does not wait. A pool that is closed is
+    /// never full.
     pub fn is_full(&self) -> bool {
         self.refusal == Refusal::Full
     }
 
-    /// Whether the pool is closed: it will never accept a task again. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.stop_handle().close();
-    /// assert!(pool.execute(|| ()).unwrap_err().is_closed());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Whether the pool is closed: it will never accept a task again.
     pub fn is_closed(&self) -> bool {
         matches!(
             self.refusal,
@@ -184,30 +161,13 @@ impl<F> SubmitError<F> {
         )
     }
 
-    /// Whether the queue was full for as long as the verb was to wait. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.try_execute(|| ())?; // waits behind a task that runs
-    /// let refused = pool.submit_timeout(Duration::from_millis(1), || ()).unwrap_err();
-    /// assert!(refused.is_timeout());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether the queue was full for as long as the method was to wait.
     pub fn is_timeout(&self) -> bool {
         self.refusal == Refusal::TimedOut
     }
 
-    /// Whether it was not accepted before the submitter's token was cancelled. Does not block.
-    /// The error is then caused by [`Cancelled`], and so no failure of a service that returns
-    /// it by `?`.
+    /// Whether it was not accepted before the submitter's token was cancelled. The error is
+    /// then caused by [`Cancelled`], and so no failure of a service that returns it by `?`.
     ///
     /// # Examples
     ///
@@ -223,7 +183,7 @@ impl<F> SubmitError<F> {
     }
 }
 
-/// So often a submitter that waits looks at its token.
+/// How often a waiting submitter polls its token.
 const LOOK_AT_TOKEN: Duration = Duration::from_millis(10);
 
 /// Submits, and waits for room, but not once `token` is cancelled; by `submit_timeout` of

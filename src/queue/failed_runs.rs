@@ -35,19 +35,18 @@ pub struct FailedSchedule {
 }
 
 impl FailedSchedule {
-    /// The name of the entry. Does not block. For an example see [`FailedSchedule`].
+    /// The name of the entry.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many of its runs returned an error or panicked. Does not block. For an example see
-    /// [`FailedSchedule`].
+    /// How many of its runs returned an error or panicked.
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
     /// The error of the latest of them, with its sources; `it panicked` for a panic, whose
-    /// message is in the log. Does not block. For an example see [`FailedSchedule`].
+    /// message is in the log.
     pub fn last_error(&self) -> &str {
         &self.last_error
     }
@@ -57,7 +56,7 @@ impl FailedSchedule {
 #[derive(Default)]
 pub(crate) struct FailedRuns(Mutex<BTreeMap<Arc<str>, FailedSchedule>>);
 
-/// So many entries are remembered, so that a program that adds and removes them all its life
+/// The number of entries remembered, so that a program that keeps adding and removing them
 /// does not grow.
 const MOST: usize = 1000;
 

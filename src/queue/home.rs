@@ -14,7 +14,7 @@ use std::time::Duration;
 /// on.
 pub(crate) struct Home {
     pub(crate) queue: Arc<Queue>,
-    /// Whose home it is, if it is a worker's.
+    /// The worker that it belongs to, if any.
     pub(super) worker: Option<usize>,
 }
 

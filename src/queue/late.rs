@@ -1,4 +1,4 @@
-//! Close and seal: who owns a push that raced the close.
+//! Close and seal: which side owns a push that raced the close.
 //!
 //! The queue is *closed* when nothing more is to get in, and *sealed* when
 //! nothing more is taken from it: by the last worker to leave, which found it
@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A push is followed by a look at `closed`. If that is false the push came
-//!    before the close, and whoever seals finds the task.
+//! 1. A push is followed by a look at `closed`. If that is false the push came before the
+//!    close, and the sealer finds the task.
 //! 2. If it is true the lock of `Late` orders push and seal. Not sealed yet:
 //!    accepted, the seal will find it. Sealed: the pusher looks for its task
 //!    and takes it back, refused; if it is not there, the seal found it, and it
@@ -55,16 +55,16 @@ pub(crate) struct TakenOut {
     /// What never started: the channel's oldest first, then the lists', then what waited for
     /// another attempt, or was due.
     pub(crate) unstarted: Vec<Queued>,
-    /// Cancelled tasks that nobody had counted.
+    /// Cancelled tasks that were not counted yet.
     pub(crate) cancelled: u64,
-    /// Expired tasks that nobody had counted.
+    /// Expired tasks that were not counted yet.
     pub(crate) expired: u64,
     /// Everything accepted that was taken out of the queue, husks included.
     pub(crate) taken: u64,
 }
 
 impl TakenOut {
-    /// One more that is to be taken out. Returns whether it had been accepted.
+    /// One more that has to be taken out. Returns whether it had been accepted.
     pub(super) fn sort(&mut self, task: Queued) -> bool {
         match task.take_out() {
             task::TakenOut::Live => {
@@ -92,7 +92,7 @@ impl TakenOut {
 }
 
 impl Queue {
-    /// Nothing more gets in. Does not block. Returns whether it was open.
+    /// Nothing more gets in. Returns whether it was open.
     pub(crate) fn close(&self) -> bool {
         let was_open = !self.flags.closed.swap(true, SeqCst);
         if was_open {
@@ -123,10 +123,10 @@ impl Queue {
         }
     }
 
-    /// A worker wants to leave: it read `closed` as true and then found nothing
-    /// to do, or it was told to take nothing more (`marked`). `false`: there is
-    /// something to do after all. A thief may have missed it, since it does not
-    /// wait for a list that is locked.
+    /// A worker wants to leave: it read `closed` as true and then found nothing to do, or
+    /// its slot was marked, so that it takes nothing more (`marked`). `false`: there is
+    /// something to do after all. A thief may have missed it, since it does not wait for a
+    /// list that is locked.
     pub(crate) fn leave(&self, marked: bool) -> bool {
         let mut late = self.late.lock();
         if !marked && !late.sealed {

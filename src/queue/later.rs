@@ -2,9 +2,9 @@
 //! due.
 //!
 //! A task that is retried waits here between its attempts, and is then *due*, as are the
-//! ticks of schedules and the batches of a batcher: it lies in a list of its own, from which
-//! the workers take in turn with the channel. The timer never waits for room in the
-//! channel, and a full pool makes nothing but lateness. The list is bounded by who puts
+//! ticks of schedules and the batches of a batcher: it lies in a list of its own, from
+//! which the workers take in turn with the channel. The timer never waits for room in the
+//! channel, and a full pool makes nothing but lateness. The list is bounded by what puts
 //! tasks in: by the places for retried tasks, the entries of a scheduler and what they may
 //! run at once, the batches in flight.
 //!
@@ -13,12 +13,12 @@
 //! 1. A task is in `waiting`, or in `due`, or was taken from there under this lock by a
 //!    worker that holds its slot's, or by a stop: never in none of them.
 //! 2. Once `closed` is set nothing waits any more: what did, and what would, is in `out`,
-//!    for the report. The close takes the lock after it has set the queue's flag, so that
-//!    who finds the flag unset under the lock comes before it, and what it puts in is
-//!    found: by the close in `waiting`, by whoever seals in `due`.
-//! 3. `due_len` is the length of `due`, written under the lock and read without it. Who
-//!    puts in writes it and then reads `sleepers`; who sleeps or leaves does the reverse.
-//!    All SeqCst.
+//!    for the report. The close takes the lock after it has set the queue's flag, so that a
+//!    thread that finds the flag unset under the lock comes before it, and what it puts in
+//!    is found: by the close in `waiting`, by the sealer in `due`.
+//! 3. `due_len` is the length of `due`, written under the lock and read without it. A
+//!    thread that puts a task in writes it and then reads `sleepers`; a worker that sleeps
+//!    or leaves does the reverse. All SeqCst.
 //!
 //! Order of locks: a slot's, or the queue's `late`; then this one; then a cell's, or the
 //! timer's.
@@ -118,7 +118,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The same, for who calls `wake_one` a little later.
+    /// The same, for a caller that calls `wake_one` a little later.
     pub(crate) fn push_due_quietly(&self, task: Queued) -> Result<(), Queued> {
         let mut later = self.later.state.lock();
         if self.is_closed() {
@@ -190,7 +190,7 @@ impl Queue {
         self.later.due_len.load(Relaxed) > 0
     }
 
-    /// How many are due, for who has announced that it sleeps or leaves.
+    /// How many are due, for a worker that has announced that it sleeps or leaves.
     pub(super) fn count_due(&self) -> usize {
         self.later.due_len.load(SeqCst)
     }
@@ -207,7 +207,7 @@ impl Queue {
     /// Takes this task out of those that are due; `false`: it is not among them. The caller
     /// holds its slot, and runs it.
     pub(super) fn take_due_task(&self, id: u64) -> bool {
-        // Not without the lock: who puts it in tells its joiner first.
+        // Not without the lock: the thread that puts it in notifies its joiner first.
         let mut later = self.later.state.lock();
         let place = later.due.iter().position(|task| task.id() == id);
         let task = place.and_then(|place| later.due.remove(place));
@@ -253,7 +253,7 @@ impl Queue {
         self.later.lacks_timer.load(SeqCst) && !self.is_closed()
     }
 
-    /// The same as [`start_timer`](Self::start_timer), and the log is told if there is no
+    /// The same as [`start_timer`](Self::start_timer), and it is logged if there is no
     /// thread.
     pub(crate) fn prepare_to_wait(&self, patience: Deadline) {
         static LIMIT: RateLimit = RateLimit::new();
@@ -273,7 +273,7 @@ impl Queue {
         }
     }
 
-    /// A failed attempt: the next one comes after so long. The caller holds its slot.
+    /// A failed attempt: the next one comes after a delay. The caller holds its slot.
     pub(super) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
         let timer = self.timer();
         let mut later = self.later.state.lock();

@@ -7,8 +7,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A limit is in `running` from before its moment is set until its task has ended. Who
-//!    rings finds the task on its worker's stack, under the slot's lock, or the task has
+//! 1. A limit is in `running` from before its moment is set until its task has ended. The
+//!    timer finds the task on its worker's stack, under the slot's lock, or the task has
 //!    ended, and nothing is done.
 //! 2. This lock is never held together with another one, but for the timer's.
 
@@ -46,13 +46,13 @@ pub(super) struct Limit {
     task: u64,
 }
 
-/// So often one looks at a task that has little time left, but waits for another on top of
+/// How often a task is checked that has little time left, but waits for another on top of
 /// it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// A quarter of the limit is the grace, as it is with a stop, and this at most.
 const LONGEST_GRACE: Duration = Duration::from_secs(3);
 
-/// Limits the task of this context, if a worker runs it. Does not block.
+/// Limits the task of this context, if a worker runs it.
 pub(super) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
     let limit = limit?;
     let (home, task) = context.map(|ctx| (Home::of_ledger(ctx.ledger.clone()), ctx.id()))?;
@@ -238,9 +238,9 @@ impl Queue {
     }
 }
 
-/// Who has workers for lost places.
+/// The provider of workers for lost places.
 pub(crate) trait Crew: Send + Sync {
     /// This worker is stuck: another one takes its place, if there is one. Returns what to
-    /// say of that, to be added to a sentence. Does not block.
+    /// say of that, to be added to a sentence.
     fn replace(&self, worker: usize) -> String;
 }

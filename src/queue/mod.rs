@@ -5,33 +5,32 @@
 //!
 //! - `gate`: submitters from outside wait here for room.
 //! - `sleepers`: workers that sleep until there is work.
-//! - `late`: closing, and who owns a push that raced it.
+//! - `late`: closing, and which side owns a push that raced it.
 //! - `later`: what comes back by itself: retries and what is due.
 //! - `limits`: how long a task may run.
 //! - `idle`: `wait_idle`.
 //!
 //! # Invariants
 //!
-//! 1. Nobody ever blocks inside crossbeam: a thread there can only be woken by
-//!    a message or by disconnection, and would be woken for every single place.
-//! 2. A worker takes from the queue only under its slot's lock, by which the task
-//!    is on its stack before anybody can look; and nothing once its slot is
-//!    marked.
-//! 3. Whoever puts a task in looks at `closed` afterwards, and then at
-//!    `sleepers`; whoever sleeps or leaves announces it and then looks for
-//!    tasks. All four are sequentially consistent, so one sees the other.
+//! 1. No thread ever blocks inside crossbeam: a thread there can only be woken by a message
+//!    or by disconnection, and would be woken for every single place.
+//! 2. A worker takes from the queue only under its slot's lock, by which the task is on its
+//!    stack before another thread can look; and nothing once its slot is marked.
+//! 3. A thread that puts a task in looks at `closed` afterwards, and then at `sleepers`; a
+//!    worker that sleeps or leaves announces it and then looks for tasks. All four are
+//!    sequentially consistent, so one sees the other.
 //! 4. A worker of this pool never waits to submit, except with `submit_timeout`
 //!    and `submit_deadline`: where the channel is full its task goes to its
 //!    own list.
 //!
 //! # Why this cannot deadlock
 //!
-//! An unstarted task lies in the channel or in a list, and its handle can claim
-//! it wherever it lies. So a worker's join only ever waits for a task that is
-//! running, and a task below another on a stack waits for one that was joined
-//! from it. With joins as the only waits, whoever waits for whom is part of the
-//! program's own join graph (compare leapfrogging: Wagner and Calder, 1993,
-//! "Leapfrogging: a portable technique for implementing efficient futures").
+//! An unstarted task lies in the channel or in a list, and its handle can claim it wherever
+//! it lies. So a worker's join only ever waits for a task that is running, and a task below
+//! another on a stack waits for one that was joined from it. With joins as the only waits,
+//! every wait of one task for another is part of the program's own join graph (compare
+//! leapfrogging: Wagner and Calder, 1993, "Leapfrogging: a portable technique for
+//! implementing efficient futures").
 //!
 //! # Order of locks
 //!
@@ -136,20 +135,20 @@ pub(crate) struct Queue {
     pub(crate) meter: Option<Arc<dyn Meter>>,
     /// Whether there is an observer or a meter: every submit asks.
     is_observed: bool,
-    /// Of panics in the hooks that are told of tasks.
+    /// Of panics in the hooks that are called for tasks.
     hook_log: RateLimit,
-    /// Of the schedules whose runs go here.
+    /// Of the schedules that submit their runs here.
     pub(crate) failed_runs: FailedRuns,
 }
 
-/// What every submit and every task looks at, and what changes only when
-/// somebody begins to wait or the pool closes.
+/// What every submit and every task reads, and what changes only when a thread begins to
+/// wait or the pool closes.
 #[derive(Default)]
 struct Flags {
     /// Written once, by `close`; SeqCst for invariant 3.
     closed: AtomicBool,
-    /// A copy of `Late::sealed`, written under its lock, for parallel loops to
-    /// look at. That is all that hangs on it: hence Relaxed.
+    /// A copy of `Late::sealed`, written under its lock, for parallel loops to read. That
+    /// is all that hangs on it: hence Relaxed.
     sealed: AtomicBool,
 }
 
@@ -171,7 +170,7 @@ pub(crate) struct Settings {
     /// How many may take the places of others.
     pub(crate) spares: usize,
     pub(crate) capacity: usize,
-    /// So many tasks that are retried there may be at once.
+    /// The maximum number of retried tasks at once.
     pub(crate) places: usize,
     pub(crate) clock: Clock,
     pub(crate) in_place: bool,
@@ -180,9 +179,9 @@ pub(crate) struct Settings {
     pub(crate) meter: Option<Arc<dyn Meter>>,
 }
 
-/// Once in so many turns a worker looks first at the channel, once at its own
-/// list's oldest and once at the lists of others, so that neither a task that
-/// feeds itself nor a steady stream from outside can starve any of them.
+/// Number of turns after which a worker looks first at the channel, once at its own list's
+/// oldest and once at the lists of others, so that neither a task that feeds itself nor a
+/// steady stream from outside can starve any of them.
 const ROUND: u32 = 64;
 const CHANNEL_FIRST: u32 = 0;
 const OWN_OLDEST_FIRST: u32 = 21;
@@ -561,7 +560,7 @@ impl Queue {
         self.sleepers.wake(index);
     }
 
-    /// Who replaces workers that are stuck.
+    /// What replaces stuck workers.
     pub(crate) fn set_crew(&self, crew: Weak<dyn Crew>) {
         let _ = self.crew.set(crew);
     }

@@ -1,4 +1,4 @@
-//! Who is told of each task that a worker ran.
+//! The observers of the tasks that a worker ran.
 
 use super::Queue;
 use crate::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) type Observer =
 pub(crate) trait Meter: Send + Sync {
     /// Called by each worker, with its index, for its own tasks.
     fn record(&self, worker: usize, waited: Option<Duration>, ran: Duration);
-    /// For who made it, to read it.
+    /// For its creator, to read it.
     fn as_any(&self) -> &dyn Any;
 }
 

@@ -10,8 +10,7 @@ use crate::unwind;
 pub(crate) type PanicHook = Arc<dyn Fn(&TaskInfo, &str) + Send + Sync>;
 
 impl Queue {
-    /// Logs a panic and tells the hook. Runs user code: the caller holds no
-    /// lock.
+    /// Logs a panic and calls the hook. Runs user code: the caller holds no lock.
     pub(super) fn tell_panic(&self, info: &TaskInfo, message: &str) {
         let name = &self.name;
         if let Some(unlogged) = self.panic_log.admit(clock::now()) {
@@ -25,8 +24,7 @@ impl Queue {
         }
     }
 
-    /// Calls a hook that is told of tasks: a panic in it is logged, and goes no
-    /// further.
+    /// Calls a hook for tasks: a panic in it is logged, and goes no further.
     pub(super) fn call_hook(&self, hook: &str, call: impl FnOnce()) {
         let Err(payload) = unwind::catch(call) else {
             return;

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 /// A task that is tried again when it fails, about to be submitted: made by
 /// [`TaskBuilder::retry`].
 ///
-/// The closure makes one attempt, whose number it is given, from 1, and returns a result.
-/// What the handle gives is that result, or a [`RetryError`] with the last error and the
-/// attempts before. One builder submits any number of tasks.
+/// The closure makes one attempt and returns a result; it is given the attempt's number,
+/// from 1. What the handle gives is that result, or a [`RetryError`] with the last error
+/// and the attempts before. One builder submits any number of tasks.
 ///
 /// # While it waits
 ///
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 ///
 /// # When it ends without a result
 ///
-/// - A panic is not tried again: it is [`TaskError::Panicked`], as ever.
+/// - A panic is not tried again: it is [`TaskError::Panicked`], as usual.
 /// - [`TaskHandle::cancel`] ends the waiting: [`TaskError::Cancelled`]. A running attempt
 ///   sees its token cancelled, and is the last one.
 /// - A stop ends the waiting, however long its plan is: the task is *unstarted*, as one
@@ -89,9 +89,9 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
         }
     }
 
-    /// Which errors are worth another attempt, and after how long if the error knows
-    /// better. Without it all are. Does not block. It is called by the worker on which the
-    /// attempt failed; a panic in it is one of the task.
+    /// Sets which errors are retried, and after which delay if it is not the policy's. By
+    /// default all are. It is called by the worker on which the attempt failed; a panic in
+    /// it is one of the task.
     ///
     /// # Examples
     ///
@@ -167,10 +167,6 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     /// # Errors
     ///
     /// When the pool is closed, also while this waited; the error gives the closure back.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
     #[track_caller]
     pub fn submit<F, T>(&self, task: F) -> Submitted<F, T, E>
     where
@@ -182,7 +178,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     }
 
     /// Submits the task if a [place](Self#while-it-waits) is free and there is room in the
-    /// queue. Does not block.
+    /// queue.
     ///
     /// # Errors
     ///
@@ -217,7 +213,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     ///
     /// # Errors
     ///
-    /// When there was no room for so long, or the pool is closed; the error gives the
+    /// When there was no room within `timeout`, or the pool is closed; the error gives the
     /// closure back.
     ///
     /// # Examples
@@ -251,18 +247,6 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     /// # Errors
     ///
     /// As [`submit_timeout`](Self::submit_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::{Duration, Instant};
-    /// # let pool = Pool::new(1)?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_millis(1)));
-    /// let handle = task.submit_deadline(Instant::now(), |_| Ok::<_, ()>("sent"))?;
-    /// assert_eq!(handle.join()?.unwrap(), "sent");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn submit_deadline<F, T>(&self, deadline: Instant, task: F) -> Submitted<F, T, E>
     where
@@ -274,8 +258,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         started.map_err(|refused| refused.map(|closure| closure.0))
     }
 
-    /// Submits a task whose attempts are given their [`TaskContext`]; its token is a new one
-    /// for each. Otherwise like [`submit`](Self::submit).
+    /// Submits a task whose attempts receive a [`TaskContext`]; its token is a new one for
+    /// each. Otherwise, also in when it blocks, like [`submit`](Self::submit).
     ///
     /// # Errors
     ///
@@ -307,7 +291,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     }
 
     /// Submits the task without a handle. If it fails for good, an error record in the log
-    /// says so (ten a second at most). Waits in the same cases as [`submit`](Self::submit).
+    /// says so (ten a second at most). Blocks in the same cases as
+    /// [`submit`](Self::submit).
     ///
     /// # Errors
     ///
@@ -338,28 +323,12 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
     }
 
-    /// Submits a task without a handle whose attempts are given their [`TaskContext`].
-    /// Otherwise like [`execute`](Self::execute).
+    /// Submits a task without a handle, whose attempts receive a [`TaskContext`].
+    /// Otherwise, also in when it blocks, like [`execute`](Self::execute).
     ///
     /// # Errors
     ///
     /// When the pool is closed, also while this waited; the error gives the closure back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_millis(1)));
-    /// task.execute_with(|ctx, _| match ctx.is_cancelled() {
-    ///     true => Err("cut short"),
-    ///     false => Ok(()),
-    /// })?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn execute_with<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
     where
@@ -372,23 +341,11 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     }
 
     /// Submits the task without a handle, if a [place](Self#while-it-waits) is free and
-    /// there is room in the queue. Does not block. Otherwise like
-    /// [`execute`](Self::execute).
+    /// there is room in the queue. Otherwise like [`execute`](Self::execute).
     ///
     /// # Errors
     ///
     /// When none is free, or the pool is closed; the error gives the closure back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_millis(1)));
-    /// task.try_execute(|_| Ok::<_, ()>(()))?;
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn try_execute<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
     where

@@ -1,4 +1,4 @@
-//! A way to a pool for those who do not own it.
+//! A way to submit to a pool without owning it.
 
 use super::{Door, Home, Queue, TaskBuilder, verbs};
 use crate::sync::Arc;
@@ -41,17 +41,8 @@ impl Submitter {
         Submitter { home }
     }
 
-    /// Starts a task with a name, for reports, logs and [`TaskInfo::name`];
-    /// submit it with one of the builder's verbs. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.submitter().task("tidy").submit(|| ())?;
-    /// assert_eq!(handle.info().name(), "tidy");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Starts a task with a name, for reports, logs and [`TaskInfo::name`]; submit it with
+    /// one of the builder's verbs.
     ///
     /// [`TaskInfo::name`]: crate::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {

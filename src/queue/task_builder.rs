@@ -43,16 +43,16 @@ impl<'a> TaskBuilder<'a> {
         }
     }
 
-    /// A limit for the task's wait: if it has not been started `limit` after the
-    /// call of the verb, it never is. Does not block.
+    /// A limit for the task's wait: if it has not been started `limit` after the call of
+    /// the verb, it never is.
     ///
     /// Such a task is *expired*: what it captured is dropped, its handle says
     /// [`TaskError::Expired`], also to a `join` that waits at that moment, and
-    /// [`Stats::expired`] and the report of a stop count it. The limit includes
-    /// the time for which the verb itself waits for room in the queue. It says
-    /// nothing of how long the task may run; and it is lifted from a task that a
-    /// stop hands back. [`Duration::MAX`] is no limit; after [`Duration::ZERO`]
-    /// no worker ever comes in time.
+    /// [`Stats::expired`] and the report of a stop count it. The limit includes the time
+    /// for which the verb itself waits for room in the queue. It says nothing of how long
+    /// the task may run; and it is lifted from a task that a stop hands back.
+    /// [`Duration::MAX`] means no limit; after [`Duration::ZERO`] no worker ever comes in
+    /// time.
     ///
     /// [`TaskError::Expired`]: crate::TaskError::Expired
     /// [`Stats::expired`]: crate::Stats::expired
@@ -80,22 +80,22 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    /// A limit for the time that the task runs. Does not block.
+    /// A limit for the time that the task runs.
     ///
-    /// When it has run for so long its token is cancelled, for it to look at (submit it
-    /// with [`submit_with`](Self::submit_with)), and a warning in the log names it and the
-    /// place where it was submitted. If it still runs a grace later, which is a quarter of
-    /// the limit and 3 s at most, it is *overrun*: that is logged as an error, shown by
-    /// [`Stats::overrun`], [`RunningTask::is_overrun`] and the report of a stop, and a new
-    /// worker may take the [lost place]. No thread can be killed: the task goes on, and
-    /// ends as it likes, with a result as ever.
+    /// When it has run for `limit`, its token is cancelled, and a warning in the log names
+    /// it and the place where it was submitted. The task has to check the token: submit it
+    /// with [`submit_with`](Self::submit_with). If it still runs a grace later, which is a
+    /// quarter of the limit and 3 s at most, it is *overrun*: that is logged as an error,
+    /// shown by [`Stats::overrun`], [`RunningTask::is_overrun`] and the report of a stop,
+    /// and a new worker may take the [lost place]. No thread can be killed: the task goes
+    /// on, and ends by itself, with a result as usual.
     ///
     /// Time in which its worker runs other tasks on top of it, which it joins, is none of
-    /// its own. Of a task that is [retried](Self::retry) each attempt has so long. The limit
-    /// does not hold for [`UnstartedTask::run`]. It grows by time in which the whole process
-    /// stood still (SIGSTOP, a paused container, a debugger), so that after it the task has at
-    /// most as much time again as the limit. [`Duration::MAX`] is no limit; after
-    /// [`Duration::ZERO`] it is asked to end at once.
+    /// its own. For a task that is [retried](Self::retry) the limit holds for each attempt.
+    /// The limit does not hold for [`UnstartedTask::run`]. It grows by time in which the
+    /// whole process stood still (SIGSTOP, a paused container, a debugger), so that after
+    /// it the task has at most as much time again as the limit. [`Duration::MAX`] means no
+    /// limit; after [`Duration::ZERO`] it is asked to end at once.
     ///
     /// [`Stats::overrun`]: crate::Stats::overrun
     /// [`RunningTask::is_overrun`]: crate::RunningTask::is_overrun
@@ -124,8 +124,8 @@ impl<'a> TaskBuilder<'a> {
     }
 
     /// The task may fail, and is then tried again as the policy says. Its closure is given
-    /// the number of the attempt. Does not block; for the verbs, and for what a stop does,
-    /// see [`RetryTaskBuilder`].
+    /// the number of the attempt. For the verbs, and for what a stop does, see
+    /// [`RetryTaskBuilder`].
     ///
     /// # Examples
     ///

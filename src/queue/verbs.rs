@@ -242,7 +242,7 @@ macro_rules! verbs {
             )
         }
 
-        /// Submits a task if there is room in the queue. Does not block.
+        /// Submits a task if there is room in the queue.
         ///
         /// # Errors
         ///
@@ -330,17 +330,6 @@ macro_rules! verbs {
         ///
         /// When the queue stayed full, or the pool is closed; the error gives
         /// the closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use std::time::Instant;
-        ///
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// let handle = pool.submit_deadline(Instant::now(), || 7)?;
-        /// assert_eq!(handle.join()?, 7);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn submit_deadline<F, T>(
             &self,
@@ -391,9 +380,8 @@ macro_rules! verbs {
             )
         }
 
-        /// Submits a task without a handle: the cheapest way. What it returns
-        /// is dropped by the worker. Waits in the same cases as
-        /// [`submit`](Self::submit).
+        /// Submits a task without a handle: the cheapest way. What it returns is dropped by
+        /// the worker. Blocks in the same cases as [`submit`](Self::submit).
         ///
         /// # Errors
         ///
@@ -427,21 +415,12 @@ macro_rules! verbs {
             )
         }
 
-        /// Submits a task without a handle, if there is room in the queue. Does
-        /// not block.
+        /// Submits a task without a handle, if there is room in the queue.
         ///
         /// # Errors
         ///
         /// When the queue is full, or the pool is closed; the error gives the
         /// closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// pool.try_execute(|| ())?;
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn try_execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
         where
@@ -462,14 +441,6 @@ macro_rules! verbs {
         /// # Errors
         ///
         /// When the pool is closed; the error gives the closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// pool.execute_with(|ctx| ctx.note("at the first row"))?;
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn execute_with<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
         where

@@ -32,8 +32,8 @@ pub struct Backoff {
     jitter: Jitter,
 }
 
-/// By how much a delay is shortened at random, so that those who failed together
-/// do not come back together.
+/// By how much a delay is shortened at random, so that callers that failed together do not
+/// come back together.
 ///
 /// # Examples
 ///
@@ -59,23 +59,12 @@ pub enum Jitter {
     Fraction(f64),
 }
 
-/// A delay that grows without limit helps nobody.
+/// A delay that grows without limit is of no use.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 impl Backoff {
-    /// `base` before the first attempt that comes after a failure, and twice as
-    /// long before each further one, up to an hour; with [`Jitter::Equal`]. Does
-    /// not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Backoff, Jitter};
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::exponential(Duration::from_millis(100)).jitter(Jitter::None);
-    /// assert_eq!(backoff.delay(4, 0.0), Duration::from_millis(800));
-    /// assert_eq!(backoff.delay(u32::MAX, 0.0), Duration::from_secs(3600));
-    /// ```
+    /// `base` before the first attempt that comes after a failure, and twice as long before
+    /// each further one, up to an hour; with [`Jitter::Equal`].
     pub fn exponential(base: Duration) -> Backoff {
         Backoff {
             base,
@@ -85,16 +74,7 @@ impl Backoff {
         }
     }
 
-    /// The same delay each time, without jitter. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Backoff;
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::fixed(Duration::from_secs(7));
-    /// assert_eq!(backoff.delay(1, 0.9), backoff.delay(100, 0.1));
-    /// ```
+    /// The same delay each time, without jitter.
     pub fn fixed(delay: Duration) -> Backoff {
         Backoff {
             base: delay,
@@ -104,39 +84,20 @@ impl Backoff {
         }
     }
 
-    /// By how much the delay grows from one attempt to the next. Below 1, and
-    /// not a number, counts as 1. Does not block. Defaults to 2.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Backoff, Jitter};
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::exponential(Duration::from_secs(1)).factor(3.0).jitter(Jitter::None);
-    /// assert_eq!(backoff.delay(3, 0.0), Duration::from_secs(9));
-    /// ```
+    /// By how much the delay grows from one attempt to the next. A value below 1, and NaN,
+    /// counts as 1. Defaults to 2.
     pub fn factor(mut self, factor: f64) -> Backoff {
         self.factor = factor.max(1.0);
         self
     }
 
-    /// The longest delay. Does not block. Defaults to an hour.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Backoff;
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::exponential(Duration::from_secs(1)).cap(Duration::from_secs(30));
-    /// assert!(backoff.delay(100, 0.99) <= Duration::from_secs(30));
-    /// ```
+    /// The longest delay. Defaults to an hour.
     pub fn cap(mut self, cap: Duration) -> Backoff {
         self.cap = cap;
         self
     }
 
-    /// How the delay is shortened at random. Does not block. Defaults to
-    /// [`Jitter::Equal`].
+    /// How the delay is shortened at random. Defaults to [`Jitter::Equal`].
     ///
     /// # Examples
     ///
@@ -151,9 +112,9 @@ impl Backoff {
         self
     }
 
-    /// How long to wait before attempt `attempt` of those that come after a
-    /// failure; the first is 1, and so is 0. `random` is a number from 0 to 1.
-    /// Pure: the same arguments give the same delay. Does not block.
+    /// How long to wait before attempt `attempt` of those that come after a failure; the
+    /// first is 1, and so is 0. `random` is a number from 0 to 1. Pure: the same arguments
+    /// give the same delay.
     ///
     /// # Examples
     ///
@@ -171,7 +132,7 @@ impl Backoff {
         self.shorten(if self.base.is_zero() { 0.0 } else { grown }, random)
     }
 
-    /// So many seconds, as far as cap and jitter let them be.
+    /// This number of seconds, limited by cap and jitter.
     pub(super) fn shorten(&self, seconds: f64, random: f64) -> Duration {
         let whole = seconds.min(self.cap.as_secs_f64());
         let shortest = match self.jitter {

@@ -7,11 +7,11 @@ use crate::cancel::CancelToken;
 use crate::clock;
 
 impl Retry {
-    /// Calls `call` with the number of the attempt, from 1 on, until it succeeds or the policy
-    /// gives up. Blocks so long, the pauses included: for a service, or the handler of a
-    /// [`Queue`](crate::Queue), which has a thread of its own. A task of a pool that waits
-    /// like this keeps its worker; there [`TaskBuilder::retry`](crate::TaskBuilder::retry) is
-    /// better.
+    /// Calls `call` with the number of the attempt, from 1 on, until it succeeds or the
+    /// policy gives up. Blocks until then, the pauses included: for a service, or the
+    /// handler of a [`Queue`](crate::Queue), which has a thread of its own. A task of a
+    /// pool that waits like this keeps its worker; there
+    /// [`TaskBuilder::retry`](crate::TaskBuilder::retry) is better.
     ///
     /// The first attempt is made in any case. When `token` is cancelled, a pause ends at once
     /// and there is no further attempt. In a service that is its
@@ -50,8 +50,9 @@ impl Retry {
         self.call_judging(token, call, |_| Verdict::Retry)
     }
 
-    /// As [`call`](Self::call); `judge` says of each error whether another attempt is worth
-    /// it, and when. What it [postpones](Verdict::Postpone) was none.
+    /// As [`call`](Self::call), with the same blocking; `judge` decides for each error
+    /// whether another attempt is worth it, and when. A [postponed](Verdict::Postpone)
+    /// attempt does not count.
     ///
     /// # Errors
     ///

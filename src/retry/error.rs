@@ -1,4 +1,4 @@
-//! What is told of something that failed again and again.
+//! The error of something that failed repeatedly.
 
 use super::GaveUp;
 use crate::unwind;
@@ -37,10 +37,6 @@ pub struct RetryError<E> {
 }
 
 /// One attempt that failed.
-///
-/// # Examples
-///
-/// See [`RetryError`].
 pub struct FailedAttempt<E> {
     pub(crate) number: u32,
     pub(crate) began: Duration,
@@ -49,7 +45,7 @@ pub struct FailedAttempt<E> {
     pub(crate) error: Option<E>,
 }
 
-/// So many attempts are remembered.
+/// The number of attempts remembered.
 const LONGEST_HISTORY: usize = 16;
 
 /// The attempts of a task that goes on.
@@ -93,28 +89,12 @@ impl<E> RetryError<E> {
         }
     }
 
-    /// The error of the last attempt. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// The error of the last attempt.
     pub fn error(&self) -> &E {
         self.last().error()
     }
 
-    /// The error of the last attempt, to keep. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let once = Retry::fixed(Duration::ZERO).attempts(1);
-    /// let handle = pool.task("send").retry(once).submit(|_| Err::<(), _>("refused"))?;
-    /// assert_eq!(handle.join()?.unwrap_err().into_error(), "refused");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The error of the last attempt, to keep.
     pub fn into_error(mut self) -> E {
         let last = self.history.pop();
         match last.and_then(|mut last| last.error.take()) {
@@ -123,69 +103,39 @@ impl<E> RetryError<E> {
         }
     }
 
-    /// Why there was no further attempt. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Why there was no further attempt.
     pub fn gave_up(&self) -> GaveUp {
         self.gave_up
     }
 
-    /// How many attempts were made. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// How many attempts were made.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The attempts that failed, the oldest first: all of them, or the last 16. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// The attempts that failed, the oldest first: all of them, or the last 16.
     pub fn history(&self) -> &[FailedAttempt<E>] {
         &self.history
     }
 }
 
 impl<E> FailedAttempt<E> {
-    /// The number of the attempt, from 1. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let twice = Retry::fixed(Duration::from_millis(5)).attempts(2);
-    /// let handle = pool.task("send").retry(twice).submit(|_| Err::<(), _>("refused"))?;
-    /// let error = handle.join()?.unwrap_err();
-    /// let second = &error.history()[1];
-    /// assert_eq!((second.number(), *second.error()), (2, "refused"));
-    /// assert!(second.began() >= Duration::from_millis(5));
-    /// assert!(second.ran() < second.began());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The number of the attempt, from 1.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// How long after the first attempt it began. Does not block. For an example see
-    /// [`number`](Self::number).
+    /// How long after the first attempt it began.
     pub fn began(&self) -> Duration {
         self.began
     }
 
-    /// How long it ran. Does not block. For an example see [`number`](Self::number).
+    /// How long it ran.
     pub fn ran(&self) -> Duration {
         self.ran
     }
 
-    /// Why it failed. Does not block. For an example see [`number`](Self::number).
+    /// Why it failed.
     pub fn error(&self) -> &E {
         match &self.error {
             Some(error) => error,

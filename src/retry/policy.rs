@@ -42,8 +42,8 @@ pub struct Retry {
 
 type Curve = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
-/// What is to be done about an error, as the closure given to
-/// [`RetryTaskBuilder::on_error`](crate::RetryTaskBuilder::on_error) says.
+/// What to do about an error: returned by the closure given to
+/// [`RetryTaskBuilder::on_error`](crate::RetryTaskBuilder::on_error).
 ///
 /// # Examples
 ///
@@ -64,27 +64,21 @@ pub enum Verdict {
     Retry,
     /// It is worth another attempt, after this delay: what the error says (an HTTP
     /// `Retry-After`, say) wins over the policy's delay, its cap and its jitter. Attempts
-    /// and deadline hold all the same. [`Duration::MAX`] is never: the task then waits until
-    /// it is cancelled or stopped.
+    /// and deadline still apply. [`Duration::MAX`] is never: the task then waits until it
+    /// is cancelled or stopped.
     RetryAfter(Duration),
     /// It was no attempt at all, as when a [circuit breaker](crate::CallError::verdict)
-    /// refused the call: it is not counted, nor remembered, and the next one has its number.
-    /// That comes after this delay, and up to a tenth more at random, so that not all who
-    /// were refused come back at once. The deadline, which counts from the first try whatever
-    /// became of it, is the only bound; if it ends the task there, this last error is in the
-    /// [`RetryError`](crate::RetryError) as one of an attempt.
+    /// refused the call: it is not counted, nor remembered, and the next one has its
+    /// number. That comes after this delay, and up to a tenth more at random, so that
+    /// refused callers do not all come back at once. The deadline, which counts from the
+    /// first try whatever its outcome, is the only bound; if it ends the task there, this
+    /// last error is in the [`RetryError`](crate::RetryError) as one of an attempt.
     Postpone(Duration),
     /// No other attempt would help.
     GiveUp,
 }
 
 /// Why there was no further attempt.
-///
-/// # Examples
-///
-/// ```
-/// assert_eq!(groundcrew::GaveUp::Attempts.to_string(), "all attempts failed");
-/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GaveUp {
@@ -123,37 +117,19 @@ impl Retry {
     }
 
     /// Delays that double, from `base` up to an hour, less up to a half at random: those of
-    /// [`Backoff::exponential`]. Attempts without limit. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Jitter, Retry};
-    /// # use std::time::Duration;
-    /// let retry = Retry::exponential(Duration::from_secs(1)).jitter(Jitter::None);
-    /// assert_eq!(retry.delay(3, Duration::ZERO, 0.0), Some(Duration::from_secs(4)));
-    /// ```
+    /// [`Backoff::exponential`]. Attempts without limit.
     pub fn exponential(base: Duration) -> Retry {
         Retry::new(Backoff::exponential(base))
     }
 
-    /// The same delay each time, without jitter. Attempts without limit. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Retry;
-    /// # use std::time::Duration;
-    /// let retry = Retry::fixed(Duration::from_secs(7));
-    /// assert_eq!(retry.delay(100, Duration::ZERO, 0.3), Some(Duration::from_secs(7)));
-    /// ```
+    /// The same delay each time, without jitter. Attempts without limit.
     pub fn fixed(delay: Duration) -> Retry {
         Retry::new(Backoff::fixed(delay))
     }
 
     /// Delays by a function of the number of attempts that have failed, from 1. It is
-    /// called by the worker on which the attempt failed. No cap, no jitter, attempts
-    /// without limit, unless told otherwise. Does not block.
+    /// called by the worker on which the attempt failed. By default no cap, no jitter, and
+    /// attempts without limit.
     ///
     /// # Examples
     ///
@@ -175,56 +151,27 @@ impl Retry {
     }
 
     /// By how much the delay of [`exponential`](Self::exponential) grows from one attempt
-    /// to the next. Below 1, and not a number, counts as 1. Does not block. Defaults to 2.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Jitter, Retry};
-    /// # use std::time::Duration;
-    /// let retry = Retry::exponential(Duration::from_secs(1)).factor(10.0).jitter(Jitter::None);
-    /// assert_eq!(retry.delay(3, Duration::ZERO, 0.0), Some(Duration::from_secs(100)));
-    /// ```
+    /// to the next. A value below 1, and NaN, counts as 1. Defaults to 2.
     pub fn factor(mut self, factor: f64) -> Retry {
         self.backoff = self.backoff.factor(factor);
         self
     }
 
-    /// The longest delay. Does not block. Defaults to an hour for
-    /// [`exponential`](Self::exponential).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Retry;
-    /// # use std::time::Duration;
-    /// let retry = Retry::custom(|_| Duration::MAX).cap(Duration::from_secs(30));
-    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_secs(30)));
-    /// ```
+    /// The longest delay. Defaults to an hour for [`exponential`](Self::exponential).
     pub fn cap(mut self, cap: Duration) -> Retry {
         self.backoff = self.backoff.cap(cap);
         self
     }
 
-    /// How the delay is shortened at random. Does not block. Defaults to
-    /// [`Jitter::Equal`] for [`exponential`](Self::exponential), otherwise to
-    /// [`Jitter::None`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Jitter, Retry};
-    /// # use std::time::Duration;
-    /// let retry = Retry::fixed(Duration::from_secs(10)).jitter(Jitter::Fraction(0.2));
-    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_secs(8)));
-    /// ```
+    /// How the delay is shortened at random. Defaults to [`Jitter::Equal`] for
+    /// [`exponential`](Self::exponential), otherwise to [`Jitter::None`].
     pub fn jitter(mut self, jitter: Jitter) -> Retry {
         self.backoff = self.backoff.jitter(jitter);
         self
     }
 
-    /// So many attempts are made at most, the first included; 0 counts as 1. Does not
-    /// block. Defaults to [`u32::MAX`].
+    /// Maximum number of attempts, the first included; 0 counts as 1. Defaults to
+    /// [`u32::MAX`].
     ///
     /// # Examples
     ///
@@ -240,10 +187,10 @@ impl Retry {
         self
     }
 
-    /// No attempt becomes due later than so long after the first one began. It may begin
+    /// No attempt becomes due later than `deadline` after the first one began. It may begin
     /// later where it has to wait for a worker, and may end: see
-    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for that. Does not block.
-    /// Defaults to [`Duration::MAX`], which is never.
+    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for that. Defaults to
+    /// [`Duration::MAX`], which is never.
     ///
     /// # Examples
     ///
@@ -261,7 +208,7 @@ impl Retry {
 
     /// How long to wait before the next attempt, when `failed` attempts have failed and
     /// `elapsed` has passed since the first one began; `None`: not at all. `random` is a
-    /// number from 0 to 1. Pure, but for a [custom](Self::custom) function. Does not block.
+    /// number from 0 to 1. Pure, except for a [custom](Self::custom) function.
     ///
     /// # Examples
     ///

@@ -3,7 +3,7 @@
 use crate::sync::{Relaxed, StaticU64};
 use std::hash::{BuildHasher, RandomState};
 
-/// A number from 0 to 1 that nobody can foretell, and that need not be good.
+/// An unpredictable number from 0 to 1 that need not be of good quality.
 pub(crate) fn random() -> f64 {
     static CALLS: StaticU64 = StaticU64::new(0);
     let call = CALLS.fetch_add(1, Relaxed);

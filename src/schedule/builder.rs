@@ -70,41 +70,28 @@ impl<'a> EntryBuilder<'a> {
 
     /// Each run is later than its schedule has it by a random time of up to `most`, so that
     /// a hundred machines with one schedule do not all come at once; but not by more than
-    /// there is until the run after it. The schedule does not drift by that. Does not block.
+    /// there is until the run after it. The schedule does not drift because of that.
     /// Defaults to zero.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;
         self
     }
 
-    /// What is done when a run is due while the one before it is not over. Does not block.
-    /// Defaults to [`Overlap::Skip`].
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// What is done when a run is due while the one before it is not over. Defaults to
+    /// [`Overlap::Skip`].
     pub fn overlap(mut self, rule: Overlap) -> Self {
         self.overlap = rule;
         self
     }
 
-    /// What is done about runs whose time has passed. Does not block. Defaults to
-    /// [`Missed::Once`].
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// What is done about runs that were missed. Defaults to [`Missed::Once`].
     pub fn missed(mut self, rule: Missed) -> Self {
         self.missed = rule;
         self
     }
 
     /// What [`Missed::Skip`] calls missed: a run that is late by more than this. The other
-    /// rules take no notice of it. Does not block. Defaults to 60 s.
+    /// rules take no notice of it. Defaults to 60 s.
     ///
     /// If the whole process stood still (SIGSTOP, a paused container, a debugger), it grows by
     /// that time, but at most to its double.
@@ -129,7 +116,7 @@ impl<'a> EntryBuilder<'a> {
     }
 
     /// It also runs once when its scheduler starts, or, if that runs already, when it is
-    /// added. Does not block.
+    /// added.
     ///
     /// # Examples
     ///
@@ -153,7 +140,7 @@ impl<'a> EntryBuilder<'a> {
     }
 
     /// A limit for the time of each run: see
-    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit). Does not block.
+    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit).
     ///
     /// # Examples
     ///
@@ -176,9 +163,8 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// Adds the entry, which calls `closure` for each run, on a worker of the pool. Does not
-    /// block. If the scheduler runs the entry is planned from now on, otherwise from its
-    /// start.
+    /// Adds the entry, which calls `closure` for each run, on a worker of the pool. If the
+    /// scheduler runs the entry is planned from now on, otherwise from its start.
     ///
     /// An error of the closure is logged (ten a second of all schedules at most), and so is
     /// its panic; both are shown by [`ScheduleEntry::status`], and change nothing about the

@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
-/// What the closure of an entry is given for each run: for when it is, and everything a task
-/// can ask, as [`TaskContext`]: its token, a place for a note, a submitter.
+/// The context given to the closure of an entry for each run: its due time, and everything
+/// of a [`TaskContext`]: its token, a place for a note, a submitter.
 ///
 /// # Examples
 ///
@@ -16,15 +16,15 @@ use std::time::{Duration, SystemTime};
 ///
 /// let pool = Pool::new(1)?;
 /// let scheduler = Scheduler::new(pool.submitter());
-/// let (tell, told) = channel::unbounded();
+/// let (sender, receiver) = channel::unbounded();
 /// scheduler
 ///     .entry("report", Schedule::after(Duration::from_millis(1)))
 ///     .run(move |ctx| {
 ///         ctx.note("counting"); // a method of `TaskContext`
-///         Ok(tell.send((ctx.entry().to_owned(), ctx.lateness()))?)
+///         Ok(sender.send((ctx.entry().to_owned(), ctx.lateness()))?)
 ///     })?;
 /// scheduler.start()?;
-/// let (name, lateness) = told.recv()?;
+/// let (name, lateness) = receiver.recv()?;
 /// assert_eq!(name, "report");
 /// assert!(lateness < Duration::from_secs(60));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -51,37 +51,19 @@ impl<'a> RunContext<'a> {
         }
     }
 
-    /// The name of the entry. Does not block. For an example see [above](Self).
+    /// The name of the entry.
     pub fn entry(&self) -> &str {
         self.entry
     }
 
-    /// For when this run is: the moment by the schedule, without jitter, however late it
-    /// began. Of a run that was triggered, when it was. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Schedule, Scheduler, channel};
-    /// use std::time::SystemTime;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let scheduler = Scheduler::new(pool.submitter());
-    /// let (tell, told) = channel::unbounded();
-    /// let now = SystemTime::now();
-    /// scheduler
-    ///     .entry("once", Schedule::at(now))
-    ///     .run(move |ctx| Ok(tell.send(ctx.due())?))?;
-    /// scheduler.start()?;
-    /// assert_eq!(told.recv()?, now);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// When this run was due by the schedule, without jitter, however late it began. For a
+    /// triggered run, when it was triggered.
     pub fn due(&self) -> SystemTime {
         self.due
     }
 
     /// How late it began: what it waited for a worker, or more if it makes up for one that
-    /// was missed. Does not block. For an example see [above](Self).
+    /// was missed.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }

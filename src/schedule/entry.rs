@@ -1,11 +1,11 @@
-//! An entry: a schedule, what it runs, and what has become of that.
+//! An entry: a schedule, what it runs, and the outcomes of its runs.
 //!
 //! # Invariants
 //!
 //! 1. Everything about an entry is under one lock, with the timer's and the queue's inside.
 //!    The program's closure is called, and what it returned is dropped, without it.
-//! 2. A moment in the timer is of one `epoch`: who changes the plan begins a new one, and a
-//!    ring of an earlier one is nobody's.
+//! 2. A moment in the timer is of one `epoch`: a change of the plan begins a new one, and a
+//!    ring of an earlier one is ignored.
 //! 3. `active` counts the runs that are in the pool. Each has a [`Run`], whose drop takes
 //!    one off, whether it ran, panicked, or was taken out by a stop.
 //! 4. Nothing is put into the pool once the entry is not [`Mode::Live`], or is paused, but
@@ -76,7 +76,7 @@ enum Mode {
     Removed,
 }
 
-/// What is to be dropped without a lock.
+/// What has to be dropped without a lock.
 #[must_use]
 #[derive(Default)]
 pub(super) struct Leavings {
@@ -200,8 +200,9 @@ impl Entry {
         is_on
     }
 
-    /// Plans from now on. What is due already is in the pool when this returns, and not when
-    /// the timer has come to it: who waits for the pool to be idle waits for that, too.
+    /// Plans from now on. What is due already is in the pool when this returns, and not
+    /// when the timer has come to it: a thread that waits for the pool to be idle waits for
+    /// that, too.
     fn plan(&self, state: &mut State, now: Now) -> Leavings {
         state.timetable.start(now, random());
         if state.active > 0 {

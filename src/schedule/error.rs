@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 /// Why a [`Schedule`](super::Schedule) cannot be used. Its text says what is wrong, and
-/// what to write instead; texts of the program's are quoted in it, control characters
+/// what to write instead; text from the program is quoted in it, with control characters
 /// escaped.
 ///
 /// # Examples

@@ -4,11 +4,11 @@ use super::scheduler::Scheduler;
 use crate::host::{HostBuilder, Service, ServiceBuilder, ServiceContext, ServiceResult};
 
 impl HostBuilder {
-    /// Adds a [`Scheduler`] as a service: it starts with the host, in its turn, and stops in
-    /// its turn. Does not block.
+    /// Adds a [`Scheduler`] as a service: it starts with the host, in its turn, and stops
+    /// in its turn.
     ///
-    /// If the pool that its runs go to is a service of this host, it is
-    /// [after](ServiceBuilder::after) that without being told, so that it stops first.
+    /// If the pool that its runs go to is a service of this host, it is implicitly
+    /// [after](ServiceBuilder::after) that, so that it stops first.
     ///
     /// # Examples
     ///
@@ -18,16 +18,16 @@ impl HostBuilder {
     ///
     /// let pool = Pool::new(2)?;
     /// let scheduler = Scheduler::new(pool.submitter());
-    /// let (tell, told) = channel::unbounded();
+    /// let (sender, receiver) = channel::unbounded();
     /// scheduler
     ///     .entry("tick", Schedule::every(Duration::from_millis(1)))
-    ///     .run(move |_| Ok(tell.send("tick")?))?;
+    ///     .run(move |_| Ok(sender.send("tick")?))?;
     ///
     /// let mut host = Host::builder();
     /// host.pool("workers", pool);
     /// host.scheduler("schedules", &scheduler);
     /// let host = host.build()?.start()?;
-    /// assert_eq!(told.recv()?, "tick");
+    /// assert_eq!(receiver.recv()?, "tick");
     /// assert!(host.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```

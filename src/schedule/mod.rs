@@ -1,4 +1,4 @@
-//! When things are due, and who runs them then.
+//! When things are due, and what runs them then.
 //!
 //! - `rule`: [`Schedule`], the rule of one task; pure.
 //! - `cron`: the rules of cron, with the feature `cron`; pure, too.

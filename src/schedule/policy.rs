@@ -25,16 +25,16 @@ pub enum Overlap {
     Skip,
     /// One waits for the end of the one before; more are left out, and counted.
     Queue,
-    /// So many may run at the same time; more are left out, and counted.
+    /// Maximum number of runs at the same time; further ones are left out, and counted.
     Concurrent(u32),
 }
 
-/// What is done about runs whose time has passed, since the machine was suspended, the
-/// clock was set forward, or it was too busy to look.
+/// What is done about runs that were missed, since the machine was suspended, the clock was
+/// set forward, or it was too busy to look.
 ///
 /// A run that is late by no more than the [threshold](crate::EntryBuilder::missed_after),
 /// 60 s by default, is only late, and runs. But whatever the rule, runs that become due
-/// together are one run, unless it is `All`: nobody wants the burst. (The rules and the
+/// together are one run, unless it is `All`: this avoids a burst. (The rules and the
 /// threshold are those of Quartz's misfire instructions.)
 ///
 /// # Examples
@@ -57,8 +57,8 @@ pub enum Missed {
     /// One run makes up for all that were missed.
     #[default]
     Once,
-    /// Each is made up for, one after the other as the [`Overlap`] says; of more than so
-    /// many, or than ten thousand, only the last ones are.
+    /// Each is made up for, one after the other as the [`Overlap`] says; of more than this
+    /// number, or than ten thousand, only the last ones are.
     All(u32),
     /// They are left out.
     Skip,

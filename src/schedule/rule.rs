@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// | [`at`](Self::at) | once, at a time | wall |
 /// | `cron` | at times of the day, on days of the calendar, in a time zone | wall |
 ///
-/// What is on the monotonic clock is not moved by somebody who sets the time of day; what
-/// is on the wall clock is.
+/// Monotonic schedules are unaffected by changes of the wall clock; wall-clock schedules
+/// follow them.
 ///
 /// A schedule is a value without a thread or a timer: making one cannot fail, and what is
 /// wrong with it is said by [`check`](Self::check).
@@ -60,15 +60,7 @@ pub(crate) enum Kind {
 impl Schedule {
     /// Every `period`, on the monotonic clock, from start to start: a run that takes long
     /// does not delay those after it. `Duration::MAX` is never; zero is an error of
-    /// [`check`](Self::check). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// # use std::time::Duration;
-    /// assert_eq!(Schedule::every(Duration::from_secs(300)).to_string(), "every 5m");
-    /// ```
+    /// [`check`](Self::check).
     pub fn every(period: Duration) -> Schedule {
         Schedule::new(Kind::Every {
             period,
@@ -78,7 +70,6 @@ impl Schedule {
 
     /// The period of [`every`](Self::every) counts from the end of one run to the start of
     /// the next. On a schedule of another kind it is an error of [`check`](Self::check).
-    /// Does not block.
     ///
     /// # Examples
     ///
@@ -97,23 +88,14 @@ impl Schedule {
     }
 
     /// Once, `delay` after it was scheduled, on the monotonic clock. `Duration::MAX` is
-    /// never. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// # use std::time::Duration;
-    /// let schedule = Schedule::after(Duration::from_millis(1_500));
-    /// assert_eq!(schedule.to_string(), "after 1.5s");
-    /// ```
+    /// never.
     pub fn after(delay: Duration) -> Schedule {
         Schedule::new(Kind::After(delay))
     }
 
-    /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by more
-    /// than the [threshold](crate::EntryBuilder::missed_after) it was missed, and the entry's
-    /// [rule](crate::Missed) says whether it is made up for. Does not block.
+    /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by
+    /// more than the [threshold](crate::EntryBuilder::missed_after) it was missed, and the
+    /// entry's [rule](crate::Missed) says whether it is made up for.
     ///
     /// # Examples
     ///
@@ -226,8 +208,8 @@ impl Schedule {
         self
     }
 
-    /// Whether the schedule can be used. Does not block; of a cron expression it takes some
-    /// milliseconds at most, and a look at the clock.
+    /// Whether the schedule can be used. For a cron expression it takes a few milliseconds
+    /// at most, and reads the clock.
     ///
     /// # Errors
     ///
@@ -258,7 +240,7 @@ impl Schedule {
 
     /// The first moment later than `time` at which it is due, for `at` and `cron`; strictly
     /// later, always. `None`: there is none, up to the year 9999; or it has an error, or is
-    /// not on the wall clock. Pure: reads no clock. Does not block.
+    /// not on the wall clock. Pure: reads no clock.
     ///
     /// # Examples
     ///
@@ -284,7 +266,7 @@ impl Schedule {
 
     /// All the moments later than `from` at which it is due, in order, as by
     /// [`next_after`](Self::next_after). Those of a cron have practically no end: `take`
-    /// some. Pure, and does not block.
+    /// some. Pure.
     ///
     /// # Examples
     ///

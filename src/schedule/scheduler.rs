@@ -28,14 +28,14 @@ use std::time::{Duration, SystemTime};
 ///
 /// # What is due when
 ///
-/// `every` and `after` go by the monotonic clock: whoever sets the time of day does not
-/// change them, and on Linux a machine that is suspended does not get older. `at` and
-/// `cron` go by the time of day. What a suspension, a busy machine or a clock that is set
-/// forward passes over is [missed](crate::Missed), and made up for by one run. A clock that
-/// is set back is like autumn: a fixed time that was had is not run again, an interval
-/// (with a `*`, a range or a step for second, minute or hour) goes on in its own time; after
-/// one step of more than three hours all is planned again from the time that the clock shows
-/// now, since the clock was wrong before. (The limit is that of Vixie's cron.)
+/// `every` and `after` go by the monotonic clock: setting the time of day does not change
+/// them, and on Linux the time of a suspended machine does not count. `at` and `cron` go by
+/// the time of day. What a suspension, a busy machine or a clock that is set forward passes
+/// over is [missed](crate::Missed), and made up for by one run. A clock that is set back is
+/// like autumn: a fixed time that was had is not run again, an interval (with a `*`, a
+/// range or a step for second, minute or hour) goes on in its own time; after one step of
+/// more than three hours all is planned again from the time that the clock shows now, since
+/// the clock was wrong before. (The limit is that of Vixie's cron.)
 ///
 /// A planned run whose time has come is run, however the clock was corrected since it was
 /// planned: no correction, small or large, loses a fixed time. Corrections that come to no
@@ -87,17 +87,8 @@ struct State {
 }
 
 impl Scheduler {
-    /// A scheduler without entries, whose runs go to the pool of this submitter. Does not
-    /// block, and starts nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let scheduler = groundcrew::Scheduler::new(pool.submitter());
-    /// assert!(scheduler.status().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A scheduler without entries, which submits its runs to the pool of this submitter.
+    /// Starts nothing.
     pub fn new(pool: Submitter) -> Scheduler {
         Scheduler {
             core: Arc::new(Core {
@@ -111,7 +102,7 @@ impl Scheduler {
         &self.core.home.queue
     }
 
-    /// Begins an entry of this name; [`EntryBuilder::run`] adds it. Does not block.
+    /// Begins an entry of this name; [`EntryBuilder::run`] adds it.
     ///
     /// # Examples
     ///
@@ -158,20 +149,16 @@ impl Scheduler {
         })
     }
 
-    /// Plans all entries from now on. One that runs already is not changed. After the stop of
-    /// the pool it does nothing.
+    /// Starts the schedule of all entries. One that runs already is not changed. After the
+    /// stop of the pool it does nothing.
     ///
-    /// Does not block, unless the system refuses the thread that watches the clock, which all
-    /// schedules share: then it asks again for up to 2 s.
+    /// Blocks only if the system refuses to start the timer thread, which all schedules
+    /// share: it then tries again for up to 2 s.
     ///
     /// # Errors
     ///
     /// The system's error, if that thread could not be started: nothing is planned then, and
     /// the scheduler can be started again.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
     pub fn start(&self) -> io::Result<()> {
         // Not under the lock.
         self.queue().start_timer(Deadline::after(PATIENCE))?;
@@ -183,9 +170,10 @@ impl Scheduler {
         Ok(())
     }
 
-    /// From now on nothing becomes due. Runs that are in the pool go on; those that wait for
-    /// another one to end ([`Overlap::Queue`](crate::Overlap::Queue), `trigger`) are left out,
-    /// and so is one that jitter had put off. Does not block. It can be started again.
+    /// Stops all schedules: nothing becomes due any more. Runs that are in the pool go on;
+    /// those that wait for another one to end ([`Overlap::Queue`](crate::Overlap::Queue),
+    /// `trigger`) are left out, and so is one that jitter had put off. It can be started
+    /// again.
     ///
     /// # Examples
     ///
@@ -209,18 +197,14 @@ impl Scheduler {
         drop(leavings);
     }
 
-    /// All entries, in the order in which they were added. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [`EntryStatus`].
+    /// All entries, in the order in which they were added.
     pub fn status(&self) -> Vec<EntryStatus> {
         let state = self.core.state.lock();
         state.entries.values().map(|entry| entry.status()).collect()
     }
 
     /// When the next run of any entry is due, jitter included; `None`: never, as far as is
-    /// known now. Does not block.
+    /// known now.
     ///
     /// # Examples
     ///
@@ -260,8 +244,8 @@ impl fmt::Debug for Scheduler {
     }
 }
 
-/// An entry of a scheduler: look at it, pause it, trigger it, remove it. Dropping this
-/// changes nothing; it does not keep the scheduler.
+/// An entry of a scheduler, to read its status, pause it, trigger it, or remove it.
+/// Dropping this changes nothing; it does not keep the scheduler.
 ///
 /// # Examples
 ///
@@ -287,50 +271,28 @@ pub struct ScheduleEntry {
 }
 
 impl ScheduleEntry {
-    /// The name of the entry. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::after(Duration::from_secs(1)))
-    ///     .run(|_| Ok(()))?;
-    /// assert_eq!(entry.name(), "tidy");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the entry.
     pub fn name(&self) -> &str {
         &self.entry.name
     }
 
-    /// What has become of it so far. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [`EntryStatus`].
+    /// Its status: counts and outcomes of its runs so far.
     pub fn status(&self) -> EntryStatus {
         self.entry.status()
     }
 
-    /// Runs it now, whatever its schedule, also while it is paused or the scheduler does not
-    /// run. Does not block, and does not wait for the run. Returns whether it will run: not
-    /// if the rule for [overlaps](crate::Overlap) leaves it out, the pool is closed, or the
-    /// entry was removed.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Runs the entry now, whatever its schedule, also while it is paused or the scheduler
+    /// does not run. Does not wait for the run. Returns whether it will run: not if the
+    /// rule for [overlaps](crate::Overlap) leaves it out, the pool is closed, or the entry
+    /// was removed.
     pub fn trigger(&self) -> bool {
         self.entry.trigger()
     }
 
-    /// Nothing of it becomes due until it is [resumed](Self::resume), and what is meanwhile
-    /// is not missed. (But a time of [`Schedule::at`] that has passed is due then.) A run
-    /// that waits for the end of another one is left out. It stays paused when its scheduler
-    /// is started, or stopped. Does not block.
+    /// Pauses the entry: no run becomes due until it is [resumed](Self::resume), and runs
+    /// that would have been due meanwhile do not count as missed. (But a time of
+    /// [`Schedule::at`] that has passed is due then.) A run that waits for the end of
+    /// another one is left out. It stays paused when its scheduler is started, or stopped.
     ///
     /// # Examples
     ///
@@ -353,14 +315,13 @@ impl ScheduleEntry {
         self.entry.pause();
     }
 
-    /// Plans it from now on, if it is paused. Does not block. For an example see
-    /// [`pause`](Self::pause).
+    /// Starts its schedule again, if it is paused.
     pub fn resume(&self) {
         self.entry.resume();
     }
 
-    /// Takes it out of its scheduler, for good. Its runs that are in the pool go on. Does
-    /// not block. Its name is free then.
+    /// Removes the entry from its scheduler. Its runs that are in the pool go on. Its name
+    /// can be used again.
     ///
     /// # Examples
     ///

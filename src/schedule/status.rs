@@ -1,4 +1,4 @@
-//! What has become of an entry so far.
+//! The status of an entry: counts and outcomes of its runs so far.
 
 use crate::sync::Arc;
 use std::fmt;
@@ -49,10 +49,6 @@ pub struct EntryStatus {
 }
 
 /// The run of an entry that ended last.
-///
-/// # Examples
-///
-/// See [`EntryStatus`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRun {
     pub(super) due: SystemTime,
@@ -108,169 +104,94 @@ impl fmt::Display for RunOutcome {
 }
 
 impl EntryStatus {
-    /// The name of the entry. Does not block. For an example see [above](Self).
+    /// The name of the entry.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its schedule, as [`Schedule`](crate::Schedule) is shown. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
-    ///     .run(|_| Ok(()))?;
-    /// assert_eq!(entry.status().schedule(), "every 1h");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Its schedule, as [`Schedule`](crate::Schedule) is shown.
     pub fn schedule(&self) -> &str {
         &self.schedule
     }
 
     /// When the next run is due, jitter included, as far as is known now; `None`: never, or
     /// the entry is paused, or its scheduler does not run, or a fixed delay has not begun.
-    /// Does not block. For an example see [above](Self).
     pub fn next_due(&self) -> Option<SystemTime> {
         self.next_due
     }
 
-    /// Whether it is [paused](crate::ScheduleEntry::pause). Does not block. For an example
-    /// see there.
+    /// Whether it is [paused](crate::ScheduleEntry::pause).
     pub fn is_paused(&self) -> bool {
         self.is_paused
     }
 
-    /// How many of its runs are in the pool now: running, or waiting for a worker. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let entry = scheduler
-    ///     .entry("wait", Schedule::after(Duration::ZERO))
-    ///     .run(move |_| Ok(gate.recv().unwrap_or_default()))?;
-    /// assert_eq!(entry.status().running(), 0);
-    /// entry.trigger();
-    /// assert_eq!(entry.status().running(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many of its runs are in the pool now: running, or waiting for a worker.
     pub fn running(&self) -> u32 {
         self.running
     }
 
-    /// How many of its runs have begun so far. Does not block. For an example see
-    /// [above](Self).
+    /// How many of its runs have begun so far.
     pub fn runs(&self) -> u64 {
         self.runs
     }
 
     /// How many were due and not run, by the rule for [missed](crate::Missed) runs; of a
-    /// thousand and more at once they are not counted exactly. Does not block. For an
-    /// example see [above](Self).
+    /// thousand and more at once they are not counted exactly.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// How many were left out by the rule for [overlaps](crate::Overlap). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let entry = scheduler
-    ///     .entry("wait", Schedule::after(Duration::ZERO))
-    ///     .run(move |_| Ok(gate.recv().unwrap_or_default()))?;
-    /// assert!(entry.trigger());
-    /// assert!(!entry.trigger()); // the first one still runs
-    /// assert_eq!(entry.status().overlapped(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many were left out by the rule for [overlaps](crate::Overlap).
     pub fn overlapped(&self) -> u64 {
         self.overlapped
     }
 
-    /// The run that ended last. Does not block. For an example see [above](Self).
+    /// The run that ended last.
     pub fn last(&self) -> Option<&LastRun> {
         self.last.as_ref()
     }
 
-    /// How many of its runs returned an error or panicked, those not counted that heeded
-    /// their token. Does not block. The report of the pool's stop says so, too
+    /// How many of its runs returned an error or panicked, not counting those that ended
+    /// because of their token. The report of the pool's stop has the same count
     /// ([`StopReport::failed_schedules`](crate::StopReport::failed_schedules)).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
-    ///     .run(|_| Err("no such folder")?)?;
-    /// entry.trigger();
-    /// pool.wait_idle();
-    /// let status = entry.status();
-    /// assert_eq!((status.runs(), status.failures()), (1, 1));
-    /// assert_eq!(status.last_error(), Some("no such folder"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn failures(&self) -> u64 {
         self.failed
     }
 
-    /// The error of the latest run that failed, with its sources, also if later ones did not;
-    /// `it panicked` for a panic, whose message is in the log. `None`: none failed. Does not
-    /// block. For an example see [`failures`](Self::failures).
+    /// The error of the latest run that failed, with its sources, also if later ones did
+    /// not; `it panicked` for a panic, whose message is in the log. `None`: none failed.
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// How late a run began at most, so far. Does not block. For an example of a run's own
-    /// see [`RunContext::lateness`](crate::RunContext::lateness).
+    /// How late a run began at most, so far.
     pub fn max_lateness(&self) -> Duration {
         self.max_lateness
     }
 }
 
 impl LastRun {
-    /// For when it was, by the schedule. Does not block.
+    /// The scheduled time of the run.
     pub fn due(&self) -> SystemTime {
         self.due
     }
 
-    /// When it began. Does not block.
+    /// When it began.
     pub fn started(&self) -> SystemTime {
         self.started
     }
 
-    /// How long it ran. Does not block.
+    /// How long it ran.
     pub fn ran(&self) -> Duration {
         self.ran
     }
 
-    /// How late it began. Does not block.
+    /// How late it began.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }
 
-    /// How it ended. Does not block. For an example see [`EntryStatus`].
+    /// How it ended.
     pub fn outcome(&self) -> &RunOutcome {
         &self.outcome
     }

@@ -41,23 +41,23 @@ pub(super) struct Timetable {
 pub(super) struct Planned {
     /// As the schedule has it.
     pub(super) nominal: Due,
-    /// So much later it is due.
+    /// How much later it is due.
     pub(super) jitter: Duration,
 }
 
-/// What a look at the clock found.
+/// The result of reading the clock.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Tick {
     /// The moments of those that are to be run, the oldest first.
     pub(super) runs: Vec<Due>,
-    /// They were planned for so much later.
+    /// How much later they were planned for.
     pub(super) jitter: Duration,
     /// How many were due and are not run.
     pub(super) missed: u64,
 }
 
-/// So many missed runs of a cron entry are gone through one by one; of more it is only
-/// known that they were so many at least.
+/// The number of missed runs of a cron entry that are gone through one by one; of more only
+/// this lower bound is known.
 const MOST_COUNTED: usize = 1000;
 /// A rule that asks for more than this at once does not get them: they are gone through
 /// one by one, and kept.
@@ -103,7 +103,7 @@ impl Timetable {
         self.planned_at
     }
 
-    /// Plans from now on; what was missed before is nobody's business.
+    /// Plans from now on; what was missed before is ignored.
     pub(super) fn start(&mut self, now: Now, random: f64) {
         let nominal = match self.schedule.kind() {
             Kind::After(_) | Kind::At(_) if self.is_spent => None,
@@ -189,15 +189,15 @@ impl Timetable {
         }
     }
 
-    /// As one who looks and was never frozen.
+    /// As judged by an observer that was never frozen.
     #[cfg(test)]
     pub(super) fn look(&mut self, now: Now, random: f64) -> Tick {
         self.look_from(now, random, |_| Duration::ZERO)
     }
 
     /// What has become due by now. Plans the next one. Of the time by which a run is late,
-    /// `frozen` says for how much the one who looks was frozen: that much is forgiven, but
-    /// no more than the threshold.
+    /// `frozen` is the part for which the observer itself was frozen: that much is
+    /// forgiven, but no more than the threshold.
     pub(super) fn look_from(
         &mut self,
         now: Now,
@@ -317,8 +317,8 @@ impl Timetable {
         }
     }
 
-    /// The last ones up to `until`, so many of which there are from `known` on: found from
-    /// ever further back.
+    /// The last ones up to `until`, of those from `known` on: searched from ever further
+    /// back.
     fn last_until(
         &self,
         until: SystemTime,
@@ -425,7 +425,7 @@ impl Planned {
     }
 }
 
-/// So many periods, which have passed, or one more than that.
+/// This number of periods, which have passed, or one more.
 fn times(period: Duration, count: u64) -> Duration {
     let nanos = period.as_nanos().saturating_mul(u128::from(count));
     let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);

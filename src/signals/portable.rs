@@ -85,8 +85,8 @@ fn caught(status: &str) -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// QEMU's user mode catches every signal, for itself, and tells nothing of what the
-/// program does: then nothing is known. SIGRTMIN is 34.
+/// QEMU's user mode catches every signal itself and does not show what the program handles:
+/// then nothing is known. SIGRTMIN is 34.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_everything(caught: u64) -> bool {
     caught >> 33 == u64::MAX >> 33

@@ -225,11 +225,11 @@ fn on_any_signal(signal: Signal) {
 /// Sends a signal to the receiver that is returned, instead of ending the process. With the
 /// feature `unix-signals`, on Unix.
 ///
-/// Signals that come before somebody receives them wait: a program that takes SIGHUP first
+/// Signals that come before a thread receives them wait: a program that takes SIGHUP first
 /// thing in `main` misses none while it starts. Several that wait are one, as for the
 /// system.
 ///
-/// The receiver is a [channel](crate::channel)'s, so that it can be an arm of
+/// The receiver is a [crossbeam channel](crate::channel)'s, so that it can be an arm of
 /// [`select!`](crate::channel::select). It holds until its last clone is dropped. From then
 /// on the signal is ignored: a reload that comes during the stop, when the service that
 /// reloads has ended, must not end the process.
@@ -282,7 +282,7 @@ pub fn receiver(signal: Signal) -> Result<SignalReceiver, SignalError> {
 ///
 /// let usr1 = signals::receiver(Signal::Usr1)?;
 /// if usr1.try_recv().is_ok() {
-///     println!("somebody wants to see the statistics");
+///     println!("the statistics are requested");
 /// }
 /// # Ok::<(), signals::SignalError>(())
 /// ```

@@ -58,68 +58,24 @@ impl AbandonedTask {
         self
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("deaf").execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.abandoned()[0].info().name(), "deaf");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         self.running.info()
     }
 
-    /// The name of the thread that runs it. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO); // leaves one behind
-    /// assert_eq!(report.abandoned()[0].worker(), "render-0");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the thread that runs it.
     pub fn worker(&self) -> &str {
         self.running.worker()
     }
 
     /// How long it had been running; maybe longer by a few tasks before it, as
-    /// [`RunningTask::running_for`](crate::RunningTask::running_for) says, never
-    /// shorter. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let before = pool.running()[0].running_for();
-    /// let report = pool.stop(Duration::ZERO); // leaves it behind
-    /// assert!(report.abandoned()[0].running_for() >= before);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// [`RunningTask::running_for`](crate::RunningTask::running_for) says, never shorter.
     pub fn running_for(&self) -> Duration {
         self.running.running_for()
     }
 
-    /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
-    /// `None` if it said nothing, or was given no context. Does not block.
+    /// Its last note, from [`TaskContext::note`](crate::TaskContext::note); `None` if it
+    /// has none.
     ///
     /// # Examples
     ///
@@ -142,26 +98,11 @@ impl AbandonedTask {
     }
 
     /// How long before the report it was asked to cancel; `None` if it was not.
-    /// Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::from_millis(10)); // asks, and leaves it behind
-    /// assert!(report.abandoned()[0].cancel_asked().is_some());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.running.cancel_asked()
     }
 
-    /// Whether it had run for longer than its limit and the grace after it. Does not block.
+    /// Whether it had run for longer than its limit and the grace after it.
     ///
     /// # Examples
     ///
@@ -183,8 +124,8 @@ impl AbandonedTask {
         self.running.is_overrun()
     }
 
-    /// Whether it was given a token at which it could have looked, by one of the
-    /// verbs that end in `_with`. Does not block.
+    /// Whether it has a token that it could have checked, from one of the methods that end
+    /// in `_with`.
     ///
     /// # Examples
     ///
@@ -203,44 +144,12 @@ impl AbandonedTask {
         self.has_token
     }
 
-    /// On Linux the number of its thread, as `ps -L` and `/proc` show it; `None`
-    /// elsewhere. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO); // leaves one behind
-    /// let number = report.abandoned()[0].thread_id();
-    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// On Linux the number of its thread, as `ps -L` and `/proc` show it; `None` elsewhere.
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
-    /// On Linux what its thread was doing: `running`, `sleeping in read`; `None`
-    /// elsewhere. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO); // leaves one behind
-    /// let doing = report.abandoned()[0].thread_state();
-    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// On Linux what its thread was doing: `running`, `sleeping in read`; `None` elsewhere.
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }

@@ -1,4 +1,4 @@
-//! The account at the end of a stop: who ended how, and who was left behind.
+//! The account at the end of a stop: how each task ended, and which were left behind.
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
@@ -14,8 +14,8 @@ use crate::threads;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// So long a report looks at what the threads of abandoned tasks do: time
-/// enough for some hundred of them. Of the others only the name is told.
+/// The maximum time a report spends on the states of abandoned tasks' threads: enough for
+/// some hundred of them. Of the others only the name is reported.
 const TIME_TO_LOOK: Duration = Duration::from_millis(2);
 
 /// How many tasks a stop left behind so far, or found as husks.
@@ -128,7 +128,7 @@ impl Stopper {
             closures: Arc::downgrade(&closures),
             until_fetched: Some(closures),
         });
-        // Before anybody has the report: what it says holds for the handles.
+        // Before the report is handed out: what it says holds for the handles.
         for cell in cells {
             cell.abandon();
         }

@@ -5,11 +5,11 @@ use crate::queue::FailedSchedule;
 use crate::table::{COLUMNS, INDENT, Row, cut};
 
 impl StopReport {
-    /// Which entries of [schedulers](crate::Scheduler) had runs that failed on this pool, how
-    /// often, and the last error of each, by name; of the first thousand entries that failed.
-    /// Does not block. The tasks of those runs are among the [`completed`](Self::completed),
-    /// or the [`panicked`](Self::panicked) ones, and leave nothing behind, so the stop may be
-    /// clean all the same. For an example see [`FailedSchedule`].
+    /// Which entries of [schedulers](crate::Scheduler) had runs that failed on this pool,
+    /// how often, and the last error of each, by name; of the first thousand entries that
+    /// failed. The tasks of those runs are among the [`completed`](Self::completed), or the
+    /// [`panicked`](Self::panicked) ones, and leave nothing behind, so the stop may still
+    /// be clean.
     pub fn failed_schedules(&self) -> &[FailedSchedule] {
         &self.facts().failed_schedules
     }

@@ -47,10 +47,9 @@ impl StopHandle {
         StopHandle { stopper }
     }
 
-    /// Closes the pool: nothing more gets in, what was accepted goes on. Does
-    /// not block, but for 100 ms at most where the program's logger is stuck.
-    /// Submitters that wait for room are refused. On a pool that is closed
-    /// already it does nothing.
+    /// Closes the pool: nothing more gets in, what was accepted goes on. Blocks for 100 ms
+    /// at most, where the program's logger is stuck. Submitters that wait for room are
+    /// refused. On a pool that is closed already it does nothing.
     ///
     /// # Examples
     ///
@@ -73,32 +72,16 @@ impl StopHandle {
     /// behind, and named in the report. After the first stop it returns the
     /// same report at once.
     ///
-    /// A zero deadline reports what is there now. Workers that have nothing to
-    /// do are given 5 ms to leave all the same; and a logger that is stuck delays
-    /// the return by 100 ms.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, StopPlan};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(2)?;
-    /// let handle = pool.submit(|| 7)?;
-    /// let report = pool.stop_handle().stop(StopPlan::drain(Duration::from_secs(5)));
-    /// assert_eq!(report.completed(), 1);
-    /// assert_eq!(handle.join()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A zero deadline reports what is there now. Workers that have nothing to do are still
+    /// given 5 ms to leave; and a logger that is stuck delays the return by 100 ms.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
         self.stopper.stop(plan.into())
     }
 
-    /// Starts the stop and returns without waiting for it; a logger that is stuck
-    /// delays that by 100 ms at most, and a system that refuses the thread for it by 2 s
-    /// at most. The report is for
-    /// whoever calls [`stop`](Self::stop) next; until then it waits in the pool
-    /// and goes with it.
+    /// Starts the stop and returns without waiting for it. Blocks for 100 ms at most where
+    /// the program's logger is stuck, and for 2 s at most where the system refuses the
+    /// thread for it. The next call of [`stop`](Self::stop) returns the report; until then
+    /// it is kept in the pool and dropped with it.
     ///
     /// # Examples
     ///
@@ -117,27 +100,13 @@ impl StopHandle {
         self.stopper.request(plan.into());
     }
 
-    /// Where the stop is; [`Phase::Open`] before there is one. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Phase, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let handle = pool.stop_handle();
-    /// assert_eq!(handle.phase(), Phase::Open);
-    /// handle.stop(Duration::from_secs(5));
-    /// assert_eq!(handle.phase(), Phase::Done);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The phase of the stop; [`Phase::Open`] before there is one.
     pub fn phase(&self) -> Phase {
         self.stopper.phase()
     }
 
-    /// A new token below the pool's: cancelled when the stop comes to that
-    /// phase, as the tasks' tokens are. Does not block. Cancelling it does not
-    /// stop the pool.
+    /// A new token below the pool's: cancelled when the stop comes to that phase, as the
+    /// tasks' tokens are. Cancelling it does not stop the pool.
     ///
     /// A stop that is over before its grace begins never cancels it: do not wait
     /// on it for the end of the pool.

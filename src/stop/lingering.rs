@@ -42,68 +42,19 @@ impl LingeringWorker {
         self
     }
 
-    /// The name of the thread. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(1)
-    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    ///     .build()?;
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
-    /// # drop(open);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The name of the thread.
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None`
-    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let pool = groundcrew::Pool::builder()
-    /// #     .threads(1)
-    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    /// #     .build()?;
-    /// pool.submit(|| ())?.join()?; // the worker has begun
-    /// let report = pool.stop(Duration::ZERO); // its hook lingers
-    /// let number = report.lingering()[0].thread_id();
-    /// assert_eq!(number.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None` elsewhere,
+    /// and if the thread had not begun or was just gone.
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
     /// On Linux what the thread was doing: `running`, `sleeping in futex`; `None`
-    /// elsewhere, and if the thread had not begun or was just gone. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # let pool = groundcrew::Pool::builder()
-    /// #     .threads(1)
-    /// #     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    /// #     .build()?;
-    /// pool.submit(|| ())?.join()?; // the worker has begun
-    /// let report = pool.stop(Duration::ZERO); // its hook lingers
-    /// let doing = report.lingering()[0].thread_state();
-    /// assert_eq!(doing.is_some(), cfg!(target_os = "linux"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// elsewhere, and if the thread had not begun or was just gone.
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }

@@ -1,10 +1,10 @@
 //! How a pool stops: close, wait to a deadline, report.
 //!
 //! - `plan`: when each phase is due; pure.
-//! - `state`: where the stop is, and what is to be done next; pure.
+//! - `state`: where the stop is, and what has to be done next; pure.
 //! - `stopper`: the one that does it, and those that wait for it.
 //! - `account`: the report, made of what the slots and the queue say.
-//! - `tell`: what the log is told.
+//! - `tell`: the log records of a stop.
 //! - `handle`: what a program holds of it.
 //! - `failed_runs`: what it says of schedules.
 //! - `report`, `abandoned`, `lingering`, `running`, `display`: what it says in

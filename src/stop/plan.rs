@@ -3,8 +3,8 @@
 use crate::clock::Deadline;
 use std::time::{Duration, Instant};
 
-/// How a pool is to stop: how long it may take, and what becomes of the
-/// backlog. Made from a [`Duration`] or an [`Instant`], which both drain.
+/// How a pool is stopped: how long it may take, and what happens to the backlog. Made from
+/// a [`Duration`] or an [`Instant`], which both drain.
 ///
 /// | plan | the backlog | what runs is asked to cancel |
 /// | --- | --- | --- |
@@ -56,9 +56,9 @@ impl StopPlan {
         }
     }
 
-    /// Run the backlog; at the beginning of the grace hand back what is left of
-    /// it and ask what runs to cancel; report when all is done, after `limit` at
-    /// the latest. Making the plan does not block.
+    /// Runs the backlog. When the grace begins, what is left of it is handed back, and
+    /// running tasks are asked to cancel. The report is made when everything has ended,
+    /// after `limit` at the latest.
     ///
     /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
     /// without limit, and never asks anything to cancel.
@@ -80,9 +80,9 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Drain)
     }
 
-    /// Hand the backlog back now and let what runs finish; ask it to cancel at
-    /// the beginning of the grace; report when all is done, after `limit` at the
-    /// latest. Making the plan does not block.
+    /// Hands the backlog back at once, and lets running tasks finish. When the grace
+    /// begins, they are asked to cancel. The report is made when everything has ended,
+    /// after `limit` at the latest.
     ///
     /// [`Duration::MAX`] waits without limit, and never asks anything to cancel.
     ///
@@ -106,10 +106,10 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
     }
 
-    /// Hand the backlog back and ask what runs to cancel now; report when all is
-    /// done, after `limit` at the latest. Making the plan does not block.
+    /// Hands the backlog back and asks running tasks to cancel, both at once. The report is
+    /// made when everything has ended, after `limit` at the latest.
     ///
-    /// [`Duration::MAX`] waits without limit for what does not heed its token.
+    /// [`Duration::MAX`] waits without limit for what does not react to its token.
     ///
     /// # Examples
     ///
@@ -127,11 +127,10 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }
 
-    /// How long before the deadline the tasks are asked to cancel; a longer grace
-    /// is cut to the whole stop. No effect on [`cancel`](Self::cancel). Does not
-    /// block.
+    /// How long before the deadline the tasks are asked to cancel; a longer grace is cut to
+    /// the whole stop. No effect on [`cancel`](Self::cancel).
     ///
-    /// Defaults to a quarter of the limit, and 3 s at most.
+    /// Defaults to a quarter of the limit, capped at 3 s.
     ///
     /// # Examples
     ///
@@ -196,40 +195,20 @@ impl StopPlan {
 const DEFAULT_GRACE_AT_MOST: Duration = Duration::from_secs(3);
 
 impl From<Duration> for StopPlan {
-    /// Drains within this time: the same as [`StopPlan::drain`]. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::StopPlan;
-    /// # use std::time::Duration;
-    /// let limit = Duration::from_secs(5);
-    /// assert_eq!(StopPlan::from(limit), StopPlan::drain(limit));
-    /// ```
+    /// Drains within this time: the same as [`StopPlan::drain`].
     fn from(limit: Duration) -> StopPlan {
         StopPlan::drain(limit)
     }
 }
 
 impl From<Instant> for StopPlan {
-    /// Drains until this moment; a moment in the past is now. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::{Duration, Instant};
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| ())?;
-    /// let report = pool.stop(Instant::now() + Duration::from_secs(5));
-    /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Drains until this moment; a moment in the past is now.
     fn from(deadline: Instant) -> StopPlan {
         StopPlan::new(Limit::At(deadline), Manner::Drain)
     }
 }
 
-/// Where a stop is. Only ever moves forward.
+/// The phase of a stop. It only moves forward.
 ///
 /// # Examples
 ///

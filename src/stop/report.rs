@@ -1,4 +1,4 @@
-//! What a stop says in the end.
+//! The report of a stop.
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
@@ -12,8 +12,7 @@ use std::time::Duration;
 
 /// What a stop did and what it left behind, by name.
 ///
-/// A clone is the same report. Printed (it is [`Display`](std::fmt::Display)), it is what an
-/// operator reads at three in the morning:
+/// A clone is the same report. Printed (it is [`Display`](std::fmt::Display)), it reads:
 ///
 /// ```text
 /// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
@@ -31,8 +30,8 @@ use std::time::Duration;
 /// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
 /// `unstarted` + `abandoned` + `caller`, always, whatever raced.
 ///
-/// A task of a [`Scope`](crate::Scope) that the stop found unstarted is in none of
-/// these: it was taken off the books, and its scope runs it.
+/// A task of a [`Scope`](crate::Scope) that the stop found unstarted is in none of these:
+/// it is removed from the accounting, and its scope runs it.
 ///
 /// # What it holds
 ///
@@ -57,7 +56,7 @@ use std::time::Duration;
 /// drop((results, open));
 /// let report = pool.stop(StopPlan::finish(Duration::from_secs(5)));
 ///
-/// report.drop_unstarted(); // without this the loop would wait for ever
+/// report.drop_unstarted(); // without this the loop would wait forever
 /// for number in received {
 ///     println!("{number}");
 /// }
@@ -118,7 +117,7 @@ impl Facts {
     }
 }
 
-/// The tasks that did not start, until somebody takes them.
+/// The tasks that did not start, until they are taken.
 #[derive(Default)]
 pub(super) struct Closures(Mutex<Vec<UnstartedTask>>);
 
@@ -146,9 +145,8 @@ impl StopReport {
         &self.facts
     }
 
-    /// Whether nothing is unstarted, abandoned or lingering. Then every worker
-    /// thread has been joined, except the caller's own where `stop` was called
-    /// from inside a task. Does not block.
+    /// Whether nothing is unstarted, abandoned or lingering. Then every worker thread has
+    /// been joined, except the caller's own where `stop` was called from inside a task.
     ///
     /// Panics do not make a stop unclean; see [`panicked`](Self::panicked).
     ///
@@ -170,72 +168,27 @@ impl StopReport {
         facts.unstarted.len() == 0 && facts.abandoned.is_empty() && facts.lingering.is_empty()
     }
 
-    /// The name of the pool. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
-    /// assert_eq!(pool.stop(Duration::from_secs(5)).pool(), "render");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The name of the pool.
     pub fn pool(&self) -> &str {
         &self.facts.pool
     }
 
-    /// How long the stop took, from the first call to the report. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let report = groundcrew::Pool::new(1)?.stop(Duration::from_secs(60));
-    /// assert!(report.elapsed() < Duration::from_secs(60)); // there was nothing to do
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// How long the stop took, from the first call to the report.
     pub fn elapsed(&self) -> Duration {
         self.facts.elapsed
     }
 
-    /// How many tasks the pool accepted, all its life. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| ())?;
-    /// let report = pool.stop(Duration::from_secs(5));
-    /// assert!(pool.execute(|| ()).is_err()); // not accepted
-    /// assert_eq!(report.accepted(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many tasks the pool accepted during its lifetime.
     pub fn accepted(&self) -> u64 {
         self.facts.accepted
     }
 
-    /// How many ran to their end, those included that heeded their token. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, StopPlan};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// pool.execute_with(|ctx| ctx.token().wait())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
-    /// assert_eq!(report.completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many ran to their end, including those that ended because of their token.
     pub fn completed(&self) -> u64 {
         self.facts.completed
     }
 
-    /// How many panicked. Does not block. They leave nothing behind, so the stop
-    /// may be clean all the same.
+    /// How many panicked. They leave nothing behind, so the stop may still be clean.
     ///
     /// # Examples
     ///
@@ -252,69 +205,25 @@ impl StopReport {
         self.facts.panicked
     }
 
-    /// How many were cancelled before they started. Does not block. One that was
-    /// running and heeded its token is [`completed`](Self::completed).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let waiting = pool.submit(|| ())?; // the only worker is busy
-    /// assert!(waiting.cancel());
-    /// # drop(open);
-    /// assert_eq!(pool.stop(Duration::from_secs(5)).cancelled(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How many were cancelled before they started. One that was running and ended because
+    /// of its token is [`completed`](Self::completed).
     pub fn cancelled(&self) -> u64 {
         self.facts.cancelled
     }
 
     /// How many were not started in time
-    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let task = pool.task("quote").start_within(Duration::ZERO);
-    /// task.execute(|| ())?;
-    /// assert_eq!(pool.stop(Duration::from_secs(5)).expired(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran.
     pub fn expired(&self) -> u64 {
         self.facts.expired
     }
 
     /// How many ran for longer than their [limit](crate::TaskBuilder::time_limit) and the
-    /// grace after it, whatever became of them: a mark, not an outcome. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("slow")
-    ///     .time_limit(Duration::from_millis(1))
-    ///     .execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.stats().overrun() == 0 {}
-    /// drop(open);
-    /// let report = pool.stop(Duration::from_secs(5));
-    /// assert_eq!((report.overrun(), report.completed()), (1, 1));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// grace after it, whatever their outcome: a mark, not an outcome.
     pub fn overrun(&self) -> u64 {
         self.facts.overrun
     }
 
-    /// Which tasks were accepted and never started, the channel's oldest first.
-    /// Does not block.
+    /// The tasks that were accepted and never started, the oldest of the queue first.
     ///
     /// The list is made by the first call, on any clone: a tenth of a
     /// microsecond a task. It stays when the tasks are taken.
@@ -337,29 +246,14 @@ impl StopReport {
         self.facts.unstarted.infos()
     }
 
-    /// Which tasks were still running when the report was made, the longest
-    /// first. Does not block. The list stays when they end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("deaf").execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.abandoned()[0].info().name(), "deaf");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The tasks that were still running when the report was made, the longest first. The
+    /// list stays when they end.
     pub fn abandoned(&self) -> &[AbandonedTask] {
         &self.facts.abandoned
     }
 
-    /// The tasks that were themselves inside `stop`, and those below them on
-    /// the stack of the same worker, the innermost first. Does not block. Empty if
-    /// no task stopped its own pool.
+    /// The tasks that were themselves inside `stop`, and those below them on the stack of
+    /// the same worker, the innermost first. Empty if no task stopped its own pool.
     ///
     /// # Examples
     ///
@@ -377,29 +271,13 @@ impl StopReport {
         &self.facts.caller
     }
 
-    /// Workers without a task whose thread had not left the process. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(1)
-    ///     .on_worker_stop(move |_| gate.recv().unwrap_or_default())
-    ///     .build()?;
-    /// assert_eq!(pool.stop(Duration::ZERO).lingering().len(), 1);
-    /// # drop(open);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Workers without a task whose thread had not left the process.
     pub fn lingering(&self) -> &[LingeringWorker] {
         &self.facts.lingering
     }
 
-    /// Takes the tasks that never started, to run them or to resubmit them.
-    /// Does not block. Whoever calls first, on any clone of the report, gets
-    /// them all; afterwards there are none.
+    /// Takes the tasks that never started, to run them or to resubmit them. The first call,
+    /// on any clone of the report, returns them all; later calls return none.
     ///
     /// # Examples
     ///
@@ -472,7 +350,7 @@ impl StopReport {
     }
 
     /// 0 if the stop is [clean](Self::is_clean), 75 if it is not: the code that `sysexits.h`
-    /// calls `EX_TEMPFAIL`, "try again later". Does not block.
+    /// calls `EX_TEMPFAIL`, "try again later".
     ///
     /// It is 75 also where nothing but a [lingering](Self::lingering) thread was left behind,
     /// whose destructors may not have run yet. A program that knows better what is left to do

@@ -1,4 +1,4 @@
-//! What runs now, as somebody outside sees it.
+//! What runs now, as seen from outside the pool.
 
 use super::stopper::Stopper;
 use crate::clock;
@@ -52,124 +52,40 @@ impl RunningTask {
         }
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("wait").execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// assert_eq!(pool.running()[0].info().name(), "wait");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         &self.info
     }
 
-    /// The name of the thread that runs it. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).name("render").build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// assert_eq!(pool.running()[0].worker(), "render-0");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name of the thread that runs it.
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// How long it had been running when it was looked at; maybe longer, never
-    /// shorter. Does not block.
+    /// How long it had been running when the list was made; maybe longer, never shorter.
     ///
     /// Between short tasks the clock is not read every time. So it may be longer
     /// by up to seven tasks before it, which were short or turned long only just
     /// now; and for a task [run in place], by as much as the task below it.
     ///
     /// [run in place]: crate::PoolBuilder::run_in_place_when_full
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let first = pool.running()[0].running_for();
-    /// let second = pool.running()[0].running_for();
-    /// assert!(second >= first);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn running_for(&self) -> Duration {
         self.running_for
     }
 
-    /// What it said last with [`TaskContext::note`](crate::TaskContext::note);
-    /// `None` if it said nothing, or was given no context. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute_with(|ctx| {
-    ///     ctx.note("row 3120 of 4000");
-    ///     for () in gate {}
-    /// })?;
-    /// open.send(())?; // now it has been said
-    /// assert_eq!(pool.running()[0].note(), Some("row 3120 of 4000"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Its last note, from [`TaskContext::note`](crate::TaskContext::note); `None` if it
+    /// has none.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago it was asked to cancel, by its handle, its token or a stop;
-    /// `None` if it was not. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let handle = pool.submit(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// assert_eq!(pool.running()[0].cancel_asked(), None);
-    /// handle.cancel();
-    /// assert!(pool.running()[0].cancel_asked().is_some());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// How long ago it was asked to cancel, by its handle, its token or a stop; `None` if
+    /// it was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
     }
 
-    /// Whether it has run for longer than its limit and the grace after it. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("deaf")
-    ///     .time_limit(Duration::from_millis(1))
-    ///     .execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.stats().overrun() == 0 {}
-    /// assert!(pool.running()[0].is_overrun());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether it has run for longer than its limit and the grace after it.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun
     }

@@ -11,7 +11,7 @@ use crate::sync::Arc;
 use crate::threads::{self, Thread};
 use std::io;
 
-/// What became of a request for a new worker.
+/// The outcome of a request for a new worker.
 pub(crate) enum Replaced {
     /// By the worker of this name.
     By(Arc<str>),

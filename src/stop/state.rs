@@ -1,5 +1,5 @@
-//! Where a stop is, and what is to be done next. Pure: `now` is given, threads
-//! and locks are the stopper's.
+//! Where a stop is, and what has to be done next. Pure: `now` is given, threads and locks
+//! are the stopper's.
 
 use super::plan::{Moments, Phase};
 use super::report::{Closures, Facts, StopReport};
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 /// A worker's thread, as the stop knows it.
 pub(super) struct Member {
     pub(super) name: Arc<str>,
-    /// Taken by whoever joins it.
+    /// Taken by the thread that joins it.
     pub(super) thread: Option<Thread>,
-    /// The system's number of the thread, where it tells.
+    /// The system's number of the thread, where it is known.
     pub(super) thread_id: Option<u64>,
     pub(super) standing: Standing,
     /// It waits inside `stop`, for the others.
@@ -69,15 +69,15 @@ pub(super) struct StopState {
     pub(super) ownerless: bool,
 }
 
-/// What the pool keeps of its report. The unstarted closures are kept only
-/// until everybody who waited for them, or else the first to ask, has them.
+/// What the pool keeps of its report. The unstarted closures are kept only until every
+/// thread that waited for them, or else the first to ask, has them.
 pub(super) struct Kept {
     pub(super) facts: Arc<Facts>,
     pub(super) closures: Weak<Closures>,
     pub(super) until_fetched: Option<Arc<Closures>>,
 }
 
-/// What is to be done next.
+/// What has to be done next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     TakeOut,
@@ -87,11 +87,10 @@ pub(super) enum Step {
     Wait(Deadline),
 }
 
-/// So long a stop waits at least for workers that have nothing to do: they
-/// only have to wake up and go.
+/// The minimum time a stop waits for idle workers: they only have to wake up and leave.
 const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
-/// After so long without a join the next one is given to another helper: the
-/// first is held up by a thread that lingers.
+/// After this time without a join the next thread is given to another helper: the first is
+/// held up by a thread that lingers.
 const JOIN_HELD_UP: Duration = Duration::from_millis(10);
 
 impl StopState {
@@ -123,8 +122,7 @@ impl StopState {
         }
     }
 
-    /// What to do at `now`. `is_running` tells of a worker whether it has a
-    /// task on its stack.
+    /// What to do at `now`. `is_running` returns whether a worker has a task on its stack.
     pub(super) fn next_step(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Step {
         let others = || self.members.iter().filter(|member| !member.inside_stop);
         let nobody_drains = others().all(|member| member.standing != Standing::Working);
@@ -196,7 +194,7 @@ impl StopState {
         member.standing.is_gone() || (member.standing == Standing::Left && self.no_joiners)
     }
 
-    /// The next thread that left and that nobody is joining yet.
+    /// The next thread that left and is not being joined yet.
     pub(super) fn next_to_join(&self) -> Option<usize> {
         let waits = |member: &Member| member.standing == Standing::Left && member.thread.is_some();
         match self.no_joiners {
@@ -217,13 +215,13 @@ impl StopState {
         Some(StopReport::new(kept.facts.clone(), closures))
     }
 
-    /// The report, for a look at it by somebody who did not ask for it.
+    /// The report, for a reader that did not request the stop.
     pub(super) fn peek(&self) -> Option<StopReport> {
         let kept = self.report.as_ref()?;
         Some(StopReport::new(kept.facts.clone(), Arc::default()))
     }
 
-    /// Whether there is a report that somebody has.
+    /// Whether the report was handed to a caller.
     pub(super) fn is_fetched(&self) -> bool {
         self.report
             .as_ref()

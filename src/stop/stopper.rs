@@ -1,4 +1,4 @@
-//! Who carries a stop out, and those who wait for it.
+//! The thread that carries out a stop, and the threads that wait for it.
 //!
 //! # Invariants
 //!
@@ -72,7 +72,7 @@ impl Stopper {
         }
     }
 
-    // What workers tell.
+    // What workers report.
 
     pub(crate) fn worker_started(&self, index: usize, thread_id: Option<u64>) {
         self.state.lock().members[index].thread_id = thread_id;
@@ -108,7 +108,7 @@ impl Stopper {
         }
     }
 
-    /// A bug of ours ended the worker. There is no other to take its place.
+    /// An internal bug ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
         let queue = &self.queue;
         Turn::take(&queue.slots[index]).set_state(State::Dead);
@@ -168,9 +168,9 @@ impl Stopper {
         report
     }
 
-    /// The stop of a pool that is dropped. Nobody gets the report, so it is told
-    /// if it is not clean, and dropped with all that it holds: both may be stuck
-    /// in the program's code, and neither is waited for without end.
+    /// The stop of a pool that is dropped. No caller gets the report, so it is logged if it
+    /// is not clean, and dropped with all that it holds: both may be stuck in the program's
+    /// code, and neither is waited for without a limit.
     pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
         let deadline = plan.deadline(clock::now());
         let (report, closed, _) = self.stop_silently(plan);
@@ -245,9 +245,9 @@ impl Stopper {
         }
     }
 
-    /// Lets a helper carry the stop out. Where the system refuses one, it is asked for again
-    /// for a while, but not beyond the deadline of the stop; whoever waits in `stop` may take
-    /// over meanwhile.
+    /// Lets a helper carry the stop out. Where the system refuses one, it is asked for
+    /// again for a while, but not beyond the deadline of the stop; a thread that waits in
+    /// `stop` may take over meanwhile.
     fn drive_elsewhere(self: &Arc<Self>) {
         let patience = Deadline::after(threads::PATIENCE);
         let mut pause = Duration::from_millis(1);
@@ -267,9 +267,9 @@ impl Stopper {
                 return;
             }
             if give_up.has_passed(clock::now()) {
-                // What has begun goes on when somebody waits in `stop` or calls it,
-                // as the drop of the pool does, or when a worker leaves. The queue is closed
-                // all the same.
+                // A stop that has begun goes on when a thread waits in `stop` or calls it,
+                // as the drop of the pool does, or when a worker leaves. The queue is
+                // closed all the same.
                 drop(state);
                 let name = &self.queue.name;
                 return unwind::log_guarded(|| {
@@ -309,7 +309,7 @@ impl Stopper {
         !std::mem::replace(&mut state.driving, true)
     }
 
-    /// Whether the report was handed to somebody.
+    /// Whether the report was handed to a caller.
     pub(crate) fn is_fetched(&self) -> bool {
         self.state.lock().is_fetched()
     }

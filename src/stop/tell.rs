@@ -1,5 +1,5 @@
-//! What a stop tells the log. The logger is the program's code and may be stuck,
-//! so it is never waited for without limit.
+//! The log records of a stop. The logger is the program's code and may be stuck, so it is
+//! never waited for without limit.
 
 use super::display;
 use super::report::StopReport;
@@ -43,8 +43,7 @@ impl Stopper {
         unwind::log_guarded(|| log::info!("pool {name}: {report}"));
     }
 
-    /// Says of the report of a dropped pool, that nobody will see otherwise,
-    /// what it says.
+    /// Logs the report of a dropped pool, which no caller receives.
     pub(super) fn tell_of_drop(&self, report: &StopReport) {
         if report.is_clean() {
             return self.log_report(report);

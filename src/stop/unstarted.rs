@@ -1,4 +1,4 @@
-//! Who did not start.
+//! The tasks that did not start.
 
 use crate::sync::OnceLock;
 use crate::task::{Meta, TaskInfo};

@@ -8,9 +8,9 @@
 //!
 //! - Nothing wakes by itself, and no wake-up is spurious: a lost one is a
 //!   deadlock, which the checker reports.
-//! - Time stands still, except that whoever waits with a deadline starts a timer,
-//!   a thread that moves the clock when the scheduler runs it (shuttle only: in
-//!   loom, which cannot have that many threads, no deadline ever comes).
+//! - Time stands still, except that a thread that waits with a deadline starts a timer, a
+//!   thread that moves the clock when the scheduler runs it (shuttle only: in loom, which
+//!   cannot have that many threads, no deadline ever comes).
 
 #[cfg(loom)]
 mod atomic;
@@ -55,9 +55,9 @@ pub(crate) mod chance {
     }
 }
 
-/// Spinning is of no use where the scheduler decides who runs: one step, so
-/// that what is seen while spinning is explored too. None in loom, which
-/// would explore every one.
+/// Spinning is of no use where the scheduler decides which thread runs: one step, so that
+/// what is seen while spinning is explored too. None in loom, which would explore every
+/// one.
 #[derive(Default)]
 pub(crate) struct Backoff(std::cell::Cell<bool>);
 

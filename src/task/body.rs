@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The closure of a task, with or without a context.
 pub(crate) trait TaskFn: Send {
     type Output;
-    /// Whether `call` is to be given a context.
+    /// Whether `call` takes a context.
     const WANTS_CONTEXT: bool;
     /// Whether the program's closure sees its token.
     const HAS_TOKEN: bool = Self::WANTS_CONTEXT;
@@ -52,7 +52,7 @@ pub(crate) trait TaskFn: Send {
     fn is_late(&self) -> bool {
         false
     }
-    /// When it was submitted, if somebody is told of it.
+    /// When it was submitted, if an observer is called for it.
     fn queued_at(&self) -> Option<Instant> {
         None
     }
@@ -68,7 +68,7 @@ pub(crate) enum Attempt<B: TaskFn> {
     Failed(B, Result<Next, GaveUp>),
 }
 
-/// When there is to be another attempt.
+/// When the next attempt comes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Next {
     pub(crate) after: Duration,
@@ -134,7 +134,7 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
     }
 }
 
-/// What a running task shares with those who watch it.
+/// What a running task shares with its observers.
 pub(crate) struct Watch {
     pub(crate) token: CancelToken,
     /// Written by the task, read by reports and `running()`.
@@ -164,19 +164,18 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn pool(&self) -> u64;
     /// The token and note of a task that this worker runs now, by its number.
     fn watch(&self, task: u64) -> Arc<Watch>;
-    /// Who it is.
+    /// The task's identity.
     fn info(&self, task: u64) -> TaskInfo;
     /// Whether the report of a stop was made: no wait goes on after that.
     fn is_reported(&self) -> bool;
     /// Whether a stop has asked all tasks to end.
     fn is_cancelled(&self) -> bool;
-    /// Whether somebody is told of each task that ended; never changes.
+    /// Whether an observer is called for each task that ended; never changes.
     fn is_observed(&self) -> bool;
-    /// Tells them of one that this worker ran. Runs user code, so the caller
+    /// Calls the observers for a task that this worker ran. Runs user code, so the caller
     /// holds no lock.
     fn ended(&self, task: &Ended);
-    /// Tells the log and the hook of a panic. Runs user code, so the caller
-    /// holds no lock.
+    /// Passes a panic to the log and the hook. Runs user code, so the caller holds no lock.
     fn panicked(&self, info: &TaskInfo, message: &str);
     /// Counts a task that was called off outside of the workers' loops. Called
     /// under the cell's lock; takes none.
@@ -186,13 +185,13 @@ pub(crate) trait Ledger: Any + Send + Sync {
     fn went_quiet(&self);
     /// One more task in the queue is a husk. The caller holds no lock.
     fn husk_made(&self);
-    /// An attempt failed, and may have to wait. Tells the log if nothing can wait, so the
-    /// caller holds no lock.
+    /// An attempt failed, and may have to wait. Logs if nothing can wait, so the caller
+    /// must hold no lock.
     fn prepare_to_wait(&self);
     /// Takes a task out of those that are due; `false`: it is not among them. The caller holds
     /// its slot's lock, and runs it.
     fn take_due(&self, task: u64) -> bool;
-    /// An attempt failed, and the next one comes after so long: keeps the task until then,
+    /// An attempt failed, and the next one comes after `after`: keeps the task until then,
     /// or, if the pool is closed, for the report. The caller holds its slot's lock.
     fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration);
     /// A task that waited for its next attempt was called off. The caller holds no lock.
@@ -223,8 +222,8 @@ pub(crate) fn give_up<B: TaskFn>(
         .map_err(|payload| tell_panic(payload, ledger, info))
 }
 
-/// Runs the body of a task. What it captured is dropped when this returns; a
-/// panic has been logged and told to the hook, with what `info` returns.
+/// Runs the body of a task. What it captured is dropped when this returns; a panic has been
+/// logged and passed to the hook, with what `info` returns.
 #[inline]
 pub(crate) fn run<B: TaskFn>(
     body: B,

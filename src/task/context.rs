@@ -7,8 +7,8 @@ use crate::sync::{Arc, OnceLock};
 use std::fmt;
 use std::time::Duration;
 
-/// What a task submitted with `submit_with` or `execute_with` is given: its
-/// token, a place for a note, and a way to submit more.
+/// The context given to a task submitted with `submit_with` or `execute_with`: its token, a
+/// place for a note, and a way to submit more.
 ///
 /// # Examples
 ///
@@ -90,42 +90,16 @@ impl TaskContext {
         self.watch.get_or_init(|| self.ledger.watch(self.task))
     }
 
-    /// The task's token: a child of the pool's, cancelled when the pool's stop
-    /// comes to that phase, or with [`TaskHandle::cancel`]. Never a child of
-    /// the task that submitted this one. Does not block.
+    /// The task's token: a child of the pool's, cancelled when the pool's stop comes to
+    /// that phase, or with [`TaskHandle::cancel`]. Never a child of the task that submitted
+    /// this one.
     ///
     /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.submit_with(|ctx| ctx.token().wait_timeout(Duration::MAX))?;
-    /// while pool.running().is_empty() {}
-    /// handle.cancel();
-    /// assert!(handle.join()?);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn token(&self) -> &CancelToken {
         &self.watch().token
     }
 
-    /// Whether the task is asked to end. Does not block. Once `true` it stays so.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.submit_with(|ctx| {
-    ///     while !ctx.is_cancelled() {} // a piece of work each time
-    ///     "half done"
-    /// })?;
-    /// while pool.running().is_empty() {}
-    /// handle.cancel();
-    /// assert_eq!(handle.join()?, "half done");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Whether the task is asked to end. Once `true` it stays so.
     pub fn is_cancelled(&self) -> bool {
         self.token().is_cancelled()
     }
@@ -156,9 +130,8 @@ impl TaskContext {
         }
     }
 
-    /// Says how far the task is, for [`Pool::running`] and for the report of a
-    /// stop that abandons it. Replaces the note before. Does not block; costs
-    /// an allocation.
+    /// Records the task's progress, for [`Pool::running`] and for the report of a stop that
+    /// abandons it. Replaces the note before. Costs an allocation.
     ///
     /// [`Pool::running`]: crate::Pool::running
     ///
@@ -182,17 +155,7 @@ impl TaskContext {
         *self.watch().note.lock() = Some(note);
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.task("tidy").submit_with(|ctx| ctx.info().clone())?;
-    /// let info = handle.join()?;
-    /// assert_eq!((info.name(), info.attempts()), ("tidy", 1));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         self.info
             .get_or_init(|| Box::new(self.ledger.info(self.task)))

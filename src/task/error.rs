@@ -5,7 +5,7 @@ use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// Why [`TaskHandle::join`](crate::TaskHandle::join) has no result to give.
+/// Why [`TaskHandle::join`](crate::TaskHandle::join) has no result.
 ///
 /// # Examples
 ///
@@ -31,9 +31,9 @@ pub enum TaskError {
     /// ([`TaskBuilder::start_within`](crate::TaskBuilder::start_within)), and
     /// never runs.
     Expired,
-    /// A stop took it out of the queue before it started. It lies in the
-    /// [`StopReport`](crate::StopReport), or somebody took it from there and has
-    /// not run it, or it was dropped.
+    /// A stop took it out of the queue before it started. It is in the
+    /// [`StopReport`](crate::StopReport), or was taken from there and not run, or it was
+    /// dropped.
     Unstarted,
     /// It was still running when the report of a stop was made. Its thread is
     /// left to itself; its result, if it ends, is dropped.
@@ -56,24 +56,9 @@ impl fmt::Display for TaskError {
 
 impl Error for TaskError {}
 
-/// What a task panicked with. `Send` and `Sync`, whatever the payload is.
+/// The payload of a task's panic. `Send` and `Sync`, whatever the payload is.
 ///
 /// A payload that panics in its own drop is dropped under guard.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::{Pool, TaskError};
-///
-/// let pool = Pool::new(1)?;
-/// let handle = pool.submit(|| std::panic::panic_any(7_u8))?;
-/// if let Err(TaskError::Panicked(panic)) = handle.join() {
-///     assert_eq!(panic.into_payload().downcast_ref::<u8>(), Some(&7));
-/// } else {
-///     unreachable!();
-/// }
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-/// ```
 pub struct TaskPanic {
     /// In a box, since results that have no panic in them are passed around.
     panicked: Box<Panicked>,
@@ -95,27 +80,13 @@ impl TaskPanic {
         }
     }
 
-    /// The text given to `panic!`, or a note that the payload is not text. Does
-    /// not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, TaskError};
-    /// # let pool = Pool::new(1)?;
-    /// let handle = pool.submit(|| panic!("no row {}", 7))?;
-    /// match handle.join() {
-    ///     Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "no row 7"),
-    ///     other => panic!("{other:?}"),
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The text given to `panic!`, or a note that the payload is not text.
     pub fn message(&self) -> &str {
         &self.panicked.message
     }
 
-    /// The payload itself, as [`std::thread::JoinHandle::join`] would give it;
-    /// for [`std::panic::resume_unwind`], say. Does not block.
+    /// The payload itself, as [`std::thread::JoinHandle::join`] would give it; for
+    /// [`std::panic::resume_unwind`], say.
     ///
     /// # Examples
     ///

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// A submitted task: wait for it, take its result, or cancel it.
 ///
-/// Dropping a handle detaches the task: it runs all the same, and its result
-/// is dropped. A handle does not keep the pool open.
+/// Dropping a handle detaches the task: it still runs, and its result is dropped. A handle
+/// does not keep the pool open.
 ///
 /// # Joining from inside a task
 ///
@@ -26,9 +26,8 @@ use std::time::Duration;
 /// the pool and its queue are. A task that is run this way uses the stack of the
 /// one that joins it.
 ///
-/// Never wait by a channel or a lock for a task that has not started: it needs a
-/// free worker, and yours is not. As in every fixed pool, this blocks for ever
-/// with one worker:
+/// Never wait by a channel or a lock for a task that has not started: it needs a free
+/// worker, and yours is not. As in every fixed pool, this blocks forever with one worker:
 ///
 /// ```no_run
 /// use std::sync::mpsc;
@@ -49,13 +48,13 @@ use std::time::Duration;
 /// # After a stop
 ///
 /// No wait outlives the stop of the pool: a task that was not started is
-/// [`Unstarted`](TaskError::Unstarted) as soon as the stop takes it out, one
-/// that still runs is [`Abandoned`](TaskError::Abandoned) when the report is
-/// made. There are two exceptions: a join that runs its target on this very
-/// worker returns when that ends, and the join of a task that is itself inside
-/// `stop` waits for its end. The handle of an unstarted task stays attached: while it lies in the
-/// report, `join` says `Unstarted` at once; while somebody runs it, or has
-/// resubmitted it, `join` waits; afterwards it gives the result.
+/// [`Unstarted`](TaskError::Unstarted) as soon as the stop takes it out, one that still
+/// runs is [`Abandoned`](TaskError::Abandoned) when the report is made. There are two
+/// exceptions: a join that runs its target on this very worker returns when that ends, and
+/// the join of a task that is itself inside `stop` waits for its end. The handle of an
+/// unstarted task stays attached: while it is in the report, `join` says `Unstarted` at
+/// once; while it is run, or after it was resubmitted, `join` waits; afterwards it gives
+/// the result.
 ///
 /// # Examples
 ///
@@ -137,8 +136,8 @@ impl<T> TaskHandle<T> {
     /// Blocks until the task has ended or `timeout` has passed; returns whether
     /// it has ended. Never runs the task itself.
     ///
-    /// A zero timeout only looks; [`Duration::MAX`] waits for ever. A task that
-    /// a stop took out has ended, until somebody runs it after all.
+    /// A zero timeout only checks; [`Duration::MAX`] waits forever. A task that a stop took
+    /// out has ended, unless it is run after all.
     ///
     /// # Examples
     ///
@@ -158,8 +157,7 @@ impl<T> TaskHandle<T> {
         self.is_finished() || self.cell().wait(Deadline::after(timeout))
     }
 
-    /// Takes the result if the task has ended, otherwise gives the handle
-    /// back. Does not block.
+    /// Takes the result if the task has ended, otherwise gives the handle back.
     ///
     /// # Errors
     ///
@@ -190,43 +188,24 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Whether the task has ended. Does not block.
+    /// Whether the task has ended.
     ///
-    /// A task that a stop took out has ended, until somebody runs it after all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.submit(|| ())?;
-    /// pool.wait_idle();
-    /// assert!(handle.is_finished());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A task that a stop took out has ended, unless it is run after all.
     pub fn is_finished(&self) -> bool {
         self.cell().has_ended()
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.task("tidy").submit(|| ())?;
-    /// assert_eq!(handle.info().name(), "tidy");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         self.cell().info()
     }
 
-    /// Asks the task to end. Does not block, except on the drop of what the
-    /// task captured, which happens here.
+    /// Asks the task to end. Blocks only on the drop of what the task captured, which
+    /// happens here.
     ///
-    /// `true`: it had not started and never will. `false`: it runs, and its
-    /// token is now cancelled, for it to look at ([`TaskContext`]); or it has
-    /// ended; or a stop took it out.
+    /// `true`: it had not started and never will. `false`: it runs, and its token is now
+    /// cancelled, which the task has to check ([`TaskContext`]); or it has ended; or a stop
+    /// took it out.
     ///
     /// [`TaskContext`]: crate::TaskContext
     ///

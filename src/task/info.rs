@@ -13,7 +13,7 @@ pub(crate) struct Origin {
     pub(crate) submitted_at: &'static Location<'static>,
 }
 
-/// The identity of a task, of which a [`TaskInfo`] is made when somebody asks.
+/// The identity of a task, from which a [`TaskInfo`] is made on request.
 #[derive(Clone, Debug)]
 pub(crate) struct Meta {
     pub(crate) origin: Origin,
@@ -52,7 +52,7 @@ pub(crate) fn next_id() -> u64 {
     next
 }
 
-/// Who a task is: a snapshot, independent of the task and its pool.
+/// The identity of a task: a snapshot, independent of the task and its pool.
 ///
 /// # Examples
 ///
@@ -67,8 +67,8 @@ pub(crate) fn next_id() -> u64 {
 #[derive(Clone)]
 pub struct TaskInfo {
     meta: Meta,
-    /// The closure's type name, for a task without a name. Made when somebody
-    /// asks: an observer is given an info for every task.
+    /// The closure's type name, for a task without a name. Made on request: an observer is
+    /// given an info for every task.
     shortened: PureOnceLock<Box<str>>,
     attempts: u32,
 }
@@ -82,38 +82,16 @@ impl TaskInfo {
         }
     }
 
-    /// The task's number, unique in this process and starting at 1. Does not
-    /// block.
+    /// The task's number, unique in this process and starting at 1.
     ///
     /// Threads take numbers in blocks of 1024, so that a higher number was not
     /// necessarily submitted later.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (first, second) = (pool.submit(|| ())?, pool.submit(|| ())?);
-    /// assert_ne!(first.info().id(), second.info().id());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn id(&self) -> u64 {
         self.meta.origin.id
     }
 
-    /// The name given with [`Pool::task`](crate::Pool::task), otherwise the
-    /// shortened type name of the closure, such as `fetch::{closure}`. Does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let named = pool.task("resize beach.png").submit(|| ())?;
-    /// assert_eq!(named.info().name(), "resize beach.png");
-    /// let unnamed = pool.submit(|| ())?;
-    /// assert!(unnamed.info().name().ends_with("{closure}"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The name given with [`Pool::task`](crate::Pool::task), otherwise the shortened type
+    /// name of the closure, such as `fetch::{closure}`.
     pub fn name(&self) -> &str {
         match &self.meta.name {
             Some(name) => name,
@@ -123,23 +101,13 @@ impl TaskInfo {
         }
     }
 
-    /// Where the task was submitted: file, line and column of the call. Does not
-    /// block. A task that is resubmitted keeps its first place.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (line, handle) = (line!(), pool.submit(|| ())?);
-    /// assert_eq!(handle.info().submitted_at().line(), line);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Where the task was submitted: file, line and column of the call. A task that is
+    /// resubmitted keeps its first place.
     pub fn submitted_at(&self) -> &'static Location<'static> {
         self.meta.origin.submitted_at
     }
 
-    /// How many times the task had been started when this was made: 0 for one that
-    /// was not. Does not block.
+    /// How many times the task had been started when this was made: 0 for one that was not.
     ///
     /// # Examples
     ///

@@ -7,16 +7,15 @@ use crate::sync::Arc;
 /// The scope of a task, as the task sees it; `()` for a task that is its own
 /// master.
 ///
-/// A task with a scope (`SCOPED`) never leaves it: a stop withdraws it instead
-/// of handing it back, and one that a report abandons gives its result all the
-/// same.
+/// A task with a scope (`SCOPED`) never leaves it: a stop withdraws it instead of handing
+/// it back, and one that a report abandons still gives its result.
 pub(crate) trait Link: Send + Sync + 'static {
     const SCOPED: bool;
-    /// It has ended, as far as its handle can tell; maybe not for the first time.
+    /// It has ended, for its handle; maybe not for the first time.
     fn resolved(&self) {}
     /// The pool will not run the task: the scope's own thread has to.
     fn given_back(&self, task: Arc<dyn Shared>);
-    /// It panicked, and nobody is going to join it.
+    /// It panicked, and will not be joined.
     fn unheard(&self, panic: TaskPanic);
     /// Closure and result are gone from the task, or its handle has the result.
     /// The last that a task does.

@@ -1,4 +1,4 @@
-//! Who the current thread is: a worker of some pool, or nobody.
+//! Which worker the current thread is, if it is one.
 
 use super::body::Ledger;
 use super::context::TaskContext;
@@ -43,14 +43,14 @@ pub(crate) struct Me {
     /// Contexts that were given back.
     #[expect(clippy::vec_box, reason = "they are lent and given back as boxes")]
     spares: RefCell<Vec<Box<TaskContext>>>,
-    /// Somebody is told how long each task took: the clock is read at both ends.
+    /// An observer is given the time of each task: the clock is read at both ends.
     pub(super) is_observed: bool,
     stamp: Cell<Instant>,
     /// Tasks that ended since `stamp`.
     since_stamp: Cell<u32>,
     /// How long a task took on the average, between the last two stamps.
     nanos: Cell<u64>,
-    /// After so many tasks the clock is read again.
+    /// The number of tasks after which the clock is read again.
     interval: Cell<u32>,
     stack: Stack,
 }
@@ -65,7 +65,7 @@ struct Stack {
 
 /// Tasks at least this long on the average are long.
 const LONG: Duration = Duration::from_micros(10);
-/// Between short tasks the clock is read after so many of them at the latest.
+/// Between short tasks the clock is read after this number of them at the latest.
 const SHORT_TASKS_A_STAMP: u32 = 8;
 
 impl Me {
@@ -147,7 +147,7 @@ impl Me {
         self.spares.borrow_mut().push(context);
     }
 
-    /// Who the task on top of the stack is.
+    /// The identity of the task on top of the stack.
     #[cold]
     pub(super) fn top_info(&self) -> TaskInfo {
         self.turn().top_info()
@@ -172,7 +172,7 @@ impl Me {
         }
     }
 
-    /// A task ends now that somebody is told of; returns when.
+    /// A task with an observer ends now; returns when.
     pub(super) fn end_stamp(&self) -> Instant {
         self.since_stamp.set(self.since_stamp.get() + 1);
         self.read_clock();

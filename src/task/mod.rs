@@ -15,9 +15,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The state of a task with a handle changes only under its cell's lock.
-//!    Whoever makes the change counts it, and drops what is left of the task
-//!    after the lock is released.
+//! 1. The state of a task with a handle changes only under its cell's lock. The thread that
+//!    makes the change counts it, and drops what is left of the task after the lock is
+//!    released.
 //! 2. RUNNING is entered and left under the lock of the worker's slot, with
 //!    the cell's lock inside. So a stopper that has been through all slots
 //!    knows every running task, and no handle disagrees with the report.
@@ -28,8 +28,8 @@
 //!    it, the others are husks. Every entry but its first is counted as
 //!    `repeated`, so that the sum of what was taken less those is what was
 //!    accepted.
-//! 5. A fire-and-forget task has no cell: nobody but its worker can end it,
-//!    so its slot alone settles its end against its abandonment.
+//! 5. A fire-and-forget task has no cell: only its worker can end it, so its slot alone
+//!    settles its end against its abandonment.
 //!
 //! A worker changes its slot through a `Turn`, which is the slot's lock, held
 //! between two tasks.

@@ -1,4 +1,4 @@
-//! What observers are told of a task, and how its times are taken.
+//! What observers are given for a task, and how its times are taken.
 //!
 //! In a pool that is observed the clock is read as each task begins and as it
 //! ends. Whatever a worker does for a task on top of another one, observers
@@ -34,7 +34,7 @@ impl Ended {
 }
 
 impl Turn<'_> {
-    /// The end of a task that somebody is told of.
+    /// The end of a task that has an observer.
     #[inline(never)]
     pub(super) fn end_observed<L>(
         &mut self,
@@ -76,7 +76,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells the observers of a task that is off the stack and counted.
+    /// Calls the observers for a task that is off the stack and counted.
     fn tell(&mut self, me: &Me, ended: &Ended) {
         self.tidy(|| me.ledger.ended(ended));
         let body = &mut *self.body;

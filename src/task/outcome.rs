@@ -1,6 +1,6 @@
 //! How a task ended.
 
-/// How a task ended, as the observer of its pool is told: see
+/// How a task ended, as given to the observer of its pool: see
 /// [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
 /// # Examples
@@ -8,15 +8,15 @@
 /// ```
 /// use groundcrew::{Outcome, Pool};
 ///
-/// let (tell, told) = groundcrew::channel::unbounded();
+/// let (sender, receiver) = groundcrew::channel::unbounded();
 /// let pool = Pool::builder()
 ///     .threads(1)
-///     .observer(move |_, outcome, _, _| tell.send(outcome).unwrap_or_default())
+///     .observer(move |_, outcome, _, _| sender.send(outcome).unwrap_or_default())
 ///     .build()?;
 /// pool.execute(|| ())?;
 /// pool.execute(|| panic!("no such row"))?;
 /// pool.wait_idle();
-/// assert_eq!(told.try_iter().collect::<Vec<_>>(), [Outcome::Completed, Outcome::Panicked]);
+/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Outcome::Completed, Outcome::Panicked]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

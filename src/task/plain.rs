@@ -22,14 +22,14 @@ pub(crate) struct Plain<B> {
 pub(crate) trait FireAndForget: Send {
     fn id(&self) -> u64;
     fn meta(&self) -> Meta;
-    /// Runs it on this worker, whose turn it is.
+    /// Runs it on this worker, in its turn.
     fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How);
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
-    /// As it lies in the channel.
+    /// As it is stored in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
-    /// What is to be counted, if the queue holds no more than a husk of it; then
-    /// the caller has to pass it.
+    /// What has to be counted, if the queue only holds a husk of it; then the caller has to
+    /// pass it.
     fn husk(&self) -> Option<Husk> {
         None
     }
@@ -136,7 +136,7 @@ fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut Turn<'_>, me: &Me) {
     turn.end(me, panicked, |_| None, |never: Infallible| match never {});
 }
 
-/// A task that unwinds its worker, as only a fault of ours could.
+/// A task that unwinds its worker, as only an internal bug could.
 #[cfg(test)]
 pub(super) struct Deadly(pub(super) Meta);
 

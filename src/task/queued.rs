@@ -20,8 +20,8 @@ pub(crate) enum Queued {
 pub(crate) trait Shared: Send + Sync {
     fn meta(&self) -> &Meta;
     fn attempts(&self) -> u32;
-    /// Runs it on this worker, whose turn it is, unless it ended otherwise.
-    /// `shell` is the task itself, for the worker's stack.
+    /// Runs it on this worker, in its turn, unless it ended otherwise. `shell` is the task
+    /// itself, for the worker's stack.
     fn run(self: Arc<Self>, shell: Arc<dyn Shared>, turn: &mut Turn<'_>, me: &Me, how: How)
     -> bool;
     /// Runs it after a stop took it out, on whatever thread.
@@ -32,17 +32,17 @@ pub(crate) trait Shared: Send + Sync {
     fn requeue(&self) -> bool;
     /// Whether it waits for its next attempt.
     fn is_waiting(&self) -> bool;
-    /// Tells its scope that the pool will not run it: QUEUED -> WITHDRAWN, if it
-    /// is not yet. `shell` is the task itself.
+    /// Notifies its scope that the pool will not run it: QUEUED -> WITHDRAWN, if it is not
+    /// yet. `shell` is the task itself.
     fn give_back(&self, shell: Arc<dyn Shared>);
     /// RUNNING -> ABANDONED, by a stop.
     fn abandon(&self);
     /// Drops the closure of a task that was taken out.
     fn discard(&self);
-    /// Whether it is too late to claim it, as far as a look can tell.
+    /// Whether it is too late to claim it, judged without the lock.
     fn has_started(&self) -> bool;
-    /// What is to be counted, if the queue holds no more than a husk of it; then
-    /// the caller has to pass it.
+    /// What has to be counted, if the queue only holds a husk of it; then the caller has to
+    /// pass it.
     fn husk(&self) -> Option<Husk>;
     /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
@@ -61,7 +61,7 @@ pub(crate) trait Shared: Send + Sync {
 
 pub(crate) enum TakenOut {
     Live,
-    /// A scoped task, that is to be given back to its scope.
+    /// A scoped task, that has to be given back to its scope.
     Withdrawn,
     Husk(Husk),
 }
@@ -110,7 +110,7 @@ impl Queued {
         TaskInfo::new(&self.meta(), self.attempts())
     }
 
-    /// As it lies in an overflow list.
+    /// As it is stored in an overflow list.
     pub(crate) fn into_box(self) -> Box<dyn FireAndForget> {
         match self {
             Queued::Plain(task) => task,
@@ -177,9 +177,9 @@ impl Queued {
 /// A task on its way into the queue: unlike a [`Queued`] it is passed in
 /// registers.
 pub(crate) trait Pointer {
-    /// As it lies in the channel.
+    /// As it is stored in the channel.
     fn into_queued(self) -> Queued;
-    /// As it lies in an overflow list. For a task with a handle that takes a box.
+    /// As it is stored in an overflow list. For a task with a handle that takes a box.
     fn into_box(self) -> Box<dyn FireAndForget>;
 }
 

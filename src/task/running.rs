@@ -13,13 +13,13 @@ pub(crate) struct Running {
     pub(super) meta: Meta,
     /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
     pub(crate) since: Instant,
-    /// When the verb was called, if somebody is told of it; `None` as well when
-    /// the task is another submit's than the first. Taken at its end, as is
-    /// `on_top`: only a pool that is observed writes either.
+    /// When the verb was called, if an observer is called for it; `None` as well when the
+    /// task is another submit's than the first. Taken at its end, as is `on_top`: only a
+    /// pool that is observed writes either.
     pub(super) queued_at: Option<Instant>,
-    /// So long its worker was busy with tasks on top of it, and their observers.
+    /// How long its worker was busy with tasks on top of it, and their observers.
     pub(super) on_top: Duration,
-    /// It was given a context, and so a token to look at.
+    /// It was given a context, and so a token to check.
     pub(crate) has_token: bool,
     /// It has a limit for its time: what runs on top of it is none of that.
     pub(super) is_limited: bool,

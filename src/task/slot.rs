@@ -39,7 +39,7 @@ pub(crate) enum State {
     Awake,
     /// Has left its loop for good; the hook for its stop may run.
     Left,
-    /// Died of a fault of ours; what it ran is on its stack for ever.
+    /// Died of an internal bug; what it ran is on its stack forever.
     Dead,
 }
 
@@ -144,8 +144,7 @@ impl Slot {
         }
     }
 
-    /// Tells that this worker's whole stack waits in `wait_idle`, or does so
-    /// no more.
+    /// Records that this worker's whole stack waits in `wait_idle`, or no longer does.
     pub(crate) fn set_waiting_idle(&self, waiting: bool) {
         let mut body = self.body.lock();
         body.epoch += 1;
@@ -178,8 +177,8 @@ impl Slot {
         Some(task)
     }
 
-    /// Takes the newest or the oldest of the list, if that is a husk. There is
-    /// nothing in it whose drop is the program's.
+    /// Takes the newest or the oldest of the list, if that is a husk. Nothing in it has a
+    /// drop of the program's.
     pub(super) fn pop_husk(&self, body: &mut Body) -> Option<Husk> {
         if let Some(husk) = body.overflow.back()?.husk() {
             self.pop_overflow(body, VecDeque::pop_back);
@@ -295,7 +294,7 @@ impl Slot {
         running.is_some_and(change)
     }
 
-    /// So long others ran on top of this task, up to now.
+    /// How long others ran on top of this task, up to now.
     pub(crate) fn on_top(&self, task: u64, now: Instant) -> Option<Duration> {
         let body = self.body.lock();
         let places = &body.places[..body.depth];
@@ -316,7 +315,7 @@ impl Slot {
         body.epoch += 1;
     }
 
-    /// Who a task on the stack is.
+    /// The identity of a task on the stack.
     pub(crate) fn info(&self, task: u64) -> Option<TaskInfo> {
         let body = self.body.lock();
         let mut stack = body.stack();

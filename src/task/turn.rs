@@ -150,9 +150,9 @@ impl<'a> Turn<'a> {
         self.tidy(drop);
     }
 
-    /// Takes the task that ended off the stack and counts it, unless a report
-    /// has. `settle` is told which and returns what is left of the task, for
-    /// `dispose` to drop without the lock. After that observers are told.
+    /// Takes the task that ended off the stack and counts it, unless a report has. `settle`
+    /// is given which, and returns what is left of the task, for `dispose` to drop without
+    /// the lock. After that observers are called.
     #[inline]
     pub(super) fn end<L>(
         &mut self,
@@ -201,7 +201,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// What ran on top since then is no time of the task below, if anybody asks.
+    /// What ran on top since then is not part of the task's time below, for the observers.
     #[inline]
     fn pass_time_on(&mut self, me: &Me, began: Instant) {
         let body = &mut *self.body;
@@ -269,7 +269,7 @@ impl<'a> Turn<'a> {
         });
     }
 
-    /// Who the task on top of the stack is.
+    /// The identity of the task on top of the stack.
     pub(super) fn top_info(&self) -> TaskInfo {
         self.body.places[self.body.depth - 1].info()
     }

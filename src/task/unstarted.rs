@@ -35,7 +35,7 @@ use std::fmt;
 pub struct UnstartedTask {
     /// Taken by `run` and by a resubmission; there until then.
     task: Option<Queued>,
-    /// The pool that accepted it, which is told of a panic.
+    /// The pool that accepted it, which handles a panic.
     ledger: Arc<dyn Ledger>,
 }
 
@@ -54,22 +54,7 @@ impl UnstartedTask {
         (task, self.ledger.clone())
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.task("left behind").execute(|| ())?; // the only worker is busy
-    /// let tasks = pool.stop(Duration::ZERO).take_unstarted();
-    /// assert_eq!(tasks[0].info().name(), "left behind");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         match &self.task {
             Some(task) => task.info(),
@@ -79,10 +64,10 @@ impl UnstartedTask {
 
     /// Runs the task on this thread and blocks until it has ended.
     ///
-    /// Its result goes to its handle, if it has one that is still held; so does
-    /// a panic, which is also logged and told to the pool's `on_panic` hook, and
-    /// goes no further. A task that wants a context gets a fresh token, that
-    /// nothing but its handle cancels. The run counts in no pool.
+    /// Its result goes to its handle, if it has one that is still held; so does a panic,
+    /// which is also logged and passed to the pool's `on_panic` hook, and goes no further.
+    /// A task that wants a context gets a fresh token, that nothing but its handle cancels.
+    /// The run counts in no pool.
     ///
     /// # Examples
     ///

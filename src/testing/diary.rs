@@ -3,7 +3,7 @@
 use crate::sync::{Arc, Condvar, Mutex};
 use std::fmt;
 
-/// What happened in a test, in its order, and by whichever thread. A clone is the same
+/// A record of what happened in a test, in order, from any thread. A clone is the same
 /// diary.
 ///
 /// A [`Puppet`](super::Puppet) writes into it which of its parts were called.
@@ -34,46 +34,24 @@ struct Inner {
 }
 
 impl Diary {
-    /// An empty diary. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(groundcrew::testing::Diary::new().entries().is_empty());
-    /// ```
+    /// An empty diary.
     pub fn new() -> Diary {
         Diary::default()
     }
 
-    /// Writes one entry. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let diary = groundcrew::testing::Diary::new();
-    /// diary.write("hello");
-    /// assert_eq!(diary.entries(), ["hello"]);
-    /// ```
+    /// Writes one entry.
     pub fn write(&self, entry: impl Into<String>) {
         let entry = entry.into();
         self.inner.entries.lock().push(entry);
         self.inner.written.notify_all();
     }
 
-    /// All entries so far. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let diary = groundcrew::testing::Diary::new();
-    /// diary.clone().write("hello");
-    /// assert_eq!(diary.entries().len(), 1);
-    /// ```
+    /// All entries so far.
     pub fn entries(&self) -> Vec<String> {
         self.inner.entries.lock().clone()
     }
 
-    /// Blocks until this entry was written so many times.
+    /// Blocks until this entry was written `times` times.
     ///
     /// # Examples
     ///

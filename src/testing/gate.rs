@@ -6,9 +6,9 @@ use std::fmt;
 /// A gate at which the code under test waits until the test lets it through. It is closed
 /// until it is opened.
 ///
-/// The test holds the gate; tasks and services are given an [`Entrance`]. Dropping the
-/// gate opens it, so that a test that fails, or forgets to, leaves nobody waiting: the pool
-/// or host that the test drops next does not have to abandon anybody. For the same reason
+/// The test holds the gate; tasks and services are given an [`Entrance`]. Dropping the gate
+/// opens it, so that a test that fails, or forgets to, leaves no thread waiting: the pool
+/// or host that the test drops next does not have to abandon a task. For the same reason
 /// only entrances can be cloned.
 ///
 /// # Examples
@@ -35,7 +35,8 @@ pub struct Gate {
     inner: Arc<Inner>,
 }
 
-/// Where the code under test waits at a [`Gate`]. A clone is an entrance to the same gate.
+/// The side of a [`Gate`] where the code under test waits. A clone is an entrance to the
+/// same gate.
 ///
 /// # Examples
 ///
@@ -56,16 +57,16 @@ pub struct Entrance {
 
 struct Inner {
     state: Mutex<State>,
-    /// Somebody may go through.
+    /// A thread may go through.
     let_through: Condvar,
-    /// Somebody has come.
+    /// A thread has come.
     come: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     is_open: bool,
-    /// So many have come. The first is number 0.
+    /// The number of threads that have come. The first is number 0.
     come: usize,
     /// Those with a lower number go through.
     let_through: usize,
@@ -81,13 +82,7 @@ impl State {
 }
 
 impl Gate {
-    /// A closed gate. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(!groundcrew::testing::Gate::new().is_open());
-    /// ```
+    /// A closed gate.
     pub fn new() -> Gate {
         Gate {
             inner: Arc::new(Inner {
@@ -98,7 +93,7 @@ impl Gate {
         }
     }
 
-    /// What the code under test is given. Does not block.
+    /// Returns an entrance, for the code under test.
     ///
     /// # Examples
     ///
@@ -114,12 +109,12 @@ impl Gate {
         }
     }
 
-    /// Blocks until at least so many threads are waiting at the gate, those not counted
+    /// Blocks until at least `count` threads are waiting at the gate, those not counted
     /// that were let through already.
     ///
     /// # Panics
     ///
-    /// When the gate is open, since nobody will ever wait at it; unless 0 are wanted.
+    /// When the gate is open, since no thread will ever wait at it; unless `count` is 0.
     ///
     /// # Examples
     ///
@@ -143,19 +138,13 @@ impl Gate {
     }
 
     /// How many threads are waiting at the gate, those not counted that were let through
-    /// already. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(groundcrew::testing::Gate::new().waiting(), 0);
-    /// ```
+    /// already.
     pub fn waiting(&self) -> usize {
         self.inner.state.lock().waiting()
     }
 
-    /// Lets so many threads through, in the order in which they came: those that wait, and
-    /// then those that come. Does not block.
+    /// Lets `count` threads through, in the order in which they came: those that wait, and
+    /// then those that come.
     ///
     /// # Examples
     ///
@@ -173,8 +162,7 @@ impl Gate {
         self.inner.let_through.notify_all();
     }
 
-    /// Lets everybody through, from now on. Does not block. Dropping the gate does the
-    /// same.
+    /// Lets all threads through, from now on. Dropping the gate does the same.
     ///
     /// # Examples
     ///
@@ -192,15 +180,7 @@ impl Gate {
         self.inner.come.notify_all();
     }
 
-    /// Whether it was opened. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let gate = groundcrew::testing::Gate::new();
-    /// gate.open();
-    /// assert!(gate.is_open());
-    /// ```
+    /// Whether it was opened.
     pub fn is_open(&self) -> bool {
         self.inner.state.lock().is_open
     }

@@ -43,21 +43,11 @@ pub struct HangGuard {
 }
 
 impl HangGuard {
-    /// Guards from now on, until it is dropped; [`Duration::MAX`] is no limit. Does not
-    /// block.
+    /// Guards from now on, until it is dropped; [`Duration::MAX`] means no limit.
     ///
     /// # Panics
     ///
     /// When no thread can be started.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::testing::HangGuard;
-    /// # use std::time::Duration;
-    /// let guard = HangGuard::new(Duration::from_secs(60));
-    /// drop(guard); // that part has not hung
-    /// ```
     #[track_caller]
     pub fn new(limit: Duration) -> HangGuard {
         let place = Location::caller();
@@ -69,7 +59,7 @@ impl HangGuard {
             }
             let thread = thread.as_deref().unwrap_or("without a name");
             let text = report(place, thread, limit);
-            // Whoever hangs may hold stderr.
+            // The thread that hangs may hold stderr.
             to_stderr_in_time(text);
             process::abort();
         });

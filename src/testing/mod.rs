@@ -81,10 +81,10 @@
 //! let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_774_612_800));
 //! let pool = Pool::builder().threads(1).clock(&clock).build()?;
 //! let scheduler = Scheduler::new(pool.submitter());
-//! let (tell, sent) = channel::unbounded();
+//! let (sender, sent) = channel::unbounded();
 //! let newsletter = scheduler
 //!     .entry("newsletter", Schedule::cron("0 17 * * *").in_tz("Europe/London"))
-//!     .run(move |ctx| Ok(tell.send(ctx.due())?))?;
+//!     .run(move |ctx| Ok(sender.send(ctx.due())?))?;
 //! scheduler.start()?;
 //!
 //! for hours in [5, 24, 23, 24] {

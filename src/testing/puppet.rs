@@ -59,78 +59,30 @@ pub struct Puppet {
 }
 
 impl Puppet {
-    /// A service that starts, waits and stops. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Host;
-    /// use groundcrew::testing::Puppet;
-    ///
-    /// let mut host = Host::builder();
-    /// host.service("web", Puppet::new);
-    /// assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// A service that starts, waits and stops.
     pub fn new() -> Puppet {
         Puppet::default()
     }
 
-    /// What [`start`](Service::start) does. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Host;
-    /// # use groundcrew::testing::Puppet;
-    /// let mut host = Host::builder();
-    /// host.service("web", || Puppet::new().start(|_| Err("the port is taken")?));
-    /// let error = host.build()?.start().unwrap_err();
-    /// assert_eq!(error.to_string(), "service \"web\" failed in start: the port is taken");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Sets what [`start`](Service::start) does.
     pub fn start(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
         self.start = Some(Box::new(part));
         self
     }
 
-    /// What [`run`](Service::run) does. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Host;
-    /// # use groundcrew::testing::Puppet;
-    /// let mut host = Host::builder();
-    /// host.service("web", || Puppet::new().run(|_| panic!("a fault in the program")));
-    /// let report = host.build()?.run();
-    /// assert_eq!(report.failures().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Sets what [`run`](Service::run) does.
     pub fn run(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
         self.run = Some(Box::new(part));
         self
     }
 
-    /// What [`stop`](Service::stop) does. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Host;
-    /// # use groundcrew::testing::Puppet;
-    /// let mut host = Host::builder();
-    /// host.service("web", || Puppet::new().stop(|_| Err("the disk is full")?));
-    /// assert_eq!(host.build()?.start()?.stop().exit_code(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Sets what [`stop`](Service::stop) does.
     pub fn stop(mut self, part: impl FnMut(&ServiceContext) -> ServiceResult + 'static) -> Puppet {
         self.stop = Some(Box::new(part));
         self
     }
 
-    /// Where it writes down which parts are called, each before it does anything. Does not
-    /// block. Defaults to nowhere.
+    /// Sets a diary in which each part is recorded before it runs. Defaults to none.
     ///
     /// # Examples
     ///

@@ -1,14 +1,14 @@
-//! What is told of a folder.
+//! What is reported about a folder.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What has changed below a folder since the last time: see
+/// The changes below a folder since the last call of the handler: see
 /// [`HostBuilder::watch`](crate::HostBuilder::watch).
 ///
-/// Files only, each with the path of the folder before it, and each once: what came and went
-/// in between is not told of, what was removed and came back has changed if it is another
-/// file now.
+/// Files only, each with the path of the folder before it, and each once: a file that was
+/// created and removed in between is not reported; one that was removed and created again
+/// is reported as changed if it is another file now.
 ///
 /// # Examples
 ///
@@ -35,74 +35,41 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The files that were not there, in order. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let changes = groundcrew::Changes::default();
-    /// assert!(changes.added().iter().all(|path| path.is_relative()));
-    /// ```
+    /// The files that were not there, in order.
     pub fn added(&self) -> &[PathBuf] {
         &self.added
     }
 
-    /// The files that were there and have changed, in order: another length or time, another
-    /// file in their place, or other metadata, such as permissions or a new hard link. Does
-    /// not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// The files that were there and have changed, in order: another length or time,
+    /// another file in their place, or other metadata, such as permissions or a new hard
+    /// link.
     pub fn changed(&self) -> &[PathBuf] {
         &self.changed
     }
 
-    /// The files that are gone, in order. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// The files that are gone, in order.
     pub fn removed(&self) -> &[PathBuf] {
         &self.removed
     }
 
-    /// The folders and files that cannot be read at present, in order: as a rule permission
-    /// is denied. Does not block.
+    /// The folders and files that cannot be read at present, in order: usually for lack of
+    /// permission.
     ///
     /// What changes in them is not reported; what was known of them is kept. All of them are
     /// listed each time, until they can be read. They count neither for [`len`](Self::len)
     /// nor as a reason to report.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let changes = groundcrew::Changes::default();
-    /// for path in changes.unreadable() {
-    ///     eprintln!("{} is not searched", path.display());
-    /// }
-    /// ```
     pub fn unreadable(&self) -> &[PathBuf] {
         &self.unreadable
     }
 
-    /// What there is to read: those that were added, and then those that have changed. Does
-    /// not block. One of them may be gone again when it is opened.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// The files to read: those that were added, and then those that have changed. One of
+    /// them may be gone again when it is opened.
     pub fn present(&self) -> impl Iterator<Item = &Path> {
         self.added.iter().chain(&self.changed).map(PathBuf::as_path)
     }
 
-    /// Whether this is the first look: then everything there is was added. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(!groundcrew::Changes::default().is_initial());
-    /// ```
+    /// Whether this is the first scan: then every existing file is in
+    /// [`added`](Self::added).
     pub fn is_initial(&self) -> bool {
         self.is_initial
     }
@@ -119,24 +86,12 @@ impl Changes {
         }
     }
 
-    /// How many files this is about. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(groundcrew::Changes::default().len(), 0);
-    /// ```
+    /// How many files this is about.
     pub fn len(&self) -> usize {
         self.added.len() + self.changed.len() + self.removed.len()
     }
 
-    /// Whether it is about none, as the first look at an empty folder. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(groundcrew::Changes::default().is_empty());
-    /// ```
+    /// Whether it is about no file, as for the first scan of an empty folder.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

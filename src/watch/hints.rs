@@ -10,7 +10,7 @@ use std::io;
 use std::mem;
 use std::path::{self, Path, PathBuf};
 
-/// So many places are remembered; of more it is only known that they are many.
+/// The number of places remembered; of more it is only known that they are many.
 pub(super) const MOST_PATHS: usize = if cfg!(test) { 64 } else { 65_536 };
 
 /// Written by the thread of the system's watcher, read by the service's.
@@ -20,7 +20,7 @@ pub(super) struct Hints {
     bell: Sender<()>,
 }
 
-/// What was told since the last look.
+/// What was reported since the last look.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) paths: BTreeSet<PathBuf>,
@@ -63,8 +63,8 @@ impl Hints {
         let _ = self.bell.try_send(());
     }
 
-    /// Asks the system to tell of this folder, and of all below it, as long as what is
-    /// returned lives.
+    /// Asks the system to report changes of this folder, and of all below it, as long as
+    /// the returned value lives.
     pub(super) fn watch(self: &Arc<Self>, folder: &Path) -> notify::Result<Tree> {
         let names = Names::new(folder)?;
         let mut watcher = self.watcher(&names)?;
@@ -112,7 +112,7 @@ impl Hints {
     }
 }
 
-/// What the system tells of: a folder and what is below it.
+/// What the system reports on: a folder and what is below it.
 pub(super) struct Tree {
     watcher: RecommendedWatcher,
     names: Names,
@@ -126,8 +126,8 @@ impl Tree {
         self.is_each
     }
 
-    /// Asks the system to tell of these folders too. Those that are gone, or into which it may
-    /// not look, are left out.
+    /// Asks the system to report on these folders too. Those that are gone, or into which
+    /// it may not look, are left out.
     pub(super) fn add<'a>(
         &mut self,
         folders: impl IntoIterator<Item = &'a PathBuf>,
@@ -164,7 +164,7 @@ pub(super) fn is_limit(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::MaxFilesWatch)
 }
 
-/// Whether somebody has only looked, as the service does itself.
+/// Whether something was only read, as the service does itself.
 fn is_look(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
@@ -173,7 +173,7 @@ fn is_look(kind: EventKind) -> bool {
     }
 }
 
-/// Whether what it is told of may be gone.
+/// Whether what is reported may be gone.
 fn may_be_end(kind: EventKind) -> bool {
     !matches!(
         kind,

@@ -1,13 +1,13 @@
 //! A folder, and what changes in it.
 //!
-//! What the system tells is a hint only, since it may come twice, late, in another order or
-//! not at all: it says where to look. What has changed is found by a comparison with what
-//! was there at the last look.
+//! What the system reports is a hint only, since it may come twice, late, in another order
+//! or not at all: it says where to look. What has changed is found by a comparison with
+//! what was there at the last look.
 //!
-//! - `changes`: what the program is told.
+//! - `changes`: what is reported to the program.
 //! - `snapshot`: what is there, and how it differs from what was.
 //! - `hints`: where to look, from the thread of the system's watcher.
-//! - `mounts`: what is mounted there, of which the system's watcher does not tell.
+//! - `mounts`: what is mounted there, which the system's watcher does not report.
 //! - `terms`: what can be set.
 //! - `service`: the body of the service.
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-/// Changes when something is mounted below the folder, or is no more. Always the same where
-/// the system has no table of what is mounted.
+/// Changes when something is mounted below the folder, or no longer is. Always the same
+/// where the system has no table of what is mounted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Mounts(Vec<Vec<u8>>);
 

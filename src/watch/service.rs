@@ -19,60 +19,61 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// So often one looks for a folder that is gone.
+/// How often a folder that is gone is looked for.
 const LOOK_FOR_FOLDER: Duration = Duration::from_millis(250);
 /// A shorter one would do nothing else.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
-/// So often one looks at a folder of which the system does not tell everything; and whether
-/// it still is the one at its path, since a folder above it may be another one now, and whether
-/// something was mounted below it.
+/// How often a folder is scanned for which the system does not report everything; and how
+/// often it is checked whether it still is the one at its path, since a folder above it may
+/// be another one now, and whether something was mounted below it.
 const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
 
 impl HostBuilder {
-    /// Adds a service that tells `handler` what changes below a folder, with the feature
-    /// `watch`. Does not block.
+    /// Adds a service that calls `handler` with what changes below a folder, with the
+    /// feature `watch`.
     ///
     /// `handler` is called on the service's own thread: at first with all that is there,
     /// also if that is nothing, as the [first look](Changes::is_initial). The service is up
-    /// when that call has returned, so those that are [after](ServiceBuilder::after) it find
-    /// the work on what there was done. Then it is called whenever files were added, changed
-    /// or removed and it has been [quiet](Watch::debounce) for a moment, however many there
-    /// are. What came and went in between is not told of.
+    /// when that call has returned, so those that are [after](ServiceBuilder::after) it
+    /// find the work on what there was done. Then it is called whenever files were added,
+    /// changed or removed and it has been [quiet](Watch::debounce) for a moment, however
+    /// many there are. A file that was created and removed in between is not reported.
     ///
-    /// What is told is found by comparing what is there with what was, by the length, the
-    /// times and the inode of each file. The times are that of the contents, that of the last
+    /// Changes are found by comparing what is there with what was, by the length, the times
+    /// and the inode of each file. The times are those of the contents, that of the last
     /// change of any kind (`ctime`) and that of the creation, where the system has them; no
-    /// program can set the latter two, so a file that `cp -p` or `tar` replaced by one of the
-    /// same length and time is noticed. So is a file whose permissions, owner or number of hard
-    /// links have changed. The system only says where to look. So nothing is lost where the
-    /// system lost count, and what is added or removed is told of once. A file that was written
-    /// within the last 20 ms, which is how exact the times of files are, may be told of as
-    /// changed once more. (Where they are only exact to a second, as on some network drives, a
-    /// change that leaves the length as it was may be missed.)
+    /// program can set the latter two, so a file that `cp -p` or `tar` replaced by one of
+    /// the same length and time is noticed. So is a file whose permissions, owner or number
+    /// of hard links have changed. The system only says where to look. So nothing is lost
+    /// where the system lost count, and what is added or removed is reported once. A file
+    /// that was written within the last 20 ms, which is how exact the times of files are,
+    /// may be reported as changed once more. (Where they are only exact to a second, as on
+    /// some network drives, a change that leaves the length as it was may be missed.)
     ///
-    /// If the folder is removed, all its files are; it is looked for four times a second, and
-    /// told of when it is back. That a folder above it was replaced by another one is noticed
-    /// within two seconds; so is, on Linux, that something was mounted below it or is no more.
-    /// It may itself be a link. Links to folders below it are not
-    /// followed; those to files are told of as files, and what changes where they lead to is
-    /// seen at the next [look at everything](Watch::rescan_every). Pipes, sockets and devices
-    /// are not told of.
+    /// If the folder is removed, all its files are; it is looked for four times a second,
+    /// and its files are reported when it is back. That a folder above it was replaced by
+    /// another one is noticed within two seconds; so is, on Linux, that something was
+    /// mounted below it or no longer is. It may itself be a link. Links to folders below it
+    /// are not followed; those to files are reported as files, and a change of their target
+    /// is seen at the next [full rescan](Watch::rescan_every). Pipes, sockets and devices
+    /// are not reported.
     ///
-    /// Told to stop, the service ends at once; a handler that takes long looks at its
-    /// [token](ServiceContext::token). (Only a call by which the system is asked to watch a
-    /// huge tree is waited for: 2 s for a hundred thousand folders.) An error of the handler is one of the service: after a
-    /// [restart](crate::Restart) everything is told of again, as in the beginning. The pauses
-    /// of this service go by the system's clock, also in a host with a manual one.
+    /// When its stop is requested, the service ends at once; a handler that takes long
+    /// should check its [token](ServiceContext::token). (Only a call by which the system is
+    /// asked to watch a huge tree is waited for: 2 s for a hundred thousand folders.) An
+    /// error of the handler is one of the service: after a [restart](crate::Restart)
+    /// everything is reported again, as in the beginning. The pauses of this service go by
+    /// the system's clock, also in a host with a manual one.
     ///
     /// # Errors
     ///
     /// The start of the service fails if there is no such folder, or it may not be read.
     ///
-    /// What cannot be read below it, or later on, is left out alone: a warning is logged once,
-    /// [`Changes::unreadable`] lists it, and what was known of it is kept; once it can be read
-    /// its changes are reported. Where the system watches no more folders (its limit is
-    /// reached: `fs.inotify.max_user_watches`), a warning is logged, and everything is looked
-    /// at every two seconds.
+    /// What cannot be read below it, or later on, is left out alone: a warning is logged
+    /// once, [`Changes::unreadable`] lists it, and what was known of it is kept; once it
+    /// can be read its changes are reported. Where the system watches no more folders (its
+    /// limit is reached: `fs.inotify.max_user_watches`), a warning is logged, and
+    /// everything is scanned every two seconds.
     ///
     /// # Examples
     ///
@@ -82,16 +83,16 @@ impl HostBuilder {
     /// let folder = tempfile::tempdir()?;
     /// std::fs::write(folder.path().join("first.md"), "# First")?;
     ///
-    /// let (tell, told) = channel::unbounded();
+    /// let (sender, receiver) = channel::unbounded();
     /// let mut host = Host::builder();
     /// host.watch("posts", Watch::new(folder.path()), move |changes, _| {
-    ///     Ok(tell.send(changes.to_string())?)
+    ///     Ok(sender.send(changes.to_string())?)
     /// });
     /// let host = host.build()?.start()?;
-    /// assert_eq!(told.recv()?, "1 added, 0 changed, 0 removed");
+    /// assert_eq!(receiver.recv()?, "1 added, 0 changed, 0 removed");
     ///
     /// std::fs::rename(folder.path().join("first.md"), folder.path().join("1.md"))?;
-    /// assert_eq!(told.recv()?, "1 added, 0 changed, 1 removed");
+    /// assert_eq!(receiver.recv()?, "1 added, 0 changed, 1 removed");
     /// assert!(host.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -142,14 +143,14 @@ struct WatchService<'a, F> {
 /// The folder that is watched.
 struct Sight {
     folder: Identity,
-    /// The program's path to it is a link, of which the system tells nothing.
+    /// The program's path to it is a link, for which the system reports nothing.
     is_link: bool,
     /// `None`: the system cannot; one looks by oneself.
     tree: Option<Tree>,
 }
 
 impl Sight {
-    /// Whether the system does not tell everything.
+    /// Whether the system does not report everything.
     fn is_blind(&self) -> bool {
         self.is_link || self.tree.is_none()
     }
@@ -192,8 +193,9 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
             let is_let_in = self.is_let_in();
             let is_mounted = self.is_mounted();
             let is_blind = self.sight.as_ref().is_none_or(|it| it.tree.is_none());
-            // What the system does not know of, or did not let one see, is watched anew; a
-            // folder that was removed, perhaps, and made again, even with the same number.
+            // What the system does not watch, or did not allow to be read, is watched
+            // again: perhaps a folder that was removed and made again, even with the same
+            // number.
             if told.all || told.is_gone || is_let_in || is_mounted || is_blind && is_time {
                 self.sight = None;
             }
@@ -235,7 +237,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
 }
 
 impl<F> WatchService<'_, F> {
-    /// Blocks until something is told, or `by` has come; returns which.
+    /// Blocks until something is reported, or `by` has come; returns which.
     fn wait(&self, by: Deadline, stopped: &Receiver<Infallible>) -> Result<bool, Cancelled> {
         let by = by.moment().map_or_else(channel::never, channel::at);
         channel::select! {
@@ -245,7 +247,7 @@ impl<F> WatchService<'_, F> {
         }
     }
 
-    /// Blocks until nothing more is told for a moment, but not for too long.
+    /// Blocks until nothing more is reported for a moment, but not for too long.
     fn settle(&self, stopped: &Receiver<Infallible>) -> Result<(), Cancelled> {
         let most = Deadline::after(self.watch.max_delay);
         while self.wait(most.earlier(Deadline::after(self.watch.debounce)), stopped)?
@@ -305,7 +307,7 @@ impl<F> WatchService<'_, F> {
         is_let_in
     }
 
-    /// Whether something was mounted below the folder, or is no more.
+    /// Whether something was mounted below the folder, or no longer is.
     fn is_mounted(&mut self) -> bool {
         let mounts = Mounts::below(&self.watch.folder);
         let is_mounted = mounts != self.mounts;
@@ -313,8 +315,8 @@ impl<F> WatchService<'_, F> {
         is_mounted
     }
 
-    /// Asks the system to tell of what it does not know of by itself. `is_new`: it was asked
-    /// for everything just before the look.
+    /// Asks the system to report on what it does not watch by itself. `is_new`: it was
+    /// asked for everything just before the look.
     fn watch_more(
         &mut self,
         look: &Look,
@@ -328,7 +330,7 @@ impl<F> WatchService<'_, F> {
             let known = &self.snapshot;
             let folders: BTreeSet<PathBuf> = match is_new {
                 true => known.folders().cloned().collect(),
-                // It may have lost those that were renamed, of which it tells.
+                // It may have lost those that were renamed, which it reports.
                 false => {
                     let changed = look.new_folders.iter().chain(&look.replaced);
                     known.folders_of(changed.chain(told)).cloned().collect()

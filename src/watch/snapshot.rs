@@ -37,8 +37,8 @@ struct Stamp {
     is_fresh: bool,
 }
 
-/// Which file or folder this is. A number may be used again once its file is gone: the birth
-/// time, where there is one, tells them apart.
+/// Which file or folder this is. A number may be used again once its file is gone: the
+/// birth time, where there is one, distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     number: (u64, u64),
@@ -47,31 +47,31 @@ pub(super) struct Identity {
 
 /// Where to look.
 pub(super) enum Where<'a> {
-    /// Everywhere. Somebody has said that something has changed (or it is time again).
+    /// Everywhere. A change was reported (or the time for a rescan has come).
     All { was_told: bool },
     /// At these, and below.
     Paths(&'a BTreeSet<PathBuf>),
 }
 
-/// What a look has found, besides the changes.
+/// What a scan has found, besides the changes.
 #[derive(Default)]
 pub(super) struct Look {
     pub(super) changes: Changes,
     /// Folders that were not known: something may have come into them before the system was
-    /// asked to tell.
+    /// asked to report.
     pub(super) new_folders: Vec<PathBuf>,
-    /// Folders in whose place there is another one: something was mounted there, perhaps, of
-    /// which the system tells nothing.
+    /// Folders in whose place there is another one: something was mounted there, perhaps,
+    /// for which the system reports nothing.
     pub(super) replaced: Vec<PathBuf>,
-    /// What could not be looked at, and why. What was known of it is kept.
+    /// What could not be read, and why. What was known of it is kept.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
-    /// Some of that could be looked at before, or was not known.
+    /// Some of that could be read before, or was not known.
     pub(super) is_newly_refused: bool,
 }
 
 impl Look {
-    /// Whether a folder was replaced and the system, which tells of those that were renamed or
-    /// removed, said nothing.
+    /// Whether a folder was replaced and the system, which reports those that were renamed
+    /// or removed, did not report it.
     pub(super) fn is_replaced_untold(&self, told: &BTreeSet<PathBuf>) -> bool {
         let is_told = |path: &PathBuf| path.ancestors().any(|path| told.contains(path));
         !self.replaced.iter().all(is_told)
@@ -108,7 +108,7 @@ impl Snapshot {
         self.folders_of(self.entries.keys())
     }
 
-    /// Looks at `folder`, or at parts of it.
+    /// Scans `folder`, or parts of it.
     pub(super) fn look(
         &mut self,
         folder: &Path,
@@ -244,7 +244,7 @@ impl Looker<'_> {
         let is_folder = metadata.is_dir();
         let is_below = path != self.folder;
         let is_linked_folder = is_folder && is_below && is_link.is_ok_and(|is_link| is_link);
-        // A pipe may have no end, and who opens it waits.
+        // A pipe may have no end, and opening it blocks.
         let is_file = metadata.is_file() && is_below && self.only.is_none_or(|only| only(path));
         if is_linked_folder || !is_folder && !is_file {
             return None;

@@ -33,14 +33,10 @@ pub struct Watch {
 pub(super) type Only = dyn Fn(&Path) -> bool + Send + Sync;
 
 impl Watch {
-    /// Watches this folder and all that are below it. Does not block, and starts nothing.
+    /// Watches this folder and all folders below it. Starts nothing.
     ///
     /// A relative path is resolved here, against the current folder of the process; a later
     /// `set_current_dir` does not matter. What changes is reported by the path given here.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
     pub fn new(folder: impl Into<PathBuf>) -> Watch {
         let given = folder.into();
         Watch {
@@ -54,19 +50,15 @@ impl Watch {
         }
     }
 
-    /// So long nothing must have happened before the changes are told of: an editor writes a
-    /// file in several steps. Does not block. Defaults to 100 ms.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Quiet period: changes are reported once no event has arrived for this long, since an
+    /// editor writes a file in several steps. Defaults to 100 ms.
     pub fn debounce(mut self, quiet: Duration) -> Watch {
         self.debounce = quiet;
         self
     }
 
-    /// Where something happens all the time, changes are told of after so long. Does not
-    /// block. Defaults to 1 s.
+    /// Maximum delay before changes are reported under continuous activity. Defaults to 1
+    /// s.
     ///
     /// # Examples
     ///
@@ -80,9 +72,9 @@ impl Watch {
         self
     }
 
-    /// So often everything is looked at again, whatever the system has told: on a network it
-    /// may tell nothing. [`Duration::MAX`] is never; less than 10 ms is as 10 ms. Does not
-    /// block. Defaults to 5 minutes.
+    /// Interval of full rescans, whatever the system has reported: on a network file system
+    /// it may report nothing. [`Duration::MAX`] means never; less than 10 ms counts as 10
+    /// ms. Defaults to 5 minutes.
     ///
     /// # Examples
     ///
@@ -96,12 +88,8 @@ impl Watch {
         self
     }
 
-    /// Tells only of files for which `only` is true. It is given the path as the handler
-    /// would be, and called on the service's thread, often. Does not block. Defaults to all.
-    ///
-    /// # Examples
-    ///
-    /// See [above](Self).
+    /// Reports only files for which `only` returns true. It is given the path as the
+    /// handler would be, and called on the service's thread, often. Defaults to all.
     pub fn only(mut self, only: impl Fn(&Path) -> bool + Send + Sync + 'static) -> Watch {
         self.only = Some(Arc::new(only));
         self

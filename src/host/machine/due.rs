@@ -1,4 +1,4 @@
-//! What is to be done at a moment, and when to look again.
+//! What has to be done at a moment, and when to look again.
 
 use super::super::entry::Life;
 use super::super::failure::{During, Failure};
@@ -10,12 +10,12 @@ use crate::clock::Deadline;
 use crate::table::trimmed;
 use std::time::{Duration, Instant};
 
-/// Who is told to stop only at the deadline has so long to do it.
+/// The time that a service has whose stop is requested only at the deadline.
 pub(in super::super) const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
 
 impl Machine {
-    /// Moves on as far as it goes at `now`. `beat` is when a service's heart last
-    /// beat. Returns what is to be done, and when to look again at the latest.
+    /// Moves on as far as it goes at `now`. `beat` is when a service's heart last beat.
+    /// Returns what has to be done, and when to look again at the latest.
     pub(in super::super) fn advance(
         &mut self,
         now: Instant,
@@ -199,8 +199,8 @@ impl Machine {
         is_needed
     }
 
-    /// By when a service that was told to stop should be over: those that it needs are
-    /// told then.
+    /// By when a service whose stop was requested should be over: those that it needs are
+    /// stopped then.
     pub(in super::super) fn stop_by(&self, index: usize) -> Option<Deadline> {
         let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
         let told = entry.told.filter(|_| !entry.recalled)?;
@@ -224,8 +224,8 @@ impl Machine {
         Some(own.earlier(stop.by))
     }
 
-    /// When the service was told to end, by the stop or for its own failure, and by
-    /// when it has to.
+    /// When the service was asked to end, by the stop or for its own failure, and by when
+    /// it has to.
     pub(in super::super) fn end_by_of(&self, index: usize) -> Option<(Instant, Deadline)> {
         let entry = &self.entries[index];
         match (self.stop_by(index), entry.life) {
@@ -248,8 +248,8 @@ impl Machine {
         self.is_done_where(now, |index| self.waited_for_until(index))
     }
 
-    /// Whether the report is due once those that were told only at the deadline have had
-    /// their moment.
+    /// Whether the report is due once the services that were stopped only at the deadline
+    /// have had their moment.
     pub(in super::super) fn is_done_but_for_leaving(&self, now: Instant) -> bool {
         self.is_done_where(now, |index| self.abandoned_by(index))
     }
@@ -263,7 +263,8 @@ impl Machine {
         self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
     }
 
-    /// The same as `abandoned_by`, and a moment more for one that was told only then.
+    /// The same as `abandoned_by`, and a moment more for one whose stop was requested only
+    /// then.
     fn waited_for_until(&self, index: usize) -> Option<Deadline> {
         let by = self.abandoned_by(index)?;
         let told = self.entries[index].told?;
@@ -301,7 +302,7 @@ impl Machine {
                 (Life::Ending { by }, None) => by,
                 (Life::Resting { until }, None) => until,
                 (Life::Up, None) => match entry.heartbeat_due(beat(index), &self.freezes, now) {
-                    // Missed: looked at again after as long as it may be silent.
+                    // Missed: checked again after its heartbeat timeout.
                     Some(due) if due.has_passed(now) => {
                         Deadline::after_from(now, entry.terms.heartbeat.unwrap_or_default())
                     }

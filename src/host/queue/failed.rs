@@ -84,35 +84,32 @@ impl<T> FailedItem<T> {
         FailedItem { item, number, why }
     }
 
-    /// The item, as the handler left it. For an example see [`FailedItem`].
+    /// The item, as the handler left it.
     pub fn item(&self) -> &T {
         &self.item
     }
 
-    /// The item, as the handler left it. For an example see [`FailedItem`].
+    /// The item, as the handler left it.
     pub fn into_item(self) -> T {
         self.item
     }
 
-    /// The number of the item, as in the log: the queue counts what it accepts, from 1 on. For
-    /// an example see [`FailedItem`].
+    /// The number of the item, as in the log: the queue counts what it accepts, from 1 on.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The error that the handler returned; `None` if it panicked. For an example see
-    /// [`FailedItem`].
+    /// The error that the handler returned; `None` if it panicked.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.why.error.as_deref()
     }
 
-    /// Whether the handler panicked. For an example see [`FailedItem`].
+    /// Whether the handler panicked.
     pub fn is_panic(&self) -> bool {
         self.why.is_panic()
     }
 
-    /// The error and all its sources, or the message of the panic. For an example see
-    /// [`FailedItem`].
+    /// The error and all its sources, or the message of the panic.
     pub fn message(&self) -> &str {
         &self.why.message
     }

@@ -28,21 +28,21 @@ use std::time::{Duration, Instant};
 /// which is registered with [`HostBuilder::queue`](super::HostBuilder::queue). A clone
 /// is the same queue.
 ///
-/// A queue whose service fails, since a handler that panicked could not be made anew or for
-/// a heartbeat that was missed, goes on taking items while the service is started again. If
-/// the host stops meanwhile, they are handed back.
+/// A queue whose service fails, since a handler that panicked could not be made again, or
+/// for a missed heartbeat, goes on taking items while the service is started again. If the
+/// host stops meanwhile, they are handed back.
 ///
-/// It can be filled before the host starts. On a stop it is closed, and what is in it
-/// is handled, until the last part of the service's time: a quarter of it, and 3 s at
-/// most. Then the handlers' token is cancelled, nothing more is begun, and what is left
-/// is returned by [`take_unprocessed`](Self::take_unprocessed).
+/// It can be filled before the host starts. On a stop it is closed, and what is in it is
+/// handled, until the last part of the service's time: a quarter of it, capped at 3 s. Then
+/// the handlers' token is cancelled, nothing more is begun, and what is left is returned by
+/// [`take_unprocessed`](Self::take_unprocessed).
 ///
 /// # Which items come back
 ///
 /// No item that was accepted is lost without a sign. Any clone of the queue returns them,
 /// before or after the report of the host, which counts what was left when it was made:
 ///
-/// | what became of the item | returned by | report |
+/// | the item's outcome | returned by | report |
 /// | --- | --- | --- |
 /// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unprocessed`](Self::take_unprocessed) | not clean |
 /// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
@@ -55,14 +55,14 @@ use std::time::{Duration, Instant};
 /// Items are kept as long as a clone of the queue or a handle of the host, however many they
 /// are: a program that runs for months and has items that fail takes them now and then.
 ///
-/// # The mistake that this cannot be
+/// # The shutdown bug this prevents
 ///
-/// A service that reads a channel in a loop, as in `for item in receiver`, ends only
-/// when every sender is gone, and somebody always keeps one: the stop hangs, or runs
-/// into its deadline. A `Queue` is closed by its service's stop, whoever holds it:
-/// submitters are refused, with their item, and workers that wait for one leave. What
-/// the mistake looks like when it is made by hand, and why the host does not hang even
-/// then, is told [with the host](super::Host#the-mistake-in-a-stop).
+/// A service that reads a channel in a loop, as in `for item in receiver`, ends only when
+/// every sender is gone, and some part of the program usually keeps one: the stop hangs, or
+/// runs into its deadline. A `Queue` is closed by its service's stop, however many handles
+/// exist: submitters are refused, with their item, and workers that wait for one leave.
+/// What the bug looks like in hand-written code, and why the host does not hang even then,
+/// is described [at the host](super::Host#a-common-shutdown-bug).
 ///
 /// # Examples
 ///
@@ -91,32 +91,18 @@ pub struct Queue<T> {
 }
 
 impl<T: Send + 'static> Queue<T> {
-    /// A queue with so many places. Does not block. A capacity of 0 is an error when
-    /// the host is [built](super::HostBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = groundcrew::Queue::<u32>::new(100);
-    /// assert_eq!(queue.capacity(), 100);
-    /// ```
+    /// A queue with this capacity. A capacity of 0 is an error when the host is
+    /// [built](super::HostBuilder::build).
     pub fn new(capacity: usize) -> Queue<T> {
         Queue {
             store: Arc::new(Store::new(capacity)),
         }
     }
 
-    /// Lets the queue copy each item before a handler gets it, so that what the handlers had in
-    /// hand when the report was made is returned by
-    /// [`take_maybe_handled`](Self::take_maybe_handled). Holds for all clones of the queue, and
-    /// for items that a handler gets from now on. Nothing else needs it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let emails = groundcrew::Queue::<String>::new(100).keep_copy();
-    /// # emails.close();
-    /// ```
+    /// Lets the queue copy each item before a handler gets it, so that items being handled
+    /// when the report was made are returned by
+    /// [`take_maybe_handled`](Self::take_maybe_handled). Holds for all clones of the queue,
+    /// and for items that a handler gets from now on. Nothing else needs it.
     pub fn keep_copy(self) -> Queue<T>
     where
         T: Clone,
@@ -139,9 +125,9 @@ impl<T: Send + 'static> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`is_closed`](SubmitError::is_closed) when the queue's service was told to
-    /// stop, also while this waits. The item comes back: out of the error, or, if that is
-    /// dropped, from [`take_unprocessed`](Self::take_unprocessed).
+    /// [`is_closed`](SubmitError::is_closed) when the stop of the queue's service was
+    /// requested, also while this waits. The item comes back: out of the error, or, if that
+    /// is dropped, from [`take_unprocessed`](Self::take_unprocessed).
     ///
     /// # Examples
     ///
@@ -156,7 +142,7 @@ impl<T: Send + 'static> Queue<T> {
         self.store.submit(item, NoRoom::Exceed)
     }
 
-    /// Puts an item into the queue, if there is room. Does not block.
+    /// Puts an item into the queue, if there is room.
     ///
     /// # Errors
     ///
@@ -181,9 +167,8 @@ impl<T: Send + 'static> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) when there was no room for so long,
-    /// [`is_closed`](SubmitError::is_closed) when there never will be. The item comes
-    /// back.
+    /// [`is_timeout`](SubmitError::is_timeout) when there was no room within `timeout`,
+    /// [`is_closed`](SubmitError::is_closed) when there never will be. The item comes back.
     ///
     /// # Examples
     ///
@@ -207,27 +192,16 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     ///
     /// As [`submit_timeout`](Self::submit_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// let queue = groundcrew::Queue::new(1);
-    /// queue.submit_deadline(Instant::now(), "a")?; // there is room
-    /// let refused = queue.submit_deadline(Instant::now(), "b").unwrap_err();
-    /// assert!(refused.is_timeout());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
         let deadline = Deadline::at(deadline);
         self.store.submit(item, NoRoom::Wait(deadline))
     }
 
-    /// Puts an item into the queue; blocks while the queue is full, but no longer than until
-    /// `token` is cancelled: for a service that is to end when its stop is requested. If there
-    /// is room, the item is accepted, cancelled or not. A worker of the queue, in its handler,
-    /// never waits, as in [`submit`](Self::submit). The token is polled every 10 ms.
+    /// Puts an item into the queue; blocks while the queue is full, but no longer than
+    /// until `token` is cancelled: for a service that has to end when its stop is
+    /// requested. If there is room, the item is accepted, cancelled or not. A worker of the
+    /// queue, in its handler, never waits, as in [`submit`](Self::submit). The token is
+    /// polled every 10 ms.
     ///
     /// # Errors
     ///
@@ -350,9 +324,9 @@ impl<T: Send + 'static> Queue<T> {
         self.store.take_failed()
     }
 
-    /// Takes copies of the items that handlers had in hand when the report of the host was
-    /// made: they were abandoned in the middle of them, and whether the items were handled is
-    /// not known. The first call gets them. None before the report, and without
+    /// Takes copies of the items that were being handled when the report of the host was
+    /// made: their handlers were abandoned, and whether the items were handled is not
+    /// known. The first call gets them. None before the report, and without
     /// [`keep_copy`](Self::keep_copy).
     ///
     /// An item whose handler returns later is none of them, if it was not taken before: it is
@@ -384,44 +358,23 @@ impl<T: Send + 'static> Queue<T> {
         self.store.take_copies()
     }
 
-    /// Lets nothing more in; what is in it is handled, and then the service has done its
-    /// work and ends. Does not block. The stop of its service does it, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = groundcrew::Queue::new(100);
-    /// queue.close();
-    /// assert!(queue.submit("late").unwrap_err().is_closed());
-    /// ```
+    /// Closes the queue: further items are refused, what is in it is handled, and then the
+    /// service ends. The stop of its service does the same.
     pub fn close(&self) {
         self.store.close();
     }
 
-    /// Whether nothing more gets in. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(!groundcrew::Queue::<u32>::new(1).is_closed());
-    /// ```
+    /// Whether the queue is closed.
     pub fn is_closed(&self) -> bool {
         self.store.is_closed()
     }
 
-    /// How many items have room in it. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(groundcrew::Queue::<u32>::new(7).capacity(), 7);
-    /// ```
+    /// How many items have room in it.
     pub fn capacity(&self) -> usize {
         self.store.capacity()
     }
 
-    /// What has become of its items so far. Does not block. For an example see
-    /// [`QueueStats`].
+    /// Counts of its items so far, by outcome.
     pub fn stats(&self) -> QueueStats {
         self.store.stats()
     }

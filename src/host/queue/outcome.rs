@@ -1,6 +1,6 @@
 //! What a handler says of its item.
 
-/// What becomes of an item whose handler did not fail: what the handler of a
+/// What happens to an item whose handler did not fail: the value that the handler of a
 /// [`Queue`](super::Queue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
 ///
 /// # Examples

@@ -1,7 +1,7 @@
-//! What has become of a queue's items.
+//! Counts of a queue's items, by outcome.
 
-/// What has become of the items of a [`Queue`](super::Queue): accepted = queued +
-/// in hand + handled + failed + panicked + unprocessed, at any moment.
+/// Counts of the items of a [`Queue`](super::Queue), by outcome: accepted = queued + in
+/// hand + handled + failed + panicked + unprocessed, at any moment.
 ///
 /// # Examples
 ///
@@ -33,68 +33,62 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// How many items the queue has accepted. An item that its handler puts or hands back is
-    /// not counted again. One that was [dropped with its
-    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal) is counted, as
-    /// unprocessed. For an example see [`QueueStats`].
+    /// How many items the queue has accepted. An item that its handler puts or hands back
+    /// is not counted again. One that was
+    /// [dropped with its refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal)
+    /// is counted, as unprocessed.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many wait. For an example see [`QueueStats`].
+    /// How many wait.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
     /// How many of those that wait are beyond the capacity: submitted by the queue's own
-    /// workers, or put back. For an example see [`QueueStats`].
+    /// workers, or put back.
     pub fn overflow(&self) -> u64 {
         self.overflow
     }
 
-    /// The largest [`overflow`](Self::overflow) so far. For an example see [`QueueStats`].
+    /// The largest [`overflow`](Self::overflow) so far.
     pub fn overflow_peak(&self) -> u64 {
         self.overflow_peak
     }
 
-    /// How many a worker has in its hands; in a report, those that went with workers
-    /// that were abandoned. For an example see [`QueueStats`].
+    /// How many are being handled; in a report, those that abandoned workers held.
     pub fn in_hand(&self) -> u64 {
         self.in_hand
     }
 
-    /// For how many the handler returned `Ok`, and neither put nor handed them back. For an
-    /// example see [`QueueStats`].
+    /// For how many the handler returned `Ok`, and neither put nor handed them back.
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// For how many the handler returned an error, which was logged. For an example see
-    /// [`QueueStats`].
+    /// For how many the handler returned an error, which was logged.
     pub fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// For how many the handler panicked, or their own drop after it, which was logged. For
-    /// an example see [`QueueStats`].
+    /// For how many the handler panicked, or their own drop after it, which was logged.
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
     /// How many of the failed and panicked ones are kept for
-    /// [`Queue::take_failed`](super::Queue::take_failed), since no call has taken them yet; of
-    /// a batcher, how many died though it has no closure for [dead
-    /// letters](crate::BatcherBuilder::dead_letter). A report with any is not clean. For an
-    /// example see [`QueueStats`].
+    /// [`Queue::take_failed`](super::Queue::take_failed), since no call has taken them yet;
+    /// of a batcher, how many died though it has no closure for
+    /// [dead letters](crate::BatcherBuilder::dead_letter). A report with any is not clean.
     pub fn failed_left(&self) -> u64 {
         self.failed_left
     }
 
     /// How many a stop has taken out, or a handler has
-    /// [handed back](super::ItemOutcome::HandBack), or were [dropped with their
-    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal), whether they
-    /// were [taken](super::Queue::take_unprocessed) since or not. For an example see
-    /// [`QueueStats`].
+    /// [handed back](super::ItemOutcome::HandBack), or were
+    /// [dropped with their refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal),
+    /// whether they were [taken](super::Queue::take_unprocessed) since or not.
     pub fn unprocessed(&self) -> u64 {
         self.unprocessed
     }

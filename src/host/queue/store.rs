@@ -48,7 +48,7 @@ struct Inner<T> {
     /// Dropped with their refusal. Counted as accepted and unprocessed already.
     refused: Vec<T>,
     failed: Vec<FailedItem<T>>,
-    /// Of what is in hand, by the numbers of the items.
+    /// Of the items being handled, by their numbers.
     copies: BTreeMap<u64, T>,
     /// The numbers of items in hand whose copy the owner has.
     given: BTreeSet<u64>,
@@ -64,7 +64,7 @@ struct Inner<T> {
     sealed: bool,
     /// A service works on it, or is to.
     hosted: bool,
-    /// Submitters that wait for room, so that nobody is woken for nothing.
+    /// Submitters that wait for room, so that no thread is woken for nothing.
     submitters: usize,
     /// Workers that wait for work.
     idle: usize,
@@ -72,7 +72,7 @@ struct Inner<T> {
 }
 
 impl<T> Drop for Inner<T> {
-    /// What nobody took out: each may panic in its drop.
+    /// What was not taken out: each may panic in its drop.
     fn drop(&mut self) {
         fn drop_each<I>(items: impl IntoIterator<Item = I>) {
             for item in items {
@@ -92,7 +92,7 @@ thread_local! {
     static WORKS_ON: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// What a verb is to do where there is no room.
+/// What a verb does where there is no room.
 pub(super) enum NoRoom {
     Wait(Deadline),
     /// Wait; a worker of the queue goes beyond the capacity.
@@ -100,7 +100,7 @@ pub(super) enum NoRoom {
     Refuse,
 }
 
-/// What becomes of an item that was in hand.
+/// What happens to an item that was being handled.
 pub(super) enum End<T> {
     /// It is gone.
     Handled,
@@ -211,7 +211,7 @@ impl<T> Store<T> {
         mem::take(&mut self.inner.lock().failed)
     }
 
-    /// The copies of what is in hand, once the report is made.
+    /// The copies of the items being handled, once the report is made.
     pub(super) fn take_copies(&self) -> Vec<T> {
         let mut inner = self.inner.lock();
         if !inner.sealed {
@@ -254,8 +254,8 @@ impl<T> Store<T> {
         crew
     }
 
-    /// The next item, waited for; `None`: there is none to come for this crew. Calls
-    /// `beat` before anybody can see that an item is in hand.
+    /// The next item, waited for; `None`: there is none to come for this crew. Calls `beat`
+    /// before another thread can see that an item is being handled.
     pub(super) fn next(&self, crew: u64, beat: impl Fn()) -> Option<Item<T>> {
         let mut inner = self.inner.lock();
         loop {
@@ -272,7 +272,7 @@ impl<T> Store<T> {
                 }
                 return Some(item);
             }
-            // An item in hand may be put back, and its handler may submit others.
+            // An item being handled may be put back, and its handler may submit others.
             if inner.closed && inner.stats.in_hand == 0 {
                 return None;
             }
@@ -282,7 +282,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Keeps a copy of an item that is in hand, if copies are asked for. Calls the program's
+    /// Keeps a copy of an item being handled, if copies are asked for. Calls the program's
     /// code, which may panic.
     pub(super) fn keep_copy(&self, item: &Item<T>) {
         if let Some(copy) = self.copy.get() {

@@ -1,10 +1,10 @@
-//! Many durations, and how they are distributed.
+//! A histogram of durations.
 
 use hdrhistogram::Histogram;
 use std::fmt;
 use std::time::Duration;
 
-/// Durations, of which it keeps how many there were of which length.
+/// A histogram of durations.
 ///
 /// From 1 ns to 1 h they are kept to within 1 percent; what is shorter or longer
 /// counts as that.
@@ -48,38 +48,18 @@ impl Distribution {
         }
     }
 
-    /// How many there were. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// assert_eq!(pool.stats().latency().unwrap().ran().count(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// How many there were.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The mean, and zero if there were none. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// pool.execute(|| ())?;
-    /// pool.wait_idle();
-    /// let stats = pool.stats();
-    /// let ran = stats.latency().unwrap().ran();
-    /// assert!(ran.mean() <= ran.max()); // of one, to within 1 percent, that one
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The mean, and zero if there were none.
     pub fn mean(&self) -> Duration {
         Duration::from_nanos(self.0.mean() as u64)
     }
 
-    /// What this part of them did not exceed: 0.5 is the median, 0.99 what one in a
-    /// hundred exceeds. Zero if there were none. Does not block.
+    /// The duration that this share of them did not exceed: 0.5 is the median, 0.99 the
+    /// duration that one in a hundred exceeds. Zero if there were none.
     ///
     /// What is below 0 or not a number is taken for 0, the shortest; what is above
     /// 1 for 1, the longest.
@@ -104,19 +84,7 @@ impl Distribution {
         Duration::from_nanos(self.0.value_at_quantile(part.max(0.0)))
     }
 
-    /// The longest, and zero if there were none. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// assert_eq!(pool.stats().latency().unwrap().ran().max(), Duration::ZERO);
-    /// pool.execute(|| std::thread::sleep(Duration::from_millis(2)))?;
-    /// pool.wait_idle();
-    /// assert!(pool.stats().latency().unwrap().ran().max() >= Duration::from_millis(2));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// The longest, and zero if there were none.
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.0.max())
     }

@@ -105,7 +105,7 @@ impl<I: Whole> Whole for Enumerate<I> {}
 impl<I: Whole> Whole for Rev<I> {}
 impl<I: Whole> Whole for Copied<I> {}
 
-/// Those whose items have to be moved out one by one.
+/// Collections whose items have to be moved out one by one.
 macro_rules! moved {
     ($(($($generics:tt)*) $iterator:ty;)*) => { $(
         impl<$($generics)*> sealed::Sealed for $iterator {}

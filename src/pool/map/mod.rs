@@ -1,11 +1,10 @@
 //! Parallel loops: `map`, `for_each` and `map_reduce`, by one engine.
 //!
-//! A loop is a scope with one runner a worker. Each takes a chunk of the items
-//! from a shared cursor, works on it, adds what came of it to the parts, and
-//! comes back for more. A chunk is as large as it may be to take about
-//! [`CHUNK`], judged by the one before, and no larger than a part of what is left:
-//! so the cursor's lock costs nothing where items are short, and nobody is left
-//! with much when the others have nothing to do.
+//! A loop is a scope with one runner a worker. Each takes a chunk of the items from a
+//! shared cursor, works on it, adds what came of it to the parts, and comes back for more.
+//! The size of a chunk is chosen so that it takes about [`CHUNK`], judged by the one
+//! before, and is no larger than a share of what is left: so the cursor's lock costs
+//! nothing where items are short, and no runner has much left when the others are idle.
 
 mod items;
 mod parts;
@@ -27,10 +26,10 @@ use std::any::type_name;
 use std::panic::Location;
 use std::time::Duration;
 
-/// So long a chunk is to take: long beside the cursor's lock and a clock read,
-/// short beside what anybody waits for.
+/// How long a chunk should take: long compared to the cursor's lock and a clock read, short
+/// for a caller that waits.
 const CHUNK: Duration = Duration::from_micros(100);
-/// Nobody takes more than this part of what would be an equal share of the rest.
+/// No runner takes more than this fraction of an equal share of the rest.
 const SHARE: usize = 2;
 /// But nothing smaller than this part of a chunk that would take `CHUNK`.
 const SMALLEST: usize = 32;
@@ -104,7 +103,7 @@ struct Cursor<S: Items> {
     items: Guarded<GuardedItems<S>>,
     /// The number of the next chunk.
     chunk: usize,
-    /// A runner panicked: nobody takes any more.
+    /// A runner panicked: no runner takes any more items.
     is_closed: bool,
 }
 
@@ -179,7 +178,7 @@ pub(super) struct Chunk<S: Items> {
     items: GuardedItems<S::Chunk>,
     number: usize,
     count: usize,
-    /// For so many results there is to be room in what comes of it.
+    /// The number of results to reserve room for in the output.
     room: usize,
 }
 
@@ -213,7 +212,7 @@ impl<W: Work> TaskFn for Runner<'_, '_, W> {
     const WANTS_CONTEXT: bool = false;
 
     fn call(self, _: Option<&TaskContext>) {
-        // Not if the pool gave it back: then it is to be done by nobody.
+        // Not if the pool gave it back: then no thread is to run it.
         if index_in(self.0.queue.id).is_some() {
             self.0.take_chunks();
         }

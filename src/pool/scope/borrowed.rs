@@ -33,10 +33,10 @@
 //!    the handle; a cancel drops the closure on the thread of the handle, which
 //!    is inside the scope, and is counted off after that. Scoped tasks have no
 //!    limit for their start.
-//! 5. **The scope's own thread runs what the pool will not.** What is refused, or
-//!    withdrawn by a stop, is given to the latch, and run by that thread, or by
-//!    one that joins it before. A worker also claims what nobody has begun. So
-//!    the wait of 1 ends, unless a task itself never does.
+//! 5. **The scope's own thread runs what the pool will not.** What is refused, or withdrawn
+//!    by a stop, is given to the latch, and run by that thread, or by one that joins it
+//!    before. A worker also claims tasks that have not started. So the wait of 1 ends,
+//!    unless a task itself never does.
 //!
 //! `'scope` cannot be chosen by the caller: the body has to work for any, and so
 //! cannot let anything that holds it out; and it is invariant, so that nothing

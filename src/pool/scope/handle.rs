@@ -93,41 +93,19 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         }
     }
 
-    /// Whether the task has ended. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// pool.scope(|s| {
-    ///     let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    ///     let handle = s.submit(move || gate.recv());
-    ///     assert!(!handle.is_finished());
-    ///     drop(open);
-    /// });
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.cell().has_ended()
     }
 
-    /// Who the task is. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let line = pool.scope(|s| s.submit(|| ()).info().submitted_at().line());
-    /// assert!(line > 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         self.cell().info()
     }
 
-    /// Asks the task to end: like [`TaskHandle::cancel`](crate::TaskHandle::cancel)
-    /// it returns `true` if it had not started and never will. Does not block,
-    /// except on the drop of what the task captured, which happens here.
+    /// Asks the task to end: like [`TaskHandle::cancel`](crate::TaskHandle::cancel) it
+    /// returns `true` if it had not started and never will. Blocks only on the drop of what
+    /// the task captured, which happens here.
     ///
     /// # Examples
     ///
@@ -155,7 +133,7 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         self.pass_husk();
     }
 
-    /// Nobody is going to take the result, nor the panic, which is the scope's.
+    /// Neither the result nor the panic will be taken; the panic is the scope's.
     pub(in crate::pool) fn detach(&self) {
         self.cell().detach();
     }

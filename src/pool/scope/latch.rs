@@ -5,9 +5,9 @@
 //!
 //! 1. A task is counted in `open` before it is pushed, and off as the last that
 //!    is done for it ([`Link::ended`]). The scope returns after it has read 0.
-//! 2. What the scope's thread can do for a task lies in `to_run`: a task that
-//!    the pool gave back; and, where that thread is a worker, any task that was
-//!    in the queue when it was noted. Whoever adds one notifies.
+//! 2. What the scope's thread can do for a task lies in `to_run`: a task that the pool gave
+//!    back; and, where that thread is a worker, any task that was in the queue when it was
+//!    noted. The thread that adds one notifies.
 //! 3. What lies in there may have started or ended since: that is found when it
 //!    is tried, under the task's own lock.
 //!
@@ -20,10 +20,10 @@ use crate::task::{Link, Shared, TaskPanic, index_in, me_in};
 pub(super) struct Latch {
     /// The index of the scope's thread, if it is a worker of the scope's pool.
     worker: Option<usize>,
-    /// How many tasks have not ended. Added to by submitters (Relaxed: each is
-    /// itself counted, or is the scope's thread), taken off by who ended a task
-    /// (AcqRel), read by the scope's thread (Acquire), which so has seen
-    /// everything that the tasks did.
+    /// How many tasks have not ended. Added to by submitters (Relaxed: each is itself
+    /// counted, or is the scope's thread), decremented by the thread that ended a task
+    /// (AcqRel), read by the scope's thread (Acquire), which so has seen everything that
+    /// the tasks did.
     open: AtomicUsize,
     state: Mutex<State>,
     /// Notified when `to_run` grows, and when `open` is 0.
@@ -35,7 +35,7 @@ struct State {
     to_run: Vec<Arc<dyn Shared>>,
     /// When `to_run` is as long as this it is cleared of what has started.
     tidy_at: usize,
-    /// The first panic that nobody is going to join.
+    /// The first panic of a task that will not be joined.
     panic: Option<TaskPanic>,
     /// The scope has returned.
     is_over: bool,
@@ -62,8 +62,8 @@ impl Latch {
         self.open.fetch_add(1, Relaxed);
     }
 
-    /// The pool has accepted a task. A worker may not wait for it: it claims it
-    /// in the end, if nobody has begun it by then.
+    /// The pool has accepted a task. A worker may not wait for it: it claims it in the end,
+    /// unless it has started by then.
     pub(super) fn note(&self, task: Arc<dyn Shared>) {
         if self.worker.is_none() {
             return;
@@ -78,8 +78,8 @@ impl Latch {
         self.changed.notify_one();
     }
 
-    /// Runs what is for this thread to run, and waits for the others. Returns
-    /// the first panic that nobody heard.
+    /// Runs what is for this thread to run, and waits for the others. Returns the first
+    /// panic that no join returned.
     pub(super) fn complete(&self, queue: &Queue) -> Option<TaskPanic> {
         let me = me_in(queue.id);
         let backoff = Backoff::new();

@@ -1,4 +1,4 @@
-//! Scopes: tasks that borrow from the one who waits for them.
+//! Scopes: tasks that borrow from the thread that waits for them.
 
 mod borrowed;
 mod builder;
@@ -68,22 +68,8 @@ where
 
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the
-    /// builder's verbs. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let page = String::from("index.html");
-    /// let length = pool.scope(|s| {
-    ///     let task = s.task(format!("measure {page}")).submit(|| page.len());
-    ///     assert_eq!(task.info().name(), "measure index.html");
-    ///     task.join().unwrap()
-    /// });
-    /// assert_eq!(length, 10);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the builder's
+    /// verbs.
     pub fn task(&'scope self, name: impl Into<String>) -> ScopedTaskBuilder<'scope, 'env> {
         ScopedTaskBuilder::new(self, name.into())
     }

@@ -5,10 +5,10 @@ macro_rules! verbs {
     () => {
         /// Submits a task and returns a handle to its result.
         ///
-        /// Blocks while the queue is full, and never in one of the pool's own
-        /// workers, like [`Pool::submit`](crate::Pool::submit). Once the pool is
-        /// closed the task does not go there: it is run when somebody joins it, at
-        /// the latest by the scope's own thread at the end of the scope.
+        /// Blocks while the queue is full, and never in one of the pool's own workers, like
+        /// [`Pool::submit`](crate::Pool::submit). Once the pool is closed the task does not
+        /// go there: it is run by the first thread that joins it, at the latest by the
+        /// scope's own thread at the end of the scope.
         ///
         /// # Examples
         ///
@@ -92,24 +92,6 @@ macro_rules! verbs {
 
         /// Submits a task without a handle that is given its [`TaskContext`](crate::TaskContext);
         /// otherwise like [`execute`](Self::execute), also in when it blocks.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let mut rows = [0_u32; 8];
-        /// pool.scope(|s| {
-        ///     for row in &mut rows {
-        ///         s.execute_with(move |ctx| {
-        ///             if !ctx.is_cancelled() {
-        ///                 *row = 1;
-        ///             }
-        ///         });
-        ///     }
-        /// });
-        /// assert_eq!(rows.iter().sum::<u32>(), 8);
-        /// # Ok::<(), std::io::Error>(())
-        /// ```
         #[track_caller]
         pub fn execute_with<F, T>(&self, task: F)
         where

@@ -15,8 +15,8 @@ use std::vec;
 pub(super) struct Common<F> {
     pub(super) f: Guarded<F>,
     pub(super) home: Arc<Home>,
-    /// Nobody wants the results any more. Written once, by the consumer; it saves
-    /// work and orders nothing: hence Relaxed.
+    /// The results are no longer wanted. Written once, by the consumer; it saves work and
+    /// orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
 }
 
@@ -82,11 +82,11 @@ where
 }
 
 impl<F> Common<F> {
-    /// Works on items until there are no more, or nobody wants them, or the pool is
-    /// to take nothing more, or the batch takes much longer than it was to.
+    /// Works on items until there are no more, the results are no longer wanted, the pool
+    /// takes nothing more, or the batch takes much longer than planned.
     ///
-    /// One that a stop handed back, and that somebody runs after all, is not cut
-    /// short: there is nobody to leave the rest to.
+    /// A batch that a stop handed back, and that is run after all, is not cut short: no
+    /// other batch could take the rest.
     fn run<T, R>(&self, items: &mut Pulled<T>, results: &mut Vec<R>, began: Instant)
     where
         F: Fn(T) -> R,
@@ -108,8 +108,8 @@ impl<F> Common<F> {
     }
 }
 
-/// So often a batch looks at the clock, as it is pulled and as it is run: its
-/// items may take longer than those before did.
+/// The number of items between two reads of the clock, as a batch is pulled and as it is
+/// run: its items may take longer than those before did.
 pub(super) const LOOKS: usize = 8;
-/// A batch that takes so long leaves the rest of its items to others.
+/// A batch that takes longer than this leaves the rest of its items to others.
 const TOO_LONG: Duration = BATCH.saturating_mul(4);

@@ -4,7 +4,7 @@ use crate::sync::{Arc, Backoff, Condvar, Mutex, MutexGuard};
 use crate::task::{Link, Shared, TaskPanic};
 use std::collections::VecDeque;
 
-/// Added to by whoever ends a batch, a stop included; taken by the consumer.
+/// Pushed by the thread that ends a batch, a stop included; taken by the consumer.
 #[derive(Default)]
 pub(super) struct Endings {
     ended: Mutex<Ended>,
@@ -23,8 +23,8 @@ impl Endings {
     /// taken.
     pub(super) fn want(&self, ended: impl Iterator<Item = u64>) {
         self.ended.lock().is_wanted = true;
-        // Only now, or one that ends meanwhile would be missed. One that is
-        // told of twice is taken once.
+        // Only now, or one that ends meanwhile would be missed. A batch that is reported
+        // twice is taken once.
         let ended: Vec<_> = ended.collect();
         self.ended.lock().numbers.extend(ended);
     }
@@ -50,7 +50,7 @@ impl Endings {
     }
 }
 
-/// What a batch tells its stream.
+/// What a batch reports to its stream.
 pub(super) struct Ending {
     pub(super) number: u64,
     pub(super) endings: Arc<Endings>,

@@ -19,7 +19,7 @@ use std::panic::Location;
 use std::time::Duration;
 use std::vec;
 
-/// An iterator over what the pool makes of the items of another one: see
+/// An iterator over the results of a pool's work on the items of another one: see
 /// [`Pool::stream`](crate::Pool::stream).
 ///
 /// `next` blocks until there is a result. It pulls from the source, on the thread
@@ -54,7 +54,7 @@ pub struct Stream<I: Iterator, F, R> {
     limit: usize,
     /// Whether the program set that.
     is_set: bool,
-    /// How many items the next batch is to have at most, to run in time,
+    /// How many items the next batch may have at most, to run in time,
     run_size: usize,
     /// and to come from the source in time.
     pull_size: usize,
@@ -66,8 +66,8 @@ pub struct Stream<I: Iterator, F, R> {
     pulled: GuardedVec<I::Item>,
     flights: VecDeque<Flight<I::Item, R>>,
     endings: Arc<Endings>,
-    /// What is to be yielded next: results of one batch, and then the errors in
-    /// place of those that it has not.
+    /// What to yield next: results of one batch, and then the errors in place of those that
+    /// it has not.
     ready: GuardedItems<vec::IntoIter<R>>,
     errors: vec::IntoIter<TaskError>,
     /// How many items were pulled and are not yielded.
@@ -84,21 +84,20 @@ struct Flight<T, R> {
     place: Place<T, R>,
 }
 
-/// So long a batch is to take: long beside what a task costs.
+/// How long a batch should take: long compared to the cost of a task.
 const BATCH: Duration = Duration::from_micros(100);
-/// The queue's places are how many items may be in flight; where there are many,
-/// each so many of them add as many again, up to four times: of items that take a
-/// microsecond, a thousand are too few to keep the workers busy.
+/// The queue's places are how many items may be in flight; where there are many places,
+/// every `ROOMY` of them add the same number again, up to four times: a thousand items of a
+/// microsecond each are too few to keep the workers busy.
 const ROOMY: usize = 256;
-/// A source is slow if a batch takes so many times longer to come from it than to
-/// run,
+/// A source is slow if a batch takes this many times longer to come from it than to run,
 const SLOW: u32 = 10;
 /// and longer than this, which a result may well wait.
 const LAG: Duration = Duration::from_millis(1);
-/// If the program does not say otherwise, so much work for each worker is under
-/// way: long beside the time for which the consumer may not get a core.
+/// By default, how much work per worker is in progress: long compared to the time for which
+/// the consumer may not get a core.
 const WINDOW: Duration = Duration::from_millis(10);
-/// But at least so many batches a worker.
+/// But at least this number of batches per worker.
 const BATCHES: usize = 4;
 
 impl<I, F, R> Stream<I, F, R>
@@ -142,8 +141,7 @@ where
         }
     }
 
-    /// Yields results as they come, instead of in the order of the items. Does not
-    /// block.
+    /// Yields results as they come, instead of in the order of the items.
     ///
     /// An item that takes long then holds up none behind it. It does not make the
     /// consumer faster: where that is what takes long, do more in `f`.
@@ -168,8 +166,8 @@ where
         self
     }
 
-    /// How many items may be in flight at a time: pulled from the source, and
-    /// their results not yet yielded. 0 counts as 1. Does not block.
+    /// How many items may be in flight at a time: pulled from the source, and their results
+    /// not yet yielded. 0 counts as 1.
     ///
     /// By default as many as the pool's queue has places
     /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), up to four times
@@ -284,7 +282,7 @@ where
         }
     }
 
-    /// The next batch whose results are to be yielded, pulling others meanwhile.
+    /// The next batch to yield results from, pulling others meanwhile.
     fn next_flight(&mut self) -> Option<Flight<I::Item, R>> {
         if !self.waits_for_source() {
             self.pull();
@@ -315,7 +313,7 @@ where
         !self.flights.is_empty() && self.pull_took > LAG.max(self.took.saturating_mul(SLOW))
     }
 
-    /// The next batch whose results are to be yielded, if it has ended.
+    /// The next batch to yield results from, if it has ended.
     fn ended_flight(&mut self) -> Option<Flight<I::Item, R>> {
         if !self.is_unordered {
             let first = self.flights.front()?;
@@ -324,7 +322,7 @@ where
                 .is_finished()
                 .then(|| self.flights.pop_front())?;
         }
-        // One that a stop took out may end again, when somebody runs it.
+        // A batch that a stop took out may end again, if it is run after all.
         while let Some(number) = self.endings.try_next() {
             let mut flights = self.flights.iter();
             if let Some(index) = flights.position(|flight| flight.number == number) {
@@ -417,7 +415,7 @@ where
 }
 
 impl<I: Iterator, F, R> Stream<I, F, R> {
-    /// It has no more, or nobody wants more.
+    /// It has no more, or no more are wanted.
     fn end_source(&mut self) {
         unwind::drop_guarded(self.source.take(), || "the source of a stream".to_owned());
     }

@@ -11,8 +11,7 @@ use crate::sync::{Arc, Mutex};
 use std::fmt;
 use std::time::Duration;
 
-/// Puts a [`CircuitBreaker`] together: when it opens, for how long, and when it closes
-/// again.
+/// Builds a [`CircuitBreaker`]: when it opens, for how long, and when it closes again.
 ///
 /// # Examples
 ///
@@ -55,31 +54,19 @@ impl BreakerBuilder {
         }
     }
 
-    /// So many failures, one after the other, open the breaker. Does not block. Defaults
-    /// to 5, and to no limit where a [`failure_rate`](Self::failure_rate) is set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{BreakerState, CircuitBreaker};
-    /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(2).build()?;
-    /// for result in [Err("busy"), Ok(()), Err("busy")] {
-    ///     let _ = breaker.call(|| result);
-    /// }
-    /// assert_eq!(breaker.state(), BreakerState::Closed);
-    /// # Ok::<(), groundcrew::BreakerError>(())
-    /// ```
+    /// Number of consecutive failures that opens the breaker. Defaults to 5, and to no
+    /// limit where a [`failure_rate`](Self::failure_rate) is set.
     pub fn consecutive_failures(mut self, failures: u32) -> BreakerBuilder {
         self.terms.in_a_row = Some(failures);
         self
     }
 
-    /// This share of failures, from above 0.0 to 1.0, among the calls that ended within
-    /// `window`, opens the breaker, if these are at least so many. Does not block.
+    /// Share of failures, above 0.0 and up to 1.0, among the calls that ended within
+    /// `window`, that opens the breaker, if there were at least `at_least_calls` of them.
     /// Defaults to no such limit.
     ///
     /// The window moves on by a tenth of its length at a time, so that it costs the same
-    /// however many calls there are. It begins anew when the breaker closes.
+    /// however many calls there are. It starts again when the breaker closes.
     ///
     /// # Examples
     ///
@@ -109,27 +96,16 @@ impl BreakerBuilder {
         self
     }
 
-    /// For so long an open breaker refuses every call; [`Duration::MAX`] is until it is
-    /// [reset](CircuitBreaker::reset). Does not block. Defaults to 30 s. The last one of
-    /// this and [`backoff`](Self::backoff) holds.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{BreakerState, CircuitBreaker};
-    /// # use std::time::Duration;
-    /// let breaker = CircuitBreaker::builder("smtp").open_for(Duration::MAX).build()?;
-    /// breaker.trip();
-    /// assert_eq!(breaker.state(), BreakerState::Open { retry_in: Duration::MAX });
-    /// # Ok::<(), groundcrew::BreakerError>(())
-    /// ```
+    /// How long an open breaker refuses every call; [`Duration::MAX`] means until it is
+    /// [reset](CircuitBreaker::reset). Defaults to 30 s. The last one of this and
+    /// [`backoff`](Self::backoff) holds.
     pub fn open_for(self, pause: Duration) -> BreakerBuilder {
         self.backoff(Backoff::fixed(pause))
     }
 
     /// For how long an open breaker refuses every call, from the first time that it opens
-    /// on, longer each time that it opens again without having been closed. Does not
-    /// block. Defaults to 30 s each time.
+    /// on, longer each time that it opens again without having been closed. Defaults to 30
+    /// s each time.
     ///
     /// # Examples
     ///
@@ -147,8 +123,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// So many trial calls at once a half-open breaker lets through, and so many have to
-    /// succeed for it to close. Does not block. Defaults to 1.
+    /// Number of trial calls that a half-open breaker lets through at once, and of
+    /// successes after which it closes. Defaults to 1.
     ///
     /// # Examples
     ///
@@ -170,8 +146,7 @@ impl BreakerBuilder {
         self
     }
 
-    /// Lets the breaker live by a clock that a test moves, with the feature `testing`.
-    /// Does not block.
+    /// Uses a manual clock, for tests, with the feature `testing`.
     ///
     /// # Examples
     ///
@@ -198,7 +173,7 @@ impl BreakerBuilder {
         self
     }
 
-    /// The breaker, closed. Does not block.
+    /// Builds the breaker, in its closed state.
     ///
     /// # Errors
     ///
@@ -227,7 +202,7 @@ impl BreakerBuilder {
         }
     }
 
-    /// Without a look at the limits.
+    /// Without checking the limits.
     pub(super) fn breaker(mut self) -> CircuitBreaker {
         if self.terms.rate.is_none() {
             self.terms.in_a_row.get_or_insert(FAILURES_IN_A_ROW);

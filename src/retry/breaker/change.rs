@@ -1,4 +1,4 @@
-//! What is told of a breaker that changed.
+//! What is logged about a breaker that changed.
 
 use crate::table::trimmed;
 use std::fmt;

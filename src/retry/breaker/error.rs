@@ -36,34 +36,16 @@ impl CircuitOpen {
         CircuitOpen { breaker, refusal }
     }
 
-    /// The name of the breaker. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
-    /// # breaker.trip();
-    /// assert_eq!(breaker.permit().unwrap_err().breaker(), "smtp");
-    /// ```
+    /// The name of the breaker.
     pub fn breaker(&self) -> &str {
         &self.breaker
     }
 
     /// When it is worth trying again. An open breaker lets a call through after this time;
     /// [`Duration::MAX`]: not before it is [reset](super::CircuitBreaker::reset). Of a
-    /// half-open one nobody knows when its trial calls end: then it is a guess, a tenth of the
-    /// pause. For a task that is retried see [`CallError::verdict`], which counts none of
-    /// this as attempts. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
-    /// # breaker.trip();
-    /// let open = breaker.permit().unwrap_err();
-    /// assert!(open.retry_in() <= Duration::from_secs(30));
-    /// ```
+    /// half-open one it is unknown when its trial calls end: then it is a guess, a tenth of
+    /// the pause. For a task that is retried see [`CallError::verdict`], which counts none
+    /// of this as attempts.
     pub fn retry_in(&self) -> Duration {
         self.refusal.retry_in
     }
@@ -125,15 +107,7 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
-    /// The error of the call, if it was made. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
-    /// let error = breaker.call(|| Err::<(), _>("refused")).unwrap_err();
-    /// assert_eq!(error.into_failed(), Some("refused"));
-    /// ```
+    /// The error of the call, if it was made.
     pub fn into_failed(self) -> Option<E> {
         match self {
             CallError::Failed(error) => Some(error),
@@ -142,18 +116,7 @@ impl<E> CallError<E> {
     }
 
     /// After which time a call is let through again, if this one was not made: see
-    /// [`CircuitOpen::retry_in`]. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("smtp");
-    /// let failed = breaker.call(|| Err::<(), _>("refused")).unwrap_err();
-    /// assert_eq!(failed.retry_in(), None);
-    /// breaker.trip();
-    /// let open = breaker.call(|| Ok::<_, &str>(())).unwrap_err();
-    /// assert!(open.retry_in().is_some());
-    /// ```
+    /// [`CircuitOpen::retry_in`].
     pub fn retry_in(&self) -> Option<Duration> {
         match self {
             CallError::Open(open) => Some(open.retry_in()),
@@ -161,13 +124,13 @@ impl<E> CallError<E> {
         }
     }
 
-    /// What a task that is tried again makes of it, for
-    /// [`on_error`](crate::RetryTaskBuilder::on_error): of a call that was made what
-    /// `of_failed` says; if it was not made, the attempt is [`Verdict::Postpone`]d by
+    /// Maps this error to a retry verdict, for
+    /// [`on_error`](crate::RetryTaskBuilder::on_error): if the call was made, what
+    /// `of_failed` returns; if it was not made, the attempt is [`Verdict::Postpone`]d by
     /// [`retry_in`](Self::retry_in). So a task outlasts an outage, however few attempts it
-    /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that is
-    /// open until it is [reset](super::CircuitBreaker::reset) each try is an attempt, after
-    /// the delay of the policy. Does not block, but for what `of_failed` does.
+    /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that
+    /// is open until it is [reset](super::CircuitBreaker::reset) each try is an attempt,
+    /// after the delay of the policy. Blocks only where `of_failed` does.
     ///
     /// # Examples
     ///
@@ -212,8 +175,8 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The [`CircuitOpen`], or the error of the call, as a boxed error: for `?` where
-    /// calls return boxed errors. Does not block.
+    /// The [`CircuitOpen`], or the error of the call, as a boxed error: for `?` where calls
+    /// return boxed errors.
     ///
     /// # Examples
     ///
@@ -268,19 +231,6 @@ impl<E: Error + 'static> Error for CallError<E> {
 
 /// Why a circuit breaker could not be built: a limit with which it would never, or
 /// always, be open.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::CircuitBreaker;
-///
-/// let error = CircuitBreaker::builder("smtp").half_open_calls(0).build().unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "circuit breaker \"smtp\" has `half_open_calls` of 0, so it would never close again; \
-///      give it at least 1"
-/// );
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerError {
     breaker: Arc<str>,

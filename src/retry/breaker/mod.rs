@@ -19,9 +19,9 @@ use state::{End, Machine, Ticket};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Keeps calls from what is down: after too many failures it refuses them for a while, at
-/// once, and then tries with a few whether they succeed again. A clone is the same
-/// breaker; all threads share it.
+/// Stops calling a dependency that is failing: after too many failures it refuses calls for
+/// a while, at once, and then tries with a few whether they succeed again. A clone is the
+/// same breaker; all threads share it.
 ///
 /// It protects both sides. The callers do not wait for timeout after timeout, and what
 /// they call is left alone to recover. The pattern and its words are Michael Nygard's
@@ -30,18 +30,18 @@ use std::time::{Duration, Instant};
 ///
 /// # States
 ///
-/// - **Closed**: calls are let through, and their failures counted. It opens after
-///   [so many in a row](BreakerBuilder::consecutive_failures), by
-///   [their share](BreakerBuilder::failure_rate) of the calls within a window of time, or
-///   by whichever of the two comes first. A failure is an error that
-///   [counts](Self::call_counting), or a panic.
+/// - **Closed**: calls are let through, and their failures counted. It opens after a number
+///   of [consecutive failures](BreakerBuilder::consecutive_failures), at a
+///   [failure rate](BreakerBuilder::failure_rate) within a window of time, or at whichever
+///   of the two comes first. A failure is an error that [counts](Self::call_counting), or a
+///   panic.
 /// - **Open**: calls are refused with [`CircuitOpen`], for
 ///   [a while](BreakerBuilder::open_for) that may be
 ///   [longer each time](BreakerBuilder::backoff). The first call after it makes the breaker
 ///   half-open; no thread waits for that.
-/// - **Half-open**: [so many](BreakerBuilder::half_open_calls) trial calls are let through
-///   at once, others are refused. As many successes close the breaker, one failure opens it
-///   again.
+/// - ***Half-open**: a limited [number of trial calls](BreakerBuilder::half_open_calls) is
+///   let through at once, others are refused. As many successes close the breaker, one
+///   failure opens it again.
 ///
 /// # Calls that take long
 ///
@@ -49,12 +49,12 @@ use std::time::{Duration, Instant};
 /// call that began before the breaker opened, and ends when it is half-open, neither closes
 /// nor opens it.
 ///
-/// A trial call that hangs does not keep the breaker half-open for ever. When as long as the
+/// A trial call that hangs does not keep the breaker half-open forever. When as long as the
 /// breaker was last open, jitter aside, has passed since the last trial call was let
 /// through, those that have not ended lose their places to new ones. How they end still
-/// counts, as long as the breaker is half-open. So what hangs is called once in that time
-/// (or [so many](BreakerBuilder::half_open_calls) times), and no more often; give calls
-/// timeouts of their own all the same.
+/// counts, as long as the breaker is half-open. So a dependency that hangs is called once
+/// in that time (or as often as there are [trial calls](BreakerBuilder::half_open_calls)),
+/// and no more often; give calls timeouts of their own nevertheless.
 ///
 /// # Cost
 ///
@@ -65,8 +65,8 @@ use std::time::{Duration, Instant};
 /// # The log
 ///
 /// Each change of state is one record, at level warn if the breaker opens, otherwise at
-/// info. It is written by the thread whose call made the change. Calls that are refused are
-/// only [counted](Self::refused).
+/// info. It is written by the thread that made the change. Calls that are refused are only
+/// [counted](Self::refused).
 ///
 /// # Examples
 ///
@@ -135,30 +135,12 @@ pub enum BreakerState {
 
 impl CircuitBreaker {
     /// A breaker that opens for 30 s after 5 failures in a row, and closes when one trial
-    /// call succeeds. Its name is for the log and for errors. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::CircuitBreaker;
-    ///
-    /// let breaker = CircuitBreaker::new("smtp");
-    /// assert_eq!(breaker.call(|| Ok::<_, ()>("sent")), Ok("sent"));
-    /// ```
+    /// call succeeds. Its name is for the log and for errors.
     pub fn new(name: impl Into<String>) -> CircuitBreaker {
         BreakerBuilder::new(name.into()).breaker()
     }
 
-    /// A breaker with other limits. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::CircuitBreaker;
-    /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(10).build()?;
-    /// # assert_eq!(breaker.name(), "smtp");
-    /// # Ok::<(), groundcrew::BreakerError>(())
-    /// ```
+    /// Returns a builder for a breaker with other limits.
     pub fn builder(name: impl Into<String>) -> BreakerBuilder {
         BreakerBuilder::new(name.into())
     }
@@ -185,8 +167,8 @@ impl CircuitBreaker {
     }
 
     /// Makes the call, if the breaker lets it through; an error of it is a failure if
-    /// `counts` says so, and a success otherwise: who answers that a request was wrong is
-    /// not down. Blocks as long as the two do. A panic in either is a failure, too, and
+    /// `counts` says so, and a success otherwise: a dependency that rejects a bad request
+    /// is not down. Blocks as long as the two do. A panic in either is a failure, too, and
     /// goes on unwinding.
     ///
     /// # Errors
@@ -222,22 +204,12 @@ impl CircuitBreaker {
         result.map_err(CallError::Failed)
     }
 
-    /// The right to make one call, for code that cannot be a closure. Does not block, but
-    /// for a logger that does.
+    /// The right to make one call, for code that cannot be a closure. Blocks only where the
+    /// logger does.
     ///
     /// # Errors
     ///
-    /// [`CircuitOpen`] if no call is to be made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
-    /// let permit = breaker.permit()?;
-    /// // the call, and then
-    /// permit.success();
-    /// # Ok::<(), groundcrew::CircuitOpen>(())
-    /// ```
+    /// [`CircuitOpen`] if the call must not be made.
     pub fn permit(&self) -> Result<Permit, CircuitOpen> {
         match self.shared.decide(Machine::admit) {
             Ok((ticket, change)) => {
@@ -250,8 +222,8 @@ impl CircuitBreaker {
     }
 
     /// Opens it, for as long as a failure would; if it is open, for as long again from now.
-    /// For an operator, or for who learns from elsewhere that the other side is down. Does
-    /// not block, but for a logger that does.
+    /// For an operator, or for code that learns in another way that the dependency is down.
+    /// Blocks only where the logger does.
     ///
     /// # Examples
     ///
@@ -265,8 +237,8 @@ impl CircuitBreaker {
         self.shared.tell(Some(change));
     }
 
-    /// Closes it, and forgets all failures; how calls end that were let through before
-    /// counts nothing. Does not block, but for a logger that does.
+    /// Closes it, and forgets all failures; calls that were let through before do not
+    /// count. Blocks only where the logger does.
     ///
     /// # Examples
     ///
@@ -281,51 +253,25 @@ impl CircuitBreaker {
         self.shared.tell(change);
     }
 
-    /// Its name. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(groundcrew::CircuitBreaker::new("web").name(), "web");
-    /// ```
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// In which state it is now. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{BreakerState, CircuitBreaker};
-    /// let breaker = CircuitBreaker::new("web");
-    /// assert_eq!(breaker.state(), BreakerState::Closed);
-    /// breaker.trip();
-    /// assert!(matches!(breaker.state(), BreakerState::Open { .. }));
-    /// ```
+    /// In which state it is now.
     pub fn state(&self) -> BreakerState {
         self.shared.decide(|machine, now| machine.state(now))
     }
 
-    /// How many calls failed in a row, as far as they count: 0 after a success, and after
-    /// a [reset](Self::reset). Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
-    /// for _ in 0..3 {
-    ///     let _ = breaker.call(|| Err::<(), _>("busy"));
-    /// }
-    /// assert_eq!(breaker.failures(), 3);
-    /// ```
+    /// How many calls failed in a row, as far as they count: 0 after a success, and after a
+    /// [reset](Self::reset).
     pub fn failures(&self) -> u32 {
         self.shared.machine.lock().failures()
     }
 
     /// The share of failures, from 0.0 to 1.0, by which a closed breaker is
     /// [judged](BreakerBuilder::failure_rate). `None` as long as there are too few calls,
-    /// while the breaker is not closed, and if it has no such limit. Does not block.
+    /// while the breaker is not closed, and if it has no such limit.
     ///
     /// # Examples
     ///
@@ -347,16 +293,7 @@ impl CircuitBreaker {
         self.shared.decide(Machine::failure_rate)
     }
 
-    /// How many calls were refused since the breaker was built. Does not block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
-    /// breaker.trip();
-    /// assert!(breaker.permit().is_err());
-    /// assert_eq!(breaker.refused(), 1);
-    /// ```
+    /// How many calls were refused since the breaker was built.
     pub fn refused(&self) -> u64 {
         self.shared.machine.lock().refused()
     }

@@ -42,7 +42,7 @@ pub struct Permit {
     breaker: Arc<Shared>,
     /// Taken by the end.
     ticket: Option<Ticket>,
-    /// Somebody's panic was on its way when this was made, and says nothing of the call.
+    /// A panic was already unwinding when this was made, and says nothing about the call.
     was_panicking: bool,
 }
 
@@ -55,32 +55,13 @@ impl Permit {
         }
     }
 
-    /// The call succeeded, or failed in a way that is not the other side's fault. Does not
-    /// block, but for a logger that does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("mirror");
-    /// # breaker.permit()?.failure();
-    /// breaker.permit()?.success();
-    /// assert_eq!(breaker.failures(), 0);
-    /// # Ok::<(), groundcrew::CircuitOpen>(())
-    /// ```
+    /// The call succeeded, or failed in a way that is not the other side's fault. Blocks
+    /// only where the logger does.
     pub fn success(mut self) {
         self.end(End::Success);
     }
 
-    /// The call failed. Does not block, but for a logger that does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("mirror");
-    /// breaker.permit()?.failure();
-    /// assert_eq!(breaker.failures(), 1);
-    /// # Ok::<(), groundcrew::CircuitOpen>(())
-    /// ```
+    /// The call failed. Blocks only where the logger does.
     pub fn failure(mut self) {
         self.end(End::Failure);
     }

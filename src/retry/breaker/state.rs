@@ -11,10 +11,10 @@
 //! | half-open | a call without a place | it is refused |
 //! | half-open | the same, after the patience | those that have not ended lose their places; it is let through |
 //! | half-open | a trial fails | open, with the next pause |
-//! | half-open | the last of so many successes | closed |
+//! | half-open | the last of the required successes | closed |
 //! | half-open | a permit is given back | its place is free, if it has not lost it |
 //! | any | the end of a call let through in an earlier state | nothing |
-//! | any | `trip` | open; if it was, the pause begins anew |
+//! | any | `trip` | open; if it was, the pause starts again |
 //! | any | `reset` | closed, everything is forgotten |
 //!
 //! Every change of state begins a new generation, and a ticket has the number of its
@@ -39,8 +39,8 @@ pub(super) struct Terms {
     pub(super) random: fn() -> f64,
 }
 
-/// Too many failures are `share` of the calls in `window`, of which there are `at_least`
-/// so many.
+/// Too many failures are `share` of the calls in `window`, if there are at least `at_least`
+/// of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     pub(super) share: f64,
@@ -58,7 +58,7 @@ pub(super) struct Machine {
     failures: u32,
     /// How often it opened since it was closed.
     openings: u32,
-    /// Begins anew when the breaker closes. Only with a [`Rate`].
+    /// Starts again when the breaker closes. Only with a [`Rate`].
     window: Option<Window>,
     refused: u64,
 }
@@ -157,7 +157,7 @@ impl Machine {
         }
         match &mut self.state {
             State::Closed => self.count(end, now),
-            // Nobody was let through in this generation.
+            // No call was let through in this generation.
             State::Open { .. } => None,
             State::HalfOpen(trials) => {
                 trials.end(ticket.round, end);
@@ -292,15 +292,15 @@ impl Machine {
 }
 
 impl Terms {
-    /// For so long a trial keeps its place: the pause before it, without jitter, which
-    /// could make it next to nothing.
+    /// How long a trial keeps its place: the pause before it, without jitter, which could
+    /// make it next to nothing.
     fn patience(&self, openings: u32, now: Instant) -> Deadline {
         Deadline::after_from(now, self.pause.delay(openings, 1.0))
     }
 }
 
 impl Trials {
-    /// Whether one more may be made, of so many.
+    /// Whether one more may be made, of `places`.
     fn take_place(&mut self, places: u32, now: Instant) -> bool {
         if self.running.saturating_add(self.successes) >= places {
             if !self.patience.has_passed(now) {

@@ -2,8 +2,8 @@
 //!
 //! croner is lenient with what cannot be meant: names in any field (`MON * * * *`), names
 //! without a gap (`JANFEB` is December), empty items of a list, a rest after a `W`, an `L`
-//! alone as the weekday. So the words of each field are looked at here, and the rest is
-//! left to croner.
+//! alone as the weekday. So the words of each field are checked here, and the rest is left
+//! to croner.
 
 use super::super::error::ScheduleError;
 use croner::Cron;

@@ -1,10 +1,9 @@
 //! crossbeam's bounded channel, as far as the crate uses it.
 //!
 //! What matters to `queue/late.rs`, `gate.rs` and `sleep.rs` is kept as it is in
-//! crossbeam's array flavour: a send is a SeqCst read-modify-write of the tail,
-//! a receive one of the head, and who finds the channel empty or full has done
-//! so by plain loads after a SeqCst fence. So a look takes no lock that would
-//! order more than the real one does.
+//! crossbeam's array flavour: a send is a SeqCst read-modify-write of the tail, a receive
+//! one of the head, and a thread finds the channel empty or full by plain loads after a
+//! SeqCst fence. So a look takes no lock that would order more than the real one does.
 
 #![allow(missing_docs, reason = "the documentation is crossbeam's")]
 
@@ -211,7 +210,7 @@ impl<T> Drop for Sender<T> {
             exact.senders == 0
         });
         if is_last {
-            // What came before the disconnection is seen by who sees it.
+            // What came before the disconnection is seen by threads that see it.
             self.0.tail.fetch_add(0, SeqCst);
             self.0.ring();
         }
@@ -236,7 +235,7 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// As much of it as tells whether somebody receives.
+/// As much of it as is needed to know whether a receiver exists.
 #[derive(Debug, Default)]
 pub struct Select {
     is_ready: bool,

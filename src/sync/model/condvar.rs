@@ -41,7 +41,7 @@ mod with_timers {
     }
 
     impl Waiter {
-        /// Whoever comes first wakes it.
+        /// The first to come wakes it.
         fn wake(&self, by: By) -> bool {
             let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
             let is_first = woken.is_none();
@@ -54,7 +54,7 @@ mod with_timers {
         }
     }
 
-    /// Lets the scheduler choose who goes on.
+    /// Lets the scheduler choose which thread goes on.
     fn switch() {
         thread::sleep(Duration::ZERO);
     }

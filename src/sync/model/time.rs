@@ -28,7 +28,7 @@ pub(super) fn has_come(moment: Instant) -> bool {
     now(|| moment) >= moment
 }
 
-/// Time passes: what a task that takes so long does.
+/// Time passes: what a task of this length does.
 pub(crate) fn pass(duration: Duration) {
     PASSED.set(PASSED.get() + duration);
 }

@@ -31,7 +31,7 @@ pub(crate) trait Joinable<T>: Send + Sync {
     fn cancel(&self) -> bool;
     /// Takes it back, uncounted, if it has not started.
     fn take_back(&self);
-    /// Nobody is going to take the result.
+    /// The result will not be taken.
     fn detach(&self);
 }
 
@@ -85,7 +85,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
             }
             State::CalledOff(_) | State::CallingOff(_) => Err(TaskError::Cancelled),
             State::Abandoned => Err(TaskError::Abandoned),
-            // Taken out while somebody waited, whatever became of it since.
+            // Taken out while a thread waited, whatever happened to it since.
             State::Unstarted
             | State::Resubmitting
             | State::Withdrawn

@@ -1,9 +1,8 @@
 //! What a task shares with its handle: one allocation, one lock.
 //!
-//! The states and who changes them are in the module's documentation
-//! (`task/mod.rs`). `ended` repeats what of `body.state` matters to those that
-//! only look; it is written under the body's lock, so a look without the lock
-//! is a snapshot.
+//! The states, and which thread changes them, are in the module's documentation
+//! (`task/mod.rs`). `ended` repeats what of `body.state` matters to those that only look;
+//! it is written under the body's lock, so a look without the lock is a snapshot.
 //!
 //! A task of a scope is one of these, too, and may borrow what its scope
 //! outlives: closure and result. Both are in an `Option` each, and are taken out
@@ -50,7 +49,7 @@ pub(crate) struct Cell<B: TaskFn, L = ()> {
 struct Terms {
     /// If it has not started by then it never does.
     start_by: Deadline,
-    /// When it was submitted, if somebody is told of it.
+    /// When it was submitted, if an observer is called for it.
     queued_at: Option<Instant>,
 }
 
@@ -62,12 +61,12 @@ struct Body<B: TaskFn> {
     result: Option<Result<B::Output, TaskPanic>>,
     ledger: Arc<dyn Ledger>,
     attempts: u32,
-    /// How often a stop took it out: a join that began before must say so,
-    /// even if somebody runs the task right afterwards.
+    /// How often a stop took it out: a join that began before must say so, even if the task
+    /// is run right afterwards.
     taken_out: u32,
-    /// Somebody has counted how it was called off.
+    /// Its cancel or expiry has been counted.
     counted: bool,
-    /// The handle is gone: nobody will take the result.
+    /// The handle is gone: the result will not be taken.
     detached: bool,
     /// When the handle was asked to cancel the running task.
     cancel_asked: Option<Instant>,
@@ -75,15 +74,15 @@ struct Body<B: TaskFn> {
     watch: Option<Arc<Watch>>,
 }
 
-/// So often a wait for a task whose cancel is slow looks whether the pool's
-/// report was made, which ends every wait.
+/// How often a wait for a task whose cancel is slow checks whether the pool's report was
+/// made, which ends every wait.
 #[cfg(not(any(loom, shuttle)))]
 const LOOK_WHILE_CALLING_OFF: Duration = Duration::from_millis(10);
-/// Never in a model: it would hide that the canceller wakes nobody.
+/// Never in a model: it would hide a canceller that wakes no thread.
 #[cfg(any(loom, shuttle))]
 const LOOK_WHILE_CALLING_OFF: Duration = Duration::MAX;
 
-/// The result of a task that nobody is going to take.
+/// A result that will not be taken.
 type Leftover<B> = Option<Result<<B as TaskFn>::Output, TaskPanic>>;
 
 impl<B: TaskFn> Body<B> {
@@ -95,7 +94,7 @@ impl<B: TaskFn> Body<B> {
         Some(closure)
     }
 
-    /// Stores the result of a run, or gives it back if nobody wants it.
+    /// Stores the result of a run, or gives it back if it is not wanted.
     fn finish(&mut self, result: Result<B::Output, TaskPanic>) -> Leftover<B> {
         self.state = match result {
             Ok(_) => State::Completed,
@@ -176,7 +175,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         })
     }
 
-    /// The closure of a task that was refused: nobody else knows of it.
+    /// The closure of a task that was refused: no other thread has it.
     pub(crate) fn into_body(self: Arc<Self>) -> Option<B> {
         self.body.lock().closure.take()
     }
@@ -184,8 +183,8 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
     /// QUEUED -> RUNNING, by this worker.
     fn start(&self, me: &Me, how: How) -> Result<B, NotStarted<B>> {
         let mut body = self.body.lock();
-        // A claim may come late: by now a stop may have taken the task out,
-        // and somebody given it to another pool.
+        // A claim may come late: by now a stop may have taken the task out, and it may be
+        // in another pool.
         let is_here = how != How::Claimed || body.ledger.pool() == me.ledger.pool();
         if body.state.may_start() && is_here {
             if how == How::Popped && self.is_late(&body) {
@@ -207,8 +206,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         }))
     }
 
-    /// Since when it has waited, for those who are told: not known of one that a
-    /// stop took out.
+    /// Since when it has waited, for the observers: not known for one that a stop took out.
     fn queued_at(&self) -> Option<Instant> {
         let queued_at = self.terms.as_ref()?.queued_at?;
         let taken_out = self.body.lock().taken_out;
@@ -232,9 +230,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             && start_by.has_passed(clock::now())
     }
 
-    /// Does `change` under the lock, makes what it did visible, and wakes who
-    /// waits for it. Returns what `change` returns, to be dropped here, where no
-    /// lock is held.
+    /// Does `change` under the lock, makes what it did visible, and wakes the threads that
+    /// wait for it. Returns what `change` returns, to be dropped here, where no lock is
+    /// held.
     fn change<R>(&self, change: impl FnOnce(&mut Body<B>) -> R) -> R {
         let mut body = self.body.lock();
         let returned = change(&mut body);
@@ -266,7 +264,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             return false;
         }
         body.state = State::CallingOff(off);
-        // What is withdrawn is in nobody's books.
+        // A withdrawn task is in no pool's accounting.
         body.counted = off == Off::TakenBack || was == State::Withdrawn;
         let closure = body.closure.take();
         self.changed.notify_all();
@@ -316,8 +314,8 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
                     continue;
                 }
                 State::Queued if body.taken_out + body.attempts == 0 => self.start_by(),
-                // Who calls it off is dropping the closure, which may take for
-                // ever.
+                // The thread that calls it off is dropping the closure, which may take
+                // forever.
                 State::CallingOff(off) if body.ledger.is_reported() => {
                     body.state = State::CalledOff(off);
                     self.ended.store(1, Release);
@@ -338,8 +336,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         me::index_in(self.pool.load(Relaxed)).is_some()
     }
 
-    /// Drops a result that nobody is going to take, and tells the scope of a
-    /// panic.
+    /// Drops a result that will not be taken, and reports a panic to the scope.
     fn dispose(&self, leftover: Leftover<B>) {
         match leftover {
             Some(Err(panic)) if L::SCOPED => self.link.unheard(panic),

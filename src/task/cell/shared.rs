@@ -240,7 +240,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         let watch = body.watch.get_or_insert(new).clone();
         let is_cancelled = body.cancel_asked.is_some();
         drop(body);
-        // Asked before the task looked at its token for the first time.
+        // Requested before the task checked its token for the first time.
         if is_cancelled {
             watch.token.cancel();
         }
@@ -266,8 +266,8 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
 }
 
 impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
-    /// An attempt failed, and there is to be another one: RUNNING -> WAITING. Otherwise
-    /// returns what the task gives up with.
+    /// An attempt failed, and another one follows: RUNNING -> WAITING. Otherwise returns
+    /// what the task gives up with.
     fn put_off(
         &self,
         mut closure: B,

@@ -1,13 +1,13 @@
 //! The states of a task with a handle.
 
-/// Who changes them is in the documentation of `task`.
+/// Which thread changes them is in the documentation of `task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Queued,
     /// Being pushed into another pool. May be started; to its handle it is
     /// still unstarted.
     Resubmitting,
-    /// Given back to its scope: whoever joins it runs it, or else the scope's
+    /// Given back to its scope: the thread that joins it runs it, or else the scope's
     /// thread.
     Withdrawn,
     Running,
@@ -15,7 +15,7 @@ pub(super) enum State {
     Waiting,
     /// Called off, while the closure is being dropped.
     CallingOff(Off),
-    /// From here on the task has ended, as far as its handle can tell.
+    /// From here on the task has ended, for its handle.
     CalledOff(Off),
     Completed,
     Panicked,
@@ -38,7 +38,7 @@ pub(crate) enum Off {
 pub(crate) struct Husk {
     /// It counts as accepted.
     pub(crate) accepted: bool,
-    /// How it was called off, if nobody counted that yet: now the caller has to.
+    /// How it was called off, if that is not counted yet: now the caller has to.
     pub(crate) uncounted: Option<Off>,
 }
 
