@@ -94,6 +94,14 @@ impl PoolBuilder {
     /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken at once.
     /// [`build`](Self::build) refuses 0 and more than 67,108,864.
     ///
+    /// A submitter that waits for room costs the workers nothing: it is not woken for every
+    /// place, but once the queue has fallen to an eighth of its capacity and less than 1 ms of
+    /// work is left for each worker. It then fills the queue up again. So that no submitter
+    /// sleeps on beside free places, one of those that wait also looks every 5 ms. They are
+    /// woken in the order in which they fell asleep; one that was overtaken for 5 ms lets no
+    /// newcomer pass. Capacities up to some dozen leave the workers little to do while a
+    /// submitter wakes up: for short tasks, prefer the default.
+    ///
     /// Defaults to 1024.
     ///
     /// # Examples

@@ -71,22 +71,6 @@ struct Inner<T> {
     stats: QueueStats,
 }
 
-impl<T> Drop for Inner<T> {
-    /// What was not taken out: each may panic in its drop.
-    fn drop(&mut self) {
-        fn drop_each<I>(items: impl IntoIterator<Item = I>) {
-            for item in items {
-                unwind::drop_guarded(item, || "an item of a queue".to_owned());
-            }
-        }
-        drop_each(self.items.drain(..));
-        drop_each(self.unprocessed.drain(..));
-        drop_each(self.refused.drain(..));
-        drop_each(self.failed.drain(..));
-        drop_each(mem::take(&mut self.copies).into_values());
-    }
-}
-
 thread_local! {
     /// The queue that the current thread works on.
     static WORKS_ON: Cell<Option<usize>> = const { Cell::new(None) };
