@@ -11,6 +11,7 @@ use common::examples::text;
 #[cfg(feature = "signals")]
 use common::examples::{finish, send};
 use common::host::{Puppet, host, wait};
+use common::scenario::{SCENARIO, play, refusing_threads};
 use common::{Gate, LONG, expected_panic, fill_pipe, within};
 use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
 #[cfg(feature = "signals")]
@@ -21,22 +22,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-const SCENARIO: &str = "GROUNDCREW_SCENARIO";
-
-fn play(program: &str, arguments: &[&str], scenario: &str) -> Output {
-    Command::new(program)
-        .args(arguments)
-        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
-        .env(SCENARIO, scenario)
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
 fn output(scenario: &str) -> Output {
-    let own = std::env::current_exe().unwrap();
-    play(own.to_str().unwrap(), &[], scenario)
+    play(scenario).output().unwrap()
 }
 
 #[test]
@@ -170,36 +157,12 @@ fn no_threads() {
     }
 }
 
-/// Runs a scenario in which starting a thread fails from the `nth` on that a thread
-/// starts; `None`, aloud, where `strace` is not to be had.
-fn inject_spawn_failures(scenario: &str, nth: u32) -> Option<Output> {
-    let inject = format!("inject=clone3,clone:error=EAGAIN:when={nth}+");
-    let trace = [
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=clone3,clone",
-        "-e",
-        &inject,
-    ];
-    let probe = Command::new("strace").args(trace).arg("true").output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
-        return None;
-    }
-    let own = std::env::current_exe().unwrap();
-    let arguments = [&trace[..], &[own.to_str().unwrap()]].concat();
-    Some(play("strace", &arguments, scenario))
-}
-
 #[test]
 fn where_the_system_has_too_few_threads_nothing_is_started_and_nothing_lost() {
     // The first is that of the pool; then come those of twelve services, and last
     // that of the host.
-    for (scenario, nth) in [("few threads", 8), ("no driver", 14)] {
-        let Some(output) = inject_spawn_failures(scenario, nth) else {
+    for (scenario, nth) in [("few threads", "8+"), ("no driver", "14+")] {
+        let Some(output) = refusing_threads(scenario, nth) else {
             return;
         };
         assert!(

@@ -7,6 +7,9 @@
 mod common;
 
 use common::examples::text;
+#[cfg(target_os = "linux")]
+use common::scenario::refusing_threads;
+use common::scenario::{SCENARIO, play};
 use common::{Gate, LONG, expected_panic, hasty, occupy};
 use groundcrew::channel::bounded;
 use groundcrew::{Pool, StopPlan};
@@ -15,19 +18,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio, exit};
 use std::thread;
 use std::time::Duration;
-
-const SCENARIO: &str = "GROUNDCREW_SCENARIO";
-
-/// This binary, about to play a scenario.
-fn play(scenario: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
-        .env(SCENARIO, scenario)
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null());
-    command
-}
 
 fn output(scenario: &str) -> Output {
     play(scenario).output().unwrap()
@@ -287,48 +277,11 @@ fn a_worker_that_cannot_be_started_fails_the_build_and_the_others_are_gone() {
     let said = text(&limited.stdout);
     assert!(said.contains("failed as it should: worker "), "{said}");
 
-    if let Some(output) = inject_spawn_failures("too few threads", 4) {
+    if let Some(output) = refusing_threads("too few threads", "4+") {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let said = text(&output.stdout);
         assert!(said.contains("kind WouldBlock"), "{said}");
     }
-}
-
-/// Runs a scenario in which starting a thread fails from the `nth` on that a
-/// thread starts; `None`, aloud, where `strace` is not to be had.
-#[cfg(target_os = "linux")]
-fn inject_spawn_failures(scenario: &str, nth: u32) -> Option<Output> {
-    let inject = format!("inject=clone3,clone:error=EAGAIN:when={nth}+");
-    let strace = |command: &mut Command| {
-        command
-            .args([
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                "trace=clone3,clone",
-                "-e",
-            ])
-            .arg(&inject);
-    };
-    let mut probe = Command::new("strace");
-    strace(&mut probe);
-    if !probe
-        .arg("true")
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
-        return None;
-    }
-    let mut command = Command::new("strace");
-    strace(&mut command);
-    command
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
-        .env(SCENARIO, scenario);
-    Some(command.output().unwrap())
 }
 
 fn too_few_threads() {
@@ -349,7 +302,7 @@ fn too_few_threads() {
 #[test]
 fn a_stop_takes_over_from_a_request_that_finds_no_thread() {
     // The first are the stopping thread and two workers for each pool.
-    let Some(output) = inject_spawn_failures("no driver", 2 * POOLS as u32 + 2) else {
+    let Some(output) = refusing_threads("no driver", &format!("{}+", 2 * POOLS + 2)) else {
         return;
     };
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -465,7 +418,7 @@ mod full_stderr {
 #[test]
 fn a_stop_works_where_no_helper_can_be_started() {
     // The first two are the workers.
-    let Some(output) = inject_spawn_failures("no helpers", 3) else {
+    let Some(output) = refusing_threads("no helpers", "3+") else {
         return;
     };
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -8,42 +8,19 @@ mod common;
 
 use common::examples::text;
 use common::retry::{check_sum, hourly};
+use common::scenario::{SCENARIO, refusing_threads};
 use common::{Gate, LONG};
 use groundcrew::{Pool, TaskError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-const SCENARIO: &str = "GROUNDCREW_SCENARIO";
-
 /// Each thread may start two others; the third fails.
 fn play(scenario: &str) {
-    let trace = [
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=clone3,clone",
-        "-e",
-        "inject=clone3,clone:error=EAGAIN:when=3+",
-    ];
-    let probe = Command::new("strace").args(trace).arg("true").output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
-        return;
+    if let Some(output) = refusing_threads(scenario, "3+") {
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    let output = Command::new("strace")
-        .args(trace)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
-        .env(SCENARIO, scenario)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -7,45 +7,19 @@
 mod common;
 
 use common::examples::text;
+use common::scenario::{SCENARIO, refusing_threads};
 use common::{Gate, LONG};
 use groundcrew::channel::bounded;
 use groundcrew::{Phase, Pool, Retry, Schedule, Scheduler, StopPlan};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SCENARIO: &str = "GROUNDCREW_SCENARIO";
-
-/// In each thread of the process these attempts to start another one fail, as in `"3..6"` or
-/// `"3+"`: the first is number 1.
 fn play(scenario: &str, failing: &str) {
-    let inject = format!("inject=clone3,clone:error=EAGAIN:when={failing}");
-    let trace = [
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=clone3,clone",
-        "-e",
-        &inject,
-    ];
-    let probe = Command::new("strace").args(trace).arg("true").output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: strace cannot be had, so failing spawns are not injected");
-        return;
+    if let Some(output) = refusing_threads(scenario, failing) {
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    let output = Command::new("strace")
-        .args(trace)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
-        .env(SCENARIO, scenario)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub(crate) mod examples;
 pub(crate) mod host;
 pub(crate) mod retry;
 pub(crate) mod rounds;
+#[cfg(unix)]
+pub(crate) mod scenario;
 
 use groundcrew::channel::{Receiver, Sender, bounded};
 use groundcrew::{Pool, PoolBuilder, StopPlan, TaskHandle};
