@@ -58,8 +58,8 @@ pub(super) struct Gate {
     /// How many waiters are impatient.
     impatient: Mutex<usize>,
     opened: Condvar,
-    /// The pool is closed: who comes to the gate now is not woken for it any more. Written and
-    /// read under the lock.
+    /// The pool is closed, and all waiters were woken to see it: a submitter that comes later
+    /// must not stand back, since nothing wakes it. Written and read under the lock.
     is_open: AtomicBool,
 }
 
