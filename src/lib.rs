@@ -206,6 +206,7 @@
     allow(dead_code, clippy::large_enum_variant, clippy::result_large_err)
 )]
 
+mod async_log;
 #[cfg(not(any(loom, shuttle)))]
 mod batch;
 mod cancel;
@@ -213,7 +214,6 @@ mod causes;
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
 mod host;
-mod journal;
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
 mod pool;

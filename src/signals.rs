@@ -99,8 +99,8 @@ pub(crate) use source::Stops;
 #[cfg(all(unix, feature = "unix-signals"))]
 pub use unix::{Signal, SignalReceiver, receiver};
 
+use crate::async_log::TIME_TO_TELL;
 use crate::clock::{self, Deadline};
-use crate::journal::TIME_TO_TELL;
 use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Mutex};

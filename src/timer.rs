@@ -25,8 +25,8 @@
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
 
+use crate::async_log::{AsyncLog, TIME_TO_TELL};
 use crate::clock::{Clock, Deadline, Freezes, Now, Offset};
-use crate::journal::{Journal, TIME_TO_TELL};
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
@@ -78,7 +78,7 @@ struct Shared {
     changed: Condvar,
     /// The thread has rung everything that was due, and goes to sleep.
     settled: Condvar,
-    journal: Mutex<Journal>,
+    async_log: Mutex<AsyncLog>,
 }
 
 struct State {
@@ -238,7 +238,7 @@ impl Timer {
 
     /// Logs it. Never blocks.
     pub(crate) fn log(&self, level: log::Level, text: String) {
-        self.shared.journal.lock().write(level, text);
+        self.shared.async_log.lock().write(level, text);
     }
 }
 
@@ -350,7 +350,7 @@ impl Shared {
             }),
             changed: Condvar::new(),
             settled: Condvar::new(),
-            journal: Mutex::new(Journal::new("timer")),
+            async_log: Mutex::new(AsyncLog::new("timer")),
         }
     }
 
@@ -417,7 +417,7 @@ impl Shared {
                 false => Err(io::ErrorKind::WouldBlock.into()),
             });
         }
-        self.journal.lock().close();
+        self.async_log.lock().close();
     }
 }
 

@@ -5,8 +5,26 @@ use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
 const ORDER: [&str; 21] = [
-    "sync", "clock", "unwind", "causes", "table", "cancel", "threads", "journal", "timer", "retry",
-    "task", "queue", "stop", "pool", "signals", "host", "schedule", "batch", "watch", "testing",
+    "sync",
+    "clock",
+    "unwind",
+    "causes",
+    "table",
+    "cancel",
+    "threads",
+    "async_log",
+    "timer",
+    "retry",
+    "task",
+    "queue",
+    "stop",
+    "pool",
+    "signals",
+    "host",
+    "schedule",
+    "batch",
+    "watch",
+    "testing",
     "model",
 ];
 

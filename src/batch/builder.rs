@@ -3,7 +3,7 @@
 use super::batcher::Batcher;
 use super::dead::DeadLetter;
 use super::fill::Fill;
-use super::store::{Bury, Measure, State, Store};
+use super::store::{DeadLetterFn, Measure, State, Store};
 use crate::causes::BoxError;
 use crate::clock::Deadline;
 use crate::queue::{Membership, Submitter};
@@ -48,7 +48,7 @@ pub struct BatcherBuilder<T> {
     in_flight: usize,
     capacity: Option<usize>,
     retry: Retry,
-    bury: Option<Box<Bury<T>>>,
+    bury: Option<Box<DeadLetterFn<T>>>,
 }
 
 /// The default maximum number of items in a batch; the default capacity is ten times that.
@@ -223,16 +223,16 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     ) -> Result<Batcher<T>, BatcherError> {
         self.check()?;
         let built_at = Location::caller();
-        let home = pool.home().clone();
+        let pool_ref = pool.pool_ref().clone();
         let patience = Deadline::after(PATIENCE);
-        if let Err(error) = home.queue.start_timer(patience) {
+        if let Err(error) = pool_ref.queue.start_timer(patience) {
             return Err(BatcherError(format!(
                 "batcher {:?} cannot tell when its batches are due: the timer's thread could not \
                  be started: {error}; use fewer threads, or raise the system's limits",
                 self.name
             )));
         }
-        let (now, timer) = (home.queue.clock().now(), home.queue.timer());
+        let (now, timer) = (pool_ref.queue.clock().now(), pool_ref.queue.timer());
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         Ok(Batcher::new(Arc::new_cyclic(|me| Store {
             me: me.clone(),
@@ -244,7 +244,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             retry: self.retry,
             handler: guarded(Box::new(handler)),
             bury: self.bury.map(guarded),
-            home,
+            pool_ref,
             built_at,
             membership: Membership::default(),
             state: CachePadded::new(Mutex::new(State::new(now, timer))),

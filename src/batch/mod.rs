@@ -1,23 +1,23 @@
 //! Items of one type, handled together.
 //!
 //! - `fill`: when a batch is full; pure.
-//! - `numbers`: which batches are done; pure.
-//! - `part`: a batch, whole or in pieces.
+//! - `sequence`: which batches are done; pure.
+//! - `chunk`: a batch, whole or in pieces.
 //! - `store`: the items, from their submit to their end, under one lock.
-//! - `flight`: a task of the pool that handles batches.
+//! - `batch_task`: a task of the pool that handles batches.
 //! - `stop`, `report`, `stats`: how it ends, and what is said.
 //! - `builder`, `batcher`, `dead`: what a program holds.
 //! - `hosted`: a batcher as a service.
 
+mod batch_task;
 mod batcher;
 mod builder;
+mod chunk;
 mod dead;
 mod fill;
-mod flight;
 mod hosted;
-mod numbers;
-mod part;
 mod report;
+mod sequence;
 mod stats;
 mod stop;
 mod store;

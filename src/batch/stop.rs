@@ -4,7 +4,7 @@ use super::store::{CANCEL, State, Store};
 use crate::clock::{self, Clock, Deadline};
 use crate::stop::Moments;
 use crate::sync::{Arc, MutexGuard};
-use crate::task::{TaskHandle, index_in};
+use crate::task::{TaskHandle, worker_index_in};
 use crate::timer::{Due, Key, Timer};
 use std::mem;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl<T: Send + 'static> Store<T> {
     fn alarm_to_cancel(&self, cancel: Deadline) -> Option<AlarmGuard> {
         let cancel = cancel
             .moment()
-            .filter(|_| index_in(self.queue().id).is_some())?;
+            .filter(|_| worker_index_in(self.queue().id).is_some())?;
         // By the time of the stop, not by the pool's clock.
         let timer = Timer::of(&Clock::default());
         let key = timer.set(Due::Mono(cancel), &self.alarm(), CANCEL);
@@ -111,7 +111,7 @@ impl<T: Send + 'static> Store<T> {
     /// A worker of the pool runs a task that has not begun, if there is one: it may be the
     /// only worker. Otherwise waits for something to happen.
     fn help_or_wait(&self, state: &mut MutexGuard<'_, State<T>>, deadline: Deadline) {
-        if index_in(self.queue().id).is_some() {
+        if worker_index_in(self.queue().id).is_some() {
             let handles: Vec<Arc<TaskHandle<()>>> = state
                 .tasks_to_begin()
                 .map(|task| task.handle.clone())

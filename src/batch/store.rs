@@ -17,16 +17,16 @@
 //!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
+use super::batch_task::BatchTask;
+use super::chunk::Batch;
 use super::dead::DeadLetter;
 use super::fill::Fill;
-use super::flight::Flight;
-use super::numbers::Numbers;
-use super::part::Batch;
+use super::sequence::BatchSequence;
 use super::stats::BatchStats;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
 use crate::clock::{self, Deadline, Now};
-use crate::queue::{Home, Membership, Queue, Refusal, SubmitError};
+use crate::queue::{Membership, PoolRef, Queue, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle};
@@ -40,7 +40,7 @@ use std::time::Instant;
 pub(super) type Handler<T> =
     dyn Fn(&mut Vec<T>, &TaskContext) -> Result<(), BoxError> + Send + Sync;
 pub(super) type Measure<T> = dyn Fn(&T) -> usize + Send + Sync;
-pub(super) type Bury<T> = dyn Fn(T, &DeadLetter) + Send + Sync;
+pub(super) type DeadLetterFn<T> = dyn Fn(T, &DeadLetter) + Send + Sync;
 
 pub(super) struct Store<T> {
     pub(super) me: Weak<Store<T>>,
@@ -51,8 +51,8 @@ pub(super) struct Store<T> {
     pub(super) in_flight: usize,
     pub(super) retry: Retry,
     pub(super) handler: Guarded<Box<Handler<T>>>,
-    pub(super) bury: Option<Guarded<Box<Bury<T>>>>,
-    pub(super) home: Arc<Home>,
+    pub(super) bury: Option<Guarded<Box<DeadLetterFn<T>>>>,
+    pub(super) pool_ref: Arc<PoolRef>,
     pub(super) built_at: &'static Location<'static>,
     /// As a service of a host.
     pub(super) membership: Membership,
@@ -79,7 +79,7 @@ pub(super) struct State<T> {
     pub(super) retrying: HashMap<u64, (Batch<T>, Option<Key>)>,
     /// By the number of the task.
     pub(super) tasks: BTreeMap<u64, Task<T>>,
-    pub(super) numbers: Numbers,
+    pub(super) numbers: BatchSequence,
     pub(super) held: usize,
     pub(super) closed: bool,
     pub(super) sealed: bool,
@@ -159,7 +159,7 @@ impl<T> State<T> {
             ready: VecDeque::new(),
             retrying: HashMap::new(),
             tasks: BTreeMap::new(),
-            numbers: Numbers::default(),
+            numbers: BatchSequence::default(),
             held: 0,
             closed: false,
             sealed: false,
@@ -268,7 +268,7 @@ impl<T> Drop for Store<T> {
 
 impl<T: Send + 'static> Store<T> {
     pub(super) fn queue(&self) -> &Arc<Queue> {
-        &self.home.queue
+        &self.pool_ref.queue
     }
 
     pub(super) fn submit(&self, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
@@ -369,11 +369,11 @@ impl<T: Send + 'static> Store<T> {
                 unreachable!("somebody holds the store whose state is locked")
             };
             let (id, task, handle) = self.queue().due_task_with_handle(
-                &self.home,
+                &self.pool_ref,
                 self.name.clone(),
                 self.built_at,
                 |id| {
-                    let flight = Flight::new(store, id);
+                    let flight = BatchTask::new(store, id);
                     move |context: &TaskContext| flight.run(context)
                 },
             );

@@ -2,24 +2,24 @@
 
 use super::context::ServiceContext;
 use super::core::Core;
+use super::factory::Factory;
 use super::failure::{During, Failure};
 use super::machine::Next;
-use super::make::Factory;
 use super::service::ServiceResult;
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 
 /// Lives one incarnation after the other, as the supervisor says.
 pub(super) fn serve(core: &Arc<Core>, index: usize, mut factory: Factory) {
-    let vitals = core.own_vitals(index);
-    vitals.enter();
+    let liveness = core.own_liveness(index);
+    liveness.enter();
     while let Some(token) = core.next_incarnation(index) {
-        let ctx = ServiceContext::new(core.clone(), index, token, vitals.clone());
+        let ctx = ServiceContext::new(core.clone(), index, token, liveness.clone());
         let failures = live(core, index, &ctx, &mut factory);
         core.ended(index, failures);
     }
     core.close(index, factory);
-    vitals.leave();
+    liveness.leave();
 }
 
 /// Returns the failure of the start, or else of the stop, and that of the drop.

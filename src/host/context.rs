@@ -2,8 +2,8 @@
 
 use super::core::Core;
 use super::handle::HostHandle;
+use super::liveness::Liveness;
 use super::service::ServiceResult;
-use super::vitals::Vitals;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::Arc;
 use crate::unwind::Payload;
@@ -37,7 +37,7 @@ pub struct ServiceContext {
     core: Arc<Core>,
     index: usize,
     token: CancelToken,
-    vitals: Arc<Vitals>,
+    liveness: Arc<Liveness>,
 }
 
 impl ServiceContext {
@@ -45,13 +45,13 @@ impl ServiceContext {
         core: Arc<Core>,
         index: usize,
         token: CancelToken,
-        vitals: Arc<Vitals>,
+        liveness: Arc<Liveness>,
     ) -> ServiceContext {
         ServiceContext {
             core,
             index,
             token,
-            vitals,
+            liveness,
         }
     }
 
@@ -61,7 +61,7 @@ impl ServiceContext {
             core: self.core.clone(),
             index: self.index,
             token,
-            vitals: self.core.add_vitals(self.index, thread),
+            liveness: self.core.add_liveness(self.index, thread),
         }
     }
 
@@ -90,12 +90,12 @@ impl ServiceContext {
 
     /// From now on the thread that calls this is the one reported.
     pub(super) fn enter(&self) {
-        self.vitals.enter();
+        self.liveness.enter();
     }
 
     /// The reported thread is gone.
     pub(super) fn leave(&self) {
-        self.vitals.leave();
+        self.liveness.leave();
     }
 
     /// The name of the service.
@@ -281,7 +281,7 @@ impl ServiceContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn note(&self, text: impl Into<String>) {
-        self.vitals.note(text.into());
+        self.liveness.note(text.into());
     }
 
     /// Records a heartbeat. Reads the clock. Matters to services that were declared to have
@@ -306,7 +306,7 @@ impl ServiceContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn heartbeat(&self) {
-        self.vitals.beat(self.core.clock.now());
+        self.liveness.beat(self.core.clock.now());
     }
 
     /// Asks the host to stop, and returns at once: the service itself is stopped in its

@@ -12,19 +12,19 @@
 //!
 //! One lock, `state`, under which the machine decides; one condition variable, `changed`,
 //! on which all threads wait: there are tens of threads, and days between two changes. The
-//! locks of vitals and of queues come after it. No code of the program's is called under
+//! locks of liveness records and of queues come after it. No code of the program's is called under
 //! any of them, and no token is cancelled.
 
 use super::context::WaitError;
-use super::entry::Life;
+use super::entry::Lifecycle;
 use super::failure::Failure;
+use super::liveness::Liveness;
 use super::machine::{Machine, Next};
 use super::queue::Hosted;
 use super::reason::StopReason;
-use super::report::{HostReport, Kept};
+use super::report::{HostReport, StoredReport};
 use super::service::PoolSlot;
 use super::status::HostStatus;
-use super::vitals::Vitals;
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline};
 use crate::pool::{Pool, PoolView};
@@ -43,7 +43,7 @@ pub(super) struct Core {
     pub(super) token: CancelToken,
     /// Of each service: those of its own thread, then those of threads that it has
     /// started.
-    vitals: Vec<Mutex<Vec<Arc<Vitals>>>>,
+    liveness: Vec<Mutex<Vec<Arc<Liveness>>>>,
     /// The services' queues.
     pub(super) queues: Vec<(usize, Arc<dyn Hosted>)>,
     /// The services' pools.
@@ -55,7 +55,7 @@ pub(super) struct Core {
 
 pub(super) struct State {
     pub(super) machine: Machine,
-    pub(super) seats: Vec<Seat>,
+    pub(super) seats: Vec<ServiceSlot>,
     /// The services' pools, until their report is made.
     pub(super) pools: Vec<(usize, Pool, PoolSlot)>,
     /// A thread drives, or has driven.
@@ -64,7 +64,7 @@ pub(super) struct State {
     pub(super) driver: Option<Thread>,
     /// Pools that stop while the report is made.
     pub(super) insisted_on: Vec<StopHandle>,
-    pub(super) report: Option<Kept>,
+    pub(super) report: Option<StoredReport>,
     /// How often something has changed.
     pub(super) changes: u64,
     /// Calls that wait for the report.
@@ -73,7 +73,7 @@ pub(super) struct State {
 
 /// The place of a service's thread.
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct ServiceSlot {
     /// Of the current incarnation.
     pub(super) token: CancelToken,
     /// The thread is to begin one.
@@ -94,19 +94,19 @@ impl Core {
             .iter()
             .map(|entry| entry.name.clone())
             .collect();
-        let vitals = |name: &Arc<str>| Mutex::new(vec![Arc::new(Vitals::new(name))]);
+        let liveness = |name: &Arc<str>| Mutex::new(vec![Arc::new(Liveness::new(name))]);
         let core = Arc::new(Core {
             name,
             clock,
             token: CancelToken::new(),
-            vitals: names.iter().map(vitals).collect(),
+            liveness: names.iter().map(liveness).collect(),
             queues,
             pools: pools
                 .iter()
                 .map(|(index, pool, _)| (*index, pool.view()))
                 .collect(),
             state: Mutex::new(State {
-                seats: names.iter().map(|_| Seat::default()).collect(),
+                seats: names.iter().map(|_| ServiceSlot::default()).collect(),
                 machine,
                 pools,
                 driving: false,
@@ -180,7 +180,7 @@ impl Core {
                 state.changes += 1;
                 self.changed.notify_all();
             }
-            let is_over = matches!(state.machine.entries[index].life, Life::Over);
+            let is_over = matches!(state.machine.entries[index].life, Lifecycle::Over);
             if is_over || state.machine.is_frozen {
                 return None;
             }
@@ -225,11 +225,11 @@ impl Core {
             let entry = &state.machine.entries[index];
             if token.is_cancelled() {
                 return Err(WaitError::Cancelled);
-            } else if matches!(entry.life, Life::Over) && entry.failure.is_some() {
+            } else if matches!(entry.life, Lifecycle::Over) && entry.failure.is_some() {
                 return Err(WaitError::Over(name.to_owned()));
             } else if entry.is_there() {
                 return Ok(());
-            } else if matches!(entry.life, Life::Over) {
+            } else if matches!(entry.life, Lifecycle::Over) {
                 return Err(WaitError::Over(name.to_owned()));
             }
             self.changed.wait(&mut state);
@@ -344,36 +344,39 @@ impl Core {
         }
     }
 
-    // Vitals.
+    // Liveness.
 
-    pub(super) fn vitals_of(&self, index: usize) -> Vec<Arc<Vitals>> {
-        self.vitals[index].lock().clone()
+    pub(super) fn liveness_of(&self, index: usize) -> Vec<Arc<Liveness>> {
+        self.liveness[index].lock().clone()
     }
 
-    pub(super) fn own_vitals(&self, index: usize) -> Arc<Vitals> {
-        self.vitals[index].lock()[0].clone()
+    pub(super) fn own_liveness(&self, index: usize) -> Arc<Liveness> {
+        self.liveness[index].lock()[0].clone()
     }
 
-    pub(super) fn add_vitals(&self, index: usize, thread: &str) -> Arc<Vitals> {
-        let vitals = Arc::new(Vitals::new(thread));
-        let mut all = self.vitals[index].lock();
+    pub(super) fn add_liveness(&self, index: usize, thread: &str) -> Arc<Liveness> {
+        let liveness = Arc::new(Liveness::new(thread));
+        let mut all = self.liveness[index].lock();
         // Of a thread of that name that an incarnation before this one had.
         let mut nth = 0..;
         all.retain(|other| nth.next() == Some(0) || *other.name != *thread);
-        all.push(vitals.clone());
-        vitals
+        all.push(liveness.clone());
+        liveness
     }
 
     /// The last note of a thread of the service, its own before others.
     pub(super) fn last_note(&self, index: usize) -> Option<Arc<str>> {
-        let vitals = self.vitals[index].lock();
-        vitals.iter().find_map(|vitals| vitals.last_note())
+        let liveness = self.liveness[index].lock();
+        liveness.iter().find_map(|liveness| liveness.last_note())
     }
 
     /// When a thread of the service last said that it lives.
     pub(super) fn last_beat(&self, index: usize) -> Option<Instant> {
-        let vitals = self.vitals[index].lock();
-        vitals.iter().filter_map(|vitals| vitals.last_beat()).max()
+        let liveness = self.liveness[index].lock();
+        liveness
+            .iter()
+            .filter_map(|liveness| liveness.last_beat())
+            .max()
     }
 
     /// When the service last gave a sign of life. A queue whose workers handle no item
@@ -388,7 +391,7 @@ impl Core {
 
     /// The service whose own thread is the current one.
     fn own_service(&self) -> Option<usize> {
-        (0..self.names.len()).find(|index| self.own_vitals(*index).is_here())
+        (0..self.names.len()).find(|index| self.own_liveness(*index).is_here())
     }
 
     // The report.
@@ -423,7 +426,7 @@ impl Core {
     /// Whether the report was handed to a caller.
     pub(super) fn is_fetched(&self) -> bool {
         let state = self.state.lock();
-        state.report.as_ref().is_some_and(Kept::is_fetched)
+        state.report.as_ref().is_some_and(StoredReport::is_fetched)
     }
 
     /// Blocks until the host has stopped, and drives it so far if it `drives`. Where no

@@ -1,10 +1,10 @@
 //! How a service ended.
 
 use super::core::Core;
-use super::entry::{Entry, Life};
+use super::entry::{Entry, Lifecycle};
 use super::failure::Failure;
+use super::liveness::Liveness;
 use super::queue::QueueStats;
-use super::vitals::Vitals;
 use crate::sync::Arc;
 use crate::threads;
 use std::time::{Duration, Instant};
@@ -77,9 +77,9 @@ pub struct AbandonedService {
 
 impl AbandonedService {
     fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> AbandonedService {
-        let vitals = core.vitals_of(index);
-        let running = vitals.iter().filter(|vitals| vitals.is_running());
-        let threads = running.map(|vitals| ServiceThread::new(vitals).seen());
+        let liveness = core.liveness_of(index);
+        let running = liveness.iter().filter(|liveness| liveness.is_running());
+        let threads = running.map(|liveness| ServiceThread::new(liveness).seen());
         let since = |moment: Instant| now.saturating_duration_since(moment);
         AbandonedService {
             told: entry.told.map(since),
@@ -134,11 +134,11 @@ pub struct ServiceThread {
 }
 
 impl ServiceThread {
-    pub(super) fn new(vitals: &Vitals) -> ServiceThread {
+    pub(super) fn new(liveness: &Liveness) -> ServiceThread {
         ServiceThread {
-            name: vitals.name.clone(),
-            note: vitals.last_note(),
-            id: vitals.system_id(),
+            name: liveness.name.clone(),
+            note: liveness.last_note(),
+            id: liveness.system_id(),
             doing: None,
         }
     }
@@ -202,8 +202,8 @@ pub struct ServiceReport {
 impl ServiceReport {
     pub(super) fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceReport {
         let ending = match (entry.open_failure(), entry.life) {
-            (_, life) if life != Life::Over && entry.is_inside_stop => Ending::Caller,
-            (_, life) if life != Life::Over => {
+            (_, life) if life != Lifecycle::Over && entry.is_inside_stop => Ending::Caller,
+            (_, life) if life != Lifecycle::Over => {
                 Ending::Abandoned(AbandonedService::new(core, index, entry, now))
             }
             (Some(failure), _) if failure.is_panic() => Ending::Panicked(failure.clone()),

@@ -42,7 +42,7 @@ impl Terms {
 
 /// Where an incarnation of a service is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Life {
+pub(super) enum Lifecycle {
     /// To be begun when what it needs is up.
     Idle,
     /// Its value is being made, or `start` runs.
@@ -68,7 +68,7 @@ pub(super) struct Entry {
     /// What those that it needs may take to stop after it.
     pub(super) below: Duration,
 
-    pub(super) life: Life,
+    pub(super) life: Lifecycle,
     /// Since when it is in that life.
     pub(super) since: Option<Instant>,
     pub(super) since_begun: Instant,
@@ -107,7 +107,7 @@ impl Entry {
             needs: Vec::new(),
             terms,
             below: Duration::ZERO,
-            life: Life::Idle,
+            life: Lifecycle::Idle,
             since: None,
             since_begun: now,
             is_begun: false,
@@ -129,7 +129,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn live(&mut self, life: Life, now: Instant) {
+    pub(super) fn live(&mut self, life: Lifecycle, now: Instant) {
         self.life = life;
         self.since = Some(now);
     }
@@ -140,7 +140,7 @@ impl Entry {
             Some(failure) => self.unmended.replace(failure),
             None => None,
         };
-        self.live(Life::Starting, now);
+        self.live(Lifecycle::Starting, now);
         self.since_begun = now;
         self.said_ready = false;
         self.returned = false;
@@ -162,11 +162,11 @@ impl Entry {
     /// Up, or done with its work, or over in a way that the others go on without it.
     pub(super) fn is_there(&self) -> bool {
         match self.life {
-            Life::Up => true,
-            Life::Ending { .. } => {
+            Lifecycle::Up => true,
+            Lifecycle::Ending { .. } => {
                 self.returned || (self.has_been_up && self.terms.policy == FailurePolicy::Ignore)
             }
-            Life::Over => self.has_been_up,
+            Lifecycle::Over => self.has_been_up,
             _ => false,
         }
     }
@@ -187,7 +187,7 @@ impl Entry {
     /// By when it has to be up, if it was begun and is not. What its judge missed since then
     /// is forgiven.
     pub(super) fn start_due(&self, judge: &Freezes, now: Instant) -> Option<Deadline> {
-        if !matches!(self.life, Life::Starting | Life::Unready) {
+        if !matches!(self.life, Lifecycle::Starting | Lifecycle::Unready) {
             return None;
         }
         let limit = grown(self.terms.start_timeout, judge.since(self.since_begun, now));

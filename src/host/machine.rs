@@ -17,7 +17,7 @@ mod due;
 
 pub(super) use due::TIME_TO_LEAVE;
 
-use super::entry::{Entry, Life};
+use super::entry::{Entry, Lifecycle};
 use super::failure::Failure;
 use super::policy::{Decision, FailurePolicy};
 use super::reason::StopReason;
@@ -148,13 +148,13 @@ impl Machine {
         if self.stop.is_some() {
             // Its turn to stop has not come; it ends before that.
             let by = self.end_by(index, now);
-            self.entries[index].live(Life::Ending { by }, now);
+            self.entries[index].live(Lifecycle::Ending { by }, now);
             return Next::Stop;
         }
-        if matches!(entry.life, Life::Starting) {
+        if matches!(entry.life, Lifecycle::Starting) {
             let terms = &entry.terms;
             match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
-                true => entry.live(Life::Unready, now),
+                true => entry.live(Lifecycle::Unready, now),
                 false => self.up(index, now),
             }
         }
@@ -168,7 +168,7 @@ impl Machine {
     pub(super) fn said_ready(&mut self, index: usize, now: Instant) {
         let entry = &mut self.entries[index];
         entry.said_ready = true;
-        if matches!(entry.life, Life::Unready) && !entry.is_told() {
+        if matches!(entry.life, Lifecycle::Unready) && !entry.is_told() {
             self.up(index, now);
         }
     }
@@ -180,7 +180,7 @@ impl Machine {
         entry.has_been_up = true;
         entry.missed = false;
         self.evicted.extend(entry.unmended.take());
-        entry.live(Life::Up, now);
+        entry.live(Lifecycle::Up, now);
         let text = format!(
             "service {:?} is up after {:.3} s",
             entry.name,
@@ -193,7 +193,7 @@ impl Machine {
     fn returned(&mut self, index: usize, now: Instant) {
         let by = self.end_by(index, now);
         self.entries[index].returned = true;
-        self.entries[index].live(Life::Ending { by }, now);
+        self.entries[index].live(Lifecycle::Ending { by }, now);
     }
 
     /// `run` has ended, by itself or on request, maybe with a failure.
@@ -213,7 +213,7 @@ impl Machine {
 
     fn work_ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
         let entry = &mut self.entries[index];
-        let was_up = matches!(entry.life, Life::Up);
+        let was_up = matches!(entry.life, Lifecycle::Up);
         let failure = match failure {
             // The service that asked for the stop need not wait for its turn.
             None if entry.is_told() || self.stop.is_some() => None,
@@ -223,7 +223,7 @@ impl Machine {
         };
         if !entry.is_told() {
             let by = self.end_by(index, now);
-            self.entries[index].live(Life::Ending { by }, now);
+            self.entries[index].live(Lifecycle::Ending { by }, now);
         }
         if let Some(failure) = failure {
             self.fail(index, failure, now);
@@ -261,7 +261,7 @@ impl Machine {
                 match entry.count.decide(&restart, now, retry::random()) {
                     Decision::Again(pause) => {
                         let until = Deadline::after_from(now, pause);
-                        entry.live(Life::Resting { until }, now);
+                        entry.live(Lifecycle::Resting { until }, now);
                         let text = format!(
                             "service {:?} is started again in {:.3} s",
                             entry.name,
@@ -288,7 +288,7 @@ impl Machine {
             Some(told) => Some(now.saturating_duration_since(told)),
             None => (is_stopping && !entry.returned).then_some(Duration::ZERO),
         };
-        entry.live(Life::Over, now);
+        entry.live(Lifecycle::Over, now);
     }
 
     /// Something of the service's panicked in its drop: its closure, when the service is over,
@@ -297,7 +297,7 @@ impl Machine {
     pub(super) fn drop_panicked(&mut self, index: usize, failure: Failure, now: Instant) {
         match self.entries[index].life {
             _ if self.phase == HostPhase::Done => {}
-            Life::Over => self.fail(index, failure, now),
+            Lifecycle::Over => self.fail(index, failure, now),
             _ => self.record(index, &failure),
         }
     }
@@ -396,8 +396,8 @@ impl Machine {
         });
         self.phase = HostPhase::Delaying;
         for entry in &mut self.entries {
-            if matches!(entry.life, Life::Idle | Life::Resting { .. }) {
-                entry.live(Life::Over, now);
+            if matches!(entry.life, Lifecycle::Idle | Lifecycle::Resting { .. }) {
+                entry.live(Lifecycle::Over, now);
             }
         }
         self.actions.push(Action::CancelHost);
@@ -407,7 +407,7 @@ impl Machine {
 
     /// The services whose thread has nothing left to do.
     pub(super) fn over(&self) -> impl Iterator<Item = usize> {
-        let is_over = |index: &usize| matches!(self.entries[*index].life, Life::Over);
+        let is_over = |index: &usize| matches!(self.entries[*index].life, Lifecycle::Over);
         (0..self.entries.len()).filter(is_over)
     }
 
@@ -417,7 +417,7 @@ impl Machine {
 
     pub(super) fn is_alive(&self, now: Instant, beat: impl Fn(usize) -> Option<Instant>) -> bool {
         let is_silent = |(index, entry): (usize, &Entry)| {
-            matches!(entry.life, Life::Up)
+            matches!(entry.life, Lifecycle::Up)
                 && !entry.is_told()
                 && entry
                     .heartbeat_due(beat(index), &self.freezes, now)

@@ -4,7 +4,7 @@
 //! - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
 //! - `running`, `handle`: what a program holds.
 //! - `machine`, `entry`, `policy`: what has to be done next; pure.
-//! - `core`, `supervisor`, `body`, `vitals`: the threads, and what they share.
+//! - `core`, `supervisor`, `body`, `liveness`: the threads, and what they share.
 //! - `failure`, `reason`, `ending`, `report`, `display`, `status`, `pool_status`, `error`:
 //!   what is said.
 //! - `refused`: errors that are due to the stop, and so no failures.
@@ -18,11 +18,12 @@ mod display;
 mod ending;
 mod entry;
 mod error;
+mod factory;
 mod failure;
 mod graph;
 mod handle;
+mod liveness;
 mod machine;
-mod make;
 mod policy;
 mod pool_status;
 mod queue;
@@ -35,16 +36,15 @@ mod service_builder;
 mod spec;
 mod status;
 mod supervisor;
-mod vitals;
 
 pub use builder::HostBuilder;
 pub use context::{ServiceContext, WaitError};
 pub use ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
 pub use error::{BuildError, StartError};
+#[cfg(feature = "watch")]
+pub(crate) use factory::Make;
 pub use failure::{During, Failure};
 pub use handle::HostHandle;
-#[cfg(feature = "watch")]
-pub(crate) use make::Make;
 pub use policy::{FailurePolicy, Restart};
 pub use pool_status::PoolStatus;
 pub(crate) use queue::Hosted;

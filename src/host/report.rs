@@ -52,7 +52,7 @@ use std::time::Duration;
 #[derive(Clone)]
 #[must_use = "the report says what failed and what was left behind"]
 pub struct HostReport {
-    facts: Arc<Facts>,
+    facts: Arc<ReportData>,
     /// `None` in the report of a late caller.
     left: Option<Arc<Leftovers>>,
     /// What holds as long as the report: the signals of `run_until_signal`.
@@ -60,7 +60,7 @@ pub struct HostReport {
 }
 
 /// What a report says. Holds no item and no task.
-pub(super) struct Facts {
+pub(super) struct ReportData {
     pub(super) host: Arc<str>,
     pub(super) reason: StopReason,
     pub(super) limit: Duration,
@@ -87,15 +87,15 @@ impl Leftovers {
 
 /// What the host keeps of its report: what was left only until the threads that waited for
 /// it, or else the first to ask, have it.
-pub(super) struct Kept {
-    facts: Arc<Facts>,
+pub(super) struct StoredReport {
+    facts: Arc<ReportData>,
     left: Weak<Leftovers>,
     until_fetched: Option<Arc<Leftovers>>,
 }
 
-impl Kept {
-    pub(super) fn new(facts: Arc<Facts>, left: Arc<Leftovers>) -> Kept {
-        Kept {
+impl StoredReport {
+    pub(super) fn new(facts: Arc<ReportData>, left: Arc<Leftovers>) -> StoredReport {
+        StoredReport {
             facts,
             left: Arc::downgrade(&left),
             until_fetched: Some(left),
@@ -136,7 +136,7 @@ pub(super) fn facts(
     lingering: &[usize],
     pools: &[(usize, StopReport)],
     queues: Vec<(usize, QueueStats)>,
-) -> Facts {
+) -> ReportData {
     let times = machine.times;
     let done = times.done.unwrap_or_else(|| core.clock.now());
     let entries = machine.entries.iter().enumerate();
@@ -151,7 +151,7 @@ pub(super) fn facts(
         None => (done, StopReason::Stopped, Duration::ZERO),
     };
     let told = times.told.unwrap_or(began);
-    Facts {
+    ReportData {
         host: core.name.clone(),
         reason,
         limit,
@@ -173,7 +173,7 @@ pub(super) fn facts(
 }
 
 impl HostReport {
-    pub(super) fn facts(&self) -> &Facts {
+    pub(super) fn facts(&self) -> &ReportData {
         &self.facts
     }
 

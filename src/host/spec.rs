@@ -2,8 +2,8 @@
 
 use super::entry::Terms;
 use super::error::BuildError;
+use super::factory::Factory;
 use super::graph::Graph;
-use super::make::Factory;
 use super::queue::Hosted;
 use super::service::PoolSlot;
 use crate::pool::Pool;

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::ending::ServiceThread;
-use super::entry::{Entry, Life};
+use super::entry::{Entry, Lifecycle};
 use super::machine::Machine;
 use super::pool_status::PoolStatus;
 use super::queue::QueueStats;
@@ -250,19 +250,19 @@ impl ServiceStatus {
         let ago = |moment: Instant| now.saturating_duration_since(moment);
         let beat = core.last_beat(index);
         let due = entry.heartbeat_due(core.last_sign(index), judge, now);
-        let is_up = matches!(entry.life, Life::Up) && !entry.is_told();
+        let is_up = matches!(entry.life, Lifecycle::Up) && !entry.is_told();
         ServiceStatus {
             name: entry.name.to_string(),
             state: match entry.life {
-                Life::Over if entry.open_failure().is_some() => ServiceState::Failed,
-                Life::Over if !entry.is_begun => ServiceState::NotStarted,
-                Life::Over => ServiceState::Stopped,
-                Life::Idle => ServiceState::Waiting,
-                Life::Resting { .. } => ServiceState::Restarting,
+                Lifecycle::Over if entry.open_failure().is_some() => ServiceState::Failed,
+                Lifecycle::Over if !entry.is_begun => ServiceState::NotStarted,
+                Lifecycle::Over => ServiceState::Stopped,
+                Lifecycle::Idle => ServiceState::Waiting,
+                Lifecycle::Resting { .. } => ServiceState::Restarting,
                 _ if entry.is_told() && !entry.recalled => ServiceState::Stopping,
-                Life::Starting | Life::Unready => ServiceState::Starting,
-                Life::Up => ServiceState::Up,
-                Life::Ending { .. } => ServiceState::Ending,
+                Lifecycle::Starting | Lifecycle::Unready => ServiceState::Starting,
+                Lifecycle::Up => ServiceState::Up,
+                Lifecycle::Ending { .. } => ServiceState::Ending,
             },
             since: entry.since.map(ago),
             restarts: entry.restarts,
@@ -272,10 +272,10 @@ impl ServiceStatus {
             heartbeat_age: beat.map(ago),
             silent: is_up && due.is_some_and(|due| due.has_passed(now)),
             threads: core
-                .vitals_of(index)
+                .liveness_of(index)
                 .iter()
-                .filter(|vitals| vitals.is_running())
-                .map(|vitals| ServiceThread::new(vitals))
+                .filter(|liveness| liveness.is_running())
+                .map(|liveness| ServiceThread::new(liveness))
                 .collect(),
             queue: None,
             pool: None,

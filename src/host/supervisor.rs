@@ -3,10 +3,10 @@
 
 use super::core::{Core, State};
 use super::machine::{Action, TIME_TO_LEAVE};
-use super::report::{self, HostReport, Kept, Leftovers};
+use super::report::{self, HostReport, Leftovers, StoredReport};
 use super::status::HostPhase;
+use crate::async_log::AsyncLog;
 use crate::clock::{self, Deadline};
-use crate::journal::Journal;
 use crate::stop::{StopPlan, say_in_time};
 use crate::sync::{Arc, MutexGuard};
 use crate::threads;
@@ -15,7 +15,7 @@ use std::time::Duration;
 impl Core {
     /// Drives the host until its report is made.
     pub(super) fn drive(self: &Arc<Self>) {
-        let mut journal = Journal::new("host");
+        let mut async_log = AsyncLog::new("host");
         let mut state = self.state.lock();
         let mut leave_by = None;
         loop {
@@ -23,7 +23,7 @@ impl Core {
             state.machine.woke(now);
             let (actions, wake) = state.machine.advance(now, |index| self.last_sign(index));
             if !actions.is_empty() {
-                self.act(&mut state, actions, &mut journal);
+                self.act(&mut state, actions, &mut async_log);
                 state.changes += 1;
                 self.changed.notify_all();
             } else if state.machine.is_done(now) {
@@ -43,10 +43,15 @@ impl Core {
                 self.clock.wait(wake, &self.changed, &mut state);
             }
         }
-        self.make_report(state, journal);
+        self.make_report(state, async_log);
     }
 
-    fn act(&self, state: &mut MutexGuard<'_, State>, actions: Vec<Action>, journal: &mut Journal) {
+    fn act(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        actions: Vec<Action>,
+        async_log: &mut AsyncLog,
+    ) {
         let mut tokens = Vec::new();
         for action in actions {
             match action {
@@ -58,14 +63,14 @@ impl Core {
                 Action::Cancel(index) => tokens.push(state.seats[index].token.clone()),
                 Action::CancelHost => tokens.push(self.token.clone()),
                 Action::Log(level, text) => {
-                    journal.write(level, format!("host {}: {text}", self.name));
+                    async_log.write(level, format!("host {}: {text}", self.name));
                 }
             }
         }
         MutexGuard::unlocked(state, || tokens.iter().for_each(|token| token.cancel()));
     }
 
-    fn make_report(self: &Arc<Self>, mut state: MutexGuard<'_, State>, mut journal: Journal) {
+    fn make_report(self: &Arc<Self>, mut state: MutexGuard<'_, State>, mut async_log: AsyncLog) {
         state.machine.is_frozen = true;
         let over: Vec<usize> = state.machine.over().collect();
         let threads = over.into_iter().filter_map(|index| {
@@ -102,8 +107,8 @@ impl Core {
         let facts = report::facts(self, &state.machine, &lingering, &pools, items);
         let pools = pools.into_iter().map(|(_, report)| report).collect();
         let left = Leftovers::new(pools);
-        let kept = Kept::new(Arc::new(facts), Arc::new(left));
-        journal.write(log::Level::Info, kept.peek().to_string());
+        let kept = StoredReport::new(Arc::new(facts), Arc::new(left));
+        async_log.write(log::Level::Info, kept.peek().to_string());
         state.machine.phase = HostPhase::Done;
         // A service that can no longer be stopped has nothing left to wait for.
         state.insisted_on.clear();
@@ -111,7 +116,7 @@ impl Core {
         state.changes += 1;
         drop(state);
         self.changed.notify_all();
-        journal.close();
+        async_log.close();
     }
 
     /// Logs the report of a dropped host, which no caller receives, if it is not clean.

@@ -111,11 +111,11 @@ fn tasks_that_wait_until_idle_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn husks_do_not_keep_a_pool_from_being_idle() {
+fn tombstones_do_not_keep_a_pool_from_being_idle() {
     check(|| {
         let pool = pool(1, 4);
         let submitter = pool.submitter();
-        // Claimed from its own worker, or cancelled from outside: a husk stays.
+        // Claimed from its own worker, or cancelled from outside: a tombstone stays.
         let handle = pool
             .submit(move || {
                 let inner = submitter.submit(|| 7).unwrap();

@@ -1,5 +1,5 @@
 //! Every schedule with few preemptions, and every value that a weak memory may
-//! show: for the pairs of sequentially consistent accesses of `queue/sleep.rs`,
+//! show: for the pairs of sequentially consistent accesses of `queue/sleepers.rs`,
 //! `gate.rs`, `late.rs` and `idle.rs`, where each side writes one thing and
 //! then reads the other's.
 //!

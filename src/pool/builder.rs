@@ -1,12 +1,12 @@
 //! The settings of a pool.
 
 use super::Pool;
-use super::crew::Replacements;
+use super::replacer::Replacements;
 use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
-use crate::queue::{Crew, Home, Meter, Observer, PanicHook, Queue, Settings};
+use crate::queue::{Meter, Observer, PanicHook, PoolRef, Queue, Settings, WorkerReplacer};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::task::{Outcome, TaskInfo};
@@ -477,14 +477,14 @@ impl PoolBuilder {
             move || worker.run()
         })?;
         stopper.set_threads(started);
-        let crew = Arc::new(Replacements {
+        let replacer = Arc::new(Replacements {
             stopper: Arc::downgrade(&stopper),
             hooks: self.hooks,
             stack_size,
             most: self.replace_stuck,
         });
-        let weak: Arc<dyn Crew> = crew.clone();
-        queue.set_crew(Arc::downgrade(&weak));
+        let weak: Arc<dyn WorkerReplacer> = replacer.clone();
+        queue.set_replacer(Arc::downgrade(&weak));
         let name = &queue.name;
         unwind::log_guarded(|| {
             log::info!(
@@ -493,9 +493,9 @@ impl PoolBuilder {
             );
         });
         Ok(Pool {
-            home: Home::new(&queue),
+            pool_ref: PoolRef::new(&queue),
             stopper,
-            _crew: crew,
+            _replacer: replacer,
             drop_plan: self.drop_plan,
         })
     }

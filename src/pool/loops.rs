@@ -142,7 +142,7 @@ macro_rules! loops {
             where
                 F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
             {
-                scope::scope(self.home(), body)
+                scope::scope(self.pool_ref(), body)
             }
 
             /// Calls `f` with every item, on the workers, and returns what it
@@ -213,7 +213,7 @@ macro_rules! loops {
             {
                 let f = Guarded::new(f, A_CLOSURE);
                 let results = map::run(
-                    self.home(),
+                    self.pool_ref(),
                     items.into_iter(),
                     &Map::new(&*f),
                     Location::caller(),
@@ -249,7 +249,12 @@ macro_rules! loops {
             {
                 let f = Guarded::new(f, A_CLOSURE);
                 let work = ForEach::new(&*f);
-                map::run(self.home(), items.into_iter(), &work, Location::caller())?;
+                map::run(
+                    self.pool_ref(),
+                    items.into_iter(),
+                    &work,
+                    Location::caller(),
+                )?;
                 Ok(())
             }
 
@@ -297,7 +302,12 @@ macro_rules! loops {
                 let f = Guarded::new(f, A_CLOSURE);
                 let reduce = Guarded::new(reduce, A_CLOSURE);
                 let work = MapReduce::new(&*f, &*reduce);
-                let whole = map::run(self.home(), items.into_iter(), &work, Location::caller())?;
+                let whole = map::run(
+                    self.pool_ref(),
+                    items.into_iter(),
+                    &work,
+                    Location::caller(),
+                )?;
                 Ok(whole.map(Guarded::into_inner))
             }
 
@@ -354,8 +364,8 @@ macro_rules! loops {
                 F: Fn(I::Item) -> R + Send + Sync + 'static,
                 R: Send + 'static,
             {
-                let home = self.home().clone();
-                Stream::new(home, items.into_iter(), f, Location::caller())
+                let pool_ref = self.pool_ref().clone();
+                Stream::new(pool_ref, items.into_iter(), f, Location::caller())
             }
         }
     };

@@ -1,7 +1,6 @@
 //! The pool: the owner of its workers.
 
 mod builder;
-mod crew;
 #[cfg(feature = "histogram")]
 mod latency;
 #[cfg(not(feature = "histogram"))]
@@ -10,6 +9,7 @@ mod latency;
 mod loops;
 mod map;
 mod pace;
+mod replacer;
 mod scope;
 mod stats;
 mod stream;
@@ -30,11 +30,11 @@ pub(crate) use view::PoolView;
 use crate::clock::Deadline;
 #[cfg(not(any(loom, shuttle)))]
 use crate::queue::Member;
-use crate::queue::{Door, Home, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
+use crate::queue::{PoolRef, Submission, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::sync::Arc;
-use crate::task::{UnstartedTask, index_in};
-use crew::Replacements;
+use crate::task::{UnstartedTask, worker_index_in};
+use replacer::Replacements;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -107,10 +107,10 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct Pool {
-    home: Arc<Home>,
+    pool_ref: Arc<PoolRef>,
     stopper: Arc<Stopper>,
     /// What the queue knows of it does not keep it.
-    _crew: Arc<Replacements>,
+    _replacer: Arc<Replacements>,
     drop_plan: StopPlan,
 }
 
@@ -145,29 +145,29 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submitter(&self) -> Submitter {
-        Submitter::new(&self.home.queue)
+        Submitter::new(&self.pool_ref.queue)
     }
 
     /// The pool is a service of a host.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn join_host(&self, member: Member) {
-        self.home.queue.membership.set(member);
+        self.pool_ref.queue.membership.set(member);
     }
 
     /// The number of its queue.
     pub(crate) fn id(&self) -> u64 {
-        self.home.queue.id
+        self.pool_ref.queue.id
     }
 
     /// Starts a task with a name, for reports, logs and
     /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the builder's
     /// verbs.
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
-        TaskBuilder::new(&self.home, name.into())
+        TaskBuilder::new(&self.pool_ref, name.into())
     }
 
-    fn door(&self) -> Door<'_> {
-        Door::unnamed(&self.home)
+    fn submission(&self) -> Submission<'_> {
+        Submission::unnamed(&self.pool_ref)
     }
 
     verbs!();
@@ -202,7 +202,7 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
-        self.door().resubmit(task, WhenFull::Spill)
+        self.submission().resubmit(task, WhenFull::WaitOrOverflow)
     }
 
     /// Submits a task that another pool's stop handed back, if there is room in the queue;
@@ -232,7 +232,7 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn try_resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
-        self.door().resubmit(task, WhenFull::Refuse)
+        self.submission().resubmit(task, WhenFull::Refuse)
     }
 
     /// Blocks until no task waits and none runs, or until the report of a stop
@@ -243,7 +243,7 @@ impl Pool {
     /// keeps its worker busy: tasks that wait need another one. It does not wait
     /// for hooks.
     pub fn wait_idle(&self) {
-        self.home.queue.wait_idle(Deadline::NEVER);
+        self.pool_ref.queue.wait_idle(Deadline::NEVER);
     }
 
     /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most;
@@ -266,16 +266,16 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
-        self.home.queue.wait_idle(Deadline::after(timeout))
+        self.pool_ref.queue.wait_idle(Deadline::after(timeout))
     }
 
-    fn home(&self) -> &Arc<Home> {
-        &self.home
+    fn pool_ref(&self) -> &Arc<PoolRef> {
+        &self.pool_ref
     }
 
     /// How many workers the pool was built with.
     pub fn threads(&self) -> usize {
-        self.home.queue.workers
+        self.pool_ref.queue.workers
     }
 
     /// The current counters of the pool. Locks each worker's state for a moment; also works
@@ -329,7 +329,7 @@ impl Pool {
 impl Pool {
     /// Puts a task into the queue as it is.
     fn push_raw(&self, task: crate::task::Queued) {
-        self.home.queue.push_raw(task);
+        self.pool_ref.queue.push_raw(task);
     }
 }
 
@@ -339,7 +339,7 @@ impl Drop for Pool {
         if self.stopper.is_fetched() {
             return;
         }
-        let in_own_task = index_in(self.home.queue.id).is_some();
+        let in_own_task = worker_index_in(self.pool_ref.queue.id).is_some();
         if in_own_task && self.stopper.disown() {
             return;
         }
@@ -350,7 +350,7 @@ impl Drop for Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("name", &self.home.queue.name)
+            .field("name", &self.pool_ref.queue.name)
             .field("phase", &self.stopper.phase())
             .field("stats", &self.stats())
             .finish_non_exhaustive()

@@ -1,9 +1,9 @@
 //! A worker: the whole life of one thread of a pool.
 
-use crate::queue::Home;
+use crate::queue::PoolRef;
 use crate::stop::Stopper;
 use crate::sync::{Arc, Backoff};
-use crate::task::{Me, State};
+use crate::task::{CurrentWorker, State};
 use crate::threads;
 use crate::unwind;
 
@@ -33,10 +33,10 @@ impl Worker {
         };
         let queue = &self.stopper.queue;
         let slot = queue.slots[self.index].clone();
-        let me = Me::install(
+        let me = CurrentWorker::install(
             self.index,
             slot,
-            Home::of_worker(queue, self.index),
+            PoolRef::of_worker(queue, self.index),
             self.stack_size,
         );
         self.stopper
@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Runs tasks until the pool is closed and there is nothing left to do.
-    fn work(&self, me: &Me) {
+    fn work(&self, me: &CurrentWorker) {
         let queue = &self.stopper.queue;
         let mut turn = me.turn();
         turn.set_state(State::Awake);
@@ -89,7 +89,7 @@ impl Worker {
         queue.idle_changed();
     }
 
-    fn sleep(&self, me: &Me) {
+    fn sleep(&self, me: &CurrentWorker) {
         let queue = &self.stopper.queue;
         queue.idle_changed();
         queue.sleep(me.index);
@@ -127,7 +127,7 @@ struct Exit {
 
 impl Drop for Exit {
     fn drop(&mut self) {
-        Me::retire();
+        CurrentWorker::retire();
         if threads::is_panicking() {
             self.stopper.worker_died(self.index);
         }

@@ -1,7 +1,7 @@
 //! A task that is tried again when it fails, as the worker sees it.
 
 use super::limits;
-use super::places::Place;
+use super::retry_permits::Place;
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
 use crate::retry::{self, FailedAttempt, GaveUp, History, Retry, RetryError, Verdict};

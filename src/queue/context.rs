@@ -1,6 +1,6 @@
 //! What of a task's context is the queue's: a way to submit more.
 
-use super::Home;
+use super::PoolRef;
 use super::submitter::Submitter;
 use crate::task::{TaskContext, TaskFn};
 use std::any::type_name;
@@ -25,7 +25,7 @@ impl TaskContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submitter(&self) -> Submitter {
-        Submitter::at(Home::of_ledger(self.ledger.clone()))
+        Submitter::at(PoolRef::of_ledger(self.ledger.clone()))
     }
 }
 

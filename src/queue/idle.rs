@@ -10,15 +10,15 @@
 //! 1. A waiter counts itself in `waiters`, then looks; the worker that ends the
 //!    last task becomes quiet, then reads `waiters`, and notifies. All SeqCst or
 //!    under locks.
-//! 2. Husks lie in the queue but are no tasks: the number of those made, less
+//! 2. Tombstones lie in the queue but are no tasks: the number of those made, less
 //!    those passed, is taken off the lengths. It is read before the lengths, so
-//!    that a husk made in between only makes the answer too cautious; the thread
+//!    that a tombstone made in between only makes the answer too cautious; the thread
 //!    that made it notifies.
 
 use super::Queue;
 use crate::clock::Deadline;
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, SeqCst};
-use crate::task::{Quiet, me_in};
+use crate::task::{Quiet, current_worker_in};
 
 /// The threads that wait for the pool to be idle.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Queue {
     /// Blocks until the pool is idle, or a stop made its report, or `deadline`
     /// has come; returns `false` for the last.
     pub(crate) fn wait_idle(&self, deadline: Deadline) -> bool {
-        let me = me_in(self.id);
+        let me = current_worker_in(self.id);
         if let Some(me) = &me {
             me.slot.set_waiting_idle(true);
             self.idle_changed();
@@ -79,9 +79,9 @@ impl Queue {
         let Some(before) = self.quiet() else {
             return false;
         };
-        let made_by_workers: u64 = before.iter().map(|quiet| quiet.husks_made).sum();
-        let passed: u64 = before.iter().map(|quiet| quiet.husks_passed).sum();
-        let made = made_by_workers + self.outside.husks_made.load(SeqCst);
+        let made_by_workers: u64 = before.iter().map(|quiet| quiet.tombstones_made).sum();
+        let passed: u64 = before.iter().map(|quiet| quiet.tombstones_skipped).sum();
+        let made = made_by_workers + self.outside.tombstones_made.load(SeqCst);
         let overflow: usize = before.iter().map(|quiet| quiet.overflow).sum();
         // One lock: what was waiting becomes due under it.
         let later = self.backlog();
@@ -101,7 +101,7 @@ impl Queue {
         self.slots.iter().map(|slot| slot.quiet()).collect()
     }
 
-    /// A worker became quiet, a husk was made, or the queue was emptied.
+    /// A worker became quiet, a tombstone was made, or the queue was emptied.
     pub(crate) fn idle_changed(&self) {
         self.idle.notify();
     }

@@ -13,10 +13,10 @@
 //! 2. This lock is never held together with another one, but for the timer's.
 
 use super::verbs::Closure;
-use super::{Home, Queue};
+use super::{PoolRef, Queue};
 use crate::clock::{self, Deadline, Now, grown};
 use crate::sync::{Arc, Mutex, Weak};
-use crate::task::{TaskContext, TaskFn, Watch};
+use crate::task::{TaskContext, TaskControl, TaskFn};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -55,8 +55,8 @@ const LONGEST_GRACE: Duration = Duration::from_secs(3);
 /// Limits the task of this context, if a worker runs it.
 pub(super) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
     let limit = limit?;
-    let (home, task) = context.map(|ctx| (Home::of_ledger(ctx.ledger.clone()), ctx.id()))?;
-    let (queue, worker) = (&home.queue, home.worker?);
+    let (pool_ref, task) = context.map(|ctx| (PoolRef::of_ledger(ctx.ledger.clone()), ctx.id()))?;
+    let (queue, worker) = (&pool_ref.queue, pool_ref.worker?);
     let timer = queue.timer()?;
     // The task does not wait for that.
     queue.prepare_to_wait(Deadline::after(Duration::ZERO));
@@ -203,7 +203,7 @@ pub(super) fn grace(limit: Duration) -> Duration {
 impl Queue {
     fn time_is_up(&self, worker: usize, task: u64, limit: Duration, timer: &Timer) {
         let slot = &self.slots[worker];
-        let new = || Watch::new(self.token.child());
+        let new = || TaskControl::new(self.token.child());
         let (Some(info), Some(watch)) = (slot.info(task), slot.watch(task, new)) else {
             return;
         };
@@ -223,8 +223,8 @@ impl Queue {
         let (Some(info), true) = (slot.info(task), slot.overran(task)) else {
             return;
         };
-        let replaced = match self.crew.get().and_then(Weak::upgrade) {
-            Some(crew) => crew.replace(worker),
+        let replaced = match self.replacer.get().and_then(Weak::upgrade) {
+            Some(replacer) => replacer.replace(worker),
             None => String::new(),
         };
         let name = &self.name;
@@ -239,7 +239,7 @@ impl Queue {
 }
 
 /// The provider of workers for lost places.
-pub(crate) trait Crew: Send + Sync {
+pub(crate) trait WorkerReplacer: Send + Sync {
     /// This worker is stuck: another one takes its place, if there is one. Returns what to
     /// say of that, to be added to a sentence.
     fn replace(&self, worker: usize) -> String;

@@ -5,8 +5,9 @@
 //!
 //! - `gate`: submitters from outside wait here for room.
 //! - `sleepers`: workers that sleep until there is work.
-//! - `late`: closing, and which side owns a push that raced it.
-//! - `later`: what comes back by itself: retries and what is due.
+//! - `close_state`: closing, and which side owns a push that raced it.
+//! - `timed_queue`: what comes back by itself: retries and what is due.
+//! - `retry_permits`: how many tasks with a retry policy there may be.
 //! - `limits`: how long a task may run.
 //! - `idle`: `wait_idle`.
 //!
@@ -38,37 +39,37 @@
 //! slots, but only tries the second. The lists lie in the slots.
 
 mod attempts;
+mod close_state;
 mod context;
 mod error;
 mod failed_runs;
 mod gate;
-mod home;
 mod idle;
-mod late;
-mod later;
 mod limits;
 mod member;
 mod observer;
 mod panics;
-mod places;
+mod pool_ref;
 mod retry_builder;
+mod retry_permits;
 mod sleepers;
 mod submitter;
 mod task_builder;
+mod timed_queue;
 mod verbs;
 
+pub(crate) use close_state::TakenOut;
 pub(crate) use context::WithContext;
 pub(crate) use error::Refusal;
 use failed_runs::FailedRuns;
-pub(crate) use home::Home;
-pub(crate) use late::TakenOut;
-pub(crate) use limits::Crew;
+pub(crate) use limits::WorkerReplacer;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use member::Member;
 pub(crate) use member::Membership;
 pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
-pub(crate) use verbs::{Door, WhenFull, verbs};
+pub(crate) use pool_ref::PoolRef;
+pub(crate) use verbs::{Submission, WhenFull, verbs};
 
 pub use error::SubmitError;
 #[cfg(not(any(loom, shuttle)))]
@@ -85,18 +86,21 @@ use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, OnceLock, Relaxed, SeqCst,
     StaticU64, Weak,
 };
-use crate::task::{FireAndForget, How, Me, Pointer, Queued, Shared, Slot, Turn, index_in, me_in};
+use crate::task::{
+    CurrentWorker, FireAndForget, How, Pointer, Queued, Shared, Slot, Turn, current_worker_in,
+    worker_index_in,
+};
 use crate::threads::LONGEST_PAUSE;
 use crate::unwind::RateLimit;
+use close_state::CloseState;
 use gate::{Attempt, Gate};
 use idle::IdleWaiters;
-use late::Late;
-use later::Later;
 use limits::Limits;
-use places::Places;
+use retry_permits::RetryPermits;
 use sleepers::Sleepers;
 use std::rc::Rc;
 use std::time::Duration;
+use timed_queue::TimedQueue;
 
 /// What submitters, workers and stoppers of one pool share.
 pub(crate) struct Queue {
@@ -116,12 +120,12 @@ pub(crate) struct Queue {
     idle: CachePadded<IdleWaiters>,
     /// One for each worker, by its index, and for those to come; its overflow list is in there.
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
-    late: CachePadded<Mutex<Late>>,
-    later: Later,
-    places: Places,
+    close_state: CachePadded<Mutex<CloseState>>,
+    timed: TimedQueue,
+    retry_permits: RetryPermits,
     limits: Arc<Limits>,
     /// Set once, before the first task.
-    crew: OnceLock<Weak<dyn Crew>>,
+    replacer: OnceLock<Weak<dyn WorkerReplacer>>,
     /// Parent of every task's token.
     pub(crate) token: CancelToken,
     outside: CachePadded<Outside>,
@@ -147,7 +151,7 @@ pub(crate) struct Queue {
 struct Flags {
     /// Written once, by `close`; SeqCst for invariant 3.
     closed: AtomicBool,
-    /// A copy of `Late::sealed`, written under its lock, for parallel loops to read. That
+    /// A copy of `CloseState::sealed`, written under its lock, for parallel loops to read. That
     /// is all that hangs on it: hence Relaxed.
     sealed: AtomicBool,
 }
@@ -158,7 +162,7 @@ struct Outside {
     refused: AtomicU64,
     cancelled: AtomicU64,
     expired: AtomicU64,
-    husks_made: AtomicU64,
+    tombstones_made: AtomicU64,
     /// The longest the channel was found.
     peak: AtomicUsize,
 }
@@ -219,11 +223,11 @@ impl Queue {
             slots: (0..slots)
                 .map(|_| Arc::new(CachePadded::new(Slot::new())))
                 .collect(),
-            late: CachePadded::new(Mutex::new(Late::new(workers))),
-            later: Later::new(clock),
-            places: Places::new(places),
+            close_state: CachePadded::new(Mutex::new(CloseState::new(workers))),
+            timed: TimedQueue::new(clock),
+            retry_permits: RetryPermits::new(places),
             limits: Arc::default(),
-            crew: OnceLock::new(),
+            replacer: OnceLock::new(),
             token: CancelToken::new(),
             outside: CachePadded::default(),
             in_place,
@@ -258,8 +262,8 @@ impl Queue {
         id: u64,
         when_full: WhenFull,
     ) -> Result<(), (Queued, Refusal)> {
-        if matches!(when_full, WhenFull::Spill) && !self.in_place {
-            match index_in(self.id) {
+        if matches!(when_full, WhenFull::WaitOrOverflow) && !self.in_place {
+            match worker_index_in(self.id) {
                 // As long as its list is not empty the channel is not even tried.
                 Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
                     return self.push_overflow(task.into_box(), id, index);
@@ -284,7 +288,8 @@ impl Queue {
             return false;
         }
         let id = task.meta().origin.id;
-        self.push_uncounted(task, id, WhenFull::Spill).is_ok()
+        self.push_uncounted(task, id, WhenFull::WaitOrOverflow)
+            .is_ok()
     }
 
     fn push_slowly(
@@ -296,10 +301,10 @@ impl Queue {
         if self.is_closed() {
             return Err((task, Refusal::Closed));
         }
-        match (when_full, index_in(self.id)) {
-            (WhenFull::Spill, Some(index)) => self.push_own(task, id, index),
+        match (when_full, worker_index_in(self.id)) {
+            (WhenFull::WaitOrOverflow, Some(index)) => self.push_own(task, id, index),
             (WhenFull::Refuse, _) => self.push_now(task, id),
-            (WhenFull::Spill, None) => self.push_waiting(task, id, Deadline::NEVER),
+            (WhenFull::WaitOrOverflow, None) => self.push_waiting(task, id, Deadline::NEVER),
             (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
         }
     }
@@ -325,7 +330,7 @@ impl Queue {
     #[cfg(test)]
     pub(crate) fn push_raw(&self, task: Queued) {
         let id = task.id();
-        assert!(self.push(task, id, WhenFull::Spill).is_ok());
+        assert!(self.push(task, id, WhenFull::WaitOrOverflow).is_ok());
     }
 
     #[inline]
@@ -400,9 +405,10 @@ impl Queue {
     }
 
     #[inline]
-    fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<Me>> {
-        let is_full =
-            self.in_place && matches!(when_full, WhenFull::Spill) && self.receiver.is_full();
+    fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
+        let is_full = self.in_place
+            && matches!(when_full, WhenFull::WaitOrOverflow)
+            && self.receiver.is_full();
         if !is_full {
             return None;
         }
@@ -413,9 +419,9 @@ impl Queue {
     /// The current thread, if it is to run its own tasks at once where the
     /// channel is full.
     #[inline]
-    fn in_place(&self) -> Option<Rc<Me>> {
+    fn in_place(&self) -> Option<Rc<CurrentWorker>> {
         match self.in_place {
-            true => me_in(self.id).filter(|me| me.has_stack_left()),
+            true => current_worker_in(self.id).filter(|me| me.has_stack_left()),
             false => None,
         }
     }
@@ -452,7 +458,7 @@ impl Queue {
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
     #[inline]
-    pub(crate) fn run_next(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> bool {
+    pub(crate) fn run_next(&self, turn: &mut Turn<'_>, me: &CurrentWorker, number: u32) -> bool {
         if self.run_out_of_turn(turn, me, number) {
             return true;
         }
@@ -473,13 +479,13 @@ impl Queue {
     /// Runs what has been due for the longest. In turn with the channel, since a flood of
     /// either must not starve the other.
     #[cold]
-    fn run_due(&self, turn: &mut Turn<'_>, me: &Me) -> bool {
+    fn run_due(&self, turn: &mut Turn<'_>, me: &CurrentWorker) -> bool {
         let task = self.take_due();
         task.map(|task| task.run(turn, me)).is_some()
     }
 
     #[inline]
-    fn run_out_of_turn(&self, turn: &mut Turn<'_>, me: &Me, number: u32) -> bool {
+    fn run_out_of_turn(&self, turn: &mut Turn<'_>, me: &CurrentWorker, number: u32) -> bool {
         match number % ROUND {
             CHANNEL_FIRST => {
                 self.note_peak(self.receiver.len());
@@ -495,7 +501,7 @@ impl Queue {
         }
     }
 
-    fn run_stolen(&self, turn: &mut Turn<'_>, me: &Me) -> bool {
+    fn run_stolen(&self, turn: &mut Turn<'_>, me: &CurrentWorker) -> bool {
         let (before, from) = self.slots.split_at(me.index);
         let mut others = from.iter().skip(1).chain(before);
         let stolen = others.find_map(|slot| slot.try_steal());
@@ -509,7 +515,7 @@ impl Queue {
         }
     }
 
-    fn receive(&self, me: &Me) -> Option<Queued> {
+    fn receive(&self, me: &CurrentWorker) -> Option<Queued> {
         let task = self.receiver.try_recv().ok()?;
         self.gate.made_room(me.task_nanos(), || self.receiver.len());
         Some(task)
@@ -561,8 +567,8 @@ impl Queue {
     }
 
     /// What replaces stuck workers.
-    pub(crate) fn set_crew(&self, crew: Weak<dyn Crew>) {
-        let _ = self.crew.set(crew);
+    pub(crate) fn set_replacer(&self, replacer: Weak<dyn WorkerReplacer>) {
+        let _ = self.replacer.set(replacer);
     }
 
     // For statistics.

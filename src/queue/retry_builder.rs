@@ -138,9 +138,9 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         C: AttemptFn<T, E> + 'static,
         T: Send + 'static,
     {
-        let queue = &self.task.home().queue;
+        let queue = &self.task.pool_ref().queue;
         // Its time to start begins before the wait for a place.
-        let door = self.task.unlimited();
+        let submission = self.task.unlimited();
         let place = match queue.take_place(when_full) {
             Ok(place) => place,
             Err(refusal) => {
@@ -157,7 +157,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             _place: place,
         };
         let attempts = Attempts::new(closure, terms);
-        door.submit(attempts, when_full, submitted_at)
+        submission.submit(attempts, when_full, submitted_at)
     }
 
     /// Submits the task, and returns a handle to its result. Blocks while no
@@ -173,7 +173,12 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         F: FnMut(u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let started = self.start(Numbered(task), WhenFull::Spill, false, Location::caller());
+        let started = self.start(
+            Numbered(task),
+            WhenFull::WaitOrOverflow,
+            false,
+            Location::caller(),
+        );
         started.map_err(|refused| refused.map(|closure| closure.0))
     }
 
@@ -286,7 +291,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         T: Send + 'static,
     {
         let closure = NumberedWithContext(task);
-        let started = self.start(closure, WhenFull::Spill, false, Location::caller());
+        let started = self.start(closure, WhenFull::WaitOrOverflow, false, Location::caller());
         started.map_err(|refused| refused.map(|closure| closure.0))
     }
 
@@ -319,7 +324,12 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         F: FnMut(u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let started = self.start(Numbered(task), WhenFull::Spill, true, Location::caller());
+        let started = self.start(
+            Numbered(task),
+            WhenFull::WaitOrOverflow,
+            true,
+            Location::caller(),
+        );
         started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
     }
 
@@ -336,7 +346,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         T: Send + 'static,
     {
         let closure = NumberedWithContext(task);
-        let started = self.start(closure, WhenFull::Spill, true, Location::caller());
+        let started = self.start(closure, WhenFull::WaitOrOverflow, true, Location::caller());
         started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
     }
 

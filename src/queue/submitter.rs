@@ -1,6 +1,6 @@
 //! A way to submit to a pool without owning it.
 
-use super::{Door, Home, Queue, TaskBuilder, verbs};
+use super::{PoolRef, Queue, Submission, TaskBuilder, verbs};
 use crate::sync::Arc;
 use std::fmt;
 
@@ -29,16 +29,16 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct Submitter {
-    home: Arc<Home>,
+    pool_ref: Arc<PoolRef>,
 }
 
 impl Submitter {
     pub(crate) fn new(queue: &Arc<Queue>) -> Submitter {
-        Submitter::at(Home::new(queue))
+        Submitter::at(PoolRef::new(queue))
     }
 
-    pub(super) fn at(home: Arc<Home>) -> Submitter {
-        Submitter { home }
+    pub(super) fn at(pool_ref: Arc<PoolRef>) -> Submitter {
+        Submitter { pool_ref }
     }
 
     /// Starts a task with a name, for reports, logs and [`TaskInfo::name`]; submit it with
@@ -46,15 +46,15 @@ impl Submitter {
     ///
     /// [`TaskInfo::name`]: crate::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
-        TaskBuilder::new(&self.home, name.into())
+        TaskBuilder::new(&self.pool_ref, name.into())
     }
 
-    pub(crate) fn home(&self) -> &Arc<Home> {
-        &self.home
+    pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
+        &self.pool_ref
     }
 
-    fn door(&self) -> Door<'_> {
-        Door::unnamed(&self.home)
+    fn submission(&self) -> Submission<'_> {
+        Submission::unnamed(&self.pool_ref)
     }
 
     verbs!();
@@ -62,9 +62,9 @@ impl Submitter {
 
 impl Clone for Submitter {
     fn clone(&self) -> Submitter {
-        match Home::of_current_worker(&self.home.queue) {
-            Some(home) => Submitter::at(home),
-            None => Submitter::new(&self.home.queue),
+        match PoolRef::of_current_worker(&self.pool_ref.queue) {
+            Some(pool_ref) => Submitter::at(pool_ref),
+            None => Submitter::new(&self.pool_ref.queue),
         }
     }
 }
@@ -72,8 +72,8 @@ impl Clone for Submitter {
 impl fmt::Debug for Submitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submitter")
-            .field("pool", &self.home.queue.name)
-            .field("is_closed", &self.home.queue.is_closed())
+            .field("pool", &self.pool_ref.queue.name)
+            .field("is_closed", &self.pool_ref.queue.is_closed())
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::limits::Limited;
 use super::verbs::Closure;
-use super::{Door, Home, RetryTaskBuilder, SubmitError, WhenFull, verbs};
+use super::{PoolRef, RetryTaskBuilder, Submission, SubmitError, WhenFull, verbs};
 use crate::retry::Retry;
 use crate::sync::Arc;
 use crate::task::TaskHandle;
@@ -27,16 +27,16 @@ use std::time::Duration;
 /// ```
 #[must_use = "a task is not submitted before one of the verbs is called"]
 pub struct TaskBuilder<'a> {
-    home: &'a Arc<Home>,
+    pool_ref: &'a Arc<PoolRef>,
     name: Arc<str>,
     start_within: Duration,
     time_limit: Option<Duration>,
 }
 
 impl<'a> TaskBuilder<'a> {
-    pub(crate) fn new(home: &'a Arc<Home>, name: String) -> TaskBuilder<'a> {
+    pub(crate) fn new(pool_ref: &'a Arc<PoolRef>, name: String) -> TaskBuilder<'a> {
         TaskBuilder {
-            home,
+            pool_ref,
             name: name.into(),
             start_within: Duration::MAX,
             time_limit: None,
@@ -146,8 +146,8 @@ impl<'a> TaskBuilder<'a> {
         RetryTaskBuilder::new(self, policy)
     }
 
-    pub(super) fn home(&self) -> &'a Arc<Home> {
-        self.home
+    pub(super) fn pool_ref(&self) -> &'a Arc<PoolRef> {
+        self.pool_ref
     }
 
     pub(super) fn limit(&self) -> Option<Duration> {
@@ -155,14 +155,14 @@ impl<'a> TaskBuilder<'a> {
     }
 
     #[inline]
-    pub(super) fn unlimited(&self) -> Door<'_> {
-        Door::labelled(self.home, &self.name, self.start_within)
+    pub(super) fn unlimited(&self) -> Submission<'_> {
+        Submission::labelled(self.pool_ref, &self.name, self.start_within)
     }
 
     #[inline]
-    fn door(&self) -> NamedDoor<'_> {
-        NamedDoor {
-            door: self.unlimited(),
+    fn submission(&self) -> NamedSubmission<'_> {
+        NamedSubmission {
+            submission: self.unlimited(),
             time_limit: self.time_limit,
         }
     }
@@ -171,12 +171,12 @@ impl<'a> TaskBuilder<'a> {
 }
 
 /// Where tasks come in that may have a limit: the others do not carry one.
-struct NamedDoor<'a> {
-    door: Door<'a>,
+struct NamedSubmission<'a> {
+    submission: Submission<'a>,
     time_limit: Option<Duration>,
 }
 
-impl NamedDoor<'_> {
+impl NamedSubmission<'_> {
     fn submit<C: Closure<Output: Send> + 'static>(
         &self,
         closure: C,
@@ -184,11 +184,11 @@ impl NamedDoor<'_> {
         submitted_at: &'static Location<'static>,
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
         match self.time_limit {
-            None => self.door.submit(closure, when_full, submitted_at),
+            None => self.submission.submit(closure, when_full, submitted_at),
             Some(limit) => {
                 let body = closure;
                 let limited = Limited { limit, body };
-                self.door.submit(limited, when_full, submitted_at)
+                self.submission.submit(limited, when_full, submitted_at)
             }
         }
     }
@@ -200,11 +200,11 @@ impl NamedDoor<'_> {
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
         match self.time_limit {
-            None => self.door.execute(closure, when_full, submitted_at),
+            None => self.submission.execute(closure, when_full, submitted_at),
             Some(limit) => {
                 let body = closure;
                 let limited = Limited { limit, body };
-                self.door.execute(limited, when_full, submitted_at)
+                self.submission.execute(limited, when_full, submitted_at)
             }
         }
     }

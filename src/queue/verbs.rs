@@ -1,7 +1,7 @@
 //! The verbs: how a closure becomes a task in the queue. Written once, for
 //! `Pool`, `Submitter` and `TaskBuilder`.
 
-use super::Home;
+use super::PoolRef;
 use super::context::WithContext;
 use super::error::{Refusal, SubmitError};
 use crate::clock::{self, Deadline};
@@ -17,14 +17,14 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(crate) enum WhenFull {
     /// Wait; a worker of the pool never waits, but uses its overflow list.
-    Spill,
+    WaitOrOverflow,
     Refuse,
     Wait(Deadline),
 }
 
 /// Where tasks come in.
-pub(crate) struct Door<'a> {
-    home: &'a Arc<Home>,
+pub(crate) struct Submission<'a> {
+    pool_ref: &'a Arc<PoolRef>,
     name: Option<&'a Arc<str>>,
     start_by: Deadline,
 }
@@ -59,10 +59,10 @@ impl<C: Closure> Closure for Labelled<C> {
     }
 }
 
-impl<'a> Door<'a> {
-    pub(crate) fn unnamed(home: &'a Arc<Home>) -> Door<'a> {
-        Door {
-            home,
+impl<'a> Submission<'a> {
+    pub(crate) fn unnamed(pool_ref: &'a Arc<PoolRef>) -> Submission<'a> {
+        Submission {
+            pool_ref,
             name: None,
             start_by: Deadline::NEVER,
         }
@@ -71,12 +71,12 @@ impl<'a> Door<'a> {
     /// The time to start begins now.
     #[inline]
     pub(crate) fn labelled(
-        home: &'a Arc<Home>,
+        pool_ref: &'a Arc<PoolRef>,
         name: &'a Arc<str>,
         start_within: Duration,
-    ) -> Door<'a> {
-        Door {
-            home,
+    ) -> Submission<'a> {
+        Submission {
+            pool_ref,
             name: Some(name),
             start_by: match start_within {
                 Duration::MAX => Deadline::NEVER,
@@ -87,12 +87,12 @@ impl<'a> Door<'a> {
 
     /// A closed pool refuses before anything is allocated.
     fn refuse_if_closed<C: Closure>(&self, closure: C) -> Result<C, SubmitError<C::Inner>> {
-        match self.home.queue.is_closed() {
+        match self.pool_ref.queue.is_closed() {
             false => Ok(closure),
             true => {
-                self.home.queue.count_refused();
+                self.pool_ref.queue.count_refused();
                 Err(self
-                    .home
+                    .pool_ref
                     .queue
                     .refuse(closure.into_inner(), Refusal::Closed))
             }
@@ -110,13 +110,13 @@ impl<'a> Door<'a> {
         let id = next_id();
         let origin = Origin { id, submitted_at };
         let name = self.name.cloned();
-        let home = self.home.clone();
-        let cell = Cell::new(origin, name, self.start_by, closure, home, ());
+        let pool_ref = self.pool_ref.clone();
+        let cell = Cell::new(origin, name, self.start_by, closure, pool_ref, ());
         let task: Arc<dyn Shared> = cell.clone();
-        match self.home.queue.push_quickly(task, id, when_full) {
+        match self.pool_ref.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
-                Some(closure) => Err(self.home.queue.refuse(closure.into_inner(), refusal)),
+                Some(closure) => Err(self.pool_ref.queue.refuse(closure.into_inner(), refusal)),
                 None => unreachable!("a refused task was not run"),
             },
         }
@@ -129,7 +129,7 @@ impl<'a> Door<'a> {
         when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        let queued_at = self.home.queue.is_observed().then(clock::now);
+        let queued_at = self.pool_ref.queue.is_observed().then(clock::now);
         if self.name.is_none() && queued_at.is_none() {
             return self.execute_body(closure, when_full, submitted_at);
         }
@@ -151,7 +151,7 @@ impl<'a> Door<'a> {
         let body = self.refuse_if_closed(closure)?;
         let id = next_id();
         let origin = Origin { id, submitted_at };
-        let queue = &self.home.queue;
+        let queue = &self.pool_ref.queue;
         // Before it is boxed: it never gets into the queue.
         if let Some(me) = queue.in_place_if_full(when_full) {
             return queue
@@ -190,8 +190,8 @@ impl<'a> Door<'a> {
         };
         let before = cell
             .as_ref()
-            .map(|cell| cell.prepare_resubmit(self.home.clone()));
-        let pushed = self.home.queue.push(task, id, when_full);
+            .map(|cell| cell.prepare_resubmit(self.pool_ref.clone()));
+        let pushed = self.pool_ref.queue.push(task, id, when_full);
         if let Some((cell, before)) = cell.zip(before) {
             match pushed.is_ok() {
                 true => cell.resubmitted(),
@@ -199,7 +199,7 @@ impl<'a> Door<'a> {
             }
         }
         pushed.map_err(|(task, refusal)| {
-            let queue = &self.home.queue;
+            let queue = &self.pool_ref.queue;
             queue.refuse(UnstartedTask::new(task, ledger), refusal)
         })
     }
@@ -235,9 +235,9 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.door().submit(
+            self.submission().submit(
                 $crate::task::Bare(task),
-                $crate::queue::WhenFull::Spill,
+                $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )
         }
@@ -276,7 +276,7 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.door().submit(
+            self.submission().submit(
                 $crate::task::Bare(task),
                 $crate::queue::WhenFull::Refuse,
                 std::panic::Location::caller(),
@@ -314,7 +314,7 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.door().submit(
+            self.submission().submit(
                 $crate::task::Bare(task),
                 $crate::queue::WhenFull::Wait($crate::clock::Deadline::after(timeout)),
                 std::panic::Location::caller(),
@@ -340,7 +340,7 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.door().submit(
+            self.submission().submit(
                 $crate::task::Bare(task),
                 $crate::queue::WhenFull::Wait($crate::clock::Deadline::at(deadline)),
                 std::panic::Location::caller(),
@@ -373,9 +373,9 @@ macro_rules! verbs {
             F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.door().submit(
+            self.submission().submit(
                 $crate::queue::WithContext(task),
-                $crate::queue::WhenFull::Spill,
+                $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )
         }
@@ -408,9 +408,9 @@ macro_rules! verbs {
         where
             F: FnOnce() -> T + Send + 'static,
         {
-            self.door().execute(
+            self.submission().execute(
                 $crate::task::Bare(task),
-                $crate::queue::WhenFull::Spill,
+                $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )
         }
@@ -426,7 +426,7 @@ macro_rules! verbs {
         where
             F: FnOnce() -> T + Send + 'static,
         {
-            self.door().execute(
+            self.submission().execute(
                 $crate::task::Bare(task),
                 $crate::queue::WhenFull::Refuse,
                 std::panic::Location::caller(),
@@ -446,9 +446,9 @@ macro_rules! verbs {
         where
             F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
         {
-            self.door().execute(
+            self.submission().execute(
                 $crate::queue::WithContext(task),
-                $crate::queue::WhenFull::Spill,
+                $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )
         }

@@ -6,7 +6,7 @@ use super::error::ScheduleError;
 use super::rule::Schedule;
 use super::status::EntryStatus;
 use crate::clock::Deadline;
-use crate::queue::{Home, Queue, Submitter};
+use crate::queue::{PoolRef, Queue, Submitter};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::threads::PATIENCE;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
@@ -73,7 +73,7 @@ pub struct Scheduler {
 }
 
 struct Core {
-    home: Arc<Home>,
+    pool_ref: Arc<PoolRef>,
     state: Mutex<State>,
 }
 
@@ -92,14 +92,14 @@ impl Scheduler {
     pub fn new(pool: Submitter) -> Scheduler {
         Scheduler {
             core: Arc::new(Core {
-                home: pool.home().clone(),
+                pool_ref: pool.pool_ref().clone(),
                 state: Mutex::default(),
             }),
         }
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {
-        &self.core.home.queue
+        &self.core.pool_ref.queue
     }
 
     /// Begins an entry of this name; [`EntryBuilder::run`] adds it.

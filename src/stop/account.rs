@@ -2,12 +2,12 @@
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
-use super::report::{Closures, Facts};
-use super::state::{Kept, StopState};
+use super::report::{Closures, ReportData};
+use super::state::{StopState, StoredReport};
 use super::stopper::Stopper;
 use super::unstarted::Unstarted;
 use crate::clock::{self, Deadline};
-use crate::queue::Home;
+use crate::queue::PoolRef;
 use crate::sync::{Arc, MutexGuard};
 use crate::task::{Aftermath, Counts, Settled, UnstartedTask};
 use crate::threads;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// some hundred of them. Of the others only the name is reported.
 const TIME_TO_LOOK: Duration = Duration::from_millis(2);
 
-/// How many tasks a stop left behind so far, or found as husks.
+/// How many tasks a stop left behind so far, or found as tombstones.
 pub(crate) struct LeftBehind {
     pub(crate) taken_out: u64,
     pub(crate) cancelled: u64,
@@ -96,12 +96,12 @@ impl Stopper {
         let unstarted = std::mem::take(&mut state.out.unstarted);
         let metas = unstarted.iter();
         let metas = metas.map(|task| (task.meta(), task.attempts())).collect();
-        let home = Home::new(&self.queue);
+        let pool_ref = PoolRef::new(&self.queue);
         let tasks = unstarted
             .into_iter()
-            .map(|task| UnstartedTask::new(task, home.clone()))
+            .map(|task| UnstartedTask::new(task, pool_ref.clone()))
             .collect();
-        let facts = Facts {
+        let facts = ReportData {
             elapsed: clock::now().duration_since(began),
             limit: state
                 .moments
@@ -123,7 +123,7 @@ impl Stopper {
             aftermath,
         };
         let closures = Arc::new(Closures::new(tasks));
-        state.report = Some(Kept {
+        state.report = Some(StoredReport {
             facts: Arc::new(facts),
             closures: Arc::downgrade(&closures),
             until_fetched: Some(closures),

@@ -3,7 +3,7 @@
 use super::abandoned::AbandonedTask;
 use super::failed_runs;
 use super::lingering::LingeringWorker;
-use super::report::{Facts, StopReport};
+use super::report::{ReportData, StopReport};
 use crate::clock::Deadline;
 use crate::table::{COLUMNS, GAP, INDENT, Row, cut, section, short, trimmed, width};
 use crate::task::TaskInfo;
@@ -98,7 +98,7 @@ impl fmt::Debug for StopReport {
     }
 }
 
-fn headline(facts: &Facts, is_clean: bool) -> String {
+fn headline(facts: &ReportData, is_clean: bool) -> String {
     let how = if is_clean { "clean" } else { "NOT CLEAN" };
     let limit = match facts.limit {
         Some(limit) => format!("deadline {}", trimmed(limit)),

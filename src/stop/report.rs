@@ -82,12 +82,12 @@ use std::time::Duration;
 #[derive(Clone)]
 #[must_use = "the report says what was left behind"]
 pub struct StopReport {
-    facts: Arc<Facts>,
+    facts: Arc<ReportData>,
     closures: Arc<Closures>,
 }
 
 /// What a report says. Holds nothing of the pool, and no closure.
-pub(super) struct Facts {
+pub(super) struct ReportData {
     pub(super) pool: Box<str>,
     pub(super) elapsed: Duration,
     /// From the beginning of the stop to its deadline, if there was one.
@@ -106,7 +106,7 @@ pub(super) struct Facts {
     pub(super) aftermath: Arc<Aftermath>,
 }
 
-impl Facts {
+impl ReportData {
     /// How many are unstarted, abandoned and caller.
     pub(super) fn left_behind(&self) -> (usize, usize, usize) {
         (
@@ -128,7 +128,7 @@ impl Closures {
 }
 
 impl StopReport {
-    pub(super) fn new(facts: Arc<Facts>, closures: Arc<Closures>) -> StopReport {
+    pub(super) fn new(facts: Arc<ReportData>, closures: Arc<Closures>) -> StopReport {
         StopReport { facts, closures }
     }
 
@@ -141,7 +141,7 @@ impl StopReport {
         !self.closures.0.lock().is_empty()
     }
 
-    pub(super) fn facts(&self) -> &Facts {
+    pub(super) fn facts(&self) -> &ReportData {
         &self.facts
     }
 

@@ -4,7 +4,7 @@
 //! place works instead. When its task ends after all the stuck one leaves; its thread is
 //! joined, and its place is a spare one.
 
-use super::state::Standing;
+use super::state::WorkerStatus;
 use super::stopper::Stopper;
 use crate::clock::Deadline;
 use crate::sync::Arc;
@@ -35,11 +35,11 @@ impl Stopper {
             return Replaced::NotNeeded;
         }
         let mut members = state.members.iter_mut().enumerate();
-        let spare = members.find(|(_, member)| member.standing == Standing::Spare);
+        let spare = members.find(|(_, member)| member.standing == WorkerStatus::Spare);
         let Some((index, member)) = spare else {
             return Replaced::NoneSpare;
         };
-        member.standing = Standing::Working;
+        member.standing = WorkerStatus::Working;
         let name = member.name.clone();
         queue.slots[index].revive();
         queue.one_more_present();
@@ -56,7 +56,7 @@ impl Stopper {
                 Replaced::By(name)
             }
             Err(error) => {
-                state.members[index].standing = Standing::Spare;
+                state.members[index].standing = WorkerStatus::Spare;
                 drop(state);
                 queue.leave(true);
                 self.changed.notify_all();
@@ -78,7 +78,7 @@ impl Stopper {
             let Some(thread) = thread else { return };
             thread.join();
             let mut state = stopper.state.lock();
-            state.members[index].standing = Standing::Spare;
+            state.members[index].standing = WorkerStatus::Spare;
             state.members[index].replaced = false;
             stopper.changed.notify_all();
         });

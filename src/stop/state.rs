@@ -2,7 +2,7 @@
 //! are the stopper's.
 
 use super::plan::{Moments, Phase};
-use super::report::{Closures, Facts, StopReport};
+use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
 use crate::queue::TakenOut;
 use crate::sync::{Arc, Weak};
@@ -10,13 +10,13 @@ use crate::threads::{PATIENCE, Thread};
 use std::time::{Duration, Instant};
 
 /// A worker's thread, as the stop knows it.
-pub(super) struct Member {
+pub(super) struct WorkerEntry {
     pub(super) name: Arc<str>,
     /// Taken by the thread that joins it.
     pub(super) thread: Option<Thread>,
     /// The system's number of the thread, where it is known.
     pub(super) thread_id: Option<u64>,
-    pub(super) standing: Standing,
+    pub(super) standing: WorkerStatus,
     /// It waits inside `stop`, for the others.
     pub(super) inside_stop: bool,
     /// It was stuck, and another one has taken its place: when it leaves, its own is free.
@@ -24,7 +24,7 @@ pub(super) struct Member {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum WorkerStatus {
     Working,
     /// Has left its body; the thread may still be ending.
     Left,
@@ -33,16 +33,16 @@ pub(super) enum Standing {
     Spare,
 }
 
-impl Standing {
+impl WorkerStatus {
     /// No thread of it is left.
     pub(super) fn is_gone(self) -> bool {
-        matches!(self, Standing::Joined | Standing::Spare)
+        matches!(self, WorkerStatus::Joined | WorkerStatus::Spare)
     }
 }
 
 /// Everything about the stop of one pool, behind the stopper's lock.
 pub(super) struct StopState {
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<WorkerEntry>,
     /// When the first stop began.
     pub(super) began: Option<Instant>,
     /// When what is due; all plans so far, merged.
@@ -64,15 +64,15 @@ pub(super) struct StopState {
     pub(super) progress: Option<Instant>,
     /// Calls of `stop` that wait for the report.
     pub(super) waiting: usize,
-    pub(super) report: Option<Kept>,
+    pub(super) report: Option<StoredReport>,
     /// The pool was dropped by one of its own workers.
     pub(super) ownerless: bool,
 }
 
 /// What the pool keeps of its report. The unstarted closures are kept only until every
 /// thread that waited for them, or else the first to ask, has them.
-pub(super) struct Kept {
-    pub(super) facts: Arc<Facts>,
+pub(super) struct StoredReport {
+    pub(super) facts: Arc<ReportData>,
     pub(super) closures: Weak<Closures>,
     pub(super) until_fetched: Option<Arc<Closures>>,
 }
@@ -125,7 +125,7 @@ impl StopState {
     /// What to do at `now`. `is_running` returns whether a worker has a task on its stack.
     pub(super) fn next_step(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Step {
         let others = || self.members.iter().filter(|member| !member.inside_stop);
-        let nobody_drains = others().all(|member| member.standing != Standing::Working);
+        let nobody_drains = others().all(|member| member.standing != WorkerStatus::Working);
         let Moments {
             backlog_out,
             cancel,
@@ -190,13 +190,14 @@ impl StopState {
 
     /// Nothing of it is waited for any more. Where no helper can be started
     /// a thread that left is not waited for, but reported.
-    fn is_gone(&self, member: &Member) -> bool {
-        member.standing.is_gone() || (member.standing == Standing::Left && self.no_joiners)
+    fn is_gone(&self, member: &WorkerEntry) -> bool {
+        member.standing.is_gone() || (member.standing == WorkerStatus::Left && self.no_joiners)
     }
 
     /// The next thread that left and is not being joined yet.
     pub(super) fn next_to_join(&self) -> Option<usize> {
-        let waits = |member: &Member| member.standing == Standing::Left && member.thread.is_some();
+        let waits =
+            |member: &WorkerEntry| member.standing == WorkerStatus::Left && member.thread.is_some();
         match self.no_joiners {
             false => self.members.iter().position(waits),
             true => None,

@@ -18,13 +18,13 @@
 use super::display::TIME_TO_TELL_UNCLEAN;
 use super::plan::{Phase, StopPlan};
 use super::report::StopReport;
-use super::state::{Member, Standing, Step, StopState};
+use super::state::{Step, StopState, WorkerEntry, WorkerStatus};
 use super::tell::logs_infos;
+use crate::async_log::TIME_TO_TELL;
 use crate::clock::{self, Deadline};
-use crate::journal::TIME_TO_TELL;
 use crate::queue::Queue;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::{State, Turn, index_in};
+use crate::task::{State, Turn, worker_index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::io;
@@ -45,13 +45,13 @@ impl Stopper {
         state.members = names
             .iter()
             .enumerate()
-            .map(|(index, name)| Member {
+            .map(|(index, name)| WorkerEntry {
                 name: name.clone(),
                 thread: None,
                 thread_id: None,
                 standing: match index < queue.workers {
-                    true => Standing::Working,
-                    false => Standing::Spare,
+                    true => WorkerStatus::Working,
+                    false => WorkerStatus::Spare,
                 },
                 inside_stop: false,
                 replaced: false,
@@ -81,12 +81,12 @@ impl Stopper {
     /// The worker is done, but for the destructors of its thread-locals.
     pub(crate) fn worker_left(self: &Arc<Self>, index: usize) {
         let mut state = self.state.lock();
-        state.members[index].standing = Standing::Left;
+        state.members[index].standing = WorkerStatus::Left;
         state.progress = Some(clock::now());
         let is_last = state
             .members
             .iter()
-            .all(|member| member.standing != Standing::Working);
+            .all(|member| member.standing != WorkerStatus::Working);
         let logs = is_last && state.ownerless && state.report.is_none();
         let replaced = state.members[index].replaced;
         // A request found no thread for it.
@@ -193,7 +193,7 @@ impl Stopper {
     /// Also returns how many tasks were in the queue if this call closed it, and
     /// whether this call drove the stop.
     fn stop_silently(self: &Arc<Self>, plan: StopPlan) -> (StopReport, Option<usize>, bool) {
-        let own = index_in(self.queue.id);
+        let own = worker_index_in(self.queue.id);
         let mut state = self.state.lock();
         if let Some(report) = state.fetch(false) {
             return (report, None, false);
@@ -372,7 +372,7 @@ impl Stopper {
                 };
                 let thread = state.members[index].thread.take();
                 MutexGuard::unlocked(&mut state, || thread.map(Thread::join));
-                state.members[index].standing = Standing::Joined;
+                state.members[index].standing = WorkerStatus::Joined;
                 state.progress = Some(clock::now());
                 stopper.changed.notify_all();
             }

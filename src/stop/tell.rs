@@ -4,8 +4,8 @@
 use super::display;
 use super::report::StopReport;
 use super::stopper::Stopper;
+use crate::async_log::TIME_TO_TELL;
 use crate::clock::Deadline;
-use crate::journal::TIME_TO_TELL;
 use crate::sync::Arc;
 use crate::threads;
 use crate::unwind;

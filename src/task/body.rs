@@ -135,15 +135,15 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
 }
 
 /// What a running task shares with its observers.
-pub(crate) struct Watch {
+pub(crate) struct TaskControl {
     pub(crate) token: CancelToken,
     /// Written by the task, read by reports and `running()`.
     pub(crate) note: Mutex<Option<Arc<str>>>,
 }
 
-impl Watch {
-    pub(crate) fn new(token: CancelToken) -> Arc<Watch> {
-        Arc::new(Watch {
+impl TaskControl {
+    pub(crate) fn new(token: CancelToken) -> Arc<TaskControl> {
+        Arc::new(TaskControl {
             token,
             note: Mutex::new(None),
         })
@@ -163,7 +163,7 @@ pub(crate) trait Ledger: Any + Send + Sync {
     /// The pool's number, unique in the process; never 0.
     fn pool(&self) -> u64;
     /// The token and note of a task that this worker runs now, by its number.
-    fn watch(&self, task: u64) -> Arc<Watch>;
+    fn watch(&self, task: u64) -> Arc<TaskControl>;
     /// The task's identity.
     fn info(&self, task: u64) -> TaskInfo;
     /// Whether the report of a stop was made: no wait goes on after that.
@@ -183,8 +183,8 @@ pub(crate) trait Ledger: Any + Send + Sync {
     /// A worker ended the last task on its stack outside of its loop. The caller
     /// holds no lock.
     fn went_quiet(&self);
-    /// One more task in the queue is a husk. The caller holds no lock.
-    fn husk_made(&self);
+    /// One more task in the queue is a tombstone. The caller holds no lock.
+    fn tombstone_made(&self);
     /// An attempt failed, and may have to wait. Logs if nothing can wait, so the caller
     /// must hold no lock.
     fn prepare_to_wait(&self);

@@ -1,6 +1,6 @@
 //! What a running task can ask of its pool.
 
-use super::body::{Ledger, Watch};
+use super::body::{Ledger, TaskControl};
 use super::info::TaskInfo;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ pub struct TaskContext {
     task: u64,
     pub(crate) ledger: Arc<dyn Ledger>,
     // Made when the task asks: most never do.
-    watch: OnceLock<Arc<Watch>>,
+    watch: OnceLock<Arc<TaskControl>>,
     info: OnceLock<Box<TaskInfo>>,
 }
 
@@ -72,7 +72,7 @@ impl TaskContext {
     pub(super) fn unstarted(
         info: TaskInfo,
         ledger: Arc<dyn Ledger>,
-        watch: Arc<Watch>,
+        watch: Arc<TaskControl>,
     ) -> TaskContext {
         TaskContext {
             task: info.id(),
@@ -86,7 +86,7 @@ impl TaskContext {
         self.task
     }
 
-    fn watch(&self) -> &Watch {
+    fn watch(&self) -> &TaskControl {
         self.watch.get_or_init(|| self.ledger.watch(self.task))
     }
 

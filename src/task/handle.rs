@@ -2,10 +2,10 @@
 
 use super::body::TaskFn;
 use super::cell::{Cell, Joinable};
+use super::current_worker;
 use super::error::TaskError;
 use super::info::TaskInfo;
 use super::link::Link;
-use super::me;
 use crate::clock::Deadline;
 use crate::sync::Arc;
 use std::fmt;
@@ -226,15 +226,16 @@ impl<T> TaskHandle<T> {
     pub fn cancel(&self) -> bool {
         let cell = self.cell();
         let cancelled = cell.cancel();
-        if let Some(me) = me::me_in(cell.pool()).filter(|_| cancelled) {
-            me.pass_own_husks();
+        if let Some(me) = current_worker::current_worker_in(cell.pool()).filter(|_| cancelled) {
+            me.skip_own_tombstones();
         }
         cancelled
     }
 }
 
 fn claim<T: 'static>(cell: &Arc<dyn Joinable<T>>) -> bool {
-    me::me_in(cell.pool()).is_some_and(|me| cell.clone().into_shell().claim(&me))
+    current_worker::current_worker_in(cell.pool())
+        .is_some_and(|me| cell.clone().into_shell().claim(&me))
 }
 
 impl<T> Drop for TaskHandle<T> {

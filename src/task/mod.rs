@@ -22,10 +22,10 @@
 //!    the cell's lock inside. So a stopper that has been through all slots
 //!    knows every running task, and no handle disagrees with the report.
 //! 3. A task that ended some other way than by a worker that popped it stays
-//!    in the queue as a husk, its closure gone, until it is passed there.
+//!    in the queue as a tombstone, its closure gone, until it is passed there.
 //! 4. A task that is retried may be in the queue more than once, if a join claimed
 //!    one of its attempts: the first entry that is passed while it is QUEUED runs
-//!    it, the others are husks. Every entry but its first is counted as
+//!    it, the others are tombstones. Every entry but its first is counted as
 //!    `repeated`, so that the sum of what was taken less those is what was
 //!    accepted.
 //! 5. A fire-and-forget task has no cell: only its worker can end it, so its slot alone
@@ -40,11 +40,11 @@
 mod body;
 mod cell;
 mod context;
+mod current_worker;
 mod error;
 mod handle;
 mod info;
 mod link;
-mod me;
 mod observed;
 mod outcome;
 mod plain;
@@ -54,11 +54,11 @@ mod slot;
 mod turn;
 mod unstarted;
 
-pub(crate) use body::{Attempt, Bare, Labelled, Ledger, Next, TaskFn, Watch};
+pub(crate) use body::{Attempt, Bare, Labelled, Ledger, Next, TaskControl, TaskFn};
 pub(crate) use cell::{Cell, Joinable, Off};
+pub(crate) use current_worker::{CurrentWorker, current_worker_in, worker_index_in};
 pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use link::Link;
-pub(crate) use me::{Me, index_in, me_in};
 pub(crate) use observed::Ended;
 pub(crate) use plain::{FireAndForget, Plain, run_in_place};
 pub(crate) use queued::{Pointer, Queued, Shared, TakenOut};

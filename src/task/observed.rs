@@ -4,8 +4,8 @@
 //! ends. Whatever a worker does for a task on top of another one, observers
 //! included, is no time of the one below.
 
+use super::current_worker::CurrentWorker;
 use super::info::{Meta, TaskInfo};
-use super::me::Me;
 use super::outcome::Outcome;
 use super::running::Settled;
 use super::turn::Turn;
@@ -38,7 +38,7 @@ impl Turn<'_> {
     #[inline(never)]
     pub(super) fn end_observed<L>(
         &mut self,
-        me: &Me,
+        me: &CurrentWorker,
         panicked: bool,
         settle: impl FnOnce(Option<Settled>) -> Option<L>,
         dispose: impl FnOnce(L),
@@ -49,7 +49,7 @@ impl Turn<'_> {
     }
 
     /// The task on top of the stack, which ends now.
-    fn measure(&mut self, me: &Me, panicked: bool) -> Ended {
+    fn measure(&mut self, me: &CurrentWorker, panicked: bool) -> Ended {
         let now = me.end_stamp();
         let body = &mut *self.body;
         let on_top_before = match body.depth {
@@ -77,7 +77,7 @@ impl Turn<'_> {
     }
 
     /// Calls the observers for a task that is off the stack and counted.
-    fn tell(&mut self, me: &Me, ended: &Ended) {
+    fn tell(&mut self, me: &CurrentWorker, ended: &Ended) {
         self.tidy(|| me.ledger.ended(ended));
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {

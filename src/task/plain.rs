@@ -1,10 +1,10 @@
 //! A fire-and-forget task: one box, no state, no reference count.
 
-use super::body::{self, Ledger, TaskFn, Watch};
-use super::cell::Husk;
+use super::body::{self, Ledger, TaskControl, TaskFn};
+use super::cell::Tombstone;
 use super::context::TaskContext;
+use super::current_worker::CurrentWorker;
 use super::info::{Meta, Origin, TaskInfo};
-use super::me::Me;
 use super::queued::Queued;
 use super::turn::{How, Turn};
 use crate::cancel::CancelToken;
@@ -23,14 +23,14 @@ pub(crate) trait FireAndForget: Send {
     fn id(&self) -> u64;
     fn meta(&self) -> Meta;
     /// Runs it on this worker, in its turn.
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How);
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How);
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it is stored in the channel.
     fn into_queued(self: Box<Self>) -> Queued;
-    /// What has to be counted, if the queue only holds a husk of it; then the caller has to
+    /// What has to be counted, if the queue only holds a tombstone of it; then the caller has to
     /// pass it.
-    fn husk(&self) -> Option<Husk> {
+    fn tombstone(&self) -> Option<Tombstone> {
         None
     }
     /// It was handed back, and is submitted again.
@@ -52,7 +52,7 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
         }
     }
 
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
         if how == How::Popped && self.body.is_late() {
             turn.pass_expired(|| self.into_queued().discard());
             return;
@@ -66,7 +66,7 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
         let meta = self.meta();
         let info = || TaskInfo::new(&meta, 1);
         let context = B::WANTS_CONTEXT.then(|| {
-            let watch = Watch::new(CancelToken::new());
+            let watch = TaskControl::new(CancelToken::new());
             TaskContext::unstarted(info(), ledger.clone(), watch)
         });
         let result = body::run(self.body, context.as_ref(), ledger, info);
@@ -89,7 +89,11 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
 /// Runs a task at once, on top of the one that submitted it. `Err`: the pool's
 /// report is made, nothing more may run.
 #[inline]
-pub(crate) fn run_in_place<B: TaskFn>(origin: Origin, body: B, me: &Me) -> Result<(), B> {
+pub(crate) fn run_in_place<B: TaskFn>(
+    origin: Origin,
+    body: B,
+    me: &CurrentWorker,
+) -> Result<(), B> {
     let mut turn = me.turn();
     if !turn.may_begin(How::InPlace) {
         return Err(body);
@@ -101,7 +105,7 @@ pub(crate) fn run_in_place<B: TaskFn>(origin: Origin, body: B, me: &Me) -> Resul
 
 /// Puts a task on the stack.
 #[inline]
-fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &Me, how: How) {
+fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
     let since = turn.stamp(me, how);
     let place = turn.begin(how, origin, B::type_name, since, B::HAS_TOKEN);
     if let Some(name) = body.name() {
@@ -114,7 +118,7 @@ fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &Me, how:
 
 /// Runs the task on top of the stack.
 #[inline]
-fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut Turn<'_>, me: &Me) {
+fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut Turn<'_>, me: &CurrentWorker) {
     let context = B::WANTS_CONTEXT.then(|| me.lend_context(origin.id));
     let panicked =
         turn.unlocked(
@@ -150,7 +154,7 @@ impl FireAndForget for Deadly {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, _: &mut Turn<'_>, _: &Me, _: How) {
+    fn run(self: Box<Self>, _: &mut Turn<'_>, _: &CurrentWorker, _: How) {
         panic!("a fault of ours, as far as the worker can tell")
     }
 

@@ -1,9 +1,9 @@
 //! A task as it lies in the queue, whatever its closure and its result are.
 
-use super::body::{Ledger, Watch};
-use super::cell::Husk;
+use super::body::{Ledger, TaskControl};
+use super::cell::Tombstone;
+use super::current_worker::CurrentWorker;
 use super::info::{Meta, TaskInfo};
-use super::me::Me;
 use super::plain::FireAndForget;
 use super::turn::{How, Turn};
 use crate::sync::Arc;
@@ -22,8 +22,13 @@ pub(crate) trait Shared: Send + Sync {
     fn attempts(&self) -> u32;
     /// Runs it on this worker, in its turn, unless it ended otherwise. `shell` is the task
     /// itself, for the worker's stack.
-    fn run(self: Arc<Self>, shell: Arc<dyn Shared>, turn: &mut Turn<'_>, me: &Me, how: How)
-    -> bool;
+    fn run(
+        self: Arc<Self>,
+        shell: Arc<dyn Shared>,
+        turn: &mut Turn<'_>,
+        me: &CurrentWorker,
+        how: How,
+    ) -> bool;
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Arc<Self>);
     /// QUEUED -> UNSTARTED, or WITHDRAWN, by a stop.
@@ -41,15 +46,15 @@ pub(crate) trait Shared: Send + Sync {
     fn discard(&self);
     /// Whether it is too late to claim it, judged without the lock.
     fn has_started(&self) -> bool;
-    /// What has to be counted, if the queue only holds a husk of it; then the caller has to
+    /// What has to be counted, if the queue only holds a tombstone of it; then the caller has to
     /// pass it.
-    fn husk(&self) -> Option<Husk>;
+    fn tombstone(&self) -> Option<Tombstone>;
     /// When its handle was asked to cancel it.
     fn cancel_asked(&self) -> Option<Instant>;
     /// Its token and note, if it has asked for them.
-    fn watch(&self) -> Option<Arc<Watch>>;
+    fn watch(&self) -> Option<Arc<TaskControl>>;
     /// Its token and note; these, if it has none yet.
-    fn watch_or(&self, new: Arc<Watch>) -> Arc<Watch>;
+    fn watch_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl>;
     /// UNSTARTED -> RESUBMITTING, with another pool to belong to. Returns the
     /// one before.
     fn prepare_resubmit(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger>;
@@ -63,13 +68,13 @@ pub(crate) enum TakenOut {
     Live,
     /// A scoped task, that has to be given back to its scope.
     Withdrawn,
-    Husk(Husk),
+    Tombstone(Tombstone),
 }
 
 impl dyn Shared {
     /// Runs it on this worker of its pool, if it has not started; returns whether
     /// it did.
-    pub(crate) fn claim(self: Arc<Self>, me: &Me) -> bool {
+    pub(crate) fn claim(self: Arc<Self>, me: &CurrentWorker) -> bool {
         if self.has_started() {
             return false;
         }
@@ -77,7 +82,7 @@ impl dyn Shared {
         let shell = self.clone();
         let ran = turn.may_begin(How::Claimed) && self.run(shell, &mut turn, me, How::Claimed);
         if ran {
-            turn.pass_own_husks();
+            turn.skip_own_tombstones();
         }
         ran
     }
@@ -120,7 +125,7 @@ impl Queued {
 
     /// Runs it on this worker, which took it from the queue under its turn.
     #[inline]
-    pub(crate) fn run(self, turn: &mut Turn<'_>, me: &Me) {
+    pub(crate) fn run(self, turn: &mut Turn<'_>, me: &CurrentWorker) {
         match self {
             Queued::Plain(task) => task.run(turn, me, How::Popped),
             Queued::Shared(cell) => {
@@ -132,7 +137,7 @@ impl Queued {
 
     /// Runs it at once, on top of the task that submitted it. `Err`: the pool's
     /// report is made, nothing more may run.
-    pub(crate) fn run_in_place(self, me: &Me) -> Result<(), Queued> {
+    pub(crate) fn run_in_place(self, me: &CurrentWorker) -> Result<(), Queued> {
         let mut turn = me.turn();
         if !turn.may_begin(How::InPlace) {
             return Err(self);
@@ -216,7 +221,7 @@ impl FireAndForget for Arc<dyn Shared> {
         (**self).meta().clone()
     }
 
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &Me, how: How) {
+    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
         let shell = (*self).clone();
         (*self).run(shell, turn, me, how);
     }
@@ -229,8 +234,8 @@ impl FireAndForget for Arc<dyn Shared> {
         Queued::Shared(*self)
     }
 
-    fn husk(&self) -> Option<Husk> {
-        (**self).husk()
+    fn tombstone(&self) -> Option<Tombstone> {
+        (**self).tombstone()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,6 +1,6 @@
 //! A task on a worker's stack.
 
-use super::body::Watch;
+use super::body::TaskControl;
 use super::info::{Meta, Origin, TaskInfo};
 use super::queued::Shared;
 use crate::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Running {
     /// What it shares with its handle, if it has one.
     pub(crate) cell: Option<Arc<dyn Shared>>,
     /// Its token and note, once it has asked for them, if it has no handle.
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<TaskControl>>,
 }
 
 /// How a report counts a task that still runs.
@@ -92,7 +92,7 @@ impl Running {
         self.cell.as_ref().map_or(1, |cell| cell.attempts())
     }
 
-    fn watch(&self) -> Option<Arc<Watch>> {
+    fn watch(&self) -> Option<Arc<TaskControl>> {
         match &self.cell {
             Some(cell) => cell.watch(),
             None => self.watch.clone(),
@@ -100,7 +100,7 @@ impl Running {
     }
 
     /// Its token and note, which `make` makes if it has not asked for them yet.
-    pub(super) fn watch_or(&mut self, make: impl FnOnce() -> Arc<Watch>) -> Arc<Watch> {
+    pub(super) fn watch_or(&mut self, make: impl FnOnce() -> Arc<TaskControl>) -> Arc<TaskControl> {
         match &self.cell {
             Some(cell) => cell.watch_or(make()),
             None => self.watch.get_or_insert_with(make).clone(),

@@ -19,8 +19,8 @@
 //! 5. Two slots are locked at the same time only by a thief, which tries the
 //!    second one and does not wait for it.
 
-use super::body::Watch;
-use super::cell::Husk;
+use super::body::TaskControl;
+use super::cell::Tombstone;
 use super::info::TaskInfo;
 use super::plain::FireAndForget;
 use super::queued::Queued;
@@ -46,16 +46,16 @@ pub(crate) enum State {
 /// What a worker has done since it started.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Taken from the queue, husks included, or run in place.
+    /// Taken from the queue, tombstones included, or run in place.
     pub(crate) taken: u64,
     pub(crate) completed: u64,
     pub(crate) panicked: u64,
     /// Cancelled tasks that this worker was the first to count.
     pub(crate) cancelled: u64,
     pub(crate) expired: u64,
-    /// Tasks that it claimed, so that a husk was left in the queue.
-    pub(crate) husks_made: u64,
-    pub(crate) husks_passed: u64,
+    /// Tasks that it claimed, so that a tombstone was left in the queue.
+    pub(crate) tombstones_made: u64,
+    pub(crate) tombstones_skipped: u64,
     pub(crate) ended_late: u64,
     /// Tasks that ran longer than their limit and the grace after it.
     pub(crate) overrun: u64,
@@ -68,8 +68,8 @@ impl Counts {
         self.panicked += other.panicked;
         self.cancelled += other.cancelled;
         self.expired += other.expired;
-        self.husks_made += other.husks_made;
-        self.husks_passed += other.husks_passed;
+        self.tombstones_made += other.tombstones_made;
+        self.tombstones_skipped += other.tombstones_skipped;
         self.ended_late += other.ended_late;
         self.overrun += other.overrun;
     }
@@ -109,8 +109,8 @@ pub(super) struct Body {
 pub(crate) struct Quiet {
     pub(crate) epoch: u64,
     pub(crate) overflow: usize,
-    pub(crate) husks_made: u64,
-    pub(crate) husks_passed: u64,
+    pub(crate) tombstones_made: u64,
+    pub(crate) tombstones_skipped: u64,
 }
 
 impl Body {
@@ -177,16 +177,16 @@ impl Slot {
         Some(task)
     }
 
-    /// Takes the newest or the oldest of the list, if that is a husk. Nothing in it has a
+    /// Takes the newest or the oldest of the list, if that is a tombstone. Nothing in it has a
     /// drop of the program's.
-    pub(super) fn pop_husk(&self, body: &mut Body) -> Option<Husk> {
-        if let Some(husk) = body.overflow.back()?.husk() {
+    pub(super) fn pop_tombstone(&self, body: &mut Body) -> Option<Tombstone> {
+        if let Some(tombstone) = body.overflow.back()?.tombstone() {
             self.pop_overflow(body, VecDeque::pop_back);
-            return Some(husk);
+            return Some(tombstone);
         }
-        let husk = body.overflow.front()?.husk()?;
+        let tombstone = body.overflow.front()?.tombstone()?;
         self.pop_overflow(body, VecDeque::pop_front);
-        Some(husk)
+        Some(tombstone)
     }
 
     /// The oldest task of the list, for another worker, which holds its own
@@ -262,7 +262,11 @@ impl Slot {
 
     /// The token and note of a task on the stack, which `make` makes if it has
     /// not asked for them yet; `None` for a task that is not there.
-    pub(crate) fn watch(&self, task: u64, make: impl FnOnce() -> Arc<Watch>) -> Option<Arc<Watch>> {
+    pub(crate) fn watch(
+        &self,
+        task: u64,
+        make: impl FnOnce() -> Arc<TaskControl>,
+    ) -> Option<Arc<TaskControl>> {
         let mut body = self.body.lock();
         let mut stack = body.stack_mut();
         let running = stack.find(|running| running.meta.origin.id == task)?;
@@ -338,8 +342,8 @@ impl Slot {
         is_quiet.then_some(Quiet {
             epoch: body.epoch,
             overflow: body.overflow.len(),
-            husks_made: body.counts.husks_made,
-            husks_passed: body.counts.husks_passed,
+            tombstones_made: body.counts.tombstones_made,
+            tombstones_skipped: body.counts.tombstones_skipped,
         })
     }
 }

@@ -7,9 +7,9 @@
 //! The end of one task and the beginning of the next share one lock, since that
 //! is the dearest thing that a worker does for a task which does nothing.
 
-use super::cell::{Husk, Off};
+use super::cell::{Off, Tombstone};
+use super::current_worker::CurrentWorker;
 use super::info::{Origin, TaskInfo};
-use super::me::Me;
 use super::plain::FireAndForget;
 use super::queued::Shared;
 use super::running::{Running, Settled};
@@ -30,9 +30,9 @@ pub(crate) struct Turn<'a> {
 pub(crate) enum How {
     /// Taken from the queue.
     Popped,
-    /// Its handle was joined by this worker; a husk stays in the queue.
+    /// Its handle was joined by this worker; a tombstone stays in the queue.
     Claimed,
-    /// As `Claimed`, but taken out of those that are due: there is no husk.
+    /// As `Claimed`, but taken out of those that are due: there is no tombstone.
     Fetched,
     /// Submitted by this worker to a full queue, and run at once.
     InPlace,
@@ -79,7 +79,7 @@ impl<'a> Turn<'a> {
 
     /// When a task that comes this way begins.
     #[inline]
-    pub(super) fn stamp(&self, me: &Me, how: How) -> Instant {
+    pub(super) fn stamp(&self, me: &CurrentWorker, how: How) -> Instant {
         match how {
             // The worker's stamp may be as old as the task below.
             How::InPlace if self.is_limited() => clock::now(),
@@ -107,7 +107,7 @@ impl<'a> Turn<'a> {
     ) -> &mut Running {
         let body = &mut *self.body;
         match how {
-            How::Claimed => body.counts.husks_made += 1,
+            How::Claimed => body.counts.tombstones_made += 1,
             How::Popped | How::Fetched | How::InPlace => body.counts.taken += 1,
         }
         body.epoch += 1;
@@ -124,20 +124,20 @@ impl<'a> Turn<'a> {
     }
 
     /// What was taken from the queue ended some other way.
-    pub(super) fn pass_husk(&mut self, husk: Husk) {
+    pub(super) fn skip_tombstone(&mut self, tombstone: Tombstone) {
         let counts = &mut self.body.counts;
-        counts.husks_passed += 1;
-        counts.taken += u64::from(husk.accepted);
-        counts.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
-        counts.expired += u64::from(husk.uncounted == Some(Off::Expired));
+        counts.tombstones_skipped += 1;
+        counts.taken += u64::from(tombstone.accepted);
+        counts.cancelled += u64::from(tombstone.uncounted == Some(Off::Cancelled));
+        counts.expired += u64::from(tombstone.uncounted == Some(Off::Expired));
     }
 
-    /// Passes the husks at both ends of this worker's own list: a task that
+    /// Passes the tombstones at both ends of this worker's own list: a task that
     /// claims or calls off what it submitted, again and again, would leave them
     /// there until it ends.
-    pub(super) fn pass_own_husks(&mut self) {
-        while let Some(husk) = self.slot.pop_husk(&mut self.body) {
-            self.pass_husk(husk);
+    pub(super) fn skip_own_tombstones(&mut self) {
+        while let Some(tombstone) = self.slot.pop_tombstone(&mut self.body) {
+            self.skip_tombstone(tombstone);
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(super) fn end<L>(
         &mut self,
-        me: &Me,
+        me: &CurrentWorker,
         panicked: bool,
         settle: impl FnOnce(Option<Settled>) -> Option<L>,
         dispose: impl FnOnce(L),
@@ -179,7 +179,7 @@ impl<'a> Turn<'a> {
     #[cold]
     pub(super) fn put_off<R>(
         &mut self,
-        me: &Me,
+        me: &CurrentWorker,
         wait: impl FnOnce(Arc<dyn Shared>, Option<Settled>) -> Result<(), R>,
     ) -> Result<(), R> {
         let place = &self.body.places[self.body.depth - 1];
@@ -203,7 +203,7 @@ impl<'a> Turn<'a> {
 
     /// What ran on top since then is not part of the task's time below, for the observers.
     #[inline]
-    fn pass_time_on(&mut self, me: &Me, began: Instant) {
+    fn pass_time_on(&mut self, me: &CurrentWorker, began: Instant) {
         let body = &mut *self.body;
         if let Some(below) = body.places[..body.depth].last_mut() {
             if me.is_observed || below.is_limited {
@@ -213,7 +213,7 @@ impl<'a> Turn<'a> {
     }
 
     #[inline]
-    fn tell_quiet(&mut self, me: &Me) {
+    fn tell_quiet(&mut self, me: &CurrentWorker) {
         if self.body.depth == 0 && self.body.state != State::Awake {
             // In a hook: the loop does not ring for this one.
             self.unlocked(|| me.ledger.went_quiet());

@@ -15,14 +15,14 @@ pub(super) const MOST_PATHS: usize = if cfg!(test) { 64 } else { 65_536 };
 
 /// Written by the thread of the system's watcher, read by the service's.
 pub(super) struct Hints {
-    told: Mutex<Told>,
+    told: Mutex<PendingEvents>,
     /// Something was written; a place for one is enough.
     bell: Sender<()>,
 }
 
 /// What was reported since the last look.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct PendingEvents {
     pub(super) paths: BTreeSet<PathBuf>,
     /// Something has changed somewhere: the system lost count, or there is too much. It may
     /// not know of new folders either.
@@ -40,7 +40,7 @@ impl Hints {
         (Arc::new(Hints { told, bell }), rung)
     }
 
-    pub(super) fn take(&self) -> Told {
+    pub(super) fn take(&self) -> PendingEvents {
         mem::take(&mut self.told.lock())
     }
 

@@ -134,14 +134,14 @@ struct WatchService<'a, F> {
     rung: Receiver<()>,
     snapshot: Snapshot,
     /// `None`: the folder is gone.
-    sight: Option<Sight>,
+    sight: Option<WatchedFolder>,
     mounts: Mounts,
     /// What could not be read, and so is not watched either.
     refused: BTreeSet<PathBuf>,
 }
 
 /// The folder that is watched.
-struct Sight {
+struct WatchedFolder {
     folder: Identity,
     /// The program's path to it is a link, for which the system reports nothing.
     is_link: bool,
@@ -149,7 +149,7 @@ struct Sight {
     tree: Option<Tree>,
 }
 
-impl Sight {
+impl WatchedFolder {
     /// Whether the system does not report everything.
     fn is_blind(&self) -> bool {
         self.is_link || self.tree.is_none()
@@ -209,7 +209,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchServ
                     sight.tree = None;
                 }
             }
-            let is_blind = self.sight.as_ref().is_none_or(Sight::is_blind);
+            let is_blind = self.sight.as_ref().is_none_or(WatchedFolder::is_blind);
             if told.paths.is_empty() && !told.all && !is_another && !is_time && !is_blind {
                 continue;
             }
@@ -282,7 +282,7 @@ impl<F> WatchService<'_, F> {
                 None
             }
         };
-        self.sight = Some(Sight {
+        self.sight = Some(WatchedFolder {
             folder,
             is_link: self.watch.folder.is_symlink(),
             tree,

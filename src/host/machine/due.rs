@@ -1,6 +1,6 @@
 //! What has to be done at a moment, and when to look again.
 
-use super::super::entry::Life;
+use super::super::entry::Lifecycle;
 use super::super::failure::{During, Failure};
 use super::super::policy::FailurePolicy;
 use super::super::reason::StopReason;
@@ -38,13 +38,13 @@ impl Machine {
         }
         let name = &entry.name;
         match entry.life {
-            Life::Starting | Life::Unready => {
+            Lifecycle::Starting | Lifecycle::Unready => {
                 let due = entry.start_due(&self.freezes, now);
                 if !due.is_some_and(|due| due.has_passed(now)) {
                     return;
                 }
                 let what = match entry.life {
-                    Life::Starting => "has not started",
+                    Lifecycle::Starting => "has not started",
                     _ => "has not said that it is ready",
                 };
                 let limit = trimmed(entry.terms.start_timeout);
@@ -52,7 +52,7 @@ impl Machine {
                     Failure::of_time(name, During::Start, format!("{what} within {limit}"));
                 self.recall(index, failure, now);
             }
-            Life::Up => {
+            Lifecycle::Up => {
                 let due = entry.heartbeat_due(beat(index), &self.freezes, now);
                 let Some(due) = due else {
                     return;
@@ -74,12 +74,12 @@ impl Machine {
                     self.log(log::Level::Info, text);
                 }
             }
-            Life::Ending { by } if by.has_passed(now) && self.stop.is_none() => {
+            Lifecycle::Ending { by } if by.has_passed(now) && self.stop.is_none() => {
                 let limit = self.end_limit(index);
                 let text = format!("has not ended within {}", trimmed(limit));
                 let failure = Failure::of_time(&self.entries[index].name, During::Stop, text);
                 let by = Deadline::NEVER;
-                self.entries[index].live(Life::Ending { by }, now);
+                self.entries[index].live(Lifecycle::Ending { by }, now);
                 self.fail(index, failure, now);
                 // No second one is started beside it, and so it is given up.
                 match self.entries[index].terms.policy {
@@ -97,7 +97,7 @@ impl Machine {
         let entry = &mut self.entries[index];
         entry.recalled = true;
         entry.told = Some(now);
-        entry.live(Life::Ending { by }, now);
+        entry.live(Lifecycle::Ending { by }, now);
         self.actions.push(Action::Cancel(index));
         self.fail(index, failure, now);
     }
@@ -117,15 +117,15 @@ impl Machine {
             return;
         }
         for index in 0..self.entries.len() {
-            if let Life::Resting { until } = self.entries[index].life {
+            if let Lifecycle::Resting { until } = self.entries[index].life {
                 if until.has_passed(now) {
                     self.entries[index].restarts += 1;
-                    self.entries[index].live(Life::Idle, now);
+                    self.entries[index].live(Lifecycle::Idle, now);
                 }
             }
             let entry = &self.entries[index];
             let is_there = |needed: &usize| self.entries[*needed].is_there();
-            if matches!(entry.life, Life::Idle) && entry.needs.iter().all(is_there) {
+            if matches!(entry.life, Lifecycle::Idle) && entry.needs.iter().all(is_there) {
                 let mended = self.entries[index].begin(now);
                 self.evicted.extend(mended);
                 self.actions.push(Action::Begin(index));
@@ -146,7 +146,7 @@ impl Machine {
             .filter(|entry| !entry.terms.serves)
             .peekable();
         let has_work = active.peek().is_some() || self.entries.is_empty();
-        let are_over = has_work && active.all(|entry| matches!(entry.life, Life::Over));
+        let are_over = has_work && active.all(|entry| matches!(entry.life, Lifecycle::Over));
         if self.phase == HostPhase::Running && self.ends_with_services && are_over {
             self.request_stop(StopReason::AllReturned, None, now);
         }
@@ -171,7 +171,7 @@ impl Machine {
         };
         for (index, is_needed) in is_needed.into_iter().enumerate() {
             let entry = &self.entries[index];
-            if matches!(entry.life, Life::Over) || (entry.is_told() && !entry.recalled) {
+            if matches!(entry.life, Lifecycle::Over) || (entry.is_told() && !entry.recalled) {
                 continue;
             }
             if !is_needed {
@@ -230,7 +230,7 @@ impl Machine {
         let entry = &self.entries[index];
         match (self.stop_by(index), entry.life) {
             (Some(by), _) => Some((entry.told?, by)),
-            (None, Life::Ending { by }) => Some((entry.since?, by)),
+            (None, Lifecycle::Ending { by }) => Some((entry.since?, by)),
             _ => None,
         }
     }
@@ -238,7 +238,7 @@ impl Machine {
     /// Those that it needs wait for it no longer.
     fn is_out_of_the_way(&self, index: usize, now: Instant) -> bool {
         let entry = &self.entries[index];
-        matches!(entry.life, Life::Over)
+        matches!(entry.life, Lifecycle::Over)
             || entry.is_inside_stop
             || self.stop_by(index).is_some_and(|by| by.has_passed(now))
     }
@@ -257,7 +257,7 @@ impl Machine {
     fn is_done_where(&self, now: Instant, until: impl Fn(usize) -> Option<Deadline>) -> bool {
         let has_had_its_time = |index: usize| {
             let entry = &self.entries[index];
-            let is_over = matches!(entry.life, Life::Over) || entry.is_inside_stop;
+            let is_over = matches!(entry.life, Lifecycle::Over) || entry.is_inside_stop;
             is_over || until(index).is_some_and(|until| until.has_passed(now))
         };
         self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
@@ -287,21 +287,22 @@ impl Machine {
         }
         for (index, entry) in self.entries.iter().enumerate() {
             let due = match (entry.life, self.stop_by(index)) {
-                (Life::Over, _) => continue,
+                (Lifecycle::Over, _) => continue,
                 (_, Some(by)) if by.has_passed(now) => match self.waited_for_until(index) {
                     Some(until) => until,
                     None => continue,
                 },
                 (_, Some(by)) => by,
-                (Life::Starting | Life::Unready, None) => {
+                (Lifecycle::Starting | Lifecycle::Unready, None) => {
                     match entry.start_due(&self.freezes, now) {
                         Some(due) => due,
                         None => continue,
                     }
                 }
-                (Life::Ending { by }, None) => by,
-                (Life::Resting { until }, None) => until,
-                (Life::Up, None) => match entry.heartbeat_due(beat(index), &self.freezes, now) {
+                (Lifecycle::Ending { by }, None) => by,
+                (Lifecycle::Resting { until }, None) => until,
+                (Lifecycle::Up, None) => match entry.heartbeat_due(beat(index), &self.freezes, now)
+                {
                     // Missed: checked again after its heartbeat timeout.
                     Some(due) if due.has_passed(now) => {
                         Deadline::after_from(now, entry.terms.heartbeat.unwrap_or_default())
@@ -309,7 +310,7 @@ impl Machine {
                     Some(due) => due,
                     None => continue,
                 },
-                (Life::Idle, None) => continue,
+                (Lifecycle::Idle, None) => continue,
             };
             if !due.has_passed(now) {
                 wake = wake.earlier(due);

@@ -152,7 +152,7 @@ impl Sim {
         (self.now - self.start).as_secs_f64()
     }
 
-    fn life(&self, index: usize) -> Life {
+    fn life(&self, index: usize) -> Lifecycle {
         self.machine.entries[index].life
     }
 }
@@ -192,9 +192,9 @@ fn one_that_says_when_it_is_ready_is_up_only_then() {
     // It may say so in its `start` already.
     let mut sim = Sim::new(vec![("index", slow, vec![])]);
     sim.do_now(|machine, now| machine.said_ready(0, now));
-    assert_ne!(sim.life(0), Life::Up);
+    assert_ne!(sim.life(0), Lifecycle::Up);
     sim.started(0);
-    assert_eq!(sim.life(0), Life::Up);
+    assert_eq!(sim.life(0), Lifecycle::Up);
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over
     assert!(!sim.machine.is_done(sim.now));
     sim.ends(1, None);
     assert_eq!(sim.done(), 7.0);
-    assert_eq!(sim.life(1), Life::Over);
+    assert_eq!(sim.life(1), Lifecycle::Over);
 }
 
 #[test]

@@ -16,9 +16,9 @@ pub(super) use work::{ForEach, Map, MapReduce};
 use super::pace::next_size;
 use super::scope::{Scope, ScopedHandle, scope};
 use crate::clock;
-use crate::queue::{Home, Queue};
+use crate::queue::{PoolRef, Queue};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
-use crate::task::{TaskContext, TaskError, TaskFn, index_in};
+use crate::task::{TaskContext, TaskError, TaskFn, worker_index_in};
 use crate::threads;
 use crate::unwind::{Guarded, GuardedItems};
 use parts::Parts;
@@ -49,19 +49,19 @@ pub(super) trait Work: Sync {
 
 /// Runs a loop. `Ok(None)`: there were no items.
 pub(super) fn run<W: Work>(
-    home: &Arc<Home>,
+    pool_ref: &Arc<PoolRef>,
     items: W::Items,
     work: &W,
     submitted_at: &'static Location<'static>,
 ) -> Result<Option<W::Part>, TaskError> {
-    let queue = &*home.queue;
+    let queue = &*pool_ref.queue;
     // What is not taken of them may panic in its drop, and so may what they lay in.
     let items = Guarded::new(GuardedItems::new(items, AN_ITEM), AN_ITEM);
     let left = items.size_hint().0;
     if left == 0 {
         return Ok(None);
     }
-    if queue.is_closed() && index_in(queue.id).is_none() {
+    if queue.is_closed() && worker_index_in(queue.id).is_none() {
         return Err(TaskError::Unstarted);
     }
     let looping = Loop {
@@ -75,7 +75,7 @@ pub(super) fn run<W: Work>(
         parts: Parts::new(),
         is_cut_short: AtomicBool::new(false),
     };
-    scope(home, |s| looping.run(s, left, submitted_at));
+    scope(pool_ref, |s| looping.run(s, left, submitted_at));
     let Loop {
         cursor,
         parts,
@@ -115,7 +115,7 @@ impl<'a, W: Work> Loop<'a, W> {
         submitted_at: &'static Location<'static>,
     ) {
         let runners = left.min(self.queue.workers);
-        let is_worker = index_in(self.queue.id).is_some();
+        let is_worker = worker_index_in(self.queue.id).is_some();
         let handles: Vec<_> = (usize::from(is_worker)..runners)
             .map(|_| s.push(Runner(self), submitted_at))
             // So that the first panic is the first in time.
@@ -213,7 +213,7 @@ impl<W: Work> TaskFn for Runner<'_, '_, W> {
 
     fn call(self, _: Option<&TaskContext>) {
         // Not if the pool gave it back: then no thread is to run it.
-        if index_in(self.0.queue.id).is_some() {
+        if worker_index_in(self.0.queue.id).is_some() {
             self.0.take_chunks();
         }
     }

@@ -19,12 +19,12 @@
 //!    counted to zero: if the body panics, that panic goes on afterwards, and if
 //!    our own waiting unwound, the process would end. What a leaked handle holds is
 //!    never touched again.
-//! 2. **Only an empty shell stays behind.** A husk in the queue, the place on a
+//! 2. **Only an empty shell stays behind.** A tombstone in the queue, the place on a
 //!    worker's stack and an entry of the latch may hold the `Arc` for longer.
 //!    The two `Option`s are `None` then, so that its drop reads two words and
 //!    drops neither; a place of an observed or reported task holds names, numbers
 //!    and the cell, of which it asks no more than those.
-//! 3. **A place on a stack or a husk is a shell**, for the same reason: it
+//! 3. **A place on a stack or a tombstone is a shell**, for the same reason: it
 //!    reaches the contents only through the cell's lock, where `start` finds no
 //!    closure and gives up.
 //! 4. **No stop, cancel or expiry moves the contents out of the scope's reach.**
@@ -61,7 +61,7 @@ pub(super) fn run<'scope, 'env, R>(
 ) -> R {
     let returned = unwind::catch(|| body(scope));
     let unwinding_would_be_unsound = AbortOnDrop;
-    let panic = scope.latch.complete(&scope.home.queue);
+    let panic = scope.latch.complete(&scope.pool_ref.queue);
     mem::forget(unwinding_would_be_unsound);
     let panic = match &returned {
         Ok(_) => panic,

@@ -2,7 +2,7 @@
 
 use crate::clock::Deadline;
 use crate::sync::Arc;
-use crate::task::{Joinable, Shared, TaskError, TaskInfo, me_in};
+use crate::task::{Joinable, Shared, TaskError, TaskInfo, current_worker_in};
 use std::fmt;
 
 /// A task of a [`Scope`](crate::Scope): join it, or cancel it.
@@ -85,7 +85,7 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         if cell.has_ended() {
             return;
         }
-        if let Some(me) = me_in(cell.pool()) {
+        if let Some(me) = current_worker_in(cell.pool()) {
             self.shell.clone().claim(&me);
         }
         while !cell.wait(Deadline::NEVER) {
@@ -122,7 +122,7 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     pub fn cancel(&self) -> bool {
         let cancelled = self.cell().cancel();
         if cancelled {
-            self.pass_husk();
+            self.skip_tombstone();
         }
         cancelled
     }
@@ -130,7 +130,7 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     /// Takes the task back if it has not started, as if it had never been there.
     pub(in crate::pool) fn take_back(&self) {
         self.cell().take_back();
-        self.pass_husk();
+        self.skip_tombstone();
     }
 
     /// Neither the result nor the panic will be taken; the panic is the scope's.
@@ -138,9 +138,9 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         self.cell().detach();
     }
 
-    fn pass_husk(&self) {
-        if let Some(me) = me_in(self.cell().pool()) {
-            me.pass_own_husks();
+    fn skip_tombstone(&self) {
+        if let Some(me) = current_worker_in(self.cell().pool()) {
+            me.skip_own_tombstones();
         }
     }
 }

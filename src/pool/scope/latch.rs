@@ -15,7 +15,7 @@
 
 use crate::queue::Queue;
 use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
-use crate::task::{Link, Shared, TaskPanic, index_in, me_in};
+use crate::task::{Link, Shared, TaskPanic, current_worker_in, worker_index_in};
 
 pub(super) struct Latch {
     /// The index of the scope's thread, if it is a worker of the scope's pool.
@@ -47,7 +47,7 @@ impl Latch {
     /// The latch of a scope that the current thread opens.
     pub(super) fn new(queue: &Queue) -> Arc<Latch> {
         Arc::new(Latch {
-            worker: index_in(queue.id),
+            worker: worker_index_in(queue.id),
             open: AtomicUsize::new(0),
             state: Mutex::new(State {
                 tidy_at: TIDY_AT_LEAST,
@@ -81,7 +81,7 @@ impl Latch {
     /// Runs what is for this thread to run, and waits for the others. Returns the first
     /// panic that no join returned.
     pub(super) fn complete(&self, queue: &Queue) -> Option<TaskPanic> {
-        let me = me_in(queue.id);
+        let me = current_worker_in(queue.id);
         let backoff = Backoff::new();
         while let Some(task) = self.next_to_run(&backoff) {
             if let Some(me) = &me {

@@ -10,7 +10,7 @@ pub use builder::ScopedTaskBuilder;
 pub use handle::ScopedHandle;
 
 use crate::clock::Deadline;
-use crate::queue::Home;
+use crate::queue::PoolRef;
 use crate::sync::Arc;
 use crate::task::{Cell, Origin, TaskFn, next_id};
 use latch::Latch;
@@ -46,20 +46,20 @@ use verbs::verbs;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
-    home: Arc<Home>,
+    pool_ref: Arc<PoolRef>,
     latch: Arc<Latch>,
     // Invariant in both, or a shorter one could be passed off for them.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-pub(super) fn scope<'env, F, R>(home: &Arc<Home>, body: F) -> R
+pub(super) fn scope<'env, F, R>(pool_ref: &Arc<PoolRef>, body: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     let scope = Scope {
-        home: home.clone(),
-        latch: Latch::new(&home.queue),
+        pool_ref: pool_ref.clone(),
+        latch: Latch::new(&pool_ref.queue),
         scope: PhantomData,
         env: PhantomData,
     };
@@ -101,12 +101,12 @@ impl<'scope> Scope<'scope, '_> {
     {
         let id = next_id();
         let origin = Origin { id, submitted_at };
-        let home = self.home.nearest();
+        let pool_ref = self.pool_ref.nearest();
         let latch = self.latch.clone();
-        let cell = Cell::new(origin, name, Deadline::NEVER, body, home, latch);
+        let cell = Cell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
         self.latch.enter();
         let shell = borrowed::shell(self, cell.clone());
-        match self.home.queue.push_shared(shell.clone()) {
+        match self.pool_ref.queue.push_shared(shell.clone()) {
             true => self.latch.note(shell.clone()),
             false => shell.give_back(shell.clone()),
         }
@@ -117,7 +117,7 @@ impl<'scope> Scope<'scope, '_> {
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
-            .field("pool", &self.home.queue.name)
+            .field("pool", &self.pool_ref.queue.name)
             .finish_non_exhaustive()
     }
 }

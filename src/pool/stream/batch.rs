@@ -2,9 +2,9 @@
 
 use super::BATCH;
 use crate::clock;
-use crate::queue::Home;
+use crate::queue::PoolRef;
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
-use crate::task::{TaskContext, TaskFn, index_in};
+use crate::task::{TaskContext, TaskFn, worker_index_in};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use std::any::type_name;
 use std::panic::resume_unwind;
@@ -14,7 +14,7 @@ use std::vec;
 /// What the batches of a stream have in common.
 pub(super) struct Common<F> {
     pub(super) f: Guarded<F>,
-    pub(super) home: Arc<Home>,
+    pub(super) pool_ref: Arc<PoolRef>,
     /// The results are no longer wanted. Written once, by the consumer; it saves work and
     /// orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
@@ -91,8 +91,8 @@ impl<F> Common<F> {
     where
         F: Fn(T) -> R,
     {
-        let queue = &self.home.queue;
-        if index_in(queue.id).is_none() {
+        let queue = &self.pool_ref.queue;
+        if worker_index_in(queue.id).is_none() {
             results.extend(items.map(&*self.f));
             return;
         }

@@ -5,7 +5,7 @@ mod endings;
 
 use super::pace::next_size;
 use crate::clock::{self, Deadline};
-use crate::queue::Home;
+use crate::queue::PoolRef;
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{Cell, Origin, Shared, TaskError, TaskHandle, next_id};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
@@ -44,7 +44,7 @@ use std::vec;
 /// ```
 #[must_use = "a stream does nothing until its results are taken"]
 pub struct Stream<I: Iterator, F, R> {
-    home: Arc<Home>,
+    pool_ref: Arc<PoolRef>,
     submitted_at: &'static Location<'static>,
     common: Arc<Common<F>>,
     /// `None` once it has no more, or the pool takes no more.
@@ -107,20 +107,20 @@ where
     R: Send + 'static,
 {
     pub(super) fn new(
-        home: Arc<Home>,
+        pool_ref: Arc<PoolRef>,
         source: I,
         f: F,
         submitted_at: &'static Location<'static>,
     ) -> Self {
-        let capacity = home.queue.capacity;
+        let capacity = pool_ref.queue.capacity;
         let limit = capacity.saturating_mul((capacity / ROOMY).clamp(1, 4));
         let common = Arc::new(Common {
             f: Guarded::new(f, "the closure of a stream"),
-            home: home.clone(),
+            pool_ref: pool_ref.clone(),
             is_dropped: AtomicBool::new(false),
         });
         Stream {
-            home,
+            pool_ref,
             submitted_at,
             common,
             source: Some(source),
@@ -203,7 +203,7 @@ where
         let in_window = usize::try_from(in_window).unwrap_or(usize::MAX);
         in_window
             .max(BATCHES)
-            .saturating_mul(self.home.queue.workers)
+            .saturating_mul(self.pool_ref.queue.workers)
     }
 
     /// Pulls one more batch and submits it, if there may be one. Returns whether
@@ -215,9 +215,9 @@ where
         }
         // Each worker runs one and has one waiting, while one is taken and one is
         // pulled.
-        let part = self.limit / (4 * self.home.queue.workers);
+        let part = self.limit / (4 * self.pool_ref.queue.workers);
         // Of a closed pool no more than is needed to say so.
-        let is_closed = self.home.queue.is_closed();
+        let is_closed = self.pool_ref.queue.is_closed();
         let room = if is_closed { 1 } else { room };
         let count = self.run_size.min(self.pull_size).min(part.max(1)).min(room);
         let began = clock::now();
@@ -267,9 +267,9 @@ where
             number,
             endings: self.endings.clone(),
         };
-        let home = self.home.nearest();
-        let cell = Cell::new(origin, None, Deadline::NEVER, batch, home, link);
-        if !self.home.queue.push_shared(cell.clone()) {
+        let pool_ref = self.pool_ref.nearest();
+        let cell = Cell::new(origin, None, Deadline::NEVER, batch, pool_ref, link);
+        if !self.pool_ref.queue.push_shared(cell.clone()) {
             self.end_source();
             cell.take_out();
             cell.discard();
@@ -436,7 +436,7 @@ impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
 impl<I: Iterator, F, R> fmt::Debug for Stream<I, F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
-            .field("pool", &self.home.queue.name)
+            .field("pool", &self.pool_ref.queue.name)
             .field("in_flight", &self.outstanding)
             .field("at_most", &self.limit)
             .field("is_unordered", &self.is_unordered)

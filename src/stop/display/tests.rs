@@ -37,7 +37,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
 }
 
 fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
-    let facts = Facts {
+    let facts = ReportData {
         pool: "render".into(),
         elapsed: Duration::from_millis(5_002),
         limit: Some(Duration::from_secs(5)),

@@ -5,11 +5,11 @@ use crate::stop::StopPlan;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A stop that began `now`, of a pool with workers of these standings.
-fn stop(now: Instant, plan: StopPlan, standings: &[Standing]) -> StopState {
+fn stop(now: Instant, plan: StopPlan, standings: &[WorkerStatus]) -> StopState {
     let mut state = StopState::new();
     state.members = standings
         .iter()
-        .map(|standing| Member {
+        .map(|standing| WorkerEntry {
             replaced: false,
             name: "worker".into(),
             thread: None,
@@ -28,8 +28,8 @@ fn took_out(mut state: StopState, at: Instant) -> StopState {
     state
 }
 
-const WORKING: [Standing; 2] = [Standing::Working; 2];
-const JOINED: [Standing; 2] = [Standing::Joined; 2];
+const WORKING: [WorkerStatus; 2] = [WorkerStatus::Working; 2];
+const JOINED: [WorkerStatus; 2] = [WorkerStatus::Joined; 2];
 
 #[test]
 fn a_drain_waits_for_its_grace_then_takes_out_then_cancels_then_reports() {
@@ -72,7 +72,10 @@ fn finish_takes_out_at_once_and_cancel_cancels_at_once() {
 fn a_thread_that_lingers_is_waited_for_until_the_deadline_and_not_by_looking_again_and_again() {
     let now = clock::now();
     let plan = StopPlan::drain(SECOND * 4);
-    let mut state = took_out(stop(now, plan, &[Standing::Joined, Standing::Left]), now);
+    let mut state = took_out(
+        stop(now, plan, &[WorkerStatus::Joined, WorkerStatus::Left]),
+        now,
+    );
     // Its thread was taken by the helper that joins it.
     let (grace, deadline) = (now + SECOND * 3, now + SECOND * 4);
     assert_eq!(state.next_step(grace, |_| false), Step::Cancel);
@@ -96,7 +99,7 @@ fn a_worker_inside_stop_is_not_waited_for() {
     let now = clock::now();
     let mut state = stop(now, StopPlan::drain(SECOND), &WORKING);
     state.members[0].inside_stop = true;
-    state.members[1].standing = Standing::Joined;
+    state.members[1].standing = WorkerStatus::Joined;
     assert_eq!(state.next_step(now, |_| true), Step::TakeOut);
     let state = took_out(state, now);
     assert_eq!(state.next_step(now, |_| true), Step::Report);
@@ -121,7 +124,7 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
     let now = clock::now();
     let threads = crate::threads::spawn_all("worker", &["a", "b"], 64 * 1024, |_| || ()).unwrap();
     let mut state = took_out(
-        stop(now, StopPlan::drain(SECOND), &[Standing::Left; 2]),
+        stop(now, StopPlan::drain(SECOND), &[WorkerStatus::Left; 2]),
         now,
     );
     for (member, thread) in state.members.iter_mut().zip(threads) {
@@ -142,7 +145,7 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
 fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
     let now = clock::now();
     let mut state = took_out(
-        stop(now, StopPlan::drain(10 * SECOND), &[Standing::Left; 2]),
+        stop(now, StopPlan::drain(10 * SECOND), &[WorkerStatus::Left; 2]),
         now,
     );
     let threads = crate::threads::spawn_all("worker", &["a", "b"], 64 * 1024, |_| || ()).unwrap();

@@ -7,20 +7,20 @@
 //! A task of a scope is one of these, too, and may borrow what its scope
 //! outlives: closure and result. Both are in an `Option` each, and are taken out
 //! before [`Link::ended`] is called for the last time; what is left then, and
-//! may lie in the queue for long, is a husk of plain words.
+//! may lie in the queue for long, is a tombstone of plain words.
 
 mod joinable;
 mod shared;
 mod state;
 
 pub(crate) use joinable::Joinable;
-pub(crate) use state::{Husk, Off};
+pub(crate) use state::{Off, Tombstone};
 
-use super::body::{Ledger, TaskFn, Watch};
+use super::body::{Ledger, TaskControl, TaskFn};
+use super::current_worker::{self, CurrentWorker};
 use super::error::TaskPanic;
 use super::info::{Meta, Origin};
 use super::link::Link;
-use super::me::{self, Me};
 use super::turn::How;
 use crate::clock::{self, Deadline};
 use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
@@ -71,7 +71,7 @@ struct Body<B: TaskFn> {
     /// When the handle was asked to cancel the running task.
     cancel_asked: Option<Instant>,
     /// The token and the note, once it has asked for them, while it runs.
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<TaskControl>>,
 }
 
 /// How often a wait for a task whose cancel is slow checks whether the pool's report was
@@ -107,14 +107,14 @@ impl<B: TaskFn> Body<B> {
         None
     }
 
-    /// What the queue is to know of a task that it holds no more than a husk of.
-    fn husk(&mut self) -> Husk {
+    /// What the queue is to know of a task that it holds no more than a tombstone of.
+    fn tombstone(&mut self) -> Tombstone {
         match self.state {
-            State::CallingOff(off) | State::CalledOff(off) => Husk {
+            State::CallingOff(off) | State::CalledOff(off) => Tombstone {
                 accepted: off != Off::TakenBack,
                 uncounted: (!mem::replace(&mut self.counted, true)).then_some(off),
             },
-            _ => Husk {
+            _ => Tombstone {
                 accepted: true,
                 uncounted: None,
             },
@@ -125,7 +125,7 @@ impl<B: TaskFn> Body<B> {
 /// How a worker's try to start a task may fail.
 enum NotStarted<B> {
     /// It ended otherwise, or runs elsewhere.
-    Husk(Husk),
+    Tombstone(Tombstone),
     /// The worker was too late: it counts the task as expired, drops the closure,
     /// and then makes it `CalledOff`.
     Expired(Option<B>),
@@ -181,7 +181,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
     }
 
     /// QUEUED -> RUNNING, by this worker.
-    fn start(&self, me: &Me, how: How) -> Result<B, NotStarted<B>> {
+    fn start(&self, me: &CurrentWorker, how: How) -> Result<B, NotStarted<B>> {
         let mut body = self.body.lock();
         // A claim may come late: by now a stop may have taken the task out, and it may be
         // in another pool.
@@ -197,9 +197,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
                 return Ok(closure);
             }
         }
-        Err(NotStarted::Husk(match how {
-            How::Popped | How::Fetched => body.husk(),
-            How::Claimed | How::InPlace => Husk {
+        Err(NotStarted::Tombstone(match how {
+            How::Popped | How::Fetched => body.tombstone(),
+            How::Claimed | How::InPlace => Tombstone {
                 accepted: false,
                 uncounted: None,
             },
@@ -278,7 +278,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
             body.ledger.clone()
         });
         match was {
-            State::Queued => ledger.husk_made(),
+            State::Queued => ledger.tombstone_made(),
             State::Waiting => ledger.waits_no_more(self.meta.origin.id),
             _ => {}
         }
@@ -333,7 +333,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
 
     /// Whether the current thread is a worker of the task's pool.
     fn is_here(&self) -> bool {
-        me::index_in(self.pool.load(Relaxed)).is_some()
+        current_worker::worker_index_in(self.pool.load(Relaxed)).is_some()
     }
 
     /// Drops a result that will not be taken, and reports a panic to the scope.

@@ -1,16 +1,16 @@
 //! A task with a handle, as the pool sees it.
 
 use super::state::State;
-use super::{Body, Cell, Husk, NotStarted, Off};
+use super::{Body, Cell, NotStarted, Off, Tombstone};
 use crate::cancel::CancelToken;
 use crate::retry::GaveUp;
 use crate::sync::{Arc, Relaxed};
-use crate::task::body::{self, Attempt, Ledger, Next, TaskFn, Watch};
+use crate::task::body::{self, Attempt, Ledger, Next, TaskControl, TaskFn};
 use crate::task::context::TaskContext;
+use crate::task::current_worker::CurrentWorker;
 use crate::task::error::TaskPanic;
 use crate::task::info::{Meta, TaskInfo};
 use crate::task::link::Link;
-use crate::task::me::Me;
 use crate::task::queued::{Shared, TakenOut};
 use crate::task::running::Settled;
 use crate::task::turn::{How, Turn};
@@ -31,7 +31,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         self: Arc<Self>,
         shell: Arc<dyn Shared>,
         turn: &mut Turn<'_>,
-        me: &Me,
+        me: &CurrentWorker,
         how: How,
     ) -> bool {
         let how = match how {
@@ -40,11 +40,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         };
         let closure = match self.start(me, how) {
             Ok(closure) => closure,
-            // A husk that leaves the queue is counted at the latest now, so
+            // A tombstone that leaves the queue is counted at the latest now, so
             // that a report never misses one.
-            Err(NotStarted::Husk(husk)) => {
+            Err(NotStarted::Tombstone(tombstone)) => {
                 if matches!(how, How::Popped | How::Fetched) {
-                    turn.pass_husk(husk);
+                    turn.skip_tombstone(tombstone);
                 }
                 // There may be a million of them: others want to look, too.
                 turn.unlocked(|| drop((self, shell)));
@@ -116,7 +116,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
                 let ledger = self.body.lock().ledger.clone();
                 ledger.watch(self.meta.origin.id)
             }
-            false => Watch::new(CancelToken::new()),
+            false => TaskControl::new(CancelToken::new()),
         });
         let started = self.change(|body| {
             let may_run = matches!(body.state, State::Unstarted | State::Withdrawn);
@@ -175,7 +175,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
             if let State::CallingOff(off) = body.state {
                 body.state = State::CalledOff(off);
             }
-            TakenOut::Husk(body.husk())
+            TakenOut::Tombstone(body.tombstone())
         })
     }
 
@@ -221,21 +221,21 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
         !matches!(self.body.lock().state, State::Queued | State::Withdrawn)
     }
 
-    fn husk(&self) -> Option<Husk> {
+    fn tombstone(&self) -> Option<Tombstone> {
         let mut body = self.body.lock();
         let may_start = body.state.may_start() || body.state == State::Withdrawn;
-        (!may_start).then(|| body.husk())
+        (!may_start).then(|| body.tombstone())
     }
 
     fn cancel_asked(&self) -> Option<Instant> {
         self.body.lock().cancel_asked
     }
 
-    fn watch(&self) -> Option<Arc<Watch>> {
+    fn watch(&self) -> Option<Arc<TaskControl>> {
         self.body.lock().watch.clone()
     }
 
-    fn watch_or(&self, new: Arc<Watch>) -> Arc<Watch> {
+    fn watch_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl> {
         let mut body = self.body.lock();
         let watch = body.watch.get_or_insert(new).clone();
         let is_cancelled = body.cancel_asked.is_some();
@@ -273,7 +273,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         mut closure: B,
         next: Result<Next, GaveUp>,
         turn: &mut Turn<'_>,
-        me: &Me,
+        me: &CurrentWorker,
     ) -> Option<Result<B::Output, TaskPanic>> {
         // One that was cut short did not fail for good, unless its error says so. The pool is
         // closed, then: it does not wait, but is unstarted.

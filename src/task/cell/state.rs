@@ -35,7 +35,7 @@ pub(crate) enum Off {
 /// A task that ended some other way than by the worker that found it in the
 /// queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Husk {
+pub(crate) struct Tombstone {
     /// It counts as accepted.
     pub(crate) accepted: bool,
     /// How it was called off, if that is not counted yet: now the caller has to.

@@ -163,7 +163,7 @@ fn a_missed_heartbeat_that_is_a_failure_recalls_the_service_and_restarts_it() {
     sim.wait(1000);
     assert_eq!(sim.seen(), ["cancel poller"]);
     sim.ends(0, None);
-    assert!(matches!(sim.life(0), Life::Resting { .. }));
+    assert!(matches!(sim.life(0), Lifecycle::Resting { .. }));
     assert_eq!(sim.machine.failures[0].message(), "no heartbeat for 10 s");
     sim.wait(1000);
     assert_eq!(sim.seen(), ["begin poller"]);
@@ -246,7 +246,7 @@ fn a_stop_in_the_middle_of_a_restart_leaves_the_failure_open_and_being_up_mends_
         sim.started(0);
         sim.ends(0, Some(error("lost")));
         sim.wait(1000);
-        assert!(matches!(sim.life(0), Life::Starting));
+        assert!(matches!(sim.life(0), Lifecycle::Starting));
         if is_up {
             sim.started(0);
         }
@@ -275,7 +275,7 @@ fn a_one_shot_that_has_returned_is_not_started_again_when_its_stop_fails() {
         machine.run_ended(0, None, now);
         machine.ended(0, Some(error("no temporary file")), now);
     });
-    assert_eq!(sim.life(0), Life::Over);
+    assert_eq!(sim.life(0), Lifecycle::Over);
     assert!(sim.machine.is_done(sim.now));
     assert_eq!(sim.machine.entries[0].restarts, 0);
     assert!(sim.machine.entries[0].open_failure().is_some());

@@ -1,7 +1,7 @@
 //! New workers for places that were lost to stuck tasks.
 
 use super::worker::{Hooks, Worker};
-use crate::queue::Crew;
+use crate::queue::WorkerReplacer;
 use crate::stop::{Replaced, Stopper};
 use crate::sync::Weak;
 use crate::threads;
@@ -13,7 +13,7 @@ pub(super) struct Replacements {
     pub(super) most: usize,
 }
 
-impl Crew for Replacements {
+impl WorkerReplacer for Replacements {
     fn replace(&self, stuck: usize) -> String {
         let Some(stopper) = self.stopper.upgrade().filter(|_| self.most > 0) else {
             return String::new();

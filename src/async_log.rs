@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The logger is the program's code, and may be stuck: so it is called, record after
 /// record, by a thread of its own, which is not waited for before the end.
-pub(crate) struct Journal {
+pub(crate) struct AsyncLog {
     /// What its thread and the target of its records are called after.
     name: &'static str,
     /// Made with the first record that the logger wants.
@@ -27,9 +27,9 @@ type Record = (log::Level, String);
 /// The number of records that wait for a logger that is stuck; further ones are lost.
 const MOST_RECORDS: usize = 1024;
 
-impl Journal {
-    pub(crate) fn new(name: &'static str) -> Journal {
-        Journal {
+impl AsyncLog {
+    pub(crate) fn new(name: &'static str) -> AsyncLog {
+        AsyncLog {
             name,
             records: None,
             writer: None,

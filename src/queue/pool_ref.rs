@@ -1,47 +1,47 @@
-//! A home: one submitter's way to its queue.
+//! A reference to the pool: one submitter's way to its queue.
 
 use super::Queue;
 use crate::clock::Deadline;
 use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskInfo, Watch, me_in};
+use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskControl, TaskInfo, current_worker_in};
 use crate::threads::PATIENCE;
 use std::any::Any;
 use std::time::Duration;
 
 /// Every task with a handle counts a reference to its pool. If all counted on
 /// the one `Arc` of the queue, all producers and workers would write to one
-/// cache line; so each submitter and each worker has a home of its own to count
+/// cache line; so each submitter and each worker has one of its own to count
 /// on.
-pub(crate) struct Home {
+pub(crate) struct PoolRef {
     pub(crate) queue: Arc<Queue>,
     /// The worker that it belongs to, if any.
     pub(super) worker: Option<usize>,
 }
 
-impl Home {
-    pub(crate) fn new(queue: &Arc<Queue>) -> Arc<Home> {
-        Arc::new(Home {
+impl PoolRef {
+    pub(crate) fn new(queue: &Arc<Queue>) -> Arc<PoolRef> {
+        Arc::new(PoolRef {
             queue: queue.clone(),
             worker: None,
         })
     }
 
-    pub(crate) fn of_worker(queue: &Arc<Queue>, index: usize) -> Arc<Home> {
-        Arc::new(Home {
+    pub(crate) fn of_worker(queue: &Arc<Queue>, index: usize) -> Arc<PoolRef> {
+        Arc::new(PoolRef {
             queue: queue.clone(),
             worker: Some(index),
         })
     }
 
-    /// The home that the current thread is to count on: its own, if it is one of
+    /// The reference that the current thread is to count on: its own, if it is one of
     /// the pool's workers.
-    pub(crate) fn nearest(self: &Arc<Self>) -> Arc<Home> {
-        Home::of_current_worker(&self.queue).unwrap_or_else(|| self.clone())
+    pub(crate) fn nearest(self: &Arc<Self>) -> Arc<PoolRef> {
+        PoolRef::of_current_worker(&self.queue).unwrap_or_else(|| self.clone())
     }
 
-    /// The home of the current thread, if it is one of the queue's workers.
-    pub(super) fn of_current_worker(queue: &Queue) -> Option<Arc<Home>> {
-        me_in(queue.id).map(|me| Home::of_ledger(me.ledger.clone()))
+    /// The reference of the current thread, if it is one of the queue's workers.
+    pub(super) fn of_current_worker(queue: &Queue) -> Option<Arc<PoolRef>> {
+        current_worker_in(queue.id).map(|me| PoolRef::of_ledger(me.ledger.clone()))
     }
 
     fn slot(&self) -> Option<&Slot> {
@@ -49,21 +49,21 @@ impl Home {
     }
 
     /// What a task knows as its ledger.
-    pub(super) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<Home> {
+    pub(super) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<PoolRef> {
         match ledger.into_any().downcast() {
-            Ok(home) => home,
-            Err(_) => unreachable!("a pool's ledger is a home"),
+            Ok(pool_ref) => pool_ref,
+            Err(_) => unreachable!("a pool's ledger is a reference to it"),
         }
     }
 }
 
-impl Ledger for Home {
+impl Ledger for PoolRef {
     fn pool(&self) -> u64 {
         self.queue.id
     }
 
-    fn watch(&self, task: u64) -> Arc<Watch> {
-        let new = || Watch::new(self.queue.token.child());
+    fn watch(&self, task: u64) -> Arc<TaskControl> {
+        let new = || TaskControl::new(self.queue.token.child());
         self.slot()
             .and_then(|slot| slot.watch(task, new))
             .unwrap_or_else(new)
@@ -111,8 +111,8 @@ impl Ledger for Home {
         self.queue.idle_changed();
     }
 
-    fn husk_made(&self) {
-        self.queue.outside.husks_made.fetch_add(1, SeqCst);
+    fn tombstone_made(&self) {
+        self.queue.outside.tombstones_made.fetch_add(1, SeqCst);
         self.queue.idle_changed();
     }
 

@@ -20,13 +20,13 @@
 //!    thread that puts a task in writes it and then reads `sleepers`; a worker that sleeps
 //!    or leaves does the reverse. All SeqCst.
 //!
-//! Order of locks: a slot's, or the queue's `late`; then this one; then a cell's, or the
+//! Order of locks: a slot's, or the queue's `close_state`; then this one; then a cell's, or the
 //! timer's.
 
+use super::close_state::TakenOut;
 use super::context::WithContext;
-use super::late::TakenOut;
 use super::limits::Limited;
-use super::{Home, Queue};
+use super::{PoolRef, Queue};
 use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
@@ -40,7 +40,7 @@ use std::io;
 use std::panic::Location;
 use std::time::Duration;
 
-pub(super) struct Later {
+pub(super) struct TimedQueue {
     pub(super) clock: Clock,
     state: Mutex<State>,
     due_len: AtomicUsize,
@@ -79,9 +79,9 @@ pub(crate) struct Backlog {
     pub(crate) out: usize,
 }
 
-impl Later {
-    pub(super) fn new(clock: Clock) -> Later {
-        Later {
+impl TimedQueue {
+    pub(super) fn new(clock: Clock) -> TimedQueue {
+        TimedQueue {
             clock,
             state: Mutex::default(),
             due_len: AtomicUsize::new(0),
@@ -94,20 +94,20 @@ impl Later {
 impl Queue {
     /// The timer of the pool's clock; `None` after the report of a stop.
     pub(crate) fn timer(&self) -> Option<Arc<Timer>> {
-        let mut timer = self.later.timer.lock();
+        let mut timer = self.timed.timer.lock();
         if timer.is_none() && !self.is_reported() {
-            *timer = Some(Timer::of(&self.later.clock));
+            *timer = Some(Timer::of(&self.timed.clock));
         }
         timer.clone()
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.later.clock
+        &self.timed.clock
     }
 
     /// The pool has no more use for it.
     pub(crate) fn let_timer_go(&self) {
-        let timer = self.later.timer.lock().take();
+        let timer = self.timed.timer.lock().take();
         drop(timer);
     }
 
@@ -120,7 +120,7 @@ impl Queue {
 
     /// The same, for a caller that calls `wake_one` a little later.
     pub(crate) fn push_due_quietly(&self, task: Queued) -> Result<(), Queued> {
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         if self.is_closed() {
             return Err(task);
         }
@@ -164,7 +164,7 @@ impl Queue {
     /// is run of the number.
     pub(crate) fn due_task_with_handle<B>(
         &self,
-        home: &Arc<Home>,
+        pool_ref: &Arc<PoolRef>,
         name: Arc<str>,
         submitted_at: &'static Location<'static>,
         body: impl FnOnce(u64) -> B,
@@ -175,32 +175,39 @@ impl Queue {
         let id = next_id();
         let origin = Origin { id, submitted_at };
         let body = WithContext(body(id));
-        let cell = Cell::new(origin, Some(name), Deadline::NEVER, body, home.clone(), ());
+        let cell = Cell::new(
+            origin,
+            Some(name),
+            Deadline::NEVER,
+            body,
+            pool_ref.clone(),
+            (),
+        );
         let task: Arc<dyn Shared> = cell.clone();
         (id, Queued::Shared(task), TaskHandle::new(cell))
     }
 
     fn put_due(&self, later: &mut State, task: Queued) {
         later.due.push_back(task);
-        self.later.due_len.store(later.due.len(), SeqCst);
+        self.timed.due_len.store(later.due.len(), SeqCst);
     }
 
     #[inline]
     pub(super) fn has_due(&self) -> bool {
-        self.later.due_len.load(Relaxed) > 0
+        self.timed.due_len.load(Relaxed) > 0
     }
 
     /// How many are due, for a worker that has announced that it sleeps or leaves.
     pub(super) fn count_due(&self) -> usize {
-        self.later.due_len.load(SeqCst)
+        self.timed.due_len.load(SeqCst)
     }
 
     /// The one that has been due for the longest. The caller holds its slot.
     #[cold]
     pub(super) fn take_due(&self) -> Option<Queued> {
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         let task = later.due.pop_front();
-        self.later.due_len.store(later.due.len(), SeqCst);
+        self.timed.due_len.store(later.due.len(), SeqCst);
         task
     }
 
@@ -208,15 +215,15 @@ impl Queue {
     /// holds its slot, and runs it.
     pub(super) fn take_due_task(&self, id: u64) -> bool {
         // Not without the lock: the thread that puts it in notifies its joiner first.
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         let place = later.due.iter().position(|task| task.id() == id);
         let task = place.and_then(|place| later.due.remove(place));
-        self.later.due_len.store(later.due.len(), SeqCst);
+        self.timed.due_len.store(later.due.len(), SeqCst);
         task.is_some()
     }
 
     pub(crate) fn backlog(&self) -> Backlog {
-        let later = self.later.state.lock();
+        let later = self.timed.state.lock();
         Backlog {
             waiting: later.waiting.len(),
             due: later.due.len(),
@@ -240,7 +247,7 @@ impl Queue {
             true => Ok(()),
             false => timer.start(),
         });
-        let lacked = self.later.lacks_timer.swap(started.is_err(), SeqCst);
+        let lacked = self.timed.lacks_timer.swap(started.is_err(), SeqCst);
         if started.is_err() && !lacked {
             self.wake_one();
         }
@@ -250,7 +257,7 @@ impl Queue {
     /// Whether moments are set, or are about to be, and no thread could be had to wait for
     /// them.
     pub(super) fn lacks_timer(&self) -> bool {
-        self.later.lacks_timer.load(SeqCst) && !self.is_closed()
+        self.timed.lacks_timer.load(SeqCst) && !self.is_closed()
     }
 
     /// The same as [`start_timer`](Self::start_timer), and it is logged if there is no
@@ -276,7 +283,7 @@ impl Queue {
     /// A failed attempt: the next one comes after a delay. The caller holds its slot.
     pub(super) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
         let timer = self.timer();
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         if later.closed || self.is_closed() {
             later.out.sort(Queued::Shared(task));
             return;
@@ -286,18 +293,18 @@ impl Queue {
             return;
         }
         let id = task.meta().origin.id;
-        let due = self.later.clock.read().mono.checked_add(after);
+        let due = self.timed.clock.read().mono.checked_add(after);
         let key = due.zip(timer).map(|(due, timer)| {
             let alarm: Weak<dyn Alarm> = self.me.clone();
             timer.set(Due::Mono(due), &alarm, id)
         });
         later.waiting.insert(id, Waiting { task, key });
-        self.later.clock.count_waiting(true);
+        self.timed.clock.count_waiting(true);
     }
 
     /// A task that waited was called off.
     pub(super) fn waits_no_more(&self, id: u64) {
-        let waiting = self.later.state.lock().waiting.remove(&id);
+        let waiting = self.timed.state.lock().waiting.remove(&id);
         if let Some(waiting) = waiting {
             self.forget(&waiting);
             self.idle_changed();
@@ -308,12 +315,12 @@ impl Queue {
         if let (Some(key), Some(timer)) = (waiting.key, self.timer()) {
             timer.clear(key);
         }
-        self.later.clock.count_waiting(false);
+        self.timed.clock.count_waiting(false);
     }
 
     /// Nothing waits any more: what did is unstarted.
     pub(super) fn close_later(&self) {
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         later.closed = true;
         let waiting = std::mem::take(&mut later.waiting);
         for waiting in waiting.into_values() {
@@ -327,24 +334,24 @@ impl Queue {
     /// Everything that is here, for the report. Nothing is taken or put in any more.
     pub(crate) fn take_out_later(&self, out: &mut TakenOut) {
         self.close_later();
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         out.add(std::mem::take(&mut later.out));
         for task in std::mem::take(&mut later.due) {
             out.taken += u64::from(out.sort(task));
         }
-        self.later.due_len.store(0, SeqCst);
+        self.timed.due_len.store(0, SeqCst);
     }
 }
 
 impl Alarm for Queue {
     /// The next attempt of this task is due.
     fn ring(self: Arc<Self>, id: u64, _: Now) {
-        let mut later = self.later.state.lock();
+        let mut later = self.timed.state.lock();
         let Some(Waiting { task, .. }) = later.waiting.remove(&id) else {
             drop(later);
             return drop_elsewhere(self);
         };
-        self.later.clock.count_waiting(false);
+        self.timed.clock.count_waiting(false);
         if self.is_closed() {
             later.out.sort(Queued::Shared(task));
         } else if task.requeue() {

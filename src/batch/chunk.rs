@@ -6,25 +6,25 @@ use std::time::Instant;
 pub(super) struct Batch<T> {
     pub(super) number: u64,
     /// All of it, or the first of the pieces that it was split into.
-    first: Option<Part<T>>,
-    others: VecDeque<Part<T>>,
+    first: Option<Chunk<T>>,
+    others: VecDeque<Chunk<T>>,
 }
 
 impl<T> Batch<T> {
     pub(super) fn new(number: u64, items: Vec<T>) -> Batch<T> {
         Batch {
             number,
-            first: Some(Part::new(items)),
+            first: Some(Chunk::new(items)),
             others: VecDeque::new(),
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Part<T>> {
+    pub(super) fn pop(&mut self) -> Option<Chunk<T>> {
         self.first.take().or_else(|| self.others.pop_front())
     }
 
     /// Puts parts back, before the others.
-    pub(super) fn push(&mut self, part: Part<T>) {
+    pub(super) fn push(&mut self, part: Chunk<T>) {
         if let Some(second) = self.first.replace(part) {
             self.others.push_front(second);
         }
@@ -39,7 +39,7 @@ impl<T> Batch<T> {
         self.parts().map(|part| part.items.len()).sum()
     }
 
-    fn parts(&self) -> impl Iterator<Item = &Part<T>> {
+    fn parts(&self) -> impl Iterator<Item = &Chunk<T>> {
         self.first.iter().chain(&self.others)
     }
 
@@ -49,7 +49,7 @@ impl<T> Batch<T> {
     }
 }
 
-pub(super) struct Part<T> {
+pub(super) struct Chunk<T> {
     pub(super) items: Vec<T>,
     /// How often it failed.
     pub(super) failed: u32,
@@ -57,9 +57,9 @@ pub(super) struct Part<T> {
     pub(super) began: Option<Instant>,
 }
 
-impl<T> Part<T> {
-    pub(super) fn new(items: Vec<T>) -> Part<T> {
-        Part {
+impl<T> Chunk<T> {
+    pub(super) fn new(items: Vec<T>) -> Chunk<T> {
+        Chunk {
             items,
             failed: 0,
             began: None,

@@ -18,25 +18,25 @@ thread_local! {
     /// without a destructor: cheap to read, and readable for as long as the
     /// thread lives.
     static WHERE: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
-    static ME: RefCell<Option<Rc<Me>>> = const { RefCell::new(None) };
+    static ME: RefCell<Option<Rc<CurrentWorker>>> = const { RefCell::new(None) };
 }
 
 /// The index of the current thread among the workers of this pool.
 #[inline]
-pub(crate) fn index_in(pool: u64) -> Option<usize> {
+pub(crate) fn worker_index_in(pool: u64) -> Option<usize> {
     let (own_pool, index) = WHERE.get();
     (own_pool == pool).then_some(index)
 }
 
 /// The current thread as a worker of this pool.
 #[inline]
-pub(crate) fn me_in(pool: u64) -> Option<Rc<Me>> {
-    index_in(pool)?;
+pub(crate) fn current_worker_in(pool: u64) -> Option<Rc<CurrentWorker>> {
+    worker_index_in(pool)?;
     ME.try_with(|me| me.borrow().clone()).ok().flatten()
 }
 
 /// A worker, as it sees itself. Never leaves its thread.
-pub(crate) struct Me {
+pub(crate) struct CurrentWorker {
     pub(crate) index: usize,
     pub(crate) slot: Arc<CachePadded<Slot>>,
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -68,16 +68,16 @@ const LONG: Duration = Duration::from_micros(10);
 /// Between short tasks the clock is read after this number of them at the latest.
 const SHORT_TASKS_A_STAMP: u32 = 8;
 
-impl Me {
-    /// Makes the current thread this worker, until [`Me::retire`].
+impl CurrentWorker {
+    /// Makes the current thread this worker, until [`CurrentWorker::retire`].
     pub(crate) fn install(
         index: usize,
         slot: Arc<CachePadded<Slot>>,
         ledger: Arc<dyn Ledger>,
         stack_size: usize,
-    ) -> Rc<Me> {
+    ) -> Rc<CurrentWorker> {
         let pool = ledger.pool();
-        let me = Rc::new(Me {
+        let me = Rc::new(CurrentWorker {
             index,
             slot,
             is_observed: ledger.is_observed(),
@@ -98,7 +98,7 @@ impl Me {
     }
 
     /// The current thread runs no task from here on. It stays one of the pool's
-    /// own workers to those that ask [`index_in`]: destructors of thread-locals
+    /// own workers to those that ask [`worker_index_in`]: destructors of thread-locals
     /// may still drop the pool, or stop it, and must not wait for themselves.
     pub(crate) fn retire() {
         let me = ME.try_with(|here| here.borrow_mut().take());
@@ -125,8 +125,8 @@ impl Me {
     }
 
     /// Passes what this worker need not keep of tasks that it called off.
-    pub(crate) fn pass_own_husks(&self) {
-        self.turn().pass_own_husks();
+    pub(crate) fn skip_own_tombstones(&self) {
+        self.turn().skip_own_tombstones();
     }
 
     /// A context for a task that begins now. Counting references is dear, so

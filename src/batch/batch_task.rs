@@ -1,14 +1,14 @@
 //! A task of the pool that handles batches, one after the other.
 
+use super::chunk::Chunk;
 use super::dead::{DeadCause, DeadLetter};
-use super::part::Part;
 use super::store::{Aftermath, State, Store};
+use crate::async_log::TIME_TO_TELL;
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
-use crate::journal::TIME_TO_TELL;
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
-use crate::task::{TaskContext, index_in};
+use crate::task::{TaskContext, worker_index_in};
 use crate::threads;
 use crate::unwind::{self, RateLimit};
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ thread_local! {
     static INSIDE: RefCell<Vec<(usize, u64)>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) struct Flight<T: Send + 'static> {
+pub(super) struct BatchTask<T: Send + 'static> {
     store: Arc<Store<T>>,
     /// The number of the task.
     id: u64,
@@ -44,7 +44,7 @@ struct Handled<T> {
     /// The number of dead letters.
     dead: usize,
     /// These go on.
-    parts: [Option<Part<T>>; 2],
+    parts: [Option<Chunk<T>>; 2],
     /// When they are tried again.
     retry_at: Option<Deadline>,
     /// What they lay in.
@@ -62,7 +62,7 @@ impl<T> Handled<T> {
         }
     }
 
-    fn retry(done: usize, part: Part<T>, at: Deadline) -> Handled<T> {
+    fn retry(done: usize, part: Chunk<T>, at: Deadline) -> Handled<T> {
         Handled {
             parts: [Some(part), None],
             retry_at: Some(at),
@@ -72,7 +72,7 @@ impl<T> Handled<T> {
 
     fn split(done: usize, parts: [Vec<T>; 2]) -> Handled<T> {
         Handled {
-            parts: parts.map(|items| Some(Part::new(items))),
+            parts: parts.map(|items| Some(Chunk::new(items))),
             ..Handled::new(done, 0)
         }
     }
@@ -83,9 +83,9 @@ impl<T> Handled<T> {
     }
 }
 
-impl<T: Send + 'static> Flight<T> {
-    pub(super) fn new(store: Arc<Store<T>>, id: u64) -> Flight<T> {
-        Flight { store, id }
+impl<T: Send + 'static> BatchTask<T> {
+    pub(super) fn new(store: Arc<Store<T>>, id: u64) -> BatchTask<T> {
+        BatchTask { store, id }
     }
 
     pub(super) fn run(self, context: &TaskContext) {
@@ -128,7 +128,7 @@ impl<T: Send + 'static> Flight<T> {
     }
 
     /// The next thing to do: of the batch that this task is at, or of the next one.
-    fn next_part(&self, state: &mut State<T>) -> Option<(Part<T>, u64, Option<Aftermath<'_>>)> {
+    fn next_part(&self, state: &mut State<T>) -> Option<(Chunk<T>, u64, Option<Aftermath<'_>>)> {
         if state.sealed {
             return None;
         }
@@ -200,7 +200,7 @@ impl<T: Send + 'static> Flight<T> {
 }
 
 /// The task is over: it has no more to do, or no more time, or never began.
-impl<T: Send + 'static> Drop for Flight<T> {
+impl<T: Send + 'static> Drop for BatchTask<T> {
     fn drop(&mut self) {
         let mut state = self.store.state.lock();
         let mut task = state.tasks.remove(&self.id);
@@ -221,7 +221,7 @@ impl<T: Send + 'static> Store<T> {
 
     /// Whether the current thread handles batches, and so must not wait for room.
     pub(super) fn is_own_worker(&self) -> bool {
-        index_in(self.queue().id).is_some() || self.is_inside()
+        worker_index_in(self.queue().id).is_some() || self.is_inside()
     }
 
     /// The tasks of this batcher that the current thread is in.
@@ -240,7 +240,7 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Gives a part to the handler, and sees to what comes of it.
-    fn handle(&self, mut part: Part<T>, context: &TaskContext, now: Instant) -> Handled<T> {
+    fn handle(&self, mut part: Chunk<T>, context: &TaskContext, now: Instant) -> Handled<T> {
         let before = part.items.len();
         let first = *part.began.get_or_insert(now);
         let result = unwind::catch(|| (self.handler)(&mut part.items, context));
@@ -285,7 +285,7 @@ impl<T: Send + 'static> Store<T> {
     /// It may be better another time.
     fn failed(
         &self,
-        mut part: Part<T>,
+        mut part: Chunk<T>,
         done: usize,
         first: Instant,
         error: BoxError,

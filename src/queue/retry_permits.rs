@@ -5,10 +5,10 @@ use super::error::Refusal;
 use super::{Queue, WhenFull};
 use crate::clock::Deadline;
 use crate::sync::{Arc, Condvar, Mutex};
-use crate::task::index_in;
+use crate::task::worker_index_in;
 
 /// As many as the builder's `max_waiting`.
-pub(super) struct Places {
+pub(super) struct RetryPermits {
     most: usize,
     state: Mutex<State>,
     /// A place is free, or the pool is closed.
@@ -28,14 +28,14 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.places.state.lock().taken -= 1;
-        self.queue.places.changed.notify_one();
+        self.queue.retry_permits.state.lock().taken -= 1;
+        self.queue.retry_permits.changed.notify_one();
     }
 }
 
-impl Places {
-    pub(super) fn new(most: usize) -> Places {
-        Places {
+impl RetryPermits {
+    pub(super) fn new(most: usize) -> RetryPermits {
+        RetryPermits {
             most,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -52,10 +52,11 @@ impl Queue {
     /// Takes a place. Blocks as `when_full` says; a worker of the pool that is not to wait
     /// gets one in any case.
     pub(super) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {
-        let never_waits = matches!(when_full, WhenFull::Spill) && index_in(self.id).is_some();
-        let mut state = self.places.state.lock();
+        let never_waits =
+            matches!(when_full, WhenFull::WaitOrOverflow) && worker_index_in(self.id).is_some();
+        let mut state = self.retry_permits.state.lock();
         let mut is_late = false;
-        while !never_waits && (state.closed || state.taken >= self.places.most) {
+        while !never_waits && (state.closed || state.taken >= self.retry_permits.most) {
             if state.closed {
                 return Err(Refusal::Closed);
             }
@@ -63,9 +64,9 @@ impl Queue {
                 WhenFull::Refuse => return Err(Refusal::Full),
                 WhenFull::Wait(_) if is_late => return Err(Refusal::TimedOut),
                 WhenFull::Wait(deadline) => deadline,
-                WhenFull::Spill => Deadline::NEVER,
+                WhenFull::WaitOrOverflow => Deadline::NEVER,
             };
-            is_late = deadline.wait(&self.places.changed, &mut state);
+            is_late = deadline.wait(&self.retry_permits.changed, &mut state);
         }
         state.taken += 1;
         Ok(Place {

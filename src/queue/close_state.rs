@@ -31,7 +31,7 @@ use super::Queue;
 use crate::sync::{Relaxed, SeqCst};
 use crate::task::{self, Off, Queued};
 
-pub(super) struct Late {
+pub(super) struct CloseState {
     sealed: bool,
     /// Workers that have not left.
     present: usize,
@@ -39,9 +39,9 @@ pub(super) struct Late {
     stranded: Vec<Queued>,
 }
 
-impl Late {
-    pub(super) fn new(workers: usize) -> Late {
-        Late {
+impl CloseState {
+    pub(super) fn new(workers: usize) -> CloseState {
+        CloseState {
             sealed: false,
             present: workers,
             stranded: Vec::new(),
@@ -59,7 +59,7 @@ pub(crate) struct TakenOut {
     pub(crate) cancelled: u64,
     /// Expired tasks that were not counted yet.
     pub(crate) expired: u64,
-    /// Everything accepted that was taken out of the queue, husks included.
+    /// Everything accepted that was taken out of the queue, tombstones included.
     pub(crate) taken: u64,
 }
 
@@ -75,10 +75,10 @@ impl TakenOut {
                 task.give_back();
                 false
             }
-            task::TakenOut::Husk(husk) => {
-                self.cancelled += u64::from(husk.uncounted == Some(Off::Cancelled));
-                self.expired += u64::from(husk.uncounted == Some(Off::Expired));
-                husk.accepted
+            task::TakenOut::Tombstone(tombstone) => {
+                self.cancelled += u64::from(tombstone.uncounted == Some(Off::Cancelled));
+                self.expired += u64::from(tombstone.uncounted == Some(Off::Expired));
+                tombstone.accepted
             }
         }
     }
@@ -98,7 +98,7 @@ impl Queue {
         if was_open {
             self.sleepers.wake_all();
             self.gate.open();
-            self.places.close();
+            self.retry_permits.close();
             self.close_later();
         }
         was_open
@@ -108,7 +108,7 @@ impl Queue {
     /// task back, refused.
     #[cold]
     pub(super) fn settle_late_push(&self, id: u64, index: Option<usize>) -> Result<(), Queued> {
-        let mut late = self.late.lock();
+        let mut late = self.close_state.lock();
         if !late.sealed {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl Queue {
     /// something to do after all. A thief may have missed it, since it does not wait for a
     /// list that is locked.
     pub(crate) fn leave(&self, marked: bool) -> bool {
-        let mut late = self.late.lock();
+        let mut late = self.close_state.lock();
         if !marked && !late.sealed {
             // What is due is put in under a lock, after a look at `closed`: so it is counted
             // under that lock, too.
@@ -143,25 +143,25 @@ impl Queue {
         true
     }
 
-    fn seal(&self, late: &mut Late) {
+    fn seal(&self, late: &mut CloseState) {
         late.sealed = true;
         self.flags.sealed.store(true, Relaxed);
     }
 
     /// One more worker, in the place of one that is stuck.
     pub(crate) fn one_more_present(&self) {
-        self.late.lock().present += 1;
+        self.close_state.lock().present += 1;
     }
 
     /// How many workers have not left.
     pub(crate) fn present(&self) -> usize {
-        self.late.lock().present
+        self.close_state.lock().present
     }
 
     /// Takes everything out of the queue and seals it. Runs no user code.
     pub(crate) fn take_out(&self) -> TakenOut {
         self.slots.iter().for_each(|slot| slot.mark());
-        let mut late = self.late.lock();
+        let mut late = self.close_state.lock();
         let mut out = TakenOut::default();
         if late.sealed {
             self.take_out_later(&mut out);

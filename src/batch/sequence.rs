@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 /// Batches are numbered from 1 in the order in which they were filled.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct BatchSequence {
     /// All up to this one are done.
     done_up_to: u64,
     /// Of those after it, in their order.
     done: VecDeque<bool>,
 }
 
-impl Numbers {
+impl BatchSequence {
     /// The number of the next batch.
     pub(super) fn begin(&mut self) -> u64 {
         self.done.push_back(false);
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_ends_early_counts_when_those_before_it_have_ended() {
-        let mut numbers = Numbers::default();
+        let mut numbers = BatchSequence::default();
         assert!(numbers.are_done(0));
         assert_eq!([(); 3].map(|()| numbers.begin()), [1, 2, 3]);
         numbers.end(2);

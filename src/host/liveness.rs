@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Of one thread of a service. Written by that thread, read by callers of the status and by
 /// the supervisor; each lock is held for a copy only.
-pub(super) struct Vitals {
+pub(super) struct Liveness {
     /// The thread's name.
     pub(super) name: Arc<str>,
     note: Mutex<Option<Arc<str>>>,
@@ -20,9 +20,9 @@ struct ThreadIds {
     system: Option<u64>,
 }
 
-impl Vitals {
-    pub(super) fn new(name: &str) -> Vitals {
-        Vitals {
+impl Liveness {
+    pub(super) fn new(name: &str) -> Liveness {
+        Liveness {
             name: name.into(),
             note: Mutex::new(None),
             beat: Mutex::new(None),
