@@ -26,7 +26,7 @@ use super::stats::BatchStats;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
 use crate::clock::{self, Deadline, Now};
-use crate::queue::{Membership, PoolRef, Queue, Refusal, SubmitError};
+use crate::queue::{Membership, PoolCore, PoolRef, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
 use crate::task::{Queued, TaskContext, TaskHandle};
@@ -124,7 +124,7 @@ pub(super) enum NoRoom {
 /// then.
 #[must_use]
 pub(super) struct Aftermath<'a> {
-    queue: &'a Queue,
+    queue: &'a PoolCore,
     wakes_worker: bool,
     refused: Option<Queued>,
 }
@@ -267,7 +267,7 @@ impl<T> Drop for Store<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    pub(super) fn queue(&self) -> &Arc<Queue> {
+    pub(super) fn queue(&self) -> &Arc<PoolCore> {
         &self.pool_ref.queue
     }
 

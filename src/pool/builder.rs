@@ -6,7 +6,7 @@ use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
-use crate::queue::{Meter, Observer, PanicHook, PoolRef, Queue, Settings, WorkerReplacer};
+use crate::queue::{Meter, Observer, PanicHook, PoolCore, PoolRef, Settings, WorkerReplacer};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::task::{Outcome, TaskInfo};
@@ -454,7 +454,7 @@ impl PoolBuilder {
         let names: Vec<Arc<str>> = (0..threads + self.replace_stuck)
             .map(|index| threads::worker_name(&self.name, index).into())
             .collect();
-        let queue = Queue::new(Settings {
+        let queue = PoolCore::new(Settings {
             name: self.name.into(),
             workers: threads,
             spares: self.replace_stuck,

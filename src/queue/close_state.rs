@@ -27,7 +27,7 @@
 //! the sealer takes: had the sealer taken it first, L would read true.
 //! `tests/accounting.rs` would show it if a version of crossbeam broke this.
 
-use super::Queue;
+use super::PoolCore;
 use crate::sync::{Relaxed, SeqCst};
 use crate::task::{self, Off, Queued};
 
@@ -91,7 +91,7 @@ impl TakenOut {
     }
 }
 
-impl Queue {
+impl PoolCore {
     /// Nothing more gets in. Returns whether it was open.
     pub(crate) fn close(&self) -> bool {
         let was_open = !self.flags.closed.swap(true, SeqCst);

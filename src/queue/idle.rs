@@ -15,7 +15,7 @@
 //!    that a tombstone made in between only makes the answer too cautious; the thread
 //!    that made it notifies.
 
-use super::Queue;
+use super::PoolCore;
 use crate::clock::Deadline;
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, SeqCst};
 use crate::task::{Quiet, current_worker_in};
@@ -56,7 +56,7 @@ impl IdleWaiters {
     }
 }
 
-impl Queue {
+impl PoolCore {
     /// Blocks until the pool is idle, or a stop made its report, or `deadline`
     /// has come; returns `false` for the last.
     pub(crate) fn wait_idle(&self, deadline: Deadline) -> bool {

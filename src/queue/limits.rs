@@ -13,7 +13,7 @@
 //! 2. This lock is never held together with another one, but for the timer's.
 
 use super::verbs::Closure;
-use super::{PoolRef, Queue};
+use super::{PoolCore, PoolRef};
 use crate::clock::{self, Deadline, Now, grown};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{TaskContext, TaskControl, TaskFn};
@@ -29,7 +29,7 @@ pub(super) struct Limits {
 
 #[derive(Clone)]
 struct Running {
-    queue: Weak<Queue>,
+    queue: Weak<PoolCore>,
     worker: usize,
     /// By the pool's clock.
     began: Instant,
@@ -169,7 +169,7 @@ impl Alarm for Limits {
 }
 
 impl Limits {
-    fn look(self: &Arc<Self>, queue: &Queue, running: &Running, task: u64, now: Now) {
+    fn look(self: &Arc<Self>, queue: &PoolCore, running: &Running, task: u64, now: Now) {
         let (Some(timer), Some(on_top)) = (
             queue.timer(),
             queue.slots[running.worker].on_top(task, clock::now()),
@@ -200,7 +200,7 @@ pub(super) fn grace(limit: Duration) -> Duration {
     (limit / 4).min(LONGEST_GRACE)
 }
 
-impl Queue {
+impl PoolCore {
     fn time_is_up(&self, worker: usize, task: u64, limit: Duration, timer: &Timer) {
         let slot = &self.slots[worker];
         let new = || TaskControl::new(self.token.child());

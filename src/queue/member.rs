@@ -1,6 +1,6 @@
 //! What a pool, a queue or a batcher knows of the host that it is a service of.
 
-use super::{Queue, Refusal, SubmitError};
+use super::{PoolCore, Refusal, SubmitError};
 use crate::cancel::CancelToken;
 use crate::causes::with_cause;
 use crate::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ impl Membership {
     }
 }
 
-impl Queue {
+impl PoolCore {
     /// The error of a submit that was refused.
     pub(super) fn refuse<F>(&self, task: F, refusal: Refusal) -> SubmitError<F> {
         let refused = SubmitError::new(task, refusal);

@@ -87,7 +87,7 @@ use crate::sync::{
     StaticU64, Weak,
 };
 use crate::task::{
-    CurrentWorker, FireAndForget, How, Pointer, Queued, Shared, Slot, Turn, current_worker_in,
+    CurrentWorker, FireAndForget, How, Pointer, Queued, Shared, Slot, SlotGuard, current_worker_in,
     worker_index_in,
 };
 use crate::threads::LONGEST_PAUSE;
@@ -103,10 +103,10 @@ use std::time::Duration;
 use timed_queue::TimedQueue;
 
 /// What submitters, workers and stoppers of one pool share.
-pub(crate) struct Queue {
+pub(crate) struct PoolCore {
     /// Unique in the process, never 0.
     pub(crate) id: u64,
-    me: Weak<Queue>,
+    me: Weak<PoolCore>,
     pub(crate) name: Box<str>,
     pub(crate) capacity: usize,
     /// How many workers it is built for. There may be more slots, for those that take the
@@ -191,8 +191,8 @@ const CHANNEL_FIRST: u32 = 0;
 const OWN_OLDEST_FIRST: u32 = 21;
 const OTHERS_FIRST: u32 = 42;
 
-impl Queue {
-    pub(crate) fn new(settings: Settings) -> Arc<Queue> {
+impl PoolCore {
+    pub(crate) fn new(settings: Settings) -> Arc<PoolCore> {
         static NEXT: StaticU64 = StaticU64::new(1);
         let Settings {
             name,
@@ -208,7 +208,7 @@ impl Queue {
         } = settings;
         let (sender, receiver) = channel::bounded(capacity);
         let slots = workers + spares;
-        Arc::new_cyclic(|me| Queue {
+        Arc::new_cyclic(|me| PoolCore {
             id: NEXT.fetch_add(1, Relaxed),
             me: me.clone(),
             name,
@@ -458,7 +458,12 @@ impl Queue {
     /// Its own newest first keeps the list of a recursion as short as its depth
     /// times its fan-out.
     #[inline]
-    pub(crate) fn run_next(&self, turn: &mut Turn<'_>, me: &CurrentWorker, number: u32) -> bool {
+    pub(crate) fn run_next(
+        &self,
+        turn: &mut SlotGuard<'_>,
+        me: &CurrentWorker,
+        number: u32,
+    ) -> bool {
         if self.run_out_of_turn(turn, me, number) {
             return true;
         }
@@ -479,13 +484,13 @@ impl Queue {
     /// Runs what has been due for the longest. In turn with the channel, since a flood of
     /// either must not starve the other.
     #[cold]
-    fn run_due(&self, turn: &mut Turn<'_>, me: &CurrentWorker) -> bool {
+    fn run_due(&self, turn: &mut SlotGuard<'_>, me: &CurrentWorker) -> bool {
         let task = self.take_due();
         task.map(|task| task.run(turn, me)).is_some()
     }
 
     #[inline]
-    fn run_out_of_turn(&self, turn: &mut Turn<'_>, me: &CurrentWorker, number: u32) -> bool {
+    fn run_out_of_turn(&self, turn: &mut SlotGuard<'_>, me: &CurrentWorker, number: u32) -> bool {
         match number % ROUND {
             CHANNEL_FIRST => {
                 self.note_peak(self.receiver.len());
@@ -501,7 +506,7 @@ impl Queue {
         }
     }
 
-    fn run_stolen(&self, turn: &mut Turn<'_>, me: &CurrentWorker) -> bool {
+    fn run_stolen(&self, turn: &mut SlotGuard<'_>, me: &CurrentWorker) -> bool {
         let (before, from) = self.slots.split_at(me.index);
         let mut others = from.iter().skip(1).chain(before);
         let stolen = others.find_map(|slot| slot.try_steal());

@@ -1,6 +1,6 @@
 //! The observers of the tasks that a worker ran.
 
-use super::Queue;
+use super::PoolCore;
 use crate::sync::Arc;
 use crate::task::{Ended, Outcome, TaskInfo};
 use std::any::Any;
@@ -18,7 +18,7 @@ pub(crate) trait Meter: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-impl Queue {
+impl PoolCore {
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
         self.is_observed

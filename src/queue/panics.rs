@@ -1,6 +1,6 @@
 //! What is said of a panic: one log record, and the hook; and of one in a hook.
 
-use super::Queue;
+use super::PoolCore;
 use crate::clock;
 use crate::sync::Arc;
 use crate::task::TaskInfo;
@@ -9,7 +9,7 @@ use crate::unwind;
 /// `PoolBuilder::on_panic`.
 pub(crate) type PanicHook = Arc<dyn Fn(&TaskInfo, &str) + Send + Sync>;
 
-impl Queue {
+impl PoolCore {
     /// Logs a panic and calls the hook. Runs user code: the caller holds no lock.
     pub(super) fn tell_panic(&self, info: &TaskInfo, message: &str) {
         let name = &self.name;

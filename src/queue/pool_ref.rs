@@ -1,6 +1,6 @@
 //! A reference to the pool: one submitter's way to its queue.
 
-use super::Queue;
+use super::PoolCore;
 use crate::clock::Deadline;
 use crate::sync::{Arc, Relaxed, SeqCst};
 use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskControl, TaskInfo, current_worker_in};
@@ -13,20 +13,20 @@ use std::time::Duration;
 /// cache line; so each submitter and each worker has one of its own to count
 /// on.
 pub(crate) struct PoolRef {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<PoolCore>,
     /// The worker that it belongs to, if any.
     pub(super) worker: Option<usize>,
 }
 
 impl PoolRef {
-    pub(crate) fn new(queue: &Arc<Queue>) -> Arc<PoolRef> {
+    pub(crate) fn new(queue: &Arc<PoolCore>) -> Arc<PoolRef> {
         Arc::new(PoolRef {
             queue: queue.clone(),
             worker: None,
         })
     }
 
-    pub(crate) fn of_worker(queue: &Arc<Queue>, index: usize) -> Arc<PoolRef> {
+    pub(crate) fn of_worker(queue: &Arc<PoolCore>, index: usize) -> Arc<PoolRef> {
         Arc::new(PoolRef {
             queue: queue.clone(),
             worker: Some(index),
@@ -40,7 +40,7 @@ impl PoolRef {
     }
 
     /// The reference of the current thread, if it is one of the queue's workers.
-    pub(super) fn of_current_worker(queue: &Queue) -> Option<Arc<PoolRef>> {
+    pub(super) fn of_current_worker(queue: &PoolCore) -> Option<Arc<PoolRef>> {
         current_worker_in(queue.id).map(|me| PoolRef::of_ledger(me.ledger.clone()))
     }
 

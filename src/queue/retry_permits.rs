@@ -2,7 +2,7 @@
 //! wherever it waits meanwhile.
 
 use super::error::Refusal;
-use super::{Queue, WhenFull};
+use super::{PoolCore, WhenFull};
 use crate::clock::Deadline;
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::task::worker_index_in;
@@ -23,7 +23,7 @@ struct State {
 
 /// A place that is taken; free again when this is dropped.
 pub(super) struct Place {
-    queue: Arc<Queue>,
+    queue: Arc<PoolCore>,
 }
 
 impl Drop for Place {
@@ -48,7 +48,7 @@ impl RetryPermits {
     }
 }
 
-impl Queue {
+impl PoolCore {
     /// Takes a place. Blocks as `when_full` says; a worker of the pool that is not to wait
     /// gets one in any case.
     pub(super) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {

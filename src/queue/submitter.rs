@@ -1,6 +1,6 @@
 //! A way to submit to a pool without owning it.
 
-use super::{PoolRef, Queue, Submission, TaskBuilder, verbs};
+use super::{PoolCore, PoolRef, Submission, TaskBuilder, verbs};
 use crate::sync::Arc;
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    pub(crate) fn new(queue: &Arc<Queue>) -> Submitter {
+    pub(crate) fn new(queue: &Arc<PoolCore>) -> Submitter {
         Submitter::at(PoolRef::new(queue))
     }
 

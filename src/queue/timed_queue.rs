@@ -26,11 +26,11 @@
 use super::close_state::TakenOut;
 use super::context::WithContext;
 use super::limits::Limited;
-use super::{PoolRef, Queue};
+use super::{PoolCore, PoolRef};
 use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
-    Cell, Labelled, Origin, Plain, Queued, Shared, TaskContext, TaskHandle, next_id,
+    Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskContext, TaskHandle, next_id,
 };
 use crate::threads;
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
@@ -91,7 +91,7 @@ impl TimedQueue {
     }
 }
 
-impl Queue {
+impl PoolCore {
     /// The timer of the pool's clock; `None` after the report of a stop.
     pub(crate) fn timer(&self) -> Option<Arc<Timer>> {
         let mut timer = self.timed.timer.lock();
@@ -175,7 +175,7 @@ impl Queue {
         let id = next_id();
         let origin = Origin { id, submitted_at };
         let body = WithContext(body(id));
-        let cell = Cell::new(
+        let cell = TaskCell::new(
             origin,
             Some(name),
             Deadline::NEVER,
@@ -343,7 +343,7 @@ impl Queue {
     }
 }
 
-impl Alarm for Queue {
+impl Alarm for PoolCore {
     /// The next attempt of this task is due.
     fn ring(self: Arc<Self>, id: u64, _: Now) {
         let mut later = self.timed.state.lock();

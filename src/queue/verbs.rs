@@ -7,7 +7,7 @@ use super::error::{Refusal, SubmitError};
 use crate::clock::{self, Deadline};
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Cell, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskFn, TaskHandle,
+    Bare, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskFn, TaskHandle,
     UnstartedTask, next_id, run_in_place,
 };
 use std::panic::Location;
@@ -111,7 +111,7 @@ impl<'a> Submission<'a> {
         let origin = Origin { id, submitted_at };
         let name = self.name.cloned();
         let pool_ref = self.pool_ref.clone();
-        let cell = Cell::new(origin, name, self.start_by, closure, pool_ref, ());
+        let cell = TaskCell::new(origin, name, self.start_by, closure, pool_ref, ());
         let task: Arc<dyn Shared> = cell.clone();
         match self.pool_ref.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),

@@ -22,7 +22,7 @@ use super::timetable::{Planned, Tick, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
-use crate::queue::Queue;
+use crate::queue::PoolCore;
 use crate::retry::random;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{Queued, TaskContext};
@@ -44,7 +44,7 @@ pub(super) struct Entry {
     pub(super) overlap: Overlap,
     pub(super) run_at_start: bool,
     pub(super) time_limit: Option<Duration>,
-    pub(super) queue: Arc<Queue>,
+    pub(super) queue: Arc<PoolCore>,
     pub(super) added_at: &'static Location<'static>,
     pub(super) state: Mutex<State>,
 }

@@ -6,7 +6,7 @@ use super::error::ScheduleError;
 use super::rule::Schedule;
 use super::status::EntryStatus;
 use crate::clock::Deadline;
-use crate::queue::{PoolRef, Queue, Submitter};
+use crate::queue::{PoolCore, PoolRef, Submitter};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::threads::PATIENCE;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
@@ -98,7 +98,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn queue(&self) -> &Arc<Queue> {
+    pub(super) fn queue(&self) -> &Arc<PoolCore> {
         &self.core.pool_ref.queue
     }
 

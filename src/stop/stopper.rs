@@ -22,16 +22,16 @@ use super::state::{Step, StopState, WorkerEntry, WorkerStatus};
 use super::tell::logs_infos;
 use crate::async_log::TIME_TO_TELL;
 use crate::clock::{self, Deadline};
-use crate::queue::Queue;
+use crate::queue::PoolCore;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::{State, Turn, worker_index_in};
+use crate::task::{SlotGuard, State, worker_index_in};
 use crate::threads::{self, Thread};
 use crate::unwind;
 use std::io;
 use std::time::Duration;
 
 pub(crate) struct Stopper {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<PoolCore>,
     pub(super) state: Mutex<StopState>,
     /// Notified when a plan came, a worker left or was joined, and when the
     /// report is made.
@@ -40,7 +40,7 @@ pub(crate) struct Stopper {
 
 impl Stopper {
     /// `names` of all places, those that are spare last.
-    pub(crate) fn new(queue: Arc<Queue>, names: &[Arc<str>]) -> Arc<Stopper> {
+    pub(crate) fn new(queue: Arc<PoolCore>, names: &[Arc<str>]) -> Arc<Stopper> {
         let mut state = StopState::new();
         state.members = names
             .iter()
@@ -111,7 +111,7 @@ impl Stopper {
     /// An internal bug ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
         let queue = &self.queue;
-        Turn::take(&queue.slots[index]).set_state(State::Dead);
+        SlotGuard::take(&queue.slots[index]).set_state(State::Dead);
         queue.leave(true);
         queue.idle_changed();
         let (name, left) = (&queue.name, queue.present());

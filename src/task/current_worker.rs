@@ -4,7 +4,7 @@ use super::body::Ledger;
 use super::context::TaskContext;
 use super::info::TaskInfo;
 use super::slot::Slot;
-use super::turn::{How, Turn};
+use super::slot_guard::{How, SlotGuard};
 use crate::clock;
 #[cfg(any(loom, shuttle))]
 use crate::sync::model::{LocalCell as _, thread_local};
@@ -120,8 +120,8 @@ impl CurrentWorker {
     }
 
     /// The right to change this worker's slot.
-    pub(crate) fn turn(&self) -> Turn<'_> {
-        Turn::take(&self.slot)
+    pub(crate) fn turn(&self) -> SlotGuard<'_> {
+        SlotGuard::take(&self.slot)
     }
 
     /// Passes what this worker need not keep of tasks that it called off.

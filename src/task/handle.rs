@@ -1,7 +1,7 @@
 //! What a submitter holds of its task.
 
 use super::body::TaskFn;
-use super::cell::{Cell, Joinable};
+use super::cell::{Joinable, TaskCell};
 use super::current_worker;
 use super::error::TaskError;
 use super::info::TaskInfo;
@@ -71,7 +71,7 @@ pub struct TaskHandle<T> {
 }
 
 impl<T> TaskHandle<T> {
-    pub(crate) fn new<B, L>(cell: Arc<Cell<B, L>>) -> TaskHandle<T>
+    pub(crate) fn new<B, L>(cell: Arc<TaskCell<B, L>>) -> TaskHandle<T>
     where
         B: TaskFn<Output = T> + 'static,
         L: Link,

@@ -31,7 +31,7 @@
 //! 5. A fire-and-forget task has no cell: only its worker can end it, so its slot alone
 //!    settles its end against its abandonment.
 //!
-//! A worker changes its slot through a `Turn`, which is the slot's lock, held
+//! A worker changes its slot through a `SlotGuard`, which is the slot's lock, held
 //! between two tasks.
 //!
 //! Order of locks: slot, then cell. Neither is held while a closure, a drop, a
@@ -51,11 +51,11 @@ mod plain;
 mod queued;
 mod running;
 mod slot;
-mod turn;
+mod slot_guard;
 mod unstarted;
 
 pub(crate) use body::{Attempt, Bare, Labelled, Ledger, Next, TaskControl, TaskFn};
-pub(crate) use cell::{Cell, Joinable, Off};
+pub(crate) use cell::{Joinable, Off, TaskCell};
 pub(crate) use current_worker::{CurrentWorker, current_worker_in, worker_index_in};
 pub(crate) use info::{Meta, Origin, next_id};
 pub(crate) use link::Link;
@@ -64,7 +64,7 @@ pub(crate) use plain::{FireAndForget, Plain, run_in_place};
 pub(crate) use queued::{Pointer, Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
-pub(crate) use turn::{How, Turn};
+pub(crate) use slot_guard::{How, SlotGuard};
 
 pub use context::TaskContext;
 pub use error::{TaskError, TaskPanic};

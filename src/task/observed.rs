@@ -8,7 +8,7 @@ use super::current_worker::CurrentWorker;
 use super::info::{Meta, TaskInfo};
 use super::outcome::Outcome;
 use super::running::Settled;
-use super::turn::Turn;
+use super::slot_guard::SlotGuard;
 use crate::clock;
 use std::mem;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ impl Ended {
     }
 }
 
-impl Turn<'_> {
+impl SlotGuard<'_> {
     /// The end of a task that has an observer.
     #[inline(never)]
     pub(super) fn end_observed<L>(

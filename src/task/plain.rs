@@ -6,7 +6,7 @@ use super::context::TaskContext;
 use super::current_worker::CurrentWorker;
 use super::info::{Meta, Origin, TaskInfo};
 use super::queued::Queued;
-use super::turn::{How, Turn};
+use super::slot_guard::{How, SlotGuard};
 use crate::cancel::CancelToken;
 use crate::sync::Arc;
 use crate::unwind;
@@ -23,7 +23,7 @@ pub(crate) trait FireAndForget: Send {
     fn id(&self) -> u64;
     fn meta(&self) -> Meta;
     /// Runs it on this worker, in its turn.
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How);
+    fn run(self: Box<Self>, turn: &mut SlotGuard<'_>, me: &CurrentWorker, how: How);
     /// Runs it after a stop took it out, on whatever thread.
     fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
     /// As it is stored in the channel.
@@ -52,7 +52,7 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
         }
     }
 
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
+    fn run(self: Box<Self>, turn: &mut SlotGuard<'_>, me: &CurrentWorker, how: How) {
         if how == How::Popped && self.body.is_late() {
             turn.pass_expired(|| self.into_queued().discard());
             return;
@@ -105,7 +105,13 @@ pub(crate) fn run_in_place<B: TaskFn>(
 
 /// Puts a task on the stack.
 #[inline]
-fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
+fn begin<B: TaskFn>(
+    origin: Origin,
+    body: &B,
+    turn: &mut SlotGuard<'_>,
+    me: &CurrentWorker,
+    how: How,
+) {
     let since = turn.stamp(me, how);
     let place = turn.begin(how, origin, B::type_name, since, B::HAS_TOKEN);
     if let Some(name) = body.name() {
@@ -118,7 +124,7 @@ fn begin<B: TaskFn>(origin: Origin, body: &B, turn: &mut Turn<'_>, me: &CurrentW
 
 /// Runs the task on top of the stack.
 #[inline]
-fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut Turn<'_>, me: &CurrentWorker) {
+fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut SlotGuard<'_>, me: &CurrentWorker) {
     let context = B::WANTS_CONTEXT.then(|| me.lend_context(origin.id));
     let panicked =
         turn.unlocked(
@@ -154,7 +160,7 @@ impl FireAndForget for Deadly {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, _: &mut Turn<'_>, _: &CurrentWorker, _: How) {
+    fn run(self: Box<Self>, _: &mut SlotGuard<'_>, _: &CurrentWorker, _: How) {
         panic!("a fault of ours, as far as the worker can tell")
     }
 

@@ -5,7 +5,7 @@ use super::cell::Tombstone;
 use super::current_worker::CurrentWorker;
 use super::info::{Meta, TaskInfo};
 use super::plain::FireAndForget;
-use super::turn::{How, Turn};
+use super::slot_guard::{How, SlotGuard};
 use crate::sync::Arc;
 use crate::unwind;
 use std::any::Any;
@@ -25,7 +25,7 @@ pub(crate) trait Shared: Send + Sync {
     fn run(
         self: Arc<Self>,
         shell: Arc<dyn Shared>,
-        turn: &mut Turn<'_>,
+        turn: &mut SlotGuard<'_>,
         me: &CurrentWorker,
         how: How,
     ) -> bool;
@@ -125,7 +125,7 @@ impl Queued {
 
     /// Runs it on this worker, which took it from the queue under its turn.
     #[inline]
-    pub(crate) fn run(self, turn: &mut Turn<'_>, me: &CurrentWorker) {
+    pub(crate) fn run(self, turn: &mut SlotGuard<'_>, me: &CurrentWorker) {
         match self {
             Queued::Plain(task) => task.run(turn, me, How::Popped),
             Queued::Shared(cell) => {
@@ -221,7 +221,7 @@ impl FireAndForget for Arc<dyn Shared> {
         (**self).meta().clone()
     }
 
-    fn run(self: Box<Self>, turn: &mut Turn<'_>, me: &CurrentWorker, how: How) {
+    fn run(self: Box<Self>, turn: &mut SlotGuard<'_>, me: &CurrentWorker, how: How) {
         let shell = (*self).clone();
         (*self).run(shell, turn, me, how);
     }

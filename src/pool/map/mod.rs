@@ -16,7 +16,7 @@ pub(super) use work::{ForEach, Map, MapReduce};
 use super::pace::next_size;
 use super::scope::{Scope, ScopedHandle, scope};
 use crate::clock;
-use crate::queue::{PoolRef, Queue};
+use crate::queue::{PoolCore, PoolRef};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskError, TaskFn, worker_index_in};
 use crate::threads;
@@ -89,7 +89,7 @@ pub(super) fn run<W: Work>(
 }
 
 struct Loop<'a, W: Work> {
-    queue: &'a Queue,
+    queue: &'a PoolCore,
     work: &'a W,
     cursor: Mutex<Cursor<W::Items>>,
     parts: Parts<W::Part>,

@@ -1,7 +1,7 @@
 //! The one place with `unsafe` code: tasks that borrow are made such that the
 //! pool, which knows nothing of their lifetimes, can hold them.
 //!
-//! A scoped task is a `task::Cell` in an `Arc`, shared by its handle, the queue, the
+//! A scoped task is a `task::TaskCell` in an `Arc`, shared by its handle, the queue, the
 //! worker that runs it and the latch of its scope. It may borrow whatever lives
 //! as long as `'scope`: its *contents* are the closure and, later, the result.
 //! Everything else in the cell is `'static`, and is called its *shell*. To put

@@ -13,7 +13,7 @@
 //!
 //! Order of locks: late or a slot, then this one, then a cell.
 
-use crate::queue::Queue;
+use crate::queue::PoolCore;
 use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
 use crate::task::{Link, Shared, TaskPanic, current_worker_in, worker_index_in};
 
@@ -45,7 +45,7 @@ const TIDY_AT_LEAST: usize = 64;
 
 impl Latch {
     /// The latch of a scope that the current thread opens.
-    pub(super) fn new(queue: &Queue) -> Arc<Latch> {
+    pub(super) fn new(queue: &PoolCore) -> Arc<Latch> {
         Arc::new(Latch {
             worker: worker_index_in(queue.id),
             open: AtomicUsize::new(0),
@@ -80,7 +80,7 @@ impl Latch {
 
     /// Runs what is for this thread to run, and waits for the others. Returns the first
     /// panic that no join returned.
-    pub(super) fn complete(&self, queue: &Queue) -> Option<TaskPanic> {
+    pub(super) fn complete(&self, queue: &PoolCore) -> Option<TaskPanic> {
         let me = current_worker_in(queue.id);
         let backoff = Backoff::new();
         while let Some(task) = self.next_to_run(&backoff) {

@@ -12,7 +12,7 @@ pub use handle::ScopedHandle;
 use crate::clock::Deadline;
 use crate::queue::PoolRef;
 use crate::sync::Arc;
-use crate::task::{Cell, Origin, TaskFn, next_id};
+use crate::task::{Origin, TaskCell, TaskFn, next_id};
 use latch::Latch;
 use std::fmt;
 use std::marker::PhantomData;
@@ -103,7 +103,7 @@ impl<'scope> Scope<'scope, '_> {
         let origin = Origin { id, submitted_at };
         let pool_ref = self.pool_ref.nearest();
         let latch = self.latch.clone();
-        let cell = Cell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
+        let cell = TaskCell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
         self.latch.enter();
         let shell = borrowed::shell(self, cell.clone());
         match self.pool_ref.queue.push_shared(shell.clone()) {

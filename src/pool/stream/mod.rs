@@ -7,7 +7,7 @@ use super::pace::next_size;
 use crate::clock::{self, Deadline};
 use crate::queue::PoolRef;
 use crate::sync::{Arc, AtomicBool, Relaxed};
-use crate::task::{Cell, Origin, Shared, TaskError, TaskHandle, next_id};
+use crate::task::{Origin, Shared, TaskCell, TaskError, TaskHandle, next_id};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Place, Pulled};
 use endings::{Ending, Endings};
@@ -268,7 +268,7 @@ where
             endings: self.endings.clone(),
         };
         let pool_ref = self.pool_ref.nearest();
-        let cell = Cell::new(origin, None, Deadline::NEVER, batch, pool_ref, link);
+        let cell = TaskCell::new(origin, None, Deadline::NEVER, batch, pool_ref, link);
         if !self.pool_ref.queue.push_shared(cell.clone()) {
             self.end_source();
             cell.take_out();

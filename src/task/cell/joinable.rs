@@ -1,7 +1,7 @@
 //! A task as its handle sees it.
 
 use super::state::State;
-use super::{Cell, Off};
+use super::{Off, TaskCell};
 use crate::clock::{self, Deadline};
 use crate::sync::{Acquire, Arc, Relaxed};
 use crate::task::body::TaskFn;
@@ -35,7 +35,7 @@ pub(crate) trait Joinable<T>: Send + Sync {
     fn detach(&self);
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for Cell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
     fn pool(&self) -> u64 {
         self.pool.load(Relaxed)
     }

@@ -21,7 +21,7 @@ use super::current_worker::{self, CurrentWorker};
 use super::error::TaskPanic;
 use super::info::{Meta, Origin};
 use super::link::Link;
-use super::turn::How;
+use super::slot_guard::How;
 use crate::clock::{self, Deadline};
 use crate::sync::{Acquire, Arc, AtomicU8, AtomicU64, Backoff, Condvar, Mutex, Relaxed, Release};
 use crate::unwind;
@@ -29,7 +29,7 @@ use state::State;
 use std::mem;
 use std::time::{Duration, Instant};
 
-pub(crate) struct Cell<B: TaskFn, L = ()> {
+pub(crate) struct TaskCell<B: TaskFn, L = ()> {
     meta: Meta,
     /// A copy of `body.state`: 1 if the task has ended. Written under the
     /// body's lock with Release, read with Acquire by `has_ended`.
@@ -131,7 +131,7 @@ enum NotStarted<B> {
     Expired(Option<B>),
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     #[inline]
     pub(crate) fn new(
         origin: Origin,
@@ -140,7 +140,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
         body: B,
         ledger: Arc<dyn Ledger>,
         link: L,
-    ) -> Arc<Cell<B, L>> {
+    ) -> Arc<TaskCell<B, L>> {
         let queued_at = ledger.is_observed().then(clock::now);
         let has_terms = start_by != Deadline::NEVER || queued_at.is_some();
         let terms = has_terms.then(|| {
@@ -149,7 +149,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
                 queued_at,
             })
         });
-        Arc::new(Cell {
+        Arc::new(TaskCell {
             meta: Meta {
                 origin,
                 type_name: B::type_name,

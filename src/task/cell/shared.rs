@@ -1,7 +1,7 @@
 //! A task with a handle, as the pool sees it.
 
 use super::state::State;
-use super::{Body, Cell, NotStarted, Off, Tombstone};
+use super::{Body, NotStarted, Off, TaskCell, Tombstone};
 use crate::cancel::CancelToken;
 use crate::retry::GaveUp;
 use crate::sync::{Arc, Relaxed};
@@ -13,12 +13,12 @@ use crate::task::info::{Meta, TaskInfo};
 use crate::task::link::Link;
 use crate::task::queued::{Shared, TakenOut};
 use crate::task::running::Settled;
-use crate::task::turn::{How, Turn};
+use crate::task::slot_guard::{How, SlotGuard};
 use crate::unwind;
 use std::mem;
 use std::time::{Duration, Instant};
 
-impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
     fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -30,7 +30,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
     fn run(
         self: Arc<Self>,
         shell: Arc<dyn Shared>,
-        turn: &mut Turn<'_>,
+        turn: &mut SlotGuard<'_>,
         me: &CurrentWorker,
         how: How,
     ) -> bool {
@@ -265,14 +265,14 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for Cell<B, L> {
     }
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> Cell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     /// An attempt failed, and another one follows: RUNNING -> WAITING. Otherwise returns
     /// what the task gives up with.
     fn put_off(
         &self,
         mut closure: B,
         next: Result<Next, GaveUp>,
-        turn: &mut Turn<'_>,
+        turn: &mut SlotGuard<'_>,
         me: &CurrentWorker,
     ) -> Option<Result<B::Output, TaskPanic>> {
         // One that was cut short did not fail for good, unless its error says so. The pool is

@@ -20,7 +20,7 @@ use crate::unwind;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub(crate) struct Turn<'a> {
+pub(crate) struct SlotGuard<'a> {
     slot: &'a Slot,
     pub(super) body: MutexGuard<'a, Body>,
 }
@@ -38,9 +38,9 @@ pub(crate) enum How {
     InPlace,
 }
 
-impl<'a> Turn<'a> {
-    pub(crate) fn take(slot: &'a Slot) -> Turn<'a> {
-        Turn {
+impl<'a> SlotGuard<'a> {
+    pub(crate) fn take(slot: &'a Slot) -> SlotGuard<'a> {
+        SlotGuard {
             slot,
             body: slot.body.lock(),
         }
