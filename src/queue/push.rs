@@ -1,0 +1,229 @@
+//! How a task gets in: into the channel, into the overflow list of its worker, or in place.
+
+use super::PoolCore;
+use super::error::Refusal;
+use super::gate::Attempt;
+use super::verbs::WhenFull;
+use crate::clock::Deadline;
+use crate::sync::channel::TrySendError;
+use crate::sync::{Arc, Relaxed, SeqCst};
+use crate::task::{
+    CurrentWorker, FireAndForget, Pointer, Queued, Shared, current_worker_in, worker_index_in,
+};
+use std::rc::Rc;
+
+impl PoolCore {
+    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
+    ///
+    /// Here are the two usual ways in, by which the task stays one pointer, in
+    /// registers, up to its place in the list or the channel.
+    pub(super) fn push_quickly<T: Pointer>(
+        &self,
+        task: T,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.counted(self.push_uncounted(task, id, when_full))
+    }
+
+    #[inline]
+    fn push_uncounted<T: Pointer>(
+        &self,
+        task: T,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        if matches!(when_full, WhenFull::WaitOrOverflow) && !self.in_place {
+            match worker_index_in(self.id) {
+                // As long as its list is not empty the channel is not even tried.
+                Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
+                    return self.push_overflow(task.into_box(), id, index);
+                }
+                None if !self.has_to_queue_up() => {
+                    return match self.sender.try_send(task.into_queued()) {
+                        Ok(()) => self.pushed(id, None),
+                        Err(full) => self.push_slowly(full.into_inner(), id, when_full),
+                    };
+                }
+                _ => {}
+            }
+        }
+        self.push_slowly(task.into_queued(), id, when_full)
+    }
+
+    /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
+    /// not counted as such, since the caller sees to it.
+    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
+        // A push that raced the close may get in, one after it may not.
+        if self.is_closed() {
+            return false;
+        }
+        let id = task.meta().origin.id;
+        self.push_uncounted(task, id, WhenFull::WaitOrOverflow)
+            .is_ok()
+    }
+
+    fn push_slowly(
+        &self,
+        task: Queued,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        if self.is_closed() {
+            return Err((task, Refusal::Closed));
+        }
+        match (when_full, worker_index_in(self.id)) {
+            (WhenFull::WaitOrOverflow, Some(index)) => self.push_own(task, id, index),
+            (WhenFull::Refuse, _) => self.push_now(task, id),
+            (WhenFull::WaitOrOverflow, None) => self.push_waiting(task, id, Deadline::NEVER),
+            (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
+        }
+    }
+
+    /// Puts a task in as it is; otherwise like `push_quickly`.
+    pub(super) fn push(
+        &self,
+        task: Queued,
+        id: u64,
+        when_full: WhenFull,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.counted(self.push_slowly(task, id, when_full))
+    }
+
+    #[inline]
+    pub(super) fn counted<T>(&self, pushed: Result<(), T>) -> Result<(), T> {
+        if pushed.is_err() {
+            self.count_refused();
+        }
+        pushed
+    }
+
+    pub(super) fn count_refused(&self) {
+        self.outside.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Puts a task in, for a test.
+    #[cfg(test)]
+    pub(crate) fn push_raw(&self, task: Queued) {
+        let id = task.id();
+        assert!(self.push(task, id, WhenFull::WaitOrOverflow).is_ok());
+    }
+
+    #[inline]
+    fn has_to_queue_up(&self) -> bool {
+        self.gate.has_to_queue_up(|| self.receiver.len())
+    }
+
+    /// Puts a task into the channel, waiting for room until `deadline`.
+    fn push_waiting(
+        &self,
+        mut task: Queued,
+        id: u64,
+        deadline: Deadline,
+    ) -> Result<(), (Queued, Refusal)> {
+        if !self.has_to_queue_up() {
+            match self.send(task) {
+                Ok(()) => return self.pushed(id, None),
+                Err(back) => task = back,
+            }
+        }
+        let mut outside = Some(task);
+        let attempt = || {
+            if self.is_closed() {
+                return Attempt::Closed;
+            }
+            match outside.take().map(|task| self.send(task)) {
+                Some(Err(back)) => {
+                    outside = Some(back);
+                    Attempt::Full
+                }
+                _ => Attempt::Entered,
+            }
+        };
+        let waited = self.gate.wait(deadline, || self.receiver.len(), attempt);
+        match (waited, outside) {
+            (Err(refusal), Some(task)) => Err((task, refusal)),
+            _ => self.pushed(id, None),
+        }
+    }
+
+    fn push_now(&self, task: Queued, id: u64) -> Result<(), (Queued, Refusal)> {
+        match self.send(task) {
+            Ok(()) => self.pushed(id, None),
+            Err(task) => Err((task, Refusal::Full)),
+        }
+    }
+
+    /// A worker's own task: where the channel is full it goes to the worker's
+    /// list, or is run in place.
+    fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
+        let task = match self.send(task) {
+            Ok(()) => return self.pushed(id, Some(index)),
+            Err(task) => task,
+        };
+        match self.in_place() {
+            Some(me) => task
+                .run_in_place(&me)
+                .map_err(|task| (task, Refusal::Closed)),
+            None => self.push_overflow(task.into_box(), id, index),
+        }
+    }
+
+    #[inline]
+    fn push_overflow(
+        &self,
+        task: Box<dyn FireAndForget>,
+        id: u64,
+        index: usize,
+    ) -> Result<(), (Queued, Refusal)> {
+        self.slots[index].push_overflow(task);
+        self.pushed(id, Some(index))
+    }
+
+    #[inline]
+    pub(super) fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
+        let is_full = self.in_place
+            && matches!(when_full, WhenFull::WaitOrOverflow)
+            && self.receiver.is_full();
+        if !is_full {
+            return None;
+        }
+        self.note_peak(self.capacity);
+        self.in_place()
+    }
+
+    /// The current thread, if it is to run its own tasks at once where the
+    /// channel is full.
+    #[inline]
+    fn in_place(&self) -> Option<Rc<CurrentWorker>> {
+        match self.in_place {
+            true => current_worker_in(self.id).filter(|me| me.has_stack_left()),
+            false => None,
+        }
+    }
+
+    /// What follows every push: see invariant 3.
+    #[inline]
+    pub(super) fn pushed(&self, id: u64, index: Option<usize>) -> Result<(), (Queued, Refusal)> {
+        if self.flags.closed.load(SeqCst) {
+            self.settle_late_push(id, index)
+                .map_err(|task| (task, Refusal::Closed))?;
+        }
+        self.wake_one();
+        Ok(())
+    }
+
+    /// One try to put a task into the channel.
+    fn send(&self, task: Queued) -> Result<(), Queued> {
+        match self.sender.try_send(task) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(task)) => {
+                self.note_peak(self.capacity);
+                Err(task)
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                unreachable!("the queue itself holds a receiver")
+            }
+        }
+    }
+}
