@@ -25,6 +25,11 @@
 //! In a model there is none: each alarm has a thread of its own, which moves the clock and rings
 //! when the scheduler runs it.
 
+mod dropper;
+
+pub(crate) use dropper::drop_elsewhere;
+use dropper::{drop_what_is_left, is_something_left};
+
 use crate::async_log::{AsyncLog, TIME_TO_TELL};
 use crate::clock::{Clock, Deadline, Freezes, Now, Offset};
 #[cfg(not(any(loom, shuttle)))]
@@ -431,62 +436,6 @@ fn ring_all(due: Vec<Waiting>, now: Now) {
             unwind::drop_payload(payload);
         }
     }
-}
-
-/// Lets go of something that holds the program's code, whose drop may do anything: if this
-/// is the last hold on it, on another thread. Where none can be had it waits for one.
-pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
-    let Some(last) = Arc::into_inner(held) else {
-        return;
-    };
-    let now = Deadline::after(Duration::ZERO);
-    let dropped = threads::spawn_helper_until(DROPPER, now, move || {
-        unwind::drop_guarded(last, || "what was scheduled".to_owned());
-    });
-    if let Err((_, body)) = dropped {
-        #[cfg(any(loom, shuttle))]
-        body();
-        #[cfg(not(any(loom, shuttle)))]
-        LEFT.lock().push(Box::new(body));
-    }
-}
-
-const DROPPER: &str = "timer-drop";
-
-/// What has to be dropped once there is a thread for that.
-#[cfg(not(any(loom, shuttle)))]
-static LEFT: StaticMutex<Vec<Box<dyn FnOnce() + Send>>> = StaticMutex::new(Vec::new());
-
-#[cfg(not(any(loom, shuttle)))]
-fn is_something_left() -> bool {
-    !LEFT.lock().is_empty()
-}
-
-/// `false`: there is still no thread for it.
-#[cfg(not(any(loom, shuttle)))]
-fn drop_what_is_left() -> bool {
-    let left = std::mem::take(&mut *LEFT.lock());
-    if left.is_empty() {
-        return true;
-    }
-    let now = Deadline::after(Duration::ZERO);
-    let body = move || left.into_iter().for_each(|drops| drops());
-    let dropped = threads::spawn_helper_until(DROPPER, now, body);
-    let is_done = dropped.is_ok();
-    if let Err((_, body)) = dropped {
-        LEFT.lock().push(Box::new(body));
-    }
-    is_done
-}
-
-#[cfg(any(loom, shuttle))]
-fn is_something_left() -> bool {
-    false
-}
-
-#[cfg(any(loom, shuttle))]
-fn drop_what_is_left() -> bool {
-    true
 }
 
 #[cfg(feature = "testing")]

@@ -1,8 +1,9 @@
 //! A task of the pool that handles batches, one after the other.
 
+use super::aftermath::Aftermath;
 use super::chunk::Chunk;
 use super::dead::{DeadCause, DeadLetter};
-use super::store::{Aftermath, State, Store};
+use super::store::{State, Store};
 use crate::async_log::TIME_TO_TELL;
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};

@@ -9,6 +9,7 @@
 //! - `builder`, `batcher`, `dead`: what a program holds.
 //! - `hosted`: a batcher as a service.
 
+mod aftermath;
 mod batch_task;
 mod batcher;
 mod builder;

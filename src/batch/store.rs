@@ -17,6 +17,7 @@
 //!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
+use super::aftermath::Aftermath;
 use super::batch_task::BatchTask;
 use super::chunk::Batch;
 use super::dead::DeadLetter;
@@ -29,7 +30,7 @@ use crate::clock::{self, Deadline, Now};
 use crate::queue::{Membership, PoolCore, PoolRef, Refusal, SubmitError};
 use crate::retry::Retry;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
-use crate::task::{Queued, TaskContext, TaskHandle};
+use crate::task::{TaskContext, TaskHandle};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::unwind::{Guarded, GuardedItems};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -117,27 +118,6 @@ pub(super) enum NoRoom {
     /// Wait; in a worker of the pool go beyond the capacity.
     Exceed,
     Refuse,
-}
-
-/// What follows from a change of the state, to be dropped once the lock is released: a
-/// woken thread would wait for it at once, and a task that the pool refused counts until
-/// then.
-#[must_use]
-pub(super) struct Aftermath<'a> {
-    queue: &'a PoolCore,
-    wakes_worker: bool,
-    refused: Option<Queued>,
-}
-
-impl Drop for Aftermath<'_> {
-    fn drop(&mut self) {
-        if self.wakes_worker {
-            self.queue.wake_one();
-        }
-        if let Some(task) = self.refused.take() {
-            task.discard();
-        }
-    }
 }
 
 /// The number of empty vectors kept.

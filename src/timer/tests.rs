@@ -271,7 +271,7 @@ fn what_found_no_thread_to_be_dropped_on_is_dropped_by_the_next_one() {
     }
     let (tell, told) = unbounded();
     let held = Tells(tell);
-    LEFT.lock().push(Box::new(move || drop(held)));
+    dropper::LEFT.lock().push(Box::new(move || drop(held)));
     let timer = own_timer();
     timer.start().unwrap();
     let own = timer.shared.state.lock().thread.as_ref().map(Thread::id);
