@@ -172,6 +172,9 @@ mod tests {
             .call(&CancelToken::new(), |_| Err::<(), _>("down"))
             .unwrap_err();
         assert_eq!(error.gave_up(), GaveUp::Deadline);
-        assert!(error.history().iter().all(|it| it.began() <= 20 * MOMENT));
+        // It became due in time; a busy machine may have begun it later.
+        let in_time = |before: &FailedAttempt<_>| before.began() + before.ran() <= 19 * MOMENT;
+        let (_, earlier) = error.history().split_last().unwrap();
+        assert!(earlier.iter().all(in_time), "{:?}", error.history());
     }
 }
