@@ -163,7 +163,7 @@ fn explain(report: &StopReport) {
         report.expired(),
         report.unstarted().len(),
         report.abandoned().len(),
-        report.caller().len(),
+        report.stopping_tasks().len(),
     );
 
     println!("\nAbandoned: still running at the deadline. No thread can be killed, so look why:");

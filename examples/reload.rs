@@ -25,8 +25,9 @@
 #[cfg(unix)]
 mod daemon {
     use groundcrew::channel::select;
+    use groundcrew::host::ServiceResult;
     use groundcrew::signals::{self, Signal, SignalReceiver};
-    use groundcrew::{Host, HostReport, ServiceContext, ServiceResult};
+    use groundcrew::{Host, HostReport, ServiceContext};
     use std::error::Error;
     use std::io::{self, Write};
     use std::path::{Path, PathBuf};

@@ -18,7 +18,9 @@
 //! Here one file was written, then another one renamed; then the folder was removed, and made
 //! again with a new file. It is told when nothing has happened for a moment.
 
-use groundcrew::{Changes, Host, HostReport, ServiceContext, ServiceResult, Watch};
+use groundcrew::host::ServiceResult;
+use groundcrew::watch::{FileChanges, FolderWatch};
+use groundcrew::{Host, HostReport, ServiceContext};
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
@@ -31,7 +33,7 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
         .ok_or("give the folder to be watched")?;
     let folder = PathBuf::from(folder);
     let mut host = Host::builder();
-    host.watch("folder", Watch::new(&folder), move |changes, ctx| {
+    host.watch("folder", FolderWatch::new(&folder), move |changes, ctx| {
         if changes.is_initial() {
             writeln!(io::stdout(), "watching {}: {changes}", folder.display())?;
         }
@@ -40,7 +42,7 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
     Ok(host.build()?.run_until_signal()?)
 }
 
-fn print(changes: &Changes, ctx: &ServiceContext) -> ServiceResult {
+fn print(changes: &FileChanges, ctx: &ServiceContext) -> ServiceResult {
     let signs = [
         ("+", changes.added()),
         ("~", changes.changed()),

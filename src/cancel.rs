@@ -1,21 +1,21 @@
-//! Cancellation: a tree of tokens that can be asked, waited on and selected.
-//!
-//! # Invariants
-//!
-//! 1. A child holds its parent; a parent knows a child only once a thread has waited on the
-//!    child. An unwaited token registers nowhere.
-//! 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
-//!    a listener is added under the same lock after a look at the flag. So a
-//!    listener is either fired by the cancel or sees the flag.
-//! 3. No lock is held while a thread is woken, and never two at once, so there is no order
-//!    of locks to keep.
-//! 4. Everything that walks the tree does so in a loop: a chain of a hundred
-//!    thousand tokens does not recurse, dropping it included.
-//! 5. Whatever is registered is taken out again by the drop of its node, and anything that
-//!    may still wait holds the node: a receiver does, as a token does.
-//!
-//! Waking is disconnection: a node that is waited on owns the only sender of a
-//! channel on which nothing can be sent, and firing it drops that sender.
+//! Cancellation: a tree of tokens that code can poll, wait for and select on.
+
+// # Invariants
+//
+// 1. A child holds its parent; a parent knows a child only once a thread has waited on the
+//    child. An unwaited token registers nowhere.
+// 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
+//    a listener is added under the same lock after a look at the flag. So a
+//    listener is either fired by the cancel or sees the flag.
+// 3. No lock is held while a thread is woken, and never two at once, so there is no order
+//    of locks to keep.
+// 4. Everything that walks the tree does so in a loop: a chain of a hundred
+//    thousand tokens does not recurse, dropping it included.
+// 5. Whatever is registered is taken out again by the drop of its node, and anything that
+//    may still wait holds the node: a receiver does, as a token does.
+//
+// Waking is disconnection: a node that is waited on owns the only sender of a
+// channel on which nothing can be sent, and firing it drops that sender.
 
 use crate::clock::{self, Deadline};
 use crate::sync::channel::{self, Receiver, RecvTimeoutError, Sender};
@@ -227,7 +227,8 @@ impl CancelToken {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{CancelToken, Cancelled};
+    /// use groundcrew::CancelToken;
+    /// use groundcrew::cancel::Cancelled;
     ///
     /// fn sum(rows: &[u32], token: &CancelToken) -> Result<u32, Cancelled> {
     ///     let mut sum = 0;
@@ -375,7 +376,8 @@ impl fmt::Debug for CancelToken {
 ///
 /// ```
 /// use groundcrew::channel::{self, select};
-/// use groundcrew::{CancelReceiver, CancelToken};
+/// use groundcrew::CancelToken;
+/// use groundcrew::cancel::CancelReceiver;
 /// use std::time::Duration;
 ///
 /// /// Whether it went on until the end.

@@ -18,32 +18,34 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, Permanent, Restart};
+/// use groundcrew::Host;
+/// use groundcrew::host::Restart;
+/// use groundcrew::retry::PermanentError;
 ///
 /// let mut host = Host::builder();
-/// host.background("mailer", |_| Err(Permanent::new("no such account"))?)
+/// host.background("mailer", |_| Err(PermanentError::new("no such account"))?)
 ///     .on_failure(Restart::new());
 /// let report = host.build()?.run();
 /// assert_eq!(report.services()[0].restarts(), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Debug)]
-pub struct Permanent(BoxError);
+pub struct PermanentError(BoxError);
 
-impl Permanent {
+impl PermanentError {
     /// Declares `error` permanent.
-    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Permanent {
-        Permanent(error.into())
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> PermanentError {
+        PermanentError(error.into())
     }
 }
 
-impl fmt::Display for Permanent {
+impl fmt::Display for PermanentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Error for Permanent {
+impl Error for PermanentError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }

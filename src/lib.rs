@@ -37,11 +37,12 @@
 //!
 //! And a [`Host`] runs long-lived services, each on a thread of its own: they start in
 //! the order in which they need each other, a failure is never silent, and all stop
-//! together by one deadline. A pool is one of them, and so is a [`Queue`] of items with
+//! together by one deadline. A pool is one of them, and so is a [`WorkQueue`] of items with
 //! its workers.
 //!
 //! ```
-//! use groundcrew::{Host, HostReport, Restart};
+//! use groundcrew::host::Restart;
+//! use groundcrew::{Host, HostReport};
 //! use std::time::Duration;
 //!
 //! fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
@@ -65,9 +66,9 @@
 //! | --- | --- | --- |
 //! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | nothing becomes due any more; runs that had not started are handed back |
 //! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`]; in a service [`Retry::call`] | it waits no more, and is handed back |
-//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::replace_stuck`] | a task that ran too long is marked in the report |
+//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::max_replacements`] | a task that ran too long is marked in the report |
 //! | handle items of one type together | [`Batcher`] | its own stop handles what there is, and hands back the rest as items |
-//! | spare what is down, and those that call it | [`CircuitBreaker`] | nothing |
+//! | spare what is down, and those that call it | [`CircuitBreaker`](retry::CircuitBreaker) | nothing |
 //!
 //! ```
 //! use groundcrew::{Pool, Retry, Schedule, Scheduler};
@@ -102,7 +103,7 @@
 //! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
 //! - [What happens to tasks that never started?](StopReport#what-it-holds)
 //! - [What if a result is of no use later?](TaskBuilder::start_within)
-//! - [What if a task fails, and may succeed later?](RetryTaskBuilder)
+//! - [What if a task fails, and may succeed later?](submit::RetryTaskBuilder)
 //! - [What if a task takes too long?](TaskBuilder::time_limit)
 //!
 //! About a host:
@@ -117,8 +118,8 @@
 //!
 //! - [What if the clock is set, or the machine was suspended?](Scheduler#what-is-due-when)
 //! - [What happens when daylight saving begins, or ends?](Schedule)
-//! - [What if a run takes longer than its period?](Overlap)
-//! - [What if runs were missed?](Missed)
+//! - [What if a run takes longer than its period?](schedule::OverlapPolicy)
+//! - [What if runs were missed?](schedule::MisfirePolicy)
 //! - [What if one item of a batch is bad?](Batcher#the-handler)
 //! - How is all that tested without waiting? With the feature `testing`: see its module.
 //!
@@ -186,12 +187,12 @@
 //!   crate, on Unix.
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
-//! - **`serde`**: [`HostStatus`] can be serialized.
+//! - **`serde`**: [`HostStatus`](host::HostStatus) can be serialized.
 //! - **`watch`**: `HostBuilder::watch`, a service that reports what changes below a folder,
 //!   by way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
 //!   gates, puppets of services, and a guard against tests that hang.
-//! - **`histogram`**: `PoolBuilder::latency_histogram` and `Stats::latency`: how
+//! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`: how
 //!   long tasks waited and ran, by way of the `hdrhistogram` crate.
 //!
 //! # Versioning
@@ -208,67 +209,57 @@
 
 mod async_log;
 #[cfg(not(any(loom, shuttle)))]
-mod batch;
-mod cancel;
+pub mod batch;
+pub mod cancel;
 mod causes;
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
-mod host;
+pub mod host;
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
-mod pool;
+pub mod pool;
 mod queue;
-mod retry;
+pub mod retry;
 #[cfg(not(any(loom, shuttle)))]
-mod schedule;
+pub mod schedule;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
-mod stop;
+pub mod stop;
 mod sync;
 mod table;
-mod task;
+pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
 mod timer;
 mod unwind;
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
-mod watch;
+pub mod watch;
+
+/// Loops over collections and iterators, and closures that borrow, on the threads of a pool.
+pub mod parallel {
+    pub use crate::pool::{ParallelItems, Scope, ScopedHandle, ScopedTaskBuilder, Stream};
+}
+
+/// The ways in: how a task gets into a pool, by itself or with a name, limits and retries.
+pub mod submit {
+    pub use crate::queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
+}
 
 #[cfg(not(any(loom, shuttle)))]
-pub use batch::{
-    BatchReport, BatchStats, Batcher, BatcherBuilder, BatcherError, DeadCause, DeadLetter,
-};
-pub use cancel::{CancelReceiver, CancelToken, Cancelled};
-pub use causes::Permanent;
+pub use batch::Batcher;
+pub use cancel::CancelToken;
 #[cfg(not(any(loom, shuttle)))]
-pub use host::{
-    AbandonedService, BuildError, During, Ending, FailedItem, Failure, FailurePolicy, Host,
-    HostBuilder, HostHandle, HostPhase, HostReport, HostStatus, ItemOutcome, PoolStatus, Queue,
-    QueueStats, Restart, RunningHost, Service, ServiceBuilder, ServiceContext, ServiceReport,
-    ServiceResult, ServiceState, ServiceStatus, ServiceThread, StartError, StopReason, WaitError,
-};
-#[cfg(feature = "histogram")]
-pub use pool::{Distribution, Latency};
-pub use pool::{Items, Pool, PoolBuilder, Scope, ScopedHandle, ScopedTaskBuilder, Stats, Stream};
-pub use queue::{FailedSchedule, RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
-pub use retry::{
-    Backoff, BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen,
-    FailedAttempt, GaveUp, Jitter, Permit, Retry, RetryError, Verdict,
-};
+pub use host::{Host, HostBuilder, HostHandle, HostReport, Service, ServiceContext, WorkQueue};
+pub use pool::{Pool, PoolBuilder};
+pub use retry::Retry;
 #[cfg(not(any(loom, shuttle)))]
-pub use schedule::{
-    EntryBuilder, EntryStatus, LastRun, Missed, Overlap, RunContext, RunOutcome, Schedule,
-    ScheduleEntry, ScheduleError, Scheduler,
-};
-pub use stop::{
-    AbandonedTask, LingeringWorker, Phase, RunningTask, StopHandle, StopPlan, StopReport,
-};
+pub use schedule::{Schedule, Scheduler};
+pub use stop::{StopHandle, StopPlan, StopReport};
+pub use submit::{SubmitError, Submitter, TaskBuilder};
 #[doc(inline)]
 pub use sync::channel;
-pub use task::{Outcome, TaskContext, TaskError, TaskHandle, TaskInfo, TaskPanic, UnstartedTask};
-#[cfg(all(feature = "watch", not(any(loom, shuttle))))]
-pub use watch::{Changes, Watch};
+pub use task::{TaskContext, TaskError, TaskHandle};
 
 /// The programs in the README, as tests.
 #[cfg(doctest)]

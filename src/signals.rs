@@ -207,8 +207,8 @@ fn stop_on(stops: Stops, handle: &StopHandle, plan: StopPlan) -> Result<SignalGu
     let (first, second) = (handle.clone(), handle.clone());
     take(
         stops,
-        move || first.request(plan),
-        move || second.request(StopPlan::cancel(Duration::ZERO)),
+        move || first.request_stop(plan),
+        move || second.request_stop(StopPlan::cancel(Duration::ZERO)),
     )
 }
 

@@ -85,7 +85,7 @@ fn round(seed: u64) {
         .queue_capacity(rng.usize(1..=6))
         .drop_plan(random_plan(&mut rng));
     if rng.u8(..4) == 0 {
-        builder = builder.run_in_place_when_full();
+        builder = builder.caller_runs_when_full();
     }
     let pool = builder.build().unwrap();
     let (end, hear_end) = bounded(0);
@@ -129,7 +129,7 @@ fn round(seed: u64) {
             world.stop.stop(Duration::ZERO)
         }
         1 => {
-            world.stop.request(random_plan(&mut rng));
+            world.stop.request_stop(random_plan(&mut rng));
             let report = pool.stop(random_plan(&mut rng));
             assert_eq!(pool.stats().accepted(), report.accepted());
             report
@@ -158,7 +158,7 @@ fn random_plan(rng: &mut fastrand::Rng) -> StopPlan {
     });
     let plan = match rng.u8(..3) {
         0 => StopPlan::drain(limit),
-        1 => StopPlan::finish(limit),
+        1 => StopPlan::finish_running(limit),
         _ => StopPlan::cancel(limit),
     };
     match rng.bool() {
@@ -291,7 +291,7 @@ fn refuse<F>(world: &World, index: usize, error: SubmitError<F>) {
     world.refused.fetch_add(1, SeqCst);
     assert_eq!(world.tasks[index].began.load(SeqCst), 0);
     assert_eq!(world.tasks[index].dropped.load(SeqCst), 0);
-    drop(error.into_task());
+    drop(error.into_inner());
     assert_eq!(world.tasks[index].dropped.load(SeqCst), 1);
 }
 
@@ -324,7 +324,7 @@ fn run(
             let report = world.stop.stop(random_plan(rng));
             world.reports.lock().unwrap().push(report);
         }
-        5 => world.stop.request(random_plan(rng)),
+        5 => world.stop.request_stop(random_plan(rng)),
         6 => world.stop.close(),
         7..=16 => {
             for _ in 0..rng.usize(1..=3) {
@@ -368,7 +368,7 @@ fn tasks(world: &World) -> impl Iterator<Item = &Task> {
 
 /// What the report says has to add up.
 fn check_sum(report: &StopReport) {
-    let left = report.unstarted().len() + report.abandoned().len() + report.caller().len();
+    let left = report.unstarted().len() + report.abandoned().len() + report.stopping_tasks().len();
     let ended = report.completed() + report.panicked() + report.cancelled() + report.expired();
     assert_eq!(report.accepted(), ended + left as u64, "{report}");
 }
@@ -414,7 +414,7 @@ fn check_handles_after_report(world: &World, report: &StopReport) {
     for (_, handle) in &callers {
         let id = handle.info().id();
         assert!(
-            report.caller().iter().any(|info| info.id() == id),
+            report.stopping_tasks().iter().any(|info| info.id() == id),
             "{handle:?} outlives {report}"
         );
     }

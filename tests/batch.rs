@@ -4,8 +4,10 @@ mod common;
 
 use common::batch::{Handled, all, expect_sum, telling};
 use common::{Gate, LONG, expected_panic, occupied_pool, occupy, within};
+use groundcrew::batch::BatcherBuilder;
 use groundcrew::channel::unbounded;
-use groundcrew::{Batcher, BatcherBuilder, Permanent, Pool, Retry, TaskContext};
+use groundcrew::retry::PermanentError;
+use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -167,14 +169,14 @@ fn full_each_verb_does_what_it_says_and_gives_the_item_back() {
     let refused = items.try_submit("c").unwrap_err();
     assert!(refused.is_full() && !refused.is_closed() && !refused.is_timeout());
     assert_eq!(refused.to_string(), "the queue is full");
-    assert_eq!(refused.into_item(), "c");
+    assert_eq!(refused.into_inner(), "c");
     let refused = items.submit_timeout(Duration::ZERO, "c").unwrap_err();
     assert!(refused.is_timeout());
-    assert_eq!(refused.into_item(), "c");
+    assert_eq!(refused.into_inner(), "c");
     let soon = Instant::now() + Duration::from_millis(5);
     let refused = items.submit_deadline(soon, "c").unwrap_err();
     assert!(refused.is_timeout() && Instant::now() >= soon);
-    assert_eq!(refused.into_item(), "c");
+    assert_eq!(refused.into_inner(), "c");
 
     within(LONG, "room", || {
         thread::scope(|scope| {
@@ -289,7 +291,7 @@ fn a_handler_that_a_stop_handed_back_may_submit_as_well_wherever_it_is_run() {
     });
     let mut report = items.stop(Duration::ZERO);
     expect_sum(report.stats());
-    let left = report.take_unhandled();
+    let left = report.take_unstarted();
     assert_eq!(left.len() as u64 + report.stats().handled(), 10);
 }
 
@@ -408,7 +410,7 @@ fn flush_from_a_dead_letter_closure_does_not_wait_for_itself() {
             tell.send(item).unwrap();
         })
         .build(pool.submitter(), |_: &mut Vec<u32>, _| {
-            Err(Permanent::new("no"))?
+            Err(PermanentError::new("no"))?
         })
         .unwrap();
     own.get_or_init(|| items.clone());
@@ -436,7 +438,7 @@ fn flush_does_not_wait_for_a_pool_that_is_closed_and_runs_nothing() {
     });
     assert_eq!(items.stats().waiting(), 1);
     let mut report = within(LONG, "stop", || items.stop(LONG));
-    assert_eq!(report.take_unhandled(), [1]);
+    assert_eq!(report.take_unstarted(), [1]);
     assert!(told.is_empty());
 }
 
@@ -464,7 +466,7 @@ fn a_flush_that_waits_returns_when_the_pool_is_stopped() {
             });
             gate.open();
             let mut left = items.stop(LONG);
-            assert_eq!(left.take_unhandled(), [1]);
+            assert_eq!(left.take_unstarted(), [1]);
             drop((report, occupied));
         });
     }

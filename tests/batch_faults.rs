@@ -5,8 +5,10 @@ mod common;
 
 use common::batch::{Dead, all, burying, expect_sum};
 use common::{Bomb, LONG, expected_panic, within};
+use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
 use groundcrew::channel::unbounded;
-use groundcrew::{Batcher, BatcherBuilder, DeadCause, GaveUp, Permanent, Pool, Retry, TaskContext};
+use groundcrew::retry::{GiveUpReason, PermanentError};
+use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
@@ -60,7 +62,7 @@ fn expect_only_dead(pool: &Pool, size: usize, bad: BTreeSet<usize>, panics: bool
             });
             match batch.iter().find(|item| of_handler.contains(item)) {
                 Some(_) if panics => expected_panic(),
-                Some(item) => Err(Permanent::new(format!("bad {item}")))?,
+                Some(item) => Err(PermanentError::new(format!("bad {item}")))?,
                 None => Ok(()),
             }
         })
@@ -71,8 +73,8 @@ fn expect_only_dead(pool: &Pool, size: usize, bad: BTreeSet<usize>, panics: bool
     let expected = |item: &usize| Dead {
         item: *item,
         cause: match panics {
-            true => DeadCause::Panicked,
-            false => DeadCause::Permanent,
+            true => DeadLetterReason::Panicked,
+            false => DeadLetterReason::Permanent,
         },
         error: (!panics).then(|| format!("bad {item}")),
         attempts: 1,
@@ -99,7 +101,7 @@ fn a_long_split_with_slow_calls_loses_nothing() {
         .build(pool.submitter(), |batch: &mut Vec<u32>, _| {
             thread::sleep(Duration::from_micros(300));
             match batch.iter().any(|item| item % 3 == 0) {
-                true => Err(Permanent::new("no"))?,
+                true => Err(PermanentError::new("no"))?,
                 false => Ok(()),
             }
         })
@@ -117,7 +119,7 @@ fn an_error_that_is_caused_by_a_permanent_one_is_permanent() {
     let (bury, told) = burying();
     let items = builder().dead_letter(bury).max_items(1);
     let items = items.build(pool.submitter(), |batch: &mut Vec<u32>, _| {
-        let permanent = Permanent::new("no such table");
+        let permanent = PermanentError::new("no such table");
         match batch[0] {
             0 => Err(permanent)?,
             1 => Err(io::Error::other(permanent))?,
@@ -130,7 +132,7 @@ fn an_error_that_is_caused_by_a_permanent_one_is_permanent() {
     assert!(
         all(&told)
             .iter()
-            .all(|dead| dead.cause == DeadCause::Permanent)
+            .all(|dead| dead.cause == DeadLetterReason::Permanent)
     );
     assert_eq!((items.stats().dead(), items.stats().calls()), (3, 3));
 }
@@ -195,7 +197,7 @@ fn when_the_policy_gives_up_all_items_are_dead_letters_with_the_last_error() {
         within(LONG, "flush", || items.flush());
         let dead = |item| Dead {
             item,
-            cause: DeadCause::GaveUp(GaveUp::Attempts),
+            cause: DeadLetterReason::GaveUp(GiveUpReason::Attempts),
             error: Some(format!("busy {}", attempts - 1)),
             attempts,
         };
@@ -215,7 +217,7 @@ fn a_part_of_a_split_batch_is_tried_again_by_itself() {
         .dead_letter(bury)
         .build(pool.submitter(), move |batch: &mut Vec<u32>, _| {
             if batch.contains(&1) {
-                Err(Permanent::new("bad"))?;
+                Err(PermanentError::new("bad"))?;
             }
             if batch.contains(&2) && busy.load(SeqCst) > 0 {
                 busy.fetch_sub(1, SeqCst);
@@ -244,7 +246,7 @@ fn items_that_were_taken_out_before_a_failure_are_handled() {
                 match batch.first() {
                     None => return Ok(()),
                     Some(_) if nth == 2 => Err("busy")?,
-                    Some(4) => Err(Permanent::new("bad"))?,
+                    Some(4) => Err(PermanentError::new("bad"))?,
                     Some(7) => expected_panic(),
                     Some(item) => tell.send(*item)?,
                 }
@@ -262,7 +264,13 @@ fn items_that_were_taken_out_before_a_failure_are_handled() {
         .into_iter()
         .map(|dead| (dead.item, dead.cause))
         .collect();
-    assert_eq!(dead, [(4, DeadCause::Permanent), (7, DeadCause::Panicked)]);
+    assert_eq!(
+        dead,
+        [
+            (4, DeadLetterReason::Permanent),
+            (7, DeadLetterReason::Panicked)
+        ]
+    );
     assert_eq!((items.stats().handled(), items.stats().dead()), (8, 2));
 }
 
@@ -273,7 +281,7 @@ fn a_failed_batch_of_which_nothing_is_left_is_handled() {
         let items = builder().build(pool.submitter(), move |batch: &mut Vec<u32>, _| {
             batch.clear();
             match permanent {
-                true => Err(Permanent::new("no"))?,
+                true => Err(PermanentError::new("no"))?,
                 false => Err("busy")?,
             }
         });
@@ -326,7 +334,7 @@ fn a_dead_letter_closure_that_panics_costs_nothing_but_its_own_item() {
             tell.send(item).unwrap();
         })
         .build(pool.submitter(), |_: &mut Vec<u32>, _| {
-            Err(Permanent::new("no"))?
+            Err(PermanentError::new("no"))?
         })
         .unwrap();
     (1..=3).for_each(|item| items.submit(item).unwrap());
@@ -346,7 +354,7 @@ fn items_that_panic_in_their_drop_cost_nothing() {
         };
         let items = items.max_items(6).build(pool.submitter(), |batch, _| {
             match batch.iter().any(|(number, _)| *number == 3) {
-                true => Err(Permanent::new("no"))?,
+                true => Err(PermanentError::new("no"))?,
                 false => Ok(()),
             }
         });
@@ -395,7 +403,7 @@ fn errors_that_panic_in_everything_cost_nothing() {
             .build(pool.submitter(), |batch: &mut Vec<u32>, _| {
                 match batch.len() {
                     1 => Err(Nasty { _bomb: Some(Bomb) })?,
-                    _ => Err(Caused(Box::new(Permanent::new(Nasty { _bomb: None }))))?,
+                    _ => Err(Caused(Box::new(PermanentError::new(Nasty { _bomb: None }))))?,
                 }
             })
             .unwrap();

@@ -12,9 +12,9 @@ mod common;
 
 use common::batch::Handled;
 use common::{Bomb, expected_panic};
-use groundcrew::{
-    BatchReport, Batcher, DeadLetter, Permanent, Pool, Retry, StopPlan, SubmitError, TaskContext,
-};
+use groundcrew::batch::{BatchReport, DeadLetter};
+use groundcrew::retry::PermanentError;
+use groundcrew::{Batcher, Pool, Retry, StopPlan, SubmitError, TaskContext};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
@@ -143,7 +143,7 @@ impl World {
 
 fn give_up(refused: SubmitError<Item>) {
     assert!(refused.is_full() || refused.is_timeout() || refused.is_closed());
-    let item = refused.into_item();
+    let item = refused.into_inner();
     assert!(item.is_untouched());
     item.lay_down();
 }
@@ -192,9 +192,9 @@ fn handle(world: &Arc<World>, batch: &mut Vec<Item>, ctx: &TaskContext) -> Handl
     match rng.u8(..12) {
         0 => Err("busy")?,
         1 => expected_panic(),
-        2 => Err(Permanent::new("no"))?,
+        2 => Err(PermanentError::new("no"))?,
         _ if batch.iter().any(|item| item.is_bad) => match rng.bool() {
-            true => Err(Permanent::new("bad"))?,
+            true => Err(PermanentError::new("bad"))?,
             false => expected_panic(),
         },
         _ => {}
@@ -239,7 +239,7 @@ fn stop(world: &Arc<World>, rng: &mut fastrand::Rng) {
     let limit = Duration::from_micros(rng.u64(..3_000));
     let plan = match rng.u8(..4) {
         0 => StopPlan::cancel(limit),
-        1 => StopPlan::finish(limit),
+        1 => StopPlan::finish_running(limit),
         2 => StopPlan::drain(limit).grace(limit),
         _ if world.is_patient.load(SeqCst) => StopPlan::drain(limit),
         _ => StopPlan::drain(Duration::from_secs(30)),
@@ -250,7 +250,7 @@ fn stop(world: &Arc<World>, rng: &mut fastrand::Rng) {
     assert_eq!(stats.accepted(), sum, "{report:?}");
     assert_eq!(report.abandoned() as u64, stats.waiting());
     let unhandled = stats.unhandled();
-    let mut left = report.take_unhandled();
+    let mut left = report.take_unstarted();
     assert!(left.len() as u64 <= unhandled);
     while let Some(item) = left.pop() {
         assert!(item.is_untouched());

@@ -5,11 +5,10 @@ mod common;
 
 use common::batch::{Dead, Handled, all, burying, expect_sum, telling};
 use common::{Gate, LONG, hasty, occupied_pool, occupy, within};
+use groundcrew::batch::{BatchReport, BatcherBuilder, DeadLetterReason};
 use groundcrew::channel::{Receiver, Sender, bounded, unbounded};
-use groundcrew::{
-    BatchReport, Batcher, BatcherBuilder, DeadCause, Host, Permanent, Pool, Retry, StopPlan,
-    TaskContext,
-};
+use groundcrew::retry::PermanentError;
+use groundcrew::{Batcher, Host, Pool, Retry, StopPlan, TaskContext};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -54,9 +53,9 @@ fn expect_left(report: &mut BatchReport<u32>, left: impl IntoIterator<Item = u32
     let stats = report.stats();
     let sum = stats.handled() + stats.dead() + stats.unhandled() + report.abandoned() as u64;
     assert_eq!(stats.accepted(), sum, "{report}");
-    let items = report.take_unhandled();
+    let items = report.take_unstarted();
     assert_eq!(items, left.into_iter().collect::<Vec<_>>());
-    assert!(report.take_unhandled().is_empty());
+    assert!(report.take_unstarted().is_empty());
 }
 
 // By each plan.
@@ -74,7 +73,7 @@ fn a_drain_handles_everything_the_partial_batch_included() {
     let refused = items.submit(5).unwrap_err();
     assert!(refused.is_closed());
     assert_eq!(refused.to_string(), "the batcher is closed");
-    assert_eq!(refused.into_item(), 5);
+    assert_eq!(refused.into_inner(), 5);
     assert!(items.try_submit(6).unwrap_err().is_closed());
     assert!(items.submit_timeout(LONG, 7).unwrap_err().is_closed());
     assert!(
@@ -115,7 +114,7 @@ fn finish_lets_the_running_batch_finish_and_hands_back_the_rest_in_order() {
     told.recv().unwrap();
     let mut report = within(LONG, "stop", || {
         thread::scope(|scope| {
-            let stop = scope.spawn(|| items.stop(StopPlan::finish(LONG)));
+            let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
             while items.stats().unhandled() == 0 {
                 thread::yield_now();
             }
@@ -140,7 +139,7 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
                 let first = scope.spawn(|| items.flush());
                 thread::sleep(Duration::from_millis(20)); // until it waits, probably
                 (2..4).for_each(|item| items.submit(item).unwrap());
-                let stop = scope.spawn(|| items.stop(StopPlan::finish(LONG)));
+                let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
                 while items.stats().unhandled() < 2 {
                     thread::yield_now();
                 }
@@ -166,13 +165,13 @@ fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it(
         told.recv().unwrap();
         let mut report = within(LONG, "stop", || {
             thread::scope(|scope| {
-                let stop = scope.spawn(|| items.stop(StopPlan::finish(LONG)));
+                let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
                 while items.stats().unhandled() == 0 {
                     thread::yield_now();
                 }
                 let error: Handled = match error {
                     true => Err("busy".into()),
-                    false => Err(Permanent::new("no").into()),
+                    false => Err(PermanentError::new("no").into()),
                 };
                 command.send(error).unwrap();
                 stop.join().unwrap()
@@ -211,7 +210,7 @@ fn cancel_cancels_the_tokens_and_what_was_cut_short_is_no_failed_attempt() {
 fn a_stop_takes_a_batch_out_of_its_wait_for_another_attempt() {
     for plan in [
         StopPlan::cancel(LONG),
-        StopPlan::finish(LONG),
+        StopPlan::finish_running(LONG),
         StopPlan::drain(Duration::ZERO),
     ] {
         let pool = Pool::new(1).unwrap();
@@ -268,10 +267,10 @@ fn a_hung_handler_is_abandoned_and_what_it_gives_back_later_is_a_dead_letter() {
     );
     expect_left(&mut report, [3, 4]);
 
-    command.send(Err(Permanent::new("no").into())).unwrap();
+    command.send(Err(PermanentError::new("no").into())).unwrap();
     let dead = |item| Dead {
         item,
-        cause: DeadCause::Stopped,
+        cause: DeadLetterReason::Stopped,
         error: None,
         attempts: 1,
     };
@@ -296,8 +295,8 @@ fn a_second_stop_returns_the_same_numbers_and_no_items() {
     let mut second = within(LONG, "stop", || items.clone().stop(LONG));
     gate.open();
     assert_eq!(second.stats(), first.stats());
-    assert!(!second.is_clean() && second.take_unhandled().is_empty());
-    assert_eq!(first.take_unhandled().len(), 5);
+    assert!(!second.is_clean() && second.take_unstarted().is_empty());
+    assert_eq!(first.take_unstarted().len(), 5);
 }
 
 #[test]
@@ -314,12 +313,12 @@ fn of_stops_at_the_same_time_the_strictest_wins_and_one_has_the_items() {
         thread::scope(|scope| {
             let plans = [
                 StopPlan::drain(Duration::MAX),
-                StopPlan::finish(Duration::MAX),
+                StopPlan::finish_running(Duration::MAX),
                 StopPlan::cancel(Duration::MAX),
                 StopPlan::drain(Duration::MAX),
             ];
             let items = &items;
-            let stops = plans.map(|plan| scope.spawn(move || items.stop(plan).take_unhandled()));
+            let stops = plans.map(|plan| scope.spawn(move || items.stop(plan).take_unstarted()));
             stops
                 .into_iter()
                 .flat_map(|stop| stop.join().unwrap())
@@ -415,7 +414,7 @@ fn a_stop_from_inside_the_handler_hands_back_at_once_what_only_that_could_handle
         tell.send((
             report.elapsed(),
             report.abandoned(),
-            report.take_unhandled(),
+            report.take_unstarted(),
         ))?;
         batch.clear();
         Ok(())
@@ -424,7 +423,7 @@ fn a_stop_from_inside_the_handler_hands_back_at_once_what_only_that_could_handle
         // The last one comes too late, if it is quick.
         for item in 0..7 {
             if let Err(refused) = items.submit(item) {
-                refused.into_item(); // dropped with the refusal it would count as unhandled
+                refused.into_inner(); // dropped with the refusal it would count as unhandled
                 break;
             }
         }
@@ -474,7 +473,7 @@ fn a_stop_from_a_dead_letter_closure_does_not_wait_for_itself() {
             tell.send(own.stop(LONG).elapsed()).unwrap();
         })
         .build(pool.submitter(), |_: &mut Vec<u32>, _| {
-            Err(Permanent::new("no"))?
+            Err(PermanentError::new("no"))?
         })
         .unwrap();
     *own.lock().unwrap() = Some(items.clone());
@@ -505,7 +504,8 @@ fn what_the_pool_left_the_batcher_hands_back() {
                 None
             }
             How::HandedBack => {
-                pool.stop(StopPlan::finish(Duration::ZERO)).drop_unstarted();
+                pool.stop(StopPlan::finish_running(Duration::ZERO))
+                    .drop_unstarted();
                 None
             }
             How::Dropped => {
@@ -549,10 +549,10 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
     drop(pool);
     (0..5).for_each(|item| items.submit(item).unwrap());
     // There will be no room any more.
-    assert_eq!(items.try_submit(5).unwrap_err().into_item(), 5);
+    assert_eq!(items.try_submit(5).unwrap_err().into_inner(), 5);
     let refused = within(LONG, "submit", || items.submit(5).unwrap_err());
     assert!(refused.is_closed());
-    assert_eq!(refused.into_item(), 5);
+    assert_eq!(refused.into_inner(), 5);
     assert!(!within(LONG, "flush", || items.flush()), "nobody will");
     let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
     expect_left(&mut report, 0..5);
@@ -574,12 +574,12 @@ fn who_waits_for_room_is_told_when_the_pool_ends() {
             let late = items.submit_timeout(Duration::from_millis(30), 6);
             drop(pool.stop(Duration::ZERO));
             let timed = timed.join().unwrap();
-            assert!(timed.is_closed() && timed.into_item() == 5);
+            assert!(timed.is_closed() && timed.into_inner() == 5);
             (waiting.join().unwrap(), late.unwrap_err())
         })
     });
     assert!(refused.is_closed());
-    assert_eq!(refused.into_item(), 4);
+    assert_eq!(refused.into_inner(), 4);
     assert!(late.is_timeout());
     gate.open();
     let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
@@ -659,7 +659,7 @@ fn dropped_after_its_pool_what_is_left_goes_to_the_closure_for_dead_letters() {
     assert!(dead.iter().map(|dead| dead.item).eq(0..3));
     assert!(
         dead.iter()
-            .all(|dead| dead.cause == DeadCause::Stopped && dead.attempts == 0)
+            .all(|dead| dead.cause == DeadLetterReason::Stopped && dead.attempts == 0)
     );
 }
 
@@ -841,18 +841,18 @@ fn in_a_host_what_was_not_handled_is_handed_back_as_items() {
         .iter()
         .find_map(|service| service.queue())
         .unwrap();
-    assert_eq!((queue.queued(), queue.in_hand()), (5, 2));
+    assert_eq!((queue.queued(), queue.in_progress()), (5, 2));
 
     let report = within(LONG, "stop", || host.stop());
     assert!(!report.is_clean());
-    assert_eq!(items.take_unhandled(), [2, 3, 4, 5, 6]);
-    assert!(items.take_unhandled().is_empty());
+    assert_eq!(items.take_unstarted(), [2, 3, 4, 5, 6]);
+    assert!(items.take_unstarted().is_empty());
     let queue = report
         .services()
         .iter()
         .find_map(|service| service.queue())
         .unwrap();
-    assert_eq!((queue.in_hand(), queue.unprocessed()), (2, 5));
+    assert_eq!((queue.in_progress(), queue.unprocessed()), (2, 5));
     gate.open();
 }
 

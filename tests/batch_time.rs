@@ -4,11 +4,11 @@ mod common;
 
 use common::batch::{Handled, all, burying, telling};
 use common::{LONG, within};
+use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
 use groundcrew::channel::{Receiver, unbounded};
+use groundcrew::retry::{GiveUpReason, Jitter, PermanentError};
 use groundcrew::testing::ManualClock;
-use groundcrew::{
-    Batcher, BatcherBuilder, DeadCause, GaveUp, Jitter, Permanent, Pool, Retry, TaskContext,
-};
+use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ fn the_pauses_between_attempts_are_those_of_the_policy() {
     assert_eq!(dead.len(), 2);
     assert_eq!(
         (dead[1].cause, dead[1].attempts),
-        (DeadCause::GaveUp(GaveUp::Attempts), 4)
+        (DeadLetterReason::GaveUp(GiveUpReason::Attempts), 4)
     );
 }
 
@@ -183,7 +183,7 @@ fn what_would_come_after_the_policys_deadline_is_given_up() {
     let dead = all(&told);
     assert_eq!(
         (dead[0].cause, dead[0].attempts),
-        (DeadCause::GaveUp(GaveUp::Deadline), 3)
+        (DeadLetterReason::GaveUp(GiveUpReason::Deadline), 3)
     );
 }
 
@@ -217,7 +217,7 @@ fn a_batch_that_waits_for_its_next_attempt_is_in_flight_and_on_no_worker() {
         assert!(!items.flush_timeout(Duration::ZERO));
     });
     let mut report = items.stop(Duration::ZERO);
-    assert_eq!(report.take_unhandled(), [1, 1, 4]);
+    assert_eq!(report.take_unstarted(), [1, 1, 4]);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn batches_that_take_long_leave_others_their_turn() {
         }
         of_handler.send(Some(batch[0]))?;
         match batch[0] {
-            1 => Err(Permanent::new("no"))?,
+            1 => Err(PermanentError::new("no"))?,
             _ => Ok(()),
         }
     });

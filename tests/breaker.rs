@@ -3,7 +3,7 @@
 mod common;
 
 use common::{LONG, expected_panic, is_expected, within};
-use groundcrew::{BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit, Verdict};
+use groundcrew::retry::{BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{LONG, within};
+use groundcrew::retry::{Backoff, BreakerBuilder, BreakerState, CircuitBreaker, Jitter};
 use groundcrew::testing::ManualClock;
-use groundcrew::{Backoff, BreakerBuilder, BreakerState, CircuitBreaker, Jitter};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{LONG, within};
-use groundcrew::{Schedule, ScheduleError};
+use groundcrew::Schedule;
+use groundcrew::schedule::ScheduleError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::process::Command;

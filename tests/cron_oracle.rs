@@ -4,7 +4,8 @@
 mod common;
 
 use common::rounds::rounds;
-use groundcrew::{Schedule, ScheduleError};
+use groundcrew::Schedule;
+use groundcrew::schedule::ScheduleError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::OnceLock;

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Gate, LONG, occupied_pool, within};
 use groundcrew::channel::bounded;
-use groundcrew::{Phase, Pool, StopPlan, TaskError};
+use groundcrew::stop::PoolPhase;
+use groundcrew::{Pool, StopPlan, TaskError};
 use std::cell::RefCell;
 use std::panic;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ fn a_drop_drains() {
     let stop = pool.stop_handle();
     drop(pool);
     assert_eq!(ran.load(SeqCst), 1_000);
-    assert_eq!(stop.phase(), Phase::Done);
+    assert_eq!(stop.phase(), PoolPhase::Done);
     assert!(stop.stop(LONG).is_clean());
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Gate, LONG, expected_panic, is_expected, within};
-use groundcrew::{Batcher, Pool, Queue, StopPlan, TaskError};
+use groundcrew::{Batcher, Pool, StopPlan, TaskError, WorkQueue};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -94,7 +94,7 @@ fn a_stream_that_ends_by_a_stop_drops_what_it_has_in_silence() {
     let mut stream = pool.stream(source, move |(n, item)| {
         item.defuse();
         if n == 5_000 {
-            stop.request(StopPlan::cancel(LONG));
+            stop.request_stop(StopPlan::cancel(LONG));
         }
         of_results.bomb()
     });
@@ -151,7 +151,7 @@ fn a_loop_that_is_cut_by_a_stop_says_unstarted_and_one_on_a_closed_pool_too() {
         let on = |(n, item): (usize, Bomb)| {
             item.defuse();
             if n == 500 {
-                stop.request(StopPlan::cancel(LONG));
+                stop.request_stop(StopPlan::cancel(LONG));
             }
             bombs.bomb()
         };
@@ -199,7 +199,7 @@ fn what_the_body_of_a_scope_returned_is_dropped_and_the_panic_of_its_task_goes_o
 #[test]
 fn items_in_a_queue_that_nobody_hosts_and_in_a_batcher_that_is_dropped_are_each_dropped() {
     let bombs = Count::default();
-    let queue = Queue::new(10);
+    let queue = WorkQueue::new(10);
     let pool = Pool::new(1).unwrap();
     let in_handler = bombs.bomb();
     let batcher = Batcher::builder("bombs")

@@ -10,7 +10,9 @@ use common::examples::text;
 use common::host::{failures, host, wait};
 use common::{LONG, within};
 use groundcrew::channel::{Receiver, bounded};
-use groundcrew::{Missed, Pool, Schedule, Scheduler, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::schedule::MisfirePolicy;
+use groundcrew::{Pool, Schedule, Scheduler, ServiceContext};
 use std::io::{BufRead, BufReader, stdin};
 use std::process::{Child, Command, Output, Stdio, exit};
 use std::thread;
@@ -106,7 +108,7 @@ fn all_in_time() {
     let scheduler = Scheduler::new(pool.submitter());
     let entry = scheduler
         .entry("due in the freeze", Schedule::after(SECOND))
-        .missed(Missed::Skip)
+        .misfire(MisfirePolicy::Skip)
         .missed_after(2 * SECOND)
         .run(|_| Ok(()))
         .unwrap();
@@ -114,7 +116,7 @@ fn all_in_time() {
         let (begin, thawed) = (begin.clone(), thawed.clone());
         host(LONG, |host| {
             host.background("beats", beat)
-                .heartbeat_within(SECOND)
+                .heartbeat_timeout(SECOND)
                 .fail_on_missed_heartbeat();
             host.startup_task("slow", move |ctx| {
                 begin.send(())?;
@@ -165,7 +167,7 @@ fn one_silent() {
             ready();
             wait(ctx)
         })
-        .heartbeat_within(SECOND)
+        .heartbeat_timeout(SECOND)
         .fail_on_missed_heartbeat();
     });
     let begun = Instant::now();

@@ -5,10 +5,8 @@ mod common;
 
 use common::host::{OnDrop, Puppet, at_once, host, run_with, wait};
 use common::{Bomb, LONG, expected_panic, within};
-use groundcrew::{
-    During, Ending, Failure, FailurePolicy, HostHandle, HostReport, Queue, ServiceContext,
-    ServiceResult,
-};
+use groundcrew::host::{FailedIn, FailurePolicy, ServiceFailure, ServiceOutcome, ServiceResult};
+use groundcrew::{HostHandle, HostReport, ServiceContext, WorkQueue};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -134,7 +132,7 @@ fn bombed(
 fn dropped_badly(report: &HostReport, name: &str) -> bool {
     let mut services = report.services().iter();
     let service = services.find(|service| service.name() == name).unwrap();
-    let Ending::Panicked(failure) = service.ending() else {
+    let ServiceOutcome::Panicked(failure) = service.ending() else {
         panic!("{name}: {report}")
     };
     let failures = report.failures().iter();
@@ -143,7 +141,7 @@ fn dropped_badly(report: &HostReport, name: &str) -> bool {
         (own, service.failures(), service.has_failed()),
         (1, 1, true)
     );
-    failure.during() == During::Drop && failure.is_panic()
+    failure.during() == FailedIn::Drop && failure.is_panic()
 }
 
 #[test]
@@ -162,7 +160,10 @@ fn a_panic_in_the_drop_of_a_value_a_factory_or_a_closure_is_a_failure_of_the_ser
     for name in ["value", "factory", "closure"] {
         assert!(dropped_badly(&report, name), "{report}");
     }
-    assert!(matches!(report.services()[3].ending(), Ending::Stopped));
+    assert!(matches!(
+        report.services()[3].ending(),
+        ServiceOutcome::Stopped
+    ));
     assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
     let message = report.failures()[0].message().to_owned();
     assert!(
@@ -179,14 +180,14 @@ fn a_closure_that_has_done_its_work_and_panics_in_its_drop_stops_the_host() {
     });
     let report = within(LONG, "bombs", || host.run());
     assert!(dropped_badly(&report, "once"), "{report}");
-    assert_eq!(report.reason().failure().unwrap().during(), During::Drop);
+    assert_eq!(report.reason().failure().unwrap().during(), FailedIn::Drop);
 }
 
 #[test]
 fn a_value_whose_drop_panics_is_restarted_as_one_that_panics_and_hides_no_other_failure() {
     let during = |report: &HostReport| {
         let failures = report.failures().iter();
-        failures.map(Failure::during).collect::<Vec<_>>()
+        failures.map(ServiceFailure::during).collect::<Vec<_>>()
     };
     let restarted = host(LONG, |host| {
         host.service("it", || Puppet::new().own(Bomb).run(|_| Err("no luck")?))
@@ -194,13 +195,13 @@ fn a_value_whose_drop_panics_is_restarted_as_one_that_panics_and_hides_no_other_
     });
     let report = within(LONG, "bombs", || restarted.run());
     assert_eq!(report.services()[0].restarts(), 3);
-    assert_eq!(during(&report), [During::Run, During::Drop].repeat(4));
+    assert_eq!(during(&report), [FailedIn::Run, FailedIn::Drop].repeat(4));
 
     let unstartable = host(LONG, |host| {
         host.service("it", || Puppet::new().own(Bomb).start(|_| Err("no start")?));
     });
     let report = within(LONG, "bombs", || unstartable.run());
-    assert_eq!(during(&report), [During::Start, During::Drop]);
+    assert_eq!(during(&report), [FailedIn::Start, FailedIn::Drop]);
     assert_eq!(report.reason().failure().unwrap().message(), "no start");
 }
 
@@ -242,7 +243,7 @@ fn bombed_handler() -> impl FnMut(&mut bool, &ServiceContext) -> Result<(), Stri
 
 #[test]
 fn a_panic_in_the_drop_of_a_handler_is_a_failure_of_its_queue() {
-    let queue = Queue::new(8);
+    let queue = WorkQueue::new(8);
     let host = host(LONG, |host| {
         host.queue("queue", &queue, 2, bombed_handler);
     });
@@ -251,9 +252,16 @@ fn a_panic_in_the_drop_of_a_handler_is_a_failure_of_its_queue() {
         queue.submit(false).unwrap();
         host.stop()
     });
-    let during: Vec<During> = report.failures().iter().map(Failure::during).collect();
-    assert_eq!(during, [During::Drop; 2], "{report}");
-    assert!(matches!(report.services()[0].ending(), Ending::Panicked(_)));
+    let during: Vec<FailedIn> = report
+        .failures()
+        .iter()
+        .map(ServiceFailure::during)
+        .collect();
+    assert_eq!(during, [FailedIn::Drop; 2], "{report}");
+    assert!(matches!(
+        report.services()[0].ending(),
+        ServiceOutcome::Panicked(_)
+    ));
     assert_eq!(report.services()[0].queue().unwrap().handled(), 1);
     assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
 }

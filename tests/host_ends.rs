@@ -5,7 +5,7 @@ mod common;
 use common::host::{Diary, Puppet, failures, host, wait};
 use common::{LONG, expected_panic, is_expected, within};
 use groundcrew::channel::bounded;
-use groundcrew::{Ending, HostPhase, RunningHost, StopReason};
+use groundcrew::host::{HostPhase, RunningHost, ServiceOutcome, StopReason};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -81,8 +81,14 @@ fn a_stop_from_inside_a_service_does_not_wait_for_that_service() {
             let inside = told.recv().unwrap();
             assert_eq!(inside.to_string(), report.to_string());
             assert!(report.is_clean(), "{report}");
-            assert!(matches!(report.services()[0].ending(), Ending::Stopped));
-            assert!(matches!(report.services()[1].ending(), Ending::Caller));
+            assert!(matches!(
+                report.services()[0].ending(),
+                ServiceOutcome::Stopped
+            ));
+            assert!(matches!(
+                report.services()[1].ending(),
+                ServiceOutcome::Caller
+            ));
             // It cleans up all the same, after its report.
             while !diary.pages().contains(&"it drop".to_owned()) {
                 thread::yield_now();
@@ -109,7 +115,10 @@ fn a_host_that_is_dropped_inside_one_of_its_services_stops() {
         assert!(told.recv().unwrap());
         let report = handle.stop();
         assert!(matches!(report.reason(), StopReason::Dropped));
-        assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[1].ending(),
+            ServiceOutcome::Stopped
+        ));
     });
 }
 

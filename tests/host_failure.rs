@@ -4,9 +4,10 @@ mod common;
 
 use common::host::{Diary, Puppet, at_once, failures, host, run_with, signal, wait};
 use common::{LONG, expected_panic, within};
-use groundcrew::{
-    During, Ending, FailurePolicy, Permanent, ServiceResult, ServiceState, StopReason,
+use groundcrew::host::{
+    FailedIn, FailurePolicy, ServiceOutcome, ServiceResult, ServiceState, StopReason,
 };
+use groundcrew::retry::PermanentError;
 use std::error::Error;
 use std::fmt;
 use std::process::{ExitCode, Termination};
@@ -30,10 +31,13 @@ fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
         let failure = report.reason().failure().unwrap().to_string();
         assert!(failure.contains(text), "{failure}");
         assert!(matches!(report.reason(), StopReason::Failed(_)));
-        assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[1].ending(),
+            ServiceOutcome::Stopped
+        ));
         let ended_so = match report.services()[0].ending() {
-            Ending::Failed(failure) => !failure.is_panic(),
-            Ending::Panicked(failure) => failure.is_panic(),
+            ServiceOutcome::Failed(failure) => !failure.is_panic(),
+            ServiceOutcome::Panicked(failure) => failure.is_panic(),
             _ => false,
         };
         assert!(ended_so && report.services()[0].has_failed(), "{report}");
@@ -83,7 +87,7 @@ fn one_that_fails_too_often_and_one_that_fails_for_good_stop_the_host() {
 
     // Caused by it is as good.
     let report = run_with(at_once(), |_, _| {
-        Err(Outer(Permanent::new("no such account")))?
+        Err(Outer(PermanentError::new("no such account")))?
     });
     assert_eq!(
         (report.services()[0].restarts(), report.exit_code()),
@@ -159,8 +163,8 @@ fn a_failing_stop_is_told_beside_the_failing_run_before_it() {
     });
     let report = within(LONG, "run and stop", || host.run());
     let during: Vec<_> = report.failures().iter().map(|it| it.during()).collect();
-    assert_eq!(during, [During::Run, During::Stop]);
-    let Ending::Failed(first) = report.services()[0].ending() else {
+    assert_eq!(during, [FailedIn::Run, FailedIn::Stop]);
+    let ServiceOutcome::Failed(first) = report.services()[0].ending() else {
         panic!("{report}")
     };
     assert_eq!(first.message(), "cannot write");
@@ -178,7 +182,9 @@ fn what_fails_only_in_its_stop_fails_the_host() {
 
 #[test]
 fn to_be_cancelled_is_a_failure_only_before_the_service_is_told() {
-    let report = run_with(FailurePolicy::StopHost, |_, _| Err(groundcrew::Cancelled)?);
+    let report = run_with(FailurePolicy::StopHost, |_, _| {
+        Err(groundcrew::cancel::Cancelled)?
+    });
     assert_eq!(report.exit_code(), 1);
 
     let host = host(LONG, |host| {
@@ -202,7 +208,11 @@ fn when_all_one_shot_services_have_returned_the_run_is_over_and_clean() {
     let report = within(LONG, "one-shot", || host.run());
     assert!(matches!(report.reason(), StopReason::AllReturned));
     let endings = report.services().iter().map(|it| it.ending());
-    assert!(endings.into_iter().all(|it| matches!(it, Ending::Returned)));
+    assert!(
+        endings
+            .into_iter()
+            .all(|it| matches!(it, ServiceOutcome::Returned))
+    );
     assert_eq!((report.is_clean(), report.exit_code()), (true, 0));
 }
 
@@ -255,6 +265,9 @@ fn those_who_need_a_failed_service_go_on_while_it_is_restarted_and_are_told_firs
         let pages = diary.pages();
         assert_eq!(pages.iter().filter(|page| *page == "web stop").count(), 1);
         assert_eq!(pages.iter().filter(|page| *page == "db stop").count(), 2);
-        assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[1].ending(),
+            ServiceOutcome::Stopped
+        ));
     });
 }

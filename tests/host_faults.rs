@@ -5,10 +5,12 @@ mod common;
 use common::host::{Diary, OnDrop, Puppet, host, signal, wait};
 use common::{Gate, LONG, expected_panic, occupied_pool, within};
 use groundcrew::channel::unbounded;
-use groundcrew::{
-    Backoff, BuildError, Ending, Failure, FailurePolicy, Host, HostHandle, HostPhase, HostReport,
-    HostStatus, Pool, Queue, Restart, RunningHost, ServiceContext, ServiceState,
+use groundcrew::host::{
+    FailurePolicy, HostBuildError, HostPhase, HostStatus, Restart, RunningHost, ServiceFailure,
+    ServiceOutcome, ServiceState,
 };
+use groundcrew::retry::Backoff;
+use groundcrew::{Host, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -35,7 +37,7 @@ fn is_in(status: &HostStatus, state: ServiceState, restarts: u64) -> bool {
 
 #[test]
 fn a_worker_whose_handler_cannot_be_made_anew_takes_no_more_items() {
-    let (queue, made) = (Queue::new(100), AtomicUsize::new(0));
+    let (queue, made) = (WorkQueue::new(100), AtomicUsize::new(0));
     for item in 0..100 {
         queue.submit(item).unwrap();
     }
@@ -51,14 +53,14 @@ fn a_worker_whose_handler_cannot_be_made_anew_takes_no_more_items() {
     let failure = report.reason().failure().unwrap();
     assert!(failure.message().contains("expected by the test"));
     let rest: Vec<u32> = (1..100).collect();
-    assert_eq!(queue.take_unprocessed(), rest);
+    assert_eq!(queue.take_unstarted(), rest);
     assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
 }
 
 #[test]
 fn a_restarted_queue_has_the_workers_that_were_asked_for() {
     within(LONG, "workers", || {
-        let (queue, barrier) = (Queue::new(100), Arc::new(Barrier::new(2)));
+        let (queue, barrier) = (WorkQueue::new(100), Arc::new(Barrier::new(2)));
         let (made, alive, most) = (
             AtomicUsize::new(0),
             AtomicUsize::new(0),
@@ -112,7 +114,7 @@ fn a_restarted_queue_has_the_workers_that_were_asked_for() {
 #[test]
 fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
     within(LONG, "left", || {
-        let (queue, made) = (Queue::new(100), AtomicUsize::new(0));
+        let (queue, made) = (WorkQueue::new(100), AtomicUsize::new(0));
         let (lose, gate) = (Gate::new(), Gate::new());
         let entrances = (lose.entrance(), gate.entrance());
         let host = host(LONG, |host| {
@@ -148,7 +150,7 @@ fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
 
 /// A queue of one worker, whose first item costs it its handler and so an incarnation;
 /// the handler of the second one is made when the gate is open.
-fn restarts_once(queue: &Queue<u32>, gate: &Gate) -> Host {
+fn restarts_once(queue: &WorkQueue<u32>, gate: &Gate) -> Host {
     let (made, entrance) = (AtomicUsize::new(0), gate.entrance());
     host(LONG, |host| {
         host.queue("items", queue, 1, move || {
@@ -171,7 +173,7 @@ fn restarts_once(queue: &Queue<u32>, gate: &Gate) -> Host {
 #[test]
 fn a_queue_that_its_program_closed_stays_closed_over_a_restart() {
     within(LONG, "closed", || {
-        let (queue, gate) = (Queue::new(100), Gate::new());
+        let (queue, gate) = (WorkQueue::new(100), Gate::new());
         for item in 0..3 {
             queue.submit(item).unwrap();
         }
@@ -180,7 +182,7 @@ fn a_queue_that_its_program_closed_stays_closed_over_a_restart() {
         let handle = host.handle();
         assert!(handle.wait_until(|it| is_in(it, ServiceState::Starting, 1)));
         let refused = queue.try_submit(3).unwrap_err();
-        assert!(queue.is_closed() && refused.is_closed() && refused.into_item() == 3);
+        assert!(queue.is_closed() && refused.is_closed() && refused.into_inner() == 3);
         gate.open();
         // What it had is worked on, and then it has done its work.
         assert!(handle.wait_until(|it| is_in(it, ServiceState::Stopped, 1)));
@@ -195,7 +197,7 @@ fn a_queue_that_its_program_closed_stays_closed_over_a_restart() {
 #[test]
 fn a_restart_turns_no_submitter_away() {
     within(LONG, "submitters", || {
-        let (queue, gate) = (Queue::new(1), Gate::new());
+        let (queue, gate) = (WorkQueue::new(1), Gate::new());
         let host = restarts_once(&queue, &gate).start().unwrap();
         queue.submit(0).unwrap();
         let starts_again = |it: &HostStatus| is_in(it, ServiceState::Starting, 1);
@@ -222,7 +224,7 @@ fn a_restart_turns_no_submitter_away() {
 #[test]
 fn a_queue_misses_its_heartbeat_only_with_an_item_in_hand() {
     within(LONG, "silent queue", || {
-        let (queue, gate) = (Queue::new(100), Gate::new());
+        let (queue, gate) = (WorkQueue::new(100), Gate::new());
         let entrance = gate.entrance();
         let host = host(LONG, |host| {
             host.queue("items", &queue, 1, move || {
@@ -232,14 +234,14 @@ fn a_queue_misses_its_heartbeat_only_with_an_item_in_hand() {
                     Ok(())
                 }
             })
-            .heartbeat_within(SHORT)
+            .heartbeat_timeout(SHORT)
             .fail_on_missed_heartbeat()
             .on_failure(at_once());
         });
         let host = host.start().unwrap();
         // This needs its time, to be silent in.
         thread::sleep(3 * SHORT);
-        assert!(host.is_alive() && !host.status().services()[0].is_silent());
+        assert!(host.is_alive() && !host.status().services()[0].heartbeat_overdue());
         assert_eq!(host.status().services()[0].failures(), 0);
         queue.submit(0).unwrap();
         let has_failed = |it: &HostStatus| it.services()[0].failures() == 1;
@@ -259,13 +261,13 @@ fn a_queue_misses_its_heartbeat_only_with_an_item_in_hand() {
 #[test]
 fn to_take_an_item_is_a_heartbeat_at_once() {
     within(LONG, "take", || {
-        let (queue, clock) = (Queue::new(1), groundcrew::testing::ManualClock::new());
+        let (queue, clock) = (WorkQueue::new(1), groundcrew::testing::ManualClock::new());
         let host = host(LONG, |host| {
             host.clock(&clock);
             host.queue("items", &queue, 1, || {
                 |_: &mut u32, _: &ServiceContext| Handled::Ok(())
             })
-            .heartbeat_within(LONG);
+            .heartbeat_timeout(LONG);
         });
         let host = host.start().unwrap();
         for item in 1..=1_000 {
@@ -282,7 +284,7 @@ fn to_take_an_item_is_a_heartbeat_at_once() {
 #[test]
 fn a_note_of_a_handler_is_in_the_status() {
     within(LONG, "note", || {
-        let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), signal());
+        let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), signal());
         let entrance = gate.entrance();
         let host = host(LONG, |host| {
             host.queue("items", &queue, 1, move || {
@@ -336,15 +338,15 @@ fn a_late_request_hurries_the_pools_whose_turn_never_came() {
 fn a_heartbeat_of_a_pool_is_refused() {
     let mut host = Host::builder();
     host.pool("pool", Pool::new(1).unwrap())
-        .heartbeat_within(SHORT)
+        .heartbeat_timeout(SHORT)
         .on_failure(at_once());
     let error = host.build().unwrap_err();
-    assert_eq!(error, BuildError::PoolHeartbeat("pool".to_owned()));
+    assert_eq!(error, HostBuildError::PoolHeartbeat("pool".to_owned()));
 }
 
 #[test]
 fn a_run_is_over_with_its_last_one_shot_whatever_serves_it() {
-    let (pool, queue) = (Pool::new(1).unwrap(), Queue::new(100));
+    let (pool, queue) = (Pool::new(1).unwrap(), WorkQueue::new(100));
     let (submitter, items) = (pool.submitter(), queue.clone());
     let host = host(LONG, |host| {
         host.pool("pool", pool);
@@ -430,7 +432,7 @@ fn a_stop_in_the_middle_of_a_restart_exits_with_1() {
         told.recv().unwrap();
         let report = host.stop();
         assert_eq!((report.exit_code(), report.failures().len()), (1, 1));
-        let Ending::Failed(failure) = report.services()[0].ending() else {
+        let ServiceOutcome::Failed(failure) = report.services()[0].ending() else {
             panic!("{report}")
         };
         assert_eq!(failure.message(), "lost");
@@ -442,7 +444,7 @@ fn a_one_shot_that_was_not_ready_is_not_told_to_be_one_shot() {
     let host = host(LONG, |host| {
         host.background("index", |_| Ok(()))
             .one_shot()
-            .says_when_ready();
+            .signals_ready();
     });
     let report = within(LONG, "index", || host.run());
     let message = report.failures()[0].message();
@@ -499,7 +501,7 @@ fn the_stop_of_an_abandoned_service_is_not_called_after_the_report() {
         });
         let report = host.start().unwrap().stop();
         let ending = report.services()[0].ending();
-        assert!(matches!(ending, Ending::Abandoned(_)), "{report}");
+        assert!(matches!(ending, ServiceOutcome::Abandoned(_)), "{report}");
         gate.open();
         assert_eq!(told.recv(), Ok("drop"));
     });
@@ -544,21 +546,21 @@ fn what_can_be_shared_is_shared() {
     is_shared::<HostReport>();
     is_shared::<HostStatus>();
     is_shared::<ServiceContext>();
-    is_shared::<Failure>();
+    is_shared::<ServiceFailure>();
     // Its items are given on, and never shared.
-    is_shared::<Queue<Cell<u32>>>();
+    is_shared::<WorkQueue<Cell<u32>>>();
     is_sent::<Host>();
     is_cloned::<HostHandle>();
     is_cloned::<HostReport>();
     is_cloned::<HostStatus>();
-    is_cloned::<Failure>();
-    is_cloned::<Queue<Box<dyn FnOnce() + Send>>>();
+    is_cloned::<ServiceFailure>();
+    is_cloned::<WorkQueue<Box<dyn FnOnce() + Send>>>();
 }
 
 #[test]
 fn a_build_that_fails_changes_nothing_and_another_one_follows() {
     within(LONG, "build", || {
-        let (pool, queue, (tell, told)) = (Pool::new(1).unwrap(), Queue::new(100), unbounded());
+        let (pool, queue, (tell, told)) = (Pool::new(1).unwrap(), WorkQueue::new(100), unbounded());
         let submitter = pool.submitter();
         let mut host = Host::builder();
         host.name("batch").stop_timeout(LONG);
@@ -571,7 +573,7 @@ fn a_build_that_fails_changes_nothing_and_another_one_follows() {
         host.background("web", wait).after(["db", "pool"]);
         for _ in 0..2 {
             let error = host.build().unwrap_err();
-            assert!(matches!(error, BuildError::UnknownDependency { .. }));
+            assert!(matches!(error, HostBuildError::UnknownDependency { .. }));
         }
         host.background("db", wait);
         let host = host.build().unwrap().start().unwrap();

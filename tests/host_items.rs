@@ -13,10 +13,8 @@ mod common;
 
 use common::host::{host, wait};
 use common::{Bomb, expected_panic};
-use groundcrew::{
-    FailurePolicy, HostReport, ItemOutcome, Queue, QueueStats, RunningHost, ServiceContext,
-    SubmitError,
-};
+use groundcrew::host::{FailurePolicy, ItemOutcome, QueueStats, RunningHost};
+use groundcrew::{HostReport, ServiceContext, SubmitError, WorkQueue};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -97,7 +95,7 @@ struct Counts {
 }
 
 struct World {
-    queue: Queue<Item>,
+    queue: WorkQueue<Item>,
     counts: Counts,
     fates: Mutex<Vec<Arc<Fate>>>,
     /// For handlers that do not heed their token.
@@ -148,7 +146,7 @@ impl World {
             accept();
             return Err(refused);
         }
-        let mut item = refused.into_item();
+        let mut item = refused.into_inner();
         item.defuse();
         self.counts.refused.fetch_add(1, SeqCst);
         Ok(())
@@ -227,7 +225,7 @@ fn handle(
 
 fn round(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut queue = Queue::new(rng.usize(1..=8));
+    let mut queue = WorkQueue::new(rng.usize(1..=8));
     if rng.bool() {
         queue = queue.keep_copy();
     }
@@ -289,8 +287,8 @@ struct Taken {
 impl Taken {
     fn take(&mut self, world: &World) {
         let queue = &world.queue;
-        self.unprocessed.extend(queue.take_unprocessed());
-        let failed = queue.take_failed().into_iter().map(|it| it.into_item());
+        self.unprocessed.extend(queue.take_unstarted());
+        let failed = queue.take_failed().into_iter().map(|it| it.into_inner());
         self.failed.extend(failed);
         self.in_doubt.extend(queue.take_maybe_handled());
     }
@@ -324,13 +322,13 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     let ended = |stats: &QueueStats| stats.handled() + stats.failed() + stats.panicked();
     let sum = |stats: &QueueStats| {
         assert_eq!((stats.queued(), stats.overflow()), (0, 0));
-        stats.in_hand() + ended(stats) + stats.unprocessed()
+        stats.in_progress() + ended(stats) + stats.unprocessed()
     };
     assert_eq!(told.accepted(), sum(&told), "{told:?}");
-    let left = told.in_hand() + told.unprocessed() + told.failed_left();
+    let left = told.in_progress() + told.unprocessed() + told.failed_left();
     assert!(left == 0 || !report.is_clean());
     // Workers that were abandoned end late, and then nothing is in hand.
-    while queue.stats().in_hand() > 0 {
+    while queue.stats().in_progress() > 0 {
         thread::yield_now();
     }
     taken.take(world);
@@ -344,8 +342,11 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     assert_eq!(late.panicked(), count(&counts.panicked));
     // What came since the report was in hand, or refused and dropped.
     let since = ended(&late) + late.unprocessed() - ended(&told) - told.unprocessed();
-    assert_eq!(since, told.in_hand() + late.accepted() - told.accepted());
-    assert!(taken.in_doubt.len() as u64 <= told.in_hand());
+    assert_eq!(
+        since,
+        told.in_progress() + late.accepted() - told.accepted()
+    );
+    assert!(taken.in_doubt.len() as u64 <= told.in_progress());
     if taken.in_doubt.is_empty() {
         assert_eq!(taken.unprocessed.len() as u64, late.unprocessed());
     }

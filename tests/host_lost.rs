@@ -6,9 +6,11 @@ mod common;
 use common::host::{Puppet, host, signal};
 use common::{Bomb, Entrance, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
+use groundcrew::host::{ItemOutcome, QueueStats, ServiceOutcome};
+use groundcrew::schedule::RunOutcome;
 use groundcrew::{
-    Batcher, CancelToken, Ending, Host, HostReport, ItemOutcome, Pool, Queue, QueueStats, Retry,
-    RunOutcome, Schedule, Scheduler, ServiceContext, SubmitError,
+    Batcher, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler, ServiceContext,
+    SubmitError, WorkQueue,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::error::Error;
@@ -32,7 +34,7 @@ fn stats(report: &HostReport, service: &str) -> QueueStats {
 
 #[test]
 fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
             |item: &mut String, _: &ServiceContext| -> Handled {
@@ -66,13 +68,13 @@ fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
     assert!(panicked.error().is_none() && panicked.is_panic());
     assert_eq!(failed.message(), "no luck");
     assert_eq!(panicked.message(), "expected by the test");
-    assert_eq!(failed.into_item(), "bad, tried");
-    assert_eq!(panicked.into_item(), "ugly");
+    assert_eq!(failed.into_inner(), "bad, tried");
+    assert_eq!(panicked.into_inner(), "ugly");
 }
 
 #[test]
 fn failed_items_that_were_taken_before_the_report_leave_it_clean() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
             |_: &mut u32, _: &ServiceContext| Handled::Err("no luck".to_owned())
@@ -93,7 +95,7 @@ fn failed_items_that_were_taken_before_the_report_leave_it_clean() {
 
 #[test]
 fn a_panic_in_the_drop_of_a_handled_item_is_counted() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
             |_: &mut Bomb, _: &ServiceContext| Handled::Ok(())
@@ -114,7 +116,8 @@ fn a_batcher_without_dead_letters_whose_items_die_leaves_the_host_not_clean() {
         if buries {
             items = items.dead_letter(|_, _| ());
         }
-        let fails = |_: &mut Vec<u32>, _: &_| Err(groundcrew::Permanent::new("no luck"))?;
+        let fails =
+            |_: &mut Vec<u32>, _: &_| Err(groundcrew::retry::PermanentError::new("no luck"))?;
         let items = items.build(pool.submitter(), fails).unwrap();
         let host = host(LONG, |host| {
             host.pool("pool", pool);
@@ -132,7 +135,11 @@ fn a_batcher_without_dead_letters_whose_items_die_leaves_the_host_not_clean() {
 // Items whose handler was abandoned.
 
 /// A host whose handler has the item 1 in hand and does not heed its stop.
-fn abandons(queue: &Queue<u32>, gate: &Gate, outcome: Result<ItemOutcome, String>) -> HostReport {
+fn abandons(
+    queue: &WorkQueue<u32>,
+    gate: &Gate,
+    outcome: Result<ItemOutcome, String>,
+) -> HostReport {
     let (entrance, (tell, told)) = (gate.entrance(), signal());
     let host = host(SHORT, |host| {
         host.queue("items", queue, 1, move || {
@@ -151,9 +158,9 @@ fn abandons(queue: &Queue<u32>, gate: &Gate, outcome: Result<ItemOutcome, String
     within(LONG, "stop", || host.stop())
 }
 
-fn wait_until_none_is_in_hand<T: Send + 'static>(queue: &Queue<T>) {
+fn wait_until_none_is_in_hand<T: Send + 'static>(queue: &WorkQueue<T>) {
     within(LONG, "the late end", || {
-        while queue.stats().in_hand() > 0 {
+        while queue.stats().in_progress() > 0 {
             thread::yield_now();
         }
     });
@@ -161,16 +168,16 @@ fn wait_until_none_is_in_hand<T: Send + 'static>(queue: &Queue<T>) {
 
 #[test]
 fn what_an_abandoned_handler_has_in_hand_comes_back_as_maybe_handled_if_copies_are_kept() {
-    let (queue, gate) = (Queue::new(9).keep_copy(), Gate::new());
+    let (queue, gate) = (WorkQueue::new(9).keep_copy(), Gate::new());
     assert!(queue.take_maybe_handled().is_empty());
     let report = abandons(&queue, &gate, Err("too late".to_owned()));
     assert!(matches!(
         report.services()[0].ending(),
-        Ending::Abandoned(_)
+        ServiceOutcome::Abandoned(_)
     ));
     let counts = stats(&report, "items");
-    assert_eq!((counts.in_hand(), counts.unprocessed()), (1, 1));
-    assert_eq!(queue.take_unprocessed(), [2]);
+    assert_eq!((counts.in_progress(), counts.unprocessed()), (1, 1));
+    assert_eq!(queue.take_unstarted(), [2]);
     assert_eq!(queue.take_maybe_handled(), [1]);
     assert!(queue.take_maybe_handled().is_empty());
     gate.open();
@@ -191,7 +198,7 @@ fn what_an_abandoned_handler_ends_after_the_report_is_no_longer_in_doubt() {
             Ok(ItemOutcome::PutBack),
             Ok(ItemOutcome::HandBack),
         ] {
-            let (mut queue, gate) = (Queue::new(9), Gate::new());
+            let (mut queue, gate) = (WorkQueue::new(9), Gate::new());
             if keeps {
                 queue = queue.keep_copy();
             }
@@ -200,7 +207,7 @@ fn what_an_abandoned_handler_ends_after_the_report_is_no_longer_in_doubt() {
             wait_until_none_is_in_hand(&queue);
             assert!(queue.take_maybe_handled().is_empty());
             let failed = queue.take_failed().iter().map(|it| *it.item()).collect();
-            let left = (queue.take_unprocessed(), failed);
+            let left = (queue.take_unstarted(), failed);
             let expected = match outcome {
                 Err(_) => (vec![2], vec![1]),
                 Ok(ItemOutcome::Handled) => (vec![2], vec![]),
@@ -214,13 +221,13 @@ fn what_an_abandoned_handler_ends_after_the_report_is_no_longer_in_doubt() {
 #[test]
 fn an_item_without_a_copy_is_not_dropped_for_one() {
     // Copies are asked for when it is in hand already.
-    let (queue, gate) = (Queue::new(9), Gate::new());
+    let (queue, gate) = (WorkQueue::new(9), Gate::new());
     let _report = abandons(&queue, &gate, Err("too late".to_owned()));
     let queue = queue.keep_copy();
     assert!(queue.take_maybe_handled().is_empty());
     gate.open();
     wait_until_none_is_in_hand(&queue);
-    assert_eq!(queue.take_failed().remove(0).into_item(), 1);
+    assert_eq!(queue.take_failed().remove(0).into_inner(), 1);
 
     // The copy is being made when the report is, and then panics.
     struct Slow(Entrance, Sender<()>);
@@ -231,7 +238,7 @@ fn an_item_without_a_copy_is_not_dropped_for_one() {
             expected_panic()
         }
     }
-    let (queue, gate) = (Queue::new(9).keep_copy(), Gate::new());
+    let (queue, gate) = (WorkQueue::new(9).keep_copy(), Gate::new());
     let (tell, told) = signal();
     let host = host(SHORT, |host| {
         host.queue("items", &queue, 1, || {
@@ -256,7 +263,7 @@ fn a_copy_that_panics_fails_its_item() {
             expected_panic()
         }
     }
-    let queue = Queue::new(9).keep_copy();
+    let queue = WorkQueue::new(9).keep_copy();
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
             |_: &mut Uncopied, _: &ServiceContext| Handled::Ok(())
@@ -271,8 +278,8 @@ fn a_copy_that_panics_fails_its_item() {
 // Items that were refused.
 
 /// A service that submits numbers until it is refused, and the queue that it submits to.
-fn refused_producer(is_after: bool, waits: bool) -> (Queue<u64>, HostReport) {
-    let (queue, gate) = (Queue::new(2), Gate::new());
+fn refused_producer(is_after: bool, waits: bool) -> (WorkQueue<u64>, HostReport) {
+    let (queue, gate) = (WorkQueue::new(2), Gate::new());
     let (entrance, (tell, told)) = (gate.entrance(), signal());
     let mut host = Host::builder();
     host.name("h").stop_timeout(LONG);
@@ -305,8 +312,8 @@ fn refused_producer(is_after: bool, waits: bool) -> (Queue<u64>, HostReport) {
         }
     });
     host.handle().request_stop("enough");
-    let over = |index: usize, it: &groundcrew::HostStatus| {
-        it.services()[index].state() == groundcrew::ServiceState::Stopped
+    let over = |index: usize, it: &groundcrew::host::HostStatus| {
+        it.services()[index].state() == groundcrew::host::ServiceState::Stopped
     };
     assert!(host.handle().wait_until(|it| over(1, it)));
     gate.open();
@@ -326,32 +333,32 @@ fn an_item_dropped_inside_its_refusal_is_unprocessed() {
             (4, 3, 1),
             "{report}"
         );
-        assert_eq!(queue.take_unprocessed(), [3]);
+        assert_eq!(queue.take_unstarted(), [3]);
     }
 }
 
 #[test]
 fn an_item_taken_out_of_its_refusal_is_its_submitter_s_alone() {
-    let (queue, token) = (Queue::new(1), CancelToken::new());
+    let (queue, token) = (WorkQueue::new(1), CancelToken::new());
     queue.submit(1).unwrap();
     token.cancel();
     assert_eq!(
         queue
             .submit_until_cancelled(&token, 2)
             .unwrap_err()
-            .into_item(),
+            .into_inner(),
         2
     );
     // There may be room for it another time.
     drop(queue.try_submit(3));
     drop(queue.submit_timeout(Duration::ZERO, 3));
     queue.close();
-    assert_eq!(queue.submit(4).unwrap_err().into_item(), 4);
-    assert!(queue.take_unprocessed().is_empty());
+    assert_eq!(queue.submit(4).unwrap_err().into_inner(), 4);
+    assert!(queue.take_unstarted().is_empty());
     assert_eq!(queue.stats().accepted(), 1);
     drop(queue.submit(5));
     drop(queue.try_submit(6));
-    assert_eq!(queue.take_unprocessed(), [5, 6]);
+    assert_eq!(queue.take_unstarted(), [5, 6]);
     let counts = queue.stats();
     assert_eq!((counts.accepted(), counts.unprocessed()), (3, 2));
 }
@@ -381,13 +388,13 @@ fn an_item_dropped_inside_the_refusal_of_a_batcher_is_unhandled() {
     assert!(report.failures().is_empty(), "{report}");
     assert_eq!(report.exit_code(), 75);
     assert_eq!(stats(&report, "items").unprocessed(), 1);
-    assert_eq!(items.take_unhandled(), [7]);
+    assert_eq!(items.take_unstarted(), [7]);
     drop(items.submit(8));
-    assert_eq!(items.take_unhandled(), [8]);
+    assert_eq!(items.take_unstarted(), [8]);
     let token = CancelToken::new();
     token.cancel();
-    assert_eq!(items.submit(9).unwrap_err().into_item(), 9);
-    assert!(items.take_unhandled().is_empty());
+    assert_eq!(items.submit(9).unwrap_err().into_inner(), 9);
+    assert!(items.take_unstarted().is_empty());
 }
 
 // Refusals by the host's own stop.
@@ -424,7 +431,7 @@ fn an_after_that_is_missing_is_logged_once_with_both_names() {
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(LevelFilter::Info);
     for (name, is_after) in [("wired", true), ("forgetful", false)] {
-        let queue = Queue::<u32>::new(9);
+        let queue = WorkQueue::<u32>::new(9);
         let (run, stop) = (queue.clone(), queue.clone());
         let host = host(LONG, |host| {
             host.name(name);
@@ -473,7 +480,7 @@ fn an_after_that_is_missing_is_logged_once_with_both_names() {
 fn the_log_says_which_item_failed() {
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(LevelFilter::Info);
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
         host.queue("named", &queue, 1, || {
             |&mut item: &mut u32, _: &ServiceContext| match item {
@@ -526,7 +533,7 @@ fn report_of_a_late_user(
 #[test]
 fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
     let report = report_of_a_late_user(|host| {
-        let queue = Queue::new(9);
+        let queue = WorkQueue::new(9);
         host.queue("other", &queue, 1, || {
             |_: &mut u32, _: &ServiceContext| Handled::Ok(())
         });
@@ -555,7 +562,7 @@ fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
 #[test]
 fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
     // By its program, and by the stop of another host.
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     queue.close();
     let jobs = queue.clone();
     let one = host(LONG, |host| {
@@ -568,7 +575,7 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
         "service \"producer\" failed in run: the queue is closed"
     );
 
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let other = host(LONG, |host| {
         host.queue("jobs", &queue, 1, || {
             |_: &mut u32, _: &ServiceContext| Handled::Ok(())
@@ -591,8 +598,8 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
 }
 
 /// A queue of a host that has stopped.
-fn stopped_elsewhere() -> Queue<u32> {
-    let queue = Queue::new(9);
+fn stopped_elsewhere() -> WorkQueue<u32> {
+    let queue = WorkQueue::new(9);
     let other = host(LONG, |host| {
         host.queue("elsewhere", &queue, 1, || {
             |_: &mut u32, _: &ServiceContext| Handled::Ok(())
@@ -677,7 +684,7 @@ fn a_refusal_during_the_start_by_a_stop_is_no_failure_of_the_start() {
 
 #[test]
 fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
-    let (first, second) = (Queue::new(9), Queue::new(9));
+    let (first, second) = (WorkQueue::new(9), WorkQueue::new(9));
     let (gate, (tell, told)) = (Gate::new(), signal());
     let entrance = gate.entrance();
     let host = host(LONG, |host| {
@@ -709,13 +716,13 @@ fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
     let counts = stats(&report, "first");
     assert_eq!((counts.failed(), counts.unprocessed()), (0, 2), "{report}");
     assert_eq!((report.exit_code(), report.failures().len()), (75, 0));
-    assert_eq!(first.take_unprocessed(), [1, 2]);
-    assert_eq!(second.take_unprocessed(), [10, 20]);
+    assert_eq!(first.take_unstarted(), [1, 2]);
+    assert_eq!(second.take_unstarted(), [10, 20]);
 }
 
 #[test]
 fn an_item_whose_handler_leaves_at_the_stop_has_not_failed() {
-    let (queue, (tell, told)) = (Queue::new(9), signal());
+    let (queue, (tell, told)) = (WorkQueue::new(9), signal());
     let host = host(10 * SHORT, |host| {
         host.queue("items", &queue, 1, move || {
             let tell = tell.clone();
@@ -732,7 +739,7 @@ fn an_item_whose_handler_leaves_at_the_stop_has_not_failed() {
     let report = within(LONG, "stop", || host.stop());
     let counts = stats(&report, "items");
     assert_eq!((counts.failed(), counts.unprocessed()), (0, 2), "{report}");
-    assert_eq!(queue.take_unprocessed(), [1, 2]);
+    assert_eq!(queue.take_unstarted(), [1, 2]);
 }
 
 // Workers that submit to their own queue.
@@ -743,7 +750,7 @@ fn workers_that_submit_to_their_own_full_queue_do_not_wait() {
     let count = Arc::new(AtomicUsize::new(0));
     for cancellable in [false, true] {
         count.store(0, SeqCst);
-        let (queue, (tell, told)) = (Queue::new(2), unbounded());
+        let (queue, (tell, told)) = (WorkQueue::new(2), unbounded());
         let (own, counted) = (queue.clone(), count.clone());
         let host = host(LONG, |host| {
             host.queue("tree", &queue, 2, move || {
@@ -778,7 +785,7 @@ fn workers_that_submit_to_their_own_full_queue_do_not_wait() {
 
 #[test]
 fn a_worker_that_wants_the_bound_of_its_own_queue_is_refused() {
-    let (queue, (tell, told)) = (Queue::new(1), unbounded());
+    let (queue, (tell, told)) = (WorkQueue::new(1), unbounded());
     let own = queue.clone();
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, move || {

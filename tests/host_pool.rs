@@ -4,7 +4,8 @@ mod common;
 
 use common::host::{Diary, Puppet, host, signal, wait};
 use common::{Gate, LONG, occupy, within};
-use groundcrew::{Ending, HostReport, Pool, StopReason};
+use groundcrew::host::{ServiceOutcome, StopReason};
+use groundcrew::{HostReport, Pool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -78,7 +79,10 @@ fn a_deadlocked_task_delays_nobody_beyond_the_deadline_and_what_lies_behind_it_c
         let began = Instant::now();
         let report = host.stop();
         assert!(began.elapsed() < SHORT + NOISE);
-        assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[1].ending(),
+            ServiceOutcome::Stopped
+        ));
         check_leftovers(&report, &ran);
         // A second one has nothing to take.
         assert!(host.stop().pools()[0].take_unstarted().is_empty());
@@ -107,7 +111,10 @@ fn a_pool_whose_turn_never_came_is_stopped_and_reported_all_the_same() {
             let report = end(host(SHORT, |host| {
                 host.pool("pool", pool);
             }));
-            assert!(matches!(report.services()[0].ending(), Ending::NotStarted));
+            assert!(matches!(
+                report.services()[0].ending(),
+                ServiceOutcome::NotStarted
+            ));
             check_leftovers(&report, &ran);
             gate.open();
         });

@@ -13,7 +13,8 @@ use common::examples::{finish, send};
 use common::host::{Puppet, host, wait};
 use common::scenario::{SCENARIO, play, refusing_threads};
 use common::{Gate, LONG, expected_panic, fill_pipe, within};
-use groundcrew::{Ending, Host, HostReport, Pool, Queue, ServiceContext, StopReason};
+use groundcrew::host::{ServiceOutcome, StopReason};
+use groundcrew::{Host, HostReport, Pool, ServiceContext, WorkQueue};
 #[cfg(feature = "signals")]
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio, Termination, exit};
@@ -72,7 +73,7 @@ fn after_a_clean_stop_no_thread_and_no_file_descriptor_is_left() {
 fn nothing_left() {
     let before = (threads(), descriptors());
     for runs in [true, false].repeat(20) {
-        let (queue, pool) = (Queue::new(9), Pool::new(2).unwrap());
+        let (queue, pool) = (WorkQueue::new(9), Pool::new(2).unwrap());
         let host = host(LONG, |host| {
             host.pool("pool", pool);
             host.queue("queue", &queue, 2, || {
@@ -100,8 +101,8 @@ fn nothing_left() {
 }
 
 /// A host whose threads the system refuses, and how many of its parts were called.
-fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, Queue<u32>) {
-    let (queue, pool) = (Queue::new(9), Pool::new(1).unwrap());
+fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, WorkQueue<u32>) {
+    let (queue, pool) = (WorkQueue::new(9), Pool::new(1).unwrap());
     queue.submit(7).unwrap();
     pool.execute(|| ()).unwrap();
     let mut host = Host::builder();
@@ -120,7 +121,7 @@ fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, Queue<u32>) {
     (host.build().unwrap(), queue)
 }
 
-fn check_unstarted(report: &HostReport, queue: &Queue<u32>, called: &Arc<AtomicUsize>) {
+fn check_unstarted(report: &HostReport, queue: &WorkQueue<u32>, called: &Arc<AtomicUsize>) {
     assert!(
         matches!(report.reason(), StopReason::NoThreads(_)),
         "{report}"
@@ -130,11 +131,11 @@ fn check_unstarted(report: &HostReport, queue: &Queue<u32>, called: &Arc<AtomicU
     assert!(
         endings
             .into_iter()
-            .all(|it| matches!(it, Ending::NotStarted))
+            .all(|it| matches!(it, ServiceOutcome::NotStarted))
     );
     assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
     assert_eq!(report.pools()[0].completed(), 1);
-    assert_eq!(queue.take_unprocessed(), [7]);
+    assert_eq!(queue.take_unstarted(), [7]);
 }
 
 #[test]
@@ -290,7 +291,7 @@ fn report_to_a_full_stderr() {
 }
 
 fn drop_and_a_full_stderr() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
         host.queue("queue", &queue, 1, || {
@@ -353,7 +354,7 @@ fn what_a_dropped_host_leaves_behind_is_told_on_stderr_where_nobody_logs() {
 }
 
 fn dropped() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     queue.submit(7).unwrap();
     drop(host(LONG, |host| {
         host.name("never");

@@ -5,10 +5,12 @@ mod common;
 use common::host::{OnDrop, host, signal};
 use common::{Bomb, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
-use groundcrew::{
-    Backoff, BuildError, CancelToken, During, Ending, Host, HostStatus, ItemOutcome, Queue,
-    QueueStats, Restart, ServiceContext, ServiceState, StopReason,
+use groundcrew::host::{
+    FailedIn, HostBuildError, HostStatus, ItemOutcome, QueueStats, Restart, ServiceOutcome,
+    ServiceState, StopReason,
 };
+use groundcrew::retry::Backoff;
+use groundcrew::{CancelToken, Host, ServiceContext, WorkQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -31,12 +33,12 @@ fn holds(tell: &Sender<()>) -> impl Fn(&mut u32, &ServiceContext) -> Handled + u
 /// The terms that have to add up.
 fn adds_up(stats: &QueueStats) -> bool {
     let ended = stats.handled() + stats.failed() + stats.panicked();
-    stats.accepted() == stats.queued() + stats.in_hand() + ended + stats.unprocessed()
+    stats.accepted() == stats.queued() + stats.in_progress() + ended + stats.unprocessed()
 }
 
 #[test]
 fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
-    let queue = Queue::new(100);
+    let queue = WorkQueue::new(100);
     for item in 0..50 {
         queue.submit(item).unwrap();
     }
@@ -57,14 +59,14 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
     let stats = report.services()[0].queue().unwrap();
     assert_eq!((stats.accepted(), stats.handled()), (50, 50));
     let refused = queue.submit(7).unwrap_err();
-    assert!(refused.is_closed() && refused.into_item() == 7);
-    assert_eq!(queue.take_unprocessed(), [0; 0]);
+    assert!(refused.is_closed() && refused.into_inner() == 7);
+    assert_eq!(queue.take_unstarted(), [0; 0]);
 }
 
 #[test]
 fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
     within(LONG, "grace", || {
-        let (queue, (tell, told)) = (Queue::new(100), signal());
+        let (queue, (tell, told)) = (WorkQueue::new(100), signal());
         // A grace long enough for a machine that is busy.
         let host = host(10 * SHORT, |host| {
             host.queue("items", &queue, 2, move || holds(&tell));
@@ -77,21 +79,21 @@ fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
         let report = host.stop();
         // Both ended by themselves, and so nobody is abandoned.
         assert!(
-            matches!(report.services()[0].ending(), Ending::Stopped),
+            matches!(report.services()[0].ending(), ServiceOutcome::Stopped),
             "{report}"
         );
         let rest: Vec<u32> = (2..10).collect();
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
         assert_eq!(report.services()[0].queue().unwrap().unprocessed(), 8);
-        assert_eq!(queue.take_unprocessed(), rest);
-        assert!(queue.take_unprocessed().is_empty());
+        assert_eq!(queue.take_unstarted(), rest);
+        assert!(queue.take_unstarted().is_empty());
     });
 }
 
 #[test]
 fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
     within(LONG, "deaf", || {
-        let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), signal());
+        let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), signal());
         let entrance = gate.entrance();
         let host = host(SHORT, |host| {
             host.queue("items", &queue, 1, move || {
@@ -111,14 +113,14 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
         let began = Instant::now();
         let report = host.stop();
         assert!(began.elapsed() < Duration::from_secs(5));
-        let Ending::Abandoned(abandoned) = report.services()[0].ending() else {
+        let ServiceOutcome::Abandoned(abandoned) = report.services()[0].ending() else {
             panic!("{report}")
         };
         let worker = abandoned.threads().iter().find(|it| it.name() == "items-0");
         assert_eq!(worker.unwrap().note(), Some("item 1"));
         let stats = report.services()[0].queue().unwrap();
-        assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
-        assert_eq!(queue.take_unprocessed(), [2]);
+        assert_eq!((stats.in_progress(), stats.unprocessed()), (1, 1));
+        assert_eq!(queue.take_unstarted(), [2]);
         gate.open();
         while queue.stats().handled() == 0 {
             thread::yield_now();
@@ -130,7 +132,7 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
 #[test]
 fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
     within(LONG, "refusals", || {
-        let (queue, (tell, told)) = (Queue::new(1), signal());
+        let (queue, (tell, told)) = (WorkQueue::new(1), signal());
         let host = host(SHORT, |host| {
             host.queue("items", &queue, 1, move || holds(&tell));
         });
@@ -139,13 +141,13 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
         told.recv().unwrap();
         queue.submit(2).unwrap();
         let full = queue.try_submit(3).unwrap_err();
-        assert!(full.is_full() && full.into_item() == 3);
+        assert!(full.is_full() && full.into_inner() == 3);
         for late in [
             queue.submit_timeout(Duration::from_millis(1), 4),
             queue.submit_deadline(Instant::now(), 4),
         ] {
             let late = late.unwrap_err();
-            assert!(late.is_timeout() && late.into_item() == 4);
+            assert!(late.is_timeout() && late.into_inner() == 4);
         }
         let blocked: Vec<_> = (0..4)
             .map(|item| {
@@ -159,15 +161,15 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
         let _report = host.stop();
         for (item, blocked) in (0..).zip(blocked) {
             let refused = blocked.join().unwrap().unwrap_err();
-            assert!(refused.is_closed() && refused.into_item() == item);
+            assert!(refused.is_closed() && refused.into_inner() == item);
         }
-        assert_eq!(queue.take_unprocessed(), [2]);
+        assert_eq!(queue.take_unstarted(), [2]);
     });
 }
 
 #[test]
 fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
-    let (queue, token) = (Queue::new(1), CancelToken::new());
+    let (queue, token) = (WorkQueue::new(1), CancelToken::new());
     queue.submit_until_cancelled(&token, 1).unwrap();
     within(LONG, "a submit that waits", || {
         let waiter = thread::spawn({
@@ -178,8 +180,8 @@ fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
         let refused = waiter.join().unwrap();
         assert!(refused.is_cancelled() && !refused.is_timeout() && !refused.is_closed());
         let cause = std::error::Error::source(&refused).unwrap();
-        assert!(cause.is::<groundcrew::Cancelled>());
-        assert_eq!(refused.into_item(), 2);
+        assert!(cause.is::<groundcrew::cancel::Cancelled>());
+        assert_eq!(refused.into_inner(), 2);
     });
     queue.close();
     let refused = queue.submit_until_cancelled(&token, 3).unwrap_err();
@@ -192,7 +194,7 @@ fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
 
 #[test]
 fn a_submit_that_waits_for_room_goes_in_when_there_is() {
-    let (queue, tell) = (Queue::new(1), unbounded());
+    let (queue, tell) = (WorkQueue::new(1), unbounded());
     queue.submit(1).unwrap();
     let token = CancelToken::new();
     let waiter = thread::spawn({
@@ -215,7 +217,7 @@ fn a_submit_that_waits_for_room_goes_in_when_there_is() {
 
 #[test]
 fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
-    let (queue, (tell, told)) = (Queue::new(100), unbounded());
+    let (queue, (tell, told)) = (WorkQueue::new(100), unbounded());
     let made = Arc::new(AtomicUsize::new(0));
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, move || {
@@ -239,8 +241,8 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
     let report = within(LONG, "panics", || host.start().unwrap().stop());
     // Each drop is a failure, and the queue goes on.
     let failures = report.failures().iter();
-    let during: Vec<During> = failures.map(|failure| failure.during()).collect();
-    assert_eq!(during, [During::Drop; 3], "{report}");
+    let during: Vec<FailedIn> = failures.map(|failure| failure.during()).collect();
+    assert_eq!(during, [FailedIn::Drop; 3], "{report}");
     assert_eq!(report.exit_code(), 1);
     let told: Vec<_> = told.iter().collect();
     assert_eq!(told, [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4)]);
@@ -268,7 +270,7 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
 fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
     within(LONG, "factory", || {
         for workers in [1, 3] {
-            let (queue, left) = (Queue::new(100), Arc::new(AtomicUsize::new(0)));
+            let (queue, left) = (WorkQueue::new(100), Arc::new(AtomicUsize::new(0)));
             queue.submit(1).unwrap();
             let (tell, told) = signal();
             let (made, dropped) = (AtomicUsize::new(1), left.clone());
@@ -299,8 +301,8 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
             );
             assert_eq!(left.load(SeqCst), workers - 1, "handlers that are gone");
             let stats = queue.stats();
-            assert!(adds_up(&stats) && stats.in_hand() == 0, "{stats:?}");
-            let rest = queue.take_unprocessed().len() as u64;
+            assert!(adds_up(&stats) && stats.in_progress() == 0, "{stats:?}");
+            let rest = queue.take_unstarted().len() as u64;
             assert_eq!(rest + stats.handled(), 1);
             assert_eq!(stats.handled(), u64::from(workers > 1));
         }
@@ -311,7 +313,7 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
 fn a_factory_that_fails_fails_the_start_with_its_error_and_keeps_the_items() {
     within(LONG, "factory", || {
         for workers in [1, 3] {
-            let queue = Queue::new(100);
+            let queue = WorkQueue::new(100);
             queue.submit(1).unwrap();
             let host = host(LONG, |host| {
                 host.queue_fallible("items", &queue, workers, move || {
@@ -325,14 +327,14 @@ fn a_factory_that_fails_fails_the_start_with_its_error_and_keeps_the_items() {
             let report = host.start().unwrap_err().into_report();
             let reason = report.reason().to_string();
             assert_eq!(reason, "service \"items\" failed in start: no connection");
-            assert_eq!(queue.take_unprocessed(), [1]);
+            assert_eq!(queue.take_unstarted(), [1]);
         }
     });
 }
 
 #[test]
 fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again() {
-    let (queue, made) = (Queue::new(100), Arc::new(AtomicUsize::new(0)));
+    let (queue, made) = (WorkQueue::new(100), Arc::new(AtomicUsize::new(0)));
     let (tell, told) = unbounded();
     let host = host(LONG, |host| {
         host.queue_fallible("items", &queue, 1, move || {
@@ -371,7 +373,7 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
 
 #[test]
 fn what_is_put_back_comes_first_and_counts_once() {
-    let (queue, (tell, told)) = (Queue::new(1), unbounded());
+    let (queue, (tell, told)) = (WorkQueue::new(1), unbounded());
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, move || {
             let (tell, mut tries) = (tell.clone(), 0);
@@ -397,7 +399,7 @@ fn what_is_put_back_comes_first_and_counts_once() {
 
 #[test]
 fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
-    let (queue, calls) = (Queue::new(9), Arc::new(AtomicUsize::new(0)));
+    let (queue, calls) = (WorkQueue::new(9), Arc::new(AtomicUsize::new(0)));
     for item in 0..4 {
         queue.submit(item).unwrap();
     }
@@ -423,12 +425,12 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
     assert_eq!((stats.handled(), stats.panicked()), (1, 1));
     assert_eq!((stats.failed(), stats.unprocessed()), (0, 2));
     assert_eq!(report.exit_code(), 75);
-    assert_eq!(queue.take_unprocessed(), [0, 2]);
+    assert_eq!(queue.take_unstarted(), [0, 2]);
 }
 
 #[test]
 fn a_queue_whose_last_item_is_handed_back_ends() {
-    let queue = Queue::new(9);
+    let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
         host.queue("items", &queue, 3, || {
             |_: &mut u32, _: &ServiceContext| Ok::<_, String>(ItemOutcome::HandBack)
@@ -443,14 +445,14 @@ fn a_queue_whose_last_item_is_handed_back_ends() {
         host.handle().wait_until(is_over)
     });
     assert_eq!(host.stop().exit_code(), 75);
-    let mut left = queue.take_unprocessed();
+    let mut left = queue.take_unstarted();
     left.sort_unstable();
     assert_eq!(left, [1, 2]);
 }
 
 #[test]
 fn items_of_a_host_that_never_started_come_back_once() {
-    let queue = Queue::new(100);
+    let queue = WorkQueue::new(100);
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, || {
@@ -467,14 +469,14 @@ fn items_of_a_host_that_never_started_come_back_once() {
     ));
     let late = handle.stop();
     drop(error);
-    assert_eq!(queue.clone().take_unprocessed(), [7]);
-    assert!(queue.take_unprocessed().is_empty());
+    assert_eq!(queue.clone().take_unstarted(), [7]);
+    assert!(queue.take_unstarted().is_empty());
     assert_eq!(late.exit_code(), 75);
 }
 
 #[test]
 fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
-    let queue = Queue::new(100);
+    let queue = WorkQueue::new(100);
     let handler = || |_: &mut (u32, Bomb), _: &ServiceContext| Handled::Ok(());
     let host = host(LONG, |host| {
         host.queue("items", &queue, 1, handler);
@@ -483,7 +485,7 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
     let report = within(LONG, "bombs", || host.start().unwrap().stop());
     assert_eq!(report.services()[0].queue().unwrap().panicked(), 1);
 
-    let queue = Queue::new(100);
+    let queue = WorkQueue::new(100);
     for item in 0..3 {
         queue.submit((item, Bomb)).unwrap();
     }
@@ -498,7 +500,7 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
 fn of_two_stops_at_once_one_gets_the_items() {
     within(LONG, "two stops", || {
         for _ in 0..20 {
-            let queue = Queue::new(100);
+            let queue = WorkQueue::new(100);
             for item in 0..10_u32 {
                 queue.submit(item).unwrap();
             }
@@ -515,10 +517,10 @@ fn of_two_stops_at_once_one_gets_the_items() {
             let items = queue.clone();
             let other = thread::spawn(move || {
                 let _report = handle.stop();
-                items.take_unprocessed()
+                items.take_unstarted()
             });
             let _report = host.stop();
-            let mut items = queue.take_unprocessed();
+            let mut items = queue.take_unstarted();
             let others = other.join().unwrap();
             assert!(items.is_empty() || others.is_empty());
             items.extend(others);
@@ -532,19 +534,19 @@ fn of_two_stops_at_once_one_gets_the_items() {
 #[test]
 fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
     let handler = || |_: &mut u32, _: &ServiceContext| Handled::Ok(());
-    let queue = Queue::new(1);
+    let queue = WorkQueue::new(1);
     let _first = host(LONG, |host| {
         host.queue("a", &queue, 1, handler);
     });
-    for (queue, workers) in [(queue, 1), (Queue::new(0), 1), (Queue::new(1), 0)] {
-        let free = Queue::new(1);
+    for (queue, workers) in [(queue, 1), (WorkQueue::new(0), 1), (WorkQueue::new(1), 0)] {
+        let free = WorkQueue::new(1);
         let mut builder = Host::builder();
         builder.queue("free", &free, 1, handler);
         builder.queue("b", &queue, workers, handler);
         let error = builder.build().unwrap_err();
         let is_so = match error {
-            BuildError::QueueTaken(name) => name == "b" && queue.capacity() > 0,
-            BuildError::EmptyQueue(name) => name == "b",
+            HostBuildError::QueueTaken(name) => name == "b" && queue.capacity() > 0,
+            HostBuildError::EmptyQueue(name) => name == "b",
             _ => false,
         };
         assert!(is_so);
@@ -563,16 +565,19 @@ fn a_stack_too_small_for_a_panic_is_refused_for_services_and_for_workers() {
         let mut builder = Host::builder();
         builder.stack_size(bytes);
         let error = builder.build().unwrap_err();
-        assert_eq!(error, BuildError::SmallStack(bytes));
+        assert_eq!(error, HostBuildError::SmallStack(bytes));
         assert!(error.to_string().contains("at least 65536"), "{error}");
 
         // Workers take what is set when their queue is added.
-        let queue = Queue::<u32>::new(1);
+        let queue = WorkQueue::<u32>::new(1);
         builder.queue("queue", &queue, 1, || {
             |_, _: &ServiceContext| Handled::Ok(())
         });
         builder.stack_size(LEAST);
-        assert_eq!(builder.build().unwrap_err(), BuildError::SmallStack(bytes));
+        assert_eq!(
+            builder.build().unwrap_err(),
+            HostBuildError::SmallStack(bytes)
+        );
     }
     let panics = host(LONG, |host| {
         host.stack_size(LEAST);
@@ -585,7 +590,7 @@ fn a_stack_too_small_for_a_panic_is_refused_for_services_and_for_workers() {
 #[test]
 fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
     within(LONG, "inside", || {
-        let (queue, gate, (tell, told)) = (Queue::new(100), Gate::new(), unbounded());
+        let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), unbounded());
         let entrance = gate.entrance();
         let host = host(Duration::from_millis(200), |host| {
             host.queue("items", &queue, 1, move || {
@@ -603,11 +608,11 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         let report = told.recv().unwrap();
         assert!(matches!(
             report.services()[0].ending(),
-            Ending::Abandoned(_)
+            ServiceOutcome::Abandoned(_)
         ));
         let stats = report.services()[0].queue().unwrap();
-        assert_eq!((stats.in_hand(), stats.unprocessed()), (1, 1));
-        assert_eq!(queue.take_unprocessed(), [2]);
+        assert_eq!((stats.in_progress(), stats.unprocessed()), (1, 1));
+        assert_eq!(queue.take_unstarted(), [2]);
         drop(host);
     });
 }

@@ -5,7 +5,8 @@ mod common;
 use common::host::{Diary, OnDrop, Puppet, host, signal, wait};
 use common::{Gate, LONG, expected_panic, within};
 use groundcrew::channel::unbounded;
-use groundcrew::{Ending, Host, HostPhase, Restart, ServiceContext, StopReason, WaitError};
+use groundcrew::host::{HostPhase, Restart, ServiceOutcome, StopReason, WaitForError};
+use groundcrew::{Host, ServiceContext};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -66,7 +67,8 @@ fn the_parts_run_one_after_another_on_one_thread_of_the_services_name_and_keep_i
 
 #[test]
 fn stop_follows_a_run_that_failed_or_panicked_but_no_start_that_did() {
-    let fails: [fn() -> groundcrew::ServiceResult; 2] = [|| Err("no luck")?, || expected_panic()];
+    let fails: [fn() -> groundcrew::host::ServiceResult; 2] =
+        [|| Err("no luck")?, || expected_panic()];
     for fail in fails {
         let diary = Diary::default();
         let written = diary.clone();
@@ -91,7 +93,7 @@ fn a_restart_gets_a_new_value_on_the_same_thread_after_the_old_one_is_gone() {
     let (diary, (tell, told)) = (Diary::default(), unbounded());
     let written = diary.clone();
     let at_once = Restart::new()
-        .backoff(groundcrew::Backoff::fixed(Duration::ZERO))
+        .backoff(groundcrew::retry::Backoff::fixed(Duration::ZERO))
         .limit(9, LONG);
     let mut made = 0;
     let host = host(LONG, |host| {
@@ -169,7 +171,7 @@ fn a_start_that_does_not_block_is_over_when_the_service_says_so() {
                 ctx.ready();
                 wait(ctx)
             })
-            .says_when_ready();
+            .signals_ready();
             host.startup_task("search", move |_| Ok(tell.send(())?))
                 .after(["index"]);
         });
@@ -195,12 +197,15 @@ fn a_task_of_the_start_is_up_when_it_has_returned_whether_it_says_so_or_not() {
                 }
                 Ok(())
             });
-            task.says_when_ready();
+            task.signals_ready();
             host.background("web", wait).after(["warm-up"]);
         });
         let host = within(LONG, "warm-up", || host.start().unwrap());
         let report = host.stop();
-        assert!(matches!(report.services()[0].ending(), Ending::Returned));
+        assert!(matches!(
+            report.services()[0].ending(),
+            ServiceOutcome::Returned
+        ));
         assert!(report.is_clean(), "{report}");
     }
 }
@@ -239,8 +244,8 @@ fn waiting_for_a_service_ends_when_it_is_up_or_can_no_longer_be() {
             Ok(())
         });
         host.background("bad", |_| Err("no luck")?)
-            .on_failure(groundcrew::FailurePolicy::Ignore);
-        host.background("never", wait).says_when_ready();
+            .on_failure(groundcrew::host::FailurePolicy::Ignore);
+        host.background("never", wait).signals_ready();
     });
     drop(tell);
     let handle = host.handle();
@@ -252,13 +257,16 @@ fn waiting_for_a_service_ends_when_it_is_up_or_can_no_longer_be() {
         assert!(first[0].0 == "bad");
         assert_eq!(
             first[1],
-            ("nobody", Err(WaitError::Unknown("nobody".into())))
+            ("nobody", Err(WaitForError::Unknown("nobody".into())))
         );
         gate.open();
         assert_eq!(told.recv().unwrap(), ("slow", Ok(())));
         begun.recv().unwrap();
         handle.request_stop("enough");
-        assert_eq!(told.recv().unwrap(), ("never", Err(WaitError::Cancelled)));
+        assert_eq!(
+            told.recv().unwrap(),
+            ("never", Err(WaitForError::Cancelled))
+        );
         drop(running.join().unwrap());
     });
 }

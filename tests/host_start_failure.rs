@@ -5,7 +5,7 @@ mod common;
 use common::host::{Diary, Puppet, failures, host, wait};
 use common::{LONG, expected_panic, within};
 use groundcrew::channel::bounded;
-use groundcrew::{During, Ending, HostPhase, StopReason};
+use groundcrew::host::{FailedIn, HostPhase, ServiceOutcome, StopReason};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -27,7 +27,10 @@ fn run_is_not_called_when_the_stop_began_before_start_returned() {
         assert_eq!(diary.pages(), ["it stop", "it drop"]);
         let report = error.into_report();
         assert!(report.is_clean(), "{report}");
-        assert!(matches!(report.services()[0].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[0].ending(),
+            ServiceOutcome::Stopped
+        ));
     }
 }
 
@@ -35,7 +38,7 @@ fn run_is_not_called_when_the_stop_began_before_start_returned() {
 fn one_that_returns_before_it_said_that_it_is_ready_has_failed_one_shot_or_not() {
     for is_one_shot in [false, true] {
         let host = host(LONG, |host| {
-            let service = host.background("index", |_| Ok(())).says_when_ready();
+            let service = host.background("index", |_| Ok(())).signals_ready();
             if is_one_shot {
                 service.one_shot();
             }
@@ -83,7 +86,7 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
         (
             |host| {
                 host.background("bad", wait)
-                    .says_when_ready()
+                    .signals_ready()
                     // Enough to get so far on a machine that is busy.
                     .start_timeout(Duration::from_millis(500))
                     .after(["b"]);
@@ -112,9 +115,12 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
         );
         assert!(at("never start").is_none(), "{stops:?}");
         let report = error.report();
-        assert_eq!(report.reason().failure().unwrap().during(), During::Start);
+        assert_eq!(report.reason().failure().unwrap().during(), FailedIn::Start);
         let never = report.services().iter().find(|it| it.name() == "never");
-        assert!(matches!(never.unwrap().ending(), Ending::NotStarted));
+        assert!(matches!(
+            never.unwrap().ending(),
+            ServiceOutcome::NotStarted
+        ));
         assert_eq!((report.exit_code(), report.ran()), (1, None));
     }
 }
@@ -162,7 +168,10 @@ fn whoever_starts_when_another_start_fails_is_told_and_its_stop_is_called() {
             failures(&report),
             ["service \"bad\" failed in start: no disk"]
         );
-        assert!(matches!(report.services()[0].ending(), Ending::Stopped));
+        assert!(matches!(
+            report.services()[0].ending(),
+            ServiceOutcome::Stopped
+        ));
         assert_eq!(diary.pages(), ["slow stop", "slow drop"]);
     });
 }
@@ -190,7 +199,7 @@ fn a_host_that_was_stopped_before_its_start_starts_nothing() {
         assert_eq!(Arc::strong_count(&made), 1, "the factories are gone");
         assert_eq!((report.start_took(), report.exit_code()), (None, 0));
         let endings = report.services().iter();
-        let unstarted = endings.filter(|it| matches!(it.ending(), Ending::NotStarted));
+        let unstarted = endings.filter(|it| matches!(it.ending(), ServiceOutcome::NotStarted));
         assert_eq!(unstarted.count(), count);
         assert_eq!(handle.status().phase(), HostPhase::Done);
         assert_eq!(handle.stop().host(), report.host());

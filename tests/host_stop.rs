@@ -5,7 +5,8 @@ mod common;
 use common::host::{Diary, OnDrop, Puppet, host, signal, wait};
 use common::{Gate, LONG, SlowDrop, within};
 use groundcrew::channel::bounded;
-use groundcrew::{Ending, Host, HostPhase, HostReport, ServiceState};
+use groundcrew::host::{HostPhase, ServiceOutcome, ServiceState};
+use groundcrew::{Host, HostReport};
 use std::cell::RefCell;
 use std::process::{ExitCode, Termination};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -17,10 +18,10 @@ const SHORT: Duration = Duration::from_millis(100);
 /// What the report may take on a machine that is busy with other work.
 const NOISE: Duration = Duration::from_secs(5);
 
-fn abandoned<'a>(report: &'a HostReport, name: &str) -> &'a groundcrew::AbandonedService {
+fn abandoned<'a>(report: &'a HostReport, name: &str) -> &'a groundcrew::host::AbandonedService {
     let service = report.services().iter().find(|it| it.name() == name);
     match service.unwrap().ending() {
-        Ending::Abandoned(abandoned) => abandoned,
+        ServiceOutcome::Abandoned(abandoned) => abandoned,
         other => panic!("{name} is not abandoned, but {other:?}"),
     }
 }
@@ -112,7 +113,9 @@ fn a_service_that_never_ends_is_abandoned_and_described_and_nobody_is_cut_short_
         let thread = &deaf.threads()[0];
         assert_eq!((deaf.threads().len(), thread.name()), (1, "deaf"));
         assert_eq!(thread.note(), Some("row 3120 of 4000"));
-        assert!(deaf.told().unwrap() >= SHORT && deaf.heartbeat_age().unwrap() >= SHORT);
+        assert!(
+            deaf.stop_requested_for().unwrap() >= SHORT && deaf.heartbeat_age().unwrap() >= SHORT
+        );
         assert_eq!(thread.thread_id().is_some(), cfg!(target_os = "linux"));
         assert_eq!(thread.thread_state().is_some(), cfg!(target_os = "linux"));
         // Half of the time was for "db", which came after it.
@@ -120,7 +123,7 @@ fn a_service_that_never_ends_is_abandoned_and_described_and_nobody_is_cut_short_
         assert!(left <= SHORT, "{left:?}");
         for kept in [0, 2] {
             let ending = report.services()[kept].ending();
-            assert!(matches!(ending, Ending::Stopped), "{report}");
+            assert!(matches!(ending, ServiceOutcome::Stopped), "{report}");
         }
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
         assert_eq!(report.clone().report(), ExitCode::from(75));
@@ -219,7 +222,11 @@ fn a_thread_that_does_not_leave_lingers_and_the_stop_keeps_its_deadline() {
         assert_eq!(lingering, ["factory", "local"]);
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
         let endings = report.services().iter().map(|it| it.ending());
-        assert!(endings.into_iter().all(|it| matches!(it, Ending::Stopped)));
+        assert!(
+            endings
+                .into_iter()
+                .all(|it| matches!(it, ServiceOutcome::Stopped))
+        );
         gate.open();
     });
 }

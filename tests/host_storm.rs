@@ -8,9 +8,9 @@ mod common;
 
 use common::expected_panic;
 use common::host::{OnDrop, Puppet, wait};
-use groundcrew::{
-    Backoff, Ending, FailurePolicy, Host, HostReport, Pool, Queue, Restart, ServiceContext,
-};
+use groundcrew::host::{FailurePolicy, Restart, ServiceOutcome};
+use groundcrew::retry::Backoff;
+use groundcrew::{Host, HostReport, Pool, ServiceContext, WorkQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -85,7 +85,7 @@ fn counted(counts: &Arc<Counts>) -> Puppet {
 
 /// One host, from its making to its report.
 fn live(rng: &mut fastrand::Rng) {
-    let (counts, queue) = (Arc::new(Counts::default()), Queue::new(4));
+    let (counts, queue) = (Arc::new(Counts::default()), WorkQueue::new(4));
     let pool = Pool::builder().threads(1).name("storm").build().unwrap();
     let (render, items) = (pool.submitter(), queue.clone());
     let mut host = Host::builder();
@@ -122,7 +122,7 @@ fn live(rng: &mut fastrand::Rng) {
         Ok(())
     })
     .after(["pool", "queue", "warm-up"])
-    .heartbeat_within(Duration::from_secs(30));
+    .heartbeat_timeout(Duration::from_secs(30));
     let own = counts.clone();
     host.service("plain", move || counted(&own))
         .after(["warm-up"]);
@@ -155,7 +155,10 @@ fn live(rng: &mut fastrand::Rng) {
     let count = |count: &AtomicU64| count.load(SeqCst);
     for service in report.services() {
         let ending = service.ending();
-        let is_over = !matches!(ending, Ending::Abandoned(_) | Ending::Caller);
+        let is_over = !matches!(
+            ending,
+            ServiceOutcome::Abandoned(_) | ServiceOutcome::Caller
+        );
         assert!(is_over, "{report}");
     }
     assert_eq!(report.lingering().count(), 0, "{report}");
@@ -175,7 +178,7 @@ fn live(rng: &mut fastrand::Rng) {
         (count(&submitted), count(&counts.handled))
     );
     assert_eq!(items.accepted(), items.handled() + items.unprocessed());
-    let given_back = queue.take_unprocessed().len() as u64;
+    let given_back = queue.take_unstarted().len() as u64;
     assert_eq!(given_back, items.unprocessed());
     // No thread holds on to anything of it.
     assert_eq!(Arc::strong_count(&counts), 1);

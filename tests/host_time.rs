@@ -5,11 +5,10 @@ mod common;
 use common::host::{Puppet, failures, signal, wait};
 use common::{Gate, LONG, within};
 use groundcrew::channel::Receiver;
+use groundcrew::host::{HostPhase, HostStatus, Restart, RunningHost, ServiceOutcome, ServiceState};
+use groundcrew::retry::{Backoff, Jitter};
 use groundcrew::testing::ManualClock;
-use groundcrew::{
-    Backoff, Ending, Host, HostBuilder, HostHandle, HostPhase, HostReport, HostStatus, Jitter,
-    Pool, Queue, Restart, RunningHost, ServiceContext, ServiceState,
-};
+use groundcrew::{Host, HostBuilder, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
 use std::thread;
 use std::time::Duration;
 
@@ -105,8 +104,11 @@ fn one_that_fails_too_often_pauses_where_that_is_asked_for_and_a_stop_ends_the_p
     within(LONG, "pause", || {
         let clock = ManualClock::new();
         let host = host(&clock, |host| {
-            host.background("it", |_| Err("no luck")?)
-                .on_failure(restart().limit(0, SECOND).then_pause(seconds(100)));
+            host.background("it", |_| Err("no luck")?).on_failure(
+                restart()
+                    .limit(0, SECOND)
+                    .pause_when_exhausted(seconds(100)),
+            );
         });
         let handle = host.handle();
         let running = thread::spawn(move || host.run());
@@ -141,10 +143,10 @@ fn a_missed_heartbeat_is_shown_until_the_next_one() {
                 }
                 wait(ctx)
             })
-            .heartbeat_within(seconds(10));
+            .heartbeat_timeout(seconds(10));
         });
         let host = host.start().unwrap();
-        let silent = || host.status().services()[0].is_silent();
+        let silent = || host.status().services()[0].heartbeat_overdue();
         clock.advance(seconds(9));
         assert!(host.is_alive() && !silent());
         beat.send(()).unwrap();
@@ -178,7 +180,7 @@ fn a_missed_heartbeat_is_a_failure_where_that_is_declared() {
                 tell.send(())?;
                 wait(ctx)
             })
-            .heartbeat_within(seconds(10))
+            .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat()
             .on_failure(restart());
         });
@@ -199,7 +201,7 @@ fn a_missed_heartbeat_is_a_failure_where_that_is_declared() {
 #[test]
 fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
     within(LONG, "restarted queue", || {
-        let (clock, queue, (tell, told)) = (ManualClock::new(), Queue::new(9), signal());
+        let (clock, queue, (tell, told)) = (ManualClock::new(), WorkQueue::new(9), signal());
         let host = host(&clock, |host| {
             host.queue("items", &queue, 1, move || {
                 let tell = tell.clone();
@@ -211,7 +213,7 @@ fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
                     Ok::<(), String>(())
                 }
             })
-            .heartbeat_within(seconds(10))
+            .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat()
             .stop_timeout(seconds(4))
             .on_failure(restart());
@@ -237,17 +239,17 @@ fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
 #[test]
 fn a_queue_with_nothing_in_hand_need_give_no_sign_of_life() {
     within(LONG, "idle queue", || {
-        let (clock, queue) = (ManualClock::new(), Queue::<u32>::new(9));
+        let (clock, queue) = (ManualClock::new(), WorkQueue::<u32>::new(9));
         let host = host(&clock, |host| {
             host.queue("items", &queue, 1, || {
                 |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
             })
-            .heartbeat_within(seconds(10))
+            .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat();
         });
         let host = host.start().unwrap();
         clock.advance(seconds(100));
-        assert!(host.is_alive() && !host.status().services()[0].is_silent());
+        assert!(host.is_alive() && !host.status().services()[0].heartbeat_overdue());
         let report = stopped(&host);
         assert!(report.is_clean(), "{report}");
     });
@@ -263,7 +265,7 @@ fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
                 entrance.pass();
                 Ok(())
             })
-            .heartbeat_within(seconds(10))
+            .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat()
             .stop_timeout(seconds(2))
             .on_failure(restart());
@@ -279,7 +281,7 @@ fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
         let report = host.wait();
         assert!(matches!(
             report.services()[0].ending(),
-            Ending::Abandoned(_)
+            ServiceOutcome::Abandoned(_)
         ));
         assert_eq!((report.failures().len(), report.exit_code()), (2, 1));
         gate.open();
@@ -288,7 +290,7 @@ fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
 
 #[test]
 fn a_start_has_its_limit_its_own_or_the_hosts_or_30_s() {
-    type Sets = fn(&mut HostBuilder, fn(&ServiceContext) -> groundcrew::ServiceResult);
+    type Sets = fn(&mut HostBuilder, fn(&ServiceContext) -> groundcrew::host::ServiceResult);
     let sets: [(Sets, u64); 3] = [
         (
             |host, start| {
@@ -369,7 +371,7 @@ fn stop_the_deaf(
     }
     let report = host.stop();
     let left = report.services().iter();
-    let left = left.filter(|it| matches!(it.ending(), Ending::Abandoned(_)));
+    let left = left.filter(|it| matches!(it.ending(), ServiceOutcome::Abandoned(_)));
     assert_eq!(left.count(), limits.len());
     gate.open();
     report.stop_took()
@@ -444,7 +446,7 @@ fn a_host_that_is_not_up_yet_has_no_delay() {
 fn a_queue_is_cut_short_in_the_last_quarter_of_its_time_and_at_most_3_s() {
     within(LONG, "grace", || {
         for (total, grace) in [(8, 2), (100, 3)] {
-            let (clock, queue, (tell, told)) = (ManualClock::new(), Queue::new(9), signal());
+            let (clock, queue, (tell, told)) = (ManualClock::new(), WorkQueue::new(9), signal());
             let host = host(&clock, |host| {
                 host.stop_timeout(seconds(total));
                 host.queue("items", &queue, 1, move || {
@@ -466,7 +468,7 @@ fn a_queue_is_cut_short_in_the_last_quarter_of_its_time_and_at_most_3_s() {
             clock.advance(MOMENT);
             let report = host.stop();
             assert_eq!(report.stop_took(), seconds(total - grace));
-            assert_eq!(queue.take_unprocessed(), [2]);
+            assert_eq!(queue.take_unstarted(), [2]);
             assert_eq!(queue.stats().handled(), 1);
         }
     });
@@ -475,7 +477,7 @@ fn a_queue_is_cut_short_in_the_last_quarter_of_its_time_and_at_most_3_s() {
 #[cfg(feature = "serde")]
 #[test]
 fn a_status_can_be_serialized() {
-    let (clock, queue) = (ManualClock::new(), Queue::new(9));
+    let (clock, queue) = (ManualClock::new(), WorkQueue::new(9));
     queue.submit(1).unwrap();
     let host = host(&clock, |host| {
         host.name("blog");
@@ -562,7 +564,10 @@ fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
         }
         let report = within(LONG, "a stop in no time", || host.wait());
         let endings: Vec<_> = report.services().iter().map(|it| it.ending()).collect();
-        assert!(matches!(endings[0], Ending::Abandoned(_)), "{report}");
+        assert!(
+            matches!(endings[0], ServiceOutcome::Abandoned(_)),
+            "{report}"
+        );
         assert_eq!(clock.elapsed(), limit);
         gate.open();
     }

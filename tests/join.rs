@@ -27,7 +27,7 @@ fn recursion_through_joins_ends_at_every_pool_and_queue_size() {
                 for in_place in [false, true] {
                     let mut builder = Pool::builder().threads(threads).queue_capacity(capacity);
                     if in_place {
-                        builder = builder.run_in_place_when_full();
+                        builder = builder.caller_runs_when_full();
                     }
                     let pool = builder.build().unwrap();
                     let submitter = pool.submitter();

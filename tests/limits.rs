@@ -5,9 +5,8 @@ mod common;
 use common::retry::{at_once, check_sum, wait_until};
 use common::{Entrance, Gate, LONG, within};
 use groundcrew::channel::bounded;
-use groundcrew::{
-    CancelToken, Phase, Pool, PoolBuilder, StopPlan, Submitter, TaskError, TaskHandle,
-};
+use groundcrew::stop::PoolPhase;
+use groundcrew::{CancelToken, Pool, PoolBuilder, StopPlan, Submitter, TaskError, TaskHandle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -71,7 +70,7 @@ fn stuck_many(pool: &Pool, gate: &Gate, count: usize) {
 }
 
 fn replacing(most: usize) -> Pool {
-    let builder = Pool::builder().threads(1).replace_stuck(most);
+    let builder = Pool::builder().threads(1).max_replacements(most);
     builder.build().unwrap()
 }
 
@@ -238,8 +237,8 @@ fn what_runs_on_top_of_a_task_is_none_of_its_time() {
         let pools = [
             (new(), false),
             (observed(), false),
-            (new().run_in_place_when_full(), true),
-            (observed().run_in_place_when_full(), true),
+            (new().caller_runs_when_full(), true),
+            (observed().caller_runs_when_full(), true),
         ];
         let all = pools.map(|(pool, in_place)| {
             s.spawn(move || is_blamed_for_what_runs_on_top(pool, in_place))
@@ -269,7 +268,7 @@ fn the_own_time_of_a_task_runs_on_between_those_on_top() {
             for is_observed in [true, false] {
                 let mut builder = Pool::builder().threads(1).queue_capacity(1);
                 if !joins {
-                    builder = builder.run_in_place_when_full();
+                    builder = builder.caller_runs_when_full();
                 }
                 if is_observed {
                     builder = builder.observer(|_, _, _, _| ());
@@ -307,7 +306,7 @@ fn lost_places_are_taken_by_new_workers_and_no_more_than_so_many() {
         let stopped = started.clone();
         let (tell_start, tell_stop) = (started.clone(), started.clone());
         let pool = named("lost")
-            .replace_stuck(2)
+            .max_replacements(2)
             .on_worker_start(move |index| tell_start.lock().unwrap().push((index, true)))
             .on_worker_stop(move |index| tell_stop.lock().unwrap().push((index, false)))
             .build()
@@ -408,7 +407,7 @@ fn a_stop_waits_for_stuck_workers_and_tells_of_them() {
     within(LONG, "a stop with stuck workers", || {
         for (plan, gives_way) in [
             (StopPlan::drain(20 * MILLI), false),
-            (StopPlan::finish(Duration::ZERO), false),
+            (StopPlan::finish_running(Duration::ZERO), false),
             (StopPlan::drain(LONG), true),
         ] {
             let pool = replacing(3);
@@ -418,7 +417,9 @@ fn a_stop_waits_for_stuck_workers_and_tells_of_them() {
             wait_until("the others ran", || done.iter().all(|it| it.is_finished()));
             let opener = gives_way.then(|| {
                 let stop = pool.stop_handle();
-                thread::spawn(move || wait_until("it is closed", || stop.phase() != Phase::Open))
+                thread::spawn(move || {
+                    wait_until("it is closed", || stop.phase() != PoolPhase::Open)
+                })
             });
             let report = thread::scope(|s| {
                 let stop = s.spawn(|| pool.stop(plan));
@@ -515,6 +516,9 @@ fn a_limit_that_nobody_needs_leaves_no_worker_to_be_replaced() {
         (pool.stats().workers_alive(), pool.stats().overrun()),
         (1, 0)
     );
-    let huge = Pool::builder().threads(1).replace_stuck(usize::MAX).build();
-    assert!(huge.unwrap_err().to_string().contains("replace_stuck"));
+    let huge = Pool::builder()
+        .threads(1)
+        .max_replacements(usize::MAX)
+        .build();
+    assert!(huge.unwrap_err().to_string().contains("max_replacements"));
 }

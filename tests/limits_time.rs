@@ -94,7 +94,7 @@ fn a_task_that_has_ended_or_has_no_limit_is_left_alone() {
 fn a_lost_place_is_taken_as_soon_as_the_clock_has_been_moved() {
     within(LONG, "a manual clock", || {
         let clock = ManualClock::new();
-        let builder = Pool::builder().threads(1).clock(&clock).replace_stuck(1);
+        let builder = Pool::builder().threads(1).clock(&clock).max_replacements(1);
         let pool = builder.build().unwrap();
         let gate = Gate::new();
         drop(run(&pool, 4 * SECOND, &gate));

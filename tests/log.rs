@@ -4,7 +4,8 @@
 mod common;
 
 use common::{LONG, expected_panic, within};
-use groundcrew::{CircuitBreaker, Pool, Retry};
+use groundcrew::retry::CircuitBreaker;
+use groundcrew::{Pool, Retry};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
@@ -263,7 +264,7 @@ fn a_stop_and_a_drop_do_not_wait_for_a_logger_that_is_stuck() {
         log::set_max_level(LevelFilter::Info);
         *LOGGER.stuck.lock().unwrap() = Some(gate.entrance());
         assert!(stopped.stop(LONG).is_clean());
-        requested.stop_handle().request(LONG);
+        requested.stop_handle().request_stop(LONG);
         assert!(requested.stop(LONG).is_clean());
         drop(dropped);
         let last = std::sync::Arc::new(disowned);

@@ -11,9 +11,8 @@ mod common;
 
 use common::{LONG, expected_panic};
 use fastrand::Rng;
-use groundcrew::{
-    Pool, Scope, ScopedHandle, StopHandle, StopPlan, StopReport, Submitter, TaskError,
-};
+use groundcrew::parallel::{Scope, ScopedHandle};
+use groundcrew::{Pool, StopHandle, StopPlan, StopReport, Submitter, TaskError};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
@@ -105,7 +104,7 @@ fn random_pool(rng: &mut Rng) -> Pool {
         .queue_capacity(rng.usize(1..=5))
         .drop_plan(random_plan(rng));
     match rng.u8(..4) {
-        0 => builder.run_in_place_when_full().build().unwrap(),
+        0 => builder.caller_runs_when_full().build().unwrap(),
         _ => builder.build().unwrap(),
     }
 }
@@ -118,7 +117,7 @@ fn random_plan(rng: &mut Rng) -> StopPlan {
     });
     match rng.u8(..3) {
         0 => StopPlan::drain(limit),
-        1 => StopPlan::finish(limit),
+        1 => StopPlan::finish_running(limit),
         _ => StopPlan::cancel(limit),
     }
 }
@@ -168,7 +167,7 @@ fn stop_somehow(pool: Pool, stop: &StopHandle, rng: &mut Rng) -> StopReport {
             stop.stop(Duration::ZERO)
         }
         1 => {
-            stop.request(random_plan(rng));
+            stop.request_stop(random_plan(rng));
             pool.stop(LONG)
         }
         _ => pool.stop(random_plan(rng)),
@@ -176,7 +175,7 @@ fn stop_somehow(pool: Pool, stop: &StopHandle, rng: &mut Rng) -> StopReport {
 }
 
 fn check_sum(report: &StopReport) {
-    let left = report.unstarted().len() + report.abandoned().len() + report.caller().len();
+    let left = report.unstarted().len() + report.abandoned().len() + report.stopping_tasks().len();
     let ended = report.completed() + report.panicked() + report.cancelled() + report.expired();
     assert_eq!(report.accepted(), ended + left as u64, "{report}");
     let mut unstarted = report.unstarted().iter();
@@ -360,7 +359,7 @@ impl Tree<'_> {
             }
             4..=6 if depth > 0 => self.grow(rng, depth - 1),
             7 if self.is_stopped => drop(self.stop.stop(random_plan(rng))),
-            8 if self.is_stopped => self.stop.request(random_plan(rng)),
+            8 if self.is_stopped => self.stop.request_stop(random_plan(rng)),
             9 if self.is_stopped => self.stop.close(),
             10 => idle_about(rng, 50),
             _ => {}

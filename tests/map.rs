@@ -185,7 +185,7 @@ fn a_drain_lets_it_go_on_to_its_end() {
         let closed = AtomicBool::new(false);
         let results = pool.map(0..1000_u32, |n| {
             if n == 0 {
-                handle.request(StopPlan::drain(LONG));
+                handle.request_stop(StopPlan::drain(LONG));
                 closed.store(true, SeqCst);
             }
             while !closed.load(SeqCst) {
@@ -202,7 +202,7 @@ fn a_drain_lets_it_go_on_to_its_end() {
 #[test]
 fn a_stop_that_takes_the_backlog_out_ends_it_between_two_items() {
     within(LONG, "a map while the pool finishes", || {
-        for plan in [StopPlan::finish(LONG), StopPlan::cancel(LONG)] {
+        for plan in [StopPlan::finish_running(LONG), StopPlan::cancel(LONG)] {
             let pool = Pool::new(2).unwrap();
             let handle = pool.stop_handle();
             let calls = AtomicU32::new(0);
@@ -211,7 +211,7 @@ fn a_stop_that_takes_the_backlog_out_ends_it_between_two_items() {
             let results = pool.map(0..1_000_000_u32, |_| {
                 if calls.fetch_add(1, SeqCst) == 0 {
                     backlog.get_or_init(|| pool.submitter().submit(|| ()).unwrap());
-                    handle.request(plan);
+                    handle.request_stop(plan);
                 }
                 while !backlog.get().is_some_and(TaskHandle::is_finished) {
                     thread::yield_now();
@@ -233,7 +233,7 @@ fn one_that_waits_in_the_queue_is_ended_by_a_stop_and_is_in_nobodys_books() {
         let (pool, gate) = occupied_pool(16);
         let handle = pool.stop_handle();
         let stopper = thread::spawn(move || {
-            while handle.phase() == groundcrew::Phase::Open {
+            while handle.phase() == groundcrew::stop::PoolPhase::Open {
                 thread::yield_now();
             }
             handle.stop(Duration::ZERO)

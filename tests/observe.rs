@@ -4,7 +4,8 @@ mod common;
 
 use common::{Gate, LONG, expected_panic, hasty, occupy, within};
 use groundcrew::channel::{Receiver, bounded, unbounded};
-use groundcrew::{Outcome, Pool, PoolBuilder, StopHandle, StopPlan, Submitter, TaskHandle};
+use groundcrew::task::TaskOutcome;
+use groundcrew::{Pool, PoolBuilder, StopHandle, StopPlan, Submitter, TaskHandle};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 struct Told {
     name: String,
-    outcome: Outcome,
+    outcome: TaskOutcome,
     waited: Option<Duration>,
     ran: Duration,
 }
@@ -36,7 +37,7 @@ fn observed(builder: PoolBuilder) -> (Pool, Receiver<Told>) {
 }
 
 /// What was told so far, by name.
-fn outcomes(told: &Receiver<Told>) -> Vec<(String, Outcome)> {
+fn outcomes(told: &Receiver<Told>) -> Vec<(String, TaskOutcome)> {
     let mut all: Vec<_> = told.try_iter().map(|t| (t.name, t.outcome)).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
@@ -75,12 +76,12 @@ fn it_is_told_once_of_every_task_that_ran_and_how_it_ended() {
     assert_eq!(
         outcomes(&told),
         [
-            named("claimed", Outcome::Completed),
-            named("executed", Outcome::Completed),
-            named("executed, panics", Outcome::Panicked),
-            named("joins", Outcome::Completed),
-            named("submitted", Outcome::Completed),
-            named("submitted, panics", Outcome::Panicked),
+            named("claimed", TaskOutcome::Completed),
+            named("executed", TaskOutcome::Completed),
+            named("executed, panics", TaskOutcome::Panicked),
+            named("joins", TaskOutcome::Completed),
+            named("submitted", TaskOutcome::Completed),
+            named("submitted, panics", TaskOutcome::Panicked),
         ]
     );
     // Nor does it matter that a task has no name.
@@ -104,7 +105,10 @@ fn it_is_not_told_of_what_no_worker_ran() {
     assert!(late().submit(|| ()).unwrap().join().is_err());
     gate.open();
     pool.wait_idle();
-    assert_eq!(outcomes(&told), [("occupied".into(), Outcome::Completed)]);
+    assert_eq!(
+        outcomes(&told),
+        [("occupied".into(), TaskOutcome::Completed)]
+    );
 
     let gate = Gate::new();
     drop(occupy(&pool, &gate));
@@ -138,7 +142,7 @@ fn of_an_abandoned_task_it_is_told_when_that_ends_however_it_does() {
         assert_eq!(report.abandoned().len(), 1);
         assert!(told.is_empty(), "it still runs");
         gate.open();
-        assert_eq!(told.recv().unwrap().outcome, Outcome::Abandoned);
+        assert_eq!(told.recv().unwrap().outcome, TaskOutcome::Abandoned);
         assert_eq!(pool.stats().ended_late(), 1);
     }
 }
@@ -157,11 +161,14 @@ fn of_a_task_that_calls_stop_it_is_told_how_that_ended() {
             })
             .unwrap();
             let expected = match panics {
-                true => Outcome::Panicked,
-                false => Outcome::Completed,
+                true => TaskOutcome::Panicked,
+                false => TaskOutcome::Completed,
             };
             assert_eq!(told.recv().unwrap().outcome, expected);
-            assert_eq!((pool.stats().caller(), pool.stats().ended_late()), (1, 1));
+            assert_eq!(
+                (pool.stats().stopping_tasks(), pool.stats().ended_late()),
+                (1, 1)
+            );
         }
     });
 }
@@ -365,7 +372,7 @@ fn how_long_a_task_ran_leaves_out_what_its_joins_ran_on_top() {
 #[test]
 fn how_long_a_task_ran_leaves_out_what_ran_in_place() {
     let builder = Pool::builder().threads(1).queue_capacity(1);
-    let (pool, told) = observed(builder.run_in_place_when_full());
+    let (pool, told) = observed(builder.caller_runs_when_full());
     let start = Instant::now();
     let submitter = pool.submitter();
     pool.task("outer")

@@ -182,7 +182,7 @@ fn a_task_that_feeds_itself_does_not_starve_submitters_outside() {
             pool.submit(|| ()).unwrap().join().unwrap();
         }
         end.store(1, SeqCst);
-        drop(pool.stop(StopPlan::finish(LONG)));
+        drop(pool.stop(StopPlan::finish_running(LONG)));
     });
 }
 
@@ -191,7 +191,7 @@ fn in_place_a_task_runs_on_top_of_the_one_that_submits_it() {
     let pool = Pool::builder()
         .threads(1)
         .queue_capacity(1)
-        .run_in_place_when_full()
+        .caller_runs_when_full()
         .build()
         .unwrap();
     pool.submit_with(|ctx| {
@@ -230,7 +230,7 @@ fn in_place_stops_at_half_of_the_stack_and_goes_on_in_the_list() {
             .threads(1)
             .queue_capacity(1)
             .stack_size(256 * 1024)
-            .run_in_place_when_full()
+            .caller_runs_when_full()
             .build()
             .unwrap();
         let ended = Arc::new(AtomicUsize::new(0));
@@ -350,7 +350,7 @@ fn a_full_queue_shows_as_its_peak_where_tasks_run_in_place() {
     let pool = Pool::builder()
         .threads(1)
         .queue_capacity(2)
-        .run_in_place_when_full()
+        .caller_runs_when_full()
         .build()
         .unwrap();
     let submitter = pool.submitter();

@@ -223,7 +223,7 @@ fn unclean_drop_inside() {
     .unwrap();
     while pool.running().len() < 2 {}
     drop(pool);
-    stop.request(StopPlan::cancel(Duration::from_millis(20)));
+    stop.request_stop(StopPlan::cancel(Duration::from_millis(20)));
     told.recv().unwrap();
     // Until the parent has seen what it waits for.
     thread::park_timeout(LONG);
@@ -321,7 +321,7 @@ fn no_driver() {
     let pools: Vec<_> = (0..POOLS).map(|_| Pool::new(2).unwrap()).collect();
     for pool in &pools {
         pass.send(pool.stop_handle()).unwrap();
-        pool.stop_handle().request(StopPlan::drain(LONG));
+        pool.stop_handle().request_stop(StopPlan::drain(LONG));
         assert_eq!(told.recv_timeout(LONG / 2), Ok(0));
     }
 }
@@ -438,7 +438,7 @@ fn no_helpers() {
     });
     let pool = pool.build().unwrap();
     let handle = pool.submit(|| 7).unwrap();
-    pool.stop_handle().request(StopPlan::drain(LONG));
+    pool.stop_handle().request_stop(StopPlan::drain(LONG));
     let report = pool.stop(LONG);
     println!("{report}");
     assert_eq!(handle.join().unwrap(), 7);

@@ -5,7 +5,9 @@ mod common;
 use common::retry::{HOUR, at_once, check_sum, hourly, wait_for_waiting, wait_until, waiting};
 use common::{Gate, LONG, expected_panic, within};
 use groundcrew::channel::{bounded, unbounded};
-use groundcrew::{GaveUp, Jitter, Outcome, Pool, Retry, TaskError, Verdict};
+use groundcrew::retry::{GiveUpReason, Jitter, Verdict};
+use groundcrew::task::TaskOutcome;
+use groundcrew::{Pool, Retry, TaskError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -34,7 +36,10 @@ fn attempts_are_numbered_from_one_and_come_one_after_the_other() {
         told.iter().collect::<Vec<_>>(),
         (1..=50).collect::<Vec<u32>>()
     );
-    assert_eq!((error.attempts(), error.gave_up()), (50, GaveUp::Attempts));
+    assert_eq!(
+        (error.attempts(), error.gave_up()),
+        (50, GiveUpReason::Attempts)
+    );
     assert_eq!(*error.error(), 50);
     let report = pool.stop(LONG);
     assert_eq!((report.accepted(), report.completed()), (1, 1), "{report}");
@@ -86,7 +91,7 @@ fn those_that_wait_keep_no_worker_busy_and_take_no_room_in_the_queue() {
     let pool = Pool::builder()
         .threads(1)
         .queue_capacity(2)
-        .max_waiting(500)
+        .max_retrying(500)
         .build()
         .unwrap();
     let task = pool.task("send").retry(hourly());
@@ -129,10 +134,16 @@ fn what_the_error_says_wins_over_the_policy() {
     });
     let handle = hinted.submit(|attempt| Err::<(), _>((attempt < 2).then_some(MILLI)));
     let error = handle.unwrap().join().unwrap().unwrap_err();
-    assert_eq!((error.attempts(), error.gave_up()), (2, GaveUp::Verdict));
+    assert_eq!(
+        (error.attempts(), error.gave_up()),
+        (2, GiveUpReason::Verdict)
+    );
     let handle = hinted.submit(|_| Err::<(), _>(Some(Duration::ZERO)));
     let error = handle.unwrap().join().unwrap().unwrap_err();
-    assert_eq!((error.attempts(), error.gave_up()), (3, GaveUp::Attempts));
+    assert_eq!(
+        (error.attempts(), error.gave_up()),
+        (3, GiveUpReason::Attempts)
+    );
     // One that says "never" waits until it is told otherwise.
     let handle = hinted
         .submit(|_| Err::<(), _>(Some(Duration::MAX)))
@@ -147,12 +158,15 @@ fn no_attempt_begins_after_the_deadline() {
     let soon = pool.task("send").retry(hourly().deadline(HOUR / 2));
     let handle = soon.submit(|_| Err::<(), _>("no connection"));
     let error = handle.unwrap().join().unwrap().unwrap_err();
-    assert_eq!((error.attempts(), error.gave_up()), (1, GaveUp::Deadline));
+    assert_eq!(
+        (error.attempts(), error.gave_up()),
+        (1, GiveUpReason::Deadline)
+    );
     let none = pool.task("send").retry(at_once().deadline(Duration::ZERO));
     let handle = none.submit(|_| Err::<(), _>("no connection"));
     // The clock may not have moved on.
     let error = handle.unwrap().join().unwrap().unwrap_err();
-    assert_eq!(error.gave_up(), GaveUp::Deadline);
+    assert_eq!(error.gave_up(), GiveUpReason::Deadline);
 }
 
 #[test]
@@ -249,7 +263,10 @@ fn an_attempt_that_is_cancelled_while_it_runs_is_the_last_one() {
     told.recv().unwrap();
     assert!(!handle.cancel());
     let error = handle.join().unwrap().unwrap_err();
-    assert_eq!((error.gave_up(), error.attempts()), (GaveUp::Cancelled, 1));
+    assert_eq!(
+        (error.gave_up(), error.attempts()),
+        (GiveUpReason::Cancelled, 1)
+    );
     assert_eq!(pool.stop(LONG).completed(), 1);
 }
 
@@ -320,7 +337,7 @@ fn observers_are_told_once_of_a_task_and_with_all_its_attempts() {
     drop(task.submit(|_| Err::<(), _>("no connection")));
     pool.wait_idle();
     let heard = heard.lock().unwrap();
-    assert_eq!(*heard, [("send".to_owned(), 4, Outcome::Completed)]);
+    assert_eq!(*heard, [("send".to_owned(), 4, TaskOutcome::Completed)]);
 }
 
 #[test]
@@ -389,7 +406,7 @@ fn in_place_a_first_attempt_runs_at_once_and_the_next_ones_later() {
     let pool = Pool::builder()
         .threads(1)
         .queue_capacity(1)
-        .run_in_place_when_full()
+        .caller_runs_when_full()
         .build()
         .unwrap();
     let handle = pool.submit_with(|ctx| {

@@ -12,9 +12,11 @@ mod common;
 use common::retry::check_sum;
 use common::{Bomb, LONG, expected_panic};
 use groundcrew::channel::{Receiver, bounded, select};
+use groundcrew::retry::{RetryError, Verdict};
+use groundcrew::task::TaskInfo;
 use groundcrew::{
-    Pool, Retry, RetryError, StopHandle, StopPlan, StopReport, SubmitError, Submitter, TaskContext,
-    TaskError, TaskHandle, TaskInfo, Verdict,
+    Pool, Retry, StopHandle, StopPlan, StopReport, SubmitError, Submitter, TaskContext, TaskError,
+    TaskHandle,
 };
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,11 +93,11 @@ fn round(seed: u64) {
     let mut builder = Pool::builder()
         .threads(rng.usize(1..=3))
         .queue_capacity(rng.usize(1..=6))
-        .max_waiting(rng.usize(1..=12))
-        .replace_stuck(rng.usize(0..=2))
+        .max_retrying(rng.usize(1..=12))
+        .max_replacements(rng.usize(0..=2))
         .drop_plan(random_plan(&mut rng));
     if rng.u8(..4) == 0 {
-        builder = builder.run_in_place_when_full();
+        builder = builder.caller_runs_when_full();
     }
     if rng.u8(..4) == 0 {
         builder = builder.observer(|_, _, _, _| ());
@@ -135,7 +137,7 @@ fn round(seed: u64) {
             world.stop.stop(Duration::ZERO)
         }
         1 => {
-            world.stop.request(random_plan(&mut rng));
+            world.stop.request_stop(random_plan(&mut rng));
             pool.stop(random_plan(&mut rng))
         }
         2 => {
@@ -171,7 +173,7 @@ fn random_plan(rng: &mut fastrand::Rng) -> StopPlan {
     });
     let plan = match rng.u8(..3) {
         0 => StopPlan::drain(limit),
-        1 => StopPlan::finish(limit),
+        1 => StopPlan::finish_running(limit),
         _ => StopPlan::cancel(limit),
     };
     match rng.bool() {
@@ -284,7 +286,7 @@ fn count_plain<F>(world: &World, index: usize, end: Result<(), SubmitError<F>>) 
         Err(error) => {
             let state = || (task.began.load(SeqCst), task.dropped.load(SeqCst));
             assert_eq!(state(), (0, 0));
-            drop(error.into_task());
+            drop(error.into_inner());
             assert_eq!(state(), (0, 1));
         }
     }
@@ -323,7 +325,7 @@ fn attempt(
             }
         }
         5 => drop(world.stop.stop(random_plan(rng))),
-        6 => world.stop.request(random_plan(rng)),
+        6 => world.stop.request_stop(random_plan(rng)),
         7 => world.stop.close(),
         8..=18 => {
             for _ in 0..rng.usize(1..=3) {
@@ -421,7 +423,7 @@ fn check_handles(world: &World, report: &StopReport) {
             continue;
         }
         let id = handle.info().id();
-        let callers = report.caller();
+        let callers = report.stopping_tasks();
         assert!(
             callers.iter().any(|info| info.id() == id),
             "{index}: {report}"
@@ -453,7 +455,7 @@ fn check_report(world: &World, report: &StopReport) {
         .abandoned()
         .iter()
         .for_each(|task| leave(task.info()));
-    report.caller().iter().for_each(leave);
+    report.stopping_tasks().iter().for_each(leave);
     let mut counts = (0, 0, 0, 0);
     for (task, _) in world.tasks[..made]
         .iter()

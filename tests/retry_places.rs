@@ -1,11 +1,12 @@
-//! The places for tasks that are tried again: `PoolBuilder::max_waiting`.
+//! The places for tasks that are tried again: `PoolBuilder::max_retrying`.
 
 mod common;
 
 use common::retry::{check_sum, hourly, wait_for_waiting, wait_until};
 use common::{LONG, within};
 use groundcrew::channel::bounded;
-use groundcrew::{Pool, Retry, RetryTaskBuilder, SubmitError, TaskBuilder, TaskError};
+use groundcrew::submit::RetryTaskBuilder;
+use groundcrew::{Pool, Retry, SubmitError, TaskBuilder, TaskError};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 const MILLI: Duration = Duration::from_millis(1);
 
 fn places(count: usize) -> Pool {
-    let builder = Pool::builder().threads(1).max_waiting(count);
+    let builder = Pool::builder().threads(1).max_retrying(count);
     builder.queue_capacity(100).build().unwrap()
 }
 
@@ -28,7 +29,7 @@ fn failed(_: u32) -> Result<(), &'static str> {
 /// A pool of one worker and one place, which is taken.
 fn full() -> (
     Pool,
-    groundcrew::TaskHandle<Result<(), groundcrew::RetryError<&'static str>>>,
+    groundcrew::TaskHandle<Result<(), groundcrew::retry::RetryError<&'static str>>>,
 ) {
     let pool = places(1);
     let first = send(pool.task("first")).submit(failed).unwrap();
@@ -72,7 +73,7 @@ fn a_refusal_gives_the_closure_back_callable() {
         1 => Ok(*own),
         _ => Err("no connection"),
     });
-    let mut closure = refused.unwrap_err().into_task();
+    let mut closure = refused.unwrap_err().into_inner();
     assert_eq!(closure(1), Ok(7));
     assert_eq!(closure(2), Err("no connection"));
     drop(closure);
@@ -251,9 +252,9 @@ fn the_time_to_start_is_that_of_the_first_attempt() {
 fn no_place_at_all_is_refused_by_the_builder() {
     let error = Pool::builder()
         .threads(1)
-        .max_waiting(0)
+        .max_retrying(0)
         .build()
         .unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("max_waiting"), "{error}");
+    assert!(error.to_string().contains("max_retrying"), "{error}");
 }

@@ -111,7 +111,7 @@ fn without_a_thread_for_a_lost_place_the_log_says_so_and_the_others_go_on() {
 }
 
 fn no_replacement() {
-    let pool = Pool::builder().threads(1).replace_stuck(5).build();
+    let pool = Pool::builder().threads(1).max_replacements(5).build();
     let pool = watched(pool.unwrap());
     let gate = Gate::new();
     // The timer's thread starts the one that writes the log, and the first replacement.

@@ -5,7 +5,8 @@ mod common;
 use common::retry::{at_once, check_sum, hourly, wait_for_waiting, wait_until, waiting};
 use common::{Gate, LONG, within};
 use groundcrew::channel::{Receiver, Sender, bounded};
-use groundcrew::{Pool, Retry, StopPlan, StopReport, TaskError, Verdict};
+use groundcrew::retry::Verdict;
+use groundcrew::{Pool, Retry, StopPlan, StopReport, TaskError};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -16,7 +17,7 @@ const MILLI: Duration = Duration::from_millis(1);
 fn plans() -> [StopPlan; 5] {
     [
         StopPlan::drain(LONG),
-        StopPlan::finish(LONG),
+        StopPlan::finish_running(LONG),
         StopPlan::cancel(LONG),
         StopPlan::drain(Duration::ZERO),
         StopPlan::drain(Duration::MAX),
@@ -122,12 +123,12 @@ fn failing(retry: Retry) -> Failing {
 fn an_attempt_that_fails_after_the_close_counts_and_is_the_last_one() {
     for plan in [
         StopPlan::drain(LONG),
-        StopPlan::finish(LONG),
+        StopPlan::finish_running(LONG),
         StopPlan::drain(Duration::MAX),
     ] {
         within(LONG, "a stop", || {
             let Failing { pool, fail, handle } = failing(at_once());
-            pool.stop_handle().request(plan);
+            pool.stop_handle().request_stop(plan);
             wait_until("the pool is closed", || pool.execute(|| ()).is_err());
             fail.send(()).unwrap();
             let report = pool.stop(plan);
@@ -155,7 +156,8 @@ fn one_that_fails_while_a_stop_waits_for_it_is_unstarted_as_soon_as_it_does() {
         });
         let handle = handle.unwrap();
         wait_until("both run", || pool.running().len() == 2);
-        pool.stop_handle().request(StopPlan::finish(LONG));
+        pool.stop_handle()
+            .request_stop(StopPlan::finish_running(LONG));
         wait_until("the pool is closed", || pool.execute(|| ()).is_err());
         drop(fail);
         // The other one still runs, and the report is not made.
@@ -259,7 +261,7 @@ fn one_that_is_cancelled_and_cut_short_tells_of_the_attempt_that_was() {
         let handle = handle.unwrap();
         told.recv().unwrap();
         assert!(!handle.cancel());
-        pool.stop_handle().request(StopPlan::cancel(LONG));
+        pool.stop_handle().request_stop(StopPlan::cancel(LONG));
         wait_until("it is cancelled", || {
             pool.stop_handle().token().is_cancelled()
         });
@@ -302,10 +304,10 @@ fn one_that_stops_its_own_pool_fails_for_good_and_its_handle_hears_why() {
             let error = handle.unwrap().join().unwrap().unwrap_err();
             assert_eq!(*error.error(), "no connection");
             assert_eq!((error.attempts(), error.history().len()), (1, 1));
-            assert_eq!(error.gave_up(), groundcrew::GaveUp::Stopped);
+            assert_eq!(error.gave_up(), groundcrew::retry::GiveUpReason::Stopped);
             let report = report.get().unwrap();
             check_sum(report);
-            assert_eq!(report.caller().len(), 1, "{report}");
+            assert_eq!(report.stopping_tasks().len(), 1, "{report}");
             wait_until("it is counted", || pool.stats().ended_late() == 1);
         });
     }
@@ -364,7 +366,7 @@ fn one_that_is_run_by_hand_waits_between_its_attempts_and_can_be_cancelled_there
         running.join().unwrap();
         let error = handle.join().unwrap().unwrap_err();
         assert_eq!(error.attempts(), 2);
-        assert_eq!(error.gave_up(), groundcrew::GaveUp::Cancelled);
+        assert_eq!(error.gave_up(), groundcrew::retry::GiveUpReason::Cancelled);
     });
 }
 

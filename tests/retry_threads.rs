@@ -27,7 +27,7 @@ fn no_thread_of_the_timer_is_left_after_the_last_stop_and_none_is_there_before_i
         assert_eq!(threads("timer"), 0);
         for plan in [
             StopPlan::drain(LONG),
-            StopPlan::finish(LONG),
+            StopPlan::finish_running(LONG),
             StopPlan::cancel(LONG),
             StopPlan::drain(Duration::ZERO),
         ] {
@@ -50,7 +50,11 @@ fn no_thread_of_the_timer_is_left_after_the_last_stop_and_none_is_there_before_i
 }
 
 fn limits() {
-    let pool = Pool::builder().threads(2).replace_stuck(2).build().unwrap();
+    let pool = Pool::builder()
+        .threads(2)
+        .max_replacements(2)
+        .build()
+        .unwrap();
     let gate = Gate::new();
     for _ in 0..2 {
         let entrance = gate.entrance();
@@ -73,7 +77,7 @@ fn a_stop_by_request() {
     let task = pool.task("send").retry(hourly());
     let handle = task.submit(|_| Err::<(), _>("no connection")).unwrap();
     wait_for_waiting(&pool, 1);
-    pool.stop_handle().request(LONG);
+    pool.stop_handle().request_stop(LONG);
     assert!(handle.join().is_err());
     let report = pool.stop(LONG);
     assert_eq!(report.unstarted().len(), 1, "{report}");

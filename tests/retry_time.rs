@@ -4,8 +4,9 @@ mod common;
 
 use common::retry::{HOUR, check_sum, hourly};
 use common::{Gate, LONG, within};
+use groundcrew::retry::{GiveUpReason, Jitter, Verdict};
 use groundcrew::testing::ManualClock;
-use groundcrew::{GaveUp, Jitter, Pool, Retry, TaskError, Verdict};
+use groundcrew::{Pool, Retry, TaskError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -109,14 +110,20 @@ fn the_deadline_counts_from_the_first_attempt_and_a_hint_does_not_outdo_it() {
             clock.advance(HOUR);
         }
         let error = handle.join().unwrap().unwrap_err();
-        assert_eq!((error.attempts(), error.gave_up()), (4, GaveUp::Deadline));
+        assert_eq!(
+            (error.attempts(), error.gave_up()),
+            (4, GiveUpReason::Deadline)
+        );
         let hinted = pool.task("send").retry(hourly().deadline(3 * HOUR));
         let hinted = hinted.on_error(|hours: &u32| Verdict::RetryAfter(*hours * HOUR));
         let handle = hinted.submit(|attempt| Err::<(), _>(attempt + 1)).unwrap();
         clock.wait_for_sleepers(1);
         clock.advance(2 * HOUR);
         let error = handle.join().unwrap().unwrap_err();
-        assert_eq!((error.attempts(), error.gave_up()), (2, GaveUp::Deadline));
+        assert_eq!(
+            (error.attempts(), error.gave_up()),
+            (2, GiveUpReason::Deadline)
+        );
     });
 }
 
@@ -222,7 +229,10 @@ fn what_was_postponed_is_no_attempt_and_only_the_deadline_bounds_it() {
             clock.advance(SECOND); // and up to a tenth of the delay more
         }
         let error = handle.unwrap().join().unwrap().unwrap_err();
-        assert_eq!((error.attempts(), error.gave_up()), (1, GaveUp::Attempts));
+        assert_eq!(
+            (error.attempts(), error.gave_up()),
+            (1, GiveUpReason::Attempts)
+        );
         assert_eq!(error.error(), &"no connection");
         assert_eq!(error.history().len(), 1, "it was refused before");
 
@@ -236,7 +246,7 @@ fn what_was_postponed_is_no_attempt_and_only_the_deadline_bounds_it() {
             clock.advance(11 * SECOND);
         }
         let error = handle.join().unwrap().unwrap_err();
-        assert_eq!(error.gave_up(), GaveUp::Deadline);
+        assert_eq!(error.gave_up(), GiveUpReason::Deadline);
         assert_eq!(error.error(), &"refused");
     });
 }

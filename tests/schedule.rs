@@ -6,10 +6,10 @@ mod common;
 use common::host::{OnDrop, signal};
 use common::{Bomb, Gate, LONG, expected_panic, occupied_pool, occupy, rounds::rounds, within};
 use groundcrew::channel::{Sender, unbounded};
-use groundcrew::{
-    Host, Missed, Overlap, Pool, RunContext, RunOutcome, Schedule, ScheduleEntry, ScheduleError,
-    Scheduler, StopPlan,
+use groundcrew::schedule::{
+    MisfirePolicy, OverlapPolicy, RunContext, RunOutcome, ScheduleEntry, ScheduleError,
 };
+use groundcrew::{Host, Pool, Schedule, Scheduler, StopPlan};
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -82,7 +82,7 @@ fn an_entry_that_cannot_be_is_refused_with_what_to_write_instead() {
         (
             scheduler
                 .entry("none", hourly())
-                .overlap(Overlap::Concurrent(0))
+                .overlap(OverlapPolicy::Concurrent(0))
                 .run(nothing),
             "entry \"none\" would never run with a rule that allows 0 runs; allow 1, or use \
              `Skip`",
@@ -90,7 +90,7 @@ fn an_entry_that_cannot_be_is_refused_with_what_to_write_instead() {
         (
             scheduler
                 .entry("none", hourly())
-                .missed(Missed::All(0))
+                .misfire(MisfirePolicy::All(0))
                 .run(nothing),
             "entry \"none\" would never run with a rule that allows 0 runs; allow 1, or use \
              `Skip`",
@@ -177,9 +177,9 @@ fn a_hundred_thousand_entries_are_added_and_removed_in_seconds() {
 fn a_trigger_obeys_the_rule_for_overlaps() {
     within(LONG, "trigger", || {
         for (rule, beside, accepted) in [
-            (Overlap::Skip, 1, 1),
-            (Overlap::Queue, 1, 2),
-            (Overlap::Concurrent(3), 3, 3),
+            (OverlapPolicy::Skip, 1, 1),
+            (OverlapPolicy::Queue, 1, 2),
+            (OverlapPolicy::Concurrent(3), 3, 3),
         ] {
             let ((pool, scheduler), gate, (tell, begun)) = (pool(5), Gate::new(), signal());
             let entry = scheduler.entry("it", hourly()).overlap(rule);
@@ -261,7 +261,7 @@ fn a_run_may_stop_start_and_add_to_its_own_scheduler() {
 fn a_stop_lets_what_runs_go_on_and_nothing_else_and_a_start_goes_on_from_there() {
     within(LONG, "stop", || {
         let ((pool, scheduler), gate, (tell, begun)) = (pool(2), Gate::new(), signal());
-        let entry = scheduler.entry("it", often()).overlap(Overlap::Queue);
+        let entry = scheduler.entry("it", often()).overlap(OverlapPolicy::Queue);
         let entry = entry.run(told(&tell, &gate)).unwrap();
         scheduler.start().unwrap();
         begun.recv().unwrap();
@@ -302,7 +302,7 @@ fn a_stop_of_the_pool_hands_back_runs_by_name_and_ends_the_schedules() {
             thread::yield_now();
         }
         let report = thread::scope(|scope| {
-            let stop = scope.spawn(|| pool.stop(StopPlan::finish(LONG)));
+            let stop = scope.spawn(|| pool.stop(StopPlan::finish_running(LONG)));
             // It has become due once more, and the pool does not want it.
             while entry.status().next_due().is_some() {
                 thread::yield_now();
@@ -336,7 +336,7 @@ fn runs_that_a_stop_hands_back_and_nobody_wants_are_over() {
         let entry = scheduler.entry("it", hourly()).run(nothing).unwrap();
         assert!(entry.trigger());
         let stop = pool.stop_handle();
-        stop.request(StopPlan::cancel(Duration::ZERO));
+        stop.request_stop(StopPlan::cancel(Duration::ZERO));
         let report = stop.stop(Duration::ZERO);
         assert_eq!(report.unstarted().len(), 1);
         assert_eq!(entry.status().running(), 1);
@@ -461,7 +461,7 @@ fn round(seed: u64) {
             let (ran, beside) = (ran.clone(), Arc::new(AtomicU64::new(0)));
             let mut entry = scheduler
                 .entry(format!("{nth}"), schedule)
-                .overlap(Overlap::Concurrent(most));
+                .overlap(OverlapPolicy::Concurrent(most));
             if random.bool() {
                 entry = entry.run_at_start();
             }
@@ -494,7 +494,9 @@ fn round(seed: u64) {
                         18..24 => entry.resume(),
                         24..34 => drop(entry.trigger()),
                         34 => entry.remove(),
-                        35 if stops_pool => pool.stop_handle().request(StopPlan::finish(LONG)),
+                        35 if stops_pool => pool
+                            .stop_handle()
+                            .request_stop(StopPlan::finish_running(LONG)),
                         36 => drop(scheduler.next_due()),
                         37 => thread::sleep(MILLI),
                         _ => drop(format!("{scheduler:?}")),

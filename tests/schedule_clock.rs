@@ -6,8 +6,9 @@ mod common;
 use common::rounds::rounds;
 use common::{LONG, within};
 use groundcrew::channel::{Receiver, unbounded};
+use groundcrew::schedule::{MisfirePolicy, ScheduleEntry};
 use groundcrew::testing::ManualClock;
-use groundcrew::{Missed, Pool, Schedule, ScheduleEntry, Scheduler};
+use groundcrew::{Pool, Schedule, Scheduler};
 use std::time::{Duration, SystemTime};
 
 // All times are milliseconds of the wall clock, from the beginning of a day on.
@@ -36,13 +37,13 @@ fn millis(count: i64) -> Duration {
 }
 
 impl Stage {
-    fn new(schedule: Schedule, missed: Missed, start: i64) -> Stage {
+    fn new(schedule: Schedule, missed: MisfirePolicy, start: i64) -> Stage {
         let begin = ManualClock::new().wall();
         let clock = ManualClock::at(begin + millis(start));
         let pool = Pool::builder().threads(1).clock(&clock).build().unwrap();
         let scheduler = Scheduler::new(pool.submitter());
         let (tell, told) = unbounded();
-        let entry = scheduler.entry("it", schedule).missed(missed);
+        let entry = scheduler.entry("it", schedule).misfire(missed);
         let entry = entry.run(move |ctx| Ok(tell.send(ctx.due())?)).unwrap();
         Stage {
             clock,
@@ -105,7 +106,7 @@ fn small_corrections_of_the_clock_lose_no_run_and_give_none_twice() {
     within(LONG, "small corrections", || {
         for (expression, due) in [("30 0 * * *", 30 * MINUTE), ("0 * * * *", HOUR)] {
             for (steps, by) in [(1, -600), (2, -400), (2, -600), (20, -60), (3, 700)] {
-                let it = Stage::new(cron(expression), Missed::Once, 0);
+                let it = Stage::new(cron(expression), MisfirePolicy::Once, 0);
                 it.start();
                 for _ in 0..steps {
                     assert_eq!(it.pass(MINUTE), []);
@@ -129,7 +130,7 @@ fn small_corrections_of_the_clock_lose_no_run_and_give_none_twice() {
 #[test]
 fn a_clock_that_loses_half_a_second_an_hour_loses_no_daily_run_of_a_week() {
     within(LONG, "half a second", || {
-        let it = Stage::new(cron("30 0 * * *"), Missed::Once, HOUR);
+        let it = Stage::new(cron("30 0 * * *"), MisfirePolicy::Once, HOUR);
         it.start();
         let mut dues = Vec::new();
         while it.wall() < 7 * DAY + HOUR {
@@ -152,7 +153,7 @@ fn a_clock_that_is_set_back_right_after_the_start_is_noticed() {
             (30 * DAY, hour + 15 * MINUTE - 30 * DAY),
         ] {
             for _ in 0..20 {
-                let it = Stage::new(cron("0,15 10 * * *"), Missed::Once, hour + 1);
+                let it = Stage::new(cron("0,15 10 * * *"), MisfirePolicy::Once, hour + 1);
                 it.start();
                 assert_eq!(it.step(-back), []);
                 assert_eq!(it.next_due(), Some(next), "back by {back}");
@@ -165,7 +166,7 @@ fn a_clock_that_is_set_back_right_after_the_start_is_noticed() {
 #[test]
 fn a_clock_that_was_wrong_by_weeks_and_is_corrected_again_a_little_loses_no_day() {
     within(LONG, "wrong by weeks", || {
-        let it = Stage::new(cron("0 2 * * *"), Missed::Once, 0);
+        let it = Stage::new(cron("0 2 * * *"), MisfirePolicy::Once, 0);
         it.start();
         assert_eq!(it.step(30 * DAY), [29 * DAY + 2 * HOUR]);
         assert_eq!(it.step(-30 * DAY), []);
@@ -314,7 +315,7 @@ fn no_fixed_time_is_lost_or_had_twice_whatever_is_done_to_the_clock() {
         let expression = format!("{minute} {} * * *", texts.join(","));
         let of_day: Vec<i64> = hours.iter().map(|h| h * HOUR + minute * MINUTE).collect();
         let start = rng.i64(0..DAY);
-        let it = Stage::new(cron(&expression), Missed::All(1000), start);
+        let it = Stage::new(cron(&expression), MisfirePolicy::All(1000), start);
         let mut reckoning = Reckoning::new(times(&of_day), false, start);
         it.start();
         for _ in 0..60 {
@@ -344,7 +345,7 @@ fn an_interval_goes_on_in_its_own_time_whatever_is_done_to_the_clock() {
             .flat_map(|hour| of_hour.iter().map(move |minute| hour + minute * MINUTE))
             .collect();
         let start = rng.i64(0..DAY);
-        let it = Stage::new(cron(&expression), Missed::All(10_000), start);
+        let it = Stage::new(cron(&expression), MisfirePolicy::All(10_000), start);
         let mut reckoning = Reckoning::new(times(&of_day), true, start);
         it.start();
         for _ in 0..40 {
@@ -366,7 +367,7 @@ fn a_clock_that_drifts_gives_every_run_of_an_interval_once_and_so_does_one_time(
     rounds("drift", 20, |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let start = rng.i64(2 * SECOND..MINUTE);
-        let it = Stage::new(cron("* * * * *"), Missed::All(1000), start);
+        let it = Stage::new(cron("* * * * *"), MisfirePolicy::All(1000), start);
         let at = it.begin + millis(rng.i64(HOUR..2 * HOUR));
         let (tell, told) = unbounded();
         let once = it.scheduler.entry("once", Schedule::at(at));

@@ -6,7 +6,8 @@ mod common;
 use common::host::signal;
 use common::{LONG, within};
 use groundcrew::channel::Receiver;
-use groundcrew::{Host, Pool, Schedule, ScheduleEntry, Scheduler};
+use groundcrew::schedule::ScheduleEntry;
+use groundcrew::{Host, Pool, Schedule, Scheduler};
 use std::thread;
 use std::time::Duration;
 

@@ -4,11 +4,11 @@ mod common;
 
 use common::{LONG, expected_panic, within};
 use groundcrew::channel::{Receiver, unbounded};
-use groundcrew::testing::{Gate, ManualClock};
-use groundcrew::{
-    EntryBuilder, EntryStatus, Host, Missed, Overlap, Pool, RunContext, RunOutcome, Schedule,
-    ScheduleEntry, Scheduler,
+use groundcrew::schedule::{
+    EntryBuilder, EntryStatus, MisfirePolicy, OverlapPolicy, RunContext, RunOutcome, ScheduleEntry,
 };
+use groundcrew::testing::{Gate, ManualClock};
+use groundcrew::{Host, Pool, Schedule, Scheduler};
 use std::error::Error;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -104,19 +104,19 @@ fn the_matrix_of_missed_runs() {
     within(LONG, "matrix", || {
         let late = [30 * SECOND, MINUTE, MINUTE + SECOND];
         for (rule, many, expected) in [
-            (Missed::Once, 1, [(1, 0), (1, 0), (1, 0)]),
-            (Missed::All(3), 1, [(1, 0), (1, 0), (1, 0)]),
-            (Missed::Skip, 1, [(1, 0), (1, 0), (0, 1)]),
-            (Missed::Once, 5, [(1, 4), (1, 4), (1, 4)]),
-            (Missed::All(3), 5, [(3, 2), (3, 2), (3, 2)]),
-            (Missed::All(9), 5, [(5, 0), (5, 0), (5, 0)]),
-            (Missed::Skip, 5, [(1, 4), (1, 4), (0, 5)]),
+            (MisfirePolicy::Once, 1, [(1, 0), (1, 0), (1, 0)]),
+            (MisfirePolicy::All(3), 1, [(1, 0), (1, 0), (1, 0)]),
+            (MisfirePolicy::Skip, 1, [(1, 0), (1, 0), (0, 1)]),
+            (MisfirePolicy::Once, 5, [(1, 4), (1, 4), (1, 4)]),
+            (MisfirePolicy::All(3), 5, [(3, 2), (3, 2), (3, 2)]),
+            (MisfirePolicy::All(9), 5, [(5, 0), (5, 0), (5, 0)]),
+            (MisfirePolicy::Skip, 5, [(1, 4), (1, 4), (0, 5)]),
         ] {
             for schedule in [Schedule::every(HOUR), cron("0 * * * *")] {
                 for (late, expected) in late.iter().zip(expected) {
                     let it = stage(1);
                     let what = format!("{many} of {schedule}, {rule:?}, late by {late:?}");
-                    let (entry, told) = telling(it.entry(schedule.clone()).missed(rule));
+                    let (entry, told) = telling(it.entry(schedule.clone()).misfire(rule));
                     it.scheduler.start().unwrap();
                     it.pass(many * HOUR + *late);
                     let status = entry.status();
@@ -153,7 +153,8 @@ fn the_last_ones_are_made_up_for_however_many_were_missed() {
             (20_000, 4_000_000_000),
         ] {
             let it = stage(1);
-            let (entry, told) = telling(it.entry(cron(expression)).missed(Missed::All(cap)));
+            let (entry, told) =
+                telling(it.entry(cron(expression)).misfire(MisfirePolicy::All(cap)));
             it.scheduler.start().unwrap();
             it.suspend(many * period);
             let runs = cap.min(many).min(10_000);
@@ -303,10 +304,10 @@ fn a_whole_year_in_five_zones_is_what_was_planned_of_it() {
 fn a_run_that_is_due_while_one_runs_is_left_out_waits_or_runs_beside_it() {
     within(LONG, "overlap", || {
         for (rule, beside, queued, overlapped) in [
-            (Overlap::Skip, 1, 0, 4),
-            (Overlap::Queue, 1, 1, 3),
-            (Overlap::Concurrent(2), 2, 0, 3),
-            (Overlap::Concurrent(9), 5, 0, 0),
+            (OverlapPolicy::Skip, 1, 0, 4),
+            (OverlapPolicy::Queue, 1, 1, 3),
+            (OverlapPolicy::Concurrent(2), 2, 0, 3),
+            (OverlapPolicy::Concurrent(9), 5, 0, 0),
         ] {
             let (it, gate) = (stage(9), Gate::new());
             let every = it.entry(Schedule::every(MINUTE)).overlap(rule);
@@ -336,13 +337,16 @@ fn a_run_that_is_due_while_one_runs_is_left_out_waits_or_runs_beside_it() {
 fn runs_that_are_made_up_for_follow_the_rule_for_overlaps() {
     within(LONG, "all", || {
         for (rule, beside, runs) in [
-            (Overlap::Skip, 1, 5),
-            (Overlap::Queue, 1, 5),
-            (Overlap::Concurrent(2), 2, 5),
+            (OverlapPolicy::Skip, 1, 5),
+            (OverlapPolicy::Queue, 1, 5),
+            (OverlapPolicy::Concurrent(2), 2, 5),
         ] {
             let (it, gate) = (stage(9), Gate::new());
             let every = it.entry(Schedule::every(MINUTE)).overlap(rule);
-            let entry = every.missed(Missed::All(5)).run(gated(&gate)).unwrap();
+            let entry = every
+                .misfire(MisfirePolicy::All(5))
+                .run(gated(&gate))
+                .unwrap();
             it.scheduler.start().unwrap();
             it.clock.advance(10 * MINUTE);
             gate.wait_for(beside);
@@ -474,7 +478,11 @@ fn a_fixed_rate_keeps_its_pace_and_a_fixed_delay_counts_from_the_end() {
 #[test]
 fn a_fixed_delay_counts_from_the_end_of_whatever_ran() {
     within(LONG, "delay", || {
-        for rule in [Overlap::Skip, Overlap::Queue, Overlap::Concurrent(2)] {
+        for rule in [
+            OverlapPolicy::Skip,
+            OverlapPolicy::Queue,
+            OverlapPolicy::Concurrent(2),
+        ] {
             let (it, gate) = (stage(3), Gate::new());
             let delay = it.entry(Schedule::every(MINUTE).fixed_delay());
             let delay = delay.overlap(rule).run_at_start();
@@ -512,7 +520,7 @@ fn a_fixed_delay_counts_from_the_end_of_whatever_ran() {
 fn a_fixed_delay_whose_run_was_missed_and_is_left_out_goes_on() {
     let it = stage(1);
     let delay = it.entry(Schedule::every(MINUTE).fixed_delay());
-    let (entry, told) = telling(delay.missed(Missed::Skip));
+    let (entry, told) = telling(delay.misfire(MisfirePolicy::Skip));
     it.scheduler.start().unwrap();
     it.pass(HOUR);
     assert_eq!(counts(&entry.status()), (0, 1, 0));
@@ -607,7 +615,9 @@ fn what_is_paused_runs_neither_then_nor_afterwards() {
 fn a_run_that_waits_for_another_is_left_out_by_a_pause() {
     within(LONG, "waits", || {
         let (it, gate) = (stage(1), Gate::new());
-        let queue = it.entry(Schedule::every(HOUR)).overlap(Overlap::Queue);
+        let queue = it
+            .entry(Schedule::every(HOUR))
+            .overlap(OverlapPolicy::Queue);
         let entry = queue.run(gated(&gate)).unwrap();
         it.scheduler.start().unwrap();
         it.clock.advance(HOUR);
@@ -652,7 +662,7 @@ fn a_time_that_has_passed_is_due_at_once() {
     it.pass(Duration::ZERO);
     assert_eq!(told.recv().unwrap(), it.begin - DAY);
     let skip = it.scheduler.entry("skip", Schedule::at(it.begin - DAY));
-    let (skip, told) = telling(skip.missed(Missed::Skip));
+    let (skip, told) = telling(skip.misfire(MisfirePolicy::Skip));
     it.pass(Duration::ZERO);
     assert_eq!(counts(&skip.status()), (0, 1, 0));
     assert!(told.is_empty());

@@ -145,7 +145,7 @@ fn scopes_nest_at_any_size_of_pool_and_queue() {
             for in_place in [false, true] {
                 let builder = Pool::builder().threads(threads).queue_capacity(capacity);
                 let pool = match in_place {
-                    true => builder.run_in_place_when_full().build().unwrap(),
+                    true => builder.caller_runs_when_full().build().unwrap(),
                     false => builder.build().unwrap(),
                 };
                 assert_eq!(sum(&pool, &numbers), 124_750);
@@ -159,7 +159,7 @@ fn scopes_nest_at_any_size_of_pool_and_queue() {
 #[test]
 fn a_task_submits_more_to_its_own_scope() {
     fn count<'scope>(
-        s: &'scope groundcrew::Scope<'scope, '_>,
+        s: &'scope groundcrew::parallel::Scope<'scope, '_>,
         total: &'scope AtomicU32,
         depth: u32,
     ) {
@@ -191,7 +191,7 @@ fn one_that_is_joined_by_a_sibling_is_claimed() {
         let result = pool.scope(|s| {
             let (give, given) = bounded(1);
             let outer = s.submit(move || {
-                let inner: groundcrew::ScopedHandle<'_, u32> = given.recv().unwrap();
+                let inner: groundcrew::parallel::ScopedHandle<'_, u32> = given.recv().unwrap();
                 inner.join().unwrap() + 1
             });
             give.send(s.submit(|| 41)).unwrap();
@@ -244,7 +244,7 @@ fn a_join_that_waits_while_a_stop_withdraws_its_task_runs_it() {
         let result = pool.scope(|s| {
             let task = s.submit(|| thread::current().id());
             thread::scope(|threads| {
-                threads.spawn(|| handle.stop(StopPlan::finish(Duration::ZERO)));
+                threads.spawn(|| handle.stop(StopPlan::finish_running(Duration::ZERO)));
                 // Neither worker nor the scope's thread.
                 threads.spawn(|| {
                     let ran_on = task.join().unwrap();
@@ -335,7 +335,7 @@ fn a_stop_from_inside_of_a_scoped_task_lists_it_as_caller() {
         let pool = Pool::new(1).unwrap();
         let mut left = None;
         let callers = pool.scope(|s| {
-            let task = s.submit(|| pool.stop(LONG).caller().len());
+            let task = s.submit(|| pool.stop(LONG).stopping_tasks().len());
             s.execute(|| left = Some(thread::current().id()));
             task.join().unwrap()
         });

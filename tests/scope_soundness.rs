@@ -31,7 +31,7 @@ fn borrowed(test: impl FnOnce(&AtomicUsize)) -> usize {
 }
 
 fn stop_now() -> StopPlan {
-    StopPlan::finish(Duration::ZERO)
+    StopPlan::finish_running(Duration::ZERO)
 }
 
 /// Until the stop has taken the backlog out, or the whole stop is over.
@@ -78,7 +78,7 @@ fn a_task_that_overflowed_and_one_that_ran_in_place_leave_nothing() {
     for in_place in [false, true] {
         let builder = Pool::builder().threads(1).queue_capacity(1);
         let pool = match in_place {
-            true => builder.run_in_place_when_full().build().unwrap(),
+            true => builder.caller_runs_when_full().build().unwrap(),
             false => builder.build().unwrap(),
         };
         let submitter = pool.submitter();
@@ -356,9 +356,9 @@ fn a_loop_that_panics_and_one_that_is_stopped_drop_all_items_and_results() {
         let items: Vec<_> = (0..8).map(|n| (n, Touch(touched))).collect();
         let stopped = pool.map(items, |(n, item)| {
             if n == 3 {
-                stop.request(StopPlan::finish(LONG));
+                stop.request_stop(StopPlan::finish_running(LONG));
                 // The helper that drives the stop takes the backlog out.
-                while stop.phase() == groundcrew::Phase::Open {
+                while stop.phase() == groundcrew::stop::PoolPhase::Open {
                     thread::yield_now();
                 }
             }

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Gate, LONG, SlowDrop, occupied_pool, occupy, within};
 use groundcrew::channel::{Sender, bounded, unbounded};
-use groundcrew::{Phase, Pool, StopPlan, TaskError};
+use groundcrew::stop::PoolPhase;
+use groundcrew::{Pool, StopPlan, TaskError};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,8 +19,8 @@ fn a_drain_runs_the_backlog() {
     let (pool, gate) = occupied_pool(8);
     let handles: Vec<_> = (0..8).map(|n| pool.submit(move || n).unwrap()).collect();
     let stop = pool.stop_handle();
-    stop.request(StopPlan::drain(LONG));
-    assert_eq!(stop.phase(), Phase::Closed);
+    stop.request_stop(StopPlan::drain(LONG));
+    assert_eq!(stop.phase(), PoolPhase::Closed);
     gate.open();
     let report = pool.stop(LONG);
     assert!(report.is_clean(), "{report}");
@@ -33,10 +34,11 @@ fn a_drain_runs_the_backlog() {
 fn finish_hands_the_backlog_back_at_once_and_lets_what_runs_finish() {
     let (pool, gate) = occupied_pool(8);
     let handle = pool.task("behind").submit(|| ()).unwrap();
-    pool.stop_handle().request(StopPlan::finish(LONG));
+    pool.stop_handle()
+        .request_stop(StopPlan::finish_running(LONG));
     // Unstarted as soon as the stop takes it out, long before the report.
     assert!(matches!(handle.join(), Err(TaskError::Unstarted)));
-    assert!(pool.stop_handle().phase() < Phase::Done);
+    assert!(pool.stop_handle().phase() < PoolPhase::Done);
     gate.open();
     let report = pool.stop(LONG);
     assert_eq!((report.completed(), report.unstarted().len()), (1, 1));
@@ -123,7 +125,7 @@ fn a_stop_without_limit_waits_for_all_and_cancels_nothing() {
         let stop = pool.stop_handle();
         thread::spawn(move || stop.stop(Duration::MAX))
     };
-    while pool.stop_handle().phase() == Phase::Open {
+    while pool.stop_handle().phase() == PoolPhase::Open {
         thread::yield_now();
     }
     gate.open();
@@ -138,7 +140,7 @@ fn zero_and_past_deadlines_report_at_once_what_is_there() {
     for plan in [
         StopPlan::from(NOW),
         StopPlan::from(past),
-        StopPlan::finish(NOW),
+        StopPlan::finish_running(NOW),
         StopPlan::cancel(NOW),
         StopPlan::drain(NOW).grace(LONG),
     ] {
@@ -316,17 +318,19 @@ fn a_later_plan_tightens_a_stop_and_never_loosens_it() {
             let stop = pool.stop_handle();
             thread::spawn(move || stop.stop(Duration::MAX))
         };
-        while pool.stop_handle().phase() == Phase::Open {
+        while pool.stop_handle().phase() == PoolPhase::Open {
             thread::yield_now();
         }
-        pool.stop_handle().request(StopPlan::cancel(Duration::MAX));
+        pool.stop_handle()
+            .request_stop(StopPlan::cancel(Duration::MAX));
         token.wait();
-        assert!(pool.stop_handle().phase() >= Phase::Cancelling);
-        pool.stop_handle().request(StopPlan::drain(Duration::MAX));
+        assert!(pool.stop_handle().phase() >= PoolPhase::Cancelling);
+        pool.stop_handle()
+            .request_stop(StopPlan::drain(Duration::MAX));
         let report = pool.stop(NOW);
         assert_eq!(report.abandoned().len(), 1);
         assert_eq!(endless.join().unwrap().abandoned().len(), 1);
-        assert_eq!(pool.stop_handle().phase(), Phase::Done);
+        assert_eq!(pool.stop_handle().phase(), PoolPhase::Done);
         gate.open();
     });
 }
@@ -336,8 +340,8 @@ fn a_request_does_not_wait_and_its_report_waits_in_the_pool() {
     within(LONG, "a request", || {
         let (pool, gate) = occupied_pool(2);
         let behind = pool.submit(|| 7).unwrap();
-        pool.stop_handle().request(NOW);
-        while pool.stop_handle().phase() != Phase::Done {
+        pool.stop_handle().request_stop(NOW);
+        while pool.stop_handle().phase() != PoolPhase::Done {
             thread::yield_now();
         }
         let report = pool.stop(LONG);
@@ -451,7 +455,7 @@ fn a_refused_resubmission_gives_the_task_back_with_its_handle() {
     full.execute(|| ()).unwrap();
     let refused = full.try_resubmit(task).unwrap_err();
     assert!(refused.is_full() && handle.is_finished());
-    let refused = pool.resubmit(refused.into_task()).unwrap_err();
+    let refused = pool.resubmit(refused.into_inner()).unwrap_err();
     assert!(refused.is_closed());
     let error: Box<dyn std::error::Error + Send + Sync> = refused.into();
     assert_eq!(error.to_string(), "the pool is closed");
@@ -521,13 +525,13 @@ fn stop_from_inside_a_task_lists_it_as_caller_and_waits_for_the_others_only() {
         other.join().unwrap();
         let (thread, report) = caller.join().unwrap();
         assert!(report.is_clean(), "{report}");
-        assert_eq!(report.caller()[0].name(), "the caller");
+        assert_eq!(report.stopping_tasks()[0].name(), "the caller");
         assert_eq!((report.accepted(), report.completed()), (2, 1));
         assert_ne!(thread, thread::current().id());
         while pool.stats().ended_late() != 1 {
             thread::yield_now();
         }
-        assert_eq!(pool.stats().caller(), 1);
+        assert_eq!(pool.stats().stopping_tasks(), 1);
     });
 }
 
@@ -546,7 +550,10 @@ fn with_no_other_worker_to_drain_a_stop_inside_takes_the_backlog_out_at_once() {
             .unwrap()
             .join()
             .unwrap();
-        assert_eq!((report.unstarted().len(), report.caller().len()), (1, 1));
+        assert_eq!(
+            (report.unstarted().len(), report.stopping_tasks().len()),
+            (1, 1)
+        );
     });
 }
 
@@ -567,7 +574,11 @@ fn every_task_on_the_stack_of_a_worker_inside_stop_is_caller() {
             .unwrap()
             .join()
             .unwrap();
-        let names: Vec<_> = report.caller().iter().map(|info| info.name()).collect();
+        let names: Vec<_> = report
+            .stopping_tasks()
+            .iter()
+            .map(|info| info.name())
+            .collect();
         assert_eq!(names, ["inner", "outer"], "the innermost first");
         assert!(report.is_clean() && report.abandoned().is_empty());
     });
@@ -621,21 +632,21 @@ fn phases_only_move_forward() {
     within(LONG, "phases", || {
         let (pool, gate) = occupied_pool(2);
         let stop = pool.stop_handle();
-        assert_eq!(stop.phase(), Phase::Open);
+        assert_eq!(stop.phase(), PoolPhase::Open);
         stop.close();
         stop.close();
-        assert_eq!(stop.phase(), Phase::Closed);
-        stop.request(StopPlan::cancel(LONG));
-        while stop.phase() == Phase::Closed {
+        assert_eq!(stop.phase(), PoolPhase::Closed);
+        stop.request_stop(StopPlan::cancel(LONG));
+        while stop.phase() == PoolPhase::Closed {
             thread::yield_now();
         }
-        assert_eq!(stop.phase(), Phase::Cancelling);
+        assert_eq!(stop.phase(), PoolPhase::Cancelling);
         gate.open();
         drop(pool.stop(LONG));
-        assert_eq!(stop.phase(), Phase::Done);
+        assert_eq!(stop.phase(), PoolPhase::Done);
         stop.close();
-        stop.request(LONG);
-        assert_eq!(stop.phase(), Phase::Done);
+        stop.request_stop(LONG);
+        assert_eq!(stop.phase(), PoolPhase::Done);
     });
 }
 
@@ -842,7 +853,7 @@ fn a_task_that_was_refused_by_another_pool_still_belongs_to_its_own() {
     let task = own.stop(NOW).take_unstarted().remove(0);
     let other = Pool::new(1).unwrap();
     other.stop_handle().close();
-    other.resubmit(task).unwrap_err().into_task().run();
+    other.resubmit(task).unwrap_err().into_inner().run();
     assert!(matches!(handle.join(), Err(TaskError::Panicked(_))));
     assert_eq!(told.load(SeqCst), 1);
     gate.open();

@@ -229,7 +229,7 @@ fn a_drain_lets_what_was_pulled_end_and_says_where_it_broke_off() {
                     Err(other) => panic!("{other}"),
                 }
                 if results == 1000 {
-                    handle.request(StopPlan::drain(LONG));
+                    handle.request_stop(StopPlan::drain(LONG));
                 }
             }
             assert!(results >= 1000);
@@ -249,7 +249,7 @@ fn what_a_stop_takes_out_or_abandons_is_an_error_in_its_place() {
             let stop = pool.stop_handle();
             let stream = pool.stream(0..100, move |n| {
                 if n == 1 {
-                    stop.request(Duration::ZERO);
+                    stop.request_stop(Duration::ZERO);
                     entrance.pass();
                 }
                 n
@@ -400,9 +400,9 @@ fn a_batch_whose_items_become_slow_is_left_to_a_stop_and_to_other_workers() {
         let stream = pool.stream(0..40_000, move |n| {
             if n >= 30_000 {
                 slow.fetch_add(1, SeqCst);
-                stop.request(StopPlan::cancel(LONG));
-                while stop.phase() != groundcrew::Phase::Cancelling
-                    && stop.phase() != groundcrew::Phase::Done
+                stop.request_stop(StopPlan::cancel(LONG));
+                while stop.phase() != groundcrew::stop::PoolPhase::Cancelling
+                    && stop.phase() != groundcrew::stop::PoolPhase::Done
                 {
                     thread::yield_now();
                 }
@@ -493,7 +493,7 @@ fn what_a_stop_handed_back_of_one_is_worked_on_when_somebody_runs_it() {
         let count = ran.clone();
         let stop = pool.stop_handle();
         let stopper = thread::spawn(move || {
-            while stop.phase() == groundcrew::Phase::Open {
+            while stop.phase() == groundcrew::stop::PoolPhase::Open {
                 thread::yield_now();
             }
             stop.stop(Duration::ZERO)

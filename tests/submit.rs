@@ -43,7 +43,7 @@ macro_rules! refused {
     ($result:expr, $is:ident) => {{
         let error = $result.map(|_| ()).unwrap_err();
         assert!(error.$is(), "{error}");
-        error.into_task()
+        error.into_inner()
     }};
 }
 

@@ -1,7 +1,9 @@
 //! What the feature `testing` offers, tested.
 
+use groundcrew::host::{HostStatus, Restart, ServiceState};
+use groundcrew::retry::Backoff;
 use groundcrew::testing::{Diary, Entrance, Gate, HangGuard, ManualClock, Puppet};
-use groundcrew::{Backoff, Host, HostStatus, Pool, Restart, ServiceState, StopPlan};
+use groundcrew::{Host, Pool, StopPlan};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output, Stdio};
 use std::thread;

@@ -10,7 +10,8 @@ use common::examples::text;
 use common::scenario::{SCENARIO, refusing_threads};
 use common::{Gate, LONG};
 use groundcrew::channel::bounded;
-use groundcrew::{Phase, Pool, Retry, Schedule, Scheduler, StopPlan};
+use groundcrew::stop::PoolPhase;
+use groundcrew::{Pool, Retry, Schedule, Scheduler, StopPlan};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -119,8 +120,8 @@ fn a_request_asks_again_for_the_thread_that_stops_the_pool() {
 
 fn late_driver() {
     let pool = Pool::new(2).unwrap();
-    pool.stop_handle().request(StopPlan::drain(LONG));
-    wait_for(|| pool.stop_handle().phase() == Phase::Done);
+    pool.stop_handle().request_stop(StopPlan::drain(LONG));
+    wait_for(|| pool.stop_handle().phase() == PoolPhase::Done);
     let report = pool.stop(Duration::ZERO);
     assert!(report.is_clean(), "{report}");
 }
@@ -142,10 +143,10 @@ fn driver_by_a_worker() {
     .unwrap();
     told.recv().unwrap();
     let since = Instant::now();
-    pool.stop_handle().request(StopPlan::drain(LONG));
+    pool.stop_handle().request_stop(StopPlan::drain(LONG));
     assert!(since.elapsed() < LONG / 2, "it does not wait for the stop");
     gate.open();
-    wait_for(|| pool.stop_handle().phase() == Phase::Done);
+    wait_for(|| pool.stop_handle().phase() == PoolPhase::Done);
     assert_eq!(pool.stop(Duration::ZERO).completed(), 1);
 }
 
@@ -177,7 +178,7 @@ fn kept_deadline() {
     let pool = pool.build().unwrap();
     told.iter().take(2).for_each(drop);
     let since = Instant::now();
-    pool.stop_handle().request(Duration::from_millis(300));
+    pool.stop_handle().request_stop(Duration::from_millis(300));
     let requested = since.elapsed();
     assert!(requested < Duration::from_secs(2), "{requested:?}");
     let report = pool.stop(Duration::from_millis(300));

@@ -3,8 +3,10 @@
 mod common;
 
 use common::{LONG, within};
+use groundcrew::Host;
 use groundcrew::channel::{Receiver, unbounded};
-use groundcrew::{Changes, Host, RunningHost, Watch};
+use groundcrew::host::RunningHost;
+use groundcrew::watch::{FileChanges, FolderWatch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
@@ -50,12 +52,12 @@ impl Place {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn watch(&self) -> Watch {
-        Watch::new(&self.folder).debounce(10 * MILLI)
+    fn watch(&self) -> FolderWatch {
+        FolderWatch::new(&self.folder).debounce(10 * MILLI)
     }
 }
 
-fn started(watch: Watch) -> (RunningHost, Receiver<Changes>) {
+fn started(watch: FolderWatch) -> (RunningHost, Receiver<FileChanges>) {
     let (tell, told) = unbounded();
     let mut host = Host::builder();
     host.watch("posts", watch, move |changes, _| {
@@ -64,7 +66,7 @@ fn started(watch: Watch) -> (RunningHost, Receiver<Changes>) {
     (host.build().unwrap().start().unwrap(), told)
 }
 
-fn next(told: &Receiver<Changes>) -> Changes {
+fn next(told: &Receiver<FileChanges>) -> FileChanges {
     told.recv_timeout(LONG).unwrap()
 }
 
@@ -73,7 +75,7 @@ fn next(told: &Receiver<Changes>) -> Changes {
 struct Mirror(BTreeMap<PathBuf, u32>);
 
 impl Mirror {
-    fn apply(&mut self, changes: &Changes) {
+    fn apply(&mut self, changes: &FileChanges) {
         assert_eq!(
             changes.len(),
             changes.present().count() + changes.removed().len()
@@ -97,7 +99,7 @@ impl Mirror {
     }
 
     /// Applies what is told until so many are there.
-    fn wait_for(&mut self, told: &Receiver<Changes>, count: usize) {
+    fn wait_for(&mut self, told: &Receiver<FileChanges>, count: usize) {
         within(LONG, "so many files", || {
             while self.0.len() != count {
                 self.apply(&next(told));
@@ -106,7 +108,7 @@ impl Mirror {
     }
 
     /// Applies what is told until these are there, and no others; returns the last of it.
-    fn wait_for_these(&mut self, told: &Receiver<Changes>, files: &[PathBuf]) -> Changes {
+    fn wait_for_these(&mut self, told: &Receiver<FileChanges>, files: &[PathBuf]) -> FileChanges {
         let files: BTreeSet<&PathBuf> = files.iter().collect();
         within(LONG, "these files", || {
             loop {
@@ -182,7 +184,7 @@ fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
 fn an_editor_that_writes_in_steps_is_told_of_once() {
     let place = Place::new();
     place.write("a.md", "old");
-    let (host, told) = started(Watch::new(&place.folder).debounce(500 * MILLI));
+    let (host, told) = started(FolderWatch::new(&place.folder).debounce(500 * MILLI));
     assert_eq!(next(&told).len(), 1);
     for step in 0..5 {
         place.write("a.md~", &format!("step {step}"));
@@ -199,7 +201,7 @@ fn an_editor_that_writes_in_steps_is_told_of_once() {
 fn where_something_happens_all_the_time_it_is_told_of_all_the_same() {
     let place = Place::new();
     let (host, told) = started(
-        Watch::new(&place.folder)
+        FolderWatch::new(&place.folder)
             .debounce(LONG)
             .max_delay(30 * MILLI),
     );
@@ -320,7 +322,11 @@ fn of_a_flood_no_change_is_lost_and_none_is_told_of_twice() {
 fn told_to_stop_it_ends_at_once_whatever_happens_in_the_folder() {
     let place = Place::new();
     for quiet in [true, false] {
-        let (host, told) = started(Watch::new(&place.folder).debounce(LONG).max_delay(LONG));
+        let (host, told) = started(
+            FolderWatch::new(&place.folder)
+                .debounce(LONG)
+                .max_delay(LONG),
+        );
         next(&told);
         if !quiet {
             place.write("a.md", "a"); // it waits until nothing happens any more
@@ -341,7 +347,7 @@ fn a_folder_that_is_not_there_is_an_error_of_the_start_that_names_it() {
     place.write("file", "");
     for (path, why) in [("nowhere", "No such file"), ("file", "it is a file")] {
         let mut host = Host::builder();
-        host.watch("posts", Watch::new(place.path(path)), |_, _| Ok(()));
+        host.watch("posts", FolderWatch::new(place.path(path)), |_, _| Ok(()));
         let error = host.build().unwrap().start().unwrap_err().to_string();
         assert!(error.contains(why) && error.contains(path), "{error}");
     }
@@ -349,7 +355,7 @@ fn a_folder_that_is_not_there_is_an_error_of_the_start_that_names_it() {
 
 #[test]
 fn after_an_error_and_a_restart_everything_is_told_of_again() {
-    use groundcrew::Restart;
+    use groundcrew::host::Restart;
     let place = Place::new();
     place.write("a.md", "a");
     let (tell, told) = unbounded();
@@ -361,7 +367,7 @@ fn after_an_error_and_a_restart_everything_is_told_of_again() {
             false => Ok(()),
         }
     })
-    .on_failure(Restart::new().backoff(groundcrew::Backoff::fixed(MILLI)));
+    .on_failure(Restart::new().backoff(groundcrew::retry::Backoff::fixed(MILLI)));
     let host = host.build().unwrap().start().unwrap();
     assert_eq!(next(&told).len(), 1);
     place.write("bad.md", "bad");
@@ -419,7 +425,11 @@ fn a_link_that_leads_elsewhere_is_noticed_to_the_folder_itself_and_in_it() {
     let link = place.parent.path().join("link");
     symlink(&place.folder, &link).unwrap();
     let only_config = |path: &Path| path.parent().is_some_and(|it| it.ends_with("link"));
-    let (host, told) = started(Watch::new(&link).debounce(10 * MILLI).only(only_config));
+    let (host, told) = started(
+        FolderWatch::new(&link)
+            .debounce(10 * MILLI)
+            .only(only_config),
+    );
     assert_eq!(next(&told).added(), [link.join("config")]);
     swap("v2");
     assert_eq!(next(&told).changed(), [link.join("config")]);
@@ -439,7 +449,7 @@ fn a_relative_path_is_told_of_as_it_was_given() {
     let folder = TempDir::new_in("target").unwrap();
     let name = folder.path().file_name().unwrap();
     let relative = Path::new("target").join(name);
-    let (host, told) = started(Watch::new(&relative).debounce(10 * MILLI));
+    let (host, told) = started(FolderWatch::new(&relative).debounce(10 * MILLI));
     next(&told);
     fs::write(relative.join("a.md"), "a").unwrap();
     assert_eq!(next(&told).added(), [relative.join("a.md")]);
@@ -452,7 +462,7 @@ fn a_path_with_dots_and_slashes_is_the_folder_that_it_leads_to() {
     place.write("first.md", "1");
     for detour in ["posts/", "./posts", "posts/../posts", "posts/."] {
         let folder = place.parent.path().join(detour);
-        let (host, told) = started(Watch::new(&folder).debounce(10 * MILLI));
+        let (host, told) = started(FolderWatch::new(&folder).debounce(10 * MILLI));
         let first = next(&told);
         assert_eq!(first.added(), [folder.join("first.md")], "{detour}");
         place.write("second.md", "2");
@@ -540,7 +550,7 @@ fn another_folder_above_is_noticed() {
     }
     std::os::unix::fs::symlink("v1", path("current")).unwrap();
     let folder = path("current/posts");
-    let (host, told) = started(Watch::new(&folder).debounce(10 * MILLI));
+    let (host, told) = started(FolderWatch::new(&folder).debounce(10 * MILLI));
     assert_eq!(next(&told).added(), [folder.join("v1.md")]);
     std::os::unix::fs::symlink("v2", path("next")).unwrap();
     fs::rename(path("next"), path("current")).unwrap();
@@ -597,7 +607,7 @@ fn a_relative_path_stays_the_same_folder_when_the_current_folder_is_another_one(
     place.write("other.txt", "x");
     std::env::set_current_dir(place.parent.path()).unwrap();
     let only = |path: &Path| path.starts_with("posts") && path.extension().unwrap() == "md";
-    let early = Watch::new("posts").debounce(10 * MILLI).only(only);
+    let early = FolderWatch::new("posts").debounce(10 * MILLI).only(only);
     let (host, told) = started(early.clone());
     assert_eq!(next(&told).added(), [Path::new("posts/a.md")]);
     std::env::set_current_dir("/").unwrap();

@@ -1,7 +1,8 @@
 //! How late the runs of a thousand entries are, with periods from 10 ms to 1 s.
 
 use crate::harness::figure::{Better, Contender, Figure, quantile};
-use groundcrew::{Overlap, Pool, Schedule, Scheduler};
+use groundcrew::schedule::OverlapPolicy;
+use groundcrew::{Pool, Schedule, Scheduler};
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::cell::RefCell;
 use std::hint::spin_loop;
@@ -35,7 +36,7 @@ fn ours(time: Duration) -> Vec<f64> {
         let latenesses = latenesses.clone();
         scheduler
             .entry(nth.to_string(), Schedule::every(period(nth)))
-            .overlap(Overlap::Queue)
+            .overlap(OverlapPolicy::Queue)
             .run(move |ctx| {
                 note(&latenesses, ctx.lateness());
                 Ok(())

@@ -80,7 +80,7 @@ pub(crate) fn measure(title: &'static str, quick: bool) -> Figure {
     let scale = Scale::new(quick);
     let depth = 18 - scale.divisor.ilog2();
     let in_place = || {
-        let builder = Pool::builder().threads(WORKERS).run_in_place_when_full();
+        let builder = Pool::builder().threads(WORKERS).caller_runs_when_full();
         builder.build().unwrap()
     };
     let peak = Cell::new(0);

@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::outbox::{Item, Outbox, Sealed};
-use groundcrew::{DeadCause, DeadLetter, Permanent};
+use groundcrew::batch::{DeadLetter, DeadLetterReason};
+use groundcrew::retry::PermanentError;
 use log::{debug, error};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -52,7 +53,7 @@ impl Disk {
     /// an event stays wrong; a full disk may not stay full.
     pub(crate) fn write(&self, batch: &[Event]) -> Result<(), Box<dyn Error + Send + Sync>> {
         for event in batch {
-            event.check().map_err(Permanent::new)?;
+            event.check().map_err(PermanentError::new)?;
         }
         self.outbox.send(batch, || Ok(self.write_file(batch)?))
     }
@@ -84,7 +85,7 @@ impl Disk {
     /// Writes down what cannot be written, and why. If not even that can be, the event stays
     /// in the outbox: the next run tries again.
     pub(crate) fn bury(&self, event: &Event, why: &DeadLetter) {
-        if why.cause() == DeadCause::Stopped {
+        if why.cause() == DeadLetterReason::Stopped {
             return; // it was in hand when the report was made, and is in the outbox
         }
         let cause = why.error().map(ToString::to_string);

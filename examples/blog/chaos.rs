@@ -84,7 +84,8 @@
 //! others the host stops: without a sink, an index or a search there is no blog. Whoever
 //! hangs is named, and nobody waits for them beyond the deadline.
 
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use std::error::Error;
 use std::str::FromStr;
 use std::sync::Arc;

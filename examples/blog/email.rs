@@ -4,9 +4,9 @@ use crate::blog::Blog;
 use crate::chaos::Chaos;
 use crate::line::{Line, LineError};
 use crate::outbox::{Item, Outbox};
-use groundcrew::{
-    CallError, CancelToken, CircuitBreaker, GaveUp, ItemOutcome, Queue, Retry, ServiceContext,
-};
+use groundcrew::host::ItemOutcome;
+use groundcrew::retry::{CallError, CircuitBreaker, GiveUpReason};
+use groundcrew::{CancelToken, Retry, ServiceContext, WorkQueue};
 use log::error;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -55,7 +55,7 @@ impl fmt::Display for Email {
 /// Where emails are put. A clone leads to the same place.
 #[derive(Clone)]
 pub(crate) struct Emails {
-    pub(crate) queue: Queue<Email>,
+    pub(crate) queue: WorkQueue<Email>,
     pub(crate) outbox: Outbox<Email>,
 }
 
@@ -66,7 +66,7 @@ impl Emails {
     /// With those in the queue that an earlier run has left.
     pub(crate) fn new(outbox: Outbox<Email>) -> Result<Emails, Box<dyn Error + Send + Sync>> {
         let found = outbox.unsent();
-        let queue = Queue::new(found.len().max(PLACES));
+        let queue = WorkQueue::new(found.len().max(PLACES));
         for email in found {
             queue.submit(email)?;
         }
@@ -135,7 +135,9 @@ impl Sender {
         );
         match sent {
             Ok(()) => {}
-            Err(error) if error.gave_up() == GaveUp::Stopped => return Ok(ItemOutcome::HandBack),
+            Err(error) if error.gave_up() == GiveUpReason::Stopped => {
+                return Ok(ItemOutcome::HandBack);
+            }
             Err(error) => {
                 // That is settled, too: it is not sent again.
                 error!("{email}: {}", error.error());

@@ -3,9 +3,9 @@
 use crate::account::{NAMED, listed};
 use crate::blog::Blog;
 use crate::config::Config;
-use groundcrew::{
-    HostBuilder, RunContext, Schedule, ScheduleEntry, Scheduler, ServiceResult, TaskError,
-};
+use groundcrew::host::ServiceResult;
+use groundcrew::schedule::{RunContext, ScheduleEntry};
+use groundcrew::{HostBuilder, Schedule, Scheduler, TaskError};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -72,7 +72,7 @@ fn check_links(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
         Err(TaskError::Unstarted) => return Ok(()), // the pool stops
         checked => checked?
             .into_iter()
-            .collect::<Result<_, groundcrew::Cancelled>>()?,
+            .collect::<Result<_, groundcrew::cancel::Cancelled>>()?,
     };
     let count: usize = checked.iter().map(Vec::len).sum();
     let mut broken = Vec::new();

@@ -1,7 +1,7 @@
 //! The way to the sink: a line of JSON, and its answer.
 
 use crate::outbox::Sealed;
-use groundcrew::Verdict;
+use groundcrew::retry::Verdict;
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};

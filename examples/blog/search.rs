@@ -3,7 +3,8 @@
 use crate::blog::Blog;
 use crate::index::Index;
 use groundcrew::channel::{Receiver, bounded, select};
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

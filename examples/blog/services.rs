@@ -14,10 +14,10 @@ use crate::screen::Screen;
 use crate::search::{self, Search};
 use crate::sink::{Mood, Sink};
 use crate::{Options, status, visitors, watcher};
-use groundcrew::{
-    CircuitBreaker, FailurePolicy, Host, HostBuilder, Pool, Restart, Schedule, Scheduler,
-    ServiceContext, Watch,
-};
+use groundcrew::host::{FailurePolicy, Restart};
+use groundcrew::retry::CircuitBreaker;
+use groundcrew::watch::FolderWatch;
+use groundcrew::{Host, HostBuilder, Pool, Schedule, Scheduler, ServiceContext};
 use log::warn;
 use std::error::Error;
 use std::path::Path;
@@ -166,7 +166,7 @@ fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, reindexes: 
         after.push("reindex");
     }
     let is_post = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
-    let watch = Watch::new(&options.folder).only(is_post);
+    let watch = FolderWatch::new(&options.folder).only(is_post);
     let blog = blog.clone();
     host.watch("posts", watch, move |changes, ctx| {
         watcher::read(&blog, changes, ctx)

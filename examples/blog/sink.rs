@@ -5,7 +5,8 @@
 
 use crate::chaos::Chaos;
 use groundcrew::channel::{bounded, select};
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use log::debug;
 use serde_json::Value;
 use std::fs::File;

@@ -1,9 +1,8 @@
 //! The status: a table on a terminal, a line now and then elsewhere.
 
 use crate::screen::Screen;
-use groundcrew::{
-    HostStatus, PoolStatus, Scheduler, ServiceContext, ServiceResult, ServiceState, ServiceStatus,
-};
+use groundcrew::host::{HostStatus, PoolStatus, ServiceResult, ServiceState, ServiceStatus};
+use groundcrew::{Scheduler, ServiceContext};
 use std::time::{Duration, SystemTime};
 
 const REDRAW: Duration = Duration::from_millis(500);
@@ -58,9 +57,9 @@ fn about(service: &ServiceStatus) -> String {
         let (queued, done) = (stats.queued() + stats.overflow(), stats.completed());
         format!("queued {queued}  running {}  done {done}", stats.running())
     } else if let Some(queue) = service.queue() {
-        let (waiting, in_hand) = (queue.queued(), queue.in_hand());
+        let (waiting, in_progress) = (queue.queued(), queue.in_progress());
         format!(
-            "queued {waiting}  in hand {in_hand}  done {}",
+            "queued {waiting}  in hand {in_progress}  done {}",
             queue.handled()
         )
     } else {

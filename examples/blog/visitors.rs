@@ -1,7 +1,8 @@
 //! Visitors: they stand for the world outside.
 
 use crate::blog::Blog;
-use groundcrew::{ServiceContext, ServiceResult};
+use groundcrew::ServiceContext;
+use groundcrew::host::ServiceResult;
 use std::time::Duration;
 
 /// Each looks at a page; one in five writes a comment, of which a reader is told.

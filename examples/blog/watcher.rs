@@ -2,7 +2,9 @@
 
 use crate::archive::Archive;
 use crate::blog::Blog;
-use groundcrew::{Changes, ServiceContext, ServiceResult};
+use groundcrew::ServiceContext;
+use groundcrew::host::ServiceResult;
+use groundcrew::watch::FileChanges;
 use log::{info, warn};
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +14,7 @@ const LOOK_AT_TOKEN: Duration = Duration::from_millis(50);
 
 /// Reads each post in a task of its own. A post that cannot be read is no reason not to
 /// serve the others.
-pub(crate) fn read(blog: &Blog, changes: &Changes, ctx: &ServiceContext) -> ServiceResult {
+pub(crate) fn read(blog: &Blog, changes: &FileChanges, ctx: &ServiceContext) -> ServiceResult {
     if changes.is_initial() {
         blog.chaos.at_start("posts")?;
         if let Err(error) = blog.archive.load() {

@@ -88,7 +88,8 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use env_logger::Env;
 use fastrand::Rng;
-use groundcrew::{CallError, CircuitBreaker, Pool, Retry, RetryError, StopPlan, signals};
+use groundcrew::retry::{CallError, CircuitBreaker, RetryError};
+use groundcrew::{Pool, Retry, StopPlan, signals};
 use log::debug;
 use mail::Mail;
 use outcome::Outcome;
@@ -179,7 +180,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .threads(options.threads)
         .queue_capacity(PLACES)
         .build()?;
-    let plan = StopPlan::finish(options.stop_timeout);
+    let plan = StopPlan::finish_running(options.stop_timeout);
     output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
     let breaker = CircuitBreaker::builder("smtp")
         .consecutive_failures(3)

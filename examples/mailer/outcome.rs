@@ -2,7 +2,9 @@
 
 use crate::server::Account;
 use crate::{Attempted, Mail};
-use groundcrew::{GaveUp, StopReport, TaskError, TaskInfo};
+use groundcrew::retry::GiveUpReason;
+use groundcrew::task::TaskInfo;
+use groundcrew::{StopReport, TaskError};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -20,7 +22,7 @@ impl Outcome {
     pub(crate) fn add(&mut self, mail: &Mail, result: Result<Attempted, TaskError>) {
         match result {
             Ok(Ok(())) => self.sent += 1,
-            Ok(Err(error)) if error.gave_up() == GaveUp::Stopped => {
+            Ok(Err(error)) if error.gave_up() == GiveUpReason::Stopped => {
                 self.unknown.push(mail.to_string());
             }
             Ok(Err(error)) => {

@@ -1,7 +1,7 @@
 //! The client's side of the protocol: one mail, one connection.
 
 use crate::mail::Mail;
-use groundcrew::Verdict;
+use groundcrew::retry::Verdict;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};

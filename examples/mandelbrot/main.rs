@@ -43,7 +43,8 @@ mod output;
 mod view;
 
 use clap::Parser;
-use groundcrew::{Cancelled, Pool, StopPlan, signals};
+use groundcrew::cancel::Cancelled;
+use groundcrew::{Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
 use std::error::Error;

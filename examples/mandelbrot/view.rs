@@ -1,6 +1,7 @@
 //! What is drawn: points of the plane, and their colours.
 
-use groundcrew::{CancelToken, Cancelled};
+use groundcrew::CancelToken;
+use groundcrew::cancel::Cancelled;
 use std::fmt;
 use std::str::FromStr;
 

@@ -81,7 +81,8 @@ mod spool;
 
 use clap::Parser;
 use email::Email;
-use groundcrew::{Host, Queue, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Host, ServiceContext, WorkQueue};
 use log::info;
 use outbox::{Outbox, TIME_TO_ANSWER};
 use sender::Sender;
@@ -145,7 +146,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     let outbox = Outbox::<Email>::open(options.spool.clone())?;
     let found = outbox.unsent();
-    let emails = Queue::new(found.len().max(PLACES));
+    let emails = WorkQueue::new(found.len().max(PLACES));
     for email in found {
         emails.submit(email)?;
     }
@@ -194,7 +195,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 /// Writes emails, one after the other, and stops the host when the last one is sent.
 fn write(
     count: usize,
-    emails: &Queue<Email>,
+    emails: &WorkQueue<Email>,
     outbox: &Outbox<Email>,
     ctx: &ServiceContext,
 ) -> ServiceResult {

@@ -2,7 +2,8 @@
 
 use crate::email::Email;
 use crate::outbox::{Outbox, Sealed};
-use groundcrew::{ItemOutcome, ServiceContext};
+use groundcrew::ServiceContext;
+use groundcrew::host::ItemOutcome;
 use log::{debug, warn};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};

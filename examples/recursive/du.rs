@@ -3,7 +3,8 @@
 use crate::folders::{Failure, Folder, measure, measure_alone};
 use crate::{Outcome, output, progress_bar, say, say_speedup};
 use clap::Args;
-use groundcrew::{Cancelled, Pool};
+use groundcrew::Pool;
+use groundcrew::cancel::Cancelled;
 use indicatif::ProgressBar;
 use os_display::Quotable;
 use std::error::Error;

@@ -1,6 +1,8 @@
 //! How many bytes are in the files below a folder, and below each in it.
 
-use groundcrew::{CancelToken, Cancelled, Pool, Scope};
+use groundcrew::cancel::Cancelled;
+use groundcrew::parallel::Scope;
+use groundcrew::{CancelToken, Pool};
 use indicatif::ProgressBar;
 use log::debug;
 use os_display::Quotable;

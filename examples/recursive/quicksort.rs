@@ -1,6 +1,8 @@
 //! Quicksort in place, on all workers.
 
-use groundcrew::{CancelToken, Cancelled, Pool, Scope};
+use groundcrew::cancel::Cancelled;
+use groundcrew::parallel::Scope;
+use groundcrew::{CancelToken, Pool};
 use indicatif::ProgressBar;
 use log::debug;
 

@@ -2,7 +2,8 @@
 
 use crate::count;
 use groundcrew::channel::{Receiver, select};
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use log::info;
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,7 +1,8 @@
 //! The service that has the pages ready before anybody asks.
 
 use crate::count;
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use log::info;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

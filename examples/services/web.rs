@@ -3,7 +3,8 @@
 use crate::count;
 use crate::pages::Pages;
 use groundcrew::channel::Sender;
-use groundcrew::{Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::{Service, ServiceContext};
 use log::{debug, info};
 use std::error::Error;
 use std::io::{BufRead, BufReader, ErrorKind, Write};

@@ -1,7 +1,9 @@
 //! The service that fails.
 
 use clap::ValueEnum;
-use groundcrew::{Permanent, Service, ServiceContext, ServiceResult};
+use groundcrew::host::ServiceResult;
+use groundcrew::retry::PermanentError;
+use groundcrew::{Service, ServiceContext};
 use log::info;
 use std::io::{Error, ErrorKind};
 use std::thread;
@@ -53,7 +55,7 @@ impl Service for Index {
         info!("index: has run for a while");
         match self.fail {
             Some(Fail::Run) => Err(Error::from(ErrorKind::StorageFull))?,
-            Some(Fail::Permanent) => Err(Permanent::new("the index is of another version"))?,
+            Some(Fail::Permanent) => Err(PermanentError::new("the index is of another version"))?,
             Some(Fail::Panic) => panic!("no such row"),
             Some(Fail::Return) => Ok(()),
             Some(Fail::Heartbeat) => wait_for_the_stop(ctx),

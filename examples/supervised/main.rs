@@ -146,7 +146,9 @@ mod output;
 
 use clap::{Parser, ValueEnum};
 use env_logger::Env;
-use groundcrew::{Backoff, FailurePolicy, Host, HostReport, Restart};
+use groundcrew::host::{FailurePolicy, Restart};
+use groundcrew::retry::Backoff;
+use groundcrew::{Host, HostReport};
 use index::{Fail, Index, wait_for_the_stop};
 use std::error::Error;
 use std::io::{self, Write};
@@ -208,7 +210,7 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
         }
     })
     .after(["db"])
-    .heartbeat_within(Duration::from_millis(500))
+    .heartbeat_timeout(Duration::from_millis(500))
     .fail_on_missed_heartbeat()
     .on_failure(options.policy);
     host.background("web", |ctx| {

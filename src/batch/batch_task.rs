@@ -2,10 +2,10 @@
 
 use super::aftermath::Aftermath;
 use super::chunk::Chunk;
-use super::dead::{DeadCause, DeadLetter};
+use super::dead::{DeadLetter, DeadLetterReason};
 use super::store::{State, Store};
 use crate::async_log::TIME_TO_TELL;
-use crate::causes::{BoxError, Permanent, chain, has_cause};
+use crate::causes::{BoxError, PermanentError, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
@@ -259,15 +259,15 @@ impl<T: Send + 'static> Store<T> {
                     ..Handled::new(before, 0)
                 };
             }
-            Ok(Err(error)) => match has_cause::<Permanent>(error.as_ref()) {
-                true => (DeadCause::Permanent, Some(error)),
+            Ok(Err(error)) => match has_cause::<PermanentError>(error.as_ref()) {
+                true => (DeadLetterReason::Permanent, Some(error)),
                 false => return self.failed(part, done, first, error, context),
             },
             Err(payload) => {
                 let text = unwind::text(payload.as_ref());
                 self.log_failure(part.items.len(), &format!("the handler panicked: {text}"));
                 unwind::drop_payload(payload);
-                (DeadCause::Panicked, None)
+                (DeadLetterReason::Panicked, None)
             }
         };
         let attempts = part.failed + 1;
@@ -320,10 +320,10 @@ impl<T: Send + 'static> Store<T> {
                 self.drop_error(error);
                 return Handled::retry(done, part, Deadline::after_from(now, after));
             }
-            Ok(Err(gave_up)) => DeadCause::GaveUp(gave_up),
+            Ok(Err(gave_up)) => DeadLetterReason::GaveUp(gave_up),
             Err(payload) => {
                 unwind::drop_payload(payload);
-                DeadCause::Panicked
+                DeadLetterReason::Panicked
             }
         };
         let dead = part.items.len();
@@ -367,7 +367,7 @@ impl<T: Send + 'static> Store<T> {
 
     /// Items that a handler gave back when the report had been made.
     fn bury_late(&self, items: Vec<T>) {
-        self.bury(items, &DeadLetter::new(DeadCause::Stopped, None, 1));
+        self.bury(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 1));
     }
 
     pub(super) fn drop_all(&self, items: impl Iterator<Item = T>) {

@@ -1,7 +1,7 @@
 //! What a program holds of a batcher.
 
 use super::builder::BatcherBuilder;
-use super::dead::{DeadCause, DeadLetter};
+use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
 use super::stats::BatchStats;
 use super::store::{NoRoom, Store};
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// [`TaskContext`](crate::TaskContext) of the task that it runs in. By its result
 ///
 /// - `Ok`: all of the batch is handled, also what it left in the vector, which is dropped.
-/// - an error that is, or is caused by, [`Permanent`](crate::Permanent): no other attempt
+/// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError): no other attempt
 ///   would help. The batch is split in halves, and each is handled by itself, until the bad
 ///   items stand alone: those go to the closure for
 ///   [dead letters](BatcherBuilder::dead_letter). So an item of a batch of *n* is in
@@ -47,7 +47,7 @@ use std::time::{Duration, Instant};
 /// Items that it takes out of the vector before it fails are handled: so it can go on where
 /// it was.
 ///
-/// Items that are handled one by one are better off in a [`Queue`](crate::Queue), or as tasks.
+/// Items that are handled one by one are better off in a [`WorkQueue`](crate::WorkQueue), or as tasks.
 ///
 /// With one batch in flight at a time, the default, items are handled in the order in which
 /// they were submitted.
@@ -131,7 +131,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<&str>, _| Ok(()))?;
     /// lines.submit("a")?;
     /// assert!(lines.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(lines.submit("b").unwrap_err().into_item(), "b");
+    /// assert_eq!(lines.submit("b").unwrap_err().into_inner(), "b");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
@@ -215,7 +215,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// token.cancel();
     /// words.submit_until_cancelled(&token, "one")?; // there is room
     /// let refused = words.submit_until_cancelled(&token, "two").unwrap_err();
-    /// assert_eq!(refused.into_item(), "two");
+    /// assert_eq!(refused.into_inner(), "two");
     /// # drop(open);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -239,7 +239,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// first call gets them; afterwards there are none, until more are dropped.
     ///
     /// A [`stop`](Self::stop) of the batcher itself returns them in its
-    /// [report](BatchReport::take_unhandled) instead.
+    /// [report](BatchReport::take_unstarted) instead.
     ///
     /// # Examples
     ///
@@ -259,10 +259,10 @@ impl<T: Send + 'static> Batcher<T> {
     /// events.submit("a")?;
     ///
     /// assert_eq!(host.stop().exit_code(), 75);
-    /// assert_eq!(events.take_unhandled(), ["a"]);
+    /// assert_eq!(events.take_unstarted(), ["a"]);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn take_unhandled(&self) -> Vec<T> {
+    pub fn take_unstarted(&self) -> Vec<T> {
         self.store().state.lock().take_out()
     }
 
@@ -349,7 +349,7 @@ impl<T: Send + 'static> Store<T> {
         state.stats.unhandled -= items.len() as u64;
         state.stats.dead += items.len() as u64;
         drop(state);
-        self.bury_in_time(items, &DeadLetter::new(DeadCause::Stopped, None, 0));
+        self.bury_in_time(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 0));
     }
 }
 
@@ -368,7 +368,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
         if !report.is_clean() {
             say_in_time(log::Level::Error, report.to_string());
         }
-        let unhandled = report.take_unhandled();
+        let unhandled = report.take_unstarted();
         if !unhandled.is_empty() {
             self.store.bury_unhandled(unhandled);
         }

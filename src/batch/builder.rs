@@ -179,7 +179,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     }
 
     /// The retry policy for a batch whose handler failed with an error that is not
-    /// [`Permanent`](crate::Permanent). Defaults to five attempts, after pauses of 0.1 s,
+    /// [`PermanentError`](crate::retry::PermanentError). Defaults to five attempts, after pauses of 0.1 s,
     /// 0.2 s, 0.4 s and 0.8 s, less up to a half at random.
     pub fn retry(mut self, policy: Retry) -> Self {
         self.retry = policy;

@@ -1,18 +1,20 @@
 //! Items that could not be handled.
 
 use crate::causes::{BoxError, chain};
-use crate::retry::GaveUp;
+use crate::retry::GiveUpReason;
 use crate::unwind;
 use std::error::Error;
 use std::fmt;
 
 /// Why an item is given up: passed, with the item, to the closure of
-/// [`BatcherBuilder::dead_letter`](crate::BatcherBuilder::dead_letter).
+/// [`BatcherBuilder::dead_letter`](crate::batch::BatcherBuilder::dead_letter).
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Batcher, DeadCause, Permanent, Pool, channel};
+/// use groundcrew::{Batcher, Pool, channel};
+/// use groundcrew::batch::DeadLetterReason;
+/// use groundcrew::retry::PermanentError;
 ///
 /// let pool = Pool::new(1)?;
 /// let (sender, receiver) = channel::unbounded();
@@ -22,7 +24,7 @@ use std::fmt;
 ///         sender.send((number, why.cause(), why.error().map(ToString::to_string))).unwrap();
 ///     })
 ///     .build(pool.submitter(), |batch: &mut Vec<i32>, _| match batch.iter().any(|n| *n < 0) {
-///         true => Err(Permanent::new("below zero"))?,
+///         true => Err(PermanentError::new("below zero"))?,
 ///         false => Ok(()),
 ///     })?;
 /// for number in [1, 2, -3, 4] {
@@ -30,12 +32,12 @@ use std::fmt;
 /// }
 /// numbers.flush();
 /// let error = Some("below zero".to_owned());
-/// assert_eq!(receiver.recv()?, (-3, DeadCause::Permanent, error));
+/// assert_eq!(receiver.recv()?, (-3, DeadLetterReason::Permanent, error));
 /// assert_eq!(numbers.stats().handled(), 3);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct DeadLetter {
-    pub(super) cause: DeadCause,
+    pub(super) cause: DeadLetterReason,
     /// Taken when it is dropped.
     error: Option<BoxError>,
     pub(super) attempts: u32,
@@ -44,31 +46,35 @@ pub struct DeadLetter {
 /// The reason why an item is a dead letter.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeadCause {
-    /// The handler said [`Permanent`](crate::Permanent) to it, alone.
+pub enum DeadLetterReason {
+    /// The handler said [`PermanentError`](crate::retry::PermanentError) to it, alone.
     Permanent,
     /// The handler panicked at it, alone; or a [custom](crate::Retry::custom) policy did.
     Panicked,
     /// The handler failed again and again, until the policy gave up.
-    GaveUp(GaveUp),
+    GaveUp(GiveUpReason),
     /// The handler gave it back after the report of the stop was made; or no caller got
     /// that report, since the batcher was dropped.
     Stopped,
 }
 
-impl fmt::Display for DeadCause {
+impl fmt::Display for DeadLetterReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DeadCause::Permanent => f.pad("the error is permanent"),
-            DeadCause::Panicked => f.pad("the handler panicked"),
-            DeadCause::GaveUp(gave_up) => gave_up.fmt(f),
-            DeadCause::Stopped => f.pad("the batcher was stopped"),
+            DeadLetterReason::Permanent => f.pad("the error is permanent"),
+            DeadLetterReason::Panicked => f.pad("the handler panicked"),
+            DeadLetterReason::GaveUp(gave_up) => gave_up.fmt(f),
+            DeadLetterReason::Stopped => f.pad("the batcher was stopped"),
         }
     }
 }
 
 impl DeadLetter {
-    pub(super) fn new(cause: DeadCause, error: Option<BoxError>, attempts: u32) -> DeadLetter {
+    pub(super) fn new(
+        cause: DeadLetterReason,
+        error: Option<BoxError>,
+        attempts: u32,
+    ) -> DeadLetter {
         DeadLetter {
             cause,
             error,
@@ -77,18 +83,18 @@ impl DeadLetter {
     }
 
     /// The reason why it is a dead letter.
-    pub fn cause(&self) -> DeadCause {
+    pub fn cause(&self) -> DeadLetterReason {
         self.cause
     }
 
     /// The last error of the handler; `None` if it panicked, and for what was
-    /// [stopped](DeadCause::Stopped).
+    /// [stopped](DeadLetterReason::Stopped).
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.error.as_deref()
     }
 
     /// How often the handler failed, or panicked, with the batch that the item was in last.
-    /// Of what was [stopped](DeadCause::Stopped) it is not known: 1 if a handler gave it
+    /// Of what was [stopped](DeadLetterReason::Stopped) it is not known: 1 if a handler gave it
     /// back, 0 otherwise.
     pub fn attempts(&self) -> u32 {
         self.attempts

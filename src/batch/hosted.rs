@@ -13,7 +13,7 @@ use crate::sync::Arc;
 impl HostBuilder {
     /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn, and
     /// what it could not handle in its time is returned, as items, by
-    /// [`Batcher::take_unhandled`].
+    /// [`Batcher::take_unstarted`].
     ///
     /// If the pool that handles its batches is a service of this host, it is implicitly
     /// [after](ServiceBuilder::after) that, so that it stops first; services that submit
@@ -35,7 +35,7 @@ impl HostBuilder {
     ///
     /// let report = host.stop();
     /// assert!(report.is_clean());
-    /// assert_eq!(events.take_unhandled(), [0; 0]);
+    /// assert_eq!(events.take_unstarted(), [0; 0]);
     /// assert_eq!(events.stats().handled(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -92,7 +92,7 @@ impl<T: Send + 'static> Hosted for Store<T> {
 
     fn stats(&self) -> QueueStats {
         let state = self.state.lock();
-        let in_hand = state.in_hand() as u64;
+        let in_progress = state.in_progress() as u64;
         let stats = state.stats();
         // Without a closure for them they are only logged.
         let failed_left = match self.bury {
@@ -101,8 +101,8 @@ impl<T: Send + 'static> Hosted for Store<T> {
         };
         QueueStats {
             accepted: stats.accepted,
-            queued: stats.waiting - in_hand,
-            in_hand,
+            queued: stats.waiting - in_progress,
+            in_progress,
             handled: stats.handled,
             failed: stats.dead,
             unprocessed: stats.unhandled,

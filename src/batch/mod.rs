@@ -1,13 +1,14 @@
-//! Items of one type, handled together.
-//!
-//! - `fill`: when a batch is full; pure.
-//! - `sequence`: which batches are done; pure.
-//! - `chunk`: a batch, whole or in pieces.
-//! - `store`: the items, from their submit to their end, under one lock.
-//! - `batch_task`: a task of the pool that handles batches.
-//! - `stop`, `report`, `stats`: how it ends, and what is said.
-//! - `builder`, `batcher`, `dead`: what a program holds.
-//! - `hosted`: a batcher as a service.
+//! Items of one type that are handled together: the [`Batcher`], its builder, its report and its
+//! dead letters.
+
+// - `fill`: when a batch is full; pure.
+// - `sequence`: which batches are done; pure.
+// - `chunk`: a batch, whole or in pieces.
+// - `store`: the items, from their submit to their end, under one lock.
+// - `batch_task`: a task of the pool that handles batches.
+// - `stop`, `report`, `stats`: how it ends, and what is said.
+// - `builder`, `batcher`, `dead`: what a program holds.
+// - `hosted`: a batcher as a service.
 
 mod aftermath;
 mod batch_task;
@@ -25,7 +26,7 @@ mod store;
 
 pub use batcher::Batcher;
 pub use builder::{BatcherBuilder, BatcherError};
-pub use dead::{DeadCause, DeadLetter};
+pub use dead::{DeadLetter, DeadLetterReason};
 pub use report::BatchReport;
 pub use stats::BatchStats;
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 ///
 /// let mut report = lines.stop(Duration::from_millis(20));
 /// assert!(!report.is_clean());
-/// assert_eq!(report.take_unhandled(), ["a", "b"]);
+/// assert_eq!(report.take_unstarted(), ["a", "b"]);
 /// assert_eq!(report.stats().unhandled(), 2);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -49,13 +49,13 @@ impl<T> BatchReport<T> {
 
     /// The items that were not handled, in the order in which they came. Only the first
     /// report of a stop has them, and its first call returns them.
-    pub fn take_unhandled(&mut self) -> Vec<T> {
+    pub fn take_unstarted(&mut self) -> Vec<T> {
         std::mem::take(&mut self.unhandled)
     }
 
     /// How many items were with handlers that had not returned at the deadline. What those
     /// give back later goes to the closure for
-    /// [dead letters](crate::BatcherBuilder::dead_letter).
+    /// [dead letters](crate::batch::BatcherBuilder::dead_letter).
     pub fn abandoned(&self) -> usize {
         self.abandoned
     }

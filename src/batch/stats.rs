@@ -55,7 +55,7 @@ impl BatchStats {
     }
 
     /// How many items were given up, and went to the closure for
-    /// [dead letters](crate::BatcherBuilder::dead_letter).
+    /// [dead letters](crate::batch::BatcherBuilder::dead_letter).
     pub fn dead(&self) -> u64 {
         self.dead
     }

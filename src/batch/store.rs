@@ -216,7 +216,7 @@ impl<T> State<T> {
     }
 
     /// How many items are being handled.
-    pub(super) fn in_hand(&self) -> usize {
+    pub(super) fn in_progress(&self) -> usize {
         let retrying = self.retrying.values().map(|(batch, _)| batch);
         let rests = self.tasks.values().filter_map(|task| task.batch.as_ref());
         let batches = self.ready.iter().chain(retrying).chain(rests);
@@ -443,10 +443,10 @@ impl<T: Send + 'static> Store<T> {
             self.queue().clock().count_waiting(false);
             batches.push_back(batch);
         }
-        let mut in_hand = Vec::new();
+        let mut in_progress = Vec::new();
         for task in state.tasks.values_mut() {
             let batch = task.batch.take();
-            in_hand.extend(
+            in_progress.extend(
                 batch
                     .as_ref()
                     .filter(|_| task.is_handling)
@@ -457,7 +457,7 @@ impl<T: Send + 'static> Store<T> {
         for batch in batches {
             let number = batch.number;
             state.put_out(number, batch.into_items());
-            if !in_hand.contains(&number) {
+            if !in_progress.contains(&number) {
                 state.numbers.end(number);
             }
         }

@@ -64,7 +64,10 @@ fn a_batch_that_waits_for_its_next_attempt_leaves_nothing_in_the_timer() {
     assert!(!one.flush_timeout(Duration::ZERO));
     // The age of one that was handled meanwhile may still be there.
     wait_for_set(&timer, 2);
-    assert_eq!(one.stop(StopPlan::finish(LONG)).stats().unhandled(), 1);
+    assert_eq!(
+        one.stop(StopPlan::finish_running(LONG)).stats().unhandled(),
+        1
+    );
     assert_eq!(timer.count_set(), 0);
 }
 

@@ -3,7 +3,7 @@
 use super::context::ServiceContext;
 use super::core::Core;
 use super::factory::Factory;
-use super::failure::{During, Failure};
+use super::failure::{FailedIn, ServiceFailure};
 use super::machine::Next;
 use super::service::ServiceResult;
 use crate::sync::Arc;
@@ -23,36 +23,41 @@ pub(super) fn serve(core: &Arc<Core>, index: usize, mut factory: Factory) {
 }
 
 /// Returns the failure of the start, or else of the stop, and that of the drop.
-fn live(core: &Core, index: usize, ctx: &ServiceContext, factory: &mut Factory) -> Vec<Failure> {
+fn live(
+    core: &Core,
+    index: usize,
+    ctx: &ServiceContext,
+    factory: &mut Factory,
+) -> Vec<ServiceFailure> {
     let name = &core.names[index];
     let mut service = match unwind::catch(|| factory.make()) {
         Ok(service) => service,
-        Err(payload) => return vec![Failure::of_panic(name, During::Start, payload)],
+        Err(payload) => return vec![ServiceFailure::of_panic(name, FailedIn::Start, payload)],
     };
     let failure = |during, result: Result<ServiceResult, Payload>| match result {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
             let error = ctx.due_to_stop(error).err()?;
-            Some(Failure::of_error(name, during, error))
+            Some(ServiceFailure::of_error(name, during, error))
         }
-        Err(payload) => Some(Failure::of_panic(name, during, payload)),
+        Err(payload) => Some(ServiceFailure::of_panic(name, during, payload)),
     };
     let start = unwind::catch(|| service.start(ctx));
     let has_started = matches!(start, Ok(Ok(())));
-    let mut last = failure(During::Start, start);
+    let mut last = failure(FailedIn::Start, start);
     if has_started {
         let mut next = core.started(index);
         if next == Next::Run {
             let run = unwind::catch(|| service.run(ctx));
-            next = core.run_ended(index, failure(During::Run, run));
+            next = core.run_ended(index, failure(FailedIn::Run, run));
         }
         if next == Next::Stop {
             let stop = unwind::catch(|| service.stop(ctx));
-            last = failure(During::Stop, stop);
+            last = failure(FailedIn::Stop, stop);
         }
     }
     let dropped = unwind::catch(|| drop(service)).err();
-    let dropped = dropped.map(|payload| Failure::of_panic(name, During::Drop, payload));
+    let dropped = dropped.map(|payload| ServiceFailure::of_panic(name, FailedIn::Drop, payload));
     last.into_iter().chain(dropped).collect()
 }
 
@@ -66,7 +71,7 @@ impl Core {
 
     /// Something of the service's panicked in its drop.
     pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
-        let failure = Failure::of_panic(&self.names[index], During::Drop, payload);
+        let failure = ServiceFailure::of_panic(&self.names[index], FailedIn::Drop, payload);
         let late = self.change(|state, now| {
             let is_late = state.machine.is_frozen;
             if is_late {
@@ -81,9 +86,9 @@ impl Core {
     /// Drops failures that are kept no longer, without the lock. Of those that come while the
     /// report is made, when the host writes no records any more, panicking drops are logged
     /// here: at the latest moment nothing else says so.
-    pub(super) fn let_go(&self, (are_late, failures): (bool, Vec<Failure>)) {
+    pub(super) fn let_go(&self, (are_late, failures): (bool, Vec<ServiceFailure>)) {
         for failure in failures {
-            if are_late && failure.during() == During::Drop {
+            if are_late && failure.during() == FailedIn::Drop {
                 let host = &self.name;
                 unwind::log_guarded(|| log::error!("host {host}: {failure}"));
             }

@@ -3,11 +3,11 @@
 use super::context::ServiceContext;
 use super::core::Core;
 use super::entry::{Entry, Terms};
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::factory::{BackgroundMake, Factory, Make, ServiceMake, StartupMake};
 use super::graph::{Graph, check_name};
 use super::machine::Machine;
-use super::queue::{Hosted, ItemOutcome, Queue, QueueService};
+use super::queue::{Hosted, ItemOutcome, QueueService, WorkQueue};
 use super::running::Host;
 use super::service::{PoolService, PoolSlot, Service, ServiceResult};
 use super::service_builder::ServiceBuilder;
@@ -110,7 +110,8 @@ impl HostBuilder {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Service, ServiceContext, ServiceResult};
+    /// use groundcrew::{Host, Service, ServiceContext};
+    /// use groundcrew::host::ServiceResult;
     ///
     /// struct Web {
     ///     port: u16,
@@ -214,21 +215,21 @@ impl HostBuilder {
     /// `factory` is called by each worker, on the worker's own thread, and gives the
     /// handler that the worker keeps: a connection goes there. The service is up when
     /// every worker has its handler. After a panic the worker makes itself a new one; a panic in
-    /// the drop of a handler is a [failure](super::Failure) of the service, which goes on.
+    /// the drop of a handler is a [failure](super::ServiceFailure) of the service, which goes on.
     ///
     /// The handler returns `Ok(())` for an item that it has handled, or says with an
     /// [`ItemOutcome`] that it puts or hands it back. An error is logged and counted, the
-    /// item is kept for [`Queue::take_failed`], and the worker goes on. The handler's
+    /// item is kept for [`WorkQueue::take_failed`], and the worker goes on. The handler's
     /// [token](ServiceContext::token) is cancelled in the last part of the service's
     /// time to stop, not before: until then the queue is drained. See
-    /// [which items come back](Queue#which-items-come-back).
+    /// [which items come back](WorkQueue#which-items-come-back).
     ///
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
     ///
-    /// let lines = Queue::new(100);
+    /// let lines = WorkQueue::new(100);
     /// let mut host = Host::builder();
     /// host.queue("lines", &lines, 2, || {
     ///     let mut length = 0; // of this worker
@@ -246,7 +247,7 @@ impl HostBuilder {
     pub fn queue<T, F, H, R, E>(
         &mut self,
         name: impl Into<String>,
-        queue: &Queue<T>,
+        queue: &WorkQueue<T>,
         workers: usize,
         factory: F,
     ) -> ServiceBuilder<'_>
@@ -270,11 +271,11 @@ impl HostBuilder {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
     /// use std::fs::File;
     /// use std::io::Write;
     ///
-    /// let lines = Queue::new(100);
+    /// let lines = WorkQueue::new(100);
     /// let mut host = Host::builder();
     /// host.queue_fallible("lines", &lines, 2, || {
     ///     let mut file = File::options().append(true).open("no/such/file")?;
@@ -287,7 +288,7 @@ impl HostBuilder {
     pub fn queue_fallible<T, F, H, R, E>(
         &mut self,
         name: impl Into<String>,
-        queue: &Queue<T>,
+        queue: &WorkQueue<T>,
         workers: usize,
         factory: F,
     ) -> ServiceBuilder<'_>
@@ -365,14 +366,15 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`], which spells out what was wrong: a name that is double, unknown
+    /// [`HostBuildError`], which spells out what was wrong: a name that is double, unknown
     /// or none; services that wait for each other; limits that cannot be kept; a stack that
     /// is too small. The builder is as it was.
     ///
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{BuildError, Host};
+    /// use groundcrew::Host;
+    /// use groundcrew::host::HostBuildError;
     ///
     /// let mut host = Host::builder();
     /// host.background("a", |ctx| ctx.wait()).after(["b"]);
@@ -380,7 +382,7 @@ impl HostBuilder {
     /// let error = host.build().unwrap_err();
     /// assert!(error.to_string().contains("\"a\" after \"b\" after \"a\""));
     /// ```
-    pub fn build(&mut self) -> Result<Host, BuildError> {
+    pub fn build(&mut self) -> Result<Host, HostBuildError> {
         let specs = &self.specs;
         let needs: Vec<Vec<String>> = specs.iter().map(|spec| spec.needs(specs)).collect();
         let services: Vec<(&str, &[String])> = specs
@@ -390,7 +392,7 @@ impl HostBuilder {
             .collect();
         check_name(&self.name)?;
         if self.stack_size < threads::LEAST_STACK {
-            return Err(BuildError::SmallStack(self.stack_size));
+            return Err(HostBuildError::SmallStack(self.stack_size));
         }
         let graph = Graph::new(&services)?;
         self.specs.iter().try_for_each(Spec::check)?;

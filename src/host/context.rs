@@ -29,7 +29,7 @@ use std::time::Duration;
 ///     }
 ///     Ok(())
 /// })
-/// .heartbeat_within(Duration::from_secs(90));
+/// .heartbeat_timeout(Duration::from_secs(90));
 /// assert!(host.build()?.start()?.stop().is_clean());
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -165,7 +165,8 @@ impl ServiceContext {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Host, Service, ServiceContext, ServiceResult};
+    /// # use groundcrew::{Host, Service, ServiceContext};
+    /// # use groundcrew::host::ServiceResult;
     /// # use std::time::Duration;
     /// struct Flusher;
     ///
@@ -208,7 +209,7 @@ impl ServiceContext {
     }
 
     /// Reports the service as ready, if it was declared to
-    /// [report that](super::ServiceBuilder::says_when_ready): services that need it are
+    /// [report that](super::ServiceBuilder::signals_ready): services that need it are
     /// started, now or when its `start` has returned. Otherwise, and when called again, it
     /// does nothing.
     ///
@@ -222,7 +223,7 @@ impl ServiceContext {
     ///     ctx.token().wait();
     ///     Ok(())
     /// })
-    /// .says_when_ready();
+    /// .signals_ready();
     /// host.startup_task("search", |_| Ok(())).after(["index"]);
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -240,7 +241,7 @@ impl ServiceContext {
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when there is no service of that name, when it is over without being
+    /// [`WaitForError`] when there is no service of that name, when it is over without being
     /// up, or when the stop of the calling service is requested.
     ///
     /// # Examples
@@ -256,7 +257,7 @@ impl ServiceContext {
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn wait_for(&self, name: &str) -> Result<(), WaitError> {
+    pub fn wait_for(&self, name: &str) -> Result<(), WaitForError> {
         self.core.wait_for(name, &self.token)
     }
 
@@ -285,7 +286,7 @@ impl ServiceContext {
     }
 
     /// Records a heartbeat. Reads the clock. Matters to services that were declared to have
-    /// a [heartbeat](super::ServiceBuilder::heartbeat_within), and shows in every service's
+    /// a [heartbeat](super::ServiceBuilder::heartbeat_timeout), and shows in every service's
     /// status.
     ///
     /// # Examples
@@ -352,11 +353,12 @@ impl fmt::Debug for ServiceContext {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, WaitError};
+/// use groundcrew::Host;
+/// use groundcrew::host::WaitForError;
 ///
 /// let mut host = Host::builder();
 /// host.startup_task("search", |ctx| {
-///     assert_eq!(ctx.wait_for("index"), Err(WaitError::Unknown("index".to_owned())));
+///     assert_eq!(ctx.wait_for("index"), Err(WaitForError::Unknown("index".to_owned())));
 ///     Ok(())
 /// });
 /// assert!(host.build()?.run().is_clean());
@@ -364,7 +366,7 @@ impl fmt::Debug for ServiceContext {
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitError {
+pub enum WaitForError {
     /// There is no service of this name.
     Unknown(String),
     /// The service of this name is over.
@@ -373,23 +375,23 @@ pub enum WaitError {
     Cancelled,
 }
 
-impl fmt::Display for WaitError {
+impl fmt::Display for WaitForError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WaitError::Unknown(name) => write!(f, "there is no service {name:?} to wait for"),
-            WaitError::Over(name) => write!(f, "service {name:?} is over, and was waited for"),
-            WaitError::Cancelled => Cancelled.fmt(f),
+            WaitForError::Unknown(name) => write!(f, "there is no service {name:?} to wait for"),
+            WaitForError::Over(name) => write!(f, "service {name:?} is over, and was waited for"),
+            WaitForError::Cancelled => Cancelled.fmt(f),
         }
     }
 }
 
-impl Error for WaitError {
+impl Error for WaitForError {
     /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service
     /// that returns it by `?`.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            WaitError::Cancelled => Some(&Cancelled),
-            WaitError::Unknown(_) | WaitError::Over(_) => None,
+            WaitForError::Cancelled => Some(&Cancelled),
+            WaitForError::Unknown(_) | WaitForError::Over(_) => None,
         }
     }
 }

@@ -15,9 +15,9 @@
 //! locks of liveness records and of queues come after it. No code of the program's is called under
 //! any of them, and no token is cancelled.
 
-use super::context::WaitError;
+use super::context::WaitForError;
 use super::entry::Lifecycle;
-use super::failure::Failure;
+use super::failure::ServiceFailure;
 use super::liveness::Liveness;
 use super::machine::{Machine, Next};
 use super::queue::Hosted;
@@ -196,7 +196,7 @@ impl Core {
         self.change(|state, now| state.machine.said_ready(index, now));
     }
 
-    pub(super) fn run_ended(&self, index: usize, failure: Option<Failure>) -> Next {
+    pub(super) fn run_ended(&self, index: usize, failure: Option<ServiceFailure>) -> Next {
         let (next, evicted) = self.change(|state, now| {
             let next = state.machine.run_ended(index, failure, now);
             (next, std::mem::take(&mut state.machine.evicted))
@@ -205,7 +205,7 @@ impl Core {
         next
     }
 
-    pub(super) fn ended(&self, index: usize, failures: Vec<Failure>) {
+    pub(super) fn ended(&self, index: usize, failures: Vec<ServiceFailure>) {
         let late = self.change(|state, now| {
             let is_late = state.machine.is_frozen;
             state.machine.ended(index, failures, now);
@@ -216,21 +216,21 @@ impl Core {
 
     // What contexts and handles ask.
 
-    pub(super) fn wait_for(&self, name: &str, token: &CancelToken) -> Result<(), WaitError> {
+    pub(super) fn wait_for(&self, name: &str, token: &CancelToken) -> Result<(), WaitForError> {
         let Some(index) = self.names.iter().position(|other| &**other == name) else {
-            return Err(WaitError::Unknown(name.to_owned()));
+            return Err(WaitForError::Unknown(name.to_owned()));
         };
         let mut state = self.state.lock();
         loop {
             let entry = &state.machine.entries[index];
             if token.is_cancelled() {
-                return Err(WaitError::Cancelled);
+                return Err(WaitForError::Cancelled);
             } else if matches!(entry.life, Lifecycle::Over) && entry.failure.is_some() {
-                return Err(WaitError::Over(name.to_owned()));
+                return Err(WaitForError::Over(name.to_owned()));
             } else if entry.is_there() {
                 return Ok(());
             } else if matches!(entry.life, Lifecycle::Over) {
-                return Err(WaitError::Over(name.to_owned()));
+                return Err(WaitForError::Over(name.to_owned()));
             }
             self.changed.wait(&mut state);
         }
@@ -290,7 +290,7 @@ impl Core {
         }
         self.state.lock().insisted_on = pools.to_vec();
         for pool in pools {
-            pool.request(StopPlan::drain(self.stop_left()));
+            pool.request_stop(StopPlan::drain(self.stop_left()));
         }
     }
 
@@ -384,7 +384,7 @@ impl Core {
     pub(super) fn last_sign(&self, index: usize) -> Option<Instant> {
         let queue = self.queues.iter().find(|(other, _)| *other == index);
         match queue {
-            Some((_, queue)) if queue.stats().in_hand() == 0 => Some(self.clock.now()),
+            Some((_, queue)) if queue.stats().in_progress() == 0 => Some(self.clock.now()),
             _ => self.last_beat(index),
         }
     }

@@ -1,7 +1,7 @@
 //! How a host's report looks.
 
-use super::ending::{AbandonedService, Ending, ServiceReport, ServiceThread};
-use super::failure::Failure;
+use super::ending::{AbandonedService, ServiceOutcome, ServiceReport, ServiceThread};
+use super::failure::ServiceFailure;
 use super::queue::QueueStats;
 use super::report::HostReport;
 use crate::table::{COLUMNS, INDENT, cut, short, trimmed};
@@ -27,7 +27,7 @@ impl fmt::Display for HostReport {
             }
             more(f, rows.len(), kind)?;
         }
-        let others: Vec<&Failure> = other_failures(self).collect();
+        let others: Vec<&ServiceFailure> = other_failures(self).collect();
         for failure in others.iter().take(LINES_OF_A_KIND) {
             line(f, "also", &failure.to_string())?;
         }
@@ -72,15 +72,15 @@ const KINDS: [&str; 7] = [
     "returned",
 ];
 
-fn kind_of(ending: &Ending) -> &'static str {
+fn kind_of(ending: &ServiceOutcome) -> &'static str {
     match ending {
-        Ending::Failed(_) => KINDS[0],
-        Ending::Panicked(_) => KINDS[1],
-        Ending::Abandoned(_) => KINDS[2],
-        Ending::Caller => KINDS[3],
-        Ending::NotStarted => KINDS[4],
-        Ending::Stopped => KINDS[5],
-        Ending::Returned => KINDS[6],
+        ServiceOutcome::Failed(_) => KINDS[0],
+        ServiceOutcome::Panicked(_) => KINDS[1],
+        ServiceOutcome::Abandoned(_) => KINDS[2],
+        ServiceOutcome::Caller => KINDS[3],
+        ServiceOutcome::NotStarted => KINDS[4],
+        ServiceOutcome::Stopped => KINDS[5],
+        ServiceOutcome::Returned => KINDS[6],
     }
 }
 
@@ -105,15 +105,15 @@ fn headline(report: &HostReport) -> String {
     ];
     let counts = [
         (
-            report.count(|ending| matches!(ending, Ending::Failed(_))),
+            report.count(|ending| matches!(ending, ServiceOutcome::Failed(_))),
             "failed",
         ),
         (
-            report.count(|ending| matches!(ending, Ending::Panicked(_))),
+            report.count(|ending| matches!(ending, ServiceOutcome::Panicked(_))),
             "panicked",
         ),
         (
-            report.count(|ending| matches!(ending, Ending::Abandoned(_))),
+            report.count(|ending| matches!(ending, ServiceOutcome::Abandoned(_))),
             "abandoned",
         ),
         (facts.lingering.len(), "lingering"),
@@ -160,11 +160,11 @@ fn phases(report: &HostReport) -> String {
 }
 
 /// Those that are not the ending of a service.
-fn other_failures(report: &HostReport) -> impl Iterator<Item = &Failure> {
+fn other_failures(report: &HostReport) -> impl Iterator<Item = &ServiceFailure> {
     let facts = report.facts();
-    let is_ending = |failure: &Failure| {
+    let is_ending = |failure: &ServiceFailure| {
         facts.services.iter().any(|service| match service.ending() {
-            Ending::Failed(ending) | Ending::Panicked(ending) => ending.is(failure),
+            ServiceOutcome::Failed(ending) | ServiceOutcome::Panicked(ending) => ending.is(failure),
             _ => false,
         })
     };
@@ -177,13 +177,13 @@ fn other_failures(report: &HostReport) -> impl Iterator<Item = &Failure> {
 fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::Result {
     let mut parts = vec![format!("{:?}", service.name())];
     match service.ending() {
-        Ending::Failed(failure) | Ending::Panicked(failure) => {
+        ServiceOutcome::Failed(failure) | ServiceOutcome::Panicked(failure) => {
             let message = failure.message().escape_debug();
             parts.push(format!("{}: {message}", failure.during()));
         }
-        Ending::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
-        Ending::NotStarted => {}
-        Ending::Stopped | Ending::Returned | Ending::Caller => {
+        ServiceOutcome::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
+        ServiceOutcome::NotStarted => {}
+        ServiceOutcome::Stopped | ServiceOutcome::Returned | ServiceOutcome::Caller => {
             let took = service.stop_took();
             parts.extend(took.map(|took| format!("after {:.3} s", took.as_secs_f64())));
         }
@@ -199,12 +199,12 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
             queue.panicked(),
             queue.unprocessed()
         ));
-        if queue.in_hand() > 0 {
-            parts.push(format!("in hand {}", queue.in_hand()));
+        if queue.in_progress() > 0 {
+            parts.push(format!("in hand {}", queue.in_progress()));
         }
     }
     line(f, kind, &parts.join("  "))?;
-    if let Ending::Abandoned(abandoned) = service.ending() {
+    if let ServiceOutcome::Abandoned(abandoned) = service.ending() {
         for thread in abandoned.threads() {
             thread_line(f, thread)?;
         }
@@ -213,7 +213,7 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
 }
 
 fn abandoned_parts(abandoned: &AbandonedService) -> Vec<String> {
-    let told = match abandoned.told() {
+    let told = match abandoned.stop_requested_for() {
         Some(told) => format!("told to stop {} ago", short(told)),
         None => "not told to stop".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::entry::{Entry, Lifecycle};
-use super::failure::Failure;
+use super::failure::ServiceFailure;
 use super::liveness::Liveness;
 use super::queue::QueueStats;
 use crate::sync::Arc;
@@ -14,27 +14,28 @@ use std::time::{Duration, Instant};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Ending, Host};
+/// use groundcrew::Host;
+/// use groundcrew::host::ServiceOutcome;
 ///
 /// let mut host = Host::builder();
 /// host.startup_task("warm-up", |_| Ok(()));
 /// host.background("web", |ctx| ctx.wait());
 /// let report = host.build()?.start()?.stop();
-/// assert!(matches!(report.services()[0].ending(), Ending::Returned));
-/// assert!(matches!(report.services()[1].ending(), Ending::Stopped));
+/// assert!(matches!(report.services()[0].ending(), ServiceOutcome::Returned));
+/// assert!(matches!(report.services()[1].ending(), ServiceOutcome::Stopped));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
-pub enum Ending {
+pub enum ServiceOutcome {
     /// It stopped as requested.
     Stopped,
     /// A one-shot service, or a task of the start, did its work.
     Returned,
     /// It failed; the first failure of its last incarnation.
-    Failed(Failure),
+    Failed(ServiceFailure),
     /// It panicked; the first failure of its last incarnation.
-    Panicked(Failure),
+    Panicked(ServiceFailure),
     /// It had not ended when the report was made.
     Abandoned(AbandonedService),
     /// It was itself inside [`HostHandle::stop`](super::HostHandle::stop).
@@ -49,7 +50,8 @@ pub enum Ending {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Ending, Host};
+/// use groundcrew::Host;
+/// use groundcrew::host::ServiceOutcome;
 /// use std::time::Duration;
 ///
 /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
@@ -61,7 +63,7 @@ pub enum Ending {
 /// });
 /// let report = host.build()?.start()?.stop();
 ///
-/// let Ending::Abandoned(abandoned) = report.services()[0].ending() else {
+/// let ServiceOutcome::Abandoned(abandoned) = report.services()[0].ending() else {
 ///     panic!("it ended: {report}")
 /// };
 /// assert_eq!(abandoned.threads()[0].note(), Some("waiting for a gate"));
@@ -89,7 +91,7 @@ impl AbandonedService {
     }
 
     /// How long before the report its stop was requested; `None` if it was not.
-    pub fn told(&self) -> Option<Duration> {
+    pub fn stop_requested_for(&self) -> Option<Duration> {
         self.told
     }
 
@@ -110,14 +112,15 @@ impl AbandonedService {
 /// # Examples
 ///
 /// ```
-/// # use groundcrew::{Ending, Host};
+/// # use groundcrew::Host;
+/// # use groundcrew::host::ServiceOutcome;
 /// # use std::time::Duration;
 /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
 /// # let mut host = Host::builder();
 /// # host.stop_timeout(Duration::from_millis(20));
 /// # host.background("deaf", move |_| Ok(gate.recv().unwrap_or_default()));
 /// # let report = host.build()?.start()?.stop();
-/// # let Ending::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
+/// # let ServiceOutcome::Abandoned(abandoned) = report.services()[0].ending() else { panic!() };
 /// let thread = &abandoned.threads()[0];
 /// assert_eq!((thread.name(), thread.note()), ("deaf", None));
 /// assert_eq!(thread.thread_id().is_some(), cfg!(target_os = "linux"));
@@ -190,7 +193,7 @@ impl ServiceThread {
 #[derive(Clone, Debug)]
 pub struct ServiceReport {
     pub(super) name: Arc<str>,
-    ending: Ending,
+    ending: ServiceOutcome,
     has_failed: bool,
     restarts: u64,
     failures: u64,
@@ -202,15 +205,15 @@ pub struct ServiceReport {
 impl ServiceReport {
     pub(super) fn new(core: &Core, index: usize, entry: &Entry, now: Instant) -> ServiceReport {
         let ending = match (entry.open_failure(), entry.life) {
-            (_, life) if life != Lifecycle::Over && entry.is_inside_stop => Ending::Caller,
+            (_, life) if life != Lifecycle::Over && entry.is_inside_stop => ServiceOutcome::Caller,
             (_, life) if life != Lifecycle::Over => {
-                Ending::Abandoned(AbandonedService::new(core, index, entry, now))
+                ServiceOutcome::Abandoned(AbandonedService::new(core, index, entry, now))
             }
-            (Some(failure), _) if failure.is_panic() => Ending::Panicked(failure.clone()),
-            (Some(failure), _) => Ending::Failed(failure.clone()),
-            (None, _) if !entry.is_begun => Ending::NotStarted,
-            (None, _) if entry.returned => Ending::Returned,
-            (None, _) => Ending::Stopped,
+            (Some(failure), _) if failure.is_panic() => ServiceOutcome::Panicked(failure.clone()),
+            (Some(failure), _) => ServiceOutcome::Failed(failure.clone()),
+            (None, _) if !entry.is_begun => ServiceOutcome::NotStarted,
+            (None, _) if entry.returned => ServiceOutcome::Returned,
+            (None, _) => ServiceOutcome::Stopped,
         };
         ServiceReport {
             name: entry.name.clone(),
@@ -230,7 +233,7 @@ impl ServiceReport {
     }
 
     /// How it ended.
-    pub fn ending(&self) -> &Ending {
+    pub fn ending(&self) -> &ServiceOutcome {
         &self.ending
     }
 
@@ -271,9 +274,13 @@ impl ServiceReport {
     pub(super) fn is_clean(&self) -> bool {
         let ended_well = matches!(
             self.ending,
-            Ending::Stopped | Ending::Returned | Ending::Caller | Ending::NotStarted
+            ServiceOutcome::Stopped
+                | ServiceOutcome::Returned
+                | ServiceOutcome::Caller
+                | ServiceOutcome::NotStarted
         );
-        let left = |queue: &QueueStats| queue.unprocessed() + queue.in_hand() + queue.failed_left();
+        let left =
+            |queue: &QueueStats| queue.unprocessed() + queue.in_progress() + queue.failed_left();
         ended_well && self.queue.as_ref().is_none_or(|queue| left(queue) == 0)
     }
 }

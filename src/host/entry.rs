@@ -1,6 +1,6 @@
 //! One service, as the machine knows it.
 
-use super::failure::Failure;
+use super::failure::ServiceFailure;
 use super::policy::{Count, FailurePolicy};
 use crate::clock::{Deadline, Freezes, grown};
 use crate::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Terms {
     pub(super) start_timeout: Duration,
     pub(super) stop_timeout: Option<Duration>,
-    pub(super) says_when_ready: bool,
+    pub(super) signals_ready: bool,
     pub(super) one_shot: bool,
     /// It works for others, as a pool and a queue do: alone it is no reason to go on.
     pub(super) serves: bool,
@@ -29,7 +29,7 @@ impl Terms {
         Terms {
             start_timeout: Terms::START_TIMEOUT,
             stop_timeout: None,
-            says_when_ready: false,
+            signals_ready: false,
             one_shot: false,
             serves: false,
             only_starts: false,
@@ -87,9 +87,9 @@ pub(super) struct Entry {
     /// The heartbeat is missing.
     pub(super) missed: bool,
     /// The first failure of this incarnation.
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<ServiceFailure>,
     /// That of the one before it, until this one is up.
-    pub(super) unmended: Option<Failure>,
+    pub(super) unmended: Option<ServiceFailure>,
     /// What the latest failure of all incarnations said.
     pub(super) last_message: Option<String>,
     /// Of all incarnations.
@@ -135,7 +135,7 @@ impl Entry {
     }
 
     /// A new incarnation; returns a failure that is kept no longer.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<Failure> {
+    pub(super) fn begin(&mut self, now: Instant) -> Option<ServiceFailure> {
         let older = match self.failure.take() {
             Some(failure) => self.unmended.replace(failure),
             None => None,
@@ -151,7 +151,7 @@ impl Entry {
     }
 
     /// What has failed and was not followed by a successful restart.
-    pub(super) fn open_failure(&self) -> Option<&Failure> {
+    pub(super) fn open_failure(&self) -> Option<&ServiceFailure> {
         self.failure.as_ref().or(self.unmended.as_ref())
     }
 

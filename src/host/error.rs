@@ -25,7 +25,7 @@ use std::time::Duration;
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BuildError {
+pub enum HostBuildError {
     /// A name that is empty, or has control characters.
     BadName(String),
     /// Two services of the same name.
@@ -70,19 +70,19 @@ pub enum BuildError {
     SmallStack(usize),
 }
 
-impl fmt::Display for BuildError {
+impl fmt::Display for HostBuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BuildError::BadName(name) => write!(
+            HostBuildError::BadName(name) => write!(
                 f,
                 "{name:?} cannot be the name of a host or of a service; choose one that is not empty \
                  and has no control characters"
             ),
-            BuildError::DoubleName(name) => write!(
+            HostBuildError::DoubleName(name) => write!(
                 f,
                 "there are two services called {name:?}; give one of them another name"
             ),
-            BuildError::UnknownDependency {
+            HostBuildError::UnknownDependency {
                 service,
                 dependency,
                 known,
@@ -92,12 +92,12 @@ impl fmt::Display for BuildError {
                  are {}",
                 listed(known, ", ")
             ),
-            BuildError::Cycle(path) => write!(
+            HostBuildError::Cycle(path) => write!(
                 f,
                 "services wait for each other to start: {}; take one `after` out",
                 listed(path, " after ")
             ),
-            BuildError::NoTimeToStop {
+            HostBuildError::NoTimeToStop {
                 chain,
                 takes: Duration::MAX,
                 total,
@@ -110,7 +110,7 @@ impl fmt::Display for BuildError {
                 listed(chain, ", "),
                 trimmed(*total)
             ),
-            BuildError::NoTimeToStop {
+            HostBuildError::NoTimeToStop {
                 chain,
                 takes,
                 delay,
@@ -125,24 +125,24 @@ impl fmt::Display for BuildError {
                 trimmed(*delay),
                 trimmed(*total)
             ),
-            BuildError::ZeroLimit { service, limit } => write!(
+            HostBuildError::ZeroLimit { service, limit } => write!(
                 f,
                 "service {service:?} has a `{limit}` of zero, which nothing can keep; give it more"
             ),
-            BuildError::EmptyQueue(name) => write!(
+            HostBuildError::EmptyQueue(name) => write!(
                 f,
                 "queue {name:?} needs a capacity and workers, at least 1 of each"
             ),
-            BuildError::PoolHeartbeat(name) => write!(
+            HostBuildError::PoolHeartbeat(name) => write!(
                 f,
-                "service {name:?} is a pool, which has no heartbeat; leave `heartbeat_within` out"
+                "service {name:?} is a pool, which has no heartbeat; leave `heartbeat_timeout` out"
             ),
-            BuildError::QueueTaken(name) => write!(
+            HostBuildError::QueueTaken(name) => write!(
                 f,
                 "the queue, or batcher, of service {name:?} has another service that works on it; \
                  make one for each"
             ),
-            BuildError::SmallStack(bytes) => write!(
+            HostBuildError::SmallStack(bytes) => write!(
                 f,
                 "a stack of {bytes} bytes is too small even for a panic; ask for at least \
                  {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
@@ -156,7 +156,7 @@ fn listed(names: &[String], between: &str) -> String {
     quoted.join(between)
 }
 
-impl Error for BuildError {}
+impl Error for HostBuildError {}
 
 /// The host did not come up: a start failed, or the stop was requested before
 /// everything had started. What had started has been stopped; the report says how.

@@ -1,6 +1,6 @@
 //! What went wrong with a service.
 
-use crate::causes::{BoxError, Permanent, chain, has_cause};
+use crate::causes::{BoxError, PermanentError, chain, has_cause};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
@@ -9,7 +9,7 @@ use std::fmt;
 /// In which of its parts a service failed.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum During {
+pub enum FailedIn {
     /// In the making of its value, in `start`, or on the way to being ready: it took too
     /// long, or returned before it had reported that.
     Start,
@@ -21,13 +21,13 @@ pub enum During {
     Drop,
 }
 
-impl fmt::Display for During {
+impl fmt::Display for FailedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            During::Start => "start",
-            During::Run => "run",
-            During::Stop => "stop",
-            During::Drop => "drop",
+            FailedIn::Start => "start",
+            FailedIn::Run => "run",
+            FailedIn::Stop => "stop",
+            FailedIn::Drop => "drop",
         })
     }
 }
@@ -38,7 +38,8 @@ impl fmt::Display for During {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{During, Host};
+/// use groundcrew::Host;
+/// use groundcrew::host::FailedIn;
 /// use std::error::Error;
 /// use std::io;
 ///
@@ -47,19 +48,19 @@ impl fmt::Display for During {
 /// let report = host.build()?.run();
 ///
 /// let failure = &report.failures()[0];
-/// assert_eq!((failure.service(), failure.during()), ("db", During::Run));
+/// assert_eq!((failure.service(), failure.during()), ("db", FailedIn::Run));
 /// assert_eq!(failure.to_string(), "service \"db\" failed in run: disk full");
 /// assert!(failure.error().unwrap().is::<io::Error>());
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]
-pub struct Failure {
+pub struct ServiceFailure {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     service: Arc<str>,
-    during: During,
+    during: FailedIn,
     cause: Cause,
     permanent: bool,
     /// The error and its sources, formatted by the service's own thread: the program's
@@ -82,13 +83,13 @@ impl Drop for Guarded {
     }
 }
 
-impl Failure {
-    fn new(service: &Arc<str>, during: During, cause: Cause, text: String) -> Failure {
+impl ServiceFailure {
+    fn new(service: &Arc<str>, during: FailedIn, cause: Cause, text: String) -> ServiceFailure {
         let permanent = match &cause {
-            Cause::Error(Guarded(Some(error))) => has_cause::<Permanent>(error.as_ref()),
+            Cause::Error(Guarded(Some(error))) => has_cause::<PermanentError>(error.as_ref()),
             _ => false,
         };
-        Failure {
+        ServiceFailure {
             inner: Arc::new(Inner {
                 service: service.clone(),
                 during,
@@ -100,35 +101,43 @@ impl Failure {
     }
 
     /// Calls the program's code: never with a lock held.
-    pub(super) fn of_error(service: &Arc<str>, during: During, error: BoxError) -> Failure {
+    pub(super) fn of_error(
+        service: &Arc<str>,
+        during: FailedIn,
+        error: BoxError,
+    ) -> ServiceFailure {
         let text = chain(error.as_ref());
-        Failure::new(service, during, Cause::Error(Guarded(Some(error))), text)
+        ServiceFailure::new(service, during, Cause::Error(Guarded(Some(error))), text)
     }
 
-    pub(super) fn of_panic(service: &Arc<str>, during: During, payload: Payload) -> Failure {
+    pub(super) fn of_panic(
+        service: &Arc<str>,
+        during: FailedIn,
+        payload: Payload,
+    ) -> ServiceFailure {
         let text = unwind::text(payload.as_ref()).to_owned();
         unwind::drop_payload(payload);
-        Failure::new(service, during, Cause::Panicked, text)
+        ServiceFailure::new(service, during, Cause::Panicked, text)
     }
 
-    pub(super) fn of_time(service: &Arc<str>, during: During, text: String) -> Failure {
-        Failure::new(service, during, Cause::TimedOut, text)
+    pub(super) fn of_time(service: &Arc<str>, during: FailedIn, text: String) -> ServiceFailure {
+        ServiceFailure::new(service, during, Cause::TimedOut, text)
     }
 
     /// `run` returned, by itself.
-    pub(super) fn returned(service: &Arc<str>, was_up: bool) -> Failure {
+    pub(super) fn returned(service: &Arc<str>, was_up: bool) -> ServiceFailure {
         let (during, text) = match was_up {
             true => (
-                During::Run,
+                FailedIn::Run,
                 "it returned, though nobody told it to stop; if that is its way, declare it with \
                  `one_shot`",
             ),
             false => (
-                During::Start,
+                FailedIn::Start,
                 "it returned before it had said that it is ready",
             ),
         };
-        Failure::of_error(service, during, text.into())
+        ServiceFailure::of_error(service, during, text.into())
     }
 
     /// The name of the service.
@@ -137,7 +146,7 @@ impl Failure {
     }
 
     /// In which part it failed.
-    pub fn during(&self) -> During {
+    pub fn during(&self) -> FailedIn {
         self.inner.during
     }
 
@@ -176,7 +185,7 @@ impl Failure {
     }
 
     /// Whether it is a clone of this one.
-    pub(super) fn is(&self, other: &Failure) -> bool {
+    pub(super) fn is(&self, other: &ServiceFailure) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
@@ -186,7 +195,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ServiceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             service,
@@ -204,7 +213,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for ServiceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failure")
             .field("service", &self.inner.service)
@@ -214,4 +223,4 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl Error for Failure {}
+impl Error for ServiceFailure {}

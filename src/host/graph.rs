@@ -1,6 +1,6 @@
 //! The dependencies of services, and how the time of a stop is divided among them. Pure.
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ pub(super) type TooLong = (Vec<usize>, Duration);
 
 impl Graph {
     /// `services`: each with its name and the names of what it needs.
-    pub(super) fn new(services: &[(&str, &[String])]) -> Result<Graph, BuildError> {
+    pub(super) fn new(services: &[(&str, &[String])]) -> Result<Graph, HostBuildError> {
         let mut indices = HashMap::new();
         for (index, (name, _)) in services.iter().enumerate() {
             check_name(name)?;
             if indices.insert(*name, index).is_some() {
-                return Err(BuildError::DoubleName((*name).to_owned()));
+                return Err(HostBuildError::DoubleName((*name).to_owned()));
             }
         }
         let mut needs = vec![Vec::new(); services.len()];
         for (index, (name, after)) in services.iter().enumerate() {
             for dependency in *after {
                 let Some(&needed) = indices.get(dependency.as_str()) else {
-                    return Err(BuildError::UnknownDependency {
+                    return Err(HostBuildError::UnknownDependency {
                         service: (*name).to_owned(),
                         dependency: dependency.clone(),
                         known: services
@@ -47,7 +47,7 @@ impl Graph {
         let graph = Graph { needs, order };
         match graph.order.len() == services.len() {
             true => Ok(graph),
-            false => Err(BuildError::Cycle(
+            false => Err(HostBuildError::Cycle(
                 graph
                     .cycle()
                     .iter()
@@ -255,9 +255,9 @@ fn nanos(count: u128) -> Duration {
 
 /// Names are those of threads and are printed, so they are neither empty nor contain
 /// control characters.
-pub(super) fn check_name(name: &str) -> Result<(), BuildError> {
+pub(super) fn check_name(name: &str) -> Result<(), HostBuildError> {
     match name.is_empty() || name.contains(char::is_control) {
-        true => Err(BuildError::BadName(name.to_owned())),
+        true => Err(HostBuildError::BadName(name.to_owned())),
         false => Ok(()),
     }
 }
@@ -266,7 +266,7 @@ pub(super) fn check_name(name: &str) -> Result<(), BuildError> {
 mod tests {
     use super::*;
 
-    fn graph(services: &[(&str, &str)]) -> Result<Graph, BuildError> {
+    fn graph(services: &[(&str, &str)]) -> Result<Graph, HostBuildError> {
         let after: Vec<Vec<String>> = services
             .iter()
             .map(|(_, after)| after.split_whitespace().map(str::to_owned).collect())
@@ -292,7 +292,7 @@ mod tests {
             ("c", "a"),
             ("free", ""),
         ]);
-        let BuildError::Cycle(path) = error.unwrap_err() else {
+        let HostBuildError::Cycle(path) = error.unwrap_err() else {
             panic!("not a cycle")
         };
         assert_eq!(path, ["a", "b", "c", "a"]);

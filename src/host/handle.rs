@@ -82,7 +82,7 @@ impl HostHandle {
     /// once.
     ///
     /// Called by a service, on its own thread, it waits for all others: that service is
-    /// reported as [`Caller`](super::Ending::Caller), and its token is cancelled with the
+    /// reported as [`Caller`](super::ServiceOutcome::Caller), and its token is cancelled with the
     /// others'. It is better off with
     /// [`ServiceContext::request_stop`](super::ServiceContext::request_stop), and so is
     /// what runs in a pool of the host or in a queue's handler: the stop waits for that,
@@ -113,7 +113,7 @@ impl HostHandle {
     }
 
     /// Whether the host is live (liveness probe): no required
-    /// [heartbeat](super::ServiceBuilder::heartbeat_within) is overdue, and the host has
+    /// [heartbeat](super::ServiceBuilder::heartbeat_timeout) is overdue, and the host has
     /// not made its report. Since a failed liveness probe kills the process, it stays
     /// `true` while services start, fail, are restarted, and stop.
     pub fn is_alive(&self) -> bool {

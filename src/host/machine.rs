@@ -8,7 +8,7 @@
 //! 2. A service's stop is requested only when every service that needs it is over, or has
 //!    had its time; and all of them at the deadline.
 //! 3. Each incarnation passes through its lives in their order: `Starting`,
-//!    `Unready`, `Up`, `Ending`. It may leave some out.
+//!    `Unready`, `Up`, `ServiceOutcome`. It may leave some out.
 //! 4. Once the stop has begun nothing is begun any more, so `Over` is final.
 //! 5. A failure is recorded when it happens, on whatever way; only a restart takes
 //!    it back from the exit code.
@@ -18,7 +18,7 @@ mod due;
 pub(super) use due::TIME_TO_LEAVE;
 
 use super::entry::{Entry, Lifecycle};
-use super::failure::Failure;
+use super::failure::ServiceFailure;
 use super::policy::{Decision, FailurePolicy};
 use super::reason::StopReason;
 use super::status::HostPhase;
@@ -40,10 +40,10 @@ pub(super) struct Machine {
     /// With nothing left to wait for the host stops by itself.
     pub(super) ends_with_services: bool,
     /// Every failure but those before a service's latest, in the order they came.
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<ServiceFailure>,
     /// Failures that are kept no longer. Their errors are the program's code, and are
     /// dropped by a service's thread without the lock.
-    pub(super) evicted: Vec<Failure>,
+    pub(super) evicted: Vec<ServiceFailure>,
     /// Pairs of services of which it was logged that the first is missing an `after`.
     pub(super) told_of_missing: HashSet<(usize, usize)>,
     /// How long the whole stop may take.
@@ -153,7 +153,7 @@ impl Machine {
         }
         if matches!(entry.life, Lifecycle::Starting) {
             let terms = &entry.terms;
-            match terms.says_when_ready && !terms.only_starts && !entry.said_ready {
+            match terms.signals_ready && !terms.only_starts && !entry.said_ready {
                 true => entry.live(Lifecycle::Unready, now),
                 false => self.up(index, now),
             }
@@ -200,7 +200,7 @@ impl Machine {
     pub(super) fn run_ended(
         &mut self,
         index: usize,
-        failure: Option<Failure>,
+        failure: Option<ServiceFailure>,
         now: Instant,
     ) -> Next {
         if self.is_frozen {
@@ -211,14 +211,14 @@ impl Machine {
         Next::Stop
     }
 
-    fn work_ended(&mut self, index: usize, failure: Option<Failure>, now: Instant) {
+    fn work_ended(&mut self, index: usize, failure: Option<ServiceFailure>, now: Instant) {
         let entry = &mut self.entries[index];
         let was_up = matches!(entry.life, Lifecycle::Up);
         let failure = match failure {
             // The service that asked for the stop need not wait for its turn.
             None if entry.is_told() || self.stop.is_some() => None,
             None if entry.terms.one_shot && was_up => return self.returned(index, now),
-            None => Some(Failure::returned(&entry.name, was_up)),
+            None => Some(ServiceFailure::returned(&entry.name, was_up)),
             failure => failure,
         };
         if !entry.is_told() {
@@ -235,7 +235,7 @@ impl Machine {
     pub(super) fn ended(
         &mut self,
         index: usize,
-        failures: impl IntoIterator<Item = Failure>,
+        failures: impl IntoIterator<Item = ServiceFailure>,
         now: Instant,
     ) {
         if self.is_frozen {
@@ -294,7 +294,7 @@ impl Machine {
     /// Something of the service's panicked in its drop: its closure, when the service is over,
     /// or a handler, at any time: then the service goes on, as it does when an item panics. The
     /// report may be about to be made.
-    pub(super) fn drop_panicked(&mut self, index: usize, failure: Failure, now: Instant) {
+    pub(super) fn drop_panicked(&mut self, index: usize, failure: ServiceFailure, now: Instant) {
         match self.entries[index].life {
             _ if self.phase == HostPhase::Done => {}
             Lifecycle::Over => self.fail(index, failure, now),
@@ -308,7 +308,7 @@ impl Machine {
         self.log(log::Level::Warn, text);
     }
 
-    fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
+    fn fail(&mut self, index: usize, failure: ServiceFailure, now: Instant) {
         self.record(index, &failure);
         let gives_up = match self.entries[index].terms.policy {
             _ if !self.entries[index].has_been_up => true,
@@ -321,7 +321,7 @@ impl Machine {
         }
     }
 
-    fn record(&mut self, index: usize, failure: &Failure) {
+    fn record(&mut self, index: usize, failure: &ServiceFailure) {
         self.log(log::Level::Error, failure.to_string());
         let entry = &mut self.entries[index];
         entry.failed += 1;
@@ -416,14 +416,14 @@ impl Machine {
     }
 
     pub(super) fn is_alive(&self, now: Instant, beat: impl Fn(usize) -> Option<Instant>) -> bool {
-        let is_silent = |(index, entry): (usize, &Entry)| {
+        let heartbeat_overdue = |(index, entry): (usize, &Entry)| {
             matches!(entry.life, Lifecycle::Up)
                 && !entry.is_told()
                 && entry
                     .heartbeat_due(beat(index), &self.freezes, now)
                     .is_some_and(|due| due.has_passed(now))
         };
-        self.phase != HostPhase::Done && !self.entries.iter().enumerate().any(is_silent)
+        self.phase != HostPhase::Done && !self.entries.iter().enumerate().any(heartbeat_overdue)
     }
 
     /// Something about the services that was seen elsewhere.

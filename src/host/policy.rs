@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{FailurePolicy, Host, Restart};
+/// use groundcrew::Host;
+/// use groundcrew::host::{FailurePolicy, Restart};
 ///
 /// let mut host = Host::builder();
 /// host.background("cache", |ctx| ctx.wait()).on_failure(Restart::new());
@@ -56,13 +57,14 @@ impl From<Restart> for FailurePolicy {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Backoff, Restart};
+/// use groundcrew::host::Restart;
+/// use groundcrew::retry::Backoff;
 /// use std::time::Duration;
 ///
 /// let restart = Restart::new()
 ///     .backoff(Backoff::exponential(Duration::from_millis(100)).cap(Duration::from_secs(5)))
 ///     .limit(3, Duration::from_secs(60))
-///     .then_pause(Duration::from_secs(120));
+///     .pause_when_exhausted(Duration::from_secs(120));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Restart {
@@ -102,7 +104,7 @@ impl Restart {
 
     /// After too many failures the service is not given up: it is started again after
     /// `pause`, or up to a half longer, at random.
-    pub fn then_pause(mut self, pause: Duration) -> Restart {
+    pub fn pause_when_exhausted(mut self, pause: Duration) -> Restart {
         self.pause = Some(pause);
         self
     }
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn too_many_failures_pause_and_begin_anew_where_that_is_asked_for() {
         let (mut count, now) = (Count::default(), clock::now());
-        let restart = restart().then_pause(seconds(100));
+        let restart = restart().pause_when_exhausted(seconds(100));
         for _ in 0..3 {
             count.decide(&restart, now, 0.0);
         }

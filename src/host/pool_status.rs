@@ -1,6 +1,6 @@
 //! How a pool of a host is at a moment.
 
-use crate::pool::{PoolView, Stats};
+use crate::pool::{PoolStats, PoolView};
 use crate::stop::RunningTask;
 
 /// A pool of a host at one moment: its counters, and what each worker does. With the
@@ -30,7 +30,7 @@ use crate::stop::RunningTask;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PoolStatus {
-    stats: Stats,
+    stats: PoolStats,
     running: Vec<RunningTask>,
 }
 
@@ -43,7 +43,7 @@ impl PoolStatus {
     }
 
     /// Its counters, as [`Pool::stats`](crate::Pool::stats).
-    pub fn stats(&self) -> &Stats {
+    pub fn stats(&self) -> &PoolStats {
         &self.stats
     }
 
@@ -75,7 +75,7 @@ mod serialized {
             pool.serialize_field("expired", &stats.expired())?;
             pool.serialize_field("unstarted", &stats.unstarted())?;
             pool.serialize_field("abandoned", &stats.abandoned())?;
-            pool.serialize_field("caller", &stats.caller())?;
+            pool.serialize_field("caller", &stats.stopping_tasks())?;
             pool.serialize_field("refused", &stats.refused())?;
             pool.serialize_field("workers_alive", &stats.workers_alive())?;
             pool.serialize_field("running", &running)?;

@@ -1,6 +1,6 @@
 //! Why a host stopped.
 
-use super::failure::Failure;
+use super::failure::ServiceFailure;
 use crate::sync::Arc;
 use std::fmt;
 
@@ -10,7 +10,8 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, StopReason};
+/// use groundcrew::Host;
+/// use groundcrew::host::StopReason;
 ///
 /// let mut host = Host::builder();
 /// host.background("once", |ctx| {
@@ -37,9 +38,9 @@ pub enum StopReason {
     /// A signal came.
     Signal,
     /// A service did not start.
-    StartFailed(Failure),
+    StartFailed(ServiceFailure),
     /// A service failed, and its policy gives it up.
-    Failed(Failure),
+    Failed(ServiceFailure),
     /// Every service had returned, and nothing was left to wait for.
     AllReturned,
     /// The owner of the host was dropped.
@@ -50,7 +51,7 @@ pub enum StopReason {
 
 impl StopReason {
     /// The failure that was the reason.
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&ServiceFailure> {
         match self {
             StopReason::StartFailed(failure) | StopReason::Failed(failure) => Some(failure),
             _ => None,

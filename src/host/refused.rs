@@ -1,6 +1,6 @@
 //! Errors of the program that are due to the stop of its own host, and so no failures.
 
-use super::context::{ServiceContext, WaitError};
+use super::context::{ServiceContext, WaitForError};
 use super::core::Core;
 use super::machine::Machine;
 use crate::cancel::{CancelToken, Cancelled};
@@ -65,8 +65,8 @@ impl Core {
         let own = |member: &Member| {
             Arc::ptr_eq(&member.host, &self.name).then_some(Cut::Needed(member.service))
         };
-        let waited = |error: &WaitError| match error {
-            WaitError::Over(name) => self.position(name).map(Cut::Needed),
+        let waited = |error: &WaitForError| match error {
+            WaitForError::Over(name) => self.position(name).map(Cut::Needed),
             _ => None,
         };
         let joined = |error: &TaskError| match error {

@@ -1,8 +1,8 @@
 //! What the stop of a host says in the end.
 
 use super::core::Core;
-use super::ending::{Ending, ServiceReport};
-use super::failure::Failure;
+use super::ending::{ServiceOutcome, ServiceReport};
+use super::failure::ServiceFailure;
 use super::machine::Machine;
 use super::queue::QueueStats;
 use super::reason::StopReason;
@@ -36,7 +36,7 @@ use std::time::Duration;
 /// The reports of the pools with their unstarted tasks: as long as a clone of the report
 /// lives. See [`StopReport`] for what that means for channels whose senders they own. The
 /// items that queues did not get to are in the queues:
-/// [`Queue::take_unprocessed`](super::Queue::take_unprocessed).
+/// [`WorkQueue::take_unstarted`](super::WorkQueue::take_unstarted).
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ pub(super) struct ReportData {
     pub(super) delay: Duration,
     pub(super) stop: Duration,
     pub(super) services: Vec<ServiceReport>,
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<ServiceFailure>,
     pub(super) lingering: Vec<Arc<str>>,
     pools: Vec<StopReport>,
 }
@@ -186,7 +186,7 @@ impl HostReport {
 
     /// Whether nothing failed, and nothing was left behind: no service is failed, panicked
     /// or abandoned, no thread lingers, no item is unprocessed or failed and
-    /// [not taken](super::Queue::take_failed), and every pool's report is clean. Then every
+    /// [not taken](super::WorkQueue::take_failed), and every pool's report is clean. Then every
     /// thread of the host has been joined, except that of a service that was itself inside
     /// the stop.
     ///
@@ -231,7 +231,7 @@ impl HostReport {
     /// Every failure, in the order in which they happened; including those after which a
     /// restart succeeded. Of each service the latest 16 are kept;
     /// [`ServiceReport::failures`] counts them all.
-    pub fn failures(&self) -> &[Failure] {
+    pub fn failures(&self) -> &[ServiceFailure] {
         &self.facts.failures
     }
 
@@ -307,7 +307,7 @@ impl HostReport {
     }
 
     /// How many services ended in that way.
-    pub(super) fn count(&self, is_of: impl Fn(&Ending) -> bool) -> usize {
+    pub(super) fn count(&self, is_of: impl Fn(&ServiceOutcome) -> bool) -> usize {
         let services = self.facts.services.iter();
         services.filter(|service| is_of(service.ending())).count()
     }

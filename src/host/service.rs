@@ -38,15 +38,15 @@ pub type ServiceResult = Result<(), BoxError>;
 ///
 /// # Errors that mean more
 ///
-/// - An error that is, or is caused by, [`Cancelled`](crate::Cancelled), after the
+/// - An error that is, or is caused by, [`Cancelled`](crate::cancel::Cancelled), after the
 ///   stop of the service or of the host was requested, is no failure: `ctx.sleep(pause)?` is
 ///   a good way to leave.
 /// - Nor is one that is due to the stop of the host otherwise: the refusal of a pool, a queue
 ///   or a batcher of the same host that has stopped already, a task that such a pool did not
-///   start or abandoned, or [`WaitError::Over`](super::WaitError::Over). Where the service
+///   start or abandoned, or [`WaitForError::Over`](super::WaitForError::Over). Where the service
 ///   should have been [after](super::ServiceBuilder::after) the other one, so as to stop
 ///   before it, that is logged at warn, once, with both names.
-/// - An error that is, or is caused by, [`Permanent`](crate::Permanent) is not
+/// - An error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError) is not
 ///   answered by a restart.
 /// - `Ok` from a `run` whose stop was not requested is a failure, too, unless the service
 ///   is [one-shot](super::ServiceBuilder::one_shot): a service that ends unasked is a
@@ -58,7 +58,8 @@ pub type ServiceResult = Result<(), BoxError>;
 /// A service that reacts only, with the default `run`, which waits for the stop:
 ///
 /// ```
-/// use groundcrew::{Host, Service, ServiceContext, ServiceResult, channel};
+/// use groundcrew::{Host, Service, ServiceContext, channel};
+/// use groundcrew::host::ServiceResult;
 ///
 /// struct Bell(channel::Sender<&'static str>);
 ///

@@ -11,7 +11,8 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, Restart};
+/// use groundcrew::Host;
+/// use groundcrew::host::Restart;
 /// use std::time::Duration;
 ///
 /// let mut host = Host::builder();
@@ -87,12 +88,12 @@ impl ServiceBuilder<'_> {
     ///     ctx.ready();
     ///     ctx.wait()
     /// })
-    /// .says_when_ready();
+    /// .signals_ready();
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn says_when_ready(self) -> Self {
-        self.spec.terms.says_when_ready = true;
+    pub fn signals_ready(self) -> Self {
+        self.spec.terms.signals_ready = true;
         self
     }
 
@@ -118,7 +119,7 @@ impl ServiceBuilder<'_> {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::Restart;
+    /// # use groundcrew::host::Restart;
     /// # let mut host = groundcrew::Host::builder();
     /// host.background("mailer", |ctx| ctx.wait()).on_failure(Restart::new());
     /// # assert!(host.build()?.start()?.stop().is_clean());
@@ -149,11 +150,11 @@ impl ServiceBuilder<'_> {
     ///         ctx.sleep(Duration::from_secs(10))?;
     ///     }
     /// })
-    /// .heartbeat_within(Duration::from_secs(60));
+    /// .heartbeat_timeout(Duration::from_secs(60));
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn heartbeat_within(self, silence: Duration) -> Self {
+    pub fn heartbeat_timeout(self, silence: Duration) -> Self {
         self.spec.terms.heartbeat = Some(silence);
         self
     }
@@ -165,11 +166,11 @@ impl ServiceBuilder<'_> {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::Restart;
+    /// # use groundcrew::host::Restart;
     /// # use std::time::Duration;
     /// # let mut host = groundcrew::Host::builder();
     /// host.background("poller", |ctx| ctx.wait())
-    ///     .heartbeat_within(Duration::from_millis(10))
+    ///     .heartbeat_timeout(Duration::from_millis(10))
     ///     .fail_on_missed_heartbeat();
     /// let report = host.build()?.run();
     /// assert_eq!(report.failures()[0].message(), "no heartbeat for 0.01 s");

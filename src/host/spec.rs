@@ -1,7 +1,7 @@
 //! What a host is built from, and whether it can be.
 
 use super::entry::Terms;
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::factory::Factory;
 use super::graph::Graph;
 use super::queue::Hosted;
@@ -51,15 +51,15 @@ impl Spec {
         self.after.iter().chain(pool).cloned().collect()
     }
 
-    pub(super) fn check(&self) -> Result<(), BuildError> {
+    pub(super) fn check(&self) -> Result<(), HostBuildError> {
         let limits = [
             (self.start_timeout, "start_timeout"),
             (self.terms.stop_timeout, "stop_timeout"),
-            (self.terms.heartbeat, "heartbeat_within"),
+            (self.terms.heartbeat, "heartbeat_timeout"),
         ];
         for (limit, method) in limits {
             if limit == Some(Duration::ZERO) {
-                return Err(BuildError::ZeroLimit {
+                return Err(HostBuildError::ZeroLimit {
                     service: self.name.clone(),
                     limit: method,
                 });
@@ -68,12 +68,12 @@ impl Spec {
         match self.kind {
             Kind::Queue {
                 has_room: false, ..
-            } => Err(BuildError::EmptyQueue(self.name.clone())),
+            } => Err(HostBuildError::EmptyQueue(self.name.clone())),
             Kind::Queue { stack_size, .. } if stack_size < LEAST_STACK => {
-                Err(BuildError::SmallStack(stack_size))
+                Err(HostBuildError::SmallStack(stack_size))
             }
             Kind::Pool(..) if self.terms.heartbeat.is_some() => {
-                Err(BuildError::PoolHeartbeat(self.name.clone()))
+                Err(HostBuildError::PoolHeartbeat(self.name.clone()))
             }
             _ => Ok(()),
         }
@@ -87,7 +87,7 @@ pub(super) fn times_to_stop(
     graph: &Graph,
     total: Duration,
     delay: Duration,
-) -> Result<Vec<Duration>, BuildError> {
+) -> Result<Vec<Duration>, HostBuildError> {
     let limits: Vec<Option<Duration>> = specs.iter().map(|spec| spec.terms.stop_timeout).collect();
     let left = match total {
         // No limit is none after the delay either.
@@ -98,7 +98,7 @@ pub(super) fn times_to_stop(
         Some(left) => graph.times_below(&limits, left),
         None => Err((Vec::new(), Duration::ZERO)),
     };
-    below.map_err(|(chain, takes)| BuildError::NoTimeToStop {
+    below.map_err(|(chain, takes)| HostBuildError::NoTimeToStop {
         chain: chain
             .iter()
             .map(|index| specs[*index].name.clone())
@@ -110,7 +110,7 @@ pub(super) fn times_to_stop(
 }
 
 /// All of them, or none.
-pub(super) fn claim_queues(specs: &[Spec]) -> Result<(), BuildError> {
+pub(super) fn claim_queues(specs: &[Spec]) -> Result<(), HostBuildError> {
     let queues = || {
         specs.iter().filter_map(|spec| match &spec.kind {
             Kind::Queue { queue, .. } => Some((spec, queue)),
@@ -122,7 +122,7 @@ pub(super) fn claim_queues(specs: &[Spec]) -> Result<(), BuildError> {
             queues()
                 .take(claimed)
                 .for_each(|(_, queue)| queue.release());
-            return Err(BuildError::QueueTaken(spec.name.clone()));
+            return Err(HostBuildError::QueueTaken(spec.name.clone()));
         }
     }
     Ok(())

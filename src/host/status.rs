@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, HostPhase};
+/// use groundcrew::Host;
+/// use groundcrew::host::HostPhase;
 ///
 /// let host = Host::builder().build()?;
 /// let handle = host.handle();
@@ -67,7 +68,8 @@ impl fmt::Display for HostPhase {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, ServiceState};
+/// use groundcrew::Host;
+/// use groundcrew::host::ServiceState;
 ///
 /// let mut host = Host::builder();
 /// host.background("web", |ctx| ctx.wait());
@@ -215,7 +217,7 @@ impl HostStatus {
 /// let status = host.status();
 /// let web = &status.services()[0];
 /// assert_eq!((web.name(), web.restarts(), web.last_failure()), ("web", 0, None));
-/// assert_eq!((web.note(), web.heartbeat_age(), web.is_silent()), (None, None, false));
+/// assert_eq!((web.note(), web.heartbeat_age(), web.heartbeat_overdue()), (None, None, false));
 /// # host.stop();
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -323,7 +325,7 @@ impl ServiceStatus {
     }
 
     /// Whether its required heartbeat is overdue.
-    pub fn is_silent(&self) -> bool {
+    pub fn heartbeat_overdue(&self) -> bool {
         self.silent
     }
 

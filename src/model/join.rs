@@ -60,7 +60,7 @@ fn a_cancel_that_races_a_stop_is_counted_once() {
         let plan = chance::one_of(&[
             StopPlan::drain(Duration::ZERO),
             StopPlan::drain(FOREVER),
-            StopPlan::finish(FOREVER),
+            StopPlan::finish_running(FOREVER),
         ]);
         let report = pool.stop(plan);
         let cancelled = canceller.join().unwrap();
@@ -94,7 +94,7 @@ fn a_join_by_a_worker_a_pop_and_a_stop_agree_on_who_has_the_task() {
         let plan = chance::one_of(&[
             StopPlan::drain(Duration::ZERO),
             StopPlan::drain(SECOND),
-            StopPlan::finish(SECOND),
+            StopPlan::finish_running(SECOND),
             StopPlan::drain(FOREVER),
         ]);
         let report = pool.stop(plan);
@@ -247,7 +247,7 @@ fn an_unstarted_task_that_is_run_or_resubmitted_gives_its_handle_the_result() {
         for task in report.take_unstarted() {
             // The other pool may be closed by now, or stop it once more.
             if let Err(refused) = new.resubmit(task) {
-                refused.into_task().run();
+                refused.into_inner().run();
             }
         }
         let joined = joiner.join().unwrap();
@@ -282,7 +282,7 @@ fn a_claim_that_comes_late_leaves_the_task_to_the_pool_that_has_it_now() {
         let _ = full.try_execute(|| ());
         for task in report.take_unstarted() {
             if let Err(refused) = full.try_resubmit(task) {
-                new.resubmit(refused.into_task()).unwrap();
+                new.resubmit(refused.into_inner()).unwrap();
             }
         }
         let outcome = joiner.join().unwrap();

@@ -114,8 +114,8 @@ fn any_plan() -> crate::StopPlan {
         StopPlan::drain(Duration::ZERO),
         StopPlan::drain(SECOND),
         StopPlan::drain(FOREVER),
-        StopPlan::finish(SECOND),
-        StopPlan::finish(FOREVER),
+        StopPlan::finish_running(SECOND),
+        StopPlan::finish_running(FOREVER),
         StopPlan::cancel(SECOND),
         StopPlan::cancel(FOREVER),
     ])
@@ -218,7 +218,7 @@ impl Count {
     /// Every accepted task ended exactly once, when no thread submits any more.
     fn agrees_with(&self, report: &StopReport) {
         let unstarted = report.unstarted().len() as u64;
-        let left = (report.abandoned().len() + report.caller().len()) as u64;
+        let left = (report.abandoned().len() + report.stopping_tasks().len()) as u64;
         let ran = report.completed() + report.panicked() + left;
         let accepted = self.sum(|fate| fate.accepted);
         assert_eq!(report.accepted(), accepted, "{report}");

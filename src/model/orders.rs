@@ -152,7 +152,7 @@ fn what_a_worker_spills_while_a_stop_takes_out_is_handed_back_or_refused() {
                 execute(&submitter, &counter);
             })
         });
-        end(pool, &count, StopPlan::finish(FOREVER), Vec::new());
+        end(pool, &count, StopPlan::finish_running(FOREVER), Vec::new());
     });
 }
 

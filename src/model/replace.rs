@@ -11,7 +11,7 @@ static OVERRUN: StaticU64 = StaticU64::new(0);
 
 /// A pool of one worker, in whose place another one may come.
 fn replacing() -> Pool {
-    builder(1, 2).replace_stuck(1).build().unwrap()
+    builder(1, 2).max_replacements(1).build().unwrap()
 }
 
 /// A task that is overrun if the scheduler says so before it ends.
@@ -61,7 +61,7 @@ fn a_replacement_and_a_stop_agree_on_who_works() {
         let stop = pool.stop_handle();
         let other = thread::spawn(move || match chance::one_of(&[true, false]) {
             true => stop.close(),
-            false => stop.request(StopPlan::finish(SECOND)),
+            false => stop.request_stop(StopPlan::finish_running(SECOND)),
         });
         let plan = chance::one_of(&[
             StopPlan::drain(Duration::ZERO),

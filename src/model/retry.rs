@@ -7,7 +7,7 @@ use crate::sync::{Arc, AtomicU64, SeqCst};
 use crate::{Retry, StopPlan, Submitter, TaskError, TaskHandle};
 use std::time::Duration;
 
-type Retried = TaskHandle<Result<u32, crate::RetryError<Fault>>>;
+type Retried = TaskHandle<Result<u32, crate::retry::RetryError<Fault>>>;
 
 #[derive(Debug)]
 struct Fault;
@@ -29,7 +29,7 @@ fn send(submitter: &Submitter, last: u32, made: &Arc<AtomicU64>) -> Option<Retri
 
 /// Each accepted task has ended once.
 fn check_sum(report: &StopReport, accepted: u64) {
-    let left = report.unstarted().len() + report.abandoned().len() + report.caller().len();
+    let left = report.unstarted().len() + report.abandoned().len() + report.stopping_tasks().len();
     let ended = report.completed() + report.panicked() + report.cancelled() + report.expired();
     assert_eq!(report.accepted(), accepted, "{report}");
     assert_eq!(ended + left as u64, accepted, "{report}");
@@ -82,7 +82,7 @@ fn a_stop_and_an_attempt_that_fails_waits_or_comes_due_agree_on_how_the_task_end
         let stop = pool.stop_handle();
         let closer = thread::spawn(move || match chance::one_of(&[true, false]) {
             true => stop.close(),
-            false => stop.request(StopPlan::finish(SECOND)),
+            false => stop.request_stop(StopPlan::finish_running(SECOND)),
         });
         let report = pool.stop(any_plan());
         check_sum(&report, 1);

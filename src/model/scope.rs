@@ -20,7 +20,7 @@ fn stopper(stop: StopHandle) -> thread::JoinHandle<StopReport> {
 
 /// Each ended once in the books, and no scoped task is handed back.
 fn adds_up(report: &StopReport) {
-    let left = (report.abandoned().len() + report.caller().len()) as u64;
+    let left = (report.abandoned().len() + report.stopping_tasks().len()) as u64;
     let ended = report.completed() + report.panicked() + report.cancelled();
     assert_eq!(report.accepted(), ended + left, "{report}");
     assert!(report.unstarted().is_empty(), "{report}");
@@ -197,7 +197,7 @@ fn scopes_in_tasks_complete_in_a_pool_of_two_workers_that_stops() {
 
 #[test]
 fn scopes_in_tasks_complete_where_tasks_run_in_place() {
-    check(|| nested(builder(1, 1).run_in_place_when_full().build().unwrap()));
+    check(|| nested(builder(1, 1).caller_runs_when_full().build().unwrap()));
 }
 
 #[test]

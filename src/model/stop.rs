@@ -1,9 +1,10 @@
 //! The stop against everything that may go on meanwhile.
 
 use super::{Count, FOREVER, SECOND, any_plan, builder, chance, check, check_often, outcome, pool};
+use crate::stop::PoolPhase;
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
-use crate::{Phase, Pool, StopPlan, StopReport, Submitter};
+use crate::{Pool, StopPlan, StopReport, Submitter};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -99,11 +100,11 @@ fn a_stop_that_was_requested_is_driven_to_its_report() {
         let (submitter, counter) = (pool.submitter(), count.clone());
         let producer = thread::spawn(move || produce(&submitter, &counter));
         let handle = pool.stop_handle();
-        handle.request(any_plan());
+        handle.request_stop(any_plan());
         pool.wait_idle();
         producer.join().unwrap();
         let report = pool.stop(SECOND);
-        assert_eq!(handle.phase(), Phase::Done);
+        assert_eq!(handle.phase(), PoolPhase::Done);
         settle(pool, report, &count);
     });
 }
@@ -123,7 +124,7 @@ fn a_stop_from_inside_a_task_reports_that_task_as_its_caller() {
         let producer = thread::spawn(move || produce(&submitter, &counter));
         let report = handle.unwrap().join().unwrap();
         producer.join().unwrap();
-        assert_eq!(report.caller().len(), 1);
+        assert_eq!(report.stopping_tasks().len(), 1);
         settle(pool, report, &count);
     });
 }

@@ -137,7 +137,7 @@ fn fan_out(submitter: &Submitter, count: &crate::sync::Arc<Count>, depth: u32) -
 fn fan_out_against_stop(in_place: bool) {
     let builder = builder(2, 1);
     let builder = match in_place {
-        true => builder.run_in_place_when_full(),
+        true => builder.caller_runs_when_full(),
         false => builder,
     };
     let (pool, count) = (builder.build().unwrap(), Count::new());
@@ -167,7 +167,7 @@ fn a_task_is_not_begun_in_place_after_the_report() {
     check(|| {
         let builder = builder(1, 1);
         let (pool, count) = (
-            builder.run_in_place_when_full().build().unwrap(),
+            builder.caller_runs_when_full().build().unwrap(),
             Count::new(),
         );
         let (submitter, counter) = (pool.submitter(), count.clone());
@@ -225,7 +225,7 @@ fn a_refusal_gives_back_a_task_that_was_never_touched() {
         assert_eq!(report.accepted() + refused, 3);
         given_back
             .into_iter()
-            .for_each(|refused| refused.into_task()());
+            .for_each(|refused| refused.into_inner()());
         drop(report);
         drop(pool);
         count.nothing_is_left();

@@ -9,7 +9,7 @@ use crate::clock::{self, Clock};
 use crate::queue::{Meter, Observer, PanicHook, PoolCore, PoolRef, Settings, WorkerReplacer};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
-use crate::task::{Outcome, TaskInfo};
+use crate::task::{TaskInfo, TaskOutcome};
 use crate::threads::{self, LEAST_STACK};
 use crate::unwind::{self, Guarded};
 use std::fmt;
@@ -54,8 +54,8 @@ pub struct PoolBuilder {
     pub(super) meter: Option<fn(usize) -> Arc<dyn Meter>>,
     drop_plan: StopPlan,
     in_place: bool,
-    max_waiting: Option<usize>,
-    replace_stuck: usize,
+    max_retrying: Option<usize>,
+    max_replacements: usize,
     clock: Clock,
 }
 
@@ -75,8 +75,8 @@ impl PoolBuilder {
             meter: None,
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
-            max_waiting: None,
-            replace_stuck: 0,
+            max_retrying: None,
+            max_replacements: 0,
             clock: Clock::default(),
         }
     }
@@ -194,7 +194,7 @@ impl PoolBuilder {
 
     /// Called when a task panicked, with the task and the panic's message, by the worker
     /// that ran it: after the log record, before the panic is counted and its handle is
-    /// notified. (A task run by [`UnstartedTask::run`](crate::UnstartedTask::run) calls it
+    /// notified. (A task run by [`UnstartedTask::run`](crate::task::UnstartedTask::run) calls it
     /// on that thread.) A second hook replaces the first.
     ///
     /// Defaults to nothing.
@@ -233,13 +233,13 @@ impl PoolBuilder {
     ///   attempt has ended, with how long that attempt ran and how long everything before
     ///   it took, earlier attempts included.
     /// - How long it ran leaves out what ran on top of it: tasks that a join of its
-    ///   worker claimed, or that were [run in place](Self::run_in_place_when_full),
+    ///   worker claimed, or that were [run in place](Self::caller_runs_when_full),
     ///   and the observer's time for those. A join of a task that another worker
     ///   runs counts.
     /// - For an abandoned task it is called when the task ends, however late. A task inside
     ///   `stop` is reported with its real outcome. So it is called as often as
-    ///   [`completed`](crate::Stats::completed), [`panicked`](crate::Stats::panicked) and
-    ///   [`ended_late`](crate::Stats::ended_late) count together; never for what a worker
+    ///   [`completed`](crate::pool::PoolStats::completed), [`panicked`](crate::pool::PoolStats::panicked) and
+    ///   [`ended_late`](crate::pool::PoolStats::ended_late) count together; never for what a worker
     ///   did not run: cancelled, expired and unstarted tasks, those run by hand among them,
     ///   and what a [scope](Pool::scope) runs itself. For a loop it is called for the tasks
     ///   that make up the loop, not for the items.
@@ -256,7 +256,8 @@ impl PoolBuilder {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Outcome, Pool};
+    /// use groundcrew::Pool;
+    /// use groundcrew::task::TaskOutcome;
     /// use std::time::Duration;
     ///
     /// let (sender, receiver) = groundcrew::channel::unbounded();
@@ -268,13 +269,13 @@ impl PoolBuilder {
     ///     .build()?;
     /// pool.task("row 7").execute(|| std::thread::sleep(Duration::from_millis(2)))?;
     /// let (name, outcome, waited, ran) = receiver.recv()?;
-    /// assert_eq!((name.as_str(), outcome), ("row 7", Outcome::Completed));
+    /// assert_eq!((name.as_str(), outcome), ("row 7", TaskOutcome::Completed));
     /// assert!(waited.is_some() && ran >= Duration::from_millis(2));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn observer(
         mut self,
-        observer: impl Fn(&TaskInfo, Outcome, Option<Duration>, Duration) + Send + Sync + 'static,
+        observer: impl Fn(&TaskInfo, TaskOutcome, Option<Duration>, Duration) + Send + Sync + 'static,
     ) -> PoolBuilder {
         let observer = Guarded::new(observer, A_HOOK);
         self.observer = Some(Arc::new(move |info, outcome, waited, ran| {
@@ -325,7 +326,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use groundcrew::Pool;
-    /// let pool = Pool::builder().threads(1).queue_capacity(1).run_in_place_when_full().build()?;
+    /// let pool = Pool::builder().threads(1).queue_capacity(1).caller_runs_when_full().build()?;
     /// pool.execute_with(|ctx| {
     ///     let submitter = ctx.submitter();
     ///     (0..100).for_each(|_| submitter.execute(|| ()).unwrap());
@@ -335,7 +336,7 @@ impl PoolBuilder {
     /// assert_eq!(pool.stats().overflow_peak(), 0);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn run_in_place_when_full(mut self) -> PoolBuilder {
+    pub fn caller_runs_when_full(mut self) -> PoolBuilder {
         self.in_place = true;
         self
     }
@@ -350,15 +351,15 @@ impl PoolBuilder {
     /// ```
     /// # use groundcrew::{Pool, Retry};
     /// # use std::time::Duration;
-    /// let pool = Pool::builder().threads(1).max_waiting(1).build()?;
+    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
     /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
     /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
     /// assert!(task.try_submit(|_| Ok::<_, &str>(())).unwrap_err().is_full());
     /// # first.cancel();
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn max_waiting(mut self, tasks: usize) -> PoolBuilder {
-        self.max_waiting = Some(tasks);
+    pub fn max_retrying(mut self, tasks: usize) -> PoolBuilder {
+        self.max_retrying = Some(tasks);
         self
     }
 
@@ -377,7 +378,7 @@ impl PoolBuilder {
     /// use groundcrew::Pool;
     /// use std::time::Duration;
     ///
-    /// let pool = Pool::builder().threads(1).replace_stuck(1).build()?;
+    /// let pool = Pool::builder().threads(1).max_replacements(1).build()?;
     /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
     /// pool.task("deaf")
     ///     .time_limit(Duration::from_millis(1))
@@ -388,8 +389,8 @@ impl PoolBuilder {
     /// drop(open);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn replace_stuck(mut self, max: usize) -> PoolBuilder {
-        self.replace_stuck = max;
+    pub fn max_replacements(mut self, max: usize) -> PoolBuilder {
+        self.max_replacements = max;
         self
     }
 
@@ -451,15 +452,15 @@ impl PoolBuilder {
             });
         }
         let stack_size = self.stack_size.unwrap_or_else(threads::default_stack_size);
-        let names: Vec<Arc<str>> = (0..threads + self.replace_stuck)
+        let names: Vec<Arc<str>> = (0..threads + self.max_replacements)
             .map(|index| threads::worker_name(&self.name, index).into())
             .collect();
         let queue = PoolCore::new(Settings {
             name: self.name.into(),
             workers: threads,
-            spares: self.replace_stuck,
+            spares: self.max_replacements,
             capacity: self.capacity,
-            places: self.max_waiting.unwrap_or(self.capacity),
+            places: self.max_retrying.unwrap_or(self.capacity),
             clock: self.clock,
             in_place: self.in_place,
             panic_hook: self.panic_hook,
@@ -481,7 +482,7 @@ impl PoolBuilder {
             stopper: Arc::downgrade(&stopper),
             hooks: self.hooks,
             stack_size,
-            most: self.replace_stuck,
+            most: self.max_replacements,
         });
         let weak: Arc<dyn WorkerReplacer> = replacer.clone();
         queue.set_replacer(Arc::downgrade(&weak));
@@ -521,16 +522,16 @@ impl PoolBuilder {
                  2 GiB are taken at once; ask for as many as may wait, or leave \
                  `queue_capacity` out for 1024"
             )
-        } else if self.max_waiting == Some(0) {
+        } else if self.max_retrying == Some(0) {
             "with 0 places for tasks that are retried every such submit would be refused; ask \
-             for at least 1, or leave `max_waiting` out for as many as the queue has"
+             for at least 1, or leave `max_retrying` out for as many as the queue has"
                 .to_owned()
-        } else if self.replace_stuck > MOST_THREADS - threads {
+        } else if self.max_replacements > MOST_THREADS - threads {
             format!(
                 "{} places for new workers are too many: with the {threads} threads of the pool \
-                 they may be {MOST_THREADS}; ask `replace_stuck` for as many stuck tasks as the \
+                 they may be {MOST_THREADS}; ask `max_replacements` for as many stuck tasks as the \
                  machine can bear",
-                self.replace_stuck
+                self.max_replacements
             )
         } else if self.name.is_empty() || self.name.contains(char::is_control) {
             format!(
@@ -562,9 +563,9 @@ impl fmt::Debug for PoolBuilder {
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
             .field("drop_plan", &self.drop_plan)
-            .field("run_in_place_when_full", &self.in_place)
-            .field("max_waiting", &self.max_waiting)
-            .field("replace_stuck", &self.replace_stuck)
+            .field("caller_runs_when_full", &self.in_place)
+            .field("max_retrying", &self.max_retrying)
+            .field("max_replacements", &self.max_replacements)
             .finish_non_exhaustive()
     }
 }

@@ -4,16 +4,16 @@
 
 mod distribution;
 
-pub use distribution::Distribution;
+pub use distribution::DurationHistogram;
 
-use super::{PoolBuilder, Stats};
+use super::{PoolBuilder, PoolStats};
 use crate::queue::Meter;
 use crate::sync::{Arc, CachePadded, Mutex};
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
-/// How long the tasks of a pool waited and ran: [`Stats::latency`].
+/// How long the tasks of a pool waited and ran: [`PoolStats::latency`].
 ///
 /// What the two times are is said in [`PoolBuilder::observer`].
 ///
@@ -33,8 +33,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone)]
 pub struct Latency {
-    waited: Distribution,
-    ran: Distribution,
+    waited: DurationHistogram,
+    ran: DurationHistogram,
 }
 
 /// One for each worker, which alone writes it.
@@ -66,7 +66,7 @@ impl Meter for Latencies {
 }
 
 impl PoolBuilder {
-    /// Measures how long each task waits and runs, for [`Stats::latency`]. Only with the
+    /// Measures how long each task waits and runs, for [`PoolStats::latency`]. Only with the
     /// feature `histogram`.
     ///
     /// It costs each task two or three reads of the clock, and an allocation if it
@@ -83,7 +83,7 @@ impl PoolBuilder {
     }
 }
 
-impl Stats {
+impl PoolStats {
     /// How long tasks waited and ran, if the pool was built with
     /// [`latency_histogram`](PoolBuilder::latency_histogram). Only with the feature
     /// `histogram`.
@@ -98,19 +98,19 @@ impl Stats {
 impl Latency {
     fn new() -> Latency {
         Latency {
-            waited: Distribution::new(),
-            ran: Distribution::new(),
+            waited: DurationHistogram::new(),
+            ran: DurationHistogram::new(),
         }
     }
 
     /// How long tasks waited, from the call of the verb to their start. It is not known for
     /// resubmitted tasks; they are not included.
-    pub fn waited(&self) -> &Distribution {
+    pub fn waited(&self) -> &DurationHistogram {
         &self.waited
     }
 
     /// How long tasks ran, without those that ran on top of them.
-    pub fn ran(&self) -> &Distribution {
+    pub fn ran(&self) -> &DurationHistogram {
         &self.ran
     }
 }

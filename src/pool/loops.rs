@@ -2,7 +2,7 @@
 //! for `Submitter`.
 
 use super::Pool;
-use super::map::{self, ForEach, Items, Map, MapReduce};
+use super::map::{self, ForEach, Map, MapReduce, ParallelItems};
 use super::scope::{self, Scope};
 use super::stream::Stream;
 use crate::queue::Submitter;
@@ -149,7 +149,7 @@ macro_rules! loops {
             /// returned, in the order of the items. Blocks until all is done.
             ///
             /// Items may be owned (`vec`), borrowed (`&vec`, `&mut slice`) or
-            /// counted (`0..n`, `vec.iter().enumerate()`): see [`Items`]. `f` may
+            /// counted (`0..n`, `vec.iter().enumerate()`): see [`ParallelItems`]. `f` may
             /// borrow. Workers take the items in chunks, as large as it takes for
             /// them to last about 0.1 ms, so that short items cost next to nothing
             /// on top and long ones are spread evenly. To the pool it is one task
@@ -195,7 +195,7 @@ macro_rules! loops {
             /// let mut results = vec![None; 1000];
             /// let cut = pool.for_each(results.iter_mut().enumerate(), |(n, place)| {
             ///     if n == 7 {
-            ///         stop.request(StopPlan::cancel(Duration::from_secs(5)));
+            ///         stop.request_stop(StopPlan::cancel(Duration::from_secs(5)));
             ///         token.wait();
             ///     }
             ///     *place = Some(n);
@@ -207,7 +207,7 @@ macro_rules! loops {
             #[track_caller]
             pub fn map<I, F, R>(&self, items: I, f: F) -> Result<Vec<R>, TaskError>
             where
-                I: IntoIterator<IntoIter: Items>,
+                I: IntoIterator<IntoIter: ParallelItems>,
                 F: Fn(I::Item) -> R + Sync,
                 R: Send,
             {
@@ -244,7 +244,7 @@ macro_rules! loops {
             #[track_caller]
             pub fn for_each<I, F>(&self, items: I, f: F) -> Result<(), TaskError>
             where
-                I: IntoIterator<IntoIter: Items>,
+                I: IntoIterator<IntoIter: ParallelItems>,
                 F: Fn(I::Item) + Sync,
             {
                 let f = Guarded::new(f, A_CLOSURE);
@@ -294,7 +294,7 @@ macro_rules! loops {
                 reduce: G,
             ) -> Result<Option<R>, TaskError>
             where
-                I: IntoIterator<IntoIter: Items>,
+                I: IntoIterator<IntoIter: ParallelItems>,
                 F: Fn(I::Item) -> R + Sync,
                 G: Fn(R, R) -> R + Sync,
                 R: Send,

@@ -1,4 +1,5 @@
-//! The pool: the owner of its workers.
+//! The [`Pool`]: a fixed set of worker threads fed by one bounded queue; its builder and its
+//! statistics.
 
 mod builder;
 #[cfg(feature = "histogram")]
@@ -19,10 +20,10 @@ mod worker;
 
 pub use builder::PoolBuilder;
 #[cfg(feature = "histogram")]
-pub use latency::{Distribution, Latency};
-pub use map::Items;
+pub use latency::{DurationHistogram, Latency};
+pub use map::ParallelItems;
 pub use scope::{Scope, ScopedHandle, ScopedTaskBuilder};
-pub use stats::Stats;
+pub use stats::PoolStats;
 pub use stream::Stream;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use view::PoolView;
@@ -160,7 +161,7 @@ impl Pool {
     }
 
     /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the builder's
+    /// [`TaskInfo::name`](crate::task::TaskInfo::name); submit it with one of the builder's
     /// verbs.
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.pool_ref, name.into())
@@ -227,7 +228,7 @@ impl Pool {
     /// # drop(open);
     /// let refused = old.try_resubmit(task).unwrap_err();
     /// assert!(refused.is_closed());
-    /// new.try_resubmit(refused.into_task())?;
+    /// new.try_resubmit(refused.into_inner())?;
     /// assert_eq!(handle.join()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
@@ -280,8 +281,8 @@ impl Pool {
 
     /// The current counters of the pool. Locks each worker's state for a moment; also works
     /// after a stop.
-    pub fn stats(&self) -> Stats {
-        Stats::of(&self.stopper)
+    pub fn stats(&self) -> PoolStats {
+        PoolStats::of(&self.stopper)
     }
 
     /// What the workers do now, the innermost task of each first; empty if they do nothing.

@@ -27,7 +27,7 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]
-pub struct Stats {
+pub struct PoolStats {
     accepted: u64,
     queued: usize,
     queue_peak: usize,
@@ -47,8 +47,8 @@ pub struct Stats {
     pub(super) latency: Option<Latency>,
 }
 
-impl Stats {
-    pub(super) fn of(stopper: &Stopper) -> Stats {
+impl PoolStats {
+    pub(super) fn of(stopper: &Stopper) -> PoolStats {
         let queue = &stopper.queue;
         let mut counts = Counts::default();
         let mut running = 0;
@@ -61,7 +61,7 @@ impl Stats {
         let overflow = queue.overflowed();
         let later = queue.backlog();
         let left = stopper.left_behind();
-        Stats {
+        PoolStats {
             accepted: (counts.taken + left.taken_out + (queued + overflow + later.due) as u64)
                 .saturating_sub(later.repeated),
             waiting: later.waiting,
@@ -149,7 +149,7 @@ impl Stats {
     /// an outcome. Their outcomes are counted as usual.
     ///
     /// [limit]: crate::TaskBuilder::time_limit
-    /// [`PoolBuilder::replace_stuck`]: crate::PoolBuilder::replace_stuck
+    /// [`PoolBuilder::max_replacements`]: crate::PoolBuilder::max_replacements
     pub fn overrun(&self) -> u64 {
         self.counts.overrun
     }
@@ -217,10 +217,10 @@ impl Stats {
     /// let handle = pool.stop_handle();
     /// let report = pool.submit(move || handle.stop(Duration::from_secs(5)))?.join()?;
     /// assert!(report.is_clean());
-    /// assert_eq!(pool.stats().caller(), 1);
+    /// assert_eq!(pool.stats().stopping_tasks(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn caller(&self) -> u64 {
+    pub fn stopping_tasks(&self) -> u64 {
         self.caller
     }
 
@@ -259,7 +259,7 @@ impl Stats {
     }
 }
 
-impl fmt::Display for Stats {
+impl fmt::Display for PoolStats {
     /// One line, for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -294,8 +294,8 @@ impl fmt::Display for Stats {
     }
 }
 
-impl fmt::Debug for Stats {
+impl fmt::Debug for PoolStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stats {{ {self} }}")
+        write!(f, "PoolStats {{ {self} }}")
     }
 }

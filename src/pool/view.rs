@@ -1,6 +1,6 @@
 //! A look at a pool, for those that do not own it.
 
-use super::stats::Stats;
+use super::stats::PoolStats;
 use crate::stop::{RunningTask, Stopper};
 use crate::sync::Arc;
 
@@ -10,8 +10,8 @@ pub(crate) struct PoolView {
 }
 
 impl PoolView {
-    pub(crate) fn stats(&self) -> Stats {
-        Stats::of(&self.stopper)
+    pub(crate) fn stats(&self) -> PoolStats {
+        PoolStats::of(&self.stopper)
     }
 
     pub(crate) fn running(&self) -> Vec<RunningTask> {

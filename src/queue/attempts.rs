@@ -4,7 +4,7 @@ use super::limits;
 use super::retry_permits::Place;
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
-use crate::retry::{self, FailedAttempt, GaveUp, History, Retry, RetryError, Verdict};
+use crate::retry::{self, FailedAttempt, GiveUpReason, History, Retry, RetryError, Verdict};
 use crate::sync::Arc;
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
@@ -136,7 +136,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         Attempt::Failed(self, next.map(|after| Next { after, was_none }))
     }
 
-    fn give_up(self, gave_up: GaveUp, info: &TaskInfo) -> Self::Output {
+    fn give_up(self, gave_up: GiveUpReason, info: &TaskInfo) -> Self::Output {
         if self.terms.is_unheard {
             log_unheard(info, gave_up, self.made);
         }
@@ -160,7 +160,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> Closure for Attempts<C, T, E> {
     }
 }
 
-fn log_unheard(info: &TaskInfo, gave_up: GaveUp, attempts: u32) {
+fn log_unheard(info: &TaskInfo, gave_up: GiveUpReason, attempts: u32) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "failed");

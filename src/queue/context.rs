@@ -11,7 +11,7 @@ impl TaskContext {
     /// To a task run by [`UnstartedTask::run`], the pool that handed it back: it
     /// is closed, and every verb refuses.
     ///
-    /// [`UnstartedTask::run`]: crate::UnstartedTask::run
+    /// [`UnstartedTask::run`]: crate::task::UnstartedTask::run
     ///
     /// # Examples
     ///

@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     Cancelled,
 }
 
-/// A task was not accepted; [`into_task`](Self::into_task) gives it back,
+/// A task was not accepted; [`into_inner`](Self::into_inner) gives it back,
 /// unchanged and callable.
 ///
 /// One type for all verbs. It is `Send`, `Sync` and `'static` whatever the
@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
 ///
 ///     let refused = pool.submit(|| 7).unwrap_err();
 ///     assert!(refused.is_closed());
-///     let closure = refused.into_task();
+///     let closure = refused.into_inner();
 ///     assert_eq!(closure(), 7);
 ///
 ///     pool.execute(|| ())?; // and so this returns an error
@@ -47,23 +47,23 @@ pub(crate) enum Refusal {
 ///
 /// # An item that is dropped with its refusal
 ///
-/// An item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) refused because it
+/// An item that a [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refused because it
 /// is closed, or because the submitter's token was cancelled, is not lost when this error is
 /// dropped, by `?` for example: it counts as accepted and unprocessed, and is returned by
-/// [`Queue::take_unprocessed`](crate::Queue::take_unprocessed) or
-/// [`Batcher::take_unhandled`](crate::Batcher::take_unhandled).
-/// [`into_item`](Self::into_item) takes it out of the error instead. Items that were refused
+/// [`WorkQueue::take_unstarted`](crate::WorkQueue::take_unstarted) or
+/// [`Batcher::take_unstarted`](crate::Batcher::take_unstarted).
+/// [`into_inner`](Self::into_inner) takes it out of the error instead. Items that were refused
 /// because the queue was full are dropped with the error, as are the closures that a pool
 /// refused.
 ///
 /// ```
-/// use groundcrew::{CancelToken, Queue};
+/// use groundcrew::{CancelToken, WorkQueue};
 ///
-/// let (queue, token) = (Queue::new(1), CancelToken::new());
+/// let (queue, token) = (WorkQueue::new(1), CancelToken::new());
 /// queue.submit("first")?;
 /// token.cancel();
 /// drop(queue.submit_until_cancelled(&token, "second"));
-/// assert_eq!(queue.take_unprocessed(), ["second"]);
+/// assert_eq!(queue.take_unstarted(), ["second"]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct SubmitError<F> {
@@ -116,34 +116,20 @@ impl<F> SubmitError<F> {
         SubmitError::new(task, self.refusal).due_to(self.stopping.take())
     }
 
-    /// The task that was not accepted: the closure, or the
-    /// [`UnstartedTask`](crate::UnstartedTask) of a resubmit.
+    /// What was not accepted: the closure, the item of a [`WorkQueue`](crate::WorkQueue) or a
+    /// [`Batcher`](crate::Batcher), or the [`UnstartedTask`](crate::task::UnstartedTask) of a
+    /// resubmit.
     ///
     /// # Examples
     ///
     /// ```
     /// # let pool = groundcrew::Pool::new(1)?;
     /// pool.stop_handle().close();
-    /// let closure = pool.submit(|| 7).unwrap_err().into_task();
+    /// let closure = pool.submit(|| 7).unwrap_err().into_inner();
     /// assert_eq!(closure(), 7);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn into_task(mut self) -> F {
-        self.take()
-    }
-
-    /// The item that a [`Queue`](crate::Queue) or a [`Batcher`](crate::Batcher) did not
-    /// accept.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = groundcrew::Queue::new(1);
-    /// queue.submit("first")?;
-    /// assert_eq!(queue.try_submit("second").unwrap_err().into_item(), "second");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn into_item(mut self) -> F {
+    pub fn into_inner(mut self) -> F {
         self.take()
     }
 
@@ -172,7 +158,7 @@ impl<F> SubmitError<F> {
     /// # Examples
     ///
     /// ```
-    /// let (queue, token) = (groundcrew::Queue::new(1), groundcrew::CancelToken::new());
+    /// let (queue, token) = (groundcrew::WorkQueue::new(1), groundcrew::CancelToken::new());
     /// queue.submit("first")?;
     /// token.cancel();
     /// assert!(queue.submit_until_cancelled(&token, "second").unwrap_err().is_cancelled());
@@ -202,10 +188,10 @@ pub(crate) fn submit_until_cancelled<T, K: Keeper<T> + 'static>(
         };
         match submit_timeout(wait, item) {
             Err(refused) if token.is_cancelled() => {
-                let refused = SubmitError::new(refused.into_item(), Refusal::Cancelled);
+                let refused = SubmitError::new(refused.into_inner(), Refusal::Cancelled);
                 return Err(refused.kept_by(keeper.clone()));
             }
-            Err(refused) if refused.is_timeout() => item = refused.into_item(),
+            Err(refused) if refused.is_timeout() => item = refused.into_inner(),
             done => return done,
         }
     }

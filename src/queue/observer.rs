@@ -2,13 +2,13 @@
 
 use super::PoolCore;
 use crate::sync::Arc;
-use crate::task::{Ended, Outcome, TaskInfo};
+use crate::task::{Ended, TaskInfo, TaskOutcome};
 use std::any::Any;
 use std::time::Duration;
 
 /// `PoolBuilder::observer`.
 pub(crate) type Observer =
-    Arc<dyn Fn(&TaskInfo, Outcome, Option<Duration>, Duration) + Send + Sync>;
+    Arc<dyn Fn(&TaskInfo, TaskOutcome, Option<Duration>, Duration) + Send + Sync>;
 
 /// Keeps the times of tasks. Is ours: it does not panic, and may hold a lock.
 pub(crate) trait Meter: Send + Sync {

@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 ///
 /// Between its attempts a task waits in a timer: it keeps no worker busy and takes no room
 /// in the queue. But it holds one of the pool's places for such tasks
-/// ([`PoolBuilder::max_waiting`]) from its submit to its end, so that what fails cannot
+/// ([`PoolBuilder::max_retrying`]) from its submit to its end, so that what fails cannot
 /// pile up. Where none is free the verbs do as with a full queue: they wait, refuse or time
 /// out; `submit` and `execute` from one of the pool's own workers take one more.
 ///
 /// A worker that joins the task runs an attempt itself as soon as one is due, like any
-/// task that has not started. [`Stats::waiting`] counts those that wait.
+/// task that has not started. [`PoolStats::waiting`] counts those that wait.
 ///
 /// # When it ends without a result
 ///
@@ -35,22 +35,23 @@ use std::time::{Duration, Instant};
 /// - [`TaskHandle::cancel`] ends the waiting: [`TaskError::Cancelled`]. A running attempt
 ///   sees its token cancelled, and is the last one.
 /// - A stop ends the waiting, however long its plan is: the task is *unstarted*, as one
-///   that was never begun, with the [number of its attempts](crate::TaskInfo::attempts); so
+///   that was never begun, with the [number of its attempts](crate::task::TaskInfo::attempts); so
 ///   is one whose attempt fails afterwards. An attempt that fails after the stop has asked
 ///   it to end does not count, not even as the last one, unless its error is not
 ///   [worth another](Self::on_error). [`UnstartedTask::run`] goes on with the attempts, and
 ///   waits between them on the calling thread.
 ///
-/// [`PoolBuilder::max_waiting`]: crate::PoolBuilder::max_waiting
-/// [`Stats::waiting`]: crate::Stats::waiting
+/// [`PoolBuilder::max_retrying`]: crate::PoolBuilder::max_retrying
+/// [`PoolStats::waiting`]: crate::pool::PoolStats::waiting
 /// [`TaskError::Panicked`]: crate::TaskError::Panicked
 /// [`TaskError::Cancelled`]: crate::TaskError::Cancelled
-/// [`UnstartedTask::run`]: crate::UnstartedTask::run
+/// [`UnstartedTask::run`]: crate::task::UnstartedTask::run
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Pool, Retry, Verdict};
+/// use groundcrew::{Pool, Retry};
+/// use groundcrew::retry::Verdict;
 /// use std::io::{Error, ErrorKind};
 /// use std::time::Duration;
 ///
@@ -96,7 +97,8 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Pool, Retry, Verdict};
+    /// use groundcrew::{Pool, Retry};
+    /// use groundcrew::retry::Verdict;
     /// use std::time::Duration;
     ///
     /// struct Busy { retry_after: Option<Duration> }
@@ -195,7 +197,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     /// use groundcrew::{Pool, Retry};
     /// use std::time::Duration;
     ///
-    /// let pool = Pool::builder().threads(1).max_waiting(1).build()?;
+    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
     /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
     /// let first = task.try_submit(|_| Err::<(), _>("no connection"))?;
     /// let second = task.try_submit(|_| Err::<(), _>("no connection"));
@@ -227,7 +229,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     /// use groundcrew::{Pool, Retry};
     /// use std::time::Duration;
     ///
-    /// let pool = Pool::builder().threads(1).max_waiting(1).build()?;
+    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
     /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
     /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
     /// let second = task.submit_timeout(Duration::from_millis(1), |_| Err::<(), _>("none"));

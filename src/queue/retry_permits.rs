@@ -7,7 +7,7 @@ use crate::clock::Deadline;
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::task::worker_index_in;
 
-/// As many as the builder's `max_waiting`.
+/// As many as the builder's `max_retrying`.
 pub(super) struct RetryPermits {
     most: usize,
     state: Mutex<State>,

@@ -44,7 +44,7 @@ impl Submitter {
     /// Starts a task with a name, for reports, logs and [`TaskInfo::name`]; submit it with
     /// one of the builder's verbs.
     ///
-    /// [`TaskInfo::name`]: crate::TaskInfo::name
+    /// [`TaskInfo::name`]: crate::task::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.pool_ref, name.into())
     }

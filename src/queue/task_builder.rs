@@ -48,14 +48,14 @@ impl<'a> TaskBuilder<'a> {
     ///
     /// Such a task is *expired*: what it captured is dropped, its handle says
     /// [`TaskError::Expired`], also to a `join` that waits at that moment, and
-    /// [`Stats::expired`] and the report of a stop count it. The limit includes the time
+    /// [`PoolStats::expired`] and the report of a stop count it. The limit includes the time
     /// for which the verb itself waits for room in the queue. It says nothing of how long
     /// the task may run; and it is lifted from a task that a stop hands back.
     /// [`Duration::MAX`] means no limit; after [`Duration::ZERO`] no worker ever comes in
     /// time.
     ///
     /// [`TaskError::Expired`]: crate::TaskError::Expired
-    /// [`Stats::expired`]: crate::Stats::expired
+    /// [`PoolStats::expired`]: crate::pool::PoolStats::expired
     ///
     /// # Examples
     ///
@@ -86,7 +86,7 @@ impl<'a> TaskBuilder<'a> {
     /// it and the place where it was submitted. The task has to check the token: submit it
     /// with [`submit_with`](Self::submit_with). If it still runs a grace later, which is a
     /// quarter of the limit and 3 s at most, it is *overrun*: that is logged as an error,
-    /// shown by [`Stats::overrun`], [`RunningTask::is_overrun`] and the report of a stop,
+    /// shown by [`PoolStats::overrun`], [`RunningTask::is_overrun`] and the report of a stop,
     /// and a new worker may take the [lost place]. No thread can be killed: the task goes
     /// on, and ends by itself, with a result as usual.
     ///
@@ -97,10 +97,10 @@ impl<'a> TaskBuilder<'a> {
     /// it the task has at most as much time again as the limit. [`Duration::MAX`] means no
     /// limit; after [`Duration::ZERO`] it is asked to end at once.
     ///
-    /// [`Stats::overrun`]: crate::Stats::overrun
-    /// [`RunningTask::is_overrun`]: crate::RunningTask::is_overrun
-    /// [lost place]: crate::PoolBuilder::replace_stuck
-    /// [`UnstartedTask::run`]: crate::UnstartedTask::run
+    /// [`PoolStats::overrun`]: crate::pool::PoolStats::overrun
+    /// [`RunningTask::is_overrun`]: crate::stop::RunningTask::is_overrun
+    /// [lost place]: crate::PoolBuilder::max_replacements
+    /// [`UnstartedTask::run`]: crate::task::UnstartedTask::run
     ///
     /// # Examples
     ///

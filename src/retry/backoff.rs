@@ -15,7 +15,7 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Backoff, Jitter};
+/// use groundcrew::retry::{Backoff, Jitter};
 /// use std::time::Duration;
 ///
 /// let backoff = Backoff::exponential(Duration::from_secs(1))
@@ -38,7 +38,7 @@ pub struct Backoff {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Backoff, Jitter};
+/// use groundcrew::retry::{Backoff, Jitter};
 /// use std::time::Duration;
 ///
 /// let backoff = Backoff::fixed(Duration::from_secs(10)).jitter(Jitter::Equal);
@@ -102,7 +102,7 @@ impl Backoff {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Backoff, Jitter};
+    /// # use groundcrew::retry::{Backoff, Jitter};
     /// # use std::time::Duration;
     /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Full);
     /// assert_eq!(backoff.delay(1, 0.25), Duration::from_millis(250));
@@ -119,7 +119,7 @@ impl Backoff {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Backoff, Jitter};
+    /// # use groundcrew::retry::{Backoff, Jitter};
     /// # use std::time::Duration;
     /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Fraction(0.1));
     /// assert_eq!(backoff.delay(2, 1.0), Duration::from_secs(2));

@@ -1,7 +1,7 @@
 //! Attempts on the thread that wants the result.
 
 use super::error::{FailedAttempt, History, RetryError};
-use super::policy::{GaveUp, Retry, Verdict};
+use super::policy::{GiveUpReason, Retry, Verdict};
 use super::random::random;
 use crate::cancel::CancelToken;
 use crate::clock;
@@ -9,7 +9,7 @@ use crate::clock;
 impl Retry {
     /// Calls `call` with the number of the attempt, from 1 on, until it succeeds or the
     /// policy gives up. Blocks until then, the pauses included: for a service, or the
-    /// handler of a [`Queue`](crate::Queue), which has a thread of its own. A task of a
+    /// handler of a [`WorkQueue`](crate::WorkQueue), which has a thread of its own. A task of a
     /// pool that waits like this keeps its worker; there
     /// [`TaskBuilder::retry`](crate::TaskBuilder::retry) is better.
     ///
@@ -22,12 +22,13 @@ impl Retry {
     /// # Errors
     ///
     /// The last error and those before it, with the [reason](RetryError::gave_up) to give up:
-    /// [`GaveUp::Stopped`] if that was the token.
+    /// [`GiveUpReason::Stopped`] if that was the token.
     ///
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{CancelToken, GaveUp, Retry};
+    /// use groundcrew::{CancelToken, Retry};
+    /// use groundcrew::retry::GiveUpReason;
     /// use std::time::Duration;
     ///
     /// let token = CancelToken::new(); // in a service `ctx.token()`
@@ -40,7 +41,7 @@ impl Retry {
     ///
     /// token.cancel();
     /// let error = retry.call(&token, |_| Err::<(), _>("connection refused")).unwrap_err();
-    /// assert_eq!((error.attempts(), error.gave_up()), (1, GaveUp::Stopped));
+    /// assert_eq!((error.attempts(), error.gave_up()), (1, GiveUpReason::Stopped));
     /// ```
     pub fn call<T, E>(
         &self,
@@ -56,12 +57,13 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call); [`GaveUp::Verdict`] if that was what `judge` said.
+    /// As [`call`](Self::call); [`GiveUpReason::Verdict`] if that was what `judge` said.
     ///
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{CallError, CancelToken, CircuitBreaker, GaveUp, Retry, Verdict};
+    /// use groundcrew::{CancelToken, Retry};
+    /// use groundcrew::retry::{CallError, CircuitBreaker, GiveUpReason, Verdict};
     /// use std::time::Duration;
     ///
     /// let (retry, smtp) = (Retry::fixed(Duration::from_secs(1)), CircuitBreaker::new("smtp"));
@@ -75,7 +77,7 @@ impl Retry {
     ///         })
     ///     },
     /// );
-    /// assert_eq!(sent.unwrap_err().gave_up(), GaveUp::Verdict);
+    /// assert_eq!(sent.unwrap_err().gave_up(), GiveUpReason::Verdict);
     /// ```
     pub fn call_judging<T, E>(
         &self,
@@ -110,7 +112,7 @@ impl Retry {
                 Err(gave_up) => return Err(history.into_error(gave_up, made)),
             };
             if token.wait_timeout(pause) {
-                return Err(history.into_error(GaveUp::Stopped, made));
+                return Err(history.into_error(GiveUpReason::Stopped, made));
             }
             if was_none {
                 drop(history.pop());
@@ -142,7 +144,10 @@ mod tests {
         let error = retry
             .call_judging(&CancelToken::new(), call, judge)
             .unwrap_err();
-        assert_eq!((error.attempts(), error.gave_up()), (2, GaveUp::Attempts));
+        assert_eq!(
+            (error.attempts(), error.gave_up()),
+            (2, GiveUpReason::Attempts)
+        );
         let errors = error.history().iter().map(|failed| *failed.error());
         assert_eq!(errors.collect::<Vec<_>>(), [3, 4]);
     }
@@ -159,7 +164,7 @@ mod tests {
             let error = retry.call_judging(&token, call, |_| verdict).unwrap_err();
             assert_eq!(
                 (error.attempts(), error.gave_up()),
-                (attempts, GaveUp::Stopped)
+                (attempts, GiveUpReason::Stopped)
             );
             assert_eq!(*error.error(), "down");
         }
@@ -171,7 +176,7 @@ mod tests {
         let error = retry
             .call(&CancelToken::new(), |_| Err::<(), _>("down"))
             .unwrap_err();
-        assert_eq!(error.gave_up(), GaveUp::Deadline);
+        assert_eq!(error.gave_up(), GiveUpReason::Deadline);
         // It became due in time; a busy machine may have begun it later.
         let in_time = |before: &FailedAttempt<_>| before.began() + before.ran() <= 19 * MOMENT;
         let (_, earlier) = error.history().split_last().unwrap();

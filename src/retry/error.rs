@@ -1,6 +1,6 @@
 //! The error of something that failed repeatedly.
 
-use super::GaveUp;
+use super::GiveUpReason;
 use crate::unwind;
 use std::collections::VecDeque;
 use std::error::Error;
@@ -13,7 +13,8 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{GaveUp, Pool, Retry};
+/// use groundcrew::{Pool, Retry};
+/// use groundcrew::retry::GiveUpReason;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
@@ -24,13 +25,13 @@ use std::time::Duration;
 ///     .submit(|attempt| Err::<(), _>(format!("failure {attempt}")))?;
 /// let error = handle.join()?.unwrap_err();
 /// assert_eq!(error.error(), "failure 3");
-/// assert_eq!((error.attempts(), error.gave_up()), (3, GaveUp::Attempts));
+/// assert_eq!((error.attempts(), error.gave_up()), (3, GiveUpReason::Attempts));
 /// assert_eq!(error.history()[0].error(), "failure 1");
 /// assert_eq!(error.to_string(), "all attempts failed (3): failure 3");
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct RetryError<E> {
-    gave_up: GaveUp,
+    gave_up: GiveUpReason,
     attempts: u32,
     /// The newest last; never empty.
     history: Vec<FailedAttempt<E>>,
@@ -72,7 +73,7 @@ impl<E> History<E> {
     }
 
     /// The caller has pushed one.
-    pub(crate) fn into_error(self, gave_up: GaveUp, attempts: u32) -> RetryError<E> {
+    pub(crate) fn into_error(self, gave_up: GiveUpReason, attempts: u32) -> RetryError<E> {
         RetryError {
             gave_up,
             attempts,
@@ -104,7 +105,7 @@ impl<E> RetryError<E> {
     }
 
     /// Why there was no further attempt.
-    pub fn gave_up(&self) -> GaveUp {
+    pub fn gave_up(&self) -> GiveUpReason {
         self.gave_up
     }
 

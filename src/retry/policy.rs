@@ -13,13 +13,14 @@ use std::time::Duration;
 /// clone is the same policy.
 ///
 /// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry) and
-/// [`BatcherBuilder::retry`](crate::BatcherBuilder::retry); pure, so that a loop of your
+/// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry); pure, so that a loop of your
 /// own can use it as well.
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Jitter, Retry};
+/// use groundcrew::Retry;
+/// use groundcrew::retry::Jitter;
 /// use std::time::Duration;
 ///
 /// let retry = Retry::exponential(Duration::from_millis(100))
@@ -43,12 +44,12 @@ pub struct Retry {
 type Curve = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
 /// What to do about an error: returned by the closure given to
-/// [`RetryTaskBuilder::on_error`](crate::RetryTaskBuilder::on_error).
+/// [`RetryTaskBuilder::on_error`](crate::submit::RetryTaskBuilder::on_error).
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::Verdict;
+/// use groundcrew::retry::Verdict;
 /// use std::io::{Error, ErrorKind};
 ///
 /// let verdict = |error: &Error| match error.kind() {
@@ -67,12 +68,12 @@ pub enum Verdict {
     /// and deadline still apply. [`Duration::MAX`] is never: the task then waits until it
     /// is cancelled or stopped.
     RetryAfter(Duration),
-    /// It was no attempt at all, as when a [circuit breaker](crate::CallError::verdict)
+    /// It was no attempt at all, as when a [circuit breaker](crate::retry::CallError::verdict)
     /// refused the call: it is not counted, nor remembered, and the next one has its
     /// number. That comes after this delay, and up to a tenth more at random, so that
     /// refused callers do not all come back at once. The deadline, which counts from the
     /// first try whatever its outcome, is the only bound; if it ends the task there, this
-    /// last error is in the [`RetryError`](crate::RetryError) as one of an attempt.
+    /// last error is in the [`RetryError`](crate::retry::RetryError) as one of an attempt.
     Postpone(Duration),
     /// No other attempt would help.
     GiveUp,
@@ -81,7 +82,7 @@ pub enum Verdict {
 /// Why there was no further attempt.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GaveUp {
+pub enum GiveUpReason {
     /// All the attempts that the policy allows have failed.
     Attempts,
     /// The next attempt would have come after the policy's deadline.
@@ -94,14 +95,14 @@ pub enum GaveUp {
     Stopped,
 }
 
-impl fmt::Display for GaveUp {
+impl fmt::Display for GiveUpReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            GaveUp::Attempts => "all attempts failed",
-            GaveUp::Deadline => "the next attempt would have come too late",
-            GaveUp::Verdict => "the error is not worth another attempt",
-            GaveUp::Cancelled => "the task was cancelled",
-            GaveUp::Stopped => "the pool was stopped",
+            GiveUpReason::Attempts => "all attempts failed",
+            GiveUpReason::Deadline => "the next attempt would have come too late",
+            GiveUpReason::Verdict => "the error is not worth another attempt",
+            GiveUpReason::Cancelled => "the task was cancelled",
+            GiveUpReason::Stopped => "the pool was stopped",
         })
     }
 }
@@ -230,13 +231,13 @@ impl Retry {
         elapsed: Duration,
         verdict: Verdict,
         random: f64,
-    ) -> Result<Duration, GaveUp> {
+    ) -> Result<Duration, GiveUpReason> {
         if verdict == Verdict::GiveUp {
-            return Err(GaveUp::Verdict);
+            return Err(GiveUpReason::Verdict);
         }
         let is_attempt = !matches!(verdict, Verdict::Postpone(_));
         if is_attempt && failed >= self.attempts {
-            return Err(GaveUp::Attempts);
+            return Err(GiveUpReason::Attempts);
         }
         let delay = match (verdict, &self.curve) {
             (Verdict::RetryAfter(delay), _) => delay,
@@ -247,7 +248,7 @@ impl Retry {
             (_, None) => self.backoff.delay(failed, random),
         };
         match elapsed.saturating_add(delay) > self.deadline {
-            true => Err(GaveUp::Deadline),
+            true => Err(GiveUpReason::Deadline),
             false => Ok(delay),
         }
     }
@@ -281,13 +282,13 @@ mod tests {
         let after = |seconds| Verdict::RetryAfter(seconds * SECOND);
         assert_eq!(decide(1, 0, after(50)), Ok(50 * SECOND));
         assert_eq!(decide(1, 0, after(0)), Ok(Duration::ZERO));
-        assert_eq!(decide(3, 0, after(50)), Err(GaveUp::Attempts));
-        assert_eq!(decide(1, 51, after(50)), Err(GaveUp::Deadline));
+        assert_eq!(decide(3, 0, after(50)), Err(GiveUpReason::Attempts));
+        assert_eq!(decide(1, 51, after(50)), Err(GiveUpReason::Deadline));
         assert_eq!(
             decide(1, 0, Verdict::RetryAfter(Duration::MAX)),
-            Err(GaveUp::Deadline)
+            Err(GiveUpReason::Deadline)
         );
-        assert_eq!(decide(1, 0, Verdict::GiveUp), Err(GaveUp::Verdict));
+        assert_eq!(decide(1, 0, Verdict::GiveUp), Err(GiveUpReason::Verdict));
     }
 
     #[test]
@@ -299,8 +300,8 @@ mod tests {
         assert_eq!(decide(0, 50 * SECOND, 0.0), Ok(50 * SECOND));
         assert_eq!(decide(0, 50 * SECOND, 0.5), Ok(52_500 * SECOND / 1000));
         assert_eq!(decide(45, 50 * SECOND, 1.0), Ok(55 * SECOND));
-        assert_eq!(decide(46, 50 * SECOND, 1.0), Err(GaveUp::Deadline));
-        assert_eq!(decide(0, Duration::MAX, 1.0), Err(GaveUp::Deadline));
+        assert_eq!(decide(46, 50 * SECOND, 1.0), Err(GiveUpReason::Deadline));
+        assert_eq!(decide(0, Duration::MAX, 1.0), Err(GiveUpReason::Deadline));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::context::RunContext;
 use super::entry::{Entry, State};
 use super::error::ScheduleError;
-use super::policy::{Missed, Overlap};
+use super::policy::{MisfirePolicy, OverlapPolicy};
 use super::rule::Schedule;
 use super::scheduler::{ScheduleEntry, Scheduler};
 use super::timetable::Timetable;
@@ -18,7 +18,8 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Missed, Overlap, Pool, Schedule, Scheduler};
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use groundcrew::schedule::{MisfirePolicy, OverlapPolicy};
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
@@ -26,8 +27,8 @@ use std::time::Duration;
 /// scheduler
 ///     .entry("warm the cache", Schedule::every(Duration::from_secs(300)))
 ///     .jitter(Duration::from_secs(10))
-///     .overlap(Overlap::Queue)
-///     .missed(Missed::Skip)
+///     .overlap(OverlapPolicy::Queue)
+///     .misfire(MisfirePolicy::Skip)
 ///     .run_at_start()
 ///     .time_limit(Duration::from_secs(60))
 ///     .run(|_| Ok(()))?;
@@ -39,8 +40,8 @@ pub struct EntryBuilder<'a> {
     name: String,
     schedule: Schedule,
     jitter: Duration,
-    overlap: Overlap,
-    missed: Missed,
+    overlap: OverlapPolicy,
+    missed: MisfirePolicy,
     threshold: Duration,
     run_at_start: bool,
     time_limit: Option<Duration>,
@@ -60,8 +61,8 @@ impl<'a> EntryBuilder<'a> {
             name,
             schedule,
             jitter: Duration::ZERO,
-            overlap: Overlap::default(),
-            missed: Missed::default(),
+            overlap: OverlapPolicy::default(),
+            missed: MisfirePolicy::default(),
             threshold: THRESHOLD,
             run_at_start: false,
             time_limit: None,
@@ -78,19 +79,19 @@ impl<'a> EntryBuilder<'a> {
     }
 
     /// What is done when a run is due while the one before it is not over. Defaults to
-    /// [`Overlap::Skip`].
-    pub fn overlap(mut self, rule: Overlap) -> Self {
+    /// [`OverlapPolicy::Skip`].
+    pub fn overlap(mut self, rule: OverlapPolicy) -> Self {
         self.overlap = rule;
         self
     }
 
-    /// What is done about runs that were missed. Defaults to [`Missed::Once`].
-    pub fn missed(mut self, rule: Missed) -> Self {
+    /// What is done about runs that were missed. Defaults to [`MisfirePolicy::Once`].
+    pub fn misfire(mut self, rule: MisfirePolicy) -> Self {
         self.missed = rule;
         self
     }
 
-    /// What [`Missed::Skip`] calls missed: a run that is late by more than this. The other
+    /// What [`MisfirePolicy::Skip`] calls missed: a run that is late by more than this. The other
     /// rules take no notice of it. Defaults to 60 s.
     ///
     /// If the whole process stood still (SIGSTOP, a paused container, a debugger), it grows by
@@ -99,13 +100,14 @@ impl<'a> EntryBuilder<'a> {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Missed, Pool, Schedule, Scheduler};
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use groundcrew::schedule::MisfirePolicy;
     /// # use std::time::Duration;
     /// # let pool = Pool::new(1)?;
     /// # let scheduler = Scheduler::new(pool.submitter());
     /// scheduler
     ///     .entry("tick", Schedule::every(Duration::from_secs(1)))
-    ///     .missed(Missed::Skip)
+    ///     .misfire(MisfirePolicy::Skip)
     ///     .missed_after(Duration::from_millis(500))
     ///     .run(|_| Ok(()))?;
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -145,7 +147,8 @@ impl<'a> EntryBuilder<'a> {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Pool, RunOutcome, Schedule, Scheduler};
+    /// # use groundcrew::{Pool, Schedule, Scheduler};
+    /// # use groundcrew::schedule::RunOutcome;
     /// # use std::time::Duration;
     /// # let pool = Pool::new(1)?;
     /// # let scheduler = Scheduler::new(pool.submitter());
@@ -217,7 +220,7 @@ impl<'a> EntryBuilder<'a> {
         if self.name.is_empty() || self.name.contains(char::is_control) {
             return Err(ScheduleError::Name { entry: entry() });
         }
-        if self.overlap == Overlap::Concurrent(0) || self.missed == Missed::All(0) {
+        if self.overlap == OverlapPolicy::Concurrent(0) || self.missed == MisfirePolicy::All(0) {
             return Err(ScheduleError::NoRuns { entry: entry() });
         }
         Ok(())

@@ -15,7 +15,7 @@
 //!    to ring here.
 
 use super::context::RunContext;
-use super::policy::Overlap;
+use super::policy::OverlapPolicy;
 use super::rule::Schedule;
 use super::status::{EntryStatus, LastRun, RunOutcome};
 use super::timetable::{Planned, Tick, Timetable};
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     /// To be shown.
     pub(super) schedule: Schedule,
     pub(super) closure: Arc<Closure>,
-    pub(super) overlap: Overlap,
+    pub(super) overlap: OverlapPolicy,
     pub(super) run_at_start: bool,
     pub(super) time_limit: Option<Duration>,
     pub(super) queue: Arc<PoolCore>,
@@ -119,7 +119,7 @@ impl State {
     }
 
     /// How many runs there are that have not ended.
-    fn in_hand(&self) -> usize {
+    fn in_progress(&self) -> usize {
         self.active as usize + self.pending.len()
     }
 }
@@ -192,9 +192,9 @@ impl Entry {
         if state.mode == Mode::Removed {
             return false;
         }
-        let before = state.in_hand();
+        let before = state.in_progress();
         let leavings = self.run_now(&mut state, now);
-        let is_on = leavings.refused.is_none() && state.in_hand() > before;
+        let is_on = leavings.refused.is_none() && state.in_progress() > before;
         drop(state);
         drop(leavings);
         is_on
@@ -252,8 +252,8 @@ impl Entry {
     /// How many of its runs may be in the pool.
     fn at_once(&self) -> u32 {
         match self.overlap {
-            Overlap::Skip | Overlap::Queue => 1,
-            Overlap::Concurrent(most) => most,
+            OverlapPolicy::Skip | OverlapPolicy::Queue => 1,
+            OverlapPolicy::Concurrent(most) => most,
         }
     }
 
@@ -267,7 +267,7 @@ impl Entry {
             state.pending.extend(runs);
         } else {
             let mut left_out = runs.len() as u64;
-            if self.overlap == Overlap::Queue && state.pending.is_empty() {
+            if self.overlap == OverlapPolicy::Queue && state.pending.is_empty() {
                 state.pending.extend(runs.next_back());
                 left_out = left_out.saturating_sub(1);
             }

@@ -10,7 +10,8 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Schedule, ScheduleError};
+/// use groundcrew::Schedule;
+/// use groundcrew::schedule::ScheduleError;
 /// use std::time::Duration;
 ///
 /// let error = Schedule::every(Duration::ZERO).check().unwrap_err();
@@ -109,8 +110,8 @@ pub enum ScheduleError {
         /// That name.
         entry: String,
     },
-    /// [`Overlap::Concurrent`](crate::Overlap::Concurrent) or
-    /// [`Missed::All`](crate::Missed::All) with 0.
+    /// [`OverlapPolicy::Concurrent`](crate::schedule::OverlapPolicy::Concurrent) or
+    /// [`MisfirePolicy::All`](crate::schedule::MisfirePolicy::All) with 0.
     NoRuns {
         /// The name of the entry.
         entry: String,

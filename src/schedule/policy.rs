@@ -6,20 +6,21 @@
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Overlap, Pool, Schedule, Scheduler};
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use groundcrew::schedule::OverlapPolicy;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(4)?;
 /// let scheduler = Scheduler::new(pool.submitter());
 /// scheduler
 ///     .entry("probe", Schedule::every(Duration::from_secs(1)))
-///     .overlap(Overlap::Concurrent(3))
+///     .overlap(OverlapPolicy::Concurrent(3))
 ///     .run(|_| Ok(()))?;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overlap {
+pub enum OverlapPolicy {
     /// It is left out, and counted.
     #[default]
     Skip,
@@ -32,7 +33,7 @@ pub enum Overlap {
 /// What is done about runs that were missed, since the machine was suspended, the clock was
 /// set forward, or it was too busy to look.
 ///
-/// A run that is late by no more than the [threshold](crate::EntryBuilder::missed_after),
+/// A run that is late by no more than the [threshold](crate::schedule::EntryBuilder::missed_after),
 /// 60 s by default, is only late, and runs. But whatever the rule, runs that become due
 /// together are one run, unless it is `All`: this avoids a burst. (The rules and the
 /// threshold are those of Quartz's misfire instructions.)
@@ -40,24 +41,25 @@ pub enum Overlap {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Missed, Pool, Schedule, Scheduler};
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use groundcrew::schedule::MisfirePolicy;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
 /// let scheduler = Scheduler::new(pool.submitter());
 /// scheduler
 ///     .entry("billing", Schedule::every(Duration::from_secs(86_400)))
-///     .missed(Missed::All(31))
+///     .misfire(MisfirePolicy::All(31))
 ///     .run(|_| Ok(()))?;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missed {
+pub enum MisfirePolicy {
     /// One run makes up for all that were missed.
     #[default]
     Once,
-    /// Each is made up for, one after the other as the [`Overlap`] says; of more than this
+    /// Each is made up for, one after the other as the [`OverlapPolicy`] says; of more than this
     /// number, or than ten thousand, only the last ones are.
     All(u32),
     /// They are left out.

@@ -94,8 +94,8 @@ impl Schedule {
     }
 
     /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by
-    /// more than the [threshold](crate::EntryBuilder::missed_after) it was missed, and the
-    /// entry's [rule](crate::Missed) says whether it is made up for.
+    /// more than the [threshold](crate::schedule::EntryBuilder::missed_after) it was missed, and the
+    /// entry's [rule](crate::schedule::MisfirePolicy) says whether it is made up for.
     ///
     /// # Examples
     ///

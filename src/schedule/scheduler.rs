@@ -31,7 +31,7 @@ use std::time::{Duration, SystemTime};
 /// `every` and `after` go by the monotonic clock: setting the time of day does not change
 /// them, and on Linux the time of a suspended machine does not count. `at` and `cron` go by
 /// the time of day. What a suspension, a busy machine or a clock that is set forward passes
-/// over is [missed](crate::Missed), and made up for by one run. A clock that is set back is
+/// over is [missed](crate::schedule::MisfirePolicy), and made up for by one run. A clock that is set back is
 /// like autumn: a fixed time that was had is not run again, an interval (with a `*`, a
 /// range or a step for second, minute or hour) goes on in its own time; after one step of
 /// more than three hours all is planned again from the time that the clock shows now, since
@@ -171,7 +171,7 @@ impl Scheduler {
     }
 
     /// Stops all schedules: nothing becomes due any more. Runs that are in the pool go on;
-    /// those that wait for another one to end ([`Overlap::Queue`](crate::Overlap::Queue),
+    /// those that wait for another one to end ([`OverlapPolicy::Queue`](crate::schedule::OverlapPolicy::Queue),
     /// `trigger`) are left out, and so is one that jitter had put off. It can be started
     /// again.
     ///
@@ -283,7 +283,7 @@ impl ScheduleEntry {
 
     /// Runs the entry now, whatever its schedule, also while it is paused or the scheduler
     /// does not run. Does not wait for the run. Returns whether it will run: not if the
-    /// rule for [overlaps](crate::Overlap) leaves it out, the pool is closed, or the entry
+    /// rule for [overlaps](crate::schedule::OverlapPolicy) leaves it out, the pool is closed, or the entry
     /// was removed.
     pub fn trigger(&self) -> bool {
         self.entry.trigger()

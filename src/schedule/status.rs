@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 /// An entry of a scheduler, as it is at one moment: [`ScheduleEntry::status`],
 /// [`Scheduler::status`].
 ///
-/// [`ScheduleEntry::status`]: crate::ScheduleEntry::status
+/// [`ScheduleEntry::status`]: crate::schedule::ScheduleEntry::status
 /// [`Scheduler::status`]: crate::Scheduler::status
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Pool, RunOutcome, Schedule, Scheduler};
+/// use groundcrew::{Pool, Schedule, Scheduler};
+/// use groundcrew::schedule::RunOutcome;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
@@ -63,7 +64,7 @@ pub struct LastRun {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::RunOutcome;
+/// use groundcrew::schedule::RunOutcome;
 ///
 /// let outcome = RunOutcome::Failed("no such folder".to_owned());
 /// assert_eq!(outcome.to_string(), "failed: no such folder");
@@ -77,7 +78,7 @@ pub enum RunOutcome {
     Failed(String),
     /// It panicked. The log has the message.
     Panicked,
-    /// It was asked to end, and did so with [`Cancelled`](crate::Cancelled).
+    /// It was asked to end, and did so with [`Cancelled`](crate::cancel::Cancelled).
     Cancelled,
 }
 
@@ -120,7 +121,7 @@ impl EntryStatus {
         self.next_due
     }
 
-    /// Whether it is [paused](crate::ScheduleEntry::pause).
+    /// Whether it is [paused](crate::schedule::ScheduleEntry::pause).
     pub fn is_paused(&self) -> bool {
         self.is_paused
     }
@@ -135,13 +136,13 @@ impl EntryStatus {
         self.runs
     }
 
-    /// How many were due and not run, by the rule for [missed](crate::Missed) runs; of a
+    /// How many were due and not run, by the rule for [missed](crate::schedule::MisfirePolicy) runs; of a
     /// thousand and more at once they are not counted exactly.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// How many were left out by the rule for [overlaps](crate::Overlap).
+    /// How many were left out by the rule for [overlaps](crate::schedule::OverlapPolicy).
     pub fn overlapped(&self) -> u64 {
         self.overlapped
     }

@@ -12,7 +12,7 @@
 
 #[cfg(feature = "cron")]
 use super::cron::Cron;
-use super::policy::Missed;
+use super::policy::MisfirePolicy;
 use super::rule::{Kind, Schedule};
 use crate::clock::Now;
 use crate::timer::Due;
@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 
 pub(super) struct Timetable {
     schedule: Schedule,
-    missed: Missed,
+    missed: MisfirePolicy,
     threshold: Duration,
     jitter: Duration,
     next: Option<Planned>,
@@ -72,12 +72,12 @@ const CORRECTION: Duration = Duration::from_secs(3 * 3600);
 impl Timetable {
     pub(super) fn new(
         schedule: Schedule,
-        missed: Missed,
+        missed: MisfirePolicy,
         threshold: Duration,
         jitter: Duration,
     ) -> Timetable {
         let missed = match missed {
-            Missed::All(cap) => Missed::All(cap.min(MOST_MADE_UP)),
+            MisfirePolicy::All(cap) => MisfirePolicy::All(cap.min(MOST_MADE_UP)),
             other => other,
         };
         Timetable {
@@ -215,10 +215,10 @@ impl Timetable {
         let due = self.pass(planned, now, random);
         self.is_spent = matches!(self.schedule.kind(), Kind::After(_) | Kind::At(_));
         let many = match self.missed {
-            Missed::All(cap) => (cap as usize).min(due.moments.len()),
-            Missed::Once => 1,
-            Missed::Skip if due.lateness <= self.threshold => 1,
-            Missed::Skip => {
+            MisfirePolicy::All(cap) => (cap as usize).min(due.moments.len()),
+            MisfirePolicy::Once => 1,
+            MisfirePolicy::Skip if due.lateness <= self.threshold => 1,
+            MisfirePolicy::Skip => {
                 let forgiven = frozen(due.lateness).min(self.threshold);
                 usize::from(due.lateness <= self.threshold.saturating_add(forgiven))
             }
@@ -238,8 +238,8 @@ impl Timetable {
     /// Takes everything that is due by now, `first` at first, and plans what follows.
     fn pass(&mut self, first: Planned, now: Now, random: f64) -> Passed {
         let most = match self.missed {
-            Missed::All(cap) => cap as usize,
-            Missed::Once | Missed::Skip => 1,
+            MisfirePolicy::All(cap) => cap as usize,
+            MisfirePolicy::Once | MisfirePolicy::Skip => 1,
         };
         match (first.nominal, self.schedule.kind()) {
             (

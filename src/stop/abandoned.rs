@@ -69,7 +69,7 @@ impl AbandonedTask {
     }
 
     /// How long it had been running; maybe longer by a few tasks before it, as
-    /// [`RunningTask::running_for`](crate::RunningTask::running_for) says, never shorter.
+    /// [`RunningTask::running_for`](crate::stop::RunningTask::running_for) says, never shorter.
     pub fn running_for(&self) -> Duration {
         self.running.running_for()
     }

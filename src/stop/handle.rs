@@ -1,6 +1,6 @@
 //! What a program holds to stop a pool.
 
-use super::plan::{Phase, StopPlan};
+use super::plan::{PoolPhase, StopPlan};
 use super::report::StopReport;
 use super::stopper::Stopper;
 use crate::cancel::CancelToken;
@@ -22,12 +22,13 @@ use std::fmt;
 ///
 /// A task may stop its own pool. It waits only for the workers that are not
 /// themselves inside `stop`; it, and whatever is below it on its worker's
-/// stack, is listed as [`caller`](StopReport::caller).
+/// stack, is listed as [`stopping_tasks`](StopReport::stopping_tasks).
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Phase, Pool};
+/// use groundcrew::Pool;
+/// use groundcrew::stop::PoolPhase;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(2)?;
@@ -86,22 +87,23 @@ impl StopHandle {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Phase, Pool};
+    /// use groundcrew::Pool;
+    /// use groundcrew::stop::PoolPhase;
     /// use std::time::Duration;
     ///
     /// let pool = Pool::new(1)?;
     /// let handle = pool.stop_handle();
-    /// handle.request(Duration::from_secs(5));
-    /// assert!(handle.phase() > Phase::Open);
+    /// handle.request_stop(Duration::from_secs(5));
+    /// assert!(handle.phase() > PoolPhase::Open);
     /// assert!(pool.stop(Duration::MAX).is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn request(&self, plan: impl Into<StopPlan>) {
-        self.stopper.request(plan.into());
+    pub fn request_stop(&self, plan: impl Into<StopPlan>) {
+        self.stopper.request_stop(plan.into());
     }
 
-    /// The phase of the stop; [`Phase::Open`] before there is one.
-    pub fn phase(&self) -> Phase {
+    /// The phase of the stop; [`PoolPhase::Open`] before there is one.
+    pub fn phase(&self) -> PoolPhase {
         self.stopper.phase()
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// | plan | the backlog | what runs is asked to cancel |
 /// | --- | --- | --- |
 /// | [`drain`](Self::drain) | is run, until the grace begins | when the grace begins |
-/// | [`finish`](Self::finish) | is handed back at once | when the grace begins |
+/// | [`finish_running`](Self::finish_running) | is handed back at once | when the grace begins |
 /// | [`cancel`](Self::cancel) | is handed back at once | at once |
 ///
 /// The stop is over as soon as everything has ended, and at the deadline at the
@@ -96,13 +96,13 @@ impl StopPlan {
     /// # pool.execute(move || gate.recv().unwrap_or_default())?;
     /// # while pool.running().is_empty() {}
     /// let waiting = pool.submit(|| ())?; // behind a task that runs
-    /// pool.stop_handle().request(StopPlan::finish(Duration::MAX));
+    /// pool.stop_handle().request_stop(StopPlan::finish_running(Duration::MAX));
     /// assert!(matches!(waiting.join(), Err(TaskError::Unstarted)));
     /// drop(open); // lets it finish
     /// assert_eq!(pool.stop(Duration::MAX).completed(), 1);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn finish(limit: Duration) -> StopPlan {
+    pub fn finish_running(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
     }
 
@@ -213,21 +213,22 @@ impl From<Instant> for StopPlan {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Phase, Pool};
+/// use groundcrew::Pool;
+/// use groundcrew::stop::PoolPhase;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
 /// let handle = pool.stop_handle();
-/// assert_eq!(handle.phase(), Phase::Open);
+/// assert_eq!(handle.phase(), PoolPhase::Open);
 /// handle.close();
-/// assert_eq!(handle.phase(), Phase::Closed);
+/// assert_eq!(handle.phase(), PoolPhase::Closed);
 /// pool.stop(Duration::from_secs(5));
-/// assert_eq!(handle.phase(), Phase::Done);
-/// assert!(Phase::Open < Phase::Done);
+/// assert_eq!(handle.phase(), PoolPhase::Done);
+/// assert!(PoolPhase::Open < PoolPhase::Done);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
+pub enum PoolPhase {
     /// Tasks are accepted.
     Open,
     /// Nothing more gets in; what was accepted goes on.
@@ -300,7 +301,7 @@ mod tests {
             StopPlan::from(past).moments(now).deadline,
             Deadline::at(now)
         );
-        for manner in [StopPlan::drain, StopPlan::finish, StopPlan::cancel] {
+        for manner in [StopPlan::drain, StopPlan::finish_running, StopPlan::cancel] {
             let plan = manner(Duration::MAX).grace(Duration::MAX);
             assert_eq!(plan.moments(now).deadline, Deadline::NEVER);
         }

@@ -30,7 +30,7 @@ use std::time::Duration;
 /// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
 /// `unstarted` + `abandoned` + `caller`, always, whatever raced.
 ///
-/// A task of a [`Scope`](crate::Scope) that the stop found unstarted is in none of these:
+/// A task of a [`Scope`](crate::parallel::Scope) that the stop found unstarted is in none of these:
 /// it is removed from the accounting, and its scope runs it.
 ///
 /// # What it holds
@@ -54,7 +54,7 @@ use std::time::Duration;
 ///     pool.execute(move || results.send(number))?;
 /// }
 /// drop((results, open));
-/// let report = pool.stop(StopPlan::finish(Duration::from_secs(5)));
+/// let report = pool.stop(StopPlan::finish_running(Duration::from_secs(5)));
 ///
 /// report.drop_unstarted(); // without this the loop would wait forever
 /// for number in received {
@@ -263,11 +263,11 @@ impl StopReport {
     /// let stop = pool.stop_handle();
     /// let handle = pool.task("last").submit(move || stop.stop(Duration::from_secs(5)))?;
     /// let report = handle.join()?;
-    /// assert_eq!(report.caller()[0].name(), "last");
+    /// assert_eq!(report.stopping_tasks()[0].name(), "last");
     /// assert!(report.is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn caller(&self) -> &[TaskInfo] {
+    pub fn stopping_tasks(&self) -> &[TaskInfo] {
         &self.facts.caller
     }
 
@@ -290,7 +290,7 @@ impl StopReport {
     /// old.execute(move || gate.recv().unwrap_or_default())?;
     /// let handle = old.submit(|| 7)?;
     /// drop(open);
-    /// let report = old.stop(StopPlan::finish(Duration::from_secs(5)));
+    /// let report = old.stop(StopPlan::finish_running(Duration::from_secs(5)));
     ///
     /// for task in report.take_unstarted() {
     ///     new.resubmit(task)?;

@@ -68,7 +68,7 @@ impl RunningTask {
     /// by up to seven tasks before it, which were short or turned long only just
     /// now; and for a task [run in place], by as much as the task below it.
     ///
-    /// [run in place]: crate::PoolBuilder::run_in_place_when_full
+    /// [run in place]: crate::PoolBuilder::caller_runs_when_full
     pub fn running_for(&self) -> Duration {
         self.running_for
     }

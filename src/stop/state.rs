@@ -1,7 +1,7 @@
 //! Where a stop is, and what has to be done next. Pure: `now` is given, threads and locks
 //! are the stopper's.
 
-use super::plan::{Moments, Phase};
+use super::plan::{Moments, PoolPhase};
 use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
 use crate::queue::TakenOut;
@@ -113,12 +113,12 @@ impl StopState {
         }
     }
 
-    pub(super) fn phase(&self, is_closed: bool) -> Phase {
+    pub(super) fn phase(&self, is_closed: bool) -> PoolPhase {
         match (self.report.is_some(), self.cancelled, is_closed) {
-            (true, _, _) => Phase::Done,
-            (_, true, _) => Phase::Cancelling,
-            (_, _, true) => Phase::Closed,
-            _ => Phase::Open,
+            (true, _, _) => PoolPhase::Done,
+            (_, true, _) => PoolPhase::Cancelling,
+            (_, _, true) => PoolPhase::Closed,
+            _ => PoolPhase::Open,
         }
     }
 

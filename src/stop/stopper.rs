@@ -16,7 +16,7 @@
 //! threads are started or the queue is emptied.
 
 use super::display::TIME_TO_TELL_UNCLEAN;
-use super::plan::{Phase, StopPlan};
+use super::plan::{PoolPhase, StopPlan};
 use super::report::StopReport;
 use super::state::{Step, StopState, WorkerEntry, WorkerStatus};
 use super::tell::logs_infos;
@@ -116,7 +116,7 @@ impl Stopper {
         queue.idle_changed();
         let (name, left) = (&queue.name, queue.present());
         if left == 0 {
-            self.request(StopPlan::cancel(Duration::ZERO));
+            self.request_stop(StopPlan::cancel(Duration::ZERO));
         }
         unwind::log_guarded(|| {
             log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
@@ -136,7 +136,7 @@ impl Stopper {
 
     // What programs ask for.
 
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> PoolPhase {
         self.state.lock().phase(self.queue.is_closed())
     }
 
@@ -226,7 +226,7 @@ impl Stopper {
     }
 
     /// Starts a stop without waiting for it.
-    pub(crate) fn request(self: &Arc<Self>, plan: StopPlan) {
+    pub(crate) fn request_stop(self: &Arc<Self>, plan: StopPlan) {
         let mut state = self.state.lock();
         if state.report.is_some() {
             return;

@@ -8,7 +8,7 @@ use super::observed::Ended;
 use super::queued::Shared;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
-use crate::retry::GaveUp;
+use crate::retry::GiveUpReason;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::any::{Any, type_name};
@@ -33,7 +33,7 @@ pub(crate) trait TaskFn: Send {
         Attempt::Ended(self.call(context))
     }
     /// After an attempt that failed: there will be no other one.
-    fn give_up(self, _: GaveUp, _: &TaskInfo) -> Self::Output
+    fn give_up(self, _: GiveUpReason, _: &TaskInfo) -> Self::Output
     where
         Self: Sized,
     {
@@ -65,7 +65,7 @@ pub(crate) trait TaskFn: Send {
 pub(crate) enum Attempt<B: TaskFn> {
     Ended(B::Output),
     /// To be tried again, or not.
-    Failed(B, Result<Next, GaveUp>),
+    Failed(B, Result<Next, GiveUpReason>),
 }
 
 /// When the next attempt comes.
@@ -213,7 +213,7 @@ pub(crate) fn attempt<B: TaskFn>(
 /// There will be no other attempt at the body of a task. Otherwise like [`run`].
 pub(crate) fn give_up<B: TaskFn>(
     body: B,
-    gave_up: GaveUp,
+    gave_up: GiveUpReason,
     ledger: &Arc<dyn Ledger>,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {

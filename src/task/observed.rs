@@ -6,7 +6,7 @@
 
 use super::current_worker::CurrentWorker;
 use super::info::{Meta, TaskInfo};
-use super::outcome::Outcome;
+use super::outcome::TaskOutcome;
 use super::running::Settled;
 use super::slot_guard::SlotGuard;
 use crate::clock;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Ended {
     meta: Meta,
     attempts: u32,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: TaskOutcome,
     /// From the call of the verb to its start, if that is known.
     pub(crate) waited: Option<Duration>,
     /// Without what ran on top of it.
@@ -63,9 +63,9 @@ impl SlotGuard<'_> {
             meta: place.meta.clone(),
             attempts: place.attempts(),
             outcome: match place.settled {
-                Some(Settled::Abandoned) => Outcome::Abandoned,
-                Some(Settled::Caller) | None if panicked => Outcome::Panicked,
-                Some(Settled::Caller) | None => Outcome::Completed,
+                Some(Settled::Abandoned) => TaskOutcome::Abandoned,
+                Some(Settled::Caller) | None if panicked => TaskOutcome::Panicked,
+                Some(Settled::Caller) | None => TaskOutcome::Completed,
             },
             waited: queued_at.map(|at| place.since.saturating_duration_since(at)),
             ran: now

@@ -6,7 +6,8 @@
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Outcome, Pool};
+/// use groundcrew::Pool;
+/// use groundcrew::task::TaskOutcome;
 ///
 /// let (sender, receiver) = groundcrew::channel::unbounded();
 /// let pool = Pool::builder()
@@ -16,12 +17,12 @@
 /// pool.execute(|| ())?;
 /// pool.execute(|| panic!("no such row"))?;
 /// pool.wait_idle();
-/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Outcome::Completed, Outcome::Panicked]);
+/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [TaskOutcome::Completed, TaskOutcome::Panicked]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum TaskOutcome {
     /// It returned.
     Completed,
     /// It panicked, or something that it captured did in its drop.

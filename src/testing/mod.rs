@@ -15,7 +15,8 @@
 //!
 //! ```
 //! use groundcrew::testing::{Diary, Gate, HangGuard, ManualClock, Puppet};
-//! use groundcrew::{Host, ServiceContext, ServiceResult};
+//! use groundcrew::{Host, ServiceContext};
+//! use groundcrew::host::ServiceResult;
 //! use std::time::Duration;
 //!
 //! const HOUR: Duration = Duration::from_secs(3600);

@@ -19,7 +19,9 @@ type Part = Box<dyn FnMut(&ServiceContext) -> ServiceResult>;
 ///
 /// ```
 /// use groundcrew::testing::{Diary, Puppet};
-/// use groundcrew::{Backoff, Host, Restart};
+/// use groundcrew::Host;
+/// use groundcrew::host::Restart;
+/// use groundcrew::retry::Backoff;
 /// use std::time::Duration;
 ///
 /// let diary = Diary::new();

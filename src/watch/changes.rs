@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Changes, ServiceResult};
+/// use groundcrew::host::ServiceResult;
+/// use groundcrew::watch::FileChanges;
 ///
-/// fn index(changes: &Changes) -> ServiceResult {
+/// fn index(changes: &FileChanges) -> ServiceResult {
 ///     for path in changes.present() {
 ///         let _text = std::fs::read_to_string(path)?;
 ///     }
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 /// }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct FileChanges {
     pub(super) added: Vec<PathBuf>,
     pub(super) changed: Vec<PathBuf>,
     pub(super) removed: Vec<PathBuf>,
@@ -34,7 +35,7 @@ pub struct Changes {
     pub(super) is_initial: bool,
 }
 
-impl Changes {
+impl FileChanges {
     /// The files that were not there, in order.
     pub fn added(&self) -> &[PathBuf] {
         &self.added
@@ -75,9 +76,9 @@ impl Changes {
     }
 
     /// The same, with other paths.
-    pub(super) fn map(self, name: impl Fn(&Path) -> PathBuf) -> Changes {
+    pub(super) fn map(self, name: impl Fn(&Path) -> PathBuf) -> FileChanges {
         let all = |paths: Vec<PathBuf>| paths.iter().map(|path| name(path)).collect();
-        Changes {
+        FileChanges {
             added: all(self.added),
             changed: all(self.changed),
             removed: all(self.removed),
@@ -98,7 +99,7 @@ impl Changes {
 }
 
 /// As in `2 added, 1 changed, 0 removed`, and `, 1 unreadable` if any is.
-impl fmt::Display for Changes {
+impl fmt::Display for FileChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (added, changed) = (self.added.len(), self.changed.len());
         let removed = self.removed.len();

@@ -1,10 +1,10 @@
 //! The body of the service.
 
-use super::changes::Changes;
+use super::changes::FileChanges;
 use super::hints::{self, Hints, Tree};
 use super::mounts::Mounts;
 use super::snapshot::{Identity, Look, Snapshot, Where, is_gone};
-use super::terms::{Only, Watch};
+use super::terms::{FolderWatch, Only};
 use crate::cancel::Cancelled;
 use crate::causes::BoxError;
 use crate::clock::{self, Clock, Deadline};
@@ -33,10 +33,10 @@ impl HostBuilder {
     /// feature `watch`.
     ///
     /// `handler` is called on the service's own thread: at first with all that is there,
-    /// also if that is nothing, as the [first look](Changes::is_initial). The service is up
+    /// also if that is nothing, as the [first look](FileChanges::is_initial). The service is up
     /// when that call has returned, so those that are [after](ServiceBuilder::after) it
     /// find the work on what there was done. Then it is called whenever files were added,
-    /// changed or removed and it has been [quiet](Watch::debounce) for a moment, however
+    /// changed or removed and it has been [quiet](FolderWatch::debounce) for a moment, however
     /// many there are. A file that was created and removed in between is not reported.
     ///
     /// Changes are found by comparing what is there with what was, by the length, the times
@@ -55,13 +55,13 @@ impl HostBuilder {
     /// another one is noticed within two seconds; so is, on Linux, that something was
     /// mounted below it or no longer is. It may itself be a link. Links to folders below it
     /// are not followed; those to files are reported as files, and a change of their target
-    /// is seen at the next [full rescan](Watch::rescan_every). Pipes, sockets and devices
+    /// is seen at the next [full rescan](FolderWatch::rescan_every). Pipes, sockets and devices
     /// are not reported.
     ///
     /// When its stop is requested, the service ends at once; a handler that takes long
     /// should check its [token](ServiceContext::token). (Only a call by which the system is
     /// asked to watch a huge tree is waited for: 2 s for a hundred thousand folders.) An
-    /// error of the handler is one of the service: after a [restart](crate::Restart)
+    /// error of the handler is one of the service: after a [restart](crate::host::Restart)
     /// everything is reported again, as in the beginning. The pauses of this service go by
     /// the system's clock, also in a host with a manual one.
     ///
@@ -70,7 +70,7 @@ impl HostBuilder {
     /// The start of the service fails if there is no such folder, or it may not be read.
     ///
     /// What cannot be read below it, or later on, is left out alone: a warning is logged
-    /// once, [`Changes::unreadable`] lists it, and what was known of it is kept; once it
+    /// once, [`FileChanges::unreadable`] lists it, and what was known of it is kept; once it
     /// can be read its changes are reported. Where the system watches no more folders (its
     /// limit is reached: `fs.inotify.max_user_watches`), a warning is logged, and
     /// everything is scanned every two seconds.
@@ -78,14 +78,15 @@ impl HostBuilder {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Watch, channel};
+    /// use groundcrew::{Host, channel};
+    /// use groundcrew::watch::FolderWatch;
     ///
     /// let folder = tempfile::tempdir()?;
     /// std::fs::write(folder.path().join("first.md"), "# First")?;
     ///
     /// let (sender, receiver) = channel::unbounded();
     /// let mut host = Host::builder();
-    /// host.watch("posts", Watch::new(folder.path()), move |changes, _| {
+    /// host.watch("posts", FolderWatch::new(folder.path()), move |changes, _| {
     ///     Ok(sender.send(changes.to_string())?)
     /// });
     /// let host = host.build()?.start()?;
@@ -99,19 +100,19 @@ impl HostBuilder {
     pub fn watch(
         &mut self,
         name: impl Into<String>,
-        watch: Watch,
-        handler: impl FnMut(&Changes, &ServiceContext) -> ServiceResult + Send + 'static,
+        watch: FolderWatch,
+        handler: impl FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send + 'static,
     ) -> ServiceBuilder<'_> {
         self.made(name.into(), WatchMake { watch, handler })
     }
 }
 
 struct WatchMake<F> {
-    watch: Watch,
+    watch: FolderWatch,
     handler: F,
 }
 
-impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult + Send> Make for WatchMake<F> {
+impl<F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send> Make for WatchMake<F> {
     fn make(&mut self) -> Box<dyn Service + '_> {
         let (hints, rung) = Hints::new();
         Box::new(WatchService {
@@ -128,7 +129,7 @@ impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult + Send> Make for Watch
 }
 
 struct WatchService<'a, F> {
-    watch: &'a Watch,
+    watch: &'a FolderWatch,
     handler: &'a mut F,
     hints: Arc<Hints>,
     rung: Receiver<()>,
@@ -156,7 +157,7 @@ impl WatchedFolder {
     }
 }
 
-impl<F: FnMut(&Changes, &ServiceContext) -> ServiceResult> Service for WatchService<'_, F> {
+impl<F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult> Service for WatchService<'_, F> {
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let folder = &self.watch.folder;
         let cannot = |error: &dyn std::fmt::Display| -> BoxError {
@@ -477,7 +478,7 @@ mod tests {
         };
         let (tell, told) = channel::unbounded();
         let mut host = Host::builder();
-        let watch = Watch::new(place.path())
+        let watch = FolderWatch::new(place.path())
             .only(only)
             .rescan_every(Duration::MAX)
             .debounce(Duration::from_millis(1));

@@ -1,6 +1,6 @@
 //! What is below a folder, and how it differs from what was there at the last look.
 
-use super::changes::Changes;
+use super::changes::FileChanges;
 use super::terms::Only;
 use crate::cancel::Cancelled;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,7 @@ pub(super) enum Where<'a> {
 /// What a scan has found, besides the changes.
 #[derive(Default)]
 pub(super) struct Look {
-    pub(super) changes: Changes,
+    pub(super) changes: FileChanges,
     /// Folders that were not known: something may have come into them before the system was
     /// asked to report.
     pub(super) new_folders: Vec<PathBuf>,

@@ -10,16 +10,16 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::Watch;
+/// use groundcrew::watch::FolderWatch;
 /// use std::time::Duration;
 ///
-/// let posts = Watch::new("posts")
+/// let posts = FolderWatch::new("posts")
 ///     .debounce(Duration::from_millis(50))
 ///     .only(|path| path.extension().is_some_and(|extension| extension == "md"));
 /// ```
 #[derive(Clone)]
 #[must_use = "nothing is watched before it is given to `HostBuilder::watch`"]
-pub struct Watch {
+pub struct FolderWatch {
     /// As the program names it.
     given: PathBuf,
     /// What it was when it was given: the current folder may be another one by now.
@@ -32,14 +32,14 @@ pub struct Watch {
 
 pub(super) type Only = dyn Fn(&Path) -> bool + Send + Sync;
 
-impl Watch {
+impl FolderWatch {
     /// Watches this folder and all folders below it. Starts nothing.
     ///
     /// A relative path is resolved here, against the current folder of the process; a later
     /// `set_current_dir` does not matter. What changes is reported by the path given here.
-    pub fn new(folder: impl Into<PathBuf>) -> Watch {
+    pub fn new(folder: impl Into<PathBuf>) -> FolderWatch {
         let given = folder.into();
-        Watch {
+        FolderWatch {
             // One that cannot be resolved cannot be watched either: the start says so.
             folder: path::absolute(&given).unwrap_or_else(|_| given.clone()),
             given,
@@ -52,7 +52,7 @@ impl Watch {
 
     /// Quiet period: changes are reported once no event has arrived for this long, since an
     /// editor writes a file in several steps. Defaults to 100 ms.
-    pub fn debounce(mut self, quiet: Duration) -> Watch {
+    pub fn debounce(mut self, quiet: Duration) -> FolderWatch {
         self.debounce = quiet;
         self
     }
@@ -63,11 +63,11 @@ impl Watch {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::Watch;
+    /// # use groundcrew::watch::FolderWatch;
     /// # use std::time::Duration;
-    /// let logs = Watch::new("logs").max_delay(Duration::from_secs(10));
+    /// let logs = FolderWatch::new("logs").max_delay(Duration::from_secs(10));
     /// ```
-    pub fn max_delay(mut self, most: Duration) -> Watch {
+    pub fn max_delay(mut self, most: Duration) -> FolderWatch {
         self.max_delay = most;
         self
     }
@@ -79,24 +79,24 @@ impl Watch {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::Watch;
+    /// # use groundcrew::watch::FolderWatch;
     /// # use std::time::Duration;
-    /// let shared = Watch::new("/mnt/shared").rescan_every(Duration::from_secs(10));
+    /// let shared = FolderWatch::new("/mnt/shared").rescan_every(Duration::from_secs(10));
     /// ```
-    pub fn rescan_every(mut self, period: Duration) -> Watch {
+    pub fn rescan_every(mut self, period: Duration) -> FolderWatch {
         self.rescan = period;
         self
     }
 
     /// Reports only files for which `only` returns true. It is given the path as the
     /// handler would be, and called on the service's thread, often. Defaults to all.
-    pub fn only(mut self, only: impl Fn(&Path) -> bool + Send + Sync + 'static) -> Watch {
+    pub fn only(mut self, only: impl Fn(&Path) -> bool + Send + Sync + 'static) -> FolderWatch {
         self.only = Some(Arc::new(only));
         self
     }
 }
 
-impl Watch {
+impl FolderWatch {
     /// The path as the program names it, of one that is below the folder.
     pub(super) fn shown(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.folder) {
@@ -113,9 +113,9 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for FolderWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("FolderWatch")
             .field("folder", &self.given)
             .field("debounce", &self.debounce)
             .field("max_delay", &self.max_delay)

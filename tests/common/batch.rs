@@ -1,7 +1,8 @@
 //! Handlers for the tests of batchers.
 
+use groundcrew::TaskContext;
+use groundcrew::batch::{BatchStats, DeadLetter, DeadLetterReason};
 use groundcrew::channel::{Receiver, Sender, unbounded};
-use groundcrew::{BatchStats, DeadCause, DeadLetter, TaskContext};
 use std::error::Error;
 
 /// What a handler returns.
@@ -24,7 +25,7 @@ pub(crate) fn telling<T: Clone + Send + 'static>() -> (
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dead<T> {
     pub(crate) item: T,
-    pub(crate) cause: DeadCause,
+    pub(crate) cause: DeadLetterReason,
     pub(crate) error: Option<String>,
     pub(crate) attempts: u32,
 }

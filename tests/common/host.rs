@@ -2,10 +2,9 @@
 
 use super::{LONG, within};
 use groundcrew::channel::{Receiver, Sender, unbounded};
-use groundcrew::{
-    Backoff, FailurePolicy, Host, HostBuilder, HostReport, Restart, Service, ServiceContext,
-    ServiceResult,
-};
+use groundcrew::host::{FailurePolicy, Restart, ServiceResult};
+use groundcrew::retry::Backoff;
+use groundcrew::{Host, HostBuilder, HostReport, Service, ServiceContext};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

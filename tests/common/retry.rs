@@ -1,7 +1,8 @@
 //! For the tests of tasks that are tried again, and of those with a limit.
 
 use super::{LONG, within};
-use groundcrew::{Pool, Retry, RetryError, StopReport, TaskHandle};
+use groundcrew::retry::RetryError;
+use groundcrew::{Pool, Retry, StopReport, TaskHandle};
 use std::thread;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 /// Every accepted task has ended once.
 pub(crate) fn check_sum(report: &StopReport) {
-    let left = report.unstarted().len() + report.abandoned().len() + report.caller().len();
+    let left = report.unstarted().len() + report.abandoned().len() + report.stopping_tasks().len();
     let ended = report.completed() + report.panicked() + report.cancelled() + report.expired();
     assert_eq!(report.accepted(), ended + left as u64, "{report}");
 }

@@ -1,7 +1,7 @@
 //! What has to be done at a moment, and when to look again.
 
 use super::super::entry::Lifecycle;
-use super::super::failure::{During, Failure};
+use super::super::failure::{FailedIn, ServiceFailure};
 use super::super::policy::FailurePolicy;
 use super::super::reason::StopReason;
 use super::super::status::HostPhase;
@@ -48,8 +48,11 @@ impl Machine {
                     _ => "has not said that it is ready",
                 };
                 let limit = trimmed(entry.terms.start_timeout);
-                let failure =
-                    Failure::of_time(name, During::Start, format!("{what} within {limit}"));
+                let failure = ServiceFailure::of_time(
+                    name,
+                    FailedIn::Start,
+                    format!("{what} within {limit}"),
+                );
                 self.recall(index, failure, now);
             }
             Lifecycle::Up => {
@@ -62,7 +65,7 @@ impl Machine {
                     let silent = trimmed(entry.terms.heartbeat.unwrap_or_default());
                     let text = format!("no heartbeat for {silent}");
                     if entry.terms.heartbeat_fails {
-                        let failure = Failure::of_time(name, During::Run, text);
+                        let failure = ServiceFailure::of_time(name, FailedIn::Run, text);
                         self.recall(index, failure, now);
                     } else {
                         let text = format!("service {name:?}: {text}");
@@ -77,7 +80,8 @@ impl Machine {
             Lifecycle::Ending { by } if by.has_passed(now) && self.stop.is_none() => {
                 let limit = self.end_limit(index);
                 let text = format!("has not ended within {}", trimmed(limit));
-                let failure = Failure::of_time(&self.entries[index].name, During::Stop, text);
+                let failure =
+                    ServiceFailure::of_time(&self.entries[index].name, FailedIn::Stop, text);
                 let by = Deadline::NEVER;
                 self.entries[index].live(Lifecycle::Ending { by }, now);
                 self.fail(index, failure, now);
@@ -92,7 +96,7 @@ impl Machine {
     }
 
     /// The service took too long: it is asked to end, as a failure.
-    fn recall(&mut self, index: usize, failure: Failure, now: Instant) {
+    fn recall(&mut self, index: usize, failure: ServiceFailure, now: Instant) {
         let by = self.end_by(index, now);
         let entry = &mut self.entries[index];
         entry.recalled = true;

@@ -3,7 +3,7 @@
 mod failures;
 
 use super::super::entry::Terms;
-use super::super::failure::During;
+use super::super::failure::FailedIn;
 use super::super::policy::Restart;
 use super::*;
 use crate::clock;
@@ -119,7 +119,7 @@ impl Sim {
     }
 
     /// The service's `run` ends, and its `stop`.
-    fn ends(&mut self, index: usize, failure: Option<Failure>) {
+    fn ends(&mut self, index: usize, failure: Option<ServiceFailure>) {
         self.do_now(|machine, now| {
             machine.run_ended(index, failure, now);
             machine.ended(index, None, now);
@@ -177,7 +177,7 @@ fn services_begin_when_what_they_need_is_up_and_independent_ones_together() {
 #[test]
 fn one_that_says_when_it_is_ready_is_up_only_then() {
     let slow = Terms {
-        says_when_ready: true,
+        signals_ready: true,
         ..terms()
     };
     let mut sim = Sim::new(vec![

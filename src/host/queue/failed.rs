@@ -6,14 +6,14 @@ use std::error::Error;
 use std::fmt;
 
 /// An item whose handler returned an error, or panicked, with the reason; returned by
-/// [`Queue::take_failed`](super::Queue::take_failed).
+/// [`WorkQueue::take_failed`](super::WorkQueue::take_failed).
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, Queue, ServiceContext};
+/// use groundcrew::{Host, WorkQueue, ServiceContext};
 ///
-/// let emails = Queue::new(16);
+/// let emails = WorkQueue::new(16);
 /// let mut host = Host::builder();
 /// host.queue("emails", &emails, 1, || {
 ///     |email: &mut &str, _: &ServiceContext| match email.contains('@') {
@@ -30,7 +30,7 @@ use std::fmt;
 /// assert_eq!(failed.to_string(), "item 2 failed: no address");
 /// assert_eq!((failed.number(), failed.is_panic()), (2, false));
 /// assert_eq!(failed.error().unwrap().to_string(), failed.message());
-/// assert_eq!((*failed.item(), failed.into_item()), ("Dear reader", "Dear reader"));
+/// assert_eq!((*failed.item(), failed.into_inner()), ("Dear reader", "Dear reader"));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct FailedItem<T> {
@@ -90,7 +90,7 @@ impl<T> FailedItem<T> {
     }
 
     /// The item, as the handler left it.
-    pub fn into_item(self) -> T {
+    pub fn into_inner(self) -> T {
         self.item
     }
 

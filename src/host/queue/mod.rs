@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 /// It can be filled before the host starts. On a stop it is closed, and what is in it is
 /// handled, until the last part of the service's time: a quarter of it, capped at 3 s. Then
 /// the handlers' token is cancelled, nothing more is begun, and what is left is returned by
-/// [`take_unprocessed`](Self::take_unprocessed).
+/// [`take_unstarted`](Self::take_unstarted).
 ///
 /// # Which items come back
 ///
@@ -44,12 +44,12 @@ use std::time::{Duration, Instant};
 ///
 /// | the item's outcome | returned by | report |
 /// | --- | --- | --- |
-/// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unprocessed`](Self::take_unprocessed) | not clean |
+/// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unstarted`](Self::take_unstarted) | not clean |
 /// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
 /// | its handler had not returned when the report was made | [`take_maybe_handled`](Self::take_maybe_handled), with [`keep_copy`](Self::keep_copy) | not clean |
 ///
 /// A handler whose error is due to the stop of the host has not failed: one that is caused by
-/// [`Cancelled`](crate::Cancelled) or by the refusal of a queue, a batcher or a pool that the
+/// [`Cancelled`](crate::cancel::Cancelled) or by the refusal of a queue, a batcher or a pool that the
 /// stop has closed. Its item is unprocessed.
 ///
 /// Items are kept as long as a clone of the queue or a handle of the host, however many they
@@ -59,7 +59,7 @@ use std::time::{Duration, Instant};
 ///
 /// A service that reads a channel in a loop, as in `for item in receiver`, ends only when
 /// every sender is gone, and some part of the program usually keeps one: the stop hangs, or
-/// runs into its deadline. A `Queue` is closed by its service's stop, however many handles
+/// runs into its deadline. A `WorkQueue` is closed by its service's stop, however many handles
 /// exist: submitters are refused, with their item, and workers that wait for one leave.
 /// What the bug looks like in hand-written code, and why the host does not hang even then,
 /// is described [at the host](super::Host#a-common-shutdown-bug).
@@ -67,10 +67,10 @@ use std::time::{Duration, Instant};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, Queue, ServiceContext};
+/// use groundcrew::{Host, WorkQueue, ServiceContext};
 /// use std::io::{self, Write};
 ///
-/// let emails = Queue::new(100);
+/// let emails = WorkQueue::new(100);
 /// let mut host = Host::builder();
 /// host.queue("emails", &emails, 2, || {
 ///     let mut connection = Vec::new(); // each worker makes its own
@@ -82,19 +82,19 @@ use std::time::{Duration, Instant};
 /// let report = host.stop(); // sends what is in the queue
 /// assert!(report.is_clean());
 /// let refused = emails.submit("late".to_owned()).unwrap_err();
-/// assert!(refused.is_closed() && refused.into_item() == "late");
-/// assert_eq!(emails.take_unprocessed(), [""; 0]);
+/// assert!(refused.is_closed() && refused.into_inner() == "late");
+/// assert_eq!(emails.take_unstarted(), [""; 0]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-pub struct Queue<T> {
+pub struct WorkQueue<T> {
     store: Arc<Store<T>>,
 }
 
-impl<T: Send + 'static> Queue<T> {
+impl<T: Send + 'static> WorkQueue<T> {
     /// A queue with this capacity. A capacity of 0 is an error when the host is
     /// [built](super::HostBuilder::build).
-    pub fn new(capacity: usize) -> Queue<T> {
-        Queue {
+    pub fn new(capacity: usize) -> WorkQueue<T> {
+        WorkQueue {
             store: Arc::new(Store::new(capacity)),
         }
     }
@@ -103,7 +103,7 @@ impl<T: Send + 'static> Queue<T> {
     /// when the report was made are returned by
     /// [`take_maybe_handled`](Self::take_maybe_handled). Holds for all clones of the queue,
     /// and for items that a handler gets from now on. Nothing else needs it.
-    pub fn keep_copy(self) -> Queue<T>
+    pub fn keep_copy(self) -> WorkQueue<T>
     where
         T: Clone,
     {
@@ -127,15 +127,15 @@ impl<T: Send + 'static> Queue<T> {
     ///
     /// [`is_closed`](SubmitError::is_closed) when the stop of the queue's service was
     /// requested, also while this waits. The item comes back: out of the error, or, if that
-    /// is dropped, from [`take_unprocessed`](Self::take_unprocessed).
+    /// is dropped, from [`take_unstarted`](Self::take_unstarted).
     ///
     /// # Examples
     ///
     /// ```
-    /// let queue = groundcrew::Queue::new(100);
+    /// let queue = groundcrew::WorkQueue::new(100);
     /// queue.submit("a")?;
     /// queue.close();
-    /// assert_eq!(queue.submit("b").unwrap_err().into_item(), "b");
+    /// assert_eq!(queue.submit("b").unwrap_err().into_inner(), "b");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
@@ -153,7 +153,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Examples
     ///
     /// ```
-    /// let queue = groundcrew::Queue::new(1);
+    /// let queue = groundcrew::WorkQueue::new(1);
     /// queue.try_submit("a")?;
     /// assert!(queue.try_submit("b").unwrap_err().is_full());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -175,7 +175,7 @@ impl<T: Send + 'static> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let queue = groundcrew::Queue::new(1);
+    /// let queue = groundcrew::WorkQueue::new(1);
     /// queue.submit("a")?;
     /// let refused = queue.submit_timeout(Duration::from_millis(1), "b").unwrap_err();
     /// assert!(refused.is_timeout());
@@ -209,14 +209,14 @@ impl<T: Send + 'static> Queue<T> {
     /// accepted, also if the queue was closed as well;
     /// [`is_closed`](SubmitError::is_closed) when there never will be room. The item comes
     /// back: out of the error, or, if that is dropped, as by `?` below, from
-    /// [`take_unprocessed`](Self::take_unprocessed).
+    /// [`take_unstarted`](Self::take_unstarted).
     ///
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
     ///
-    /// let emails = Queue::new(16);
+    /// let emails = WorkQueue::new(16);
     /// let mut host = Host::builder();
     /// host.queue("emails", &emails, 1, || {
     ///     |_: &mut u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
@@ -235,7 +235,7 @@ impl<T: Send + 'static> Queue<T> {
     /// let report = host.stop();
     /// assert!(report.failures().is_empty()); // a stop is none
     /// // One is handled; no number is missing, that of the refused submit included.
-    /// assert_eq!(emails.take_unprocessed(), (1..18).collect::<Vec<u64>>());
+    /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit_until_cancelled(
@@ -264,10 +264,10 @@ impl<T: Send + 'static> Queue<T> {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
     /// use std::time::Duration;
     ///
-    /// let emails = Queue::new(16);
+    /// let emails = WorkQueue::new(16);
     /// let mut host = Host::builder();
     /// host.stop_timeout(Duration::from_millis(20));
     /// host.queue("emails", &emails, 1, || {
@@ -278,11 +278,11 @@ impl<T: Send + 'static> Queue<T> {
     /// emails.submit("b")?;
     /// while emails.stats().queued() > 1 {}
     /// assert_eq!(host.stop().exit_code(), 75);
-    /// assert_eq!(emails.take_unprocessed(), ["b"]);
+    /// assert_eq!(emails.take_unstarted(), ["b"]);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn take_unprocessed(&self) -> Vec<T> {
-        self.store.take_unprocessed()
+    pub fn take_unstarted(&self) -> Vec<T> {
+        self.store.take_unstarted()
     }
 
     /// Takes the items whose handler returned an error, or panicked, with the reason, in the
@@ -295,9 +295,9 @@ impl<T: Send + 'static> Queue<T> {
     /// Items that failed are submitted once more, a minute later:
     ///
     /// ```
-    /// # use groundcrew::{Host, Queue, ServiceContext};
+    /// # use groundcrew::{Host, WorkQueue, ServiceContext};
     /// # use std::time::Duration;
-    /// # let emails = Queue::new(16);
+    /// # let emails = WorkQueue::new(16);
     /// # let mut host = Host::builder();
     /// host.queue("emails", &emails, 2, || {
     ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection")
@@ -308,7 +308,7 @@ impl<T: Send + 'static> Queue<T> {
     ///         ctx.sleep(Duration::from_secs(60))?;
     ///         for failed in queue.take_failed() {
     ///             // What is refused at the stop is unprocessed.
-    ///             let _ = queue.submit_until_cancelled(ctx.token(), failed.into_item());
+    ///             let _ = queue.submit_until_cancelled(ctx.token(), failed.into_inner());
     ///         }
     ///     }
     /// })
@@ -335,10 +335,10 @@ impl<T: Send + 'static> Queue<T> {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, Queue, ServiceContext};
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
     /// use std::time::Duration;
     ///
-    /// let emails = Queue::new(16).keep_copy();
+    /// let emails = WorkQueue::new(16).keep_copy();
     /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
     /// let mut host = Host::builder();
     /// host.stop_timeout(Duration::from_millis(20));
@@ -348,7 +348,7 @@ impl<T: Send + 'static> Queue<T> {
     /// });
     /// let host = host.build()?.start()?;
     /// emails.submit("a")?;
-    /// while emails.stats().in_hand() == 0 {}
+    /// while emails.stats().in_progress() == 0 {}
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(emails.take_maybe_handled(), ["a"]);
     /// # drop(open);
@@ -380,17 +380,17 @@ impl<T: Send + 'static> Queue<T> {
     }
 }
 
-impl<T> Clone for Queue<T> {
-    fn clone(&self) -> Queue<T> {
-        Queue {
+impl<T> Clone for WorkQueue<T> {
+    fn clone(&self) -> WorkQueue<T> {
+        WorkQueue {
             store: self.store.clone(),
         }
     }
 }
 
-impl<T> fmt::Debug for Queue<T> {
+impl<T> fmt::Debug for WorkQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
+        f.debug_struct("WorkQueue")
             .field("capacity", &self.store.capacity())
             .field("stats", &self.store.stats())
             .finish_non_exhaustive()

@@ -1,17 +1,18 @@
 //! What a handler says of its item.
 
 /// What happens to an item whose handler did not fail: the value that the handler of a
-/// [`Queue`](super::Queue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
+/// [`WorkQueue`](super::WorkQueue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
 ///
 /// # Examples
 ///
 /// A handler that keeps what it cannot do any more for the next start of the program:
 ///
 /// ```
-/// use groundcrew::{Host, ItemOutcome, Queue, Retry, ServiceContext};
+/// use groundcrew::{Host, WorkQueue, Retry, ServiceContext};
+/// use groundcrew::host::ItemOutcome;
 /// use std::time::Duration;
 ///
-/// let emails = Queue::new(16);
+/// let emails = WorkQueue::new(16);
 /// let mut host = Host::builder();
 /// host.queue("emails", &emails, 1, || {
 ///     |_: &mut &str, ctx: &ServiceContext| {
@@ -27,7 +28,7 @@
 /// emails.submit("a")?;
 /// emails.submit("b")?;
 /// assert_eq!(host.stop().exit_code(), 75);
-/// assert_eq!(emails.take_unprocessed(), ["a", "b"]);
+/// assert_eq!(emails.take_unstarted(), ["a", "b"]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
@@ -40,9 +41,9 @@ pub enum ItemOutcome {
     /// queue is closed. A handler that puts an item back at once gets it again at once: it
     /// pauses first, with [`ServiceContext::sleep`](crate::ServiceContext::sleep). What is put
     /// back after the handlers' token was cancelled is
-    /// [unprocessed](super::Queue::take_unprocessed).
+    /// [unprocessed](super::WorkQueue::take_unstarted).
     PutBack,
-    /// It is [unprocessed](super::Queue::take_unprocessed): no handler gets it again. For a
+    /// It is [unprocessed](super::WorkQueue::take_unstarted): no handler gets it again. For a
     /// handler that cannot do its work any more when the host stops.
     HandBack,
 }

@@ -1,17 +1,17 @@
 //! Counts of a queue's items, by outcome.
 
-/// Counts of the items of a [`Queue`](super::Queue), by outcome: accepted = queued + in
+/// Counts of the items of a [`WorkQueue`](super::WorkQueue), by outcome: accepted = queued + in
 /// hand + handled + failed + panicked + unprocessed, at any moment.
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::Queue;
+/// use groundcrew::WorkQueue;
 ///
-/// let queue = Queue::new(16);
+/// let queue = WorkQueue::new(16);
 /// queue.submit("a")?;
 /// let stats = queue.stats();
-/// assert_eq!((stats.accepted(), stats.queued(), stats.in_hand()), (1, 1, 0));
+/// assert_eq!((stats.accepted(), stats.queued(), stats.in_progress()), (1, 1, 0));
 /// assert_eq!((stats.handled(), stats.failed(), stats.panicked()), (0, 0, 0));
 /// assert_eq!((stats.failed_left(), stats.unprocessed()), (0, 0));
 /// assert_eq!((stats.overflow(), stats.overflow_peak()), (0, 0));
@@ -22,7 +22,7 @@
 pub struct QueueStats {
     pub(crate) accepted: u64,
     pub(crate) queued: u64,
-    pub(crate) in_hand: u64,
+    pub(crate) in_progress: u64,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
@@ -58,8 +58,8 @@ impl QueueStats {
     }
 
     /// How many are being handled; in a report, those that abandoned workers held.
-    pub fn in_hand(&self) -> u64 {
-        self.in_hand
+    pub fn in_progress(&self) -> u64 {
+        self.in_progress
     }
 
     /// For how many the handler returned `Ok`, and neither put nor handed them back.
@@ -78,9 +78,9 @@ impl QueueStats {
     }
 
     /// How many of the failed and panicked ones are kept for
-    /// [`Queue::take_failed`](super::Queue::take_failed), since no call has taken them yet;
+    /// [`WorkQueue::take_failed`](super::WorkQueue::take_failed), since no call has taken them yet;
     /// of a batcher, how many died though it has no closure for
-    /// [dead letters](crate::BatcherBuilder::dead_letter). A report with any is not clean.
+    /// [dead letters](crate::batch::BatcherBuilder::dead_letter). A report with any is not clean.
     pub fn failed_left(&self) -> u64 {
         self.failed_left
     }
@@ -88,7 +88,7 @@ impl QueueStats {
     /// How many a stop has taken out, or a handler has
     /// [handed back](super::ItemOutcome::HandBack), or were
     /// [dropped with their refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal),
-    /// whether they were [taken](super::Queue::take_unprocessed) since or not.
+    /// whether they were [taken](super::WorkQueue::take_unstarted) since or not.
     pub fn unprocessed(&self) -> u64 {
         self.unprocessed
     }

@@ -184,7 +184,7 @@ impl<T> Store<T> {
 
     // What the owner takes.
 
-    pub(super) fn take_unprocessed(&self) -> Vec<T> {
+    pub(super) fn take_unstarted(&self) -> Vec<T> {
         let mut inner = self.inner.lock();
         let mut items = Vec::from(mem::take(&mut inner.unprocessed));
         items.append(&mut inner.refused);
@@ -248,7 +248,7 @@ impl<T> Store<T> {
             }
             if let Some(item) = inner.items.pop_front() {
                 beat();
-                inner.stats.in_hand += 1;
+                inner.stats.in_progress += 1;
                 let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
                 drop(inner);
                 if wakes {
@@ -257,7 +257,7 @@ impl<T> Store<T> {
                 return Some(item);
             }
             // An item being handled may be put back, and its handler may submit others.
-            if inner.closed && inner.stats.in_hand == 0 {
+            if inner.closed && inner.stats.in_progress == 0 {
                 return None;
             }
             inner.idle += 1;
@@ -281,7 +281,7 @@ impl<T> Store<T> {
         let copy = inner.copies.remove(&number);
         let is_given = inner.given.remove(&number);
         let (mut wakes, mut dropped) = (false, None);
-        inner.stats.in_hand -= 1;
+        inner.stats.in_progress -= 1;
         match end {
             End::Handled => inner.stats.handled += 1,
             End::DropPanicked => inner.stats.panicked += 1,
@@ -308,7 +308,7 @@ impl<T> Store<T> {
                 }
             }
         }
-        let was_last = inner.closed && inner.stats.in_hand == 0;
+        let was_last = inner.closed && inner.stats.in_progress == 0;
         let failed = inner.failed.len();
         drop(inner);
         if was_last {

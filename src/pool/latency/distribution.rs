@@ -23,17 +23,17 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]
-pub struct Distribution(Histogram<u64>);
+pub struct DurationHistogram(Histogram<u64>);
 
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How exact it is, in decimal digits. One more takes seven times the memory,
 /// which is 36 KiB a histogram.
 const DIGITS: u8 = 2;
 
-impl Distribution {
-    pub(super) fn new() -> Distribution {
+impl DurationHistogram {
+    pub(super) fn new() -> DurationHistogram {
         match Histogram::new_with_bounds(1, nanos(LONGEST), DIGITS) {
-            Ok(empty) => Distribution(empty),
+            Ok(empty) => DurationHistogram(empty),
             Err(error) => unreachable!("the bounds are constants: {error}"),
         }
     }
@@ -42,7 +42,7 @@ impl Distribution {
         self.0.saturating_record(nanos(duration));
     }
 
-    pub(super) fn add(&mut self, other: &Distribution) {
+    pub(super) fn add(&mut self, other: &DurationHistogram) {
         if let Err(error) = self.0.add(&other.0) {
             unreachable!("all have the same bounds: {error}");
         }
@@ -94,7 +94,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl fmt::Display for Distribution {
+impl fmt::Display for DurationHistogram {
     /// As in `p50 1.2 us, p90 8.4 us, p99 31.0 us, max 1.4 ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, part) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
@@ -104,9 +104,9 @@ impl fmt::Display for Distribution {
     }
 }
 
-impl fmt::Debug for Distribution {
+impl fmt::Debug for DurationHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Distribution {{ {self} }}")
+        write!(f, "DurationHistogram {{ {self} }}")
     }
 }
 

@@ -31,7 +31,7 @@ use std::{array, collections, slice, vec};
     message = "a parallel loop cannot cut `{Self}` into chunks",
     note = "collect it into a `Vec` first (if it is a `filter`, a `map` or a `lines()`, say), or use `stream`, which takes any iterator"
 )]
-pub trait Items: Iterator + Send + sealed::Sealed {
+pub trait ParallelItems: Iterator + Send + sealed::Sealed {
     #[doc(hidden)]
     type Chunk: Iterator<Item = Self::Item>;
 
@@ -46,7 +46,7 @@ mod sealed {
 }
 
 impl<T: Sync> sealed::Sealed for slice::Iter<'_, T> {}
-impl<'a, T: Sync> Items for slice::Iter<'a, T> {
+impl<'a, T: Sync> ParallelItems for slice::Iter<'a, T> {
     type Chunk = slice::Iter<'a, T>;
 
     fn take_chunk(&mut self, count: usize) -> Self::Chunk {
@@ -57,7 +57,7 @@ impl<'a, T: Sync> Items for slice::Iter<'a, T> {
 }
 
 impl<T: Send> sealed::Sealed for slice::IterMut<'_, T> {}
-impl<'a, T: Send> Items for slice::IterMut<'a, T> {
+impl<'a, T: Send> ParallelItems for slice::IterMut<'a, T> {
     type Chunk = slice::IterMut<'a, T>;
 
     fn take_chunk(&mut self, count: usize) -> Self::Chunk {
@@ -71,7 +71,7 @@ impl<'a, T: Send> Items for slice::IterMut<'a, T> {
 macro_rules! ranges {
     ($($number:ty)*) => { $(
         impl sealed::Sealed for Range<$number> {}
-        impl Items for Range<$number> {
+        impl ParallelItems for Range<$number> {
             type Chunk = Range<$number>;
 
             fn take_chunk(&mut self, count: usize) -> Self::Chunk {
@@ -109,7 +109,7 @@ impl<I: Whole> Whole for Copied<I> {}
 macro_rules! moved {
     ($(($($generics:tt)*) $iterator:ty;)*) => { $(
         impl<$($generics)*> sealed::Sealed for $iterator {}
-        impl<$($generics)*> Items for $iterator {
+        impl<$($generics)*> ParallelItems for $iterator {
             type Chunk = vec::IntoIter<Self::Item>;
 
             fn take_chunk(&mut self, count: usize) -> Self::Chunk {
@@ -160,12 +160,12 @@ moved! {
     ('a, T: Sync) collections::hash_set::Iter<'a, T>;
     (T: Send) collections::btree_set::IntoIter<T>;
     ('a, T: Sync) collections::btree_set::Iter<'a, T>;
-    (I: Items<Item: Send>) Enumerate<I>;
-    (I: Items<Item: Send>) Take<I>;
-    (I: Items<Item: Send>, J: Items<Item = I::Item>) Chain<I, J>;
-    (I: Whole + Items<Item: Send> + DoubleEndedIterator) Rev<I>;
-    (I: Items<Item: Send>, J: Items<Item: Send>) Zip<I, J>;
-    ('a, T: Copy + Send + Sync + 'a, I: Items<Item = &'a T>) Copied<I>;
+    (I: ParallelItems<Item: Send>) Enumerate<I>;
+    (I: ParallelItems<Item: Send>) Take<I>;
+    (I: ParallelItems<Item: Send>, J: ParallelItems<Item = I::Item>) Chain<I, J>;
+    (I: Whole + ParallelItems<Item: Send> + DoubleEndedIterator) Rev<I>;
+    (I: ParallelItems<Item: Send>, J: ParallelItems<Item: Send>) Zip<I, J>;
+    ('a, T: Copy + Send + Sync + 'a, I: ParallelItems<Item = &'a T>) Copied<I>;
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
     use std::fmt::Debug;
 
     /// Takes it apart in chunks of two.
-    fn in_twos<S: Items<Item: Debug>>(mut items: S) -> String {
+    fn in_twos<S: ParallelItems<Item: Debug>>(mut items: S) -> String {
         let mut chunks = Vec::new();
         while items.size_hint().0 > 0 {
             chunks.push(items.take_chunk(2).collect::<Vec<_>>());

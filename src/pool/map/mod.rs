@@ -10,7 +10,7 @@ mod items;
 mod parts;
 mod work;
 
-pub use items::Items;
+pub use items::ParallelItems;
 pub(super) use work::{ForEach, Map, MapReduce};
 
 use super::pace::next_size;
@@ -38,7 +38,7 @@ const AN_ITEM: &str = "an item of a parallel loop";
 
 /// What a loop does with its items.
 pub(super) trait Work: Sync {
-    type Items: Items;
+    type Items: ParallelItems;
     type Part: Send;
     /// The program's closure, whose type names the runners.
     type Closure;
@@ -99,7 +99,7 @@ struct Loop<'a, W: Work> {
 }
 
 /// What the runners have not taken yet.
-struct Cursor<S: Items> {
+struct Cursor<S: ParallelItems> {
     items: Guarded<GuardedItems<S>>,
     /// The number of the next chunk.
     chunk: usize,
@@ -174,7 +174,7 @@ impl<'a, W: Work> Loop<'a, W> {
 }
 
 /// A piece of the items.
-pub(super) struct Chunk<S: Items> {
+pub(super) struct Chunk<S: ParallelItems> {
     items: GuardedItems<S::Chunk>,
     number: usize,
     count: usize,
@@ -182,7 +182,7 @@ pub(super) struct Chunk<S: Items> {
     room: usize,
 }
 
-impl<S: Items> Chunk<S> {
+impl<S: ParallelItems> Chunk<S> {
     /// The next item; `None` if there is one and `go_on` says no.
     #[inline]
     fn next(&mut self, go_on: impl Fn() -> bool) -> Option<Option<S::Item>> {

@@ -1,6 +1,6 @@
 //! What the three parallel loops do with their chunks.
 
-use super::{Chunk, Items, Work};
+use super::{Chunk, ParallelItems, Work};
 use crate::unwind::{Guarded, GuardedVec};
 use std::marker::PhantomData;
 
@@ -41,7 +41,7 @@ impl<'a, S, F, G> MapReduce<'a, S, F, G> {
     }
 }
 
-impl<S: Items, F, R: Send> Work for Map<'_, S, F>
+impl<S: ParallelItems, F, R: Send> Work for Map<'_, S, F>
 where
     F: Fn(S::Item) -> R + Sync,
 {
@@ -63,7 +63,7 @@ where
     }
 }
 
-impl<S: Items, F> Work for ForEach<'_, S, F>
+impl<S: ParallelItems, F> Work for ForEach<'_, S, F>
 where
     F: Fn(S::Item) + Sync,
 {
@@ -81,7 +81,7 @@ where
     fn combine(&self, (): (), (): ()) {}
 }
 
-impl<S: Items, F, G, R: Send> Work for MapReduce<'_, S, F, G>
+impl<S: ParallelItems, F, G, R: Send> Work for MapReduce<'_, S, F, G>
 where
     F: Fn(S::Item) -> R + Sync,
     G: Fn(R, R) -> R + Sync,

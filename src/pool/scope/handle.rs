@@ -5,7 +5,7 @@ use crate::sync::Arc;
 use crate::task::{Joinable, Shared, TaskError, TaskInfo, current_worker_in};
 use std::fmt;
 
-/// A task of a [`Scope`](crate::Scope): join it, or cancel it.
+/// A task of a [`Scope`](crate::parallel::Scope): join it, or cancel it.
 ///
 /// Dropping one detaches the task; the scope still waits for it, and then
 /// resumes its panic.

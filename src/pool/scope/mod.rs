@@ -27,7 +27,8 @@ use verbs::verbs;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Pool, Scope};
+/// use groundcrew::Pool;
+/// use groundcrew::parallel::Scope;
 /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 ///
 /// /// Counts the nodes of a tree that is two wide.
@@ -68,7 +69,7 @@ where
 
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::TaskInfo::name); submit it with one of the builder's
+    /// [`TaskInfo::name`](crate::task::TaskInfo::name); submit it with one of the builder's
     /// verbs.
     pub fn task(&'scope self, name: impl Into<String>) -> ScopedTaskBuilder<'scope, 'env> {
         ScopedTaskBuilder::new(self, name.into())

@@ -24,7 +24,7 @@ macro_rules! verbs {
         /// # Ok::<(), std::io::Error>(())
         /// ```
         #[track_caller]
-        pub fn submit<F, T>(&self, task: F) -> $crate::ScopedHandle<'scope, T>
+        pub fn submit<F, T>(&self, task: F) -> $crate::parallel::ScopedHandle<'scope, T>
         where
             F: FnOnce() -> T + Send + 'scope,
             T: Send + 'scope,
@@ -79,7 +79,7 @@ macro_rules! verbs {
         /// # Ok::<(), std::io::Error>(())
         /// ```
         #[track_caller]
-        pub fn submit_with<F, T>(&self, task: F) -> $crate::ScopedHandle<'scope, T>
+        pub fn submit_with<F, T>(&self, task: F) -> $crate::parallel::ScopedHandle<'scope, T>
         where
             F: FnOnce(&$crate::TaskContext) -> T + Send + 'scope,
             T: Send + 'scope,

@@ -2,7 +2,7 @@
 //! waits for it in vain.
 
 use crate::pool::Pool;
-use crate::stop::Phase;
+use crate::stop::PoolPhase;
 use crate::sync::{Arc, channel};
 use crate::task::{Queued, TaskError};
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn when_the_last_worker_dies_the_pool_closes_and_every_wait_returns() {
         // It may have got in, if it was quick, or be refused.
         let _ = full.join().unwrap();
     });
-    while pool.stop_handle().phase() != Phase::Done {
+    while pool.stop_handle().phase() != PoolPhase::Done {
         std::thread::yield_now();
     }
     assert!(pool.execute(|| ()).unwrap_err().is_closed());

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Backoff, CircuitBreaker};
+/// use groundcrew::retry::{Backoff, CircuitBreaker};
 /// use std::time::Duration;
 ///
 /// let pause = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
@@ -27,7 +27,7 @@ use std::time::Duration;
 ///     .half_open_calls(2)
 ///     .build()?;
 /// assert_eq!(breaker.to_string(), "circuit breaker \"smtp\": closed");
-/// # Ok::<(), groundcrew::BreakerError>(())
+/// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
 #[must_use = "no breaker is made before `build` is called"]
 pub struct BreakerBuilder {
@@ -71,7 +71,7 @@ impl BreakerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::CircuitBreaker;
+    /// # use groundcrew::retry::CircuitBreaker;
     /// # use std::time::Duration;
     /// let breaker = CircuitBreaker::builder("smtp")
     ///     .failure_rate(0.5, Duration::from_secs(60), 4)
@@ -80,7 +80,7 @@ impl BreakerBuilder {
     ///     let _ = breaker.call(|| result);
     /// }
     /// assert!(breaker.permit().is_err());
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     pub fn failure_rate(
         mut self,
@@ -110,13 +110,13 @@ impl BreakerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::{Backoff, CircuitBreaker};
+    /// # use groundcrew::retry::{Backoff, CircuitBreaker};
     /// # use std::time::Duration;
     /// let pause = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
     /// let breaker = CircuitBreaker::builder("smtp").backoff(pause).build()?;
     /// breaker.trip();
     /// assert!(breaker.permit().unwrap_err().retry_in() <= Duration::from_secs(5));
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     pub fn backoff(mut self, pause: Backoff) -> BreakerBuilder {
         self.terms.pause = pause;
@@ -129,17 +129,17 @@ impl BreakerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::CircuitBreaker;
+    /// # use groundcrew::retry::CircuitBreaker;
     /// # use std::time::Duration;
     /// let breaker = CircuitBreaker::builder("smtp")
     ///     .open_for(Duration::from_nanos(1))
     ///     .half_open_calls(3)
     ///     .build()?;
     /// breaker.trip();
-    /// # while breaker.state() != (groundcrew::BreakerState::Open { retry_in: Duration::ZERO }) {}
+    /// # while breaker.state() != (groundcrew::retry::BreakerState::Open { retry_in: Duration::ZERO }) {}
     /// breaker.permit().unwrap().success();
-    /// assert_eq!(breaker.state(), groundcrew::BreakerState::HalfOpen); // two more
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// assert_eq!(breaker.state(), groundcrew::retry::BreakerState::HalfOpen); // two more
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     pub fn half_open_calls(mut self, calls: u32) -> BreakerBuilder {
         self.terms.trials = calls;
@@ -152,7 +152,7 @@ impl BreakerBuilder {
     ///
     /// ```
     /// use groundcrew::testing::ManualClock;
-    /// use groundcrew::{BreakerState, CircuitBreaker};
+    /// use groundcrew::retry::{BreakerState, CircuitBreaker};
     /// use std::time::Duration;
     ///
     /// let clock = ManualClock::new();
@@ -165,7 +165,7 @@ impl BreakerBuilder {
     /// clock.advance(retry_in);
     /// assert_eq!(breaker.call(|| Ok::<_, ()>("sent")), Ok("sent"));
     /// assert_eq!(breaker.state(), BreakerState::Closed);
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: &ManualClock) -> BreakerBuilder {
@@ -183,7 +183,7 @@ impl BreakerBuilder {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::CircuitBreaker;
+    /// use groundcrew::retry::CircuitBreaker;
     /// use std::time::Duration;
     ///
     /// let percent = CircuitBreaker::builder("smtp").failure_rate(50.0, Duration::MAX, 20);

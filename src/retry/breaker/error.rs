@@ -14,7 +14,7 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::CircuitBreaker;
+/// use groundcrew::retry::CircuitBreaker;
 /// use std::time::Duration;
 ///
 /// let breaker = CircuitBreaker::builder("smtp").open_for(Duration::MAX).build()?;
@@ -23,7 +23,7 @@ use std::time::Duration;
 ///     breaker.permit().unwrap_err().to_string(),
 ///     "the circuit breaker \"smtp\" is open until it is reset"
 /// );
-/// # Ok::<(), groundcrew::BreakerError>(())
+/// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitOpen {
@@ -88,7 +88,7 @@ pub(super) fn brief(duration: Duration) -> String {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{CallError, CircuitBreaker};
+/// use groundcrew::retry::{CallError, CircuitBreaker};
 ///
 /// let breaker = CircuitBreaker::new("smtp");
 /// let send = || Err::<(), _>("550 no such user");
@@ -125,7 +125,7 @@ impl<E> CallError<E> {
     }
 
     /// Maps this error to a retry verdict, for
-    /// [`on_error`](crate::RetryTaskBuilder::on_error): if the call was made, what
+    /// [`on_error`](crate::submit::RetryTaskBuilder::on_error): if the call was made, what
     /// `of_failed` returns; if it was not made, the attempt is [`Verdict::Postpone`]d by
     /// [`retry_in`](Self::retry_in). So a task outlasts an outage, however few attempts it
     /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that
@@ -135,7 +135,8 @@ impl<E> CallError<E> {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{CallError, CircuitBreaker, Pool, Retry, Verdict};
+    /// use groundcrew::{Pool, Retry};
+    /// use groundcrew::retry::{CallError, CircuitBreaker, Verdict};
     /// use std::io::{Error, ErrorKind};
     /// use std::time::Duration;
     ///
@@ -181,7 +182,8 @@ impl<E> CallError<E> {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{CallError, CircuitBreaker, CircuitOpen, ServiceResult};
+    /// use groundcrew::host::ServiceResult;
+    /// use groundcrew::retry::{CallError, CircuitBreaker, CircuitOpen};
     ///
     /// fn deliver(breaker: &CircuitBreaker) -> ServiceResult {
     ///     let send = || -> ServiceResult { Err("connection refused")? };
@@ -191,7 +193,7 @@ impl<E> CallError<E> {
     /// let breaker = CircuitBreaker::builder("smtp").consecutive_failures(1).build()?;
     /// assert_eq!(deliver(&breaker).unwrap_err().to_string(), "connection refused");
     /// assert!(deliver(&breaker).unwrap_err().is::<CircuitOpen>());
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
     where

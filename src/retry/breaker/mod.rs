@@ -71,7 +71,7 @@ use std::time::{Duration, Instant};
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{CallError, CircuitBreaker};
+/// use groundcrew::retry::{CallError, CircuitBreaker};
 /// use std::time::Duration;
 ///
 /// let breaker = CircuitBreaker::builder("smtp")
@@ -91,7 +91,7 @@ use std::time::{Duration, Instant};
 /// let error = deliver().unwrap_err(); // "smtp" is open, try again in 30.0 s
 /// assert!(error.retry_in() <= Some(Duration::from_secs(30)));
 /// assert_eq!(attempts, 2);
-/// # Ok::<(), groundcrew::BreakerError>(())
+/// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
 #[derive(Clone)]
 pub struct CircuitBreaker {
@@ -110,7 +110,7 @@ struct Shared {
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{BreakerState, CircuitBreaker};
+/// use groundcrew::retry::{BreakerState, CircuitBreaker};
 ///
 /// let breaker = CircuitBreaker::new("smtp");
 /// match breaker.state() {
@@ -157,7 +157,7 @@ impl CircuitBreaker {
     /// # Examples
     ///
     /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("config");
+    /// # let breaker = groundcrew::retry::CircuitBreaker::new("config");
     /// let text = breaker.call(|| std::fs::read_to_string("/no/such/file"));
     /// assert!(text.unwrap_err().into_failed().is_some());
     /// assert_eq!(breaker.failures(), 1);
@@ -179,7 +179,7 @@ impl CircuitBreaker {
     /// # Examples
     ///
     /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// # let breaker = groundcrew::retry::CircuitBreaker::new("web");
     /// let get = |status: u16| {
     ///     let request = || if status < 400 { Ok("page") } else { Err(status) };
     ///     breaker.call_counting(request, |status| *status >= 500)
@@ -228,7 +228,7 @@ impl CircuitBreaker {
     /// # Examples
     ///
     /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// # let breaker = groundcrew::retry::CircuitBreaker::new("web");
     /// breaker.trip();
     /// assert!(breaker.permit().is_err());
     /// ```
@@ -243,7 +243,7 @@ impl CircuitBreaker {
     /// # Examples
     ///
     /// ```
-    /// # let breaker = groundcrew::CircuitBreaker::new("web");
+    /// # let breaker = groundcrew::retry::CircuitBreaker::new("web");
     /// breaker.trip();
     /// breaker.reset();
     /// assert!(breaker.permit().is_ok());
@@ -276,7 +276,7 @@ impl CircuitBreaker {
     /// # Examples
     ///
     /// ```
-    /// # use groundcrew::CircuitBreaker;
+    /// # use groundcrew::retry::CircuitBreaker;
     /// # use std::time::Duration;
     /// let breaker = CircuitBreaker::builder("web")
     ///     .failure_rate(0.5, Duration::from_secs(60), 4)
@@ -287,7 +287,7 @@ impl CircuitBreaker {
     /// assert_eq!(breaker.failure_rate(), None);
     /// breaker.call(|| Ok::<_, ()>(())).unwrap();
     /// assert_eq!(breaker.failure_rate(), Some(0.25));
-    /// # Ok::<(), groundcrew::BreakerError>(())
+    /// # Ok::<(), groundcrew::retry::BreakerError>(())
     /// ```
     pub fn failure_rate(&self) -> Option<f64> {
         self.shared.decide(Machine::failure_rate)

@@ -20,7 +20,7 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{CircuitBreaker, CircuitOpen};
+/// use groundcrew::retry::{CircuitBreaker, CircuitOpen};
 ///
 /// fn download(breaker: &CircuitBreaker) -> Result<(), CircuitOpen> {
 ///     let permit = breaker.permit()?;

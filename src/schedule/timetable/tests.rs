@@ -21,7 +21,7 @@ fn after(now: Now, passed: Duration) -> Now {
     }
 }
 
-fn table(schedule: Schedule, missed: Missed, now: Now) -> Timetable {
+fn table(schedule: Schedule, missed: MisfirePolicy, now: Now) -> Timetable {
     let mut table = Timetable::new(schedule, missed, MINUTE, Duration::ZERO);
     table.start(now, 0.0);
     table
@@ -42,9 +42,9 @@ fn the_matrix_of_missed_runs() {
     let start = start();
     // One was due, at the end of an hour.
     for (rule, expected) in [
-        (Missed::Once, [(1, 0), (1, 0), (1, 0)]),
-        (Missed::All(3), [(1, 0), (1, 0), (1, 0)]),
-        (Missed::Skip, [(1, 0), (1, 0), (0, 1)]),
+        (MisfirePolicy::Once, [(1, 0), (1, 0), (1, 0)]),
+        (MisfirePolicy::All(3), [(1, 0), (1, 0), (1, 0)]),
+        (MisfirePolicy::Skip, [(1, 0), (1, 0), (0, 1)]),
     ] {
         for (late, expected) in late.iter().zip(expected) {
             let mut table = table(Schedule::every(HOUR), rule, start);
@@ -59,10 +59,10 @@ fn the_matrix_of_missed_runs() {
     }
     // Five were due, each an hour after the other; the last is so late.
     for (rule, expected) in [
-        (Missed::Once, [(1, 4), (1, 4), (1, 4)]),
-        (Missed::All(3), [(3, 2), (3, 2), (3, 2)]),
-        (Missed::All(10), [(5, 0), (5, 0), (5, 0)]),
-        (Missed::Skip, [(1, 4), (1, 4), (0, 5)]),
+        (MisfirePolicy::Once, [(1, 4), (1, 4), (1, 4)]),
+        (MisfirePolicy::All(3), [(3, 2), (3, 2), (3, 2)]),
+        (MisfirePolicy::All(10), [(5, 0), (5, 0), (5, 0)]),
+        (MisfirePolicy::Skip, [(1, 4), (1, 4), (0, 5)]),
     ] {
         for (late, expected) in late.iter().zip(expected) {
             let mut table = table(Schedule::every(HOUR), rule, start);
@@ -84,7 +84,7 @@ fn the_matrix_of_missed_runs() {
 #[test]
 fn an_interval_has_neither_drift_nor_burst_after_a_thousand_late_looks() {
     let start = start();
-    let mut table = table(Schedule::every(10 * SECOND), Missed::Once, start);
+    let mut table = table(Schedule::every(10 * SECOND), MisfirePolicy::Once, start);
     let mut runs = 0;
     let mut missed = 0;
     for look in 1..=1000_u32 {
@@ -100,7 +100,11 @@ fn an_interval_has_neither_drift_nor_burst_after_a_thousand_late_looks() {
 #[test]
 fn a_fixed_delay_counts_from_the_end_of_the_run() {
     let start = start();
-    let mut table = table(Schedule::every(MINUTE).fixed_delay(), Missed::Once, start);
+    let mut table = table(
+        Schedule::every(MINUTE).fixed_delay(),
+        MisfirePolicy::Once,
+        start,
+    );
     let tick = table.look(after(start, MINUTE), 0.0);
     assert_eq!(tick.runs, [mono(start, MINUTE)]);
     assert_eq!(table.next(), None, "not before the run has ended");
@@ -112,7 +116,7 @@ fn a_fixed_delay_counts_from_the_end_of_the_run() {
 fn once_is_once_also_when_it_is_planned_again() {
     let start = start();
     for schedule in [Schedule::after(MINUTE), Schedule::at(start.wall + MINUTE)] {
-        let mut table = table(schedule, Missed::Once, start);
+        let mut table = table(schedule, MisfirePolicy::Once, start);
         assert_eq!(
             counts(&table.look(after(start, MINUTE - SECOND), 0.0)),
             (0, 0)
@@ -128,9 +132,9 @@ fn once_is_once_also_when_it_is_planned_again() {
 fn a_time_that_was_past_when_it_was_planned_is_missed_or_made_up_for() {
     let start = start();
     for (rule, late, expected) in [
-        (Missed::Once, DAY, (1, 0)),
-        (Missed::Skip, DAY, (0, 1)),
-        (Missed::Skip, MINUTE, (1, 0)),
+        (MisfirePolicy::Once, DAY, (1, 0)),
+        (MisfirePolicy::Skip, DAY, (0, 1)),
+        (MisfirePolicy::Skip, MINUTE, (1, 0)),
     ] {
         let mut table = table(Schedule::at(start.wall - late), rule, start);
         assert_eq!(counts(&table.look(start, 0.0)), expected);
@@ -140,7 +144,12 @@ fn a_time_that_was_past_when_it_was_planned_is_missed_or_made_up_for() {
 #[test]
 fn jitter_makes_each_run_later_and_the_next_no_later() {
     let start = start();
-    let mut table = Timetable::new(Schedule::every(MINUTE), Missed::Once, MINUTE, 10 * SECOND);
+    let mut table = Timetable::new(
+        Schedule::every(MINUTE),
+        MisfirePolicy::Once,
+        MINUTE,
+        10 * SECOND,
+    );
     table.start(start, 0.5);
     assert_eq!(table.next(), Some(mono(start, 65 * SECOND)));
     assert_eq!(counts(&table.look(after(start, 64 * SECOND), 0.0)), (0, 0));
@@ -152,7 +161,7 @@ fn jitter_makes_each_run_later_and_the_next_no_later() {
 #[test]
 fn jitter_never_puts_a_run_off_beyond_the_time_of_the_next_one() {
     let start = start();
-    let mut table = Timetable::new(Schedule::every(MINUTE), Missed::Once, MINUTE, DAY);
+    let mut table = Timetable::new(Schedule::every(MINUTE), MisfirePolicy::Once, MINUTE, DAY);
     table.start(start, 1.0);
     for nth in 1..100 {
         assert_eq!(table.next(), Some(mono(start, (nth + 1) * MINUTE)));
@@ -160,7 +169,7 @@ fn jitter_never_puts_a_run_off_beyond_the_time_of_the_next_one() {
         assert_eq!(counts(&tick), (1, 0), "{nth}");
     }
     // At random, all runs are had as well.
-    let mut table = Timetable::new(Schedule::every(MINUTE), Missed::Skip, MINUTE, DAY);
+    let mut table = Timetable::new(Schedule::every(MINUTE), MisfirePolicy::Skip, MINUTE, DAY);
     table.start(start, 0.7);
     let mut runs = 0;
     for second in 0..6_000_u32 {
@@ -177,7 +186,7 @@ fn jitter_never_puts_a_run_off_beyond_the_time_of_the_next_one() {
 fn jitter_puts_no_run_of_a_cron_entry_off_beyond_the_next_one_either() {
     let start = start();
     let hourly = Schedule::cron("0 * * * *").in_tz("UTC");
-    let mut table = Timetable::new(hourly, Missed::Once, MINUTE, DAY);
+    let mut table = Timetable::new(hourly, MisfirePolicy::Once, MINUTE, DAY);
     table.start(start, 1.0);
     for nth in 1..30 {
         let due = after(start, (nth + 1) * HOUR);
@@ -194,7 +203,12 @@ fn endless_periods_and_jitters_are_never_due_and_do_not_overflow() {
         Schedule::every(Duration::MAX).fixed_delay(),
         Schedule::after(Duration::MAX),
     ] {
-        let mut table = Timetable::new(schedule, Missed::All(u32::MAX), MINUTE, Duration::MAX);
+        let mut table = Timetable::new(
+            schedule,
+            MisfirePolicy::All(u32::MAX),
+            MINUTE,
+            Duration::MAX,
+        );
         table.start(start, 1.0);
         assert_eq!(table.next(), None);
         table.run_ended(start, 1.0);
@@ -202,7 +216,7 @@ fn endless_periods_and_jitters_are_never_due_and_do_not_overflow() {
     }
     let mut table = Timetable::new(
         Schedule::every(Duration::from_nanos(1)),
-        Missed::Once,
+        MisfirePolicy::Once,
         MINUTE,
         Duration::MAX,
     );
@@ -214,7 +228,7 @@ fn endless_periods_and_jitters_are_never_due_and_do_not_overflow() {
 #[test]
 fn what_goes_by_the_monotonic_clock_does_not_care_for_the_time_of_day() {
     let start = start();
-    let mut table = table(Schedule::every(HOUR), Missed::Once, start);
+    let mut table = table(Schedule::every(HOUR), MisfirePolicy::Once, start);
     for wall in [start.wall - 3 * DAY, start.wall + 3 * DAY] {
         let set = Now { wall, ..start };
         assert_eq!(counts(&table.look(set, 0.0)), (0, 0));
@@ -226,7 +240,7 @@ fn what_goes_by_the_monotonic_clock_does_not_care_for_the_time_of_day() {
 mod cron {
     use super::*;
 
-    fn cron(expression: &str, missed: Missed, now: Now) -> Timetable {
+    fn cron(expression: &str, missed: MisfirePolicy, now: Now) -> Timetable {
         table(Schedule::cron(expression).in_tz("UTC"), missed, now)
     }
 
@@ -253,7 +267,7 @@ mod cron {
             ("0 2 * * *", 26 * HOUR, 0),
             ("*/5 * * * *", DAY + 5 * MINUTE, 287),
         ] {
-            let mut table = cron(expression, Missed::Once, start);
+            let mut table = cron(expression, MisfirePolicy::Once, start);
             let tick = table.look(ahead(start, DAY + SECOND), 0.0);
             assert_eq!(counts(&tick), (1, missed), "{expression}");
             assert_eq!(table.next(), wall(start, first), "{expression}");
@@ -263,7 +277,7 @@ mod cron {
     #[test]
     fn a_year_of_seconds_that_was_slept_through_is_one_run_at_its_last_second() {
         let start = start();
-        let mut table = cron("* * * * * *", Missed::Once, start);
+        let mut table = cron("* * * * * *", MisfirePolicy::Once, start);
         let tick = table.look(ahead(start, 365 * DAY), 0.0);
         assert_eq!(tick.runs, [Due::Wall(start.wall + 365 * DAY)]);
         assert!(tick.missed >= 999);
@@ -273,7 +287,7 @@ mod cron {
     #[test]
     fn the_last_ones_are_made_up_for_however_many_were_slept_through() {
         let start = start();
-        let mut table = cron("0 * * * *", Missed::All(3), start);
+        let mut table = cron("0 * * * *", MisfirePolicy::All(3), start);
         let tick = table.look(ahead(start, 10 * HOUR), 0.0);
         let due = |hour| Due::Wall(start.wall + hour * HOUR);
         assert_eq!(tick.runs, [due(8), due(9), due(10)]);
@@ -283,13 +297,13 @@ mod cron {
     #[test]
     fn a_clock_set_back_by_a_day_neither_fires_nor_is_slept_away() {
         let start = start();
-        let mut table = cron("*/5 * * * *", Missed::Once, start);
+        let mut table = cron("*/5 * * * *", MisfirePolicy::Once, start);
         let now = after(start, 5 * MINUTE);
         assert_eq!(counts(&table.look(now, 0.0)), (1, 0));
         let now = back(now, DAY);
         assert_eq!(counts(&table.look(now, 0.0)), (0, 0));
         assert_eq!(table.next(), Some(Due::Wall(now.wall + 5 * MINUTE)));
-        let mut daily = cron("0 2 * * *", Missed::Once, start);
+        let mut daily = cron("0 2 * * *", MisfirePolicy::Once, start);
         let now = after(start, 3 * HOUR);
         assert_eq!(counts(&daily.look(now, 0.0)), (1, 0));
         let now = back(now, DAY);
@@ -301,14 +315,14 @@ mod cron {
     #[test]
     fn a_clock_set_back_by_an_hour_is_an_hour_as_in_autumn() {
         let start = start();
-        let mut fixed = cron("30 2 * * *", Missed::Once, start);
+        let mut fixed = cron("30 2 * * *", MisfirePolicy::Once, start);
         let now = after(start, 2 * HOUR + 40 * MINUTE);
         assert_eq!(counts(&fixed.look(now, 0.0)), (1, 0));
         let now = back(now, HOUR);
         assert_eq!(counts(&fixed.look(now, 0.0)), (0, 0));
         assert_eq!(fixed.next(), wall(start, DAY + 2 * HOUR + 30 * MINUTE));
 
-        let mut interval = cron("*/30 * * * *", Missed::Once, start);
+        let mut interval = cron("*/30 * * * *", MisfirePolicy::Once, start);
         let now = after(start, 2 * HOUR + 40 * MINUTE);
         assert_eq!(counts(&interval.look(now, 0.0)), (1, 4));
         let now = back(now, HOUR);
@@ -320,7 +334,7 @@ mod cron {
     fn a_clock_that_is_corrected_by_seconds_gives_no_moment_twice() {
         let start = start();
         for expression in ["*/5 * * * *", "5 0 * * *"] {
-            let mut table = cron(expression, Missed::Once, start);
+            let mut table = cron(expression, MisfirePolicy::Once, start);
             let now = after(start, 5 * MINUTE);
             assert_eq!(counts(&table.look(now, 0.0)), (1, 0));
             let planned = table.next();
@@ -332,7 +346,7 @@ mod cron {
     #[test]
     fn a_clock_that_was_wrong_for_a_while_leaves_nothing_behind() {
         let start = start();
-        let mut table = cron("0 2 * * *", Missed::Once, start);
+        let mut table = cron("0 2 * * *", MisfirePolicy::Once, start);
         let wrong = ahead(start, 3 * DAY);
         assert_eq!(counts(&table.look(wrong, 0.0)), (1, 2));
         let right = after(start, MINUTE);
@@ -346,7 +360,7 @@ mod cron {
 fn a_small_correction_of_the_clock_loses_no_run_that_is_put_off_by_jitter() {
     let start = start();
     let nightly = Schedule::cron("0 2 * * *").in_tz("UTC");
-    let mut table = Timetable::new(nightly, Missed::Once, MINUTE, HOUR);
+    let mut table = Timetable::new(nightly, MisfirePolicy::Once, MINUTE, HOUR);
     table.start(start, 0.5);
     let due = after(start, 2 * HOUR + 30 * MINUTE);
     assert_eq!(table.next(), Some(Due::Wall(due.wall)));
@@ -367,11 +381,21 @@ fn a_small_correction_of_the_clock_loses_no_run_that_is_put_off_by_jitter() {
 fn the_shortest_period_and_the_longest_silence_overflow_nothing() {
     let start = start();
     let period = Duration::from_nanos(1);
-    let mut table = Timetable::new(Schedule::every(period), Missed::All(3), MINUTE, SECOND);
+    let mut table = Timetable::new(
+        Schedule::every(period),
+        MisfirePolicy::All(3),
+        MINUTE,
+        SECOND,
+    );
     table.start(start, 0.0);
     let tick = table.look(after(start, 700 * 366 * DAY), 0.0);
     assert_eq!(counts(&tick), (3, u64::MAX - 3));
-    let mut table = Timetable::new(Schedule::after(SECOND), Missed::Once, MINUTE, Duration::MAX);
+    let mut table = Timetable::new(
+        Schedule::after(SECOND),
+        MisfirePolicy::Once,
+        MINUTE,
+        Duration::MAX,
+    );
     table.start(start, 1.0);
     assert_eq!(counts(&table.look(after(start, 1000 * DAY), 0.0)), (0, 0));
 }

@@ -58,7 +58,7 @@ fn a_drain_waits_for_its_grace_then_takes_out_then_cancels_then_reports() {
 fn finish_takes_out_at_once_and_cancel_cancels_at_once() {
     let now = clock::now();
     let running = |_| true;
-    let finish = stop(now, StopPlan::finish(SECOND * 8), &WORKING);
+    let finish = stop(now, StopPlan::finish_running(SECOND * 8), &WORKING);
     assert_eq!(finish.next_step(now, running), Step::TakeOut);
     let finish = took_out(finish, now);
     let grace = Deadline::at(now + SECOND * 6);
@@ -170,8 +170,8 @@ fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
 #[test]
 fn phases_follow_from_what_was_done() {
     let mut state = StopState::new();
-    assert_eq!(state.phase(false), Phase::Open);
-    assert_eq!(state.phase(true), Phase::Closed);
+    assert_eq!(state.phase(false), PoolPhase::Open);
+    assert_eq!(state.phase(true), PoolPhase::Closed);
     state.cancelled = true;
-    assert_eq!(state.phase(true), Phase::Cancelling);
+    assert_eq!(state.phase(true), PoolPhase::Cancelling);
 }

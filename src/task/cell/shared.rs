@@ -3,7 +3,7 @@
 use super::state::State;
 use super::{Body, NotStarted, Off, TaskCell, Tombstone};
 use crate::cancel::CancelToken;
-use crate::retry::GaveUp;
+use crate::retry::GiveUpReason;
 use crate::sync::{Arc, Relaxed};
 use crate::task::body::{self, Attempt, Ledger, Next, TaskControl, TaskFn};
 use crate::task::context::TaskContext;
@@ -138,7 +138,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
                     let waited = next.and_then(|next| match &context {
                         Some(context) => {
                             let slept = context.sleep(next.after);
-                            slept.map_or(Err(GaveUp::Cancelled), |()| Ok(next))
+                            slept.map_or(Err(GiveUpReason::Cancelled), |()| Ok(next))
                         }
                         None => unreachable!("what retries has a context"),
                     });
@@ -271,18 +271,18 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     fn put_off(
         &self,
         mut closure: B,
-        next: Result<Next, GaveUp>,
+        next: Result<Next, GiveUpReason>,
         turn: &mut SlotGuard<'_>,
         me: &CurrentWorker,
     ) -> Option<Result<B::Output, TaskPanic>> {
         // One that was cut short did not fail for good, unless its error says so. The pool is
         // closed, then: it does not wait, but is unstarted.
-        let is_cut_short = me.ledger.is_cancelled() && next != Err(GaveUp::Verdict);
+        let is_cut_short = me.ledger.is_cancelled() && next != Err(GiveUpReason::Verdict);
         turn.unlocked(|| me.ledger.prepare_to_wait());
         let wait = |shell: Arc<dyn Shared>, settled: Option<Settled>| {
             let mut body = self.body.lock();
-            let stopped = settled.map(|_| GaveUp::Stopped);
-            let asked = stopped.or(body.cancel_asked.map(|_| GaveUp::Cancelled));
+            let stopped = settled.map(|_| GiveUpReason::Stopped);
+            let asked = stopped.or(body.cancel_asked.map(|_| GiveUpReason::Cancelled));
             let after = match (next, asked) {
                 (Ok(next), None) => next.after,
                 (Err(_), None) if is_cut_short => Duration::MAX,

@@ -10,8 +10,8 @@ fn restarting() -> Terms {
     }
 }
 
-fn error(text: &str) -> Failure {
-    Failure::of_error(&Arc::from("test"), During::Run, text.into())
+fn error(text: &str) -> ServiceFailure {
+    ServiceFailure::of_error(&Arc::from("test"), FailedIn::Run, text.into())
 }
 
 /// One that is up and is restarted when it is silent for 10 s.
@@ -60,8 +60,8 @@ fn failing_too_often_stops_the_host_with_the_last_failure() {
 fn a_permanent_error_is_not_answered_by_a_restart() {
     let mut sim = Sim::new(vec![("web", restarting(), vec![])]);
     sim.started(0);
-    let permanent = crate::causes::Permanent::new("no such account");
-    let failure = Failure::of_error(&Arc::from("web"), During::Run, permanent.into());
+    let permanent = crate::causes::PermanentError::new("no such account");
+    let failure = ServiceFailure::of_error(&Arc::from("web"), FailedIn::Run, permanent.into());
     sim.ends(0, Some(failure));
     assert!(sim.machine.stop.is_some());
     assert_eq!(sim.machine.entries[0].restarts, 0);
@@ -192,7 +192,8 @@ fn three_failures_are_three_failures() {
     }
     for index in 0..3 {
         let name = sim.machine.entries[index].name.clone();
-        let failure = Failure::of_error(&name, During::Run, format!("{name} broke").into());
+        let failure =
+            ServiceFailure::of_error(&name, FailedIn::Run, format!("{name} broke").into());
         sim.ends(index, Some(failure));
     }
     let told: Vec<String> = sim
@@ -230,7 +231,8 @@ fn of_a_service_that_fails_for_ever_the_latest_failures_are_kept() {
     for round in 0..100 {
         sim.started(0);
         let name = sim.machine.entries[0].name.clone();
-        let failure = Failure::of_error(&name, During::Run, format!("round {round}").into());
+        let failure =
+            ServiceFailure::of_error(&name, FailedIn::Run, format!("round {round}").into());
         sim.ends(0, Some(failure));
         sim.wait(1_000_000);
     }
