@@ -9,12 +9,14 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// The example, about to run in `folder`. `cargo test` builds it.
+/// The example, about to run in `folder`: the program of its package, which the package's tests
+/// build, or one of the root's.
 pub(crate) fn example(name: &str, folder: impl AsRef<Path>) -> Command {
     let test = env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
-    let example = profile.join("examples").join(name);
-    assert!(example.exists(), "run `cargo build --example {name}`");
+    let places = [profile.join(name), profile.join("examples").join(name)];
+    let example = places.into_iter().find(|place| place.exists());
+    let example = example.unwrap_or_else(|| panic!("run `cargo build -p {name}`"));
     in_folder(Command::new(example), folder)
 }
 

@@ -1,0 +1,197 @@
+//! SHA-256 of every file below the paths given, as `sha256sum` prints it.
+//!
+//! ```text
+//! $ mkdir words && echo hello > words/en && echo ciao > words/it
+//! $ cargo run --release --example checksum -- words
+//! 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03  words/en
+//! 6f0378f21a495f5c13247317d158e9d51da45a5bf68fc2f366e450deafdc8302  words/it
+//! ```
+//!
+//! `--help` lists the options, `RUST_LOG=debug` tells more.
+//!
+//! # How it works
+//!
+//! ```text
+//! walk ── path ───> pool: one task a file, gives its line
+//!    └─── handle ─> queue of 100,000 places ──> printer: join, print
+//! ```
+//!
+//! The walk goes depth first, each folder sorted by name. Every file becomes a
+//! task, and the task's handle takes a place in a queue. The printer joins the
+//! handles one after the other: so the lines come in the order of the walk,
+//! whichever file is done first.
+//!
+//! Where the pool or the queue is full the walk pauses. So memory stays flat,
+//! on a tree of any size.
+//!
+//! Ctrl-C stops the pool, and nobody has to tell the printer, because no join
+//! outlives the stop: it gives the line if the file is done, otherwise an
+//! error, and the printer goes on to the next.
+//!
+//! # What counts as a file
+//!
+//! A path given is followed if it is a link, to a file or to a folder, as by
+//! `find -H`. Below a folder it is regular files that count, and nothing else.
+//! A pipe, a socket or a device given is an error: it might never end.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | every file has its line |
+//! | 1 | a file has none, or the output cannot be written; stderr says why |
+//! | 2 | the command line is wrong |
+//! | 130 | interrupted: what is printed holds, the stop report is on stderr |
+//! | 141 | nobody reads on, as in `checksum \| head`: what SIGPIPE makes of `sha256sum` |
+
+mod failure;
+mod line;
+#[path = "../../common/output.rs"]
+mod output;
+mod printer;
+mod sum;
+mod walk;
+
+use clap::Parser;
+use groundcrew::channel::{self, Sender, select};
+use groundcrew::{Pool, StopPlan, Submitter, signals};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use log::debug;
+use printer::Turn;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{fs, thread};
+use walk::Walk;
+
+/// Print the SHA-256 of every regular file below the paths, as sha256sum does.
+#[derive(Parser)]
+#[command(name = "checksum")]
+struct Options {
+    /// Files and folders; `-` is not special
+    #[arg(default_value = ".")]
+    paths: Vec<OsString>,
+
+    /// How many files are read at once [default: one for each CPU]
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+
+    /// How many files wait to be read, at most
+    #[arg(long, value_name = "COUNT", default_value = "1024")]
+    queue: NonZeroUsize,
+
+    /// How long it takes to stop after Ctrl-C, at most
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    stop_timeout: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+}
+
+/// How many files wait to be printed, read or not.
+const MOST_WAITING: usize = 100_000;
+
+const INTERRUPTED: u8 = 130;
+const BROKEN_PIPE: u8 = 141;
+
+fn main() -> ExitCode {
+    env_logger::init();
+    run(Options::parse()).unwrap_or_else(|error| {
+        output::complain(format!("checksum: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let mut builder = Pool::builder()
+        .name("checksum")
+        .queue_capacity(options.queue.get());
+    if let Some(threads) = options.threads {
+        builder = builder.threads(threads.get());
+    }
+    let pool = builder.build()?;
+
+    // A quarter of the time is left to print what is done by then.
+    let plan = StopPlan::cancel(options.stop_timeout / 4 * 3);
+    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+
+    // The walk may hang on a dead disk, the printer on somebody who does not
+    // read. On threads of their own they do not keep this one from stopping.
+    let (queue, turns) = channel::bounded(MOST_WAITING);
+    let (tell, printed) = channel::bounded(1);
+    let bar = progress_bar();
+    thread::spawn({
+        let (walk, submitter, bar) = (Walk::new(options.paths), pool.submitter(), bar.clone());
+        move || submit_all(walk, &submitter, &queue, &bar)
+    });
+    thread::spawn(move || tell.send(printer::print(&turns, &bar)));
+
+    let cancelled = pool.stop_handle().token();
+    let outcome = select! {
+        recv(printed) -> outcome => outcome.ok(),
+        recv(cancelled.receiver()) -> _ => None,
+    };
+    let report = pool.stop(plan);
+    let time_left = options.stop_timeout.saturating_sub(report.elapsed());
+    let outcome = outcome.or_else(|| printed.recv_timeout(time_left).ok());
+
+    if ctrl_c.received() {
+        if outcome.is_none() {
+            output::complain("checksum: nobody reads the output: some lines are lost");
+        }
+        output::complain(&report);
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    match outcome.ok_or("the printer has ended early")? {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::FAILURE),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
+        Err(error) => Err(format!("write error: {}", failure::reason(&error)).into()),
+    }
+}
+
+/// Makes a task of every file, and gives it its turn to be printed.
+fn submit_all(walk: Walk, submitter: &Submitter, queue: &Sender<Turn>, bar: &ProgressBar) {
+    for found in walk {
+        let turn = match found {
+            Ok(path) => {
+                let task = submitter.task(path.to_string_lossy());
+                match task.submit_with(move |ctx| sum::line_of(path, ctx)) {
+                    Ok(handle) => Turn::File(handle),
+                    Err(_closed) => return,
+                }
+            }
+            Err(failure) => Turn::Failure(failure),
+        };
+        bar.inc_length(1);
+        if queue.send(turn).is_err() {
+            return; // the printer cannot write any more
+        }
+    }
+    debug!("the walk has ended");
+}
+
+/// A bar on stderr, if that is a terminal. It stays hidden while stdout is a
+/// pipe: who reads that, `less` for one, may draw on the same terminal.
+fn progress_bar() -> ProgressBar {
+    let to_file = fs::metadata("/dev/stdout").is_ok_and(|stdout| stdout.is_file());
+    let target = match to_file || io::stdout().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("[{wide_bar}] {pos} of {len} files, {elapsed}");
+    let bar = ProgressBar::with_draw_target(Some(0), target)
+        .with_style(style.expect("this template is right"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// One line on stderr. If that is closed there is nobody to tell.
+fn complain(what: impl Display) {
+    let _ = writeln!(io::stderr(), "checksum: {what}");
+}

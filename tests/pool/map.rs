@@ -1,0 +1,316 @@
+//! `map`, `for_each` and `map_reduce`.
+
+use crate::common::{Gate, LONG, expected_panic, is_expected, occupied_pool, within};
+use groundcrew::{Pool, StopPlan, TaskError, TaskHandle};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn results_come_in_the_order_of_the_items() {
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        for length in [0, 1, 2, 3, 100, 10_000] {
+            let items: Vec<u32> = (0..length).collect();
+            let expected: Vec<u32> = items.iter().map(|n| n * 2).collect();
+            assert_eq!(pool.map(&items, |n| n * 2).unwrap(), expected);
+            assert_eq!(pool.map(0..length, |n| n * 2).unwrap(), expected);
+            assert_eq!(pool.map(items, |n| n * 2).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn the_collections_of_the_standard_library_can_be_gone_over() {
+    let pool = Pool::new(2).unwrap();
+    let text = |n: &u32| n.to_string();
+    assert_eq!(pool.map([1, 2], |n| text(&n)).unwrap(), ["1", "2"]);
+    assert_eq!(
+        pool.map(&BTreeMap::from([(1, 2), (3, 4)]), |(a, b)| a + b)
+            .unwrap(),
+        [3, 7]
+    );
+    assert_eq!(
+        pool.map(&HashMap::from([(1, 2)]), |(a, b)| a + b).unwrap(),
+        [3]
+    );
+    assert_eq!(pool.map(&HashSet::from([7]), text).unwrap(), ["7"]);
+    assert_eq!(
+        pool.map("abc".as_bytes().chunks(2), <[u8]>::len).unwrap(),
+        [2, 1]
+    );
+    let numbered = pool.map([5, 6].iter().enumerate(), |(index, n)| index as u32 + n);
+    assert_eq!(numbered.unwrap(), [5, 7]);
+    let mut numbers = [1, 2, 3];
+    pool.for_each(&mut numbers, |n| *n += 1).unwrap();
+    assert_eq!(numbers, [2, 3, 4]);
+}
+
+#[test]
+fn every_item_is_worked_on_once_and_every_result_dropped_once() {
+    struct Counted<'a>(&'a AtomicUsize);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let pool = Pool::new(2).unwrap();
+    let (items, results, calls) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
+    let owned: Vec<_> = (0..5000).map(|_| Counted(&items)).collect();
+    let mapped = pool.map(owned, |_| {
+        calls.fetch_add(1, SeqCst);
+        Counted(&results)
+    });
+    assert_eq!(items.load(SeqCst), 5000);
+    assert_eq!(results.load(SeqCst), 0);
+    drop(mapped);
+    assert_eq!((calls.into_inner(), results.into_inner()), (5000, 5000));
+}
+
+#[test]
+fn reduce_is_given_neighbours_in_order() {
+    let pool = Pool::new(3).unwrap();
+    let expected: String = (0..2000).map(|n| format!("{n} ")).collect();
+    let text = pool.map_reduce(0..2000, |n| format!("{n} "), |a, b| a + &b);
+    assert_eq!(text.unwrap(), Some(expected));
+    let none = pool.map_reduce(Vec::<u32>::new(), |n| n, |a, b| a + b);
+    assert_eq!(none.unwrap(), None);
+    assert_eq!(pool.map_reduce([7], |n| n, |a, b| a + b).unwrap(), Some(7));
+}
+
+#[test]
+fn all_workers_take_part() {
+    within(LONG, "a map whose items wait for each other", || {
+        let pool = Pool::new(2).unwrap();
+        let met = std::sync::Barrier::new(2);
+        pool.for_each(0..2, |_| {
+            met.wait();
+        })
+        .unwrap();
+    });
+}
+
+#[test]
+fn called_by_a_worker_it_works_along_and_nests() {
+    within(LONG, "maps in maps", || {
+        for (threads, capacity) in [(1, 1), (2, 4)] {
+            let pool = Pool::builder()
+                .threads(threads)
+                .queue_capacity(capacity)
+                .build()
+                .unwrap();
+            let sums = pool.map(0..20_u32, |n| {
+                let products = pool.map(0..20, |m| n * m).unwrap();
+                products.into_iter().sum::<u32>()
+            });
+            let sums = sums.unwrap();
+            assert_eq!(sums.iter().sum::<u32>(), 36_100);
+        }
+    });
+}
+
+#[test]
+fn it_does_not_wait_for_workers_that_are_busy_elsewhere() {
+    within(LONG, "a map beside a busy worker", || {
+        let pool = Pool::new(2).unwrap();
+        let gate = Gate::new();
+        drop(crate::common::occupy(&pool, &gate));
+        assert_eq!(pool.map(0..1000, |n| n).unwrap().len(), 1000);
+        gate.open();
+        pool.wait_idle();
+        // The one that nobody needed was never there, or came after all.
+        let stats = pool.stats();
+        assert_eq!(stats.accepted(), stats.completed(), "{stats}");
+        assert!(pool.stop(LONG).is_clean());
+    });
+}
+
+#[test]
+fn a_panic_goes_on_in_the_caller_once_the_chunks_that_were_begun_have_ended() {
+    let pool = Pool::new(2).unwrap();
+    let running = AtomicU32::new(0);
+    let map = AssertUnwindSafe(|| {
+        pool.for_each(0..100_000_u32, |n| {
+            running.fetch_add(1, SeqCst);
+            if n == 500 {
+                running.fetch_sub(1, SeqCst);
+                expected_panic();
+            }
+            running.fetch_sub(1, SeqCst);
+        })
+    });
+    let payload = catch_unwind(map).unwrap_err();
+    assert!(is_expected(payload.as_ref()));
+    assert_eq!(running.into_inner(), 0);
+    assert_eq!(pool.stats().panicked(), 1);
+    assert_eq!(pool.map(0..10, |n| n).unwrap().len(), 10);
+}
+
+#[test]
+fn the_panic_of_a_map_inside_a_task_is_that_tasks() {
+    let pool = Pool::new(1).unwrap();
+    let submitter = pool.submitter();
+    let handle = pool.submit(move || submitter.for_each(0..10, |_| expected_panic()));
+    assert!(matches!(
+        handle.unwrap().join(),
+        Err(TaskError::Panicked(_))
+    ));
+}
+
+#[test]
+fn on_a_closed_pool_it_says_unstarted_at_once_and_calls_nothing() {
+    let pool = Pool::new(1).unwrap();
+    pool.stop_handle().close();
+    let called = AtomicBool::new(false);
+    let result = pool.map(0..10, |_| called.store(true, SeqCst));
+    assert!(matches!(result, Err(TaskError::Unstarted)));
+    assert!(!called.into_inner());
+    assert!(pool.map(Vec::<u32>::new(), |n| n).unwrap().is_empty());
+}
+
+#[test]
+fn a_drain_lets_it_go_on_to_its_end() {
+    within(LONG, "a map while the pool drains", || {
+        let pool = Arc::new(Pool::new(2).unwrap());
+        let handle = pool.stop_handle();
+        let closed = AtomicBool::new(false);
+        let results = pool.map(0..1000_u32, |n| {
+            if n == 0 {
+                handle.request_stop(StopPlan::drain(LONG));
+                closed.store(true, SeqCst);
+            }
+            while !closed.load(SeqCst) {
+                thread::yield_now();
+            }
+            n
+        });
+        assert_eq!(results.unwrap().len(), 1000);
+        let report = handle.stop(LONG);
+        assert!(report.is_clean(), "{report}");
+    });
+}
+
+#[test]
+fn a_stop_that_takes_the_backlog_out_ends_it_between_two_items() {
+    within(LONG, "a map while the pool finishes", || {
+        for plan in [StopPlan::finish_running(LONG), StopPlan::cancel(LONG)] {
+            let pool = Pool::new(2).unwrap();
+            let handle = pool.stop_handle();
+            let calls = AtomicU32::new(0);
+            // A task in the backlog, which tells when that is taken out.
+            let backlog = OnceLock::new();
+            let results = pool.map(0..1_000_000_u32, |_| {
+                if calls.fetch_add(1, SeqCst) == 0 {
+                    backlog.get_or_init(|| pool.submitter().submit(|| ()).unwrap());
+                    handle.request_stop(plan);
+                }
+                while !backlog.get().is_some_and(TaskHandle::is_finished) {
+                    thread::yield_now();
+                }
+            });
+            assert!(matches!(results, Err(TaskError::Unstarted)));
+            // One item for each worker.
+            assert!(calls.into_inner() <= 2);
+            let report = handle.stop(LONG);
+            assert_eq!(report.unstarted().len(), 1, "{report}");
+            assert!(report.abandoned().is_empty() && report.lingering().is_empty());
+        }
+    });
+}
+
+#[test]
+fn one_that_waits_in_the_queue_is_ended_by_a_stop_and_is_in_nobodys_books() {
+    within(LONG, "a map that never began", || {
+        let (pool, gate) = occupied_pool(16);
+        let handle = pool.stop_handle();
+        let stopper = thread::spawn(move || {
+            while handle.phase() == groundcrew::stop::PoolPhase::Open {
+                thread::yield_now();
+            }
+            handle.stop(Duration::ZERO)
+        });
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while pool.stats().queued() == 0 {
+                    thread::yield_now();
+                }
+                pool.stop_handle().close();
+            });
+            let results = pool.map(0..10, |n| n);
+            assert!(matches!(results, Err(TaskError::Unstarted)));
+        });
+        let report = stopper.join().unwrap();
+        assert_eq!(
+            (report.accepted(), report.unstarted().len()),
+            (1, 0),
+            "{report}"
+        );
+        gate.open();
+    });
+}
+
+#[test]
+fn its_tasks_have_the_name_of_the_closure_and_the_place_of_the_call() {
+    let pool = Pool::new(1).unwrap();
+    let line = line!() + 1;
+    pool.for_each(0..1, |_| {
+        let running = pool.running();
+        let info = running[0].info();
+        assert!(info.name().contains("its_tasks_have_the_name"), "{info}");
+        assert_eq!(info.submitted_at().line(), line);
+        assert!(info.submitted_at().file().ends_with("map.rs"));
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_first_panic_in_time_is_the_one_that_goes_on() {
+    within(LONG, "two panics in a map", || {
+        for _ in 0..20 {
+            let pool = Pool::new(2).unwrap();
+            let panicked = AtomicBool::new(false);
+            let map = AssertUnwindSafe(|| {
+                pool.for_each(0..2, |n| {
+                    if n == 1 {
+                        panicked.store(true, SeqCst);
+                        expected_panic();
+                    }
+                    while pool.stats().panicked() == 0 {
+                        thread::yield_now();
+                    }
+                    std::panic::panic_any("the second");
+                })
+            });
+            assert!(is_expected(catch_unwind(map).unwrap_err().as_ref()));
+        }
+    });
+}
+
+#[test]
+fn maps_in_a_task_leave_no_husks_behind() {
+    within(LONG, "many maps in a task", || {
+        let pool = Pool::builder()
+            .threads(2)
+            .queue_capacity(8)
+            .build()
+            .unwrap();
+        let gate = Gate::new();
+        drop(crate::common::occupy(&pool, &gate));
+        let submitter = pool.submitter();
+        let handle = pool.submit(move || {
+            for _ in 0..1000 {
+                submitter.for_each(0..10, |_| ()).unwrap();
+            }
+        });
+        handle.unwrap().join().unwrap();
+        assert!(pool.stats().overflow_peak() < 20, "{}", pool.stats());
+        gate.open();
+    });
+}
