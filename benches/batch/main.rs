@@ -1,9 +1,9 @@
 //! What an item costs that is handled in a batch, beside a loop written by hand.
 //!
 //! ```text
-//! cargo bench --bench batch                 # a minute
-//! cargo bench --bench batch -- --quick      # a look that it works
-//! cargo bench --bench batch -- "of 100,"    # figures whose title says so
+//! cargo bench -p benches --bench batch                 # a minute
+//! cargo bench -p benches --bench batch -- --quick      # a look that it works
+//! cargo bench -p benches --bench batch -- "of 100,"    # figures whose title says so
 //! ```
 //!
 //! Ends with the tables, and with `target/bench/batch.csv` and `.svg`. How it is measured

@@ -2,9 +2,9 @@
 //! lengths, queues of several capacities.
 //!
 //! ```text
-//! cargo bench --bench full_queue                     # ten minutes
-//! cargo bench --bench full_queue -- --quick          # a look that it works
-//! cargo bench --bench full_queue -- "10 us"          # rows whose name says so
+//! cargo bench -p benches --bench full_queue                     # ten minutes
+//! cargo bench -p benches --bench full_queue -- --quick          # a look that it works
+//! cargo bench -p benches --bench full_queue -- "10 us"          # rows whose name says so
 //! ```
 //!
 //! Every row compares `groundcrew` with a raw loop: two threads that take boxed

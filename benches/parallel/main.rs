@@ -1,9 +1,9 @@
 //! Parallel loops, here and elsewhere, measured side by side.
 //!
 //! ```text
-//! cargo bench --bench parallel                 # two minutes
-//! cargo bench --bench parallel -- --quick      # a look that it works
-//! cargo bench --bench parallel -- stream       # figures whose title says so
+//! cargo bench -p benches --bench parallel                 # two minutes
+//! cargo bench -p benches --bench parallel -- --quick      # a look that it works
+//! cargo bench -p benches --bench parallel -- stream       # figures whose title says so
 //! ```
 //!
 //! Ends with the tables, and with `target/bench/parallel.csv` and `.svg`. How

@@ -1,9 +1,9 @@
 //! How late scheduled runs are, and what entries cost that wait.
 //!
 //! ```text
-//! cargo bench --bench schedule                 # two minutes
-//! cargo bench --bench schedule -- --quick      # a look that it works
-//! cargo bench --bench schedule -- lateness     # figures whose title says so
+//! cargo bench -p benches --bench schedule                 # two minutes
+//! cargo bench -p benches --bench schedule -- --quick      # a look that it works
+//! cargo bench -p benches --bench schedule -- lateness     # figures whose title says so
 //! ```
 //!
 //! Ends with the tables, and with `target/bench/schedule.csv` and `.svg`.

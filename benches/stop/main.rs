@@ -2,9 +2,9 @@
 //! to build.
 //!
 //! ```text
-//! cargo bench --bench stop                 # half a minute
-//! cargo bench --bench stop -- --quick      # a look that it works
-//! cargo bench --bench stop -- idle         # figures whose title says so
+//! cargo bench -p benches --bench stop                 # half a minute
+//! cargo bench -p benches --bench stop -- --quick      # a look that it works
+//! cargo bench -p benches --bench stop -- idle         # figures whose title says so
 //! ```
 //!
 //! Ends with the tables, and with `target/bench/stop.csv` and `.svg`.

@@ -1,9 +1,9 @@
 //! What a task costs, here and elsewhere, measured side by side.
 //!
 //! ```text
-//! cargo bench --bench throughput                 # two minutes
-//! cargo bench --bench throughput -- --quick      # a look that it works
-//! cargo bench --bench throughput -- fan-out      # figures whose title says so
+//! cargo bench -p benches --bench throughput                 # two minutes
+//! cargo bench -p benches --bench throughput -- --quick      # a look that it works
+//! cargo bench -p benches --bench throughput -- fan-out      # figures whose title says so
 //! ```
 //!
 //! Ends with the tables, and with `target/bench/throughput.csv` and `.svg`. How

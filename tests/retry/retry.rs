@@ -1,6 +1,8 @@
 //! Tasks that are tried again when they fail: attempts, history, judges, panics, cancels.
 
-use crate::common::retry::{HOUR, at_once, check_sum, hourly, wait_for_waiting, wait_until, waiting};
+use crate::common::retry::{
+    HOUR, at_once, check_sum, hourly, wait_for_waiting, wait_until, waiting,
+};
 use crate::common::{Gate, LONG, expected_panic, within};
 use groundcrew::channel::{bounded, unbounded};
 use groundcrew::retry::{GiveUpReason, Jitter, Verdict};

@@ -2,7 +2,7 @@
 //! and then, an event that nobody can write, and a Ctrl-C at any moment lose none of them.
 //!
 //! ```text
-//! $ cargo run --example analytics -- --full-in 2
+//! $ cargo run -p analytics -- --full-in 2
 //! ^C
 //! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 1094 made, 826 written to 16 files, 2 dead, 266 kept in target/analytics/spool.jsonl
@@ -14,7 +14,7 @@
 //!   stopped    "visitors"  after 0.000 s
 //!   pool "groundcrew": stop: clean after 0.000 s (deadline 0.474 s): 23 accepted
 //!     completed 23   panicked 0   cancelled 0   expired 0
-//! $ cargo run --example analytics -- --events 0
+//! $ cargo run -p analytics -- --events 0
 //! 266 found in target/analytics/spool.jsonl
 //! 0 made, 266 written to 3 files, 0 dead, 0 kept in target/analytics/spool.jsonl
 //! ```

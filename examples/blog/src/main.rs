@@ -2,9 +2,9 @@
 //! for, all at once.
 //!
 //! ```text
-//! $ cargo run --release --example blog --features cron,watch -- posts --generate 500
+//! $ cargo run --release -p blog -- posts --generate 500
 //! 500 posts are in posts
-//! $ cargo run --release --example blog --features cron,watch -- posts
+//! $ cargo run --release -p blog -- posts
 //! links: 3685 checked, 43 broken
 //!   posts/000/post-00017.md links to gone.md
 //!   ...

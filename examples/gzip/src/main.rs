@@ -1,7 +1,7 @@
 //! Compresses a file or a pipe on every core, so that `gzip -d` reads it.
 //!
 //! ```text
-//! $ tar -c /usr/share/doc | cargo run --release --example gzip > doc.tar.gz
+//! $ tar -c /usr/share/doc | cargo run --release -p gzip > doc.tar.gz
 //! $ gzip -dc doc.tar.gz | tar -t | wc -l
 //! ```
 //!

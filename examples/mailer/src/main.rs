@@ -1,7 +1,7 @@
 //! Mails to a server that fails: retries, a circuit breaker, and what Ctrl-C leaves.
 //!
 //! ```text
-//! $ cargo run --example mailer -- --mails 42 --down-after 30
+//! $ cargo run -p mailer -- --mails 42 --down-after 30
 //! circuit breaker "smtp": open for 0.2 s, after 3 failures in a row
 //! server: down, for 7 more
 //! circuit breaker "smtp": half-open, a call is tried

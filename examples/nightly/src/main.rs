@@ -2,7 +2,7 @@
 //! Mondays, at the end of the month. And a year of them in ten seconds.
 //!
 //! ```text
-//! $ cargo run --example nightly --features cron,testing -- --count 2
+//! $ cargo run -p nightly -- --count 2
 //!                  Europe/London              America/New_York           Australia/Lord_Howe
 //! back up          2026-11-23T01:30:00+00:00  2026-11-22T20:30:00-05:00  2026-11-23T12:30:00+11:00
 //!                  2026-11-24T01:30:00+00:00  2026-11-23T20:30:00-05:00  2026-11-24T12:30:00+11:00
@@ -49,7 +49,7 @@
 //! the cache:
 //!
 //! ```text
-//! $ cargo run --example nightly --features cron,testing -- --simulate 2026
+//! $ cargo run -p nightly -- --simulate 2026
 //! 2026-03-29: the clocks of Europe/London go forward from 01:00 to 02:00
 //! ...
 //! 2026-03-29T00:55:00+00:00  warm the cache

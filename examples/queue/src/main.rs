@@ -2,7 +2,7 @@
 //! twice.
 //!
 //! ```text
-//! $ cargo run --example queue
+//! $ cargo run -p queue
 //! ^C
 //! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 50 written, 36 sent, 14 kept in target/spool
@@ -11,7 +11,7 @@
 //!   phases     start 0.014 s   ran 3.0 s   delay 0.000 s   stop 0.764 s
 //!   stopped    "emails"  after 0.759 s  handled 36  failed 0  panicked 0  unprocessed 14
 //!   stopped    "writer"  after 0.005 s
-//! $ cargo run --example queue -- --emails 0
+//! $ cargo run -p queue -- --emails 0
 //! 14 found in target/spool
 //! 0 written, 14 sent, 0 kept in target/spool
 //! ```

@@ -2,11 +2,11 @@
 //! one, as `du` prints them.
 //!
 //! ```text
-//! $ cargo run --release --example recursive -- sort 10000000 --check
+//! $ cargo run --release -p recursive -- sort 10000000 --check
 //! recursive: 10000000 numbers sorted in 0.09 s
 //! recursive: the same as one thread makes of it in 0.16 s: 1.88 times as fast
 //! $ mkdir -p words/few && echo hello > words/en && echo ciao > words/few/it
-//! $ cargo run --release --example recursive -- du words
+//! $ cargo run --release -p recursive -- du words
 //! 11      words
 //! 5       words/few
 //! ```

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! $ echo hello > greeting
-//! $ cargo run --example reload --features unix-signals -- greeting &
+//! $ cargo run -p reload -- greeting &
 //! greeting: hello
 //! hello
 //! hello

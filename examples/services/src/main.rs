@@ -1,7 +1,7 @@
 //! Three services, of which one needs the other two: a guest book on the web.
 //!
 //! ```text
-//! $ cargo run --example services
+//! $ cargo run -p services
 //! book: 0 guests so far
 //! host guests: service "book" is up after 0.001 s
 //! pages: 2 pages rendered

@@ -4,7 +4,7 @@
 //! fails; if nothing stops the host before, "web" does, after two seconds.
 //!
 //! ```text
-//! $ cargo run --example supervised -- --fail run --policy restart
+//! $ cargo run -p supervised -- --fail run --policy restart
 //! host supervised: service "index" failed in run: no storage space
 //! host supervised: service "index" is started again in 0.100 s
 //! host supervised: service "index" failed in run: no storage space

@@ -1,9 +1,9 @@
 //! Thumbnails of all PNG files in a folder.
 //!
 //! ```text
-//! $ cargo run --release --example thumbnails -- --make 100 target/pictures
+//! $ cargo run --release -p thumbnails -- --make 100 target/pictures
 //! thumbnails: 100 in 1.84 s, in target/pictures/thumbnails
-//! $ cargo run --release --example thumbnails -- --check target/pictures
+//! $ cargo run --release -p thumbnails -- --check target/pictures
 //! thumbnails: 100 in 1.52 s; the same by one thread in 2.70 s: 1.78 times as fast
 //! ```
 //!

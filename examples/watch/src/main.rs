@@ -1,7 +1,7 @@
 //! What changes below a folder, until Ctrl-C.
 //!
 //! ```text
-//! $ cargo run --example watch --features watch -- posts
+//! $ cargo run -p watch -- posts
 //! watching posts: 2 added, 0 changed, 0 removed
 //! + posts/first.md
 //! + posts/second.md

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! $ mkdir tale && echo The cat and the dog. > tale/a && echo The end of a cat. > tale/b
-//! $ cargo run --release --example wordcount -- --top 3 tale
+//! $ cargo run --release -p wordcount -- --top 3 tale
 //!         3 the
 //!         2 cat
 //!         1 a

@@ -472,7 +472,6 @@ fn a_queue_is_cut_short_in_the_last_quarter_of_its_time_and_at_most_3_s() {
     });
 }
 
-#[cfg(feature = "serde")]
 #[test]
 fn a_status_can_be_serialized() {
     let (clock, queue) = (ManualClock::new(), WorkQueue::new(9));
