@@ -225,6 +225,7 @@ pub mod schedule;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 pub mod stop;
+pub mod submit;
 mod sync;
 mod table;
 pub mod task;
@@ -239,11 +240,6 @@ pub mod watch;
 /// Loops over collections and iterators, and closures that borrow, on the threads of a pool.
 pub mod parallel {
     pub use crate::pool::{ParallelItems, Scope, ScopedHandle, ScopedTaskBuilder, Stream};
-}
-
-/// The ways in: how a task gets into a pool, by itself or with a name, limits and retries.
-pub mod submit {
-    pub use crate::queue::{RetryTaskBuilder, SubmitError, Submitter, TaskBuilder};
 }
 
 #[cfg(not(any(loom, shuttle)))]

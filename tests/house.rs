@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "sync",
     "clock",
     "unwind",
@@ -17,6 +17,7 @@ const ORDER: [&str; 21] = [
     "retry",
     "task",
     "queue",
+    "submit",
     "stop",
     "pool",
     "signals",

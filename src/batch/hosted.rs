@@ -6,8 +6,9 @@ use crate::clock;
 use crate::host::{
     HostBuilder, Hosted, QueueStats, Service, ServiceBuilder, ServiceContext, ServiceResult,
 };
-use crate::queue::{Keeper, Member, Refusal, SubmitError};
+use crate::queue::{Member, Refusal};
 use crate::stop::StopPlan;
+use crate::submit::{Keeper, SubmitError};
 use crate::sync::Arc;
 
 impl HostBuilder {

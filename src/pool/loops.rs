@@ -5,7 +5,7 @@ use super::Pool;
 use super::map::{self, ForEach, Map, MapReduce, ParallelItems};
 use super::scope::{self, Scope};
 use super::stream::Stream;
-use crate::queue::Submitter;
+use crate::submit::Submitter;
 use crate::task::TaskError;
 use crate::unwind::{Guarded, GuardedVec};
 use std::panic::Location;

@@ -31,8 +31,9 @@ pub(crate) use view::PoolView;
 use crate::clock::Deadline;
 #[cfg(not(any(loom, shuttle)))]
 use crate::queue::Member;
-use crate::queue::{PoolRef, Submission, SubmitError, Submitter, TaskBuilder, WhenFull, verbs};
+use crate::queue::{PoolRef, WhenFull};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
+use crate::submit::{Submission, SubmitError, Submitter, TaskBuilder, verbs};
 use crate::sync::Arc;
 use crate::task::{UnstartedTask, worker_index_in};
 use replacer::Replacements;

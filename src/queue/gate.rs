@@ -37,7 +37,7 @@
 //! newcomers wait behind it. To be that strict from the start would cost a sleep
 //! for each submit at small capacities.
 
-use super::error::Refusal;
+use super::refusal::Refusal;
 use crate::clock::{self, Deadline};
 use crate::sync::{AtomicBool, AtomicUsize, Backoff, Condvar, Mutex, Relaxed, SeqCst};
 use std::time::Duration;

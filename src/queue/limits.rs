@@ -12,7 +12,6 @@
 //!    ended, and nothing is done.
 //! 2. This lock is never held together with another one, but for the timer's.
 
-use super::verbs::Closure;
 use super::{PoolCore, PoolRef};
 use crate::clock::{self, Deadline, Now, grown};
 use crate::sync::{Arc, Mutex, Weak};
@@ -40,7 +39,7 @@ struct Running {
 }
 
 /// Holds for as long as it lives.
-pub(super) struct Limit {
+pub(crate) struct Limit {
     limits: Arc<Limits>,
     timer: Arc<Timer>,
     task: u64,
@@ -53,7 +52,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const LONGEST_GRACE: Duration = Duration::from_secs(3);
 
 /// Limits the task of this context, if a worker runs it.
-pub(super) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
+pub(crate) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
     let limit = limit?;
     let (pool_ref, task) = context.map(|ctx| (PoolRef::of_ledger(ctx.ledger.clone()), ctx.id()))?;
     let (queue, worker) = (&pool_ref.queue, pool_ref.worker?);
@@ -97,9 +96,9 @@ impl Drop for Limit {
 }
 
 /// A closure with a limit for its time.
-pub(super) struct Limited<C> {
-    pub(super) limit: Duration,
-    pub(super) body: C,
+pub(crate) struct Limited<C> {
+    pub(crate) limit: Duration,
+    pub(crate) body: C,
 }
 
 impl<C: TaskFn> TaskFn for Limited<C> {
@@ -130,13 +129,6 @@ impl<C: TaskFn> TaskFn for Limited<C> {
 
     fn renew(&mut self) {
         self.body.renew();
-    }
-}
-
-impl<C: Closure> Closure for Limited<C> {
-    type Inner = C::Inner;
-    fn into_inner(self) -> C::Inner {
-        self.body.into_inner()
     }
 }
 

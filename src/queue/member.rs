@@ -1,6 +1,5 @@
 //! What a pool, a queue or a batcher knows of the host that it is a service of.
 
-use super::{PoolCore, Refusal, SubmitError};
 use crate::cancel::CancelToken;
 use crate::causes::with_cause;
 use crate::sync::{Arc, Mutex};
@@ -52,16 +51,5 @@ impl Membership {
             let is_own = |other: &Member| Arc::ptr_eq(&own.host, &other.host).then_some(());
             with_cause(error, is_own).is_some()
         })
-    }
-}
-
-impl PoolCore {
-    /// The error of a submit that was refused.
-    pub(super) fn refuse<F>(&self, task: F, refusal: Refusal) -> SubmitError<F> {
-        let refused = SubmitError::new(task, refusal);
-        match refusal {
-            Refusal::Closed => refused.due_to(self.membership.stopping()),
-            _ => refused,
-        }
     }
 }

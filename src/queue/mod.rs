@@ -1,4 +1,4 @@
-//! How work gets in, waits, overflows, and is closed off.
+//! How tasks get in, wait, overflow, and are closed off.
 //!
 //! A task waits in the pool's one bounded channel, or in the overflow list of
 //! the worker that submitted it, which lies in that worker's slot. The parts, each in its file:
@@ -39,10 +39,7 @@
 //! Idle, late or the sleepers; then slot; then cell, or the gate. A thief has two
 //! slots, but only tries the second. The lists lie in the slots.
 
-mod attempts;
 mod close_state;
-mod context;
-mod error;
 mod failed_runs;
 mod gate;
 mod idle;
@@ -52,35 +49,25 @@ mod observer;
 mod panics;
 mod pool_ref;
 mod push;
-mod retry_builder;
+mod refusal;
 mod retry_permits;
 mod sleepers;
-mod submitter;
 mod take;
-mod task_builder;
 mod timed_queue;
-mod verbs;
+mod when_full;
 
 pub(crate) use close_state::TakenOut;
-pub(crate) use context::WithContext;
-pub(crate) use error::Refusal;
 use failed_runs::FailedRuns;
-pub(crate) use limits::WorkerReplacer;
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use member::Member;
-pub(crate) use member::Membership;
+pub(crate) use limits::{Limited, WorkerReplacer, start as start_limit};
+pub(crate) use member::{Member, Membership};
 pub(crate) use observer::{Meter, Observer};
 pub(crate) use panics::PanicHook;
 pub(crate) use pool_ref::PoolRef;
-pub(crate) use verbs::{Submission, WhenFull, verbs};
+pub(crate) use refusal::Refusal;
+pub(crate) use retry_permits::Place;
+pub(crate) use when_full::WhenFull;
 
-pub use error::SubmitError;
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use error::{Keeper, submit_until_cancelled};
 pub use failed_runs::FailedSchedule;
-pub use retry_builder::RetryTaskBuilder;
-pub use submitter::Submitter;
-pub use task_builder::TaskBuilder;
 
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline};

@@ -40,7 +40,7 @@ impl PoolRef {
     }
 
     /// The reference of the current thread, if it is one of the queue's workers.
-    pub(super) fn of_current_worker(queue: &PoolCore) -> Option<Arc<PoolRef>> {
+    pub(crate) fn of_current_worker(queue: &PoolCore) -> Option<Arc<PoolRef>> {
         current_worker_in(queue.id).map(|me| PoolRef::of_ledger(me.ledger.clone()))
     }
 
@@ -49,7 +49,7 @@ impl PoolRef {
     }
 
     /// What a task knows as its ledger.
-    pub(super) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<PoolRef> {
+    pub(crate) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<PoolRef> {
         match ledger.into_any().downcast() {
             Ok(pool_ref) => pool_ref,
             Err(_) => unreachable!("a pool's ledger is a reference to it"),

@@ -1,9 +1,9 @@
 //! How a task gets in: into the channel, into the overflow list of its worker, or in place.
 
 use super::PoolCore;
-use super::error::Refusal;
 use super::gate::Attempt;
-use super::verbs::WhenFull;
+use super::refusal::Refusal;
+use super::when_full::WhenFull;
 use crate::clock::Deadline;
 use crate::sync::channel::TrySendError;
 use crate::sync::{Arc, Relaxed, SeqCst};
@@ -17,7 +17,7 @@ impl PoolCore {
     ///
     /// Here are the two usual ways in, by which the task stays one pointer, in
     /// registers, up to its place in the list or the channel.
-    pub(super) fn push_quickly<T: Pointer>(
+    pub(crate) fn push_quickly<T: Pointer>(
         &self,
         task: T,
         id: u64,
@@ -81,7 +81,7 @@ impl PoolCore {
     }
 
     /// Puts a task in as it is; otherwise like `push_quickly`.
-    pub(super) fn push(
+    pub(crate) fn push(
         &self,
         task: Queued,
         id: u64,
@@ -91,14 +91,14 @@ impl PoolCore {
     }
 
     #[inline]
-    pub(super) fn counted<T>(&self, pushed: Result<(), T>) -> Result<(), T> {
+    pub(crate) fn counted<T>(&self, pushed: Result<(), T>) -> Result<(), T> {
         if pushed.is_err() {
             self.count_refused();
         }
         pushed
     }
 
-    pub(super) fn count_refused(&self) {
+    pub(crate) fn count_refused(&self) {
         self.outside.refused.fetch_add(1, Relaxed);
     }
 
@@ -181,7 +181,7 @@ impl PoolCore {
     }
 
     #[inline]
-    pub(super) fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
+    pub(crate) fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
         let is_full = self.in_place
             && matches!(when_full, WhenFull::WaitOrOverflow)
             && self.receiver.is_full();

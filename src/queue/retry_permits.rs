@@ -1,8 +1,9 @@
 //! The places for tasks that are retried: each holds one from its submit to its end,
 //! wherever it waits meanwhile.
 
-use super::error::Refusal;
-use super::{PoolCore, WhenFull};
+use super::PoolCore;
+use super::refusal::Refusal;
+use super::when_full::WhenFull;
 use crate::clock::Deadline;
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::task::worker_index_in;
@@ -22,7 +23,7 @@ struct State {
 }
 
 /// A place that is taken; free again when this is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     queue: Arc<PoolCore>,
 }
 
@@ -51,7 +52,7 @@ impl RetryPermits {
 impl PoolCore {
     /// Takes a place. Blocks as `when_full` says; a worker of the pool that is not to wait
     /// gets one in any case.
-    pub(super) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {
+    pub(crate) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {
         let never_waits =
             matches!(when_full, WhenFull::WaitOrOverflow) && worker_index_in(self.id).is_some();
         let mut state = self.retry_permits.state.lock();

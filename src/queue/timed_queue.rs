@@ -24,13 +24,13 @@
 //! timer's.
 
 use super::close_state::TakenOut;
-use super::context::WithContext;
 use super::limits::Limited;
 use super::{PoolCore, PoolRef};
 use crate::clock::{self, Clock, Deadline, Now};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Relaxed, SeqCst, Weak};
 use crate::task::{
-    Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskContext, TaskHandle, next_id,
+    Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskContext, TaskHandle, WithContext,
+    next_id,
 };
 use crate::threads;
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};

@@ -52,6 +52,7 @@ mod running;
 mod slot;
 mod slot_guard;
 mod unstarted;
+mod with_context;
 
 pub(crate) use body::{Attempt, Bare, Labelled, Ledger, Next, TaskControl, TaskFn};
 pub(crate) use cell::{Joinable, Off, TaskCell};
@@ -64,6 +65,7 @@ pub(crate) use queued::{Pointer, Queued, Shared, TakenOut};
 pub(crate) use running::{Running, Settled};
 pub(crate) use slot::{Aftermath, Counts, Quiet, Slot, State};
 pub(crate) use slot_guard::{How, SlotGuard};
+pub(crate) use with_context::WithContext;
 
 pub use context::TaskContext;
 pub use error::{TaskError, TaskPanic};

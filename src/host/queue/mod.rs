@@ -18,7 +18,7 @@ pub(super) use store::Store;
 
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
-use crate::queue::{SubmitError, submit_until_cancelled};
+use crate::submit::{SubmitError, submit_until_cancelled};
 use crate::sync::Arc;
 use crate::unwind::{self, RateLimit};
 use std::fmt;

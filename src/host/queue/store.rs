@@ -15,7 +15,8 @@
 use super::failed::{FailedItem, Why};
 use super::stats::QueueStats;
 use crate::clock::Deadline;
-use crate::queue::{Keeper, Membership, Refusal, SubmitError};
+use crate::queue::{Membership, Refusal};
+use crate::submit::{Keeper, SubmitError};
 use crate::sync::{Arc, Condvar, Mutex, OnceLock};
 use crate::unwind;
 use std::cell::Cell;

@@ -85,7 +85,7 @@ macro_rules! verbs {
             T: Send + 'scope,
         {
             self.push(
-                $crate::queue::WithContext(task),
+                $crate::task::WithContext(task),
                 std::panic::Location::caller(),
             )
         }
@@ -99,7 +99,7 @@ macro_rules! verbs {
             T: Send + 'scope,
         {
             drop(self.push(
-                $crate::queue::WithContext(task),
+                $crate::task::WithContext(task),
                 std::panic::Location::caller(),
             ));
         }

@@ -1,8 +1,8 @@
 //! A task that is given more than its closure before it is submitted.
 
-use super::limits::Limited;
 use super::verbs::Closure;
-use super::{PoolRef, RetryTaskBuilder, Submission, SubmitError, WhenFull, verbs};
+use super::{RetryTaskBuilder, Submission, SubmitError, verbs};
+use crate::queue::{Limited, PoolRef, WhenFull};
 use crate::retry::Retry;
 use crate::sync::Arc;
 use crate::task::TaskHandle;

@@ -1,26 +1,16 @@
 //! The verbs: how a closure becomes a task in the queue. Written once, for
 //! `Pool`, `Submitter` and `TaskBuilder`.
 
-use super::PoolRef;
-use super::context::WithContext;
-use super::error::{Refusal, SubmitError};
+use super::SubmitError;
 use crate::clock::{self, Deadline};
+use crate::queue::{Limited, PoolCore, PoolRef, Refusal, WhenFull};
 use crate::sync::Arc;
 use crate::task::{
     Bare, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskFn, TaskHandle,
-    UnstartedTask, next_id, run_in_place,
+    UnstartedTask, WithContext, next_id, run_in_place,
 };
 use std::panic::Location;
 use std::time::Duration;
-
-/// What to do where the channel is full.
-#[derive(Clone, Copy)]
-pub(crate) enum WhenFull {
-    /// Wait; a worker of the pool never waits, but uses its overflow list.
-    WaitOrOverflow,
-    Refuse,
-    Wait(Deadline),
-}
 
 /// Where tasks come in.
 pub(crate) struct Submission<'a> {
@@ -59,6 +49,13 @@ impl<C: Closure> Closure for Labelled<C> {
     }
 }
 
+impl<C: Closure> Closure for Limited<C> {
+    type Inner = C::Inner;
+    fn into_inner(self) -> C::Inner {
+        self.body.into_inner()
+    }
+}
+
 impl<'a> Submission<'a> {
     pub(crate) fn unnamed(pool_ref: &'a Arc<PoolRef>) -> Submission<'a> {
         Submission {
@@ -91,10 +88,11 @@ impl<'a> Submission<'a> {
             false => Ok(closure),
             true => {
                 self.pool_ref.queue.count_refused();
-                Err(self
-                    .pool_ref
-                    .queue
-                    .refuse(closure.into_inner(), Refusal::Closed))
+                Err(refuse(
+                    &self.pool_ref.queue,
+                    closure.into_inner(),
+                    Refusal::Closed,
+                ))
             }
         }
     }
@@ -116,7 +114,7 @@ impl<'a> Submission<'a> {
         match self.pool_ref.queue.push_quickly(task, id, when_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
-                Some(closure) => Err(self.pool_ref.queue.refuse(closure.into_inner(), refusal)),
+                Some(closure) => Err(refuse(&self.pool_ref.queue, closure.into_inner(), refusal)),
                 None => unreachable!("a refused task was not run"),
             },
         }
@@ -156,7 +154,7 @@ impl<'a> Submission<'a> {
         if let Some(me) = queue.in_place_if_full(when_full) {
             return queue
                 .counted(run_in_place(origin, body, &me))
-                .map_err(|body| queue.refuse(body.into_inner(), Refusal::Closed));
+                .map_err(|body| refuse(queue, body.into_inner(), Refusal::Closed));
         }
         let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });
         queue
@@ -167,7 +165,7 @@ impl<'a> Submission<'a> {
                     Queued::Shared(_) => None,
                 };
                 match plain {
-                    Some(plain) => queue.refuse(plain.body.into_inner(), refusal),
+                    Some(plain) => refuse(queue, plain.body.into_inner(), refusal),
                     None => unreachable!("what is given back is what was pushed"),
                 }
             })
@@ -200,8 +198,17 @@ impl<'a> Submission<'a> {
         }
         pushed.map_err(|(task, refusal)| {
             let queue = &self.pool_ref.queue;
-            queue.refuse(UnstartedTask::new(task, ledger), refusal)
+            refuse(queue, UnstartedTask::new(task, ledger), refusal)
         })
+    }
+}
+
+/// The error of a submit that the pool refused.
+pub(super) fn refuse<F>(pool: &PoolCore, task: F, refusal: Refusal) -> SubmitError<F> {
+    let refused = SubmitError::new(task, refusal);
+    match refusal {
+        Refusal::Closed => refused.due_to(pool.membership.stopping()),
+        _ => refused,
     }
 }
 
@@ -374,7 +381,7 @@ macro_rules! verbs {
             T: Send + 'static,
         {
             self.submission().submit(
-                $crate::queue::WithContext(task),
+                $crate::task::WithContext(task),
                 $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )
@@ -447,7 +454,7 @@ macro_rules! verbs {
             F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
         {
             self.submission().execute(
-                $crate::queue::WithContext(task),
+                $crate::task::WithContext(task),
                 $crate::queue::WhenFull::WaitOrOverflow,
                 std::panic::Location::caller(),
             )

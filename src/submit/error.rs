@@ -1,22 +1,11 @@
 //! Why a task was not accepted, with the task.
 
-use super::member::Member;
 use crate::cancel::{CancelToken, Cancelled};
+use crate::queue::{Member, Refusal};
 use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Full,
-    Closed,
-    /// Of a queue of items.
-    QueueClosed,
-    BatcherClosed,
-    TimedOut,
-    Cancelled,
-}
 
 /// A task was not accepted; [`into_inner`](Self::into_inner) gives it back,
 /// unchanged and callable.

@@ -1,6 +1,7 @@
 //! A way to submit to a pool without owning it.
 
-use super::{PoolCore, PoolRef, Submission, TaskBuilder, verbs};
+use super::{Submission, TaskBuilder, verbs};
+use crate::queue::{PoolCore, PoolRef};
 use crate::sync::Arc;
 use std::fmt;
 

@@ -1,9 +1,8 @@
 //! A task that is tried again when it fails, as the worker sees it.
 
-use super::limits;
-use super::retry_permits::Place;
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
+use crate::queue::{Place, start_limit};
 use crate::retry::{self, FailedAttempt, GiveUpReason, History, Retry, RetryError, Verdict};
 use crate::sync::Arc;
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
@@ -113,7 +112,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         let now = self.terms.clock.now();
         let first = *self.began.get_or_insert(now);
         self.made = self.made.saturating_add(1);
-        let limit = limits::start(context, self.terms.time_limit);
+        let limit = start_limit(context, self.terms.time_limit);
         let attempted = self.closure.attempt(context, self.made);
         drop(limit);
         let error = match attempted {

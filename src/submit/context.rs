@@ -1,9 +1,8 @@
-//! What of a task's context is the queue's: a way to submit more.
+//! What a task submits more with.
 
-use super::PoolRef;
-use super::submitter::Submitter;
-use crate::task::{TaskContext, TaskFn};
-use std::any::type_name;
+use super::Submitter;
+use crate::queue::PoolRef;
+use crate::task::TaskContext;
 
 impl TaskContext {
     /// A submitter to the pool that runs this task.
@@ -26,28 +25,5 @@ impl TaskContext {
     /// ```
     pub fn submitter(&self) -> Submitter {
         Submitter::at(PoolRef::of_ledger(self.ledger.clone()))
-    }
-}
-
-/// A closure that wants its context.
-pub(crate) struct WithContext<F>(pub(crate) F);
-
-impl<F, T> TaskFn for WithContext<F>
-where
-    F: FnOnce(&TaskContext) -> T + Send,
-{
-    type Output = T;
-    const WANTS_CONTEXT: bool = true;
-
-    #[inline]
-    fn call(self, context: Option<&TaskContext>) -> T {
-        match context {
-            Some(context) => (self.0)(context),
-            None => unreachable!("WANTS_CONTEXT says that there is one"),
-        }
-    }
-
-    fn type_name() -> &'static str {
-        type_name::<F>()
     }
 }

@@ -1,8 +1,10 @@
 //! A task that is tried again when it fails, before it is submitted.
 
 use super::attempts::{AttemptFn, Attempts, Judge, Numbered, NumberedWithContext, Terms};
-use super::{SubmitError, TaskBuilder, WhenFull};
+use super::verbs::refuse;
+use super::{SubmitError, TaskBuilder};
 use crate::clock::Deadline;
+use crate::queue::WhenFull;
 use crate::retry::{Retry, RetryError, Verdict};
 use crate::sync::Arc;
 use crate::task::{TaskContext, TaskHandle};
@@ -147,7 +149,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             Ok(place) => place,
             Err(refusal) => {
                 queue.count_refused();
-                return Err(queue.refuse(closure, refusal));
+                return Err(refuse(queue, closure, refusal));
             }
         };
         let terms = Terms {
