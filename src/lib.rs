@@ -217,6 +217,7 @@ mod clock;
 pub mod host;
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
+pub mod parallel;
 pub mod pool;
 mod queue;
 pub mod retry;
@@ -236,11 +237,6 @@ mod timer;
 mod unwind;
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
 pub mod watch;
-
-/// Loops over collections and iterators, and closures that borrow, on the threads of a pool.
-pub mod parallel {
-    pub use crate::pool::{ParallelItems, Scope, ScopedHandle, ScopedTaskBuilder, Stream};
-}
 
 #[cfg(not(any(loom, shuttle)))]
 pub use batch::Batcher;

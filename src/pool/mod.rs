@@ -7,13 +7,8 @@ mod latency;
 #[cfg(not(feature = "histogram"))]
 #[path = "latency/off.rs"]
 mod latency;
-mod loops;
-mod map;
-mod pace;
 mod replacer;
-mod scope;
 mod stats;
-mod stream;
 #[cfg(not(any(loom, shuttle)))]
 mod view;
 mod worker;
@@ -21,10 +16,7 @@ mod worker;
 pub use builder::PoolBuilder;
 #[cfg(feature = "histogram")]
 pub use latency::{DurationHistogram, Latency};
-pub use map::ParallelItems;
-pub use scope::{Scope, ScopedHandle, ScopedTaskBuilder};
 pub use stats::PoolStats;
-pub use stream::Stream;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use view::PoolView;
 
@@ -271,7 +263,7 @@ impl Pool {
         self.pool_ref.queue.wait_idle(Deadline::after(timeout))
     }
 
-    fn pool_ref(&self) -> &Arc<PoolRef> {
+    pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
         &self.pool_ref
     }
 

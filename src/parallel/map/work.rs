@@ -7,32 +7,32 @@ use std::marker::PhantomData;
 const A_RESULT: &str = "a result of a parallel loop";
 
 /// Keeps what `f` returns.
-pub(in crate::pool) struct Map<'a, S, F>(&'a F, PhantomData<fn(S)>);
+pub(in crate::parallel) struct Map<'a, S, F>(&'a F, PhantomData<fn(S)>);
 
 /// Keeps nothing.
-pub(in crate::pool) struct ForEach<'a, S, F>(&'a F, PhantomData<fn(S)>);
+pub(in crate::parallel) struct ForEach<'a, S, F>(&'a F, PhantomData<fn(S)>);
 
 /// Keeps one value, into which `reduce` puts together what `f` returns.
-pub(in crate::pool) struct MapReduce<'a, S, F, G> {
+pub(in crate::parallel) struct MapReduce<'a, S, F, G> {
     f: &'a F,
     reduce: &'a G,
     items: PhantomData<fn(S)>,
 }
 
 impl<'a, S, F> Map<'a, S, F> {
-    pub(in crate::pool) fn new(f: &'a F) -> Self {
+    pub(in crate::parallel) fn new(f: &'a F) -> Self {
         Map(f, PhantomData)
     }
 }
 
 impl<'a, S, F> ForEach<'a, S, F> {
-    pub(in crate::pool) fn new(f: &'a F) -> Self {
+    pub(in crate::parallel) fn new(f: &'a F) -> Self {
         ForEach(f, PhantomData)
     }
 }
 
 impl<'a, S, F, G> MapReduce<'a, S, F, G> {
-    pub(in crate::pool) fn new(f: &'a F, reduce: &'a G) -> Self {
+    pub(in crate::parallel) fn new(f: &'a F, reduce: &'a G) -> Self {
         MapReduce {
             f,
             reduce,

@@ -80,7 +80,7 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     }
 
     /// Blocks until the task has ended, as `join` does.
-    pub(in crate::pool) fn wait(&self) {
+    pub(in crate::parallel) fn wait(&self) {
         let cell = self.cell();
         if cell.has_ended() {
             return;
@@ -128,13 +128,13 @@ impl<'scope, T> ScopedHandle<'scope, T> {
     }
 
     /// Takes the task back if it has not started, as if it had never been there.
-    pub(in crate::pool) fn take_back(&self) {
+    pub(in crate::parallel) fn take_back(&self) {
         self.cell().take_back();
         self.skip_tombstone();
     }
 
     /// Neither the result nor the panic will be taken; the panic is the scope's.
-    pub(in crate::pool) fn detach(&self) {
+    pub(in crate::parallel) fn detach(&self) {
         self.cell().detach();
     }
 

@@ -1,10 +1,10 @@
 //! The parallel loops and the scope, as methods: written once, for `Pool` and
 //! for `Submitter`.
 
-use super::Pool;
 use super::map::{self, ForEach, Map, MapReduce, ParallelItems};
 use super::scope::{self, Scope};
 use super::stream::Stream;
+use crate::pool::Pool;
 use crate::submit::Submitter;
 use crate::task::TaskError;
 use crate::unwind::{Guarded, GuardedVec};
