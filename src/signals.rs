@@ -46,13 +46,12 @@
 //!   as QEMU's user mode does, that is not known.) On other systems the handler is replaced
 //!   in silence: install it after [`stop_on_signal`], with a crate that calls the one before
 //!   it, as `signal-hook` does, or use the feature `unix-signals`, which does so itself.
-//! - With `unix-signals`, a signal that arrives in the very moment in which its handler is
-//!   installed for the first time can be lost: `signal-hook` replaces the system's default
-//!   before it knows what to call instead. On an idle machine that takes about a
-//!   microsecond; on a busy one the thread may be interrupted there. Take signals first thing
-//!   in `main`, and let what stops the program send the signal again if the program does not
-//!   end. `ctrlc` has no such moment.
-//! - For the same reason, with `unix-signals`, no other code may call
+//! - With `unix-signals`, a signal either still meets the system's default, which ends the
+//!   process, or it is delivered, once, also while its handler is installed. (`signal-hook`
+//!   alone loses the one that comes in between.) A signal that is ignored until then, or has
+//!   a handler of other code, goes there until `signal-hook` is complete. Take signals first
+//!   thing in `main`, all the same.
+//! - `signal-hook` installs its handler once. So, with `unix-signals`, no other code may call
 //!   `ctrlc::set_handler` afterwards: it would replace what was installed, and the signals
 //!   would never arrive.
 //! - A process has one place for a handler of this kind, which is why this is

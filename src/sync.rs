@@ -31,6 +31,10 @@ pub(crate) use std::sync::{Arc, Weak};
 pub(crate) use parking_lot::Mutex as StaticMutex;
 pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
 
+/// What handlers of signals use, which no checker calls.
+#[cfg(all(unix, feature = "unix-signals"))]
+pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicI32 as StaticI32};
+
 /// For what is computed at once from nothing that threads share: no step of a
 /// checker is needed to explore it.
 pub(crate) use std::sync::OnceLock as PureOnceLock;

@@ -101,6 +101,8 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
         ("Timestamp::now", "clock"),
         ("Zoned::now", "clock"),
         ("ctrlc::", "signals"),
+        ("errno::", "signals"),
+        ("libc::", "signals"),
         ("signal_hook::", "signals"),
         ("croner::", "schedule"),
         ("jiff::", "schedule"),
@@ -127,13 +129,14 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
 }
 
 #[test]
-fn the_library_never_prints_and_is_safe_code_but_for_one_module() {
+fn the_library_never_prints_and_is_safe_code_but_for_two_modules() {
     for (_, path, lines) in code() {
         for line in lines {
             for word in ["println!", "eprintln!", "dbg!", "todo!", "unimplemented!"] {
                 assert!(!line.contains(word), "{path:?}: {line}");
             }
-            let is_argued_for = path == Path::new("parallel/scope/borrowed.rs");
+            let argued_for = ["parallel/scope/borrowed.rs", "signals/unix/first.rs"];
+            let is_argued_for = argued_for.iter().any(|file| path == Path::new(file));
             assert!(
                 is_argued_for || !line.contains("unsafe {"),
                 "{path:?}: {line}"

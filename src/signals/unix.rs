@@ -1,11 +1,13 @@
 //! The signals by way of the `signal-hook` crate: each does what the program says.
 
+mod first;
+mod reader;
+
 use super::{SignalError, TARGET};
 use crate::sync::Arc;
 use crate::sync::channel::{self, Receiver, Sender};
-use crate::threads;
 use signal_hook::consts;
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::backend::Handle;
 use std::ffi::c_int;
 use std::fmt;
 use std::ops::Deref;
@@ -181,34 +183,27 @@ impl Source {
         let registry = match &self.registry {
             Some(registry) => registry,
             None => {
-                let registry = start_reader().map_err(SignalError::System)?;
+                let registry = reader::start(deliver).map_err(SignalError::System)?;
                 self.registry.insert(registry)
             }
         };
-        registry
-            .add_signal(signal.number())
-            .map_err(SignalError::System)?;
-        if let Role::Untouched = self.role(signal) {
-            *self.role(signal) = Role::Exits;
+        let role = &mut self.roles[signal as usize];
+        if !matches!(role, Role::Untouched) {
+            return Ok(());
         }
+        first::replace_default(signal).map_err(SignalError::System)?;
+        if let Err(error) = registry.add_signal(signal.number()) {
+            // What it returns is of no more interest than the error that led here.
+            let _ = first::restore_default(signal);
+            return Err(SignalError::System(error));
+        }
+        *role = Role::Exits;
         Ok(())
     }
 }
 
-/// Starts the thread that reads signals, for as long as the process lives.
-fn start_reader() -> std::io::Result<Handle> {
-    let mut signals = Signals::new([] as [c_int; 0])?;
-    let registry = signals.handle();
-    threads::spawn_helper("signals-reader".to_owned(), move || {
-        signals
-            .forever()
-            .filter_map(Signal::of)
-            .for_each(on_any_signal);
-    })?;
-    Ok(registry)
-}
-
-fn on_any_signal(signal: Signal) {
+/// Called by the reader, once a signal.
+fn deliver(signal: Signal) {
     let stops = match TARGET.lock().source.role(signal) {
         Role::Received(_, receiver) => {
             // It is full, or it is taken.

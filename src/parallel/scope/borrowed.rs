@@ -1,5 +1,5 @@
-//! The one place with `unsafe` code: tasks that borrow are made such that the
-//! pool, which knows nothing of their lifetimes, can hold them.
+//! The one place with `unsafe` code, but for handlers of signals: tasks that borrow are
+//! made such that the pool, which knows nothing of their lifetimes, can hold them.
 //!
 //! A scoped task is a `task::TaskCell` in an `Arc`, shared by its handle, the queue, the
 //! worker that runs it and the latch of its scope. It may borrow whatever lives
