@@ -463,7 +463,7 @@ fn a_handler_runs_in_a_task_with_the_batchers_name() {
     items.flush();
     let seen = seen.lock().unwrap();
     assert!(
-        seen.contains("\"it\"") && seen.contains("batch_faults.rs"),
+        seen.contains("\"it\"") && seen.contains("tests/batch/faults.rs"),
         "{seen}"
     );
 }

@@ -1,4 +1,4 @@
-//! Queues of items, one claim at a time. `host_items.rs` has them at random.
+//! Queues of items, one claim at a time. `items.rs` has them at random.
 
 use crate::common::host::{OnDrop, host, signal};
 use crate::common::{Bomb, Gate, LONG, expected_panic, within};

@@ -46,65 +46,53 @@
 
 mod failure;
 mod line;
+mod options;
 #[path = "../../common/output.rs"]
 mod output;
 mod printer;
 mod sum;
 mod walk;
 
-use clap::Parser;
 use groundcrew::channel::{self, Sender, select};
 use groundcrew::{Pool, StopPlan, Submitter, signals};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::debug;
+use options::{Command, Options};
 use printer::Turn;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, thread};
 use walk::Walk;
 
-/// Print the SHA-256 of every regular file below the paths, as sha256sum does.
-#[derive(Parser)]
-#[command(name = "checksum")]
-struct Options {
-    /// Files and folders; `-` is not special
-    #[arg(default_value = ".")]
-    paths: Vec<OsString>,
-
-    /// How many files are read at once [default: one for each CPU]
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<NonZeroUsize>,
-
-    /// How many files wait to be read, at most
-    #[arg(long, value_name = "COUNT", default_value = "1024")]
-    queue: NonZeroUsize,
-
-    /// How long it takes to stop after Ctrl-C, at most
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    stop_timeout: Duration,
-}
-
-fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
-}
-
 /// How many files wait to be printed, read or not.
 const MOST_WAITING: usize = 100_000;
 
+const WRONG_USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 const BROKEN_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
     env_logger::init();
-    run(Options::parse()).unwrap_or_else(|error| {
+    let done = match Command::parse() {
+        Ok(Command::Sum(options)) => run(options),
+        Ok(Command::Help) => help(),
+        Err(error) => {
+            output::complain(format!("checksum: {error}; `--help` lists the options"));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    done.unwrap_or_else(|error| {
         output::complain(format!("checksum: {error}"));
         ExitCode::FAILURE
     })
+}
+
+fn help() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    output::print(options::HELP)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {

@@ -1,7 +1,6 @@
 //! The main example, run as its users run it and held against `sha256sum`.
 #![cfg(unix)]
 
-#[path = "../../../tests/common/mod.rs"]
 mod common;
 
 use common::examples::{
