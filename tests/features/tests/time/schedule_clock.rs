@@ -10,6 +10,7 @@ use groundcrew::{Pool, Schedule, Scheduler};
 use std::time::{Duration, SystemTime};
 
 // All times are milliseconds of the wall clock, from the beginning of a day on.
+const NONE: [i64; 0] = [];
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
@@ -107,16 +108,16 @@ fn small_corrections_of_the_clock_lose_no_run_and_give_none_twice() {
                 let it = Stage::new(cron(expression), MisfirePolicy::Once, 0);
                 it.start();
                 for _ in 0..steps {
-                    assert_eq!(it.pass(MINUTE), []);
-                    assert_eq!(it.step(by), []);
+                    assert_eq!(it.pass(MINUTE), NONE);
+                    assert_eq!(it.step(by), NONE);
                 }
                 let what = format!("{expression}, {steps} steps of {by} ms");
-                assert_eq!(it.pass(due - it.wall() - 1), [], "{what}");
+                assert_eq!(it.pass(due - it.wall() - 1), NONE, "{what}");
                 assert_eq!(it.pass(1), [due], "{what}");
                 // Just when it has run, too.
                 for _ in 0..steps {
-                    assert_eq!(it.step(by), [], "{what}");
-                    assert_eq!(it.pass(SECOND), [], "{what}");
+                    assert_eq!(it.step(by), NONE, "{what}");
+                    assert_eq!(it.pass(SECOND), NONE, "{what}");
                 }
                 assert_eq!(it.entry.status().runs(), 1, "{what}");
                 assert_eq!(it.entry.status().missed(), 0, "{what}");
@@ -153,7 +154,7 @@ fn a_clock_that_is_set_back_right_after_the_start_is_noticed() {
             for _ in 0..20 {
                 let it = Stage::new(cron("0,15 10 * * *"), MisfirePolicy::Once, hour + 1);
                 it.start();
-                assert_eq!(it.step(-back), []);
+                assert_eq!(it.step(-back), NONE);
                 assert_eq!(it.next_due(), Some(next), "back by {back}");
                 assert_eq!(it.pass(next - it.wall()), [next]);
             }
@@ -167,10 +168,10 @@ fn a_clock_that_was_wrong_by_weeks_and_is_corrected_again_a_little_loses_no_day(
         let it = Stage::new(cron("0 2 * * *"), MisfirePolicy::Once, 0);
         it.start();
         assert_eq!(it.step(30 * DAY), [29 * DAY + 2 * HOUR]);
-        assert_eq!(it.step(-30 * DAY), []);
+        assert_eq!(it.step(-30 * DAY), NONE);
         assert_eq!(it.next_due(), Some(2 * HOUR));
-        assert_eq!(it.pass(HOUR), []);
-        assert_eq!(it.step(-2 * SECOND), []);
+        assert_eq!(it.pass(HOUR), NONE);
+        assert_eq!(it.step(-2 * SECOND), NONE);
         assert_eq!(it.next_due(), Some(2 * HOUR));
         assert_eq!(it.pass(HOUR + 2 * SECOND), [2 * HOUR]);
         assert_eq!(it.next_due(), Some(DAY + 2 * HOUR));
