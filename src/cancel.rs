@@ -18,7 +18,7 @@
 // channel on which nothing can be sent, and firing it drops that sender.
 
 use crate::clock::{self, Deadline};
-use crate::sync::channel::{self, Receiver, RecvTimeoutError, Sender};
+use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release, StaticU64};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -288,12 +288,7 @@ impl CancelToken {
     }
 
     fn wait_until(&self, deadline: Deadline) -> bool {
-        let receiver = self.node.receiver();
-        let end = match deadline.moment() {
-            Some(moment) => receiver.recv_deadline(moment),
-            None => receiver.recv().map_err(RecvTimeoutError::from),
-        };
-        match end {
+        match deadline.receive(self.node.receiver()) {
             Ok(never) => match never {},
             Err(end) => end.is_disconnected(),
         }

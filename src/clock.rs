@@ -13,7 +13,7 @@ pub(crate) use manual::Watcher;
 
 #[cfg(feature = "testing")]
 use crate::sync::channel;
-use crate::sync::channel::Receiver;
+use crate::sync::channel::{Receiver, RecvTimeoutError};
 use crate::sync::{Condvar, MutexGuard};
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
@@ -170,12 +170,8 @@ impl Clock {
             either.recv(&sleep.over);
             return either.ready() == first || is_disconnected(woken);
         }
-        match Deadline::after(duration).moment() {
-            Some(moment) => woken
-                .recv_deadline(moment)
-                .is_err_and(|end| end.is_disconnected()),
-            None => woken.recv().is_err(),
-        }
+        let slept = Deadline::after(duration).receive(woken);
+        slept.is_err_and(|end| end.is_disconnected())
     }
 }
 
@@ -234,6 +230,14 @@ impl Deadline {
             self.0
                 .map(|moment| moment.checked_sub(by).unwrap_or(floor).max(floor)),
         )
+    }
+
+    /// Receives from `channel`; waits for that until this deadline has come.
+    pub(crate) fn receive<T>(self, channel: &Receiver<T>) -> Result<T, RecvTimeoutError> {
+        match self.0 {
+            Some(moment) => channel.recv_deadline(moment),
+            None => channel.recv().map_err(RecvTimeoutError::from),
+        }
     }
 
     /// Waits on `changed` until it is notified or this deadline has come;

@@ -6,8 +6,8 @@ use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
 use crate::queue::TakenOut;
 use crate::sync::{Arc, Weak};
-use crate::threads::{PATIENCE, Thread};
-use std::time::{Duration, Instant};
+use crate::threads::{JoinHelpers, TIME_TO_EXIT, Thread};
+use std::time::Instant;
 
 /// A worker's thread, as the stop knows it.
 pub(super) struct WorkerEntry {
@@ -54,14 +54,8 @@ pub(super) struct StopState {
     /// What of the backlog there is to report.
     pub(super) out: TakenOut,
     pub(super) cancelled: bool,
-    /// Helpers that join threads.
-    pub(super) joiners: usize,
-    /// Since when no helper could be started.
-    pub(super) refused_since: Option<Instant>,
-    /// No helper could be started for too long: threads that left are not joined.
-    pub(super) no_joiners: bool,
-    /// When a worker last left or was joined.
-    pub(super) progress: Option<Instant>,
+    /// Of the helpers that join the workers' threads.
+    pub(super) joiners: JoinHelpers,
     /// Calls of `stop` that wait for the report.
     pub(super) waiting: usize,
     pub(super) report: Option<StoredReport>,
@@ -87,12 +81,6 @@ pub(super) enum Step {
     Wait(Deadline),
 }
 
-/// The minimum time a stop waits for idle workers: they only have to wake up and leave.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
-/// After this time without a join the next thread is given to another helper: the first is
-/// held up by a thread that lingers.
-const JOIN_HELD_UP: Duration = Duration::from_millis(10);
-
 impl StopState {
     pub(super) fn new() -> StopState {
         StopState {
@@ -103,10 +91,7 @@ impl StopState {
             backlog_out: None,
             out: TakenOut::default(),
             cancelled: false,
-            joiners: 0,
-            refused_since: None,
-            no_joiners: false,
-            progress: None,
+            joiners: JoinHelpers::default(),
             waiting: 0,
             report: None,
             ownerless: false,
@@ -124,81 +109,87 @@ impl StopState {
 
     /// What to do at `now`. `is_running` returns whether a worker has a task on its stack.
     pub(super) fn next_step(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Step {
-        let others = || self.members.iter().filter(|member| !member.inside_stop);
-        let nobody_drains = others().all(|member| member.standing != WorkerStatus::Working);
-        let Moments {
-            backlog_out,
-            cancel,
-            deadline,
-        } = self.moments;
-        if self.backlog_out.is_none()
-            && (nobody_drains || backlog_out.has_passed(now) || cancel.has_passed(now))
-        {
+        if self.backlog_out.is_none() && self.is_backlog_due(now) {
             return Step::TakeOut;
         }
-        if !self.cancelled && cancel.has_passed(now) {
+        if !self.cancelled && self.moments.cancel.has_passed(now) {
             return Step::Cancel;
         }
-        if others().all(|member| self.is_gone(member)) {
+        if self.others().all(|(_, member)| self.is_gone(member)) {
             return Step::Report;
         }
-        let mut wake = deadline;
-        if deadline.has_passed(now) {
-            let leave_by = self.backlog_out.map(|out| out + TIME_TO_LEAVE);
-            let somebody_may_leave = self.members.iter().enumerate().any(|(index, member)| {
-                !member.inside_stop && !self.is_gone(member) && !is_running(index)
-            });
-            match leave_by {
-                Some(leave_by) if somebody_may_leave && now < leave_by => {
-                    wake = Deadline::at(leave_by);
-                }
-                _ => return Step::Report,
-            }
+        let end = self.end(now, is_running);
+        if end.has_passed(now) {
+            return Step::Report;
         }
-        if self.backlog_out.is_none() {
-            wake = wake.earlier(backlog_out);
+        let join = self.next_join(now);
+        if join.has_passed(now) {
+            return Step::StartJoiner;
         }
-        if !self.cancelled {
-            wake = wake.earlier(cancel);
-        }
-        if self.next_to_join().is_some() {
-            let held_up = self.progress.map(|last| last + JOIN_HELD_UP);
-            match held_up {
-                Some(held_up)
-                    if (self.joiners > 0 || self.refused_since.is_some()) && now < held_up =>
-                {
-                    wake = wake.earlier(Deadline::at(held_up));
-                }
-                _ => return Step::StartJoiner,
-            }
-        }
-        Step::Wait(wake)
+        Step::Wait(end.earlier(join).earlier(self.next_moment()))
     }
 
-    /// A helper was asked for at `now`, and could be started or not. One that could not is asked
-    /// for again a little later.
-    pub(super) fn joiner_started(&mut self, now: Instant, started: bool) {
-        self.progress = Some(now);
-        if started {
-            self.joiners += 1;
-            self.refused_since = None;
-            return;
+    /// The workers that the stop waits for. One inside `stop` waits itself.
+    fn others(&self) -> impl Iterator<Item = (usize, &WorkerEntry)> {
+        let members = self.members.iter().enumerate();
+        members.filter(|(_, member)| !member.inside_stop)
+    }
+
+    /// Whether the backlog is to be taken out: its moment has come, or no worker is left that
+    /// would run it.
+    fn is_backlog_due(&self, now: Instant) -> bool {
+        let is_working = |member: &WorkerEntry| member.standing == WorkerStatus::Working;
+        self.moments.backlog_out.has_passed(now)
+            || self.moments.cancel.has_passed(now)
+            || !self.others().any(|(_, member)| is_working(member))
+    }
+
+    /// When the report is made, whatever is left. After the deadline, workers without a task
+    /// still have a moment to exit: a stop with a deadline of zero is clean if all were idle.
+    fn end(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Deadline {
+        let deadline = self.moments.deadline;
+        if !deadline.has_passed(now) {
+            return deadline;
         }
-        let since = *self.refused_since.get_or_insert(now);
-        self.no_joiners |= self.joiners == 0 && now >= since + PATIENCE;
+        let may_exit = |(index, member): (usize, _)| !self.is_gone(member) && !is_running(index);
+        match self.backlog_out {
+            Some(out) if self.others().any(may_exit) => Deadline::at(out + TIME_TO_EXIT),
+            _ => deadline,
+        }
+    }
+
+    /// The next moment of the plan.
+    fn next_moment(&self) -> Deadline {
+        let backlog_out = match self.backlog_out {
+            None => self.moments.backlog_out,
+            Some(_) => Deadline::NEVER,
+        };
+        match self.cancelled {
+            false => self.moments.cancel.earlier(backlog_out),
+            true => backlog_out,
+        }
+    }
+
+    /// When the next helper is needed to join what has left.
+    fn next_join(&self, now: Instant) -> Deadline {
+        match self.next_to_join() {
+            Some(_) => self.joiners.next_start(now),
+            None => Deadline::NEVER,
+        }
     }
 
     /// Nothing of it is waited for any more. Where no helper can be started
     /// a thread that left is not waited for, but reported.
     fn is_gone(&self, member: &WorkerEntry) -> bool {
-        member.standing.is_gone() || (member.standing == WorkerStatus::Left && self.no_joiners)
+        member.standing.is_gone()
+            || (member.standing == WorkerStatus::Left && self.joiners.have_given_up())
     }
 
     /// The next thread that left and is not being joined yet.
     pub(super) fn next_to_join(&self) -> Option<usize> {
         let waits =
             |member: &WorkerEntry| member.standing == WorkerStatus::Left && member.thread.is_some();
-        match self.no_joiners {
+        match self.joiners.have_given_up() {
             false => self.members.iter().position(waits),
             true => None,
         }

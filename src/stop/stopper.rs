@@ -82,7 +82,7 @@ impl Stopper {
     pub(crate) fn worker_left(self: &Arc<Self>, index: usize) {
         let mut state = self.state.lock();
         state.members[index].standing = WorkerStatus::Left;
-        state.progress = Some(clock::now());
+        state.joiners.progressed(clock::now());
         let is_last = state
             .members
             .iter()
@@ -250,8 +250,7 @@ impl Stopper {
     /// `stop` may take over meanwhile.
     fn drive_elsewhere(self: &Arc<Self>) {
         let patience = Deadline::after(threads::PATIENCE);
-        let mut pause = Duration::from_millis(1);
-        loop {
+        for pause in threads::pauses() {
             let Err(error) = self.start_driver() else {
                 return;
             };
@@ -277,7 +276,6 @@ impl Stopper {
                 });
             }
             state.driving = true;
-            pause = (pause * 2).min(threads::LONGEST_PAUSE);
         }
     }
 
@@ -349,7 +347,7 @@ impl Stopper {
                 }
                 Step::StartJoiner => {
                     let started = MutexGuard::unlocked(&mut state, || self.start_joiner());
-                    state.joiner_started(clock::now(), started);
+                    state.joiners.asked(clock::now(), started);
                 }
                 Step::Report => break,
             }
@@ -373,7 +371,7 @@ impl Stopper {
                 let thread = state.members[index].thread.take();
                 MutexGuard::unlocked(&mut state, || thread.map(Thread::join));
                 state.members[index].standing = WorkerStatus::Joined;
-                state.progress = Some(clock::now());
+                state.joiners.progressed(clock::now());
                 stopper.changed.notify_all();
             }
         });

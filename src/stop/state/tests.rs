@@ -1,8 +1,12 @@
 use super::*;
 use crate::clock;
 use crate::stop::StopPlan;
+use crate::threads::PATIENCE;
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// After this time the helper that joins is taken to be held up.
+const HELD_UP: Duration = Duration::from_millis(10);
 
 /// A stop that began `now`, of a pool with workers of these standings.
 fn stop(now: Instant, plan: StopPlan, standings: &[WorkerStatus]) -> StopState {
@@ -110,7 +114,7 @@ fn at_the_deadline_idle_workers_have_a_moment_to_leave_and_running_ones_none() {
     let now = clock::now();
     let mut state = took_out(stop(now, StopPlan::cancel(Duration::ZERO), &WORKING), now);
     state.cancelled = true;
-    let leave_by = now + TIME_TO_LEAVE;
+    let leave_by = now + TIME_TO_EXIT;
     assert_eq!(
         state.next_step(now, |index| index == 0),
         Step::Wait(Deadline::at(leave_by))
@@ -131,9 +135,9 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
         member.thread = Some(thread);
     }
     assert_eq!(state.next_step(now, |_| false), Step::StartJoiner);
-    state.joiner_started(now, true);
+    state.joiners.asked(now, true);
     state.members[0].thread = None; // the first helper is joining it
-    let held_up = now + JOIN_HELD_UP;
+    let held_up = now + HELD_UP;
     assert_eq!(
         state.next_step(now, |_| false),
         Step::Wait(Deadline::at(held_up))
@@ -156,14 +160,14 @@ fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
     let mut then = now;
     while then < now + PATIENCE {
         assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
-        state.joiner_started(then, false);
-        let again = then + JOIN_HELD_UP;
+        state.joiners.asked(then, false);
+        let again = then + HELD_UP;
         let until = Step::Wait(Deadline::at(again));
         assert_eq!(state.next_step(then, |_| false), until);
         then = again;
     }
     assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
-    state.joiner_started(then, false);
+    state.joiners.asked(then, false);
     assert_eq!(state.next_step(then, |_| false), Step::Report);
 }
 
