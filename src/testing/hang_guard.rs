@@ -1,7 +1,7 @@
 //! A test that hangs says where.
 
+use crate::async_log::to_stderr_in_time;
 use crate::clock::{self, Deadline, Freezes, grown};
-use crate::stop::to_stderr_in_time;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::table::trimmed;
 use crate::threads::{self, Thread};

@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 pub(crate) const TIME_TO_EXIT: Duration = Duration::from_millis(5);
 /// After this time without a join the helpers are taken to be held up.
 const HELD_UP: Duration = Duration::from_millis(10);
-/// After this time the deadline is asked for again: it may be earlier now.
+/// After this time the deadline is read again: it may be earlier now.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// When a helper is to be started, while threads wait to be joined. Pure.
 #[derive(Default)]
 pub(crate) struct JoinHelpers {
     started: usize,
-    /// When a thread last left its body or was joined, or a helper was asked for.
+    /// When a thread last left its body or was joined, or a helper was started or refused.
     progress: Option<Instant>,
     /// Since when the system refuses helpers.
     refused_since: Option<Instant>,
@@ -38,7 +38,7 @@ impl JoinHelpers {
     }
 
     /// When the next helper is to be started: the first one at once. Where the system refused
-    /// one it is asked for again, at the same intervals.
+    /// one it is tried again, at the same intervals.
     pub(crate) fn next_start(&self, now: Instant) -> Deadline {
         let is_first = self.started == 0 && self.refused_since.is_none();
         match self.progress.filter(|_| !is_first) {
@@ -47,10 +47,10 @@ impl JoinHelpers {
         }
     }
 
-    /// A helper was asked for at `now`, and could be started or not.
-    pub(crate) fn asked(&mut self, now: Instant, could_start: bool) {
+    /// The start of a helper was attempted at `now`, and succeeded or was refused.
+    pub(crate) fn start_attempted(&mut self, now: Instant, succeeded: bool) {
         self.progress = Some(now);
-        if could_start {
+        if succeeded {
             self.started += 1;
             self.refused_since = None;
             return;
@@ -115,7 +115,7 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
                     let joining = joining.clone();
                     spawn_helper(name.to_owned(), move || joining.join_waiting())
                 });
-                state.helpers.asked(clock::now(), helper.is_ok());
+                state.helpers.start_attempted(clock::now(), helper.is_ok());
                 helpers.extend(helper);
                 continue;
             }
@@ -148,12 +148,12 @@ mod tests {
     use crate::sync::channel;
 
     #[test]
-    fn a_second_helper_is_started_when_nothing_was_joined_for_a_while() {
+    fn a_second_helper_succeeded_when_nothing_was_joined_for_a_while() {
         let now = clock::now();
         let mut helpers = JoinHelpers::default();
         helpers.progressed(now);
         assert_eq!(helpers.next_start(now), Deadline::at(now));
-        helpers.asked(now, true);
+        helpers.start_attempted(now, true);
         assert_eq!(helpers.next_start(now), Deadline::at(now + HELD_UP));
         helpers.progressed(now + HELD_UP / 2);
         let later = now + HELD_UP / 2 + HELD_UP;
@@ -161,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn helpers_that_are_refused_are_asked_for_until_patience_is_over() {
+    fn helpers_that_are_refused_are_tried_again_until_patience_is_over() {
         let now = clock::now();
         let mut helpers = JoinHelpers::default();
-        helpers.asked(now, false);
+        helpers.start_attempted(now, false);
         assert_eq!(helpers.next_start(now), Deadline::at(now + HELD_UP));
-        helpers.asked(now + PATIENCE - HELD_UP, false);
+        helpers.start_attempted(now + PATIENCE - HELD_UP, false);
         assert!(!helpers.have_given_up());
-        helpers.asked(now + PATIENCE, false);
+        helpers.start_attempted(now + PATIENCE, false);
         assert!(helpers.have_given_up());
         // One that was started joins what there is, however late.
         let mut helpers = JoinHelpers::default();
-        helpers.asked(now, true);
-        helpers.asked(now + HELD_UP, false);
-        helpers.asked(now + HELD_UP + PATIENCE, false);
+        helpers.start_attempted(now, true);
+        helpers.start_attempted(now + HELD_UP, false);
+        helpers.start_attempted(now + HELD_UP + PATIENCE, false);
         assert!(!helpers.have_given_up());
     }
 

@@ -1,4 +1,4 @@
-//! What to do where the system refuses a thread: to ask again, since it mostly has one a
+//! What to do where the system refuses a thread: to try again, since it mostly has one a
 //! moment later.
 
 use super::{Thread, spawn_helper};
@@ -9,7 +9,7 @@ use std::io;
 use std::iter;
 use std::time::Duration;
 
-/// For how long a thread that the system refuses is asked for again, where nothing else limits
+/// For how long the start of a thread is tried again that the system refuses, where nothing else limits
 /// that.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

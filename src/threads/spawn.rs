@@ -72,7 +72,7 @@ pub(crate) fn spawn_one(
     Ok(threads
         .into_iter()
         .next()
-        .unwrap_or_else(|| unreachable!("one was asked for")))
+        .unwrap_or_else(|| unreachable!("one name gives one thread")))
 }
 
 /// Starts a thread that helps with something and ends by itself.

@@ -168,7 +168,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn linux_tells_that_this_thread_runs_and_that_another_sleeps() {
+    fn linux_says_that_this_thread_runs_and_that_another_sleeps() {
         let id = current_id().unwrap();
         assert_eq!(
             status(id),
@@ -177,14 +177,14 @@ mod tests {
                 doing: "running".to_owned()
             })
         );
-        let (tell, told) = channel::bounded(1);
+        let (sender, receiver) = channel::bounded(1);
         let (open, gate) = channel::bounded::<()>(0);
         let thread = spawn_helper("sleeper".to_owned(), move || {
-            tell.send(current_id().unwrap()).unwrap();
+            sender.send(current_id().unwrap()).unwrap();
             let _ = gate.recv();
         })
         .unwrap();
-        let id = told.recv().unwrap();
+        let id = receiver.recv().unwrap();
         // It may still be on its way into the wait.
         while !status(id).unwrap().doing.starts_with("sleeping") {
             thread::yield_now();
