@@ -401,7 +401,7 @@ impl Shared {
             }
             let mut until = state.wake(now);
             if is_left {
-                until = until.earlier(Deadline::at(now.mono + threads::LONGEST_PAUSE));
+                until = until.earlier(Deadline::at(now.mono + threads::MAX_SPAWN_PAUSE));
             }
             state.asleep_until = Some(until);
             state.settled_at = Some(now);

@@ -86,8 +86,8 @@ impl Stopper {
     /// again for a while, but not beyond the deadline of the stop; a thread that waits in
     /// `stop` may take over meanwhile.
     pub(super) fn drive_elsewhere(self: &Arc<Self>) {
-        let patience = Deadline::after(threads::PATIENCE);
-        for pause in threads::pauses() {
+        let patience = Deadline::after(threads::SPAWN_TIMEOUT);
+        for pause in threads::spawn_pauses() {
             let Err(error) = self.start_driver() else {
                 return;
             };

@@ -134,7 +134,7 @@ impl Stopper {
         let stopper = self.clone();
         let name = format!("{}-join", self.queue.name);
         // By a worker that leaves, and so has time.
-        let patience = Deadline::after(threads::PATIENCE);
+        let patience = Deadline::after(threads::SPAWN_TIMEOUT);
         let helper = threads::spawn_helper_until(&name, patience, move || {
             let thread = stopper.state.lock().workers[index].thread.take();
             // None: a stop has begun, and joins it.

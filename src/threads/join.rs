@@ -6,7 +6,7 @@
 //! pool's stop asks it in the loop in which it also waits for everything else; [`join_until`]
 //! is the loop of callers that wait for nothing else.
 
-use super::{PATIENCE, Thread, spawn_helper};
+use super::{SPAWN_TIMEOUT, Thread, spawn_helper};
 use crate::clock::{self, Deadline};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -56,10 +56,10 @@ impl JoinHelpers {
             return;
         }
         let since = *self.refused_since.get_or_insert(now);
-        self.given_up |= self.started == 0 && now >= since + PATIENCE;
+        self.given_up |= self.started == 0 && now >= since + SPAWN_TIMEOUT;
     }
 
-    /// No helper could be started for [`PATIENCE`]: threads that have left are not joined.
+    /// No helper could be started for [`SPAWN_TIMEOUT`]: threads that have left are not joined.
     pub(crate) fn have_given_up(&self) -> bool {
         self.given_up
     }
@@ -166,15 +166,15 @@ mod tests {
         let mut helpers = JoinHelpers::default();
         helpers.start_attempted(now, false);
         assert_eq!(helpers.next_start(now), Deadline::at(now + HELD_UP));
-        helpers.start_attempted(now + PATIENCE - HELD_UP, false);
+        helpers.start_attempted(now + SPAWN_TIMEOUT - HELD_UP, false);
         assert!(!helpers.have_given_up());
-        helpers.start_attempted(now + PATIENCE, false);
+        helpers.start_attempted(now + SPAWN_TIMEOUT, false);
         assert!(helpers.have_given_up());
         // One that was started joins what there is, however late.
         let mut helpers = JoinHelpers::default();
         helpers.start_attempted(now, true);
         helpers.start_attempted(now + HELD_UP, false);
-        helpers.start_attempted(now + HELD_UP + PATIENCE, false);
+        helpers.start_attempted(now + HELD_UP + SPAWN_TIMEOUT, false);
         assert!(!helpers.have_given_up());
     }
 

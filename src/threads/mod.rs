@@ -11,7 +11,9 @@ mod spawn;
 mod status;
 
 pub(crate) use join::{JoinHelpers, TIME_TO_EXIT, join_until};
-pub(crate) use retry::{LONGEST_PAUSE, PATIENCE, pauses, run_until, spawn_helper_until, try_until};
+pub(crate) use retry::{
+    MAX_SPAWN_PAUSE, SPAWN_TIMEOUT, run_until, spawn_helper_until, spawn_pauses, try_until,
+};
 pub(crate) use spawn::{
     LEAST_STACK, default_stack_size, spawn_all, spawn_helper, spawn_one, worker_name,
 };

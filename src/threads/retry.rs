@@ -11,14 +11,14 @@ use std::time::Duration;
 
 /// For how long the start of a thread is tried again that the system refuses, where nothing else limits
 /// that.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const SPAWN_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const MAX_SPAWN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The pauses between two attempts, without end: each one is twice as long as the one before,
-/// up to [`LONGEST_PAUSE`].
-pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
-    let next = |pause: &Duration| Some((*pause * 2).min(LONGEST_PAUSE));
+/// up to [`MAX_SPAWN_PAUSE`].
+pub(crate) fn spawn_pauses() -> impl Iterator<Item = Duration> {
+    let next = |pause: &Duration| Some((*pause * 2).min(MAX_SPAWN_PAUSE));
     iter::successors(Some(FIRST_PAUSE), next)
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn try_until<T>(
     mut start: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     let (_open, never) = channel::bounded::<()>(0);
-    for pause in pauses() {
+    for pause in spawn_pauses() {
         match start() {
             Err(_) if !deadline.has_passed(clock::now()) => {
                 let _ = Deadline::after(pause).earlier(deadline).receive(&never);
@@ -67,10 +67,10 @@ pub(crate) fn spawn_helper_until<F: FnOnce() + Send + 'static>(
 
 /// Runs `body`, which may be stuck in the program's code, and waits for it, but
 /// not beyond `deadline`: it is then left to end by itself. Where no thread can
-/// be had up to then, or for [`PATIENCE`], it runs here.
+/// be had up to then, or for [`SPAWN_TIMEOUT`], it runs here.
 pub(crate) fn run_until(name: &str, deadline: Deadline, body: impl FnOnce() + Send + 'static) {
     let (running, ended) = channel::bounded::<()>(0);
-    let patience = Deadline::after(PATIENCE).earlier(deadline);
+    let patience = Deadline::after(SPAWN_TIMEOUT).earlier(deadline);
     let helper = spawn_helper_until(name, patience, move || {
         body();
         drop(running);
@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let millis: Vec<_> = pauses().take(8).map(|pause| pause.as_millis()).collect();
+        let millis: Vec<_> = spawn_pauses()
+            .take(8)
+            .map(|pause| pause.as_millis())
+            .collect();
         assert_eq!(millis, [1, 2, 4, 8, 16, 32, 50, 50]);
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock;
 use crate::stop::StopPlan;
-use crate::threads::PATIENCE;
+use crate::threads::SPAWN_TIMEOUT;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
     }
     // It is tried again and again, for a while.
     let mut then = now;
-    while then < now + PATIENCE {
+    while then < now + SPAWN_TIMEOUT {
         assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
         state.joiners.start_attempted(then, false);
         let again = then + HELD_UP;
