@@ -1,24 +1,24 @@
-//! What becomes of tasks that heed a stop, are slow, are deaf, panic, or never
+//! What becomes of tasks that cooperate with a stop, are slow, are stuck, panic, or never
 //! start: the report, and what to do about each.
 //!
 //! ```text
 //! $ cargo run --example abandoned
 //! stop: NOT CLEAN after 1.000 s (deadline 1 s): 2 abandoned, 3 unstarted of 7 accepted
 //!   completed 1   panicked 1   cancelled 0   expired 0
-//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:80:34
-//!              thread 9526: sleeping in futex   has no token to look at
-//!   abandoned  #4 "deaf"  crew-0  running 2.0 s  cancel asked 0.7 s ago  examples/abandoned.rs:81:34
+//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:80:34
+//!              thread 9526: sleeping in futex   takes no cancel token
+//!   abandoned  #4 "stuck"  crew-0  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:81:34
 //!              last note: "asked the mirror, waiting for its answer"   thread 9525: sleeping in futex
 //!   unstarted  #5 "first mail"   examples/abandoned.rs:82:41
 //!   unstarted  #6 "second mail"  examples/abandoned.rs:83:43
 //!   unstarted  #7 "third mail"   examples/abandoned.rs:84:41
 //!
 //! Every accepted task is counted once:
-//!   accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 + abandoned 2 + caller 0
+//!   accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 + abandoned 2 + stopping 0
 //!
 //! Abandoned: still running at the deadline. No thread can be killed, so look why:
-//!   slow has no token to look at; a verb that ends in _with would give it one
-//!   deaf has a token and did not look; its last note: asked the mirror, waiting for its answer
+//!   slow takes no cancel token; a verb that ends in _with gives it one
+//!   stuck has a token and did not check it; its last note: asked the mirror, waiting for its answer
 //!
 //! Unstarted: in the queue when the backlog was taken out. Nothing of them has run:
 //!   first mail, submitted at examples/abandoned.rs:82:41
@@ -27,9 +27,9 @@
 //!
 //! No join outlives the stop, so the handles know:
 //!   panics: the task panicked: no such row
-//!   heeds: "left between two rows"
+//!   cooperative: "left between two rows"
 //!   slow: the task was still running when the pool's stop ended
-//!   deaf: the task was still running when the pool's stop ended
+//!   stuck: the task was still running when the pool's stop ended
 //!
 //! What is unstarted is yours to run, to resubmit or to drop:
 //!   first mail, run here: "sent"
@@ -38,7 +38,7 @@
 //!
 //! What was abandoned may still end. Now slow gets its answer:
 //!   1 of 2 still runs
-//!   deaf will be cut off when main returns
+//!   stuck will be cut off when main returns
 //!
 //! Exit code 75: try again later.
 //! ```
@@ -47,7 +47,7 @@
 //!
 //! # How it works
 //!
-//! Three workers run "heeds", "slow" and "deaf", so that three mails wait in
+//! Three workers run "cooperative", "slow" and "stuck", so that three mails wait in
 //! the queue. After a second the pool is stopped, within another one:
 //!
 //! ```text
@@ -76,9 +76,9 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let (_never, silence) = channel::bounded(0);
 
     let panics = pool.task("panics").submit(panics)?;
-    let heeds = pool.task("heeds").submit_with(heeds)?;
+    let cooperative = pool.task("cooperative").submit_with(cooperative)?;
     let slow = pool.task("slow").submit(|| slow(answer))?;
-    let deaf = pool.task("deaf").submit_with(|ctx| deaf(ctx, silence))?;
+    let stuck = pool.task("stuck").submit_with(|ctx| stuck(ctx, silence))?;
     let first = pool.task("first mail").submit(|| "sent")?;
     let second = pool.task("second mail").submit(|| "sent")?;
     let third = pool.task("third mail").submit(|| "sent")?;
@@ -92,9 +92,9 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     println!("\nNo join outlives the stop, so the handles know:");
     tell("panics", panics.join());
-    tell("heeds", heeds.join());
+    tell("cooperative", cooperative.join());
     tell("slow", slow.join());
-    tell("deaf", deaf.join());
+    tell("stuck", stuck.join());
 
     println!("\nWhat is unstarted is yours to run, to resubmit or to drop:");
     let other = Pool::new(1)?;
@@ -130,7 +130,7 @@ fn panics() {
 }
 
 /// Looks at its token between two pieces of work, and says how far it is.
-fn heeds(ctx: &TaskContext) -> &'static str {
+fn cooperative(ctx: &TaskContext) -> &'static str {
     let mut row = 0;
     while ctx.sleep(Duration::from_millis(10)).is_ok() {
         row += 1;
@@ -145,7 +145,7 @@ fn slow(answer: Receiver<()>) {
 }
 
 /// Has a token, and never looks at it.
-fn deaf(ctx: &TaskContext, silence: Receiver<()>) {
+fn stuck(ctx: &TaskContext, silence: Receiver<()>) {
     ctx.note("asked the mirror, waiting for its answer");
     let _ = silence.recv();
 }
@@ -155,7 +155,7 @@ fn explain(report: &StopReport) {
     println!("\nEvery accepted task is counted once:");
     println!(
         "  accepted {} = completed {} + panicked {} + cancelled {} + expired {} + unstarted {} \
-         + abandoned {} + caller {}",
+         + abandoned {} + stopping {}",
         report.accepted(),
         report.completed(),
         report.panicked(),
@@ -170,11 +170,11 @@ fn explain(report: &StopReport) {
     for task in report.abandoned() {
         let name = task.info().name();
         match (task.has_token(), task.note()) {
-            (false, _) => println!(
-                "  {name} has no token to look at; a verb that ends in _with would give it one"
-            ),
+            (false, _) => {
+                println!("  {name} takes no cancel token; a verb that ends in _with gives it one")
+            }
             (true, note) => println!(
-                "  {name} has a token and did not look; its last note: {}",
+                "  {name} has a token and did not check it; its last note: {}",
                 note.unwrap_or("none")
             ),
         }

@@ -1,10 +1,11 @@
-//! Logging from where no thread may wait for the logger.
+//! Logging from where no thread may wait for the logger without a limit: it is the program's
+//! code, and may be stuck. So may be a stderr that is a full pipe.
 
 use crate::clock::Deadline;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// The logger is the program's code, and may be stuck: so it is called, record after
@@ -18,9 +19,11 @@ pub(crate) struct AsyncLog {
     writer: Option<Thread>,
 }
 
-/// How long a stop, a signal or the end of a journal waits for a logger, or a reader of
-/// stderr, that is stuck.
-pub(crate) const TIME_TO_TELL: Duration = Duration::from_millis(100);
+/// How long a stop, a signal or the end of an [`AsyncLog`] waits for a logger that is stuck.
+pub(crate) const LOG_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long the end of a program waits for a logger or a stderr that is stuck, with a report
+/// that is not clean and that is shown nowhere else.
+pub(crate) const UNCLEAN_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Record = (log::Level, String);
 
@@ -49,12 +52,12 @@ impl AsyncLog {
         }
     }
 
-    /// Waits for what was written, but not beyond a tenth of a second.
+    /// Waits until everything is written, for [`LOG_TIMEOUT`] at most.
     pub(crate) fn close(&mut self) {
         let Some((records, received)) = self.records.take() else {
             return;
         };
-        let deadline = Deadline::after(TIME_TO_TELL);
+        let deadline = Deadline::after(LOG_TIMEOUT);
         let writer = match self.writer.take() {
             Some(writer) => Ok(writer),
             None => threads::try_until(deadline, || start(self.name, &received)),
@@ -77,4 +80,36 @@ fn start(name: &str, records: &Receiver<Record>) -> io::Result<Thread> {
             unwind::log_guarded(|| log::log!(target: &target, level, "{text}"));
         }
     })
+}
+
+/// Logs what must not get lost, or writes it to stderr where that level is not logged.
+pub(crate) fn log_or_stderr(level: log::Level, text: &str) {
+    let mut is_logged = false;
+    unwind::log_guarded(|| {
+        if log::log_enabled!(level) {
+            log::log!(level, "{text}");
+            is_logged = true;
+        }
+    });
+    if !is_logged {
+        to_stderr(text);
+    }
+}
+
+/// Ignores errors: stderr may be closed.
+fn to_stderr(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// As [`log_or_stderr`], for [`UNCLEAN_REPORT_TIMEOUT`] at most.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn log_or_stderr_in_time(level: log::Level, text: String) {
+    let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
+    threads::run_until("log", deadline, move || log_or_stderr(level, &text));
+}
+
+/// Writes to stderr, for [`UNCLEAN_REPORT_TIMEOUT`] at most.
+pub(crate) fn to_stderr_in_time(text: String) {
+    let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
+    threads::run_until("stderr", deadline, move || to_stderr(&text));
 }

@@ -18,7 +18,7 @@
 // channel on which nothing can be sent, and firing it drops that sender.
 
 use crate::clock::{self, Deadline};
-use crate::sync::channel::{self, Receiver, RecvTimeoutError, Sender};
+use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release, StaticU64};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -128,6 +128,8 @@ impl Node {
         let (_, receiver) = self.signal.get_or_init(|| {
             let (signal, receiver) = Signal::new();
             for node in self.lineage() {
+                // Invariant 2: a cancel of this node either comes before and is seen here, or
+                // after, and finds the signal.
                 let mut listeners = node.listeners.lock();
                 if node.cancelled.load(Relaxed) {
                     drop(listeners);
@@ -148,6 +150,7 @@ impl Node {
             return;
         };
         drop(receiver);
+        // Invariant 5. The own listeners go with the node.
         for ancestor in self.lineage().skip(1) {
             ancestor.listeners.lock().signals.remove(&signal.number);
         }
@@ -187,7 +190,7 @@ impl CancelToken {
     /// assert!(child.is_cancelled());
     /// assert!(!parent.is_cancelled());
     /// ```
-    #[must_use = "a child does nothing unless somebody looks at it"]
+    #[must_use = "a child does nothing unless it is read or waited on"]
     pub fn child(&self) -> CancelToken {
         Node::token(Some(self.node.clone()))
     }
@@ -208,6 +211,7 @@ impl CancelToken {
             self.node.cancelled.store(true, Release);
             mem::take(&mut *listeners)
         };
+        // Invariant 3: without the lock. A thread that registers meanwhile sees the flag.
         for signal in listeners.signals.values() {
             signal.fire();
         }
@@ -288,12 +292,7 @@ impl CancelToken {
     }
 
     fn wait_until(&self, deadline: Deadline) -> bool {
-        let receiver = self.node.receiver();
-        let end = match deadline.moment() {
-            Some(moment) => receiver.recv_deadline(moment),
-            None => receiver.recv().map_err(RecvTimeoutError::from),
-        };
-        match end {
+        match deadline.receive(self.node.receiver()) {
             Ok(never) => match never {},
             Err(end) => end.is_disconnected(),
         }
@@ -418,7 +417,7 @@ impl fmt::Debug for CancelReceiver {
     }
 }
 
-/// The work was asked to end, by a [`CancelToken`], before it was done.
+/// The work was cancelled, by a [`CancelToken`], before it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 

@@ -104,9 +104,9 @@ pub(crate) use source::Stops;
 #[cfg(all(unix, feature = "unix-signals"))]
 pub use unix::{Signal, SignalReceiver, receiver};
 
-use crate::async_log::TIME_TO_TELL;
+use crate::async_log::{LOG_TIMEOUT, UNCLEAN_REPORT_TIMEOUT, log_or_stderr};
 use crate::clock::{self, Deadline};
-use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL_UNCLEAN, say};
+use crate::stop::{StopHandle, StopPlan};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Mutex};
 use crate::threads;
@@ -261,7 +261,7 @@ fn on_signal(came: Came, stops: bool) {
 /// may be stuck, also in the thread that has left `main`: so it is not waited for without
 /// end.
 fn exit() -> ! {
-    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
+    let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
     threads::run_until("signals-exit", deadline, || process::exit(INTERRUPTED));
     source::exit_without_cleaning_up()
 }
@@ -302,8 +302,8 @@ fn same_request() -> String {
 
 /// Says a line before the program may be gone, but not at any price.
 fn tell(line: String) {
-    threads::run_until("signals-log", Deadline::after(TIME_TO_TELL), move || {
-        say(log::Level::Warn, &line);
+    threads::run_until("signals-log", Deadline::after(LOG_TIMEOUT), move || {
+        log_or_stderr(log::Level::Warn, &line);
     });
 }
 

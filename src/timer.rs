@@ -30,7 +30,7 @@ mod dropper;
 pub(crate) use dropper::drop_elsewhere;
 use dropper::{drop_what_is_left, is_something_left};
 
-use crate::async_log::{AsyncLog, TIME_TO_TELL};
+use crate::async_log::{AsyncLog, LOG_TIMEOUT};
 use crate::clock::{Clock, Deadline, Freezes, Now, Offset};
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::StaticMutex;
@@ -401,7 +401,7 @@ impl Shared {
             }
             let mut until = state.wake(now);
             if is_left {
-                until = until.earlier(Deadline::at(now.mono + threads::LONGEST_PAUSE));
+                until = until.earlier(Deadline::at(now.mono + threads::MAX_SPAWN_PAUSE));
             }
             state.asleep_until = Some(until);
             state.settled_at = Some(now);
@@ -416,7 +416,7 @@ impl Shared {
         drop(state);
         if !drop_what_is_left() {
             // The next timer has another chance.
-            let patience = Deadline::after(TIME_TO_TELL);
+            let patience = Deadline::after(LOG_TIMEOUT);
             let _ = threads::try_until(patience, || match drop_what_is_left() {
                 true => Ok(()),
                 false => Err(io::ErrorKind::WouldBlock.into()),

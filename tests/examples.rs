@@ -12,20 +12,20 @@ fn abandoned_names_every_task_and_what_became_of_it() {
     assert_eq!(output.status.code(), Some(75), "{stdout}{stderr}");
     assert!(stderr.contains("no such row"), "{stderr}");
     let numbers = "accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 \
-                   + abandoned 2 + caller 0";
+                   + abandoned 2 + stopping 0";
     for line in [
         numbers,
-        "slow has no token to look at; a verb that ends in _with would give it one",
-        "deaf has a token and did not look; its last note: asked the mirror, waiting for its answer",
+        "slow takes no cancel token; a verb that ends in _with gives it one",
+        "stuck has a token and did not check it; its last note: asked the mirror, waiting for its answer",
         "panics: the task panicked: no such row",
-        "heeds: \"left between two rows\"",
+        "cooperative: \"left between two rows\"",
         "slow: the task was still running when the pool's stop ended",
-        "deaf: the task was still running when the pool's stop ended",
+        "stuck: the task was still running when the pool's stop ended",
         "first mail, run here: \"sent\"",
         "second mail, resubmitted: \"sent\"",
         "third mail, dropped: the pool was stopped before the task started",
         "1 of 2 still runs",
-        "deaf will be cut off when main returns",
+        "stuck will be cut off when main returns",
         "Exit code 75: try again later.",
     ] {
         let found = stdout.lines().any(|printed| printed.trim() == line);
@@ -35,7 +35,7 @@ fn abandoned_names_every_task_and_what_became_of_it() {
         let mut lines = stdout.lines();
         lines.any(|line| line.starts_with(&format!("  {kind}  #")) && line.contains(name))
     };
-    for name in ["\"slow\"", "\"deaf\""] {
+    for name in ["\"slow\"", "\"stuck\""] {
         assert!(listed("abandoned", name), "{name}\n{stdout}");
     }
     for name in ["\"first mail\"", "\"second mail\"", "\"third mail\""] {

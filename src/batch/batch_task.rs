@@ -4,7 +4,7 @@ use super::aftermath::Aftermath;
 use super::chunk::Chunk;
 use super::dead::{DeadLetter, DeadLetterReason};
 use super::store::{State, Store};
-use crate::async_log::TIME_TO_TELL;
+use crate::async_log::LOG_TIMEOUT;
 use crate::causes::{BoxError, PermanentError, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::retry::{Verdict, random};
@@ -358,7 +358,7 @@ impl<T: Send + 'static> Store<T> {
     /// Of a batcher that is dropped: the drop does not wait for the logger without end.
     pub(super) fn bury_in_time(&self, items: Vec<T>, why: &DeadLetter) {
         if let Some(text) = self.failure(items.len(), &format!("given up: {}", why.text())) {
-            threads::run_until("log", Deadline::after(TIME_TO_TELL), move || {
+            threads::run_until("log", Deadline::after(LOG_TIMEOUT), move || {
                 log_error(&text)
             });
         }

@@ -5,9 +5,10 @@ use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
 use super::stats::BatchStats;
 use super::store::{NoRoom, Store};
+use crate::async_log::log_or_stderr_in_time;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
-use crate::stop::{StopPlan, say_in_time};
+use crate::stop::StopPlan;
 use crate::submit::{SubmitError, submit_until_cancelled};
 use crate::sync::Arc;
 use std::fmt;
@@ -366,7 +367,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
         drop(state);
         let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
-            say_in_time(log::Level::Error, report.to_string());
+            log_or_stderr_in_time(log::Level::Error, report.to_string());
         }
         let unhandled = report.take_unstarted();
         if !unhandled.is_empty() {

@@ -11,7 +11,7 @@ use crate::retry::Retry;
 use crate::submit::Submitter;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
-use crate::threads::PATIENCE;
+use crate::threads::SPAWN_TIMEOUT;
 use crate::unwind::Guarded;
 use std::error::Error;
 use std::fmt;
@@ -225,7 +225,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self.check()?;
         let built_at = Location::caller();
         let pool_ref = pool.pool_ref().clone();
-        let patience = Deadline::after(PATIENCE);
+        let patience = Deadline::after(SPAWN_TIMEOUT);
         if let Err(error) = pool_ref.queue.start_timer(patience) {
             return Err(BatcherError(format!(
                 "batcher {:?} cannot tell when its batches are due: the timer's thread could not \

@@ -145,7 +145,7 @@ fn a_receiver_that_outlives_its_token_still_hears_every_ancestor_and_nothing_els
             0 => root.cancel(),
             1 => middle.cancel(),
             _ => {
-                drop((root, middle)); // nobody can cancel it any more
+                drop((root, middle)); // nothing can cancel it any more
                 assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
                 continue;
             }

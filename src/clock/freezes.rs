@@ -13,7 +13,7 @@
 //! began before the judge wanted to wake, it does not know when. So the limit grows by as
 //! much again, but by no more than itself: to 4.2 s. From its wake the service has 1 s.
 
-use super::Deadline;
+use super::deadline::Deadline;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

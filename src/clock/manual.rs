@@ -1,6 +1,6 @@
 //! A clock that a test moves by hand.
 
-use super::Now;
+use super::now::{Now, now};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::convert::Infallible;
@@ -139,7 +139,7 @@ impl ManualClock {
     pub fn at(wall: SystemTime) -> ManualClock {
         ManualClock {
             inner: Arc::new(Inner {
-                start: super::now(),
+                start: now(),
                 state: Mutex::new(State {
                     advanced: Duration::ZERO,
                     wall,
@@ -173,7 +173,7 @@ impl ManualClock {
         state.advanced = advanced;
         let is_over = |sleeper: &Sleeper| sleeper.until.is_some_and(|until| until <= now);
         state.sleepers.retain(|sleeper| !is_over(sleeper));
-        self.tell(state);
+        self.notify(state);
     }
 
     /// Advances both clocks until it is this time of day; one that has passed moves
@@ -224,11 +224,11 @@ impl ManualClock {
     pub fn set_wall(&self, wall: SystemTime) {
         let mut state = self.inner.state.lock();
         state.wall = wall;
-        self.tell(state);
+        self.notify(state);
     }
 
     /// What waits for the time of day, or for time to pass, looks again.
-    fn tell(&self, mut state: MutexGuard<'_, State>) {
+    fn notify(&self, mut state: MutexGuard<'_, State>) {
         state.watchers.retain(|watcher| watcher.strong_count() > 0);
         let watchers = state.watchers.clone();
         drop(state);

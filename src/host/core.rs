@@ -26,7 +26,7 @@ use super::report::{HostReport, StoredReport};
 use super::service::PoolSlot;
 use super::status::HostStatus;
 use crate::cancel::CancelToken;
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, default_grace};
 use crate::pool::{Pool, PoolView};
 use crate::queue::Member;
 use crate::stop::{StopHandle, StopPlan};
@@ -480,7 +480,7 @@ fn grace(told: Instant, by: Deadline) -> Deadline {
         return Deadline::NEVER;
     };
     let whole = moment.saturating_duration_since(told);
-    by.minus((whole / 4).min(Duration::from_secs(3)), told)
+    by.minus(default_grace(whole), told)
 }
 
 #[cfg(feature = "testing")]

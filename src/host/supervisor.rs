@@ -5,9 +5,9 @@ use super::core::{Core, State};
 use super::machine::{Action, TIME_TO_LEAVE};
 use super::report::{self, HostReport, Leftovers, StoredReport};
 use super::status::HostPhase;
-use crate::async_log::AsyncLog;
+use crate::async_log::{AsyncLog, log_or_stderr_in_time};
 use crate::clock::{self, Deadline};
-use crate::stop::{StopPlan, say_in_time};
+use crate::stop::StopPlan;
 use crate::sync::{Arc, MutexGuard};
 use crate::threads;
 use std::time::Duration;
@@ -125,6 +125,6 @@ impl Core {
             return;
         }
         let text = format!("host {} was dropped: {report}", self.name);
-        say_in_time(log::Level::Error, text);
+        log_or_stderr_in_time(log::Level::Error, text);
     }
 }

@@ -2,20 +2,19 @@
 //!
 //! Each worker has a histogram that no other thread writes; statistics add them up.
 
-mod distribution;
+mod histogram;
 
-pub use distribution::DurationHistogram;
+pub use histogram::DurationHistogram;
 
-use super::{PoolBuilder, PoolStats};
 use crate::queue::Meter;
 use crate::sync::{Arc, CachePadded, Mutex};
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
-/// How long the tasks of a pool waited and ran: [`PoolStats::latency`].
+/// How long the tasks of a pool waited and ran: [`PoolStats::latency`](crate::pool::PoolStats::latency).
 ///
-/// What the two times are is said in [`PoolBuilder::observer`].
+/// What the two times are is said in [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
 /// # Examples
 ///
@@ -38,8 +37,15 @@ pub struct Latency {
 }
 
 /// One for each worker, which alone writes it.
-pub(super) struct Latencies(Box<[CachePadded<Mutex<Latency>>]>);
+struct Latencies(Box<[CachePadded<Mutex<Latency>>]>);
 
+/// Makes the histograms of a pool with this number of workers.
+pub(super) fn meter(workers: usize) -> Arc<dyn Meter> {
+    let new = || CachePadded::new(Mutex::new(Latency::new()));
+    Arc::new(Latencies((0..workers).map(|_| new()).collect()))
+}
+
+/// The sum of all workers' histograms.
 pub(super) fn of(meter: &dyn Meter) -> Option<Latency> {
     let latencies: &Latencies = meter.as_any().downcast_ref()?;
     let mut sum = Latency::new();
@@ -62,36 +68,6 @@ impl Meter for Latencies {
 
     fn as_any(&self) -> &dyn Any {
         self
-    }
-}
-
-impl PoolBuilder {
-    /// Measures how long each task waits and runs, for [`PoolStats::latency`]. Only with the
-    /// feature `histogram`.
-    ///
-    /// It costs each task two or three reads of the clock, and an allocation if it
-    /// has a handle; and each worker 72 KiB of memory. An
-    /// [`observer`](Self::observer) may be set as well.
-    ///
-    /// Defaults to measuring nothing.
-    pub fn latency_histogram(mut self) -> PoolBuilder {
-        self.meter = Some(|workers| {
-            let new = || CachePadded::new(Mutex::new(Latency::new()));
-            Arc::new(Latencies((0..workers).map(|_| new()).collect()))
-        });
-        self
-    }
-}
-
-impl PoolStats {
-    /// How long tasks waited and ran, if the pool was built with
-    /// [`latency_histogram`](PoolBuilder::latency_histogram). Only with the feature
-    /// `histogram`.
-    ///
-    /// Those that ended since the pool was built, each counted shortly after its handle was
-    /// notified.
-    pub fn latency(&self) -> Option<&Latency> {
-        self.latency.as_ref()
     }
 }
 

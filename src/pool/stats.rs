@@ -41,10 +41,10 @@ pub struct PoolStats {
     expired: u64,
     unstarted: u64,
     abandoned: u64,
-    caller: u64,
+    stopping: u64,
     refused: u64,
     workers_alive: usize,
-    pub(super) latency: Option<Latency>,
+    latency: Option<Latency>,
 }
 
 impl PoolStats {
@@ -75,7 +75,7 @@ impl PoolStats {
             expired: counts.expired + left.expired + queue.expired_outside(),
             unstarted: (left.unstarted + later.out) as u64,
             abandoned: left.abandoned as u64,
-            caller: left.caller as u64,
+            stopping: left.stopping as u64,
             counts,
             refused: queue.refused(),
             workers_alive: queue.present(),
@@ -221,7 +221,7 @@ impl PoolStats {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn stopping_tasks(&self) -> u64 {
-        self.caller
+        self.stopping
     }
 
     /// How many of those that were abandoned or inside `stop` have ended since.
@@ -257,6 +257,17 @@ impl PoolStats {
     pub fn workers_alive(&self) -> usize {
         self.workers_alive
     }
+
+    /// How long tasks waited and ran, if the pool was built with
+    /// [`latency_histogram`](crate::PoolBuilder::latency_histogram). Only with the feature
+    /// `histogram`.
+    ///
+    /// Those that ended since the pool was built, each counted shortly after its handle was
+    /// notified.
+    #[cfg(feature = "histogram")]
+    pub fn latency(&self) -> Option<&Latency> {
+        self.latency.as_ref()
+    }
 }
 
 impl fmt::Display for PoolStats {
@@ -265,7 +276,7 @@ impl fmt::Display for PoolStats {
         write!(
             f,
             "accepted {}, queued {} (peak {}), overflow {} (peak {}), waiting {}, due {}, running {}, completed {}, \
-             panicked {}, cancelled {}, expired {}, unstarted {}, abandoned {}, caller {}, \
+             panicked {}, cancelled {}, expired {}, unstarted {}, abandoned {}, stopping {}, \
              ended late {}, overrun {}, refused {}, workers alive {}",
             self.accepted,
             self.queued,
@@ -281,7 +292,7 @@ impl fmt::Display for PoolStats {
             self.expired,
             self.unstarted,
             self.abandoned,
-            self.caller,
+            self.stopping,
             self.ended_late(),
             self.overrun(),
             self.refused,

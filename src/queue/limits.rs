@@ -13,7 +13,7 @@
 //! 2. This lock is never held together with another one, but for the timer's.
 
 use super::{PoolCore, PoolRef};
-use crate::clock::{self, Deadline, Now, grown};
+use crate::clock::{self, Deadline, Now, default_grace, grown};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::task::{TaskContext, TaskControl, TaskFn};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
@@ -48,8 +48,6 @@ pub(crate) struct Limit {
 /// How often a task is checked that has little time left, but waits for another on top of
 /// it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// A quarter of the limit is the grace, as it is with a stop, and this at most.
-const LONGEST_GRACE: Duration = Duration::from_secs(3);
 
 /// Limits the task of this context, if a worker runs it.
 pub(crate) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
@@ -168,7 +166,7 @@ impl Limits {
         ) else {
             return;
         };
-        let (limit, grace) = (running.limit, grace(running.limit));
+        let (limit, grace) = (running.limit, default_grace(running.limit));
         let frozen = timer.frozen_since(running.began, now.mono);
         let may_run = match running.is_over {
             false => grown(limit, frozen),
@@ -188,10 +186,6 @@ impl Limits {
     }
 }
 
-pub(super) fn grace(limit: Duration) -> Duration {
-    (limit / 4).min(LONGEST_GRACE)
-}
-
 impl PoolCore {
     fn time_is_up(&self, worker: usize, task: u64, limit: Duration, timer: &Timer) {
         let slot = &self.slots[worker];
@@ -200,7 +194,7 @@ impl PoolCore {
             return;
         };
         watch.token.cancel();
-        let (name, grace) = (&self.name, grace(limit));
+        let (name, grace) = (&self.name, default_grace(limit));
         timer.log(
             log::Level::Warn,
             format!(

@@ -77,7 +77,7 @@ use crate::sync::{
     StaticU64, Weak,
 };
 use crate::task::{Queued, Slot};
-use crate::threads::LONGEST_PAUSE;
+use crate::threads::MAX_SPAWN_PAUSE;
 use crate::unwind::RateLimit;
 use close_state::CloseState;
 use gate::Gate;
@@ -245,7 +245,7 @@ impl PoolCore {
             || self.has_tasks() || self.is_closed() || self.slots[index].is_marked();
         // If the timer has no thread, an idle worker has the time to start one.
         let look_again = || match self.lacks_timer() {
-            true => Deadline::after(LONGEST_PAUSE),
+            true => Deadline::after(MAX_SPAWN_PAUSE),
             false => Deadline::NEVER,
         };
         if !self.sleepers.sleep(index, has_to_stay_awake, look_again) {

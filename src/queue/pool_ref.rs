@@ -4,7 +4,7 @@ use super::PoolCore;
 use crate::clock::Deadline;
 use crate::sync::{Arc, Relaxed, SeqCst};
 use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskControl, TaskInfo, current_worker_in};
-use crate::threads::PATIENCE;
+use crate::threads::SPAWN_TIMEOUT;
 use std::any::Any;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl Ledger for PoolRef {
     }
 
     fn prepare_to_wait(&self) {
-        self.queue.prepare_to_wait(Deadline::after(PATIENCE));
+        self.queue.prepare_to_wait(Deadline::after(SPAWN_TIMEOUT));
     }
 
     fn take_due(&self, task: u64) -> bool {

@@ -9,7 +9,7 @@ use crate::clock::Deadline;
 use crate::queue::{PoolCore, PoolRef};
 use crate::submit::Submitter;
 use crate::sync::{Arc, Mutex, Weak};
-use crate::threads::PATIENCE;
+use crate::threads::SPAWN_TIMEOUT;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -162,7 +162,7 @@ impl Scheduler {
     /// the scheduler can be started again.
     pub fn start(&self) -> io::Result<()> {
         // Not under the lock.
-        self.queue().start_timer(Deadline::after(PATIENCE))?;
+        self.queue().start_timer(Deadline::after(SPAWN_TIMEOUT))?;
         let mut state = self.core.state.lock();
         state.is_live = true;
         let leavings: Vec<_> = state.entries.values().map(|e| e.start()).collect();

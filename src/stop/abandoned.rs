@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 ///
 /// let pool = Pool::new(1)?;
 /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-/// pool.task("deaf").execute(move || gate.recv().unwrap_or_default())?;
+/// pool.task("stuck").execute(move || gate.recv().unwrap_or_default())?;
 /// while pool.running().is_empty() {}
 ///
 /// let report = pool.stop(Duration::from_millis(10));
 /// let abandoned = &report.abandoned()[0];
-/// assert_eq!(abandoned.info().name(), "deaf");
+/// assert_eq!(abandoned.info().name(), "stuck");
 /// assert_eq!(abandoned.worker(), "groundcrew-0");
 /// assert!(abandoned.cancel_asked().is_some());
 /// drop(open);
@@ -51,11 +51,6 @@ impl AbandonedTask {
             has_token: running.has_token,
             thread: None,
         }
-    }
-
-    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> AbandonedTask {
-        self.thread = thread;
-        self
     }
 
     /// The task's identity: id, name and submit location.
@@ -97,7 +92,7 @@ impl AbandonedTask {
         self.running.note()
     }
 
-    /// How long before the report it was asked to cancel; `None` if it was not.
+    /// How long before the report its cancellation was requested; `None` if it was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.running.cancel_asked()
     }
@@ -110,7 +105,7 @@ impl AbandonedTask {
     /// # use std::time::Duration;
     /// # let pool = groundcrew::Pool::new(1)?;
     /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("deaf")
+    /// pool.task("stuck")
     ///     .time_limit(Duration::from_millis(1))
     ///     .execute(move || gate.recv().unwrap_or_default())?;
     /// while pool.stats().overrun() == 0 {}

@@ -2,141 +2,143 @@
 
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
-use super::report::{Closures, ReportData};
-use super::state::{StopState, StoredReport};
-use super::stopper::Stopper;
+use super::report::ReportData;
+use super::state::{StopState, WorkerEntry};
 use super::unstarted::Unstarted;
 use crate::clock::{self, Deadline};
-use crate::queue::PoolRef;
-use crate::sync::{Arc, MutexGuard};
-use crate::task::{Aftermath, Counts, Settled, UnstartedTask};
+use crate::queue::{PoolCore, PoolRef};
+use crate::sync::Arc;
+use crate::task::{Aftermath, Counts, Settled, Shared, Slot, TaskInfo, UnstartedTask};
 use crate::threads;
 use std::cmp::Reverse;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The maximum time a report spends on the states of abandoned tasks' threads: enough for
-/// some hundred of them. Of the others only the name is reported.
-const TIME_TO_LOOK: Duration = Duration::from_millis(2);
+/// The maximum time a report spends on asking the system what threads do: enough for some
+/// hundred of them. Of the others only the name is reported.
+const STATUS_BUDGET: Duration = Duration::from_millis(2);
 
-/// How many tasks a stop left behind so far, or found as tombstones.
-pub(crate) struct LeftBehind {
-    pub(crate) taken_out: u64,
-    pub(crate) cancelled: u64,
-    pub(crate) expired: u64,
-    pub(crate) unstarted: usize,
-    pub(crate) abandoned: usize,
-    pub(crate) caller: usize,
+/// What a stop found in the end.
+pub(super) struct Account {
+    pub(super) data: ReportData,
+    pub(super) unstarted: Vec<UnstartedTask>,
+    /// Of the abandoned tasks that have a handle.
+    pub(super) abandoned: Vec<Arc<dyn Shared>>,
 }
 
-impl Stopper {
-    pub(crate) fn left_behind(&self) -> LeftBehind {
-        let state = self.state.lock();
-        let (unstarted, abandoned, caller) = match &state.report {
-            Some(kept) => kept.facts.left_behind(),
-            None => (state.out.unstarted.len(), 0, 0),
-        };
-        LeftBehind {
-            taken_out: state.out.taken,
-            cancelled: state.out.cancelled,
-            expired: state.out.expired,
-            unstarted,
-            abandoned,
-            caller,
-        }
-    }
-
-    /// Settles everything, slot by slot, and makes the report of it.
-    pub(super) fn make_report(&self, mut state: MutexGuard<'_, StopState>) {
-        let began = state.began.unwrap_or_else(clock::now);
-        let aftermath = Arc::new(Aftermath::default());
-        let pool_cancelled = self.queue.token.cancelled_at();
-        let mut counts = Counts::default();
-        let (mut abandoned, mut caller, mut lingering) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cells = Vec::new();
-        for (member, slot) in state.members.iter().zip(&self.queue.slots) {
-            let settled = match member.inside_stop {
-                true => Settled::Caller,
-                false => Settled::Abandoned,
-            };
-            let mut runs = member.inside_stop;
-            let of_worker = slot.report(settled, &aftermath, |running| {
-                runs = true;
-                match settled {
-                    Settled::Caller => caller.push(running.info()),
-                    Settled::Abandoned => {
-                        let task = AbandonedTask::new(running, &member.name, pool_cancelled);
-                        abandoned.push((member.thread_id, task));
-                        cells.extend(running.cell.clone());
-                    }
-                }
-            });
-            counts.add(&of_worker);
-            if !runs && !member.standing.is_gone() {
-                lingering.push((member.thread_id, LingeringWorker::new(&member.name)));
-            }
+impl Account {
+    /// Settles every accepted task, and counts it under one outcome.
+    pub(super) fn settle(pool: &Arc<PoolCore>, state: &mut StopState) -> Account {
+        let mut workers = SettledWorkers::new(pool.token.cancelled_at());
+        for (worker, slot) in state.workers.iter().zip(&pool.slots) {
+            workers.settle(worker, slot);
         }
         // Attempts that failed after the backlog was taken out. Every stack is settled: no
         // other task comes to wait.
-        self.queue.take_out_later(&mut state.out);
+        pool.take_out_later(&mut state.out);
+        workers.ask_for_statuses();
+        workers.sum_up(pool, state)
+    }
+}
+
+/// What the workers had on their stacks, and how everything before it ended.
+#[derive(Default)]
+struct SettledWorkers {
+    pool_cancelled: Option<Instant>,
+    counts: Counts,
+    /// With the number of the worker's thread, as is `lingering`.
+    abandoned: Vec<(Option<u64>, AbandonedTask)>,
+    stopping: Vec<TaskInfo>,
+    lingering: Vec<(Option<u64>, LingeringWorker)>,
+    cells: Vec<Arc<dyn Shared>>,
+    /// Counts down as abandoned tasks end.
+    aftermath: Arc<Aftermath>,
+}
+
+impl SettledWorkers {
+    fn new(pool_cancelled: Option<Instant>) -> SettledWorkers {
+        SettledWorkers {
+            pool_cancelled,
+            ..SettledWorkers::default()
+        }
+    }
+
+    /// Under the slot's lock: from then on, what is on the stack ends late, and changes no
+    /// number of the report (Invariant 4 of the stopper).
+    fn settle(&mut self, worker: &WorkerEntry, slot: &Slot) {
+        let settled = match worker.is_inside_stop {
+            true => Settled::Caller,
+            false => Settled::Abandoned,
+        };
+        let mut has_tasks = false;
+        let aftermath = self.aftermath.clone();
+        let counts = slot.report(settled, &aftermath, |running| {
+            has_tasks = true;
+            match settled {
+                Settled::Caller => self.stopping.push(running.info()),
+                Settled::Abandoned => {
+                    let task = AbandonedTask::new(running, &worker.name, self.pool_cancelled);
+                    self.abandoned.push((worker.thread_id, task));
+                    self.cells.extend(running.cell.clone());
+                }
+            }
+        });
+        self.counts.add(&counts);
+        if !has_tasks && !worker.is_inside_stop && !worker.status.is_gone() {
+            let lingering = LingeringWorker::new(&worker.name);
+            self.lingering.push((worker.thread_id, lingering));
+        }
+    }
+
+    /// Adds what the system says of the threads that are left, as far as the time goes.
+    fn ask_for_statuses(&mut self) {
         // The longest first: that is the one to look at.
-        abandoned.sort_by_key(|(_, task): &(_, AbandonedTask)| Reverse(task.running_for()));
-        let until = Deadline::after(TIME_TO_LOOK);
-        let look = |thread_id: Option<u64>| match until.has_passed(clock::now()) {
+        self.abandoned
+            .sort_by_key(|(_, task)| Reverse(task.running_for()));
+        let until = Deadline::after(STATUS_BUDGET);
+        let status = |thread_id: Option<u64>| match until.has_passed(clock::now()) {
             true => None,
             false => thread_id.and_then(threads::status),
         };
-        let abandoned: Vec<_> = abandoned
-            .into_iter()
-            .map(|(thread_id, task)| task.on(look(thread_id)))
-            .collect();
-        let lingering: Vec<_> = lingering
-            .into_iter()
-            .map(|(thread_id, worker)| worker.on(look(thread_id)))
-            .collect();
-        let unstarted = std::mem::take(&mut state.out.unstarted);
+        for (thread_id, task) in &mut self.abandoned {
+            task.thread = status(*thread_id);
+        }
+        for (thread_id, worker) in &mut self.lingering {
+            worker.thread = status(*thread_id);
+        }
+    }
+
+    fn sum_up(self, pool: &Arc<PoolCore>, state: &mut StopState) -> Account {
+        let (counts, out) = (self.counts, &mut state.out);
+        let unstarted = std::mem::take(&mut out.unstarted);
         let metas = unstarted.iter();
         let metas = metas.map(|task| (task.meta(), task.attempts())).collect();
-        let pool_ref = PoolRef::new(&self.queue);
-        let tasks = unstarted
-            .into_iter()
-            .map(|task| UnstartedTask::new(task, pool_ref.clone()))
-            .collect();
-        let facts = ReportData {
+        let began = state.began.unwrap_or_else(clock::now);
+        let deadline = state.moments.deadline.moment();
+        let data = ReportData {
             elapsed: clock::now().duration_since(began),
-            limit: state
-                .moments
-                .deadline
-                .moment()
-                .map(|deadline| deadline.saturating_duration_since(began)),
-            pool: self.queue.name.clone(),
-            accepted: counts.taken + state.out.taken - self.queue.backlog().repeated,
+            limit: deadline.map(|deadline| deadline.saturating_duration_since(began)),
+            pool: pool.name.clone(),
+            accepted: counts.taken + out.taken - pool.backlog().repeated,
             overrun: counts.overrun,
-            failed_schedules: self.queue.failed_runs.list(),
+            failed_schedules: pool.failed_runs.list(),
             completed: counts.completed,
             panicked: counts.panicked,
-            cancelled: counts.cancelled + state.out.cancelled + self.queue.cancelled_outside(),
-            expired: counts.expired + state.out.expired + self.queue.expired_outside(),
+            cancelled: counts.cancelled + out.cancelled + pool.cancelled_outside(),
+            expired: counts.expired + out.expired + pool.expired_outside(),
             unstarted: Unstarted::new(metas),
-            abandoned,
-            caller,
-            lingering,
-            aftermath,
+            abandoned: self.abandoned.into_iter().map(|(_, task)| task).collect(),
+            stopping: self.stopping,
+            lingering: self.lingering.into_iter().map(|(_, left)| left).collect(),
+            aftermath: self.aftermath,
         };
-        let closures = Arc::new(Closures::new(tasks));
-        state.report = Some(StoredReport {
-            facts: Arc::new(facts),
-            closures: Arc::downgrade(&closures),
-            until_fetched: Some(closures),
-        });
-        // Before the report is handed out: what it says holds for the handles.
-        for cell in cells {
-            cell.abandon();
+        let pool_ref = PoolRef::new(pool);
+        let unstarted = unstarted.into_iter();
+        Account {
+            data,
+            unstarted: unstarted
+                .map(|task| UnstartedTask::new(task, pool_ref.clone()))
+                .collect(),
+            abandoned: self.cells,
         }
-        self.queue.end_idle_waits();
-        self.changed.notify_all();
-        drop(state);
-        // Without the lock: the timer's thread is joined, and may be about to take it to
-        // replace a worker.
-        self.queue.let_timer_go();
     }
 }

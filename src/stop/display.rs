@@ -1,114 +1,69 @@
-//! How a report looks: what an operator reads at three in the morning.
+//! The text of a report.
 
 use super::abandoned::AbandonedTask;
-use super::failed_runs;
 use super::lingering::LingeringWorker;
 use super::report::{ReportData, StopReport};
-use crate::clock::Deadline;
+use crate::queue::FailedSchedule;
 use crate::table::{COLUMNS, GAP, INDENT, Row, cut, section, short, trimmed, width};
 use crate::task::TaskInfo;
-use crate::threads;
-use crate::unwind;
 use std::fmt;
-use std::io::Write;
-use std::time::Duration;
-
-/// Writes text to stderr and ignores errors: it may be closed.
-fn to_stderr(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// How long the end of a program waits for the logger, or for a reader of stderr, with a
-/// report that is not clean and that is shown nowhere else.
-pub(crate) const TIME_TO_TELL_UNCLEAN: Duration = Duration::from_secs(1);
-
-/// As [`to_stderr`], but does not wait for a reader that is stuck beyond
-/// [`TIME_TO_TELL_UNCLEAN`].
-pub(crate) fn to_stderr_in_time(text: String) {
-    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
-    threads::run_until("stderr", deadline, move || to_stderr(&text));
-}
-
-/// As [`say`], but does not wait for the logger beyond [`TIME_TO_TELL_UNCLEAN`].
-pub(crate) fn say_in_time(level: log::Level, text: String) {
-    let deadline = Deadline::after(TIME_TO_TELL_UNCLEAN);
-    threads::run_until("log", deadline, move || say(level, &text));
-}
-
-/// Says what must not get lost: to the log, or to stderr where that level is
-/// not logged.
-pub(crate) fn say(level: log::Level, text: &str) {
-    let mut logged = false;
-    unwind::log_guarded(|| {
-        if log::log_enabled!(level) {
-            log::log!(level, "{text}");
-            logged = true;
-        }
-    });
-    if !logged {
-        to_stderr(text);
-    }
-}
 
 impl fmt::Display for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts();
-        write!(f, "{}", headline(facts, self.is_clean()))?;
+        let data = self.data();
+        write!(f, "{}", headline(data, self.is_clean()))?;
         write!(
             f,
             "\n  completed {}   panicked {}   cancelled {}   expired {}",
-            facts.completed, facts.panicked, facts.cancelled, facts.expired
+            data.completed, data.panicked, data.cancelled, data.expired
         )?;
-        if facts.overrun > 0 {
-            write!(f, "   overrun {}", facts.overrun)?;
+        if data.overrun > 0 {
+            write!(f, "   overrun {}", data.overrun)?;
         }
-        let failed = facts.failed_schedules.iter();
-        section(f, "schedule", failed.map(failed_runs::row))?;
-        let abandoned = facts.abandoned.iter().map(abandoned_row);
+        let failed = data.failed_schedules.iter();
+        section(f, "schedule", failed.map(failed_schedule_row))?;
+        let abandoned = data.abandoned.iter().map(abandoned_row);
         section(f, "abandoned", abandoned)?;
         let unstarted = self.unstarted().iter();
         section(f, "unstarted", unstarted.map(unstarted_row))?;
-        let caller = facts.caller.iter();
-        section(
-            f,
-            "caller",
-            caller.map(|info| task_row(info, "inside stop")),
-        )?;
-        section(f, "lingering", facts.lingering.iter().map(lingering_row))
+        let stopping = data.stopping.iter();
+        let stopping = stopping.map(|info| task_row(info, "inside stop"));
+        section(f, "stopping", stopping)?;
+        section(f, "lingering", data.lingering.iter().map(lingering_row))
     }
 }
 
 impl fmt::Debug for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts();
+        let data = self.data();
         f.debug_struct("StopReport")
-            .field("elapsed", &facts.elapsed)
-            .field("accepted", &facts.accepted)
-            .field("completed", &facts.completed)
-            .field("panicked", &facts.panicked)
-            .field("cancelled", &facts.cancelled)
-            .field("expired", &facts.expired)
-            .field("overrun", &facts.overrun)
-            .field("failed_schedules", &facts.failed_schedules)
-            .field("unstarted", &facts.unstarted.len())
-            .field("abandoned", &facts.abandoned)
-            .field("caller", &facts.caller)
-            .field("lingering", &facts.lingering)
+            .field("elapsed", &data.elapsed)
+            .field("accepted", &data.accepted)
+            .field("completed", &data.completed)
+            .field("panicked", &data.panicked)
+            .field("cancelled", &data.cancelled)
+            .field("expired", &data.expired)
+            .field("overrun", &data.overrun)
+            .field("failed_schedules", &data.failed_schedules)
+            .field("unstarted", &data.unstarted.len())
+            .field("abandoned", &data.abandoned)
+            .field("stopping_tasks", &data.stopping)
+            .field("lingering", &data.lingering)
             .finish_non_exhaustive()
     }
 }
 
-fn headline(facts: &ReportData, is_clean: bool) -> String {
+fn headline(data: &ReportData, is_clean: bool) -> String {
     let how = if is_clean { "clean" } else { "NOT CLEAN" };
-    let limit = match facts.limit {
+    let limit = match data.limit {
         Some(limit) => format!("deadline {}", trimmed(limit)),
         None => "no deadline".to_owned(),
     };
     let left: Vec<String> = [
-        (facts.abandoned.len(), "abandoned"),
-        (facts.unstarted.len(), "unstarted"),
-        (facts.caller.len(), "caller"),
-        (facts.lingering.len(), "lingering"),
+        (data.abandoned.len(), "abandoned"),
+        (data.unstarted.len(), "unstarted"),
+        (data.stopping.len(), "stopping"),
+        (data.lingering.len(), "lingering"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -120,8 +75,8 @@ fn headline(facts: &ReportData, is_clean: bool) -> String {
     };
     format!(
         "stop: {how} after {:.3} s ({limit}): {left}{} accepted",
-        facts.elapsed.as_secs_f64(),
-        facts.accepted
+        data.elapsed.as_secs_f64(),
+        data.accepted
     )
 }
 
@@ -146,10 +101,24 @@ fn unstarted_row(info: &TaskInfo) -> Row {
     }
 }
 
+fn failed_schedule_row(failed: &FailedSchedule) -> Row {
+    let runs = match failed.failures() {
+        1 => "1 run".to_owned(),
+        many => format!("{many} runs"),
+    };
+    let error = failed.last_error().escape_debug();
+    Row {
+        name: format!("{:?}", failed.name()),
+        middle: runs,
+        more: cut(&format!("last error: {error}"), COLUMNS - INDENT),
+        ..Row::default()
+    }
+}
+
 fn abandoned_row(task: &AbandonedTask) -> Row {
     let cancel = match task.cancel_asked() {
-        Some(asked) => format!("cancel asked {} ago", short(asked)),
-        None => "not asked to cancel".to_owned(),
+        Some(ago) => format!("cancel requested {} ago", short(ago)),
+        None => "no cancel requested".to_owned(),
     };
     let middle = format!(
         "{}{GAP}running {}{GAP}{cancel}{}",
@@ -160,7 +129,7 @@ fn abandoned_row(task: &AbandonedTask) -> Row {
     let thread = thread(task.thread_id(), task.thread_state());
     let token = match task.has_token {
         true => String::new(),
-        false => "has no token to look at".to_owned(),
+        false => "takes no cancel token".to_owned(),
     };
     let note = match task.note() {
         Some(note) => format!("last note: {note:?}"),

@@ -1,6 +1,7 @@
 //! What a program holds to stop a pool.
 
-use super::plan::{PoolPhase, StopPlan};
+use super::phase::PoolPhase;
+use super::plan::StopPlan;
 use super::report::StopReport;
 use super::stopper::Stopper;
 use crate::cancel::CancelToken;

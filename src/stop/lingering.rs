@@ -37,11 +37,6 @@ impl LingeringWorker {
         }
     }
 
-    pub(super) fn on(mut self, thread: Option<ThreadStatus>) -> LingeringWorker {
-        self.thread = thread;
-        self
-    }
-
     /// The name of the thread.
     pub fn worker(&self) -> &str {
         &self.worker

@@ -1,44 +1,43 @@
 //! The stop of a pool: a [`StopHandle`] closes it, waits to the deadline of a [`StopPlan`], and
 //! returns a [`StopReport`].
 
-// - `plan`: when each phase is due; pure.
+// - `plan`, `phase`: when each phase is due, and which one it is; pure.
 // - `state`: where the stop is, and what has to be done next; pure.
-// - `stopper`: the one that does it, and those that wait for it.
+// - `stopper`: the requests for a stop, and the wait for its report.
+// - `driver`: the one thread that carries it out.
+// - `workers`: what the workers report, and new ones for lost places.
 // - `account`: the report, made of what the slots and the queue say.
-// - `tell`: the log records of a stop.
+// - `records`: the log records of a stop.
 // - `handle`: what a program holds of it.
-// - `failed_runs`: what it says of schedules.
-// - `report`, `abandoned`, `lingering`, `running`, `display`: what it says in
+// - `report`, `abandoned`, `lingering`, `running`, `unstarted`, `display`: what it says in
 //   the end, and how that looks.
 
 mod abandoned;
 mod account;
 mod display;
-mod failed_runs;
+mod driver;
 mod handle;
 mod lingering;
+mod phase;
 mod plan;
+mod records;
 mod report;
 mod running;
-mod spare;
 mod state;
 mod stopper;
-mod tell;
 mod unstarted;
+mod workers;
 
-#[cfg(all(feature = "signals", not(any(loom, shuttle))))]
-pub(crate) use display::{TIME_TO_TELL_UNCLEAN, say};
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use display::{say_in_time, to_stderr_in_time};
-pub(crate) use spare::Replaced;
 pub(crate) use stopper::Stopper;
+pub(crate) use workers::Replaced;
 
 pub use crate::queue::FailedSchedule;
 pub use abandoned::AbandonedTask;
 pub use handle::StopHandle;
 pub use lingering::LingeringWorker;
+pub use phase::PoolPhase;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use plan::Moments;
-pub use plan::{PoolPhase, StopPlan};
+pub use plan::StopPlan;
 pub use report::StopReport;
 pub use running::RunningTask;

@@ -1,12 +1,12 @@
 //! When each phase of a stop is due.
 
-use crate::clock::Deadline;
+use crate::clock::{Deadline, default_grace};
 use std::time::{Duration, Instant};
 
 /// How a pool is stopped: how long it may take, and what happens to the backlog. Made from
 /// a [`Duration`] or an [`Instant`], which both drain.
 ///
-/// | plan | the backlog | what runs is asked to cancel |
+/// | plan | the backlog | the tokens of running tasks are cancelled |
 /// | --- | --- | --- |
 /// | [`drain`](Self::drain) | is run, until the grace begins | when the grace begins |
 /// | [`finish_running`](Self::finish_running) | is handed back at once | when the grace begins |
@@ -57,7 +57,7 @@ impl StopPlan {
     }
 
     /// Runs the backlog. When the grace begins, what is left of it is handed back, and
-    /// running tasks are asked to cancel. The report is made when everything has ended,
+    /// the tokens of running tasks are cancelled. The report is made when everything has ended,
     /// after `limit` at the latest.
     ///
     /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
@@ -81,7 +81,7 @@ impl StopPlan {
     }
 
     /// Hands the backlog back at once, and lets running tasks finish. When the grace
-    /// begins, they are asked to cancel. The report is made when everything has ended,
+    /// begins, their tokens are cancelled. The report is made when everything has ended,
     /// after `limit` at the latest.
     ///
     /// [`Duration::MAX`] waits without limit, and never asks anything to cancel.
@@ -127,7 +127,7 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }
 
-    /// How long before the deadline the tasks are asked to cancel; a longer grace is cut to
+    /// How long before the deadline the tasks' tokens are cancelled; a longer grace is cut to
     /// the whole stop. No effect on [`cancel`](Self::cancel).
     ///
     /// Defaults to a quarter of the limit, capped at 3 s.
@@ -141,7 +141,7 @@ impl StopPlan {
     /// pool.execute_with(|ctx| ctx.token().wait())?;
     /// while pool.running().is_empty() {}
     /// let plan = StopPlan::drain(Duration::from_secs(5)).grace(Duration::from_secs(5));
-    /// assert!(pool.stop(plan).is_clean()); // asked at once, not after 3.75 s
+    /// assert!(pool.stop(plan).is_clean()); // cancelled at once, not after 3.75 s
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     #[must_use]
@@ -169,7 +169,7 @@ impl StopPlan {
                 moment.saturating_duration_since(now),
             ),
         };
-        let grace = self.grace.unwrap_or((limit / 4).min(DEFAULT_GRACE_AT_MOST));
+        let grace = self.grace.unwrap_or(default_grace(limit));
         let cancel = deadline.minus(grace, now);
         let at_once = Deadline::at(now);
         match self.manner {
@@ -192,8 +192,6 @@ impl StopPlan {
     }
 }
 
-const DEFAULT_GRACE_AT_MOST: Duration = Duration::from_secs(3);
-
 impl From<Duration> for StopPlan {
     /// Drains within this time: the same as [`StopPlan::drain`].
     fn from(limit: Duration) -> StopPlan {
@@ -206,37 +204,6 @@ impl From<Instant> for StopPlan {
     fn from(deadline: Instant) -> StopPlan {
         StopPlan::new(Limit::At(deadline), Manner::Drain)
     }
-}
-
-/// The phase of a stop. It only moves forward.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::Pool;
-/// use groundcrew::stop::PoolPhase;
-/// use std::time::Duration;
-///
-/// let pool = Pool::new(1)?;
-/// let handle = pool.stop_handle();
-/// assert_eq!(handle.phase(), PoolPhase::Open);
-/// handle.close();
-/// assert_eq!(handle.phase(), PoolPhase::Closed);
-/// pool.stop(Duration::from_secs(5));
-/// assert_eq!(handle.phase(), PoolPhase::Done);
-/// assert!(PoolPhase::Open < PoolPhase::Done);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PoolPhase {
-    /// Tasks are accepted.
-    Open,
-    /// Nothing more gets in; what was accepted goes on.
-    Closed,
-    /// The backlog is out, and what runs is asked to cancel.
-    Cancelling,
-    /// The report is made.
-    Done,
 }
 
 /// When what is due in a stop.

@@ -3,6 +3,7 @@
 use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
 use super::unstarted::Unstarted;
+use crate::async_log;
 use crate::clock::Deadline;
 use crate::queue::FailedSchedule;
 use crate::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// ```text
 /// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
 ///   completed 1039   panicked 1   cancelled 0   expired 0
-///   abandoned  #1031 "resize holiday.png"  render-3  running 41.2 s  cancel asked 1.3 s ago  src/main.rs:88:14
+///   abandoned  #1031 "resize holiday.png"  render-3  running 41.2 s  cancel requested 1.3 s ago  src/main.rs:88:14
 ///              last note: "row 3120 of 4000"   thread 40213: running
 ///   unstarted  #1032 "resize beach.png"  src/main.rs:88:14
 /// ```
@@ -28,7 +29,7 @@ use std::time::Duration;
 /// # The account
 ///
 /// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
-/// `unstarted` + `abandoned` + `caller`, always, whatever raced.
+/// `unstarted` + `abandoned` + `stopping`, always, whatever raced.
 ///
 /// A task of a [`Scope`](crate::parallel::Scope) that the stop found unstarted is in none of these:
 /// it is removed from the accounting, and its scope runs it.
@@ -82,7 +83,7 @@ use std::time::Duration;
 #[derive(Clone)]
 #[must_use = "the report says what was left behind"]
 pub struct StopReport {
-    facts: Arc<ReportData>,
+    data: Arc<ReportData>,
     closures: Arc<Closures>,
 }
 
@@ -101,18 +102,18 @@ pub(super) struct ReportData {
     pub(super) failed_schedules: Vec<FailedSchedule>,
     pub(super) unstarted: Unstarted,
     pub(super) abandoned: Vec<AbandonedTask>,
-    pub(super) caller: Vec<TaskInfo>,
+    pub(super) stopping: Vec<TaskInfo>,
     pub(super) lingering: Vec<LingeringWorker>,
     pub(super) aftermath: Arc<Aftermath>,
 }
 
 impl ReportData {
-    /// How many are unstarted, abandoned and caller.
+    /// How many are unstarted, abandoned, and themselves inside `stop`.
     pub(super) fn left_behind(&self) -> (usize, usize, usize) {
         (
             self.unstarted.len(),
             self.abandoned.len(),
-            self.caller.len(),
+            self.stopping.len(),
         )
     }
 }
@@ -128,21 +129,21 @@ impl Closures {
 }
 
 impl StopReport {
-    pub(super) fn new(facts: Arc<ReportData>, closures: Arc<Closures>) -> StopReport {
-        StopReport { facts, closures }
+    pub(super) fn new(data: Arc<ReportData>, closures: Arc<Closures>) -> StopReport {
+        StopReport { data, closures }
     }
 
     /// What it says, without what it holds.
     pub(crate) fn without_tasks(&self) -> StopReport {
-        StopReport::new(self.facts.clone(), Arc::default())
+        StopReport::new(self.data.clone(), Arc::default())
     }
 
     pub(super) fn holds_tasks(&self) -> bool {
         !self.closures.0.lock().is_empty()
     }
 
-    pub(super) fn facts(&self) -> &ReportData {
-        &self.facts
+    pub(super) fn data(&self) -> &ReportData {
+        &self.data
     }
 
     /// Whether nothing is unstarted, abandoned or lingering. Then every worker thread has
@@ -164,28 +165,28 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn is_clean(&self) -> bool {
-        let facts = self.facts();
-        facts.unstarted.len() == 0 && facts.abandoned.is_empty() && facts.lingering.is_empty()
+        let data = &self.data;
+        data.unstarted.len() == 0 && data.abandoned.is_empty() && data.lingering.is_empty()
     }
 
     /// The name of the pool.
     pub fn pool(&self) -> &str {
-        &self.facts.pool
+        &self.data.pool
     }
 
     /// How long the stop took, from the first call to the report.
     pub fn elapsed(&self) -> Duration {
-        self.facts.elapsed
+        self.data.elapsed
     }
 
     /// How many tasks the pool accepted during its lifetime.
     pub fn accepted(&self) -> u64 {
-        self.facts.accepted
+        self.data.accepted
     }
 
     /// How many ran to their end, including those that ended because of their token.
     pub fn completed(&self) -> u64 {
-        self.facts.completed
+        self.data.completed
     }
 
     /// How many panicked. They leave nothing behind, so the stop may still be clean.
@@ -202,25 +203,34 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn panicked(&self) -> u64 {
-        self.facts.panicked
+        self.data.panicked
     }
 
     /// How many were cancelled before they started. One that was running and ended because
     /// of its token is [`completed`](Self::completed).
     pub fn cancelled(&self) -> u64 {
-        self.facts.cancelled
+        self.data.cancelled
     }
 
     /// How many were not started in time
     /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran.
     pub fn expired(&self) -> u64 {
-        self.facts.expired
+        self.data.expired
     }
 
     /// How many ran for longer than their [limit](crate::TaskBuilder::time_limit) and the
     /// grace after it, whatever their outcome: a mark, not an outcome.
     pub fn overrun(&self) -> u64 {
-        self.facts.overrun
+        self.data.overrun
+    }
+
+    /// Which entries of [schedulers](crate::Scheduler) had runs that failed on this pool,
+    /// how often, and the last error of each, by name; of the first thousand entries that
+    /// failed. The tasks of those runs are among the [`completed`](Self::completed), or the
+    /// [`panicked`](Self::panicked) ones, and leave nothing behind, so the stop may still
+    /// be clean.
+    pub fn failed_schedules(&self) -> &[FailedSchedule] {
+        &self.data.failed_schedules
     }
 
     /// The tasks that were accepted and never started, the oldest of the queue first.
@@ -243,13 +253,13 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn unstarted(&self) -> &[TaskInfo] {
-        self.facts.unstarted.infos()
+        self.data.unstarted.infos()
     }
 
     /// The tasks that were still running when the report was made, the longest first. The
     /// list stays when they end.
     pub fn abandoned(&self) -> &[AbandonedTask] {
-        &self.facts.abandoned
+        &self.data.abandoned
     }
 
     /// The tasks that were themselves inside `stop`, and those below them on the stack of
@@ -268,12 +278,12 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn stopping_tasks(&self) -> &[TaskInfo] {
-        &self.facts.caller
+        &self.data.stopping
     }
 
     /// Workers without a task whose thread had not left the process.
     pub fn lingering(&self) -> &[LingeringWorker] {
-        &self.facts.lingering
+        &self.data.lingering
     }
 
     /// Takes the tasks that never started, to run them or to resubmit them. The first call,
@@ -346,7 +356,7 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn wait_for_abandoned(&self, timeout: Duration) -> usize {
-        self.facts.aftermath.wait(Deadline::after(timeout))
+        self.data.aftermath.wait(Deadline::after(timeout))
     }
 
     /// 0 if the stop is [clean](Self::is_clean), 75 if it is not: the code that `sysexits.h`
@@ -379,7 +389,7 @@ impl Termination for StopReport {
     /// pipe that is full and not read, for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
-            super::display::to_stderr_in_time(self.to_string());
+            async_log::to_stderr_in_time(self.to_string());
         }
         ExitCode::from(self.exit_code())
     }

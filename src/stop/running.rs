@@ -1,6 +1,5 @@
 //! What runs now, as seen from outside the pool.
 
-use super::stopper::Stopper;
 use crate::clock;
 use crate::sync::Arc;
 use crate::task::{Running, TaskInfo};
@@ -79,7 +78,7 @@ impl RunningTask {
         self.note.as_deref()
     }
 
-    /// How long ago it was asked to cancel, by its handle, its token or a stop; `None` if
+    /// How long ago its cancellation was requested, by its handle, its token or a stop; `None` if
     /// it was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
@@ -91,29 +90,14 @@ impl RunningTask {
     }
 }
 
-impl Stopper {
-    /// What every worker runs, the innermost task of each first.
-    pub(crate) fn running(&self) -> Vec<RunningTask> {
-        let pool_cancelled = self.queue.token.cancelled_at();
-        let names = self.worker_names();
-        let mut tasks = Vec::new();
-        for (slot, worker) in self.queue.slots.iter().zip(&names) {
-            slot.running(|running| {
-                tasks.push(RunningTask::new(running, worker, pool_cancelled));
-            });
-        }
-        tasks
-    }
-}
-
-/// How long ago a running task was asked to cancel, by its handle, its token,
+/// How long ago the cancellation of a running task was requested, by its handle, its token,
 /// or the pool's token since it began.
 fn cancel_asked(
     running: &Running,
     pool_cancelled: Option<Instant>,
     now: Instant,
 ) -> Option<Duration> {
-    let asked = [running.cancel_asked(), pool_cancelled];
-    let earliest = asked.into_iter().flatten().min()?;
+    let requests = [running.cancel_asked(), pool_cancelled];
+    let earliest = requests.into_iter().flatten().min()?;
     Some(now.saturating_duration_since(earliest.max(running.since)))
 }

@@ -1,13 +1,15 @@
 //! Where a stop is, and what has to be done next. Pure: `now` is given, threads and locks
 //! are the stopper's.
 
-use super::plan::{Moments, PoolPhase};
+use super::phase::PoolPhase;
+use super::plan::Moments;
 use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
 use crate::queue::TakenOut;
 use crate::sync::{Arc, Weak};
-use crate::threads::{PATIENCE, Thread};
-use std::time::{Duration, Instant};
+use crate::task::UnstartedTask;
+use crate::threads::{JoinHelpers, TIME_TO_EXIT, Thread};
+use std::time::Instant;
 
 /// A worker's thread, as the stop knows it.
 pub(super) struct WorkerEntry {
@@ -16,11 +18,11 @@ pub(super) struct WorkerEntry {
     pub(super) thread: Option<Thread>,
     /// The system's number of the thread, where it is known.
     pub(super) thread_id: Option<u64>,
-    pub(super) standing: WorkerStatus,
+    pub(super) status: WorkerStatus,
     /// It waits inside `stop`, for the others.
-    pub(super) inside_stop: bool,
+    pub(super) is_inside_stop: bool,
     /// It was stuck, and another one has taken its place: when it leaves, its own is free.
-    pub(super) replaced: bool,
+    pub(super) was_replaced: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,37 +44,31 @@ impl WorkerStatus {
 
 /// Everything about the stop of one pool, behind the stopper's lock.
 pub(super) struct StopState {
-    pub(super) members: Vec<WorkerEntry>,
+    pub(super) workers: Vec<WorkerEntry>,
     /// When the first stop began.
     pub(super) began: Option<Instant>,
     /// When what is due; all plans so far, merged.
     pub(super) moments: Moments,
     /// Some thread carries the stop out.
-    pub(super) driving: bool,
+    pub(super) has_driver: bool,
     /// When the backlog was taken out.
     pub(super) backlog_out: Option<Instant>,
     /// What of the backlog there is to report.
     pub(super) out: TakenOut,
-    pub(super) cancelled: bool,
-    /// Helpers that join threads.
-    pub(super) joiners: usize,
-    /// Since when no helper could be started.
-    pub(super) refused_since: Option<Instant>,
-    /// No helper could be started for too long: threads that left are not joined.
-    pub(super) no_joiners: bool,
-    /// When a worker last left or was joined.
-    pub(super) progress: Option<Instant>,
+    pub(super) is_cancelled: bool,
+    /// Of the helpers that join the workers' threads.
+    pub(super) joiners: JoinHelpers,
     /// Calls of `stop` that wait for the report.
     pub(super) waiting: usize,
     pub(super) report: Option<StoredReport>,
     /// The pool was dropped by one of its own workers.
-    pub(super) ownerless: bool,
+    pub(super) is_ownerless: bool,
 }
 
 /// What the pool keeps of its report. The unstarted closures are kept only until every
 /// thread that waited for them, or else the first to ask, has them.
 pub(super) struct StoredReport {
-    pub(super) facts: Arc<ReportData>,
+    pub(super) data: Arc<ReportData>,
     pub(super) closures: Weak<Closures>,
     pub(super) until_fetched: Option<Arc<Closures>>,
 }
@@ -87,34 +83,37 @@ pub(super) enum Step {
     Wait(Deadline),
 }
 
-/// The minimum time a stop waits for idle workers: they only have to wake up and leave.
-const TIME_TO_LEAVE: Duration = Duration::from_millis(5);
-/// After this time without a join the next thread is given to another helper: the first is
-/// held up by a thread that lingers.
-const JOIN_HELD_UP: Duration = Duration::from_millis(10);
-
 impl StopState {
-    pub(super) fn new() -> StopState {
+    /// `names` of all places; those that are spare come after the first `working`.
+    pub(super) fn new(names: &[Arc<str>], working: usize) -> StopState {
+        let worker = |(index, name): (usize, &Arc<str>)| WorkerEntry {
+            name: name.clone(),
+            thread: None,
+            thread_id: None,
+            status: match index < working {
+                true => WorkerStatus::Working,
+                false => WorkerStatus::Spare,
+            },
+            is_inside_stop: false,
+            was_replaced: false,
+        };
         StopState {
-            members: Vec::new(),
+            workers: names.iter().enumerate().map(worker).collect(),
             began: None,
             moments: Moments::NEVER,
-            driving: false,
+            has_driver: false,
             backlog_out: None,
             out: TakenOut::default(),
-            cancelled: false,
-            joiners: 0,
-            refused_since: None,
-            no_joiners: false,
-            progress: None,
+            is_cancelled: false,
+            joiners: JoinHelpers::default(),
             waiting: 0,
             report: None,
-            ownerless: false,
+            is_ownerless: false,
         }
     }
 
     pub(super) fn phase(&self, is_closed: bool) -> PoolPhase {
-        match (self.report.is_some(), self.cancelled, is_closed) {
+        match (self.report.is_some(), self.is_cancelled, is_closed) {
             (true, _, _) => PoolPhase::Done,
             (_, true, _) => PoolPhase::Cancelling,
             (_, _, true) => PoolPhase::Closed,
@@ -124,110 +123,162 @@ impl StopState {
 
     /// What to do at `now`. `is_running` returns whether a worker has a task on its stack.
     pub(super) fn next_step(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Step {
-        let others = || self.members.iter().filter(|member| !member.inside_stop);
-        let nobody_drains = others().all(|member| member.standing != WorkerStatus::Working);
-        let Moments {
-            backlog_out,
-            cancel,
-            deadline,
-        } = self.moments;
-        if self.backlog_out.is_none()
-            && (nobody_drains || backlog_out.has_passed(now) || cancel.has_passed(now))
-        {
+        if self.backlog_out.is_none() && self.is_backlog_due(now) {
             return Step::TakeOut;
         }
-        if !self.cancelled && cancel.has_passed(now) {
+        if !self.is_cancelled && self.moments.cancel.has_passed(now) {
             return Step::Cancel;
         }
-        if others().all(|member| self.is_gone(member)) {
+        if self.others().all(|(_, worker)| self.is_gone(worker)) {
             return Step::Report;
         }
-        let mut wake = deadline;
-        if deadline.has_passed(now) {
-            let leave_by = self.backlog_out.map(|out| out + TIME_TO_LEAVE);
-            let somebody_may_leave = self.members.iter().enumerate().any(|(index, member)| {
-                !member.inside_stop && !self.is_gone(member) && !is_running(index)
-            });
-            match leave_by {
-                Some(leave_by) if somebody_may_leave && now < leave_by => {
-                    wake = Deadline::at(leave_by);
-                }
-                _ => return Step::Report,
-            }
+        let end = self.end(now, is_running);
+        if end.has_passed(now) {
+            return Step::Report;
         }
-        if self.backlog_out.is_none() {
-            wake = wake.earlier(backlog_out);
+        let join = self.next_join(now);
+        if join.has_passed(now) {
+            return Step::StartJoiner;
         }
-        if !self.cancelled {
-            wake = wake.earlier(cancel);
-        }
-        if self.next_to_join().is_some() {
-            let held_up = self.progress.map(|last| last + JOIN_HELD_UP);
-            match held_up {
-                Some(held_up)
-                    if (self.joiners > 0 || self.refused_since.is_some()) && now < held_up =>
-                {
-                    wake = wake.earlier(Deadline::at(held_up));
-                }
-                _ => return Step::StartJoiner,
-            }
-        }
-        Step::Wait(wake)
+        Step::Wait(end.earlier(join).earlier(self.next_moment()))
     }
 
-    /// A helper was asked for at `now`, and could be started or not. One that could not is asked
-    /// for again a little later.
-    pub(super) fn joiner_started(&mut self, now: Instant, started: bool) {
-        self.progress = Some(now);
-        if started {
-            self.joiners += 1;
-            self.refused_since = None;
-            return;
+    /// The workers that the stop waits for. One inside `stop` waits itself.
+    fn others(&self) -> impl Iterator<Item = (usize, &WorkerEntry)> {
+        let workers = self.workers.iter().enumerate();
+        workers.filter(|(_, worker)| !worker.is_inside_stop)
+    }
+
+    /// Whether the backlog is to be taken out: its moment has come, or no worker is left that
+    /// would run it.
+    fn is_backlog_due(&self, now: Instant) -> bool {
+        let is_working = |worker: &WorkerEntry| worker.status == WorkerStatus::Working;
+        self.moments.backlog_out.has_passed(now)
+            || self.moments.cancel.has_passed(now)
+            || !self.others().any(|(_, worker)| is_working(worker))
+    }
+
+    /// When the report is made, whatever is left. After the deadline, workers without a task
+    /// still have a moment to exit: a stop with a deadline of zero is clean if all were idle.
+    fn end(&self, now: Instant, is_running: impl Fn(usize) -> bool) -> Deadline {
+        let deadline = self.moments.deadline;
+        if !deadline.has_passed(now) {
+            return deadline;
         }
-        let since = *self.refused_since.get_or_insert(now);
-        self.no_joiners |= self.joiners == 0 && now >= since + PATIENCE;
+        let may_exit = |(index, worker): (usize, _)| !self.is_gone(worker) && !is_running(index);
+        match self.backlog_out {
+            Some(out) if self.others().any(may_exit) => Deadline::at(out + TIME_TO_EXIT),
+            _ => deadline,
+        }
+    }
+
+    /// The next moment of the plan.
+    fn next_moment(&self) -> Deadline {
+        let backlog_out = match self.backlog_out {
+            None => self.moments.backlog_out,
+            Some(_) => Deadline::NEVER,
+        };
+        match self.is_cancelled {
+            false => self.moments.cancel.earlier(backlog_out),
+            true => backlog_out,
+        }
+    }
+
+    /// When the next helper is needed to join what has left.
+    fn next_join(&self, now: Instant) -> Deadline {
+        match self.next_to_join() {
+            Some(_) => self.joiners.next_start(now),
+            None => Deadline::NEVER,
+        }
     }
 
     /// Nothing of it is waited for any more. Where no helper can be started
     /// a thread that left is not waited for, but reported.
-    fn is_gone(&self, member: &WorkerEntry) -> bool {
-        member.standing.is_gone() || (member.standing == WorkerStatus::Left && self.no_joiners)
+    fn is_gone(&self, worker: &WorkerEntry) -> bool {
+        worker.status.is_gone()
+            || (worker.status == WorkerStatus::Left && self.joiners.have_given_up())
     }
 
     /// The next thread that left and is not being joined yet.
     pub(super) fn next_to_join(&self) -> Option<usize> {
         let waits =
-            |member: &WorkerEntry| member.standing == WorkerStatus::Left && member.thread.is_some();
-        match self.no_joiners {
-            false => self.members.iter().position(waits),
+            |worker: &WorkerEntry| worker.status == WorkerStatus::Left && worker.thread.is_some();
+        match self.joiners.have_given_up() {
+            false => self.workers.iter().position(waits),
             true => None,
         }
     }
 
-    /// What a call that asks for the report is given: one of those that waited
-    /// for it, if `waited`.
+    /// Merges a plan into the stop, which it may begin. Returns whether the caller is to
+    /// drive it.
+    pub(super) fn merge(&mut self, moments: Moments, now: Instant) -> bool {
+        self.began.get_or_insert(now);
+        self.moments = self.moments.merge(moments);
+        self.claim_driving()
+    }
+
+    /// Makes the caller the driver, if there is none (Invariant 1 of the stopper).
+    pub(super) fn claim_driving(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_driver, true)
+    }
+
+    pub(super) fn keep_report(&mut self, data: ReportData, unstarted: Vec<UnstartedTask>) {
+        let closures = Arc::new(Closures::new(unstarted));
+        self.report = Some(StoredReport {
+            data: Arc::new(data),
+            closures: Arc::downgrade(&closures),
+            until_fetched: Some(closures),
+        });
+    }
+
+    /// The report, for a call of `stop`: one that waited for it, if `waited`. Once all those
+    /// calls have it, only the reports own the closures.
     pub(super) fn fetch(&mut self, waited: bool) -> Option<StopReport> {
         self.waiting -= usize::from(waited && self.report.is_some());
-        let kept = self.report.as_mut()?;
-        let closures = kept.closures.upgrade().unwrap_or_default();
+        let stored = self.report.as_mut()?;
+        let closures = stored.closures.upgrade().unwrap_or_default();
         if self.waiting == 0 {
-            kept.until_fetched = None;
+            stored.until_fetched = None;
         }
-        Some(StopReport::new(kept.facts.clone(), closures))
+        Some(StopReport::new(stored.data.clone(), closures))
     }
 
     /// The report, for a reader that did not request the stop.
     pub(super) fn peek(&self) -> Option<StopReport> {
-        let kept = self.report.as_ref()?;
-        Some(StopReport::new(kept.facts.clone(), Arc::default()))
+        let stored = self.report.as_ref()?;
+        Some(StopReport::new(stored.data.clone(), Arc::default()))
     }
 
     /// Whether the report was handed to a caller.
     pub(super) fn is_fetched(&self) -> bool {
-        self.report
-            .as_ref()
-            .is_some_and(|kept| kept.until_fetched.is_none())
+        let stored = self.report.as_ref();
+        stored.is_some_and(|stored| stored.until_fetched.is_none())
     }
+
+    pub(super) fn left_behind(&self) -> LeftBehind {
+        let (unstarted, abandoned, stopping) = match &self.report {
+            Some(stored) => stored.data.left_behind(),
+            None => (self.out.unstarted.len(), 0, 0),
+        };
+        LeftBehind {
+            taken_out: self.out.taken,
+            cancelled: self.out.cancelled,
+            expired: self.out.expired,
+            unstarted,
+            abandoned,
+            stopping,
+        }
+    }
+}
+
+/// How many tasks a stop left behind so far, or found as tombstones.
+pub(crate) struct LeftBehind {
+    pub(crate) taken_out: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) expired: u64,
+    pub(crate) unstarted: usize,
+    pub(crate) abandoned: usize,
+    pub(crate) stopping: usize,
 }
 
 #[cfg(test)]

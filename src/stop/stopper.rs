@@ -1,9 +1,9 @@
-//! The thread that carries out a stop, and the threads that wait for it.
+//! The stop of a pool, as the threads see it that request it and wait for it.
 //!
 //! # Invariants
 //!
-//! 1. One thread drives the stop: the first that called `stop`, or a helper
-//!    started by `request`. The others hand it their plans and wait.
+//! 1. One thread drives the stop (`driver.rs`): the first that called `stop`, or a helper
+//!    started by `request_stop`. The others hand it their plans and wait.
 //! 2. The driver runs no user code before the report is made: closures are
 //!    moved, not dropped; the log is written afterwards.
 //! 3. Nothing that may take long is waited for without the deadline: threads
@@ -15,20 +15,17 @@
 //! Order of locks: the stopper's, then a slot's. The lock is not held while
 //! threads are started or the queue is emptied.
 
-use super::display::TIME_TO_TELL_UNCLEAN;
-use super::plan::{PoolPhase, StopPlan};
+use super::phase::PoolPhase;
+use super::plan::StopPlan;
+use super::records;
 use super::report::StopReport;
-use super::state::{Step, StopState, WorkerEntry, WorkerStatus};
-use super::tell::logs_infos;
-use crate::async_log::TIME_TO_TELL;
+use super::running::RunningTask;
+use super::state::{LeftBehind, StopState};
+use crate::async_log::{LOG_TIMEOUT, UNCLEAN_REPORT_TIMEOUT};
 use crate::clock::{self, Deadline};
 use crate::queue::PoolCore;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::{SlotGuard, State, worker_index_in};
-use crate::threads::{self, Thread};
-use crate::unwind;
-use std::io;
-use std::time::Duration;
+use crate::task::worker_index_in;
 
 pub(crate) struct Stopper {
     pub(crate) queue: Arc<PoolCore>,
@@ -38,25 +35,19 @@ pub(crate) struct Stopper {
     pub(super) changed: Condvar,
 }
 
+/// The outcome of one call of `stop`.
+struct Stopped {
+    report: StopReport,
+    /// If this call closed the queue: how many tasks had not started.
+    closed: Option<usize>,
+    /// Whether this call drove the stop.
+    drove: bool,
+}
+
 impl Stopper {
     /// `names` of all places, those that are spare last.
     pub(crate) fn new(queue: Arc<PoolCore>, names: &[Arc<str>]) -> Arc<Stopper> {
-        let mut state = StopState::new();
-        state.members = names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| WorkerEntry {
-                name: name.clone(),
-                thread: None,
-                thread_id: None,
-                standing: match index < queue.workers {
-                    true => WorkerStatus::Working,
-                    false => WorkerStatus::Spare,
-                },
-                inside_stop: false,
-                replaced: false,
-            })
-            .collect();
+        let state = StopState::new(names, queue.workers);
         Arc::new(Stopper {
             queue,
             state: Mutex::new(state),
@@ -64,74 +55,29 @@ impl Stopper {
         })
     }
 
-    /// The workers' threads, to be joined in the end.
-    pub(crate) fn set_threads(&self, threads: Vec<Thread>) {
-        let mut state = self.state.lock();
-        for (member, thread) in state.members.iter_mut().zip(threads) {
-            member.thread = Some(thread);
-        }
-    }
-
-    // What workers report.
-
-    pub(crate) fn worker_started(&self, index: usize, thread_id: Option<u64>) {
-        self.state.lock().members[index].thread_id = thread_id;
-    }
-
-    /// The worker is done, but for the destructors of its thread-locals.
-    pub(crate) fn worker_left(self: &Arc<Self>, index: usize) {
-        let mut state = self.state.lock();
-        state.members[index].standing = WorkerStatus::Left;
-        state.progress = Some(clock::now());
-        let is_last = state
-            .members
-            .iter()
-            .all(|member| member.standing != WorkerStatus::Working);
-        let logs = is_last && state.ownerless && state.report.is_none();
-        let replaced = state.members[index].replaced;
-        // A request found no thread for it.
-        let is_left_alone = state.began.is_some() && state.report.is_none();
-        let drives = is_left_alone && !std::mem::replace(&mut state.driving, true);
-        self.changed.notify_all();
-        drop(state);
-        if drives {
-            self.drive_elsewhere();
-        }
-        if replaced {
-            self.recycle(index);
-        }
-        if logs {
-            let name = &self.queue.name;
-            unwind::log_guarded(|| {
-                log::info!("pool {name}: dropped by one of its own tasks; drained and gone");
-            });
-        }
-    }
-
-    /// An internal bug ended the worker. There is no other to take its place.
-    pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
-        let queue = &self.queue;
-        SlotGuard::take(&queue.slots[index]).set_state(State::Dead);
-        queue.leave(true);
-        queue.idle_changed();
-        let (name, left) = (&queue.name, queue.present());
-        if left == 0 {
-            self.request_stop(StopPlan::cancel(Duration::ZERO));
-        }
-        unwind::log_guarded(|| {
-            log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
-        });
-    }
-
     // What statistics ask for.
 
     pub(crate) fn worker_names(&self) -> Vec<Arc<str>> {
         let state = self.state.lock();
-        state
-            .members
-            .iter()
-            .map(|member| member.name.clone())
-            .collect()
+        let names = state.workers.iter().map(|worker| worker.name.clone());
+        names.collect()
+    }
+
+    pub(crate) fn left_behind(&self) -> LeftBehind {
+        self.state.lock().left_behind()
+    }
+
+    /// What every worker runs, the innermost task of each first.
+    pub(crate) fn running(&self) -> Vec<RunningTask> {
+        let pool_cancelled = self.queue.token.cancelled_at();
+        let names = self.worker_names();
+        let mut tasks = Vec::new();
+        for (slot, worker) in self.queue.slots.iter().zip(&names) {
+            slot.running(|running| {
+                tasks.push(RunningTask::new(running, worker, pool_cancelled));
+            });
+        }
+        tasks
     }
 
     // What programs ask for.
@@ -143,7 +89,7 @@ impl Stopper {
     /// Closes the queue and logs that.
     pub(crate) fn close(self: &Arc<Self>) {
         let closed = self.close_silently();
-        self.tell_closed(closed);
+        records::closed_in_time(&self.queue, closed);
     }
 
     /// Closes the queue; returns how many tasks had not started, if it was open.
@@ -155,13 +101,17 @@ impl Stopper {
 
     /// Stops the pool and returns the report.
     pub(crate) fn stop(self: &Arc<Self>, plan: StopPlan) -> StopReport {
-        let (report, closed, drove) = self.stop_silently(plan);
-        if logs_infos() && (closed.is_some() || drove) {
-            let (stopper, logged) = (self.clone(), report.without_tasks());
-            self.run_until(Deadline::after(TIME_TO_TELL), move || {
-                stopper.log_closed(closed);
+        let Stopped {
+            report,
+            closed,
+            drove,
+        } = self.stop_silently(plan);
+        if records::logs_infos() && (closed.is_some() || drove) {
+            let (queue, logged) = (self.queue.clone(), report.without_tasks());
+            records::run_until(&self.queue, Deadline::after(LOG_TIMEOUT), move || {
+                records::closed(&queue, closed);
                 if drove {
-                    stopper.log_report(&logged);
+                    records::stopped(&queue, &logged);
                 }
             });
         }
@@ -173,36 +123,39 @@ impl Stopper {
     /// code, and neither is waited for without a limit.
     pub(crate) fn stop_dropped(self: &Arc<Self>, plan: StopPlan) {
         let deadline = plan.deadline(clock::now());
-        let (report, closed, _) = self.stop_silently(plan);
-        let tell_by = Deadline::after(match report.is_clean() {
-            true => TIME_TO_TELL,
-            false => TIME_TO_TELL_UNCLEAN,
+        let Stopped { report, closed, .. } = self.stop_silently(plan);
+        let log_by = Deadline::after(match report.is_clean() {
+            true => LOG_TIMEOUT,
+            false => UNCLEAN_REPORT_TIMEOUT,
         });
-        if !report.is_clean() || logs_infos() {
-            let (stopper, told) = (self.clone(), report.without_tasks());
-            self.run_until(tell_by, move || {
-                stopper.log_closed(closed);
-                stopper.tell_of_drop(&told);
+        if !report.is_clean() || records::logs_infos() {
+            let (queue, logged) = (self.queue.clone(), report.without_tasks());
+            records::run_until(&self.queue, log_by, move || {
+                records::closed(&queue, closed);
+                records::dropped(&queue, &logged);
             });
         }
         if report.holds_tasks() {
-            self.run_until(deadline.later(tell_by), || drop(report));
+            records::run_until(&self.queue, deadline.later(log_by), || drop(report));
         }
     }
 
-    /// Also returns how many tasks were in the queue if this call closed it, and
-    /// whether this call drove the stop.
-    fn stop_silently(self: &Arc<Self>, plan: StopPlan) -> (StopReport, Option<usize>, bool) {
+    fn stop_silently(self: &Arc<Self>, plan: StopPlan) -> Stopped {
         let own = worker_index_in(self.queue.id);
         let mut state = self.state.lock();
         if let Some(report) = state.fetch(false) {
-            return (report, None, false);
+            return Stopped {
+                report,
+                closed: None,
+                drove: false,
+            };
         }
         state.waiting += 1;
         if let Some(own) = own {
-            state.members[own].inside_stop = true;
+            state.workers[own].is_inside_stop = true;
         }
-        let mut drives = self.join_in(&mut state, plan);
+        // Invariant 1: this thread drives, unless another one does.
+        let mut drives = self.merge(&mut state, plan);
         let closed = MutexGuard::unlocked(&mut state, || self.close_silently());
         let mut drove = false;
         let report = loop {
@@ -213,16 +166,29 @@ impl Stopper {
             if let Some(report) = state.fetch(true) {
                 break report;
             }
-            // A request that was to drive may have found no thread for it.
-            drives = !std::mem::replace(&mut state.driving, true);
+            // The request that was to drive may have found no thread for it.
+            drives = state.claim_driving();
             if !drives {
                 self.changed.wait(&mut state);
             }
         };
         if let Some(own) = own {
-            state.members[own].inside_stop = false;
+            state.workers[own].is_inside_stop = false;
         }
-        (report, closed, drove)
+        Stopped {
+            report,
+            closed,
+            drove,
+        }
+    }
+
+    /// Merges a plan into the stop, which it may begin. Returns whether the caller is to
+    /// drive it.
+    fn merge(&self, state: &mut StopState, plan: StopPlan) -> bool {
+        let now = clock::now();
+        let drives = state.merge(plan.moments(now), now);
+        self.changed.notify_all();
+        drives
     }
 
     /// Starts a stop without waiting for it.
@@ -231,82 +197,13 @@ impl Stopper {
         if state.report.is_some() {
             return;
         }
-        let drives = self.join_in(&mut state, plan);
+        let drives = self.merge(&mut state, plan);
         drop(state);
         let closed = self.close_silently();
         if drives {
             self.drive_elsewhere();
         }
-        if logs_infos() && closed.is_some() {
-            let stopper = self.clone();
-            self.run_until(Deadline::after(TIME_TO_TELL), move || {
-                stopper.log_closed(closed)
-            });
-        }
-    }
-
-    /// Lets a helper carry the stop out. Where the system refuses one, it is asked for
-    /// again for a while, but not beyond the deadline of the stop; a thread that waits in
-    /// `stop` may take over meanwhile.
-    fn drive_elsewhere(self: &Arc<Self>) {
-        let patience = Deadline::after(threads::PATIENCE);
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let Err(error) = self.start_driver() else {
-                return;
-            };
-            let mut state = self.state.lock();
-            state.driving = false;
-            self.changed.notify_all();
-            let give_up = patience.earlier(state.moments.deadline);
-            let again = Deadline::after(pause).earlier(give_up);
-            while !state.driving && state.report.is_none() && !again.has_passed(clock::now()) {
-                again.wait(&self.changed, &mut state);
-            }
-            if state.driving || state.report.is_some() {
-                return;
-            }
-            if give_up.has_passed(clock::now()) {
-                // A stop that has begun goes on when a thread waits in `stop` or calls it,
-                // as the drop of the pool does, or when a worker leaves. The queue is
-                // closed all the same.
-                drop(state);
-                let name = &self.queue.name;
-                return unwind::log_guarded(|| {
-                    log::error!("pool {name}: closed, but no thread to stop it with: {error}");
-                });
-            }
-            state.driving = true;
-            pause = (pause * 2).min(threads::LONGEST_PAUSE);
-        }
-    }
-
-    fn start_driver(self: &Arc<Self>) -> io::Result<()> {
-        let stopper = self.clone();
-        let name = format!("{}-stop", self.queue.name);
-        let helper = threads::spawn_helper(name, move || {
-            stopper.drive();
-            let (report, ownerless) = {
-                let state = stopper.state.lock();
-                (state.peek(), state.ownerless)
-            };
-            match report {
-                Some(report) if ownerless => stopper.tell_of_drop(&report),
-                Some(report) => stopper.log_report(&report),
-                None => {}
-            }
-        });
-        helper.map(drop)
-    }
-
-    /// Merges a plan into the stop, which it may begin. Returns whether the
-    /// caller is to drive it.
-    fn join_in(&self, state: &mut StopState, plan: StopPlan) -> bool {
-        let now = clock::now();
-        state.began.get_or_insert(now);
-        state.moments = state.moments.merge(plan.moments(now));
-        self.changed.notify_all();
-        !std::mem::replace(&mut state.driving, true)
+        records::closed_in_time(&self.queue, closed);
     }
 
     /// Whether the report was handed to a caller.
@@ -322,61 +219,9 @@ impl Stopper {
         if state.report.is_some() {
             return false;
         }
-        state.ownerless = true;
+        state.is_ownerless = true;
         drop(state);
         self.close();
         true
-    }
-
-    // The driver.
-
-    fn drive(self: &Arc<Self>) {
-        let mut state = self.state.lock();
-        loop {
-            let slots = &self.queue.slots;
-            match state.next_step(clock::now(), |index| slots[index].counts().0 > 0) {
-                Step::Wait(deadline) => {
-                    deadline.wait(&self.changed, &mut state);
-                }
-                Step::TakeOut => {
-                    let out = MutexGuard::unlocked(&mut state, || self.queue.take_out());
-                    state.out = out;
-                    state.backlog_out = Some(clock::now());
-                }
-                Step::Cancel => {
-                    state.cancelled = true;
-                    MutexGuard::unlocked(&mut state, || self.queue.token.cancel());
-                }
-                Step::StartJoiner => {
-                    let started = MutexGuard::unlocked(&mut state, || self.start_joiner());
-                    state.joiner_started(clock::now(), started);
-                }
-                Step::Report => break,
-            }
-        }
-        self.make_report(state);
-    }
-
-    /// A helper that joins what left, one after the other, until the report is
-    /// made. It may be held up by a thread that lingers: then the driver starts
-    /// another one.
-    fn start_joiner(self: &Arc<Self>) -> bool {
-        let stopper = self.clone();
-        let name = format!("{}-join", self.queue.name);
-        let helper = threads::spawn_helper(name, move || {
-            let mut state = stopper.state.lock();
-            while state.report.is_none() {
-                let Some(index) = state.next_to_join() else {
-                    stopper.changed.wait(&mut state);
-                    continue;
-                };
-                let thread = state.members[index].thread.take();
-                MutexGuard::unlocked(&mut state, || thread.map(Thread::join));
-                state.members[index].standing = WorkerStatus::Joined;
-                state.progress = Some(clock::now());
-                stopper.changed.notify_all();
-            }
-        });
-        helper.is_ok()
     }
 }

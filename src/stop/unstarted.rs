@@ -3,7 +3,7 @@
 use crate::sync::OnceLock;
 use crate::task::{Meta, TaskInfo};
 
-/// The unstarted tasks of a report. Made into `TaskInfo` when first asked for, so that a
+/// The unstarted tasks of a report. Made into `TaskInfo` by the first read, so that a
 /// backlog of a million does not cost the stop its deadline.
 pub(super) struct Unstarted {
     /// With the number of attempts that were made.

@@ -1,7 +1,7 @@
 //! A test that hangs says where.
 
+use crate::async_log::to_stderr_in_time;
 use crate::clock::{self, Deadline, Freezes, grown};
-use crate::stop::to_stderr_in_time;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::table::trimmed;
 use crate::threads::{self, Thread};
@@ -77,11 +77,8 @@ fn is_over_within(limit: Duration, ended: &Receiver<Infallible>) -> bool {
     let (start, mut freezes) = (clock::now(), Freezes::default());
     let mut deadline = Deadline::after_from(start, limit);
     loop {
-        let Some(moment) = deadline.moment() else {
-            return ended.recv().is_err();
-        };
         freezes.sleeps(deadline);
-        let end = ended.recv_deadline(moment);
+        let end = deadline.receive(ended);
         if end.is_err_and(|end| end.is_disconnected()) {
             return true;
         }

@@ -1,10 +1,22 @@
 //! What the three parallel loops do with their chunks.
 
-use super::{Chunk, ParallelItems, Work};
+use super::chunk::Chunk;
+use super::items::ParallelItems;
 use crate::unwind::{Guarded, GuardedVec};
 use std::marker::PhantomData;
 
 const A_RESULT: &str = "a result of a parallel loop";
+
+/// What a loop does with its items.
+pub(in crate::parallel) trait Work: Sync {
+    type Items: ParallelItems;
+    type Part: Send;
+    /// The program's closure, whose type names the runners.
+    type Closure;
+    /// Works on a chunk, as long as `go_on` says so; `None` if it said no.
+    fn on(&self, chunk: Chunk<Self::Items>, go_on: impl Fn() -> bool) -> Option<Self::Part>;
+    fn combine(&self, earlier: Self::Part, later: Self::Part) -> Self::Part;
+}
 
 /// Keeps what `f` returns.
 pub(in crate::parallel) struct Map<'a, S, F>(&'a F, PhantomData<fn(S)>);

@@ -40,28 +40,29 @@
 //!
 //! `'scope` cannot be chosen by the caller: the body has to work for any, and so
 //! cannot let anything that holds it out; and it is invariant, so that nothing
-//! shorter passes for it. That a task may borrow the [`Scope`] itself is covered
+//! shorter passes for it. That a task may borrow the [`Scope`](super::Scope) itself is covered
 //! by 1, since that lives until `run` returns. Results and closures are `Send`,
 //! since they travel between threads.
 
 #![allow(unsafe_code)]
 
-use super::Scope;
+use super::latch::Latch;
+use crate::queue::PoolCore;
 use crate::sync::Arc;
 use crate::task::Shared;
 use crate::unwind;
+use std::marker::PhantomData;
 use std::mem;
 use std::panic::resume_unwind;
 
-/// Calls `body`, and returns when every task that was submitted to `scope` has
-/// ended.
-pub(super) fn run<'scope, 'env, R>(
-    scope: &'scope Scope<'scope, 'env>,
-    body: impl FnOnce(&'scope Scope<'scope, 'env>) -> R,
-) -> R {
-    let returned = unwind::catch(|| body(scope));
+/// The lifetime `'scope`, invariant: held by the [`Scope`](super::Scope).
+pub(super) struct ScopeLifetime<'scope>(pub(super) PhantomData<&'scope mut &'scope ()>);
+
+/// Calls the `body` of a scope, and returns when every task that `latch` counted has ended.
+pub(super) fn run<R>(latch: &Latch, queue: &PoolCore, body: impl FnOnce() -> R) -> R {
+    let returned = unwind::catch(body);
     let unwinding_would_be_unsound = AbortOnDrop;
-    let panic = scope.latch.complete(&scope.pool_ref.queue);
+    let panic = latch.complete(queue);
     mem::forget(unwinding_would_be_unsound);
     let panic = match &returned {
         Ok(_) => panic,
@@ -77,10 +78,10 @@ pub(super) fn run<'scope, 'env, R>(
     }
 }
 
-/// The shell of a task, for the pool. The task was counted by the latch of
-/// `scope` ([`Latch::enter`](super::latch::Latch::enter)), which is its link.
+/// The shell of a task, for the pool. The task was counted by the latch of its scope
+/// ([`Latch::enter`]), which is its link, and which [`run`] waits for.
 pub(super) fn shell<'scope>(
-    _: &Scope<'scope, '_>,
+    _: &ScopeLifetime<'scope>,
     task: Arc<dyn Shared + 'scope>,
 ) -> Arc<dyn Shared> {
     // SAFETY: the two types differ in a lifetime only. What lives no longer than

@@ -11,7 +11,7 @@
 //! 3. What lies in there may have started or ended since: that is found when it
 //!    is tried, under the task's own lock.
 //!
-//! Order of locks: late or a slot, then this one, then a cell.
+//! Order of locks: the pool's close state or a slot, then this one, then a cell.
 
 use crate::queue::PoolCore;
 use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
@@ -59,6 +59,7 @@ impl Latch {
 
     /// One more task is about to be pushed.
     pub(super) fn enter(&self) {
+        // Invariant 1: before the push, so that the count never falls to 0 with it pending.
         self.open.fetch_add(1, Relaxed);
     }
 
@@ -84,6 +85,7 @@ impl Latch {
         let me = current_worker_in(queue.id);
         let backoff = Backoff::new();
         while let Some(task) = self.next_to_run(&backoff) {
+            // Invariant 3: both do nothing for a task that has started meanwhile.
             if let Some(me) = &me {
                 task.clone().claim(me);
             }
@@ -141,7 +143,8 @@ impl Link for Arc<Latch> {
 
     fn ended(&self) {
         if self.open.fetch_sub(1, AcqRel) == 1 {
-            // Or the scope's thread, which has looked, would miss it.
+            // The lock orders this after the look of the scope's thread: it either sees 0, or
+            // waits already and is notified.
             drop(self.state.lock());
             self.changed.notify_one();
         }

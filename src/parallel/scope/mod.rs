@@ -13,6 +13,7 @@ use crate::clock::Deadline;
 use crate::queue::PoolRef;
 use crate::sync::Arc;
 use crate::task::{Origin, TaskCell, TaskFn, next_id};
+use borrowed::ScopeLifetime;
 use latch::Latch;
 use std::fmt;
 use std::marker::PhantomData;
@@ -50,7 +51,7 @@ pub struct Scope<'scope, 'env: 'scope> {
     pool_ref: Arc<PoolRef>,
     latch: Arc<Latch>,
     // Invariant in both, or a shorter one could be passed off for them.
-    scope: PhantomData<&'scope mut &'scope ()>,
+    scope: ScopeLifetime<'scope>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
@@ -61,10 +62,10 @@ where
     let scope = Scope {
         pool_ref: pool_ref.clone(),
         latch: Latch::new(&pool_ref.queue),
-        scope: PhantomData,
+        scope: ScopeLifetime(PhantomData),
         env: PhantomData,
     };
-    borrowed::run(&scope, body)
+    borrowed::run(&scope.latch, &pool_ref.queue, || body(&scope))
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
@@ -106,7 +107,7 @@ impl<'scope> Scope<'scope, '_> {
         let latch = self.latch.clone();
         let cell = TaskCell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
         self.latch.enter();
-        let shell = borrowed::shell(self, cell.clone());
+        let shell = borrowed::shell(&self.scope, cell.clone());
         match self.pool_ref.queue.push_shared(shell.clone()) {
             true => self.latch.note(shell.clone()),
             false => shell.give_back(shell.clone()),

@@ -68,14 +68,14 @@ macro_rules! verbs {
         /// ```
         /// let pool = groundcrew::Pool::new(2)?;
         /// let name = String::from("beach.png");
-        /// let asked = pool.scope(|s| {
+        /// let was_cancelled = pool.scope(|s| {
         ///     let task = s.submit_with(|ctx| {
         ///         ctx.note(format!("resizing {name}"));
         ///         ctx.is_cancelled()
         ///     });
         ///     task.join().unwrap()
         /// });
-        /// assert!(!asked);
+        /// assert!(!was_cancelled);
         /// # Ok::<(), std::io::Error>(())
         /// ```
         #[track_caller]

@@ -1,7 +1,7 @@
 //! A few items of a stream, as one task.
 
-use super::BATCH;
 use crate::clock;
+use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::PoolRef;
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskFn, worker_index_in};
@@ -28,7 +28,7 @@ const A_RESULT: &str = "a result of a stream";
 
 /// What came of a batch. Put there by its task, taken by the consumer when the
 /// task has ended.
-pub(super) type Place<T, R> = Arc<Mutex<Option<Done<T, R>>>>;
+pub(super) type ResultsCell<T, R> = Arc<Mutex<Option<Done<T, R>>>>;
 
 pub(super) struct Done<T, R> {
     pub(super) results: GuardedVec<R>,
@@ -42,7 +42,7 @@ pub(super) struct Done<T, R> {
 pub(super) struct Batch<T, F, R> {
     pub(super) items: Pulled<T>,
     pub(super) common: Arc<Common<F>>,
-    pub(super) place: Place<T, R>,
+    pub(super) results: ResultsCell<T, R>,
 }
 
 impl<T, F, R> TaskFn for Batch<T, F, R>
@@ -58,18 +58,18 @@ where
         let Batch {
             mut items,
             common,
-            place,
+            results: cell,
         } = self;
         let began = clock::now();
         let mut results = GuardedVec::with_capacity(items.len(), A_RESULT);
         let ran = unwind::catch(|| common.run(&mut items, &mut results, began));
-        *place.lock() = Some(Done {
+        *cell.lock() = Some(Done {
             results,
             rest: items,
             took: clock::now().duration_since(began),
         });
         // If the stream is gone, this drops what was left for it.
-        drop(place);
+        drop(cell);
         drop(common);
         if let Err(panic) = ran {
             resume_unwind(panic);
@@ -112,4 +112,4 @@ impl<F> Common<F> {
 /// run: its items may take longer than those before did.
 pub(super) const LOOKS: usize = 8;
 /// A batch that takes longer than this leaves the rest of its items to others.
-const TOO_LONG: Duration = BATCH.saturating_mul(4);
+const TOO_LONG: Duration = CHUNK_TIME.saturating_mul(4);

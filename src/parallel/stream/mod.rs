@@ -2,21 +2,23 @@
 
 mod batch;
 mod endings;
+mod pacing;
 
-use super::pace::next_size;
 use crate::clock::{self, Deadline};
+use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::PoolRef;
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{Origin, Shared, TaskCell, TaskError, TaskHandle, next_id};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
-use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Place, Pulled};
+use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Pulled, ResultsCell};
 use endings::{Ending, Endings};
+use pacing::Pacing;
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem;
 use std::panic::Location;
-use std::time::Duration;
+use std::time::Instant;
 use std::vec;
 
 /// An iterator over the results of a pool's work on the items of another one: see
@@ -50,21 +52,10 @@ pub struct Stream<I: Iterator, F, R> {
     /// `None` once it has no more, or the pool takes no more.
     source: Option<I>,
     is_unordered: bool,
-    /// Never more items than this are pulled and not yielded.
-    limit: usize,
-    /// Whether the program set that.
-    is_set: bool,
-    /// How many items the next batch may have at most, to run in time,
-    run_size: usize,
-    /// and to come from the source in time.
-    pull_size: usize,
-    /// How long the last batch took.
-    took: Duration,
-    /// How long the last batch took to come from the source.
-    pull_took: Duration,
+    pacing: Pacing,
     /// Pulled and not submitted yet: stays behind if the source panics.
     pulled: GuardedVec<I::Item>,
-    flights: VecDeque<Flight<I::Item, R>>,
+    batches: VecDeque<SubmittedBatch<I::Item, R>>,
     endings: Arc<Endings>,
     /// What to yield next: results of one batch, and then the errors in place of those that
     /// it has not.
@@ -77,28 +68,12 @@ pub struct Stream<I: Iterator, F, R> {
 }
 
 /// A batch that was submitted.
-struct Flight<T, R> {
+struct SubmittedBatch<T, R> {
     number: u64,
     count: usize,
     handle: TaskHandle<()>,
-    place: Place<T, R>,
+    results: ResultsCell<T, R>,
 }
-
-/// How long a batch should take: long compared to the cost of a task.
-const BATCH: Duration = Duration::from_micros(100);
-/// The queue's places are how many items may be in flight; where there are many places,
-/// every `ROOMY` of them add the same number again, up to four times: a thousand items of a
-/// microsecond each are too few to keep the workers busy.
-const ROOMY: usize = 256;
-/// A source is slow if a batch takes this many times longer to come from it than to run,
-const SLOW: u32 = 10;
-/// and longer than this, which a result may well wait.
-const LAG: Duration = Duration::from_millis(1);
-/// By default, how much work per worker is in progress: long compared to the time for which
-/// the consumer may not get a core.
-const WINDOW: Duration = Duration::from_millis(10);
-/// But at least this number of batches per worker.
-const BATCHES: usize = 4;
 
 impl<I, F, R> Stream<I, F, R>
 where
@@ -112,8 +87,7 @@ where
         f: F,
         submitted_at: &'static Location<'static>,
     ) -> Self {
-        let capacity = pool_ref.queue.capacity;
-        let limit = capacity.saturating_mul((capacity / ROOMY).clamp(1, 4));
+        let pacing = Pacing::new(pool_ref.queue.capacity, pool_ref.queue.workers);
         let common = Arc::new(Common {
             f: Guarded::new(f, "the closure of a stream"),
             pool_ref: pool_ref.clone(),
@@ -125,14 +99,9 @@ where
             common,
             source: Some(source),
             is_unordered: false,
-            limit,
-            is_set: false,
-            run_size: 1,
-            pull_size: 1,
-            took: WINDOW,
-            pull_took: Duration::ZERO,
+            pacing,
             pulled: GuardedVec::with_capacity(0, AN_ITEM),
-            flights: VecDeque::new(),
+            batches: VecDeque::new(),
             endings: Arc::default(),
             ready: GuardedVec::with_capacity(0, "").into_items(),
             errors: Vec::new().into_iter(),
@@ -160,9 +129,9 @@ where
     /// ```
     pub fn unordered(mut self) -> Self {
         self.is_unordered = true;
-        let flights = self.flights.iter();
-        let ended = flights.filter(|flight| flight.handle.is_finished());
-        self.endings.want(ended.map(|flight| flight.number));
+        let batches = self.batches.iter();
+        let ended = batches.filter(|batch| batch.handle.is_finished());
+        self.endings.want(ended.map(|batch| batch.number));
         self
     }
 
@@ -189,38 +158,38 @@ where
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn in_flight(mut self, items: usize) -> Self {
-        self.limit = items.max(1);
-        self.is_set = true;
+        self.pacing.set_limit(items);
         self
-    }
-
-    /// How many batches may be submitted and not taken.
-    fn batches(&self) -> usize {
-        if self.is_set {
-            return self.limit;
-        }
-        let in_window = WINDOW.as_nanos() / self.took.as_nanos().max(1);
-        let in_window = usize::try_from(in_window).unwrap_or(usize::MAX);
-        in_window
-            .max(BATCHES)
-            .saturating_mul(self.pool_ref.queue.workers)
     }
 
     /// Pulls one more batch and submits it, if there may be one. Returns whether
     /// it did.
     fn pull(&mut self) -> bool {
-        let room = self.limit.saturating_sub(self.outstanding);
-        if room == 0 || self.flights.len() >= self.batches() {
+        let is_closed = self.pool_ref.queue.is_closed();
+        let next = self
+            .pacing
+            .next(self.outstanding, self.batches.len(), is_closed);
+        let Some(count) = next else {
+            return false;
+        };
+        let began = clock::now();
+        self.pull_items(count, began);
+        let took = clock::now().duration_since(began);
+        self.pacing.pulled(self.pulled.len(), took);
+        if self.pulled.is_empty() {
             return false;
         }
-        // Each worker runs one and has one waiting, while one is taken and one is
-        // pulled.
-        let part = self.limit / (4 * self.pool_ref.queue.workers);
-        // Of a closed pool no more than is needed to say so.
-        let is_closed = self.pool_ref.queue.is_closed();
-        let room = if is_closed { 1 } else { room };
-        let count = self.run_size.min(self.pull_size).min(part.max(1)).min(room);
-        let began = clock::now();
+        let next = GuardedVec::with_capacity(count, AN_ITEM);
+        let items = mem::replace(&mut self.pulled, next);
+        self.outstanding += items.len();
+        let batch = self.submit(items.into_items());
+        self.batches.push_back(batch);
+        true
+    }
+
+    /// Pulls `count` items from the source, or as many as come in time: what has come is not
+    /// to wait for a source that has become slow.
+    fn pull_items(&mut self, count: usize, began: Instant) {
         let looks = count.div_ceil(LOOKS);
         while self.pulled.len() < count {
             let Some(item) = self.source.as_mut().and_then(Iterator::next) else {
@@ -228,28 +197,16 @@ where
                 break;
             };
             self.pulled.push(item);
-            // What has come is not to wait for a source that has become slow.
             let looks_now = self.pulled.len() % looks == 0;
-            if looks_now && clock::now().duration_since(began) > BATCH {
+            if looks_now && clock::now().duration_since(began) > CHUNK_TIME {
                 break;
             }
         }
-        self.pull_took = clock::now().duration_since(began);
-        if self.pulled.is_empty() {
-            return false;
-        }
-        let next = GuardedVec::with_capacity(count, AN_ITEM);
-        let items = mem::replace(&mut self.pulled, next);
-        self.pull_size = next_size(BATCH, self.pull_size, items.len(), self.pull_took);
-        self.outstanding += items.len();
-        let flight = self.submit(items.into_items());
-        self.flights.push_back(flight);
-        true
     }
 
     /// A pool that is closed refuses the batch: then its items are unstarted, and
     /// no more are pulled.
-    fn submit(&mut self, items: Pulled<I::Item>) -> Flight<I::Item, R> {
+    fn submit(&mut self, items: Pulled<I::Item>) -> SubmittedBatch<I::Item, R> {
         let number = self.number;
         self.number += 1;
         let origin = Origin {
@@ -257,11 +214,11 @@ where
             submitted_at: self.submitted_at,
         };
         let count = items.len();
-        let place = Place::default();
+        let results = ResultsCell::default();
         let batch = Batch {
             items,
             common: self.common.clone(),
-            place: place.clone(),
+            results: results.clone(),
         };
         let link = Ending {
             number,
@@ -274,73 +231,72 @@ where
             cell.take_out();
             cell.discard();
         }
-        Flight {
+        SubmittedBatch {
             number,
             count,
             handle: TaskHandle::new(cell),
-            place,
+            results,
         }
     }
 
     /// The next batch to yield results from, pulling others meanwhile.
-    fn next_flight(&mut self) -> Option<Flight<I::Item, R>> {
+    fn next_batch(&mut self) -> Option<SubmittedBatch<I::Item, R>> {
         if !self.waits_for_source() {
             self.pull();
         }
         loop {
-            if let Some(ended) = self.ended_flight() {
+            if let Some(ended) = self.ended_batch() {
                 return Some(ended);
             }
             if !self.waits_for_source() && self.pull() {
                 continue;
             }
-            if self.flights.is_empty() {
+            if self.batches.is_empty() {
                 return None;
             }
             if !self.is_unordered {
-                return self.flights.pop_front();
+                return self.batches.pop_front();
             }
             // A worker may not wait for what only it can run.
-            if !self.flights.iter().any(|flight| flight.handle.claim()) {
+            if !self.batches.iter().any(|batch| batch.handle.claim()) {
                 self.endings.wait();
             }
         }
     }
 
-    /// The source is so slow that next to nothing is gained by pulling while a
-    /// batch runs; but its results would wait for the source.
+    /// Whether to take results first, though there is room for another batch.
     fn waits_for_source(&self) -> bool {
-        !self.flights.is_empty() && self.pull_took > LAG.max(self.took.saturating_mul(SLOW))
+        !self.batches.is_empty() && self.pacing.is_source_slow()
     }
 
     /// The next batch to yield results from, if it has ended.
-    fn ended_flight(&mut self) -> Option<Flight<I::Item, R>> {
+    fn ended_batch(&mut self) -> Option<SubmittedBatch<I::Item, R>> {
         if !self.is_unordered {
-            let first = self.flights.front()?;
+            let first = self.batches.front()?;
             return first
                 .handle
                 .is_finished()
-                .then(|| self.flights.pop_front())?;
+                .then(|| self.batches.pop_front())?;
         }
         // A batch that a stop took out may end again, if it is run after all.
         while let Some(number) = self.endings.try_next() {
-            let mut flights = self.flights.iter();
-            if let Some(index) = flights.position(|flight| flight.number == number) {
-                return self.flights.remove(index);
+            let mut batches = self.batches.iter();
+            if let Some(index) = batches.position(|batch| batch.number == number) {
+                return self.batches.remove(index);
             }
         }
         None
     }
 
     /// Waits for a batch and makes its results those to be yielded next.
-    fn take(&mut self, flight: Flight<I::Item, R>) {
-        let joined = flight.handle.join();
+    fn take(&mut self, batch: SubmittedBatch<I::Item, R>) {
+        let joined = batch.handle.join();
         if let Err(error @ (TaskError::Unstarted | TaskError::Abandoned)) = joined {
             let again = || match error {
                 TaskError::Abandoned => TaskError::Abandoned,
                 _ => TaskError::Unstarted,
             };
-            self.errors = (0..flight.count)
+            self.errors = (0..batch.count)
                 .map(|_| again())
                 .collect::<Vec<_>>()
                 .into_iter();
@@ -350,28 +306,31 @@ where
             results,
             rest,
             took,
-        }) = flight.place.lock().take()
+        }) = batch.results.lock().take()
         else {
             unreachable!("a batch that ran has left something there");
         };
         match joined {
             Ok(()) => {
-                self.run_size = next_size(BATCH, self.run_size, results.len(), took);
-                self.took = took;
+                self.pacing.ran(results.len(), took);
             }
             Err(panicked) => self.errors = vec![panicked].into_iter(),
         }
         self.ready = results.into_items();
-        // In front of all others, in their order.
-        let mut rest = rest;
+        self.submit_again(rest);
+    }
+
+    /// What a batch left of its items, as batches in front of all others, in their order.
+    fn submit_again(&mut self, mut rest: Pulled<I::Item>) {
+        let size = self.pacing.run_size();
         let mut pieces = Vec::new();
         while rest.len() > 0 {
-            let mut piece = GuardedVec::with_capacity(self.run_size.min(rest.len()), AN_ITEM);
-            piece.extend(rest.by_ref().take(self.run_size));
+            let mut piece = GuardedVec::with_capacity(size.min(rest.len()), AN_ITEM);
+            piece.extend(rest.by_ref().take(size));
             pieces.push(self.submit(piece.into_items()));
         }
-        for flight in pieces.into_iter().rev() {
-            self.flights.push_front(flight);
+        for batch in pieces.into_iter().rev() {
+            self.batches.push_front(batch);
         }
     }
 }
@@ -391,8 +350,8 @@ where
                 self.outstanding -= 1;
                 return Some(next);
             }
-            let flight = self.next_flight()?;
-            self.take(flight);
+            let batch = self.next_batch()?;
+            self.take(batch);
         }
     }
 
@@ -426,8 +385,8 @@ impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
     /// guards around source, closure, items and results.
     fn drop(&mut self) {
         self.common.is_dropped.store(true, Relaxed);
-        for flight in &self.flights {
-            flight.handle.cancel();
+        for batch in &self.batches {
+            batch.handle.cancel();
         }
         self.end_source();
     }
@@ -438,7 +397,7 @@ impl<I: Iterator, F, R> fmt::Debug for Stream<I, F, R> {
         f.debug_struct("Stream")
             .field("pool", &self.pool_ref.queue.name)
             .field("in_flight", &self.outstanding)
-            .field("at_most", &self.limit)
+            .field("at_most", &self.pacing.limit())
             .field("is_unordered", &self.is_unordered)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,5 @@
-//! A worker that dies of a fault of ours: nobody takes its place, and nothing
-//! waits for it in vain.
+//! A worker that an internal bug ends: none takes its place, and nothing waits for it in
+//! vain.
 
 use crate::pool::Pool;
 use crate::stop::PoolPhase;
@@ -61,13 +61,13 @@ fn a_wait_until_idle_ends_though_a_worker_died() {
             .unwrap();
     }
     pool.push_raw(Queued::deadly());
-    let (tell, told) = channel::bounded(1);
+    let (sender, receiver) = channel::bounded(1);
     let waiting = pool.clone();
     let waiter = std::thread::spawn(move || {
         waiting.wait_idle();
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
     });
     drop(open);
-    told.recv_timeout(LONG).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     waiter.join().unwrap();
 }

@@ -6,6 +6,7 @@ use crate::sync::Arc;
 use crate::task::{Aftermath, Meta, Origin};
 use crate::threads::ThreadStatus;
 use std::panic::Location;
+use std::time::Duration;
 
 fn meta(id: u64, name: &str) -> Meta {
     Meta {
@@ -37,7 +38,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
 }
 
 fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
-    let facts = ReportData {
+    let data = ReportData {
         pool: "render".into(),
         elapsed: Duration::from_millis(5_002),
         limit: Some(Duration::from_secs(5)),
@@ -50,11 +51,11 @@ fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
         failed_schedules: Vec::new(),
         unstarted: Unstarted::new(unstarted.into_iter().map(|meta| (meta, 0)).collect()),
         abandoned,
-        caller: Vec::new(),
+        stopping: Vec::new(),
         lingering: Vec::new(),
         aftermath: Arc::new(Aftermath::default()),
     };
-    StopReport::new(Arc::new(facts), Arc::new(Closures::default()))
+    StopReport::new(Arc::new(data), Arc::new(Closures::default()))
 }
 
 #[test]
@@ -68,13 +69,13 @@ fn the_report_names_what_was_left_behind() {
         vec![meta(1032, "resize beach.png")],
     );
     let place = report.unstarted()[0].submitted_at();
-    let cut_place = &place.to_string()["src".len()..];
+    let cut_place = &place.to_string()["src/sto".len()..];
     assert_eq!(
         report.to_string(),
         format!(
             "stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
   completed 1021   panicked 1   cancelled 1   expired 0
-  abandoned  #1031 \"resize holiday.png\"  render-3  running 41.2 s  cancel asked 1.3 s ago  …{cut_place}
+  abandoned  #1031 \"resize holiday.png\"  render-3  running 41.2 s  cancel requested 1.3 s ago  …{cut_place}
              last note: \"row 3120 of 4000\"   thread 40213: sleeping in read
   unstarted  #1032 \"resize beach.png\"  {place}"
         )
@@ -101,11 +102,11 @@ fn twenty_lines_of_a_kind_are_printed_and_the_rest_is_counted() {
 #[test]
 fn no_line_is_longer_than_120_columns_and_no_name_breaks_one() {
     let nasty = "ü\n\u{1b}[31m\"\t".repeat(60);
-    let mut deaf = abandoned(u64::MAX, &nasty, Some(&nasty));
-    deaf.has_token = false;
-    deaf.running.worker = "\u{7f}".repeat(15).into();
+    let mut stuck = abandoned(u64::MAX, &nasty, Some(&nasty));
+    stuck.has_token = false;
+    stuck.running.worker = "\u{7f}".repeat(15).into();
     let text = report(
-        vec![deaf, abandoned(1, "short", None)],
+        vec![stuck, abandoned(1, "short", None)],
         vec![meta(u64::MAX, &nasty)],
     )
     .to_string();

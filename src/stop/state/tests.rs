@@ -1,23 +1,20 @@
 use super::*;
 use crate::clock;
 use crate::stop::StopPlan;
+use crate::threads::SPAWN_TIMEOUT;
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// After this time the helper that joins is taken to be held up.
+const HELD_UP: Duration = Duration::from_millis(10);
 
-/// A stop that began `now`, of a pool with workers of these standings.
-fn stop(now: Instant, plan: StopPlan, standings: &[WorkerStatus]) -> StopState {
-    let mut state = StopState::new();
-    state.members = standings
-        .iter()
-        .map(|standing| WorkerEntry {
-            replaced: false,
-            name: "worker".into(),
-            thread: None,
-            thread_id: None,
-            standing: *standing,
-            inside_stop: false,
-        })
-        .collect();
+/// A stop that began `now`, of a pool with workers of these statuses.
+fn stop(now: Instant, plan: StopPlan, statuses: &[WorkerStatus]) -> StopState {
+    let names = vec!["worker".into(); statuses.len()];
+    let mut state = StopState::new(&names, names.len());
+    for (worker, status) in state.workers.iter_mut().zip(statuses) {
+        worker.status = *status;
+    }
     state.began = Some(now);
     state.moments = plan.moments(now);
     state
@@ -45,7 +42,7 @@ fn a_drain_waits_for_its_grace_then_takes_out_then_cancels_then_reports() {
     assert_eq!(state.next_step(grace, running), Step::TakeOut);
     let mut state = took_out(state, grace);
     assert_eq!(state.next_step(grace, running), Step::Cancel);
-    state.cancelled = true;
+    state.is_cancelled = true;
     let deadline = now + SECOND * 8;
     assert_eq!(
         state.next_step(grace, running),
@@ -79,7 +76,7 @@ fn a_thread_that_lingers_is_waited_for_until_the_deadline_and_not_by_looking_aga
     // Its thread was taken by the helper that joins it.
     let (grace, deadline) = (now + SECOND * 3, now + SECOND * 4);
     assert_eq!(state.next_step(grace, |_| false), Step::Cancel);
-    state.cancelled = true;
+    state.is_cancelled = true;
     let wait = Step::Wait(Deadline::at(deadline));
     assert_eq!(state.next_step(grace, |_| false), wait);
     assert_eq!(state.next_step(deadline, |_| false), Step::Report);
@@ -95,11 +92,11 @@ fn when_all_are_joined_the_report_is_made_long_before_the_deadline() {
 }
 
 #[test]
-fn a_worker_inside_stop_is_not_waited_for() {
+fn a_worker_is_inside_stop_is_not_waited_for() {
     let now = clock::now();
     let mut state = stop(now, StopPlan::drain(SECOND), &WORKING);
-    state.members[0].inside_stop = true;
-    state.members[1].standing = WorkerStatus::Joined;
+    state.workers[0].is_inside_stop = true;
+    state.workers[1].status = WorkerStatus::Joined;
     assert_eq!(state.next_step(now, |_| true), Step::TakeOut);
     let state = took_out(state, now);
     assert_eq!(state.next_step(now, |_| true), Step::Report);
@@ -109,8 +106,8 @@ fn a_worker_inside_stop_is_not_waited_for() {
 fn at_the_deadline_idle_workers_have_a_moment_to_leave_and_running_ones_none() {
     let now = clock::now();
     let mut state = took_out(stop(now, StopPlan::cancel(Duration::ZERO), &WORKING), now);
-    state.cancelled = true;
-    let leave_by = now + TIME_TO_LEAVE;
+    state.is_cancelled = true;
+    let leave_by = now + TIME_TO_EXIT;
     assert_eq!(
         state.next_step(now, |index| index == 0),
         Step::Wait(Deadline::at(leave_by))
@@ -127,13 +124,13 @@ fn a_join_that_is_held_up_gets_a_second_helper() {
         stop(now, StopPlan::drain(SECOND), &[WorkerStatus::Left; 2]),
         now,
     );
-    for (member, thread) in state.members.iter_mut().zip(threads) {
-        member.thread = Some(thread);
+    for (worker, thread) in state.workers.iter_mut().zip(threads) {
+        worker.thread = Some(thread);
     }
     assert_eq!(state.next_step(now, |_| false), Step::StartJoiner);
-    state.joiner_started(now, true);
-    state.members[0].thread = None; // the first helper is joining it
-    let held_up = now + JOIN_HELD_UP;
+    state.joiners.start_attempted(now, true);
+    state.workers[0].thread = None; // the first helper is joining it
+    let held_up = now + HELD_UP;
     assert_eq!(
         state.next_step(now, |_| false),
         Step::Wait(Deadline::at(held_up))
@@ -149,29 +146,29 @@ fn where_no_helper_can_be_started_what_left_is_not_waited_for() {
         now,
     );
     let threads = crate::threads::spawn_all("worker", &["a", "b"], 64 * 1024, |_| || ()).unwrap();
-    for (member, thread) in state.members.iter_mut().zip(threads) {
-        member.thread = Some(thread);
+    for (worker, thread) in state.workers.iter_mut().zip(threads) {
+        worker.thread = Some(thread);
     }
-    // It is asked for again and again, for a while.
+    // It is tried again and again, for a while.
     let mut then = now;
-    while then < now + PATIENCE {
+    while then < now + SPAWN_TIMEOUT {
         assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
-        state.joiner_started(then, false);
-        let again = then + JOIN_HELD_UP;
+        state.joiners.start_attempted(then, false);
+        let again = then + HELD_UP;
         let until = Step::Wait(Deadline::at(again));
         assert_eq!(state.next_step(then, |_| false), until);
         then = again;
     }
     assert_eq!(state.next_step(then, |_| false), Step::StartJoiner);
-    state.joiner_started(then, false);
+    state.joiners.start_attempted(then, false);
     assert_eq!(state.next_step(then, |_| false), Step::Report);
 }
 
 #[test]
 fn phases_follow_from_what_was_done() {
-    let mut state = StopState::new();
+    let mut state = StopState::new(&[], 0);
     assert_eq!(state.phase(false), PoolPhase::Open);
     assert_eq!(state.phase(true), PoolPhase::Closed);
-    state.cancelled = true;
+    state.is_cancelled = true;
     assert_eq!(state.phase(true), PoolPhase::Cancelling);
 }

@@ -1,5 +1,8 @@
 //! The settings of a pool.
 
+mod check;
+mod hooks;
+
 use super::Pool;
 use super::replacer::Replacements;
 use super::worker::{Hooks, Worker};
@@ -9,14 +12,11 @@ use crate::clock::{self, Clock};
 use crate::queue::{Meter, Observer, PanicHook, PoolCore, PoolRef, Settings, WorkerReplacer};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
-use crate::task::{TaskInfo, TaskOutcome};
-use crate::threads::{self, LEAST_STACK};
-use crate::unwind::{self, Guarded};
+use crate::threads;
+use crate::unwind;
 use std::fmt;
 use std::io;
 use std::time::Duration;
-
-const A_HOOK: &str = "a hook of a pool";
 
 /// Builds a [`Pool`]. Made by [`Pool::builder`].
 ///
@@ -51,16 +51,13 @@ pub struct PoolBuilder {
     panic_hook: Option<PanicHook>,
     observer: Option<Observer>,
     /// Makes the extension for this number of workers.
-    pub(super) meter: Option<fn(usize) -> Arc<dyn Meter>>,
+    meter: Option<fn(usize) -> Arc<dyn Meter>>,
     drop_plan: StopPlan,
     in_place: bool,
     max_retrying: Option<usize>,
     max_replacements: usize,
     clock: Clock,
 }
-
-const MOST_THREADS: usize = 1 << 16;
-const MOST_PLACES: usize = 1 << 26;
 
 impl PoolBuilder {
     pub(super) fn new() -> PoolBuilder {
@@ -152,138 +149,6 @@ impl PoolBuilder {
         self
     }
 
-    /// Called by each worker before its first task, with its index from 0 on. `build` does
-    /// not wait for it. A second hook replaces the first.
-    ///
-    /// Defaults to nothing.
-    pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
-        let hook = Guarded::new(hook, A_HOOK);
-        self.hooks.start = Some(Arc::new(move |index| {
-            hook(index);
-        }));
-        self
-    }
-
-    /// Called by each worker after its last task, with its index from 0 on. A stop waits
-    /// for it (unless that very worker called it), but not beyond its deadline: a worker
-    /// that is still in the hook then is [`lingering`](crate::StopReport::lingering). A
-    /// second hook replaces the first.
-    ///
-    /// Defaults to nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(2)
-    ///     .on_worker_stop(move |index| sender.send(index).unwrap_or_default())
-    ///     .build()?;
-    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(receiver.try_iter().count(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
-        let hook = Guarded::new(hook, A_HOOK);
-        self.hooks.stop = Some(Arc::new(move |index| {
-            hook(index);
-        }));
-        self
-    }
-
-    /// Called when a task panicked, with the task and the panic's message, by the worker
-    /// that ran it: after the log record, before the panic is counted and its handle is
-    /// notified. (A task run by [`UnstartedTask::run`](crate::task::UnstartedTask::run) calls it
-    /// on that thread.) A second hook replaces the first.
-    ///
-    /// Defaults to nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(1)
-    ///     .on_panic(move |info, message| {
-    ///         sender.send(format!("{}: {message}", info.name())).unwrap_or_default();
-    ///     })
-    ///     .build()?;
-    /// pool.task("row 7").execute(|| panic!("no such row"))?;
-    /// assert_eq!(receiver.recv()?, "row 7: no such row");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn on_panic(
-        mut self,
-        hook: impl Fn(&TaskInfo, &str) + Send + Sync + 'static,
-    ) -> PoolBuilder {
-        let hook = Guarded::new(hook, A_HOOK);
-        self.panic_hook = Some(Arc::new(move |info, message| hook(info, message)));
-        self
-    }
-
-    /// Called for each task that a worker ran, when it has ended, with the task, how it
-    /// ended, how long it had waited and how long it ran: by that worker, after the task
-    /// was counted and its handle was notified. The worker is busy while it runs. A second
-    /// observer replaces the first.
-    ///
-    /// - How long it waited is the time from the call of the verb to the task's start, the
-    ///   verb's own wait for room included; `None` for a task that was resubmitted. Of one
-    ///   that is [tried again](crate::TaskBuilder::retry) it is called once, when the last
-    ///   attempt has ended, with how long that attempt ran and how long everything before
-    ///   it took, earlier attempts included.
-    /// - How long it ran leaves out what ran on top of it: tasks that a join of its
-    ///   worker claimed, or that were [run in place](Self::caller_runs_when_full),
-    ///   and the observer's time for those. A join of a task that another worker
-    ///   runs counts.
-    /// - For an abandoned task it is called when the task ends, however late. A task inside
-    ///   `stop` is reported with its real outcome. So it is called as often as
-    ///   [`completed`](crate::pool::PoolStats::completed), [`panicked`](crate::pool::PoolStats::panicked) and
-    ///   [`ended_late`](crate::pool::PoolStats::ended_late) count together; never for what a worker
-    ///   did not run: cancelled, expired and unstarted tasks, those run by hand among them,
-    ///   and what a [scope](Pool::scope) runs itself. For a loop it is called for the tasks
-    ///   that make up the loop, not for the items.
-    /// - When [`wait_idle`](Pool::wait_idle), a scope or a loop returns, it has been called
-    ///   for all their tasks, as it has after a clean stop: they wait for it. A join does
-    ///   not. Beyond its deadline a stop does not wait for it: a worker that is still in
-    ///   there is [`lingering`](crate::StopReport::lingering).
-    ///
-    /// With an observer a task costs two or three reads of the clock more, and an
-    /// allocation if it has a handle; without, nothing.
-    ///
-    /// Defaults to nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use groundcrew::task::TaskOutcome;
-    /// use std::time::Duration;
-    ///
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let pool = Pool::builder()
-    ///     .threads(1)
-    ///     .observer(move |info, outcome, waited, ran| {
-    ///         sender.send((info.name().to_owned(), outcome, waited, ran)).unwrap_or_default();
-    ///     })
-    ///     .build()?;
-    /// pool.task("row 7").execute(|| std::thread::sleep(Duration::from_millis(2)))?;
-    /// let (name, outcome, waited, ran) = receiver.recv()?;
-    /// assert_eq!((name.as_str(), outcome), ("row 7", TaskOutcome::Completed));
-    /// assert!(waited.is_some() && ran >= Duration::from_millis(2));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn observer(
-        mut self,
-        observer: impl Fn(&TaskInfo, TaskOutcome, Option<Duration>, Duration) + Send + Sync + 'static,
-    ) -> PoolBuilder {
-        let observer = Guarded::new(observer, A_HOOK);
-        self.observer = Some(Arc::new(move |info, outcome, waited, ran| {
-            observer(info, outcome, waited, ran);
-        }));
-        self
-    }
-
     /// How dropping the pool stops it. [`build`](Self::build) refuses a plan without a
     /// deadline.
     ///
@@ -314,7 +179,7 @@ impl PoolBuilder {
     /// of the worker's stack is used. A submit then blocks until its task has ended.
     ///
     /// Beyond that it goes to the list. It keeps memory flat and is the fastest way for
-    /// tasks that fan out. The price: the submitting task waits for a task it never asked
+    /// tasks that fan out. The price: the submitting task waits for a task that it did not want
     /// to wait for. If it holds a lock, a borrow or the end of a channel that the other one
     /// needs, it deadlocks; `submit` then no longer is a call that only puts something into
     /// a queue. The reported running time of such a task may be too long, by the time of
@@ -380,7 +245,7 @@ impl PoolBuilder {
     ///
     /// let pool = Pool::builder().threads(1).max_replacements(1).build()?;
     /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("deaf")
+    /// pool.task("stuck")
     ///     .time_limit(Duration::from_millis(1))
     ///     .execute(move || gate.recv().unwrap_or_default())?;
     /// // The only worker is lost, and yet:
@@ -501,57 +366,19 @@ impl PoolBuilder {
         })
     }
 
+    /// What is wrong with the settings, if anything is.
     fn check(&self, threads: usize) -> io::Result<()> {
-        let (capacity, stack) = (self.capacity, self.stack_size);
-        let wrong = if threads == 0 {
-            "a pool of 0 threads would never run a task; ask for at least 1, or use \
-             Pool::builder() without `threads` for one per core"
-                .to_owned()
-        } else if threads > MOST_THREADS {
-            format!(
-                "{threads} threads are more than the {MOST_THREADS} that a pool can have; a \
-                 CPU-bound one needs one per core, which is what leaving `threads` out gives"
-            )
-        } else if capacity == 0 {
-            "a queue of 0 places would accept no task; ask for at least 1, or leave \
-             `queue_capacity` out for 1024"
-                .to_owned()
-        } else if capacity > MOST_PLACES {
-            format!(
-                "{capacity} places are more than the {MOST_PLACES} that a queue can have, whose \
-                 2 GiB are taken at once; ask for as many as may wait, or leave \
-                 `queue_capacity` out for 1024"
-            )
-        } else if self.max_retrying == Some(0) {
-            "with 0 places for tasks that are retried every such submit would be refused; ask \
-             for at least 1, or leave `max_retrying` out for as many as the queue has"
-                .to_owned()
-        } else if self.max_replacements > MOST_THREADS - threads {
-            format!(
-                "{} places for new workers are too many: with the {threads} threads of the pool \
-                 they may be {MOST_THREADS}; ask `max_replacements` for as many stuck tasks as the \
-                 machine can bear",
-                self.max_replacements
-            )
-        } else if self.name.is_empty() || self.name.contains(char::is_control) {
-            format!(
-                "{:?} cannot be the name of a pool, whose threads are called after it; leave \
-                 control characters out of `name`, or leave `name` out for \"groundcrew\"",
-                self.name
-            )
-        } else if let Some(stack) = stack.filter(|stack| *stack < LEAST_STACK) {
-            format!(
-                "a stack of {stack} bytes is too small even for a panic; ask for at least \
-                 {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
-            )
-        } else if self.drop_plan.is_endless(clock::now()) {
-            "a drop plan without a deadline would let a drop wait for ever; give it one, or \
-             leave `drop_plan` out for 5 s"
-                .to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+        let wrong = check::threads(threads)
+            .or_else(|| check::capacity(self.capacity))
+            .or_else(|| check::retrying(self.max_retrying))
+            .or_else(|| check::replacements(self.max_replacements, threads))
+            .or_else(|| check::name(&self.name))
+            .or_else(|| check::stack_size(self.stack_size))
+            .or_else(|| check::drop_plan(self.drop_plan, clock::now()));
+        match wrong {
+            Some(wrong) => Err(io::Error::new(io::ErrorKind::InvalidInput, wrong)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,115 @@
+//! Clocks, and deadlines.
+//!
+//! - `now`: the one reader of clocks, and what two readings say of each other.
+//! - `deadline`: moments that may be "never", and waits for them.
+//! - `manual`: a clock that a test moves.
+//! - `freezes`: whether a thread that judges others was frozen itself; pure.
+
+mod deadline;
+mod freezes;
+#[cfg(feature = "testing")]
+mod manual;
+mod now;
+
+pub(crate) use deadline::{Deadline, default_grace};
+pub(crate) use freezes::{Freezes, grown};
+pub(crate) use now::{Now, Offset, now};
+
+#[cfg(feature = "testing")]
+pub use manual::ManualClock;
+#[cfg(feature = "testing")]
+pub(crate) use manual::Watcher;
+
+#[cfg(feature = "testing")]
+use crate::sync::channel;
+use crate::sync::channel::Receiver;
+use crate::sync::{Condvar, MutexGuard};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+/// The system's clocks, or one that a test moves by hand.
+#[derive(Clone, Default)]
+pub(crate) struct Clock {
+    #[cfg(feature = "testing")]
+    pub(crate) manual: Option<ManualClock>,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Instant {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.now();
+        }
+        now()
+    }
+
+    /// Both hands.
+    pub(crate) fn read(&self) -> Now {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.read();
+        }
+        Now::of_system()
+    }
+
+    /// Which clock this is: the same number for the same one.
+    pub(crate) fn id(&self) -> usize {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.id();
+        }
+        0
+    }
+
+    /// Whether a test moves it.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.id() != 0
+    }
+
+    /// A wait by this clock without a thread begins or ends: for
+    /// `ManualClock::wait_for_sleepers`.
+    pub(crate) fn count_waiting(&self, _more: bool) {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            manual.count_waiting(_more);
+        }
+    }
+
+    /// Waits on `changed` until it is notified, or this clock's `deadline` has come. A
+    /// manual clock notifies its watchers.
+    pub(crate) fn wait<T>(
+        &self,
+        deadline: Deadline,
+        changed: &Condvar,
+        guard: &mut MutexGuard<'_, T>,
+    ) {
+        #[cfg(feature = "testing")]
+        if self.manual.is_some() {
+            if !deadline.has_passed(self.now()) {
+                changed.wait(guard);
+            }
+            return;
+        }
+        deadline.wait(changed, guard);
+    }
+
+    /// Blocks for `duration` by this clock, or until `woken` is disconnected;
+    /// returns whether it is.
+    pub(crate) fn sleep(&self, duration: Duration, woken: &Receiver<Infallible>) -> bool {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            let sleep = manual.sleep(duration);
+            let mut either = channel::Select::new();
+            let first = either.recv(woken);
+            either.recv(&sleep.over);
+            return either.ready() == first || is_disconnected(woken);
+        }
+        let slept = Deadline::after(duration).receive(woken);
+        slept.is_err_and(|end| end.is_disconnected())
+    }
+}
+
+#[cfg(feature = "testing")]
+fn is_disconnected(receiver: &Receiver<Infallible>) -> bool {
+    receiver.try_recv().is_err_and(|end| end.is_disconnected())
+}

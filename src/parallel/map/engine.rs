@@ -1,0 +1,148 @@
+//! The engine of a loop.
+//!
+//! A loop is a scope with one runner a worker. Each takes a chunk of the items from a
+//! shared cursor, works on it, adds what came of it to the parts, and comes back for more.
+//! The size of a chunk is chosen so that it takes about
+//! [`CHUNK_TIME`](crate::parallel::pace::CHUNK_TIME), judged by the one before.
+
+use super::chunk::{Chunk, Cursor};
+use super::parts::Parts;
+use super::work::Work;
+use crate::clock;
+use crate::parallel::pace::next_size;
+use crate::parallel::scope::{Scope, ScopedHandle, scope};
+use crate::queue::{PoolCore, PoolRef};
+use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
+use crate::task::{TaskContext, TaskError, TaskFn, worker_index_in};
+use crate::threads;
+use std::any::type_name;
+use std::panic::Location;
+
+/// Runs a loop. `Ok(None)`: there were no items.
+pub(in crate::parallel) fn run<W: Work>(
+    pool_ref: &Arc<PoolRef>,
+    items: W::Items,
+    work: &W,
+    submitted_at: &'static Location<'static>,
+) -> Result<Option<W::Part>, TaskError> {
+    let queue = &*pool_ref.queue;
+    let cursor = Cursor::new(items);
+    let left = cursor.left();
+    if left == 0 {
+        return Ok(None);
+    }
+    if queue.is_closed() && worker_index_in(queue.id).is_none() {
+        return Err(TaskError::Unstarted);
+    }
+    let looping = Loop {
+        queue,
+        work,
+        cursor: Mutex::new(cursor),
+        parts: Parts::new(),
+        is_cut_short: AtomicBool::new(false),
+    };
+    scope(pool_ref, |s| looping.run(s, left, submitted_at));
+    let Loop {
+        cursor,
+        parts,
+        is_cut_short,
+        ..
+    } = looping;
+    match is_cut_short.load(Relaxed) || cursor.into_inner().left() > 0 {
+        true => Err(TaskError::Unstarted),
+        false => Ok(parts.into_whole()),
+    }
+}
+
+struct Loop<'a, W: Work> {
+    queue: &'a PoolCore,
+    work: &'a W,
+    cursor: Mutex<Cursor<W::Items>>,
+    parts: Parts<W::Part>,
+    /// A runner left its chunk unfinished, since a stop took the backlog out.
+    /// Written by runners, read when they have ended.
+    is_cut_short: AtomicBool,
+}
+
+impl<'a, W: Work> Loop<'a, W> {
+    fn run<'scope>(
+        &'scope self,
+        s: &'scope Scope<'scope, '_>,
+        left: usize,
+        submitted_at: &'static Location<'static>,
+    ) {
+        let runners = left.min(self.queue.workers);
+        let is_worker = worker_index_in(self.queue.id).is_some();
+        let handles: Vec<_> = (usize::from(is_worker)..runners)
+            .map(|_| s.push(Runner(self), submitted_at))
+            // So that the first panic is the first in time.
+            .inspect(ScopedHandle::detach)
+            .collect();
+        // The queue keeps the order: when the first has ended, or when this
+        // thread has, being a worker, there is nothing left to take.
+        match is_worker {
+            true => self.take_chunks(),
+            false => handles.iter().take(1).for_each(ScopedHandle::wait),
+        }
+        handles.iter().for_each(ScopedHandle::take_back);
+    }
+
+    fn take_chunks(&self) {
+        let close = CloseOnPanic(self);
+        let mut size = 1;
+        let mut began = clock::now();
+        while let Some(chunk) = self.next_chunk(size) {
+            let number = chunk.number;
+            let count = chunk.count;
+            let part = self.work.on(chunk, || !self.queue.is_sealed());
+            let Some(part) = part else {
+                self.is_cut_short.store(true, Relaxed);
+                break;
+            };
+            let combine = |earlier, later| self.work.combine(earlier, later);
+            self.parts.add(number, part, combine);
+            let now = clock::now();
+            size = next_size(size, count, now.duration_since(began));
+            began = now;
+        }
+        drop(close);
+    }
+
+    /// The next chunk, of `size` items at most; `None` when there is no more, or
+    /// a stop took the backlog out.
+    fn next_chunk(&self, size: usize) -> Option<Chunk<W::Items>> {
+        match self.queue.is_sealed() {
+            true => None,
+            false => self.cursor.lock().take(size, self.queue.workers),
+        }
+    }
+}
+
+struct CloseOnPanic<'a, 'b, W: Work>(&'a Loop<'b, W>);
+
+impl<W: Work> Drop for CloseOnPanic<'_, '_, W> {
+    fn drop(&mut self) {
+        if threads::is_panicking() {
+            self.0.cursor.lock().close();
+        }
+    }
+}
+
+/// What the pool runs for a loop: as many of them as there are workers.
+struct Runner<'a, 'b, W: Work>(&'a Loop<'b, W>);
+
+impl<W: Work> TaskFn for Runner<'_, '_, W> {
+    type Output = ();
+    const WANTS_CONTEXT: bool = false;
+
+    fn call(self, _: Option<&TaskContext>) {
+        // Not if the pool gave it back: then no thread is to run it.
+        if worker_index_in(self.0.queue.id).is_some() {
+            self.0.take_chunks();
+        }
+    }
+
+    fn type_name() -> &'static str {
+        type_name::<W::Closure>()
+    }
+}
