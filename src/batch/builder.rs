@@ -7,7 +7,7 @@ use super::store::{DeadLetterFn, Measure, State, Store};
 use crate::causes::BoxError;
 use crate::clock::Deadline;
 use crate::queue::Membership;
-use crate::retry::Retry;
+use crate::retry::{Backoff, IntoRetry, Retry};
 use crate::submit::Submitter;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
@@ -60,7 +60,7 @@ const MOST_ITEMS: usize = 1 << 24;
 
 impl<T: Send + 'static> BatcherBuilder<T> {
     pub(super) fn new(name: String) -> BatcherBuilder<T> {
-        let retry = Retry::exponential(Duration::from_millis(100));
+        let backoff = Backoff::exponential(Duration::from_millis(100)).cap(Duration::from_secs(30));
         BatcherBuilder {
             name,
             fill: Fill {
@@ -72,7 +72,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             measure: None,
             in_flight: 1,
             capacity: None,
-            retry: retry.cap(Duration::from_secs(30)).attempts(5),
+            retry: Retry::new(backoff).attempts(5),
             bury: None,
         }
     }
@@ -242,7 +242,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             measure: self.measure.map(guarded),
             capacity,
             in_flight: self.in_flight,
-            retry: self.retry,
+            retry: self.retry.into_retry(),
             handler: guarded(Box::new(handler)),
             bury: self.bury.map(guarded),
             pool_ref,

@@ -41,13 +41,22 @@ impl CircuitOpen {
         &self.breaker
     }
 
-    /// When it is worth trying again. An open breaker lets a call through after this time;
-    /// [`Duration::MAX`]: not before it is [reset](super::CircuitBreaker::reset). Of a
-    /// half-open one it is unknown when its trial calls end: then it is a guess, a tenth of
-    /// the pause. For a task that is retried see [`CallError::verdict`], which counts none
-    /// of this as attempts.
+    /// When to try again. An open breaker lets a call through after this time;
+    /// [`Duration::MAX`] means not before it is [reset](super::CircuitBreaker::reset). It is
+    /// not known when the trial calls of a half-open breaker end; then this is a tenth of the
+    /// time for which the breaker was open. A [retried](crate::retry::RetryPolicy) call is
+    /// postponed by this time.
     pub fn retry_in(&self) -> Duration {
         self.refusal.retry_in
+    }
+
+    /// The call was not made, so it is postponed. That would never end if the breaker waits
+    /// for its reset: then it counts as an attempt.
+    pub(in crate::retry) fn verdict(&self) -> Verdict {
+        match self.retry_in() {
+            Duration::MAX => Verdict::Retry,
+            retry_in => Verdict::Postpone(retry_in),
+        }
     }
 }
 
@@ -121,58 +130,6 @@ impl<E> CallError<E> {
         match self {
             CallError::Open(open) => Some(open.retry_in()),
             CallError::Failed(_) => None,
-        }
-    }
-
-    /// Maps this error to a retry verdict, for
-    /// [`on_error`](crate::submit::RetryTaskBuilder::on_error): if the call was made, what
-    /// `of_failed` returns; if it was not made, the attempt is [`Verdict::Postpone`]d by
-    /// [`retry_in`](Self::retry_in). So a task outlasts an outage, however few attempts it
-    /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that
-    /// is open until it is [reset](super::CircuitBreaker::reset) each try is an attempt,
-    /// after the delay of the policy. Blocks only where `of_failed` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Retry};
-    /// use groundcrew::retry::{CallError, CircuitBreaker, Verdict};
-    /// use std::io::{Error, ErrorKind};
-    /// use std::time::Duration;
-    ///
-    /// fn of_smtp(error: &Error) -> Verdict {
-    ///     match error.kind() {
-    ///         ErrorKind::NotFound => Verdict::GiveUp,
-    ///         _ => Verdict::Retry,
-    ///     }
-    /// }
-    ///
-    /// let breaker = CircuitBreaker::builder("smtp")
-    ///     .consecutive_failures(1)
-    ///     .open_for(Duration::from_millis(20))
-    ///     .build()?;
-    /// let pool = Pool::new(1)?;
-    /// let handle = pool
-    ///     .task("send")
-    ///     .retry(Retry::fixed(Duration::ZERO).attempts(2))
-    ///     .on_error(|error: &CallError<Error>| error.verdict(of_smtp))
-    ///     .submit(move |attempt| {
-    ///         breaker.call(|| match attempt {
-    ///             1 => Err(ErrorKind::TimedOut.into()),
-    ///             _ => Ok(attempt),
-    ///         })
-    ///     })?;
-    /// // The first failure opens the breaker; what it refuses meanwhile is no attempt.
-    /// assert_eq!(handle.join()?.unwrap(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn verdict(&self, of_failed: impl FnOnce(&E) -> Verdict) -> Verdict {
-        match self {
-            CallError::Failed(error) => of_failed(error),
-            CallError::Open(open) => match open.retry_in() {
-                Duration::MAX => Verdict::Retry,
-                retry_in => Verdict::Postpone(retry_in),
-            },
         }
     }
 

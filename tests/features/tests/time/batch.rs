@@ -4,7 +4,7 @@ use crate::common::batch::{Handled, all, burying, telling};
 use crate::common::{LONG, within};
 use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
 use groundcrew::channel::{Receiver, unbounded};
-use groundcrew::retry::{GiveUpReason, Jitter, PermanentError};
+use groundcrew::retry::{Backoff, GiveUpReason, Jitter, PermanentError};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -135,9 +135,10 @@ fn the_pauses_between_attempts_are_those_of_the_policy() {
     let (bury, told) = burying();
     let (tell, calls) = unbounded();
     let of_handler = clock.clone();
+    let backoff = Backoff::exponential(SECOND).jitter(Jitter::None);
     let items = builder()
         .max_items(2)
-        .retry(Retry::exponential(SECOND).jitter(Jitter::None).attempts(4))
+        .retry(Retry::new(backoff).attempts(4))
         .dead_letter(bury)
         .build(pool.submitter(), move |_: &mut Vec<u32>, _| {
             tell.send(of_handler.elapsed())?;
@@ -158,7 +159,7 @@ fn the_pauses_between_attempts_are_those_of_the_policy() {
     assert_eq!(dead.len(), 2);
     assert_eq!(
         (dead[1].cause, dead[1].attempts),
-        (DeadLetterReason::GaveUp(GiveUpReason::Attempts), 4)
+        (DeadLetterReason::GiveUpReason(GiveUpReason::Attempts), 4)
     );
 }
 
@@ -181,7 +182,7 @@ fn what_would_come_after_the_policys_deadline_is_given_up() {
     let dead = all(&told);
     assert_eq!(
         (dead[0].cause, dead[0].attempts),
-        (DeadLetterReason::GaveUp(GiveUpReason::Deadline), 3)
+        (DeadLetterReason::GiveUpReason(GiveUpReason::Deadline), 3)
     );
 }
 
