@@ -106,6 +106,7 @@ pub(crate) use source::Stops;
 pub use unix::{Signal, SignalReceiver, receiver};
 
 use crate::async_log::TIME_TO_TELL;
+use crate::causes::error_debug;
 use crate::clock::{self, Deadline};
 use crate::stop::{StopHandle, StopPlan, TIME_TO_TELL_UNCLEAN, say};
 use crate::sync::channel::{self, Receiver, Sender};
@@ -379,7 +380,6 @@ impl Drop for SignalGuard {
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum SignalError {
     /// Signals already stop a pool or a host.
     AlreadyTaken,
@@ -418,6 +418,16 @@ impl fmt::Display for SignalError {
         }
     }
 }
+
+error_debug!(
+    enum SignalError {
+        AlreadyTaken,
+        ForeignHandler,
+        #[cfg(all(unix, feature = "unix-signals"))]
+        InUse(signal),
+        System(error),
+    }
+);
 
 impl Error for SignalError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {

@@ -4,7 +4,7 @@ use super::batcher::Batcher;
 use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::store::{DeadLetterFn, Measure, State, Store};
-use crate::causes::BoxError;
+use crate::causes::{self, BoxError};
 use crate::clock::Deadline;
 use crate::queue::Membership;
 use crate::retry::{Backoff, IntoRetry, Retry};
@@ -302,12 +302,20 @@ impl<T> fmt::Debug for BatcherBuilder<T> {
 }
 
 /// Why a batcher cannot be made, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BatcherError(String);
 
 impl fmt::Display for BatcherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        causes::debug(self, f, |f| {
+            f.debug_tuple("BatcherError").field(&self.0).finish()
+        })
     }
 }
 

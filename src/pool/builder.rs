@@ -1,6 +1,7 @@
 //! The settings of a pool.
 
 use super::Pool;
+use super::error::PoolBuildError;
 use super::replacer::Replacements;
 use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
@@ -13,7 +14,6 @@ use crate::task::{TaskInfo, TaskOutcome};
 use crate::threads::{self, LEAST_STACK};
 use crate::unwind::{self, Guarded};
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 const A_HOOK: &str = "a hook of a pool";
@@ -428,11 +428,9 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a value that cannot
-    /// work, with a sentence that says what to write instead. When a thread
-    /// cannot be started, the system's error: the error's kind is its kind, and
-    /// its source is the error itself; the threads before it are gone, without
-    /// having called a hook.
+    /// [`PoolBuildError`]: for an option with which the pool could not work, with a sentence
+    /// that says what to write instead; or the system's error when a thread cannot be started.
+    /// Then the threads before it are gone, without having called a hook.
     ///
     /// # Examples
     ///
@@ -440,10 +438,9 @@ impl PoolBuilder {
     /// use groundcrew::Pool;
     ///
     /// let error = Pool::builder().threads(0).build().unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     /// assert!(error.to_string().contains("at least 1"));
     /// ```
-    pub fn build(self) -> io::Result<Pool> {
+    pub fn build(self) -> Result<Pool, PoolBuildError> {
         let threads = self.threads.unwrap_or_else(threads::available_parallelism);
         self.check(threads)?;
         if cfg!(panic = "abort") {
@@ -501,7 +498,7 @@ impl PoolBuilder {
         })
     }
 
-    fn check(&self, threads: usize) -> io::Result<()> {
+    fn check(&self, threads: usize) -> Result<(), PoolBuildError> {
         let (capacity, stack) = (self.capacity, self.stack_size);
         let wrong = if threads == 0 {
             "a pool of 0 threads would never run a task; ask for at least 1, or use \
@@ -545,13 +542,13 @@ impl PoolBuilder {
                  {LEAST_STACK}, or leave `stack_size` out for 2 MiB"
             )
         } else if self.drop_plan.is_endless(clock::now()) {
-            "a drop plan without a deadline would let a drop wait for ever; give it one, or \
+            "a drop plan without a deadline would let a drop wait forever; give it one, or \
              leave `drop_plan` out for 5 s"
                 .to_owned()
         } else {
             return Ok(());
         };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+        Err(PoolBuildError::option(wrong))
     }
 }
 

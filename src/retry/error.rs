@@ -136,11 +136,21 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
 
 impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The error may have no text: `causes::debug` is of no use.
+        if !f.alternate() {
+            return write!(
+                f,
+                "{} ({}): {:?}",
+                self.gave_up,
+                self.attempts,
+                self.error()
+            );
+        }
         f.debug_struct("RetryError")
             .field("gave_up", &self.gave_up)
             .field("attempts", &self.attempts)
-            .field("error", self.error())
-            .finish_non_exhaustive()
+            .field("history", &self.history)
+            .finish()
     }
 }
 

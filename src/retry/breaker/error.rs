@@ -1,6 +1,7 @@
 //! Why a call was not made, or failed, and why a breaker could not be built.
 
 use super::state::Refusal;
+use crate::causes::error_debug;
 use crate::retry::Verdict;
 use crate::sync::Arc;
 use crate::table::{short, trimmed};
@@ -25,7 +26,7 @@ use std::time::Duration;
 /// );
 /// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CircuitOpen {
     breaker: Arc<str>,
     refusal: Refusal,
@@ -78,6 +79,8 @@ impl fmt::Display for CircuitOpen {
     }
 }
 
+error_debug!(struct CircuitOpen { breaker, refusal });
+
 impl Error for CircuitOpen {}
 
 /// As in `12.3 s`, `0.05 s`.
@@ -107,7 +110,7 @@ pub(super) fn brief(duration: Duration) -> String {
 ///     Err(CallError::Open(open)) => println!("not sent, again in {:?}", open.retry_in()),
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum CallError<E> {
     /// The call was not made.
     Open(CircuitOpen),
@@ -178,6 +181,18 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
     }
 }
 
+/// `{:?}` is that of the error itself, `{:#?}` has the variant.
+impl<E: fmt::Debug> fmt::Debug for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, f.alternate()) {
+            (CallError::Open(open), false) => open.fmt(f),
+            (CallError::Failed(error), false) => error.fmt(f),
+            (CallError::Open(open), true) => f.debug_tuple("Open").field(open).finish(),
+            (CallError::Failed(error), true) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
 impl<E: Error + 'static> Error for CallError<E> {
     /// The error itself, so that what it is caused by, or is, can be found.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
@@ -190,7 +205,7 @@ impl<E: Error + 'static> Error for CallError<E> {
 
 /// Why a circuit breaker could not be built: a limit with which it would never, or
 /// always, be open.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BreakerError {
     breaker: Arc<str>,
     fault: Fault,
@@ -249,5 +264,7 @@ impl fmt::Display for BreakerError {
         }
     }
 }
+
+error_debug!(struct BreakerError { breaker, fault });
 
 impl Error for BreakerError {}

@@ -159,7 +159,7 @@ fn the_pauses_between_attempts_are_those_of_the_policy() {
     assert_eq!(dead.len(), 2);
     assert_eq!(
         (dead[1].cause, dead[1].attempts),
-        (DeadLetterReason::GiveUpReason(GiveUpReason::Attempts), 4)
+        (DeadLetterReason::GaveUp(GiveUpReason::Attempts), 4)
     );
 }
 
@@ -182,7 +182,7 @@ fn what_would_come_after_the_policys_deadline_is_given_up() {
     let dead = all(&told);
     assert_eq!(
         (dead[0].cause, dead[0].attempts),
-        (DeadLetterReason::GiveUpReason(GiveUpReason::Deadline), 3)
+        (DeadLetterReason::GaveUp(GiveUpReason::Deadline), 3)
     );
 }
 
