@@ -187,7 +187,14 @@
 //!   crate, on Unix.
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
-//! - **`serde`**: [`HostStatus`](host::HostStatus) can be serialized.
+//! - **`serde`**: reports, statistics and statuses implement `serde::Serialize`:
+//!   [`StopReport`], [`PoolStats`](pool::PoolStats), [`HostReport`],
+//!   [`HostStatus`](host::HostStatus), [`QueueStats`](host::QueueStats),
+//!   [`BatchReport`](batch::BatchReport), [`BatchStats`](batch::BatchStats),
+//!   [`EntryStatus`](schedule::EntryStatus), [`CircuitBreaker`](retry::CircuitBreaker), and what
+//!   is in them. A field has the name of its method, without `is_`; durations are in seconds,
+//!   moments of the wall clock in seconds since 1970; closures and items are given by identity
+//!   or count.
 //! - **`watch`**: `HostBuilder::watch`, a service that reports what changes below a folder,
 //!   by way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
@@ -223,6 +230,8 @@ mod queue;
 pub mod retry;
 #[cfg(not(any(loom, shuttle)))]
 pub mod schedule;
+#[cfg(all(feature = "serde", not(any(loom, shuttle))))]
+mod serialize;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 pub mod stop;

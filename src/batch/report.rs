@@ -42,6 +42,11 @@ pub struct BatchReport<T> {
 }
 
 impl<T> BatchReport<T> {
+    /// The name of the batcher.
+    pub fn batcher(&self) -> &str {
+        &self.name
+    }
+
     /// Whether every item was handled, or given up as a dead letter.
     pub fn is_clean(&self) -> bool {
         self.stats.unhandled == 0 && self.abandoned == 0
