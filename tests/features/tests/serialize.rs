@@ -297,7 +297,10 @@ fn the_status_of_an_entry_has_its_last_run() {
                 },
             })
         );
-        assert_eq!(data(to_value(RunOutcome::Panicked)), json!({ "kind": "panicked" }));
+        assert_eq!(
+            data(to_value(RunOutcome::Panicked)),
+            json!({ "kind": "panicked" })
+        );
         scheduler.stop();
     });
 }
