@@ -1,4 +1,4 @@
-//! What is logged about a breaker that changed.
+//! A change of a breaker's state, and its log record.
 
 use crate::table::trimmed;
 use std::fmt;

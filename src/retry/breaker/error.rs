@@ -1,10 +1,10 @@
 //! Why a call was not made, or failed, and why a breaker could not be built.
 
-use super::state::Refusal;
+use super::machine::Refusal;
+use super::state::brief;
 use crate::causes::error_debug;
 use crate::retry::Verdict;
 use crate::sync::Arc;
-use crate::table::{short, trimmed};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -82,14 +82,6 @@ impl fmt::Display for CircuitOpen {
 error_debug!(struct CircuitOpen { breaker, refusal });
 
 impl Error for CircuitOpen {}
-
-/// As in `12.3 s`, `0.05 s`.
-pub(super) fn brief(duration: Duration) -> String {
-    match duration < Duration::from_secs(1) {
-        true => trimmed(duration),
-        false => short(duration),
-    }
-}
 
 /// What [`CircuitBreaker::call`](super::CircuitBreaker::call) returns instead of a
 /// result: the call was not made, or it failed.
