@@ -12,6 +12,8 @@ use std::time::Duration;
 /// Items that are not taken are dropped with it; a panic in their drop is caught and
 /// logged.
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

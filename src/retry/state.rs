@@ -87,3 +87,51 @@ impl<E> RetryState<E> {
         RetryError::new(gave_up, attempts, self.history.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::retry::{IntoRetry, Verdict};
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_last_attempts_are_remembered_and_times_count_from_the_first() {
+        let retry: Retry<u32> = Retry::fixed(SECOND).into_retry();
+        let (mut state, start) = (RetryState::new(retry), clock::now());
+        for number in 1..=20 {
+            let began = start + number * SECOND;
+            assert_eq!(state.begin(began), number);
+            let judged = state.failed(number, began, began + SECOND / 2);
+            assert_eq!((judged.is_postponed, judged.next), (false, Ok(SECOND)));
+        }
+        let error = state.into_error(GiveUpReason::Stopped, 20);
+        let numbers = error.history().iter().map(FailedAttempt::number);
+        assert_eq!(numbers.collect::<Vec<_>>(), (5..=20).collect::<Vec<_>>());
+        let last = &error.history()[15];
+        assert_eq!((last.began(), last.ran()), (19 * SECOND, SECOND / 2));
+    }
+
+    #[test]
+    fn a_postponed_attempt_gives_its_number_back_and_leaves_the_history() {
+        let retry = Retry::fixed(SECOND).on_error(|error: &u32| match error {
+            0 => Verdict::Postpone(SECOND),
+            _ => Verdict::Retry,
+        });
+        let (mut state, now) = (RetryState::new(retry), clock::now());
+        assert_eq!(state.begin(now), 1);
+        assert!(state.failed(0, now, now).is_postponed);
+        assert_eq!((state.tried(), state.counted()), (1, 0));
+        assert_eq!(*state.uncount().unwrap().error(), 0);
+        assert_eq!((state.tried(), state.counted()), (0, 0));
+        assert_eq!(state.begin(now), 1);
+        assert!(!state.failed(1, now, now).is_postponed);
+        assert_eq!((state.tried(), state.counted()), (1, 1));
+        assert_eq!(
+            state.into_error(GiveUpReason::Attempts, 1).history().len(),
+            1
+        );
+    }
+}

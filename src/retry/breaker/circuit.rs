@@ -58,6 +58,8 @@ use std::fmt;
 /// info. It is written by the thread that made the change. Calls that are refused are only
 /// [counted](Self::refused).
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```
