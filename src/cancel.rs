@@ -17,6 +17,7 @@
 // Waking is disconnection: a node that is waited on owns the only sender of a
 // channel on which nothing can be sent, and firing it drops that sender.
 
+use crate::causes;
 use crate::clock::{self, Deadline};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release, StaticU64};
@@ -418,12 +419,18 @@ impl fmt::Debug for CancelReceiver {
 }
 
 /// The work was cancelled, by a [`CancelToken`], before it was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cancelled")
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        causes::debug(self, f, |f| f.write_str("Cancelled"))
     }
 }
 

@@ -29,7 +29,6 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// assert_eq!(report.services()[0].restarts(), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[derive(Debug)]
 pub struct PermanentError(BoxError);
 
 impl PermanentError {
@@ -42,6 +41,14 @@ impl PermanentError {
 impl fmt::Display for PermanentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for PermanentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(self, f, |f| {
+            f.debug_tuple("PermanentError").field(&self.0).finish()
+        })
     }
 }
 
@@ -87,22 +94,86 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     }
 }
 
-/// `error` and its sources. One whose text ends the one before it, as with those that print
-/// their source themselves, is not repeated.
+/// The text of `error` and of its sources. One whose text ends the one before it, as with
+/// errors that print their source themselves, is not repeated.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let told = unwind::catch(|| {
-        let mut text = String::new();
-        for cause in causes(error).map(ToString::to_string) {
-            if text.is_empty() {
-                text = cause;
-            } else if !text.ends_with(&cause) {
-                text = format!("{text}: {cause}");
-            }
+    guarded(|| join(causes(error).map(ToString::to_string)))
+}
+
+fn join(texts: impl Iterator<Item = String>) -> String {
+    let mut all = String::new();
+    for text in texts {
+        if all.is_empty() {
+            all = text;
+        } else if !all.ends_with(&text) {
+            all = format!("{all}: {text}");
         }
-        text
-    });
-    told.unwrap_or_else(|payload| {
+    }
+    all
+}
+
+/// Errors are the program's code, which may panic.
+fn guarded(text: impl FnOnce() -> String) -> String {
+    unwind::catch(text).unwrap_or_else(|payload| {
         unwind::drop_payload(payload);
         "(an error whose text panicked)".to_owned()
     })
 }
+
+/// `Debug` for an error of this crate. `main` prints the error that it returns by `{:?}`, so
+/// that is its text and its causes; `{:#?}` writes the fields.
+pub(crate) fn debug<E: Error>(
+    error: &E,
+    f: &mut fmt::Formatter<'_>,
+    fields: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if f.alternate() {
+        return fields(f);
+    }
+    // Not `chain`, since `E` may borrow.
+    f.write_str(&guarded(|| {
+        let sources = error.source().into_iter().flat_map(causes);
+        join(std::iter::once(error.to_string()).chain(sources.map(ToString::to_string)))
+    }))
+}
+
+/// Implements `Debug` by [`debug`] for an error that is a struct with named fields, or an enum,
+/// each of whose variants has one value, named fields, or neither.
+macro_rules! error_debug {
+    (struct $error:ident { $($field:ident),+ }) => {
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $error { $($field),+ } = self;
+                $crate::causes::debug(self, f, |f| {
+                    $crate::causes::error_debug!(@fields f $error { $($field),+ })
+                })
+            }
+        }
+    };
+    (enum $error:ident {
+        $($(#[$cfg:meta])? $variant:ident $(($value:ident))? $({ $($field:ident),+ })?),+ $(,)?
+    }) => {
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                $crate::causes::debug(self, f, |f| match self {
+                    $($(#[$cfg])? $error::$variant $(($value))? $({ $($field),+ })? => {
+                        $crate::causes::error_debug!(
+                            @fields f $variant $(($value))? $({ $($field),+ })?
+                        )
+                    })+
+                })
+            }
+        }
+    };
+    (@fields $f:ident $name:ident) => {
+        $f.write_str(stringify!($name))
+    };
+    (@fields $f:ident $name:ident ($value:ident)) => {
+        $f.debug_tuple(stringify!($name)).field($value).finish()
+    };
+    (@fields $f:ident $name:ident { $($field:ident),+ }) => {
+        $f.debug_struct(stringify!($name))$(.field(stringify!($field), $field))+.finish()
+    };
+}
+
+pub(crate) use error_debug;

@@ -152,6 +152,21 @@
 //! Methods do not block unless their documentation says so: it then says "blocks", and until
 //! when. An internal lock that is held for a moment does not count as blocking.
 //!
+//! # Errors
+//!
+//! A builder checks its options in its last method: `build`, or `run` for an entry of a schedule.
+//! Its error is a type of its own ([`PoolBuildError`](pool::PoolBuildError),
+//! [`HostBuildError`](host::HostBuildError), [`ScheduleError`](schedule::ScheduleError),
+//! [`BatcherError`](batch::BatcherError), [`BreakerError`](retry::BreakerError)), whose text says
+//! what is wrong and what to write instead. [`std::io::Error`] is the error of methods that can
+//! only be refused something by the system, such as a thread.
+//!
+//! `{}` of an error is a sentence. `{:?}` is the same sentence, followed by those causes that it
+//! does not show: it is what Rust prints for an error that `main` returns, and in the panic of an
+//! `unwrap`. `{:#?}` is the type with its fields. Of a [`RetryError`](retry::RetryError) and a
+//! [`CallError`](retry::CallError), which need not hold an error with a text, `{:?}` contains the
+//! `{:?}` of what they hold.
+//!
 //! # What it does not do
 //!
 //! - No async runtime, and no futures: what waits blocks its thread.
@@ -187,7 +202,14 @@
 //!   crate, on Unix.
 //! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
 //!   and `jiff` crates.
-//! - **`serde`**: [`HostStatus`](host::HostStatus) can be serialized.
+//! - **`serde`**: reports, statistics and statuses implement `serde::Serialize`:
+//!   [`StopReport`], [`PoolStats`](pool::PoolStats), [`HostReport`],
+//!   [`HostStatus`](host::HostStatus), [`QueueStats`](host::QueueStats),
+//!   [`BatchReport`](batch::BatchReport), [`BatchStats`](batch::BatchStats),
+//!   [`EntryStatus`](schedule::EntryStatus), [`CircuitBreaker`](retry::CircuitBreaker), and what
+//!   is in them. A field has the name of its method, without `is_`; durations are in seconds,
+//!   moments of the wall clock in seconds since 1970; closures and items are given by identity
+//!   or count.
 //! - **`watch`**: `HostBuilder::watch`, a service that reports what changes below a folder,
 //!   by way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
@@ -223,6 +245,8 @@ mod queue;
 pub mod retry;
 #[cfg(not(any(loom, shuttle)))]
 pub mod schedule;
+#[cfg(all(feature = "serde", not(any(loom, shuttle))))]
+mod serialize;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 pub mod stop;

@@ -105,6 +105,7 @@ pub(crate) use source::Stops;
 pub use unix::{Signal, SignalReceiver, receiver};
 
 use crate::async_log::{LOG_TIMEOUT, UNCLEAN_REPORT_TIMEOUT, log_or_stderr};
+use crate::causes::error_debug;
 use crate::clock::{self, Deadline};
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::channel::{self, Receiver, Sender};
@@ -378,7 +379,6 @@ impl Drop for SignalGuard {
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum SignalError {
     /// Signals already stop a pool or a host.
     AlreadyTaken,
@@ -417,6 +417,16 @@ impl fmt::Display for SignalError {
         }
     }
 }
+
+error_debug!(
+    enum SignalError {
+        AlreadyTaken,
+        ForeignHandler,
+        #[cfg(all(unix, feature = "unix-signals"))]
+        InUse(signal),
+        System(error),
+    }
+);
 
 impl Error for SignalError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "sync",
     "clock",
     "unwind",
@@ -26,6 +26,7 @@ const ORDER: [&str; 23] = [
     "schedule",
     "batch",
     "watch",
+    "serialize",
     "testing",
     "model",
 ];

@@ -302,7 +302,7 @@ fn each_change_of_a_circuit_breaker_is_one_record() {
         records(Level::Warn, begin),
         [
             format!("{begin}open for 1ns, after 2 failures in a row"),
-            format!("{begin}open for 1ns, as it was asked to"),
+            format!("{begin}open for 1ns, since `trip` was called"),
         ]
     );
     assert_eq!(

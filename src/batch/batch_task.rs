@@ -7,7 +7,6 @@ use super::store::{State, Store};
 use crate::async_log::LOG_TIMEOUT;
 use crate::causes::{BoxError, PermanentError, chain, has_cause};
 use crate::clock::{self, Deadline};
-use crate::retry::{Verdict, random};
 use crate::sync::{Arc, MutexGuard};
 use crate::task::{TaskContext, worker_index_in};
 use crate::threads;
@@ -310,11 +309,8 @@ impl<T: Send + 'static> Store<T> {
         }
         part.failed = part.failed.saturating_add(1);
         let elapsed = now.saturating_duration_since(first);
-        let decide = || {
-            self.retry
-                .decide(part.failed, elapsed, Verdict::Retry, random())
-        };
-        let cause = match unwind::catch(decide) {
+        let judge = || self.retry.judge(&error, part.failed, elapsed).next;
+        let cause = match unwind::catch(judge) {
             Ok(Ok(after)) => {
                 self.log_retry(part.items.len(), part.failed, after, &chain(error.as_ref()));
                 self.drop_error(error);

@@ -4,10 +4,10 @@ use super::batcher::Batcher;
 use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::store::{DeadLetterFn, Measure, State, Store};
-use crate::causes::BoxError;
+use crate::causes::{self, BoxError};
 use crate::clock::Deadline;
 use crate::queue::Membership;
-use crate::retry::Retry;
+use crate::retry::{Backoff, IntoRetry, Retry};
 use crate::submit::Submitter;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
 use crate::task::TaskContext;
@@ -60,7 +60,7 @@ const MOST_ITEMS: usize = 1 << 24;
 
 impl<T: Send + 'static> BatcherBuilder<T> {
     pub(super) fn new(name: String) -> BatcherBuilder<T> {
-        let retry = Retry::exponential(Duration::from_millis(100));
+        let backoff = Backoff::exponential(Duration::from_millis(100)).cap(Duration::from_secs(30));
         BatcherBuilder {
             name,
             fill: Fill {
@@ -72,7 +72,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             measure: None,
             in_flight: 1,
             capacity: None,
-            retry: retry.cap(Duration::from_secs(30)).attempts(5),
+            retry: Retry::new(backoff).attempts(5),
             bury: None,
         }
     }
@@ -242,7 +242,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             measure: self.measure.map(guarded),
             capacity,
             in_flight: self.in_flight,
-            retry: self.retry,
+            retry: self.retry.into_retry(),
             handler: guarded(Box::new(handler)),
             bury: self.bury.map(guarded),
             pool_ref,
@@ -302,12 +302,20 @@ impl<T> fmt::Debug for BatcherBuilder<T> {
 }
 
 /// Why a batcher cannot be made, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BatcherError(String);
 
 impl fmt::Display for BatcherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        causes::debug(self, f, |f| {
+            f.debug_tuple("BatcherError").field(&self.0).finish()
+        })
     }
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// Items that are not taken are dropped with it; a panic in their drop is caught and
 /// logged.
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```
@@ -42,6 +44,11 @@ pub struct BatchReport<T> {
 }
 
 impl<T> BatchReport<T> {
+    /// The name of the batcher.
+    pub fn batcher(&self) -> &str {
+        &self.name
+    }
+
     /// Whether every item was handled, or given up as a dead letter.
     pub fn is_clean(&self) -> bool {
         self.stats.unhandled == 0 && self.abandoned == 0

@@ -7,6 +7,8 @@ use std::fmt;
 /// Every accepted item is handled, dead, unhandled or [waiting](Self::waiting), which
 /// includes items being handled.
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

@@ -51,7 +51,7 @@ pub(super) struct Store<T> {
     pub(super) measure: Option<Guarded<Box<Measure<T>>>>,
     pub(super) capacity: usize,
     pub(super) in_flight: usize,
-    pub(super) retry: Retry,
+    pub(super) retry: Retry<BoxError>,
     pub(super) handler: Guarded<Box<Handler<T>>>,
     pub(super) bury: Option<Guarded<Box<DeadLetterFn<T>>>>,
     pub(super) pool_ref: Arc<PoolRef>,

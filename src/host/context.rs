@@ -5,6 +5,7 @@ use super::handle::HostHandle;
 use super::liveness::Liveness;
 use super::service::ServiceResult;
 use crate::cancel::{CancelToken, Cancelled};
+use crate::causes::error_debug;
 use crate::sync::Arc;
 use crate::unwind::Payload;
 use std::error::Error;
@@ -365,7 +366,7 @@ impl fmt::Debug for ServiceContext {
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum WaitForError {
     /// There is no service of this name.
     Unknown(String),
@@ -384,6 +385,14 @@ impl fmt::Display for WaitForError {
         }
     }
 }
+
+error_debug!(
+    enum WaitForError {
+        Unknown(name),
+        Over(name),
+        Cancelled,
+    }
+);
 
 impl Error for WaitForError {
     /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service

@@ -1,6 +1,7 @@
 //! Why a host cannot be built, or did not start.
 
 use super::report::HostReport;
+use crate::causes::error_debug;
 use crate::table::trimmed;
 use crate::threads::LEAST_STACK;
 use std::error::Error;
@@ -24,7 +25,7 @@ use std::time::Duration;
 /// );
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum HostBuildError {
     /// A name that is empty, or has control characters.
     BadName(String),
@@ -156,6 +157,19 @@ fn listed(names: &[String], between: &str) -> String {
     quoted.join(between)
 }
 
+error_debug!(enum HostBuildError {
+    BadName(name),
+    DoubleName(name),
+    UnknownDependency { service, dependency, known },
+    Cycle(path),
+    NoTimeToStop { chain, takes, delay, total },
+    ZeroLimit { service, limit },
+    EmptyQueue(name),
+    PoolHeartbeat(name),
+    QueueTaken(name),
+    SmallStack(bytes),
+});
+
 impl Error for HostBuildError {}
 
 /// The host did not come up: a start failed, or the stop was requested before
@@ -209,12 +223,6 @@ impl fmt::Display for StartError {
     }
 }
 
-impl fmt::Debug for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartError")
-            .field("report", &self.report)
-            .finish()
-    }
-}
+error_debug!(struct StartError { report });
 
 impl Error for StartError {}

@@ -1,6 +1,6 @@
 //! What went wrong with a service.
 
-use crate::causes::{BoxError, PermanentError, chain, has_cause};
+use crate::causes::{self, BoxError, PermanentError, chain, has_cause};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
@@ -215,11 +215,13 @@ impl fmt::Display for ServiceFailure {
 
 impl fmt::Debug for ServiceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure")
-            .field("service", &self.inner.service)
-            .field("during", &self.inner.during)
-            .field("message", &self.inner.text)
-            .finish_non_exhaustive()
+        causes::debug(self, f, |f| {
+            f.debug_struct("ServiceFailure")
+                .field("service", &self.inner.service)
+                .field("during", &self.inner.during)
+                .field("message", &self.inner.text)
+                .finish_non_exhaustive()
+        })
     }
 }
 

@@ -39,6 +39,8 @@ use std::time::Duration;
 /// items that queues did not get to are in the queues:
 /// [`WorkQueue::take_unstarted`](super::WorkQueue::take_unstarted).
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

@@ -2,6 +2,7 @@
 //! statistics.
 
 mod builder;
+mod error;
 #[cfg(feature = "histogram")]
 mod latency;
 #[cfg(not(feature = "histogram"))]
@@ -14,6 +15,7 @@ mod view;
 mod worker;
 
 pub use builder::PoolBuilder;
+pub use error::PoolBuildError;
 #[cfg(feature = "histogram")]
 pub use latency::{DurationHistogram, Latency};
 pub use stats::PoolStats;
@@ -30,7 +32,6 @@ use crate::sync::Arc;
 use crate::task::{UnstartedTask, worker_index_in};
 use replacer::Replacements;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 /// A fixed set of worker threads fed by one bounded queue.
@@ -115,7 +116,7 @@ impl Pool {
     /// # Errors
     ///
     /// Those of [`PoolBuilder::build`].
-    pub fn new(threads: usize) -> io::Result<Pool> {
+    pub fn new(threads: usize) -> Result<Pool, PoolBuildError> {
         Pool::builder().threads(threads).build()
     }
 

@@ -11,6 +11,8 @@ use std::fmt;
 /// may be apart by the tasks that were on their way meanwhile. Once a stop has
 /// made its report they add up, as those of the report do.
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

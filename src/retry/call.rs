@@ -1,34 +1,37 @@
-//! Attempts on the thread that wants the result.
+//! Attempts on the calling thread.
 
-use super::error::{FailedAttempt, History, RetryError};
-use super::policy::{GiveUpReason, Retry, Verdict};
-use super::random::random;
+use super::GiveUpReason;
+use super::error::RetryError;
+use super::policy::{IntoRetry, Retry, RetryPolicy};
+use super::state::RetryState;
 use crate::cancel::CancelToken;
 use crate::clock;
 
-impl Retry {
-    /// Calls `call` with the number of the attempt, from 1 on, until it succeeds or the
-    /// policy gives up. Blocks until then, the pauses included: for a service, or the
-    /// handler of a [`WorkQueue`](crate::WorkQueue), which has a thread of its own. A task of a
-    /// pool that waits like this keeps its worker; there
-    /// [`TaskBuilder::retry`](crate::TaskBuilder::retry) is better.
+impl<P: ?Sized> Retry<P> {
+    /// Calls `call` with the number of the attempt, from 1, until it succeeds or the policy
+    /// gives up. Blocks until then, the pauses included.
     ///
-    /// The first attempt is made in any case. When `token` is cancelled, a pause ends at once
-    /// and there is no further attempt. In a service that is its
-    /// [own](crate::ServiceContext::token); the one of a queue's handler is cancelled only in
-    /// the last part of a stop, so that the queue can be drained, and
-    /// [the host's](crate::HostHandle::token) as soon as it begins.
+    /// This is for a service or the handler of a [`WorkQueue`](crate::WorkQueue), which have threads
+    /// of their own. A task of a pool that waits like this keeps its worker: use
+    /// [`TaskBuilder::retry`](crate::TaskBuilder::retry) there.
+    ///
+    /// The first attempt is always made. When `token` is cancelled, a pause ends at once and
+    /// there is no further attempt. In a service, pass its [own](crate::ServiceContext::token).
+    /// That of a queue's handler is cancelled only in the last part of a stop, so that the
+    /// queue can be drained; [the host's](crate::HostHandle::token) is cancelled when the
+    /// stop begins.
     ///
     /// # Errors
     ///
     /// The last error and those before it, with the [reason](RetryError::gave_up) to give up:
-    /// [`GiveUpReason::Stopped`] if that was the token.
+    /// [`GiveUpReason::Stopped`] if the token was cancelled. A [postponed](crate::retry::Verdict::Postpone)
+    /// attempt does not count.
     ///
     /// # Examples
     ///
     /// ```
     /// use groundcrew::{CancelToken, Retry};
-    /// use groundcrew::retry::GiveUpReason;
+    /// use groundcrew::retry::{CircuitBreaker, GiveUpReason, Verdict};
     /// use std::time::Duration;
     ///
     /// let token = CancelToken::new(); // in a service `ctx.token()`
@@ -39,6 +42,14 @@ impl Retry {
     /// });
     /// assert_eq!(connected.unwrap(), 3);
     ///
+    /// let retry = retry.on_error(|error: &&str| match *error {
+    ///     "no such user" => Verdict::GiveUp,
+    ///     _ => Verdict::Retry,
+    /// });
+    /// let smtp = CircuitBreaker::new("smtp");
+    /// let sent = retry.call(&token, |_| smtp.call(|| Err::<(), _>("no such user")));
+    /// assert_eq!(sent.unwrap_err().gave_up(), GiveUpReason::Verdict);
+    ///
     /// token.cancel();
     /// let error = retry.call(&token, |_| Err::<(), _>("connection refused")).unwrap_err();
     /// assert_eq!((error.attempts(), error.gave_up()), (1, GiveUpReason::Stopped));
@@ -46,76 +57,31 @@ impl Retry {
     pub fn call<T, E>(
         &self,
         token: &CancelToken,
-        call: impl FnMut(u32) -> Result<T, E>,
-    ) -> Result<T, RetryError<E>> {
-        self.call_judging(token, call, |_| Verdict::Retry)
-    }
-
-    /// As [`call`](Self::call), with the same blocking; `judge` decides for each error
-    /// whether another attempt is worth it, and when. A [postponed](Verdict::Postpone)
-    /// attempt does not count.
-    ///
-    /// # Errors
-    ///
-    /// As [`call`](Self::call); [`GiveUpReason::Verdict`] if that was what `judge` said.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{CancelToken, Retry};
-    /// use groundcrew::retry::{CallError, CircuitBreaker, GiveUpReason, Verdict};
-    /// use std::time::Duration;
-    ///
-    /// let (retry, smtp) = (Retry::fixed(Duration::from_secs(1)), CircuitBreaker::new("smtp"));
-    /// let sent = retry.call_judging(
-    ///     &CancelToken::new(),
-    ///     |_| smtp.call(|| Err::<(), _>("no such user")),
-    ///     |error: &CallError<&str>| {
-    ///         error.verdict(|failed| match *failed {
-    ///             "no such user" => Verdict::GiveUp,
-    ///             _ => Verdict::Retry,
-    ///         })
-    ///     },
-    /// );
-    /// assert_eq!(sent.unwrap_err().gave_up(), GiveUpReason::Verdict);
-    /// ```
-    pub fn call_judging<T, E>(
-        &self,
-        token: &CancelToken,
         mut call: impl FnMut(u32) -> Result<T, E>,
-        judge: impl Fn(&E) -> Verdict,
-    ) -> Result<T, RetryError<E>> {
-        let first = clock::now();
-        let (mut history, mut made) = (History::new(), 0_u32);
+    ) -> Result<T, RetryError<E>>
+    where
+        Self: RetryPolicy<E>,
+    {
+        let mut state = RetryState::new(self.clone().into_retry());
         loop {
-            let number = made.saturating_add(1);
             let began = clock::now();
+            let number = state.begin(began);
             let error = match call(number) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             let ended = clock::now();
-            let verdict = judge(&error);
-            history.push(FailedAttempt {
-                number,
-                began: began.saturating_duration_since(first),
-                ran: ended.saturating_duration_since(began),
-                error: Some(error),
-            });
-            let was_none = matches!(verdict, Verdict::Postpone(_));
-            if !was_none {
-                made = number;
-            }
-            let elapsed = ended.saturating_duration_since(first);
-            let pause = match self.decide(number, elapsed, verdict, random()) {
-                Ok(pause) => pause,
-                Err(gave_up) => return Err(history.into_error(gave_up, made)),
+            let judged = state.failed(error, began, ended);
+            let gave_up = match judged.next {
+                Err(gave_up) => Some(gave_up),
+                Ok(pause) => token.wait_timeout(pause).then_some(GiveUpReason::Stopped),
             };
-            if token.wait_timeout(pause) {
-                return Err(history.into_error(GiveUpReason::Stopped, made));
+            if let Some(gave_up) = gave_up {
+                let attempts = state.counted();
+                return Err(state.into_error(gave_up, attempts));
             }
-            if was_none {
-                drop(history.pop());
+            if judged.is_postponed {
+                drop(state.uncount());
             }
         }
     }
@@ -125,6 +91,7 @@ impl Retry {
 #[cfg(not(any(loom, shuttle)))]
 mod tests {
     use super::*;
+    use crate::retry::{FailedAttempt, Verdict};
     use std::time::Duration;
 
     const MOMENT: Duration = Duration::from_millis(1);
@@ -140,10 +107,8 @@ mod tests {
             calls.set(calls.get() + 1);
             Err::<(), i32>(calls.get())
         };
-        let retry = Retry::fixed(MOMENT).attempts(2);
-        let error = retry
-            .call_judging(&CancelToken::new(), call, judge)
-            .unwrap_err();
+        let retry = Retry::fixed(MOMENT).attempts(2).on_error(judge);
+        let error = retry.call(&CancelToken::new(), call).unwrap_err();
         assert_eq!(
             (error.attempts(), error.gave_up()),
             (2, GiveUpReason::Attempts)
@@ -161,7 +126,8 @@ mod tests {
                 token.cancel();
                 Err::<(), _>("down")
             };
-            let error = retry.call_judging(&token, call, |_| verdict).unwrap_err();
+            let retry = retry.clone().on_error(move |_: &&str| verdict);
+            let error = retry.call(&token, call).unwrap_err();
             assert_eq!(
                 (error.attempts(), error.gave_up()),
                 (attempts, GiveUpReason::Stopped)

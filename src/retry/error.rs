@@ -2,13 +2,12 @@
 
 use super::GiveUpReason;
 use crate::unwind;
-use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// The task failed for good: the last error, why there was no further attempt, and what
-/// went before.
+/// All attempts failed: the last error, why there was no further attempt, and the attempts
+/// before.
 ///
 /// # Examples
 ///
@@ -39,54 +38,31 @@ pub struct RetryError<E> {
 
 /// One attempt that failed.
 pub struct FailedAttempt<E> {
-    pub(crate) number: u32,
-    pub(crate) began: Duration,
-    pub(crate) ran: Duration,
-    /// Taken when it is dropped, or asked for.
-    pub(crate) error: Option<E>,
-}
-
-/// The number of attempts remembered.
-const LONGEST_HISTORY: usize = 16;
-
-/// The attempts of a task that goes on.
-pub(crate) struct History<E> {
-    failed: VecDeque<FailedAttempt<E>>,
-}
-
-impl<E> History<E> {
-    pub(crate) fn new() -> History<E> {
-        History {
-            failed: VecDeque::new(),
-        }
-    }
-
-    pub(crate) fn push(&mut self, attempt: FailedAttempt<E>) {
-        if self.failed.len() == LONGEST_HISTORY {
-            self.failed.pop_front();
-        }
-        self.failed.push_back(attempt);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<FailedAttempt<E>> {
-        self.failed.pop_back()
-    }
-
-    /// The caller has pushed one.
-    pub(crate) fn into_error(self, gave_up: GiveUpReason, attempts: u32) -> RetryError<E> {
-        RetryError {
-            gave_up,
-            attempts,
-            history: self.failed.into(),
-        }
-    }
+    pub(super) number: u32,
+    pub(super) began: Duration,
+    pub(super) ran: Duration,
+    /// `None` once it was taken out, to be returned or dropped.
+    pub(super) error: Option<E>,
 }
 
 impl<E> RetryError<E> {
+    /// `history` is not empty.
+    pub(super) fn new(
+        gave_up: GiveUpReason,
+        attempts: u32,
+        history: Vec<FailedAttempt<E>>,
+    ) -> Self {
+        RetryError {
+            gave_up,
+            attempts,
+            history,
+        }
+    }
+
     fn last(&self) -> &FailedAttempt<E> {
         match self.history.last() {
             Some(last) => last,
-            None => unreachable!("one gives up only after an attempt has failed"),
+            None => unreachable!("a retry gives up only after an attempt has failed"),
         }
     }
 
@@ -95,12 +71,12 @@ impl<E> RetryError<E> {
         self.last().error()
     }
 
-    /// The error of the last attempt, to keep.
+    /// Returns the error of the last attempt.
     pub fn into_error(mut self) -> E {
         let last = self.history.pop();
         match last.and_then(|mut last| last.error.take()) {
             Some(error) => error,
-            None => unreachable!("one gives up only after an attempt has failed"),
+            None => unreachable!("a retry gives up only after an attempt has failed"),
         }
     }
 
@@ -109,12 +85,12 @@ impl<E> RetryError<E> {
         self.gave_up
     }
 
-    /// How many attempts were made.
+    /// Number of attempts that were made.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The attempts that failed, the oldest first: all of them, or the last 16.
+    /// The attempts that failed, the oldest first: at most the last 16.
     pub fn history(&self) -> &[FailedAttempt<E>] {
         &self.history
     }
@@ -145,7 +121,7 @@ impl<E> FailedAttempt<E> {
     }
 }
 
-/// Errors are the program's code, their drops too.
+// The drop of an error is the program's code.
 impl<E> Drop for FailedAttempt<E> {
     fn drop(&mut self) {
         unwind::drop_guarded(self.error.take(), || "the error of an attempt".to_owned());
@@ -160,11 +136,21 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
 
 impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The error may have no text: `causes::debug` is of no use.
+        if !f.alternate() {
+            return write!(
+                f,
+                "{} ({}): {:?}",
+                self.gave_up,
+                self.attempts,
+                self.error()
+            );
+        }
         f.debug_struct("RetryError")
             .field("gave_up", &self.gave_up)
             .field("attempts", &self.attempts)
-            .field("error", self.error())
-            .finish_non_exhaustive()
+            .field("history", &self.history)
+            .finish()
     }
 }
 

@@ -1,8 +1,9 @@
-//! What to do about failures: [`Retry`] says when to try again, a [`CircuitBreaker`] when not to
-//! try at all.
+//! What to do about failures: [`Retry`](crate::Retry) says when to try again, a
+//! [`CircuitBreaker`] when not to try at all.
 
-// Pure functions of the number of the attempt, of the time and of a random number; the
-// waiting is others', but for `call`.
+// `policy` and `backoff` decide, `state` keeps the attempts of one task or call, `call` makes
+// them on the calling thread. The tasks of a pool and the batches of a batcher do their own
+// waiting.
 
 mod backoff;
 mod breaker;
@@ -10,6 +11,8 @@ mod call;
 mod error;
 mod policy;
 mod random;
+mod state;
+mod verdict;
 
 pub use crate::causes::PermanentError;
 pub use backoff::{Backoff, Jitter};
@@ -17,7 +20,9 @@ pub use breaker::{
     BreakerBuilder, BreakerError, BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit,
 };
 pub use error::{FailedAttempt, RetryError};
-pub use policy::{GiveUpReason, Retry, Verdict};
+pub use policy::{AnyError, Retry, RetryPolicy};
+pub use verdict::{GiveUpReason, Verdict};
 
-pub(crate) use error::History;
+pub(crate) use policy::IntoRetry;
 pub(crate) use random::random;
+pub(crate) use state::RetryState;

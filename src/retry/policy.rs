@@ -1,136 +1,178 @@
-//! When to try again what failed, and when to give up.
+//! When to try again what failed, and when to give up. Pure.
 
-use super::{Backoff, Jitter};
+use super::{Backoff, CallError, GiveUpReason, Verdict, random};
 use crate::sync::Arc;
 use crate::unwind::Guarded;
 use std::fmt;
 use std::time::Duration;
 
-/// How something that failed is tried again: after which delays, how often, and for how
-/// long.
+/// How something that failed is tried again: after which delays, how many times, for how
+/// long, and after which errors.
 ///
-/// The delays are those of a [`Backoff`]; see there for the formula and for jitter. A
-/// clone is the same policy.
+/// The delays are those of a [`Backoff`]. By default there is another attempt after every
+/// error, without a limit on attempts or time. A clone is the same policy.
 ///
-/// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry) and
-/// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry); pure, so that a loop of your
-/// own can use it as well.
+/// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry),
+/// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry) and [`Retry::call`].
+///
+/// # Which errors
+///
+/// [`on_error`](Self::on_error) gives the policy a judge: a closure that returns a
+/// [`Verdict`] for an error. That makes it a `Retry<E>`, which only serves what fails with
+/// an `E`, or with a [`CallError<E>`](CallError) of a
+/// [circuit breaker](crate::retry::CircuitBreaker). A plain `Retry` serves errors of any type; so
+/// one policy can be shared, and each user can add a judge of its own.
 ///
 /// # Examples
 ///
 /// ```
 /// use groundcrew::Retry;
-/// use groundcrew::retry::Jitter;
+/// use groundcrew::retry::{Backoff, Jitter};
 /// use std::time::Duration;
 ///
-/// let retry = Retry::exponential(Duration::from_millis(100))
+/// let backoff = Backoff::exponential(Duration::from_millis(100))
 ///     .cap(Duration::from_secs(5))
-///     .jitter(Jitter::None)
-///     .attempts(4)
-///     .deadline(Duration::from_secs(60));
+///     .jitter(Jitter::None);
+/// let retry = Retry::new(backoff).attempts(4).deadline(Duration::from_secs(60));
+///
 /// let delay = |failed| retry.delay(failed, Duration::ZERO, 0.5);
 /// assert_eq!(delay(1), Some(Duration::from_millis(100)));
 /// assert_eq!(delay(3), Some(Duration::from_millis(400)));
 /// assert_eq!(delay(4), None); // four attempts have been made
 /// ```
-#[derive(Clone)]
-pub struct Retry {
-    backoff: Backoff,
-    curve: Option<Curve>,
+pub struct Retry<E: ?Sized = AnyError> {
+    delays: Delays,
     attempts: u32,
     deadline: Duration,
+    /// Without one, every error is worth another attempt.
+    judge: Option<Judge<E>>,
 }
 
-type Curve = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
+type Judge<E> = Arc<dyn Fn(&E) -> Verdict + Send + Sync>;
 
-/// What to do about an error: returned by the closure given to
-/// [`RetryTaskBuilder::on_error`](crate::submit::RetryTaskBuilder::on_error).
+#[derive(Clone)]
+enum Delays {
+    Backoff(Backoff),
+    /// Of the number of attempts that have failed.
+    Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
+}
+
+/// Stands for errors of any type, in `Retry`, which is `Retry<AnyError>`: a policy without
+/// a judge. There are no values of it.
+// Unsized, so that `impl RetryPolicy<E> for Retry<E>`, which is for sized types, is none for
+// it: the two impls below would overlap.
+#[derive(Debug)]
+pub struct AnyError {
+    _unsized: [std::convert::Infallible],
+}
+
+/// A [`Retry`] that can be used for errors of type `E`: one without a judge, one whose
+/// judge takes `&E`, or, if `E` is a [`CallError<F>`](CallError), one whose judge takes
+/// `&F`.
+///
+/// Through the last one, a call that a circuit breaker refused is
+/// [postponed](Verdict::Postpone) until the breaker lets calls through again, so that a task
+/// outlasts an outage, however few attempts it has: bound it by [`Retry::deadline`]. While
+/// the breaker is open until it is [reset](crate::retry::CircuitBreaker::reset), each try counts as
+/// an attempt, after the delay of the policy. A judge that takes `&CallError<F>` decides
+/// otherwise.
 ///
 /// # Examples
 ///
 /// ```
-/// use groundcrew::retry::Verdict;
+/// use groundcrew::{Pool, Retry};
+/// use groundcrew::retry::{CircuitBreaker, Verdict};
 /// use std::io::{Error, ErrorKind};
+/// use std::time::Duration;
 ///
-/// let verdict = |error: &Error| match error.kind() {
-///     ErrorKind::NotFound => Verdict::GiveUp,
-///     _ => Verdict::Retry,
-/// };
-/// assert_eq!(verdict(&ErrorKind::NotFound.into()), Verdict::GiveUp);
+/// fn judge(error: &Error) -> Verdict {
+///     match error.kind() {
+///         ErrorKind::NotFound => Verdict::GiveUp,
+///         _ => Verdict::Retry,
+///     }
+/// }
+///
+/// let breaker = CircuitBreaker::builder("smtp")
+///     .consecutive_failures(1)
+///     .open_for(Duration::from_millis(20))
+///     .build()?;
+/// let pool = Pool::new(1)?;
+/// let handle = pool
+///     .task("send")
+///     .retry(Retry::fixed(Duration::ZERO).attempts(2).on_error(judge))
+///     .submit(move |attempt| {
+///         breaker.call(|| match attempt {
+///             1 => Err(Error::from(ErrorKind::TimedOut)),
+///             _ => Ok(attempt),
+///         })
+///     })?;
+/// // The first failure opens the breaker; calls that it refuses are not attempts.
+/// assert_eq!(handle.join()?.unwrap(), 2);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is worth another attempt, after the delay of the policy.
-    Retry,
-    /// It is worth another attempt, after this delay: what the error says (an HTTP
-    /// `Retry-After`, say) wins over the policy's delay, its cap and its jitter. Attempts
-    /// and deadline still apply. [`Duration::MAX`] is never: the task then waits until it
-    /// is cancelled or stopped.
-    RetryAfter(Duration),
-    /// It was no attempt at all, as when a [circuit breaker](crate::retry::CallError::verdict)
-    /// refused the call: it is not counted, nor remembered, and the next one has its
-    /// number. That comes after this delay, and up to a tenth more at random, so that
-    /// refused callers do not all come back at once. The deadline, which counts from the
-    /// first try whatever its outcome, is the only bound; if it ends the task there, this
-    /// last error is in the [`RetryError`](crate::retry::RetryError) as one of an attempt.
-    Postpone(Duration),
-    /// No other attempt would help.
-    GiveUp,
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not judge errors of type `{E}`",
+    note = "a closure given to `Retry::on_error` has to take `&{E}`; without `on_error` a policy serves any error"
+)]
+pub trait RetryPolicy<E>: Clone + sealed::Sealed<E> {}
+
+mod sealed {
+    use super::Retry;
+
+    pub trait Sealed<E> {
+        fn into_retry(self) -> Retry<E>;
+    }
 }
 
-/// Why there was no further attempt.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GiveUpReason {
-    /// All the attempts that the policy allows have failed.
-    Attempts,
-    /// The next attempt would have come after the policy's deadline.
-    Deadline,
-    /// The error was not worth another attempt: [`Verdict::GiveUp`].
-    Verdict,
-    /// The task was asked to end, by [`TaskHandle::cancel`](crate::TaskHandle::cancel).
-    Cancelled,
-    /// The report of a stop was made before the attempt ended.
-    Stopped,
+pub(crate) use sealed::Sealed as IntoRetry;
+
+impl<E> RetryPolicy<E> for Retry {}
+
+impl<E> IntoRetry<E> for Retry {
+    fn into_retry(self) -> Retry<E> {
+        self.with_judge(None)
+    }
 }
 
-impl fmt::Display for GiveUpReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            GiveUpReason::Attempts => "all attempts failed",
-            GiveUpReason::Deadline => "the next attempt would have come too late",
-            GiveUpReason::Verdict => "the error is not worth another attempt",
-            GiveUpReason::Cancelled => "the task was cancelled",
-            GiveUpReason::Stopped => "the pool was stopped",
-        })
+impl<E> RetryPolicy<E> for Retry<E> {}
+
+impl<E> IntoRetry<E> for Retry<E> {
+    fn into_retry(self) -> Retry<E> {
+        self
+    }
+}
+
+impl<E: 'static> RetryPolicy<CallError<E>> for Retry<E> {}
+
+impl<E: 'static> IntoRetry<CallError<E>> for Retry<E> {
+    fn into_retry(mut self) -> Retry<CallError<E>> {
+        let judge = self.judge.take();
+        self.with_judge(Some(Arc::new(move |error| match error {
+            CallError::Open(open) => open.verdict(),
+            CallError::Failed(error) => verdict(judge.as_deref(), error),
+        })))
     }
 }
 
 impl Retry {
-    fn new(backoff: Backoff) -> Retry {
-        Retry {
-            backoff,
-            curve: None,
-            attempts: u32::MAX,
-            deadline: Duration::MAX,
-        }
+    /// A policy with these delays.
+    pub fn new(backoff: Backoff) -> Retry {
+        Retry::with_delays(Delays::Backoff(backoff))
     }
 
     /// Delays that double, from `base` up to an hour, less up to a half at random: those of
-    /// [`Backoff::exponential`]. Attempts without limit.
+    /// [`Backoff::exponential`].
     pub fn exponential(base: Duration) -> Retry {
         Retry::new(Backoff::exponential(base))
     }
 
-    /// The same delay each time, without jitter. Attempts without limit.
+    /// The same delay each time: that of [`Backoff::fixed`].
     pub fn fixed(delay: Duration) -> Retry {
         Retry::new(Backoff::fixed(delay))
     }
 
     /// Delays by a function of the number of attempts that have failed, from 1. It is
-    /// called by the worker on which the attempt failed. By default no cap, no jitter, and
-    /// attempts without limit.
+    /// called by the worker on which the attempt failed.
     ///
     /// # Examples
     ///
@@ -140,35 +182,61 @@ impl Retry {
     /// let quadratic = Retry::custom(|failed| Duration::from_secs(u64::from(failed).pow(2)));
     /// assert_eq!(quadratic.delay(5, Duration::ZERO, 0.0), Some(Duration::from_secs(25)));
     /// ```
-    pub fn custom(curve: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Retry {
-        let curve = Guarded::new(curve, "the curve of a retry");
+    pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Retry {
+        let delay = Guarded::new(delay, "the delays of a retry");
+        Retry::with_delays(Delays::Custom(Arc::new(move |failed| (*delay)(failed))))
+    }
+
+    fn with_delays(delays: Delays) -> Retry {
         Retry {
-            curve: Some(Arc::new(move |failed| {
-                let curve = &*curve;
-                curve(failed)
-            })),
-            ..Retry::fixed(Duration::MAX)
+            delays,
+            attempts: u32::MAX,
+            deadline: Duration::MAX,
+            judge: None,
         }
     }
 
-    /// By how much the delay of [`exponential`](Self::exponential) grows from one attempt
-    /// to the next. A value below 1, and NaN, counts as 1. Defaults to 2.
-    pub fn factor(mut self, factor: f64) -> Retry {
-        self.backoff = self.backoff.factor(factor);
-        self
+    /// Sets the judge, which decides for each error whether and when there is another
+    /// attempt. It is called by the thread on which the attempt failed. A panic in it is one
+    /// of the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, Retry};
+    /// use groundcrew::retry::Verdict;
+    /// use std::time::Duration;
+    ///
+    /// struct Busy { retry_after: Option<Duration> }
+    ///
+    /// let hourly = Retry::fixed(Duration::from_secs(3600)).on_error(|busy: &Busy| {
+    ///     match busy.retry_after {
+    ///         Some(delay) => Verdict::RetryAfter(delay),
+    ///         None => Verdict::Retry,
+    ///     }
+    /// });
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.task("fetch").retry(hourly).submit(|attempt| match attempt {
+    ///     1 => Err(Busy { retry_after: Some(Duration::from_millis(1)) }),
+    ///     _ => Ok("fetched"),
+    /// })?;
+    /// assert!(matches!(handle.join()?, Ok("fetched")));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn on_error<E>(self, judge: impl Fn(&E) -> Verdict + Send + Sync + 'static) -> Retry<E> {
+        let judge = Guarded::new(judge, "the judge of a retry");
+        self.with_judge(Some(Arc::new(move |error: &E| (*judge)(error))))
     }
+}
 
-    /// The longest delay. Defaults to an hour for [`exponential`](Self::exponential).
-    pub fn cap(mut self, cap: Duration) -> Retry {
-        self.backoff = self.backoff.cap(cap);
-        self
-    }
-
-    /// How the delay is shortened at random. Defaults to [`Jitter::Equal`] for
-    /// [`exponential`](Self::exponential), otherwise to [`Jitter::None`].
-    pub fn jitter(mut self, jitter: Jitter) -> Retry {
-        self.backoff = self.backoff.jitter(jitter);
-        self
+impl<E: ?Sized> Retry<E> {
+    fn with_judge<F>(self, judge: Option<Judge<F>>) -> Retry<F> {
+        Retry {
+            delays: self.delays,
+            attempts: self.attempts,
+            deadline: self.deadline,
+            judge,
+        }
     }
 
     /// Maximum number of attempts, the first included; 0 counts as 1. Defaults to
@@ -183,15 +251,15 @@ impl Retry {
     /// assert!(twice.delay(1, Duration::ZERO, 0.0).is_some());
     /// assert!(twice.delay(2, Duration::ZERO, 0.0).is_none());
     /// ```
-    pub fn attempts(mut self, attempts: u32) -> Retry {
+    pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
     /// No attempt becomes due later than `deadline` after the first one began. It may begin
-    /// later where it has to wait for a worker, and may end: see
-    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for that. Defaults to
-    /// [`Duration::MAX`], which is never.
+    /// later, if it has to wait for a worker, and it may take longer: see
+    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit). Defaults to
+    /// [`Duration::MAX`], which is no deadline.
     ///
     /// # Examples
     ///
@@ -202,14 +270,15 @@ impl Retry {
     /// assert!(retry.delay(5, Duration::from_secs(50), 0.0).is_some());
     /// assert!(retry.delay(5, Duration::from_secs(51), 0.0).is_none()); // it would be 61
     /// ```
-    pub fn deadline(mut self, deadline: Duration) -> Retry {
+    pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
     /// How long to wait before the next attempt, when `failed` attempts have failed and
-    /// `elapsed` has passed since the first one began; `None`: not at all. `random` is a
-    /// number from 0 to 1. Pure, except for a [custom](Self::custom) function.
+    /// `elapsed` has passed since the first one began; `None` if there is none. `random` is
+    /// a number from 0 to 1. The judge is not asked. Pure, except for a
+    /// [custom](Retry::custom) function: for loops of your own.
     ///
     /// # Examples
     ///
@@ -224,8 +293,9 @@ impl Retry {
         self.decide(failed, elapsed, Verdict::Retry, random).ok()
     }
 
-    /// What follows `failed` attempts, the last of which was judged so.
-    pub(crate) fn decide(
+    /// How long to wait before the next attempt, when `failed` attempts were made and the
+    /// last one was judged like this.
+    fn decide(
         &self,
         failed: u32,
         elapsed: Duration,
@@ -239,13 +309,15 @@ impl Retry {
         if is_attempt && failed >= self.attempts {
             return Err(GiveUpReason::Attempts);
         }
-        let delay = match (verdict, &self.curve) {
-            (Verdict::RetryAfter(delay), _) => delay,
-            (Verdict::Postpone(delay), _) => {
+        let delay = match verdict {
+            Verdict::RetryAfter(delay) => delay,
+            Verdict::Postpone(delay) => {
                 delay.saturating_add((delay / 10).mul_f64(random.clamp(0.0, 1.0)))
             }
-            (_, Some(curve)) => self.backoff.shorten(curve(failed).as_secs_f64(), random),
-            (_, None) => self.backoff.delay(failed, random),
+            Verdict::Retry | Verdict::GiveUp => match &self.delays {
+                Delays::Backoff(backoff) => backoff.delay(failed, random),
+                Delays::Custom(delay) => delay(failed),
+            },
         };
         match elapsed.saturating_add(delay) > self.deadline {
             true => Err(GiveUpReason::Deadline),
@@ -254,27 +326,68 @@ impl Retry {
     }
 }
 
-impl fmt::Debug for Retry {
+/// What follows an attempt that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// The call was not made: it does not count.
+    pub(crate) is_postponed: bool,
+    /// How long to wait for the next attempt.
+    pub(crate) next: Result<Duration, GiveUpReason>,
+}
+
+impl<E> Retry<E> {
+    /// Judges the error of the last of `failed` attempts, `elapsed` after the first one
+    /// began. Every retry in the crate is decided here. Calls the program's judge, and its
+    /// function for delays.
+    pub(crate) fn judge(&self, error: &E, failed: u32, elapsed: Duration) -> Judged {
+        let verdict = verdict(self.judge.as_deref(), error);
+        Judged {
+            is_postponed: matches!(verdict, Verdict::Postpone(_)),
+            next: self.decide(failed, elapsed, verdict, random()),
+        }
+    }
+}
+
+fn verdict<E>(judge: Option<&(dyn Fn(&E) -> Verdict + Send + Sync)>, error: &E) -> Verdict {
+    judge.map_or(Verdict::Retry, |judge| judge(error))
+}
+
+impl<E: ?Sized> Clone for Retry<E> {
+    fn clone(&self) -> Self {
+        Retry {
+            delays: self.delays.clone(),
+            attempts: self.attempts,
+            deadline: self.deadline,
+            judge: self.judge.clone(),
+        }
+    }
+}
+
+impl<E: ?Sized> fmt::Debug for Retry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry")
-            .field("backoff", &self.backoff)
-            .field("is_custom", &self.curve.is_some())
+        let mut retry = f.debug_struct("Retry");
+        match &self.delays {
+            Delays::Backoff(backoff) => retry.field("backoff", backoff),
+            Delays::Custom(_) => retry.field("backoff", &"custom"),
+        };
+        retry
             .field("attempts", &self.attempts)
             .field("deadline", &self.deadline)
+            .field("has_judge", &self.judge.is_some())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Jitter;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_the_error_says_wins_over_the_curve_but_not_over_attempts_and_deadline() {
-        let retry = Retry::exponential(SECOND)
-            .cap(2 * SECOND)
+    fn what_the_error_says_wins_over_the_backoff_but_not_over_attempts_and_deadline() {
+        let retry = Retry::new(Backoff::exponential(SECOND).cap(2 * SECOND))
             .attempts(3)
             .deadline(100 * SECOND);
         let decide =
@@ -310,24 +423,52 @@ mod tests {
         assert_eq!(retry.delay(1, 9 * SECOND, 0.0), Some(SECOND));
         let later = 9 * SECOND + Duration::from_nanos(1);
         assert_eq!(retry.delay(1, later, 0.0), None);
-        let for_ever = Retry::fixed(SECOND);
-        assert!(for_ever.delay(1, Duration::MAX, 0.0).is_some());
+        let forever = Retry::fixed(SECOND);
+        assert!(forever.delay(1, Duration::MAX, 0.0).is_some());
     }
 
     #[test]
-    fn no_curve_gives_a_delay_beyond_the_cap_for_any_attempt() {
+    fn no_backoff_gives_a_delay_beyond_its_cap_for_any_attempt() {
         for wild in [Duration::ZERO, SECOND, Duration::MAX] {
             for jitter in [Jitter::None, Jitter::Full, Jitter::Fraction(f64::NAN)] {
-                let retry = Retry::custom(move |_| wild).cap(SECOND).jitter(jitter);
-                for attempt in [0, 1, 1000, u32::MAX - 1] {
-                    for random in [0.0, 0.7, 1.0, f64::NAN] {
-                        let delay = retry.delay(attempt, Duration::ZERO, random);
-                        assert!(delay.is_some_and(|delay| delay <= SECOND));
+                for backoff in [Backoff::fixed(wild), Backoff::exponential(wild)] {
+                    let retry = Retry::new(backoff.cap(SECOND).jitter(jitter));
+                    for attempt in [0, 1, 1000, u32::MAX - 1] {
+                        for random in [0.0, 0.7, 1.0, f64::NAN] {
+                            let delay = retry.delay(attempt, Duration::ZERO, random);
+                            assert!(delay.is_some_and(|delay| delay <= SECOND));
+                        }
                     }
                 }
             }
         }
         // Even the last of u32::MAX attempts is counted.
         assert_eq!(Retry::fixed(SECOND).delay(u32::MAX, SECOND, 0.0), None);
+    }
+
+    #[test]
+    fn a_custom_function_gives_the_delay_as_it_is() {
+        for delay in [Duration::ZERO, SECOND, Duration::MAX] {
+            let retry = Retry::custom(move |_| delay);
+            for random in [0.0, 0.7, 1.0, f64::NAN] {
+                assert_eq!(retry.delay(1, Duration::ZERO, random), Some(delay));
+            }
+        }
+    }
+
+    #[test]
+    fn a_judge_takes_the_error_of_a_call_through_a_breaker_too() {
+        let retry = Retry::fixed(SECOND).on_error(|error: &u8| match error {
+            0 => Verdict::GiveUp,
+            _ => Verdict::Retry,
+        });
+        let next = |retry: &Retry<u8>, error| retry.judge(&error, 1, SECOND).next;
+        assert_eq!(next(&retry, 0), Err(GiveUpReason::Verdict));
+        assert_eq!(next(&retry, 1), Ok(SECOND));
+        let calls: Retry<CallError<u8>> = retry.into_retry();
+        let next = |error| calls.judge(&CallError::Failed(error), 1, SECOND).next;
+        assert_eq!((next(0), next(1)), (Err(GiveUpReason::Verdict), Ok(SECOND)));
+        let any: Retry<u8> = Retry::fixed(SECOND).into_retry();
+        assert_eq!(any.judge(&0, 1, SECOND).next, Ok(SECOND));
     }
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a schedule.
 
+use crate::causes::error_debug;
 use std::error::Error;
 use std::fmt;
 
@@ -22,7 +23,7 @@ use std::fmt;
 /// );
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ScheduleError {
     /// A period of zero.
     ZeroPeriod,
@@ -219,5 +220,23 @@ impl fmt::Display for ScheduleError {
         }
     }
 }
+
+error_debug!(enum ScheduleError {
+    ZeroPeriod,
+    NoSuchOption { method, belongs_to, schedule },
+    TooLong { characters, most },
+    FieldCount { expression, fields },
+    UnknownNickname { expression, known },
+    Field { expression, field, text, reason, takes },
+    Expression { expression, reason },
+    NeverMatches { expression },
+    NeverDue { expression, zone },
+    UnknownZone { zone },
+    NoZoneDatabase { zone },
+    Name { entry },
+    DoubleName { entry },
+    NoRuns { entry },
+    NoSystemZone { reason },
+});
 
 impl Error for ScheduleError {}

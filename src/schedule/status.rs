@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 /// [`ScheduleEntry::status`]: crate::schedule::ScheduleEntry::status
 /// [`Scheduler::status`]: crate::Scheduler::status
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

@@ -64,6 +64,8 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 ///
+/// With the feature `serde` it can be serialized.
+///
 /// # Examples
 ///
 /// ```

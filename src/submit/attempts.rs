@@ -3,13 +3,12 @@
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
 use crate::queue::{Place, start_limit};
-use crate::retry::{self, FailedAttempt, GiveUpReason, History, Retry, RetryError, Verdict};
-use crate::sync::Arc;
+use crate::retry::{FailedAttempt, GiveUpReason, Retry, RetryError, RetryState};
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
 use std::any::type_name;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A closure that makes one attempt, with or without a context.
 pub(super) trait AttemptFn<T, E>: Send {
@@ -54,14 +53,8 @@ where
     }
 }
 
-/// What the program says of an error.
-pub(super) type Judge<E> = Arc<dyn Fn(&E) -> Verdict + Send + Sync>;
-
-/// What a task that is retried is made of.
-pub(super) struct Terms<E> {
-    pub(super) policy: Retry,
-    /// Without one every error is worth another attempt.
-    pub(super) judge: Option<Judge<E>>,
+/// What a task that is retried is made of, besides its policy.
+pub(super) struct Terms {
     /// For each attempt.
     pub(super) time_limit: Option<Duration>,
     pub(super) clock: Clock,
@@ -73,24 +66,19 @@ pub(super) struct Terms<E> {
 
 pub(super) struct Attempts<C, T, E> {
     closure: C,
-    terms: Terms<E>,
-    made: u32,
-    /// When the first attempt began.
-    began: Option<Instant>,
-    history: History<E>,
+    terms: Terms,
+    state: RetryState<E>,
     /// The one before did not count. Its error is dropped where the program's code may run.
     uncounted: Option<FailedAttempt<E>>,
     result: PhantomData<fn() -> T>,
 }
 
 impl<C, T, E> Attempts<C, T, E> {
-    pub(super) fn new(closure: C, terms: Terms<E>) -> Attempts<C, T, E> {
+    pub(super) fn new(closure: C, policy: Retry<E>, terms: Terms) -> Attempts<C, T, E> {
         Attempts {
             closure,
             terms,
-            made: 0,
-            began: None,
-            history: History::new(),
+            state: RetryState::new(policy),
             uncounted: None,
             result: PhantomData,
         }
@@ -109,42 +97,34 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
 
     fn attempt(mut self, context: Option<&TaskContext>) -> Attempt<Self> {
         self.uncounted = None;
-        let now = self.terms.clock.now();
-        let first = *self.began.get_or_insert(now);
-        self.made = self.made.saturating_add(1);
+        let began = self.terms.clock.now();
+        let number = self.state.begin(began);
         let limit = start_limit(context, self.terms.time_limit);
-        let attempted = self.closure.attempt(context, self.made);
+        let attempted = self.closure.attempt(context, number);
         drop(limit);
         let error = match attempted {
             Ok(value) => return Attempt::Ended(Ok(value)),
             Err(error) => error,
         };
         let ended = self.terms.clock.now();
-        let judge = self.terms.judge.as_deref();
-        let verdict = judge.map_or(Verdict::Retry, |judge| judge(&error));
-        self.history.push(FailedAttempt {
-            number: self.made,
-            began: now.saturating_duration_since(first),
-            ran: ended.saturating_duration_since(now),
-            error: Some(error),
+        let judged = self.state.failed(error, began, ended);
+        let next = judged.next.map(|after| Next {
+            after,
+            was_none: judged.is_postponed,
         });
-        let elapsed = ended.saturating_duration_since(first);
-        let policy = &self.terms.policy;
-        let next = policy.decide(self.made, elapsed, verdict, retry::random());
-        let was_none = matches!(verdict, Verdict::Postpone(_));
-        Attempt::Failed(self, next.map(|after| Next { after, was_none }))
+        Attempt::Failed(self, next)
     }
 
     fn give_up(self, gave_up: GiveUpReason, info: &TaskInfo) -> Self::Output {
+        let attempts = self.state.tried();
         if self.terms.is_unheard {
-            log_unheard(info, gave_up, self.made);
+            log_unheard(info, gave_up, attempts);
         }
-        Err(self.history.into_error(gave_up, self.made))
+        Err(self.state.into_error(gave_up, attempts))
     }
 
     fn uncount(&mut self) {
-        self.made -= 1;
-        self.uncounted = self.history.pop();
+        self.uncounted = self.state.uncount();
     }
 
     fn type_name() -> &'static str {

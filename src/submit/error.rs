@@ -1,6 +1,7 @@
 //! Why a task was not accepted, with the task.
 
 use crate::cancel::{CancelToken, Cancelled};
+use crate::causes;
 use crate::queue::{Member, Refusal};
 use crate::sync::{Arc, Mutex};
 use std::error::Error;
@@ -209,9 +210,11 @@ impl<F> fmt::Display for SubmitError<F> {
 
 impl<F> fmt::Debug for SubmitError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubmitError")
-            .field("refusal", &self.refusal)
-            .finish_non_exhaustive()
+        causes::debug(self, f, |f| {
+            f.debug_struct("SubmitError")
+                .field("refusal", &self.refusal)
+                .finish_non_exhaustive()
+        })
     }
 }
 

@@ -1,14 +1,12 @@
 //! A task that is tried again when it fails, before it is submitted.
 
-use super::attempts::{AttemptFn, Attempts, Judge, Numbered, NumberedWithContext, Terms};
+use super::attempts::{AttemptFn, Attempts, Numbered, NumberedWithContext, Terms};
 use super::verbs::refuse;
 use super::{SubmitError, TaskBuilder};
 use crate::clock::Deadline;
 use crate::queue::WhenFull;
-use crate::retry::{Retry, RetryError, Verdict};
-use crate::sync::Arc;
+use crate::retry::{Retry, RetryError};
 use crate::task::{TaskContext, TaskHandle};
-use crate::unwind::Guarded;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -40,7 +38,7 @@ use std::time::{Duration, Instant};
 ///   that was never begun, with the [number of its attempts](crate::task::TaskInfo::attempts); so
 ///   is one whose attempt fails afterwards. An attempt that fails after the stop has asked
 ///   it to end does not count, not even as the last one, unless its error is not
-///   [worth another](Self::on_error). [`UnstartedTask::run`] goes on with the attempts, and
+///   [worth another](crate::Retry::on_error). [`UnstartedTask::run`] goes on with the attempts, and
 ///   waits between them on the calling thread.
 ///
 /// [`PoolBuilder::max_retrying`]: crate::PoolBuilder::max_retrying
@@ -58,13 +56,15 @@ use std::time::{Duration, Instant};
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(1)?;
-/// let handle = pool
-///     .task("fetch")
-///     .retry(Retry::exponential(Duration::from_millis(1)).attempts(5))
+/// let retry = Retry::exponential(Duration::from_millis(1))
+///     .attempts(5)
 ///     .on_error(|error: &Error| match error.kind() {
 ///         ErrorKind::NotFound => Verdict::GiveUp,
 ///         _ => Verdict::Retry,
-///     })
+///     });
+/// let handle = pool
+///     .task("fetch")
+///     .retry(retry)
 ///     .submit(|attempt| -> Result<u32, Error> {
 ///         Err(match attempt {
 ///             1 => ErrorKind::TimedOut.into(),
@@ -79,51 +79,12 @@ use std::time::{Duration, Instant};
 #[must_use = "a task is not submitted before one of the verbs is called"]
 pub struct RetryTaskBuilder<'a, E> {
     task: TaskBuilder<'a>,
-    policy: Retry,
-    judge: Option<Judge<E>>,
+    policy: Retry<E>,
 }
 
 impl<'a, E> RetryTaskBuilder<'a, E> {
-    pub(super) fn new(task: TaskBuilder<'a>, policy: Retry) -> RetryTaskBuilder<'a, E> {
-        RetryTaskBuilder {
-            task,
-            policy,
-            judge: None,
-        }
-    }
-
-    /// Sets which errors are retried, and after which delay if it is not the policy's. By
-    /// default all are. It is called by the worker on which the attempt failed; a panic in
-    /// it is one of the task.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Retry};
-    /// use groundcrew::retry::Verdict;
-    /// use std::time::Duration;
-    ///
-    /// struct Busy { retry_after: Option<Duration> }
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let handle = pool
-    ///     .task("fetch")
-    ///     .retry(Retry::fixed(Duration::from_secs(3600)))
-    ///     .on_error(|busy: &Busy| match busy.retry_after {
-    ///         Some(delay) => Verdict::RetryAfter(delay),
-    ///         None => Verdict::Retry,
-    ///     })
-    ///     .submit(|attempt| match attempt {
-    ///         1 => Err(Busy { retry_after: Some(Duration::from_millis(1)) }),
-    ///         _ => Ok("fetched"),
-    ///     })?;
-    /// assert!(matches!(handle.join()?, Ok("fetched")));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn on_error(mut self, judge: impl Fn(&E) -> Verdict + Send + Sync + 'static) -> Self {
-        let judge = Guarded::new(judge, "the judge of a retry");
-        self.judge = Some(Arc::new(move |error: &E| judge(error)));
-        self
+    pub(super) fn new(task: TaskBuilder<'a>, policy: Retry<E>) -> RetryTaskBuilder<'a, E> {
+        RetryTaskBuilder { task, policy }
     }
 }
 
@@ -153,14 +114,12 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             }
         };
         let terms = Terms {
-            policy: self.policy.clone(),
-            judge: self.judge.clone(),
             time_limit: self.task.limit(),
             clock: queue.clock().clone(),
             is_unheard,
             _place: place,
         };
-        let attempts = Attempts::new(closure, terms);
+        let attempts = Attempts::new(closure, self.policy.clone(), terms);
         submission.submit(attempts, when_full, submitted_at)
     }
 

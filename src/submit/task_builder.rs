@@ -3,7 +3,7 @@
 use super::verbs::Closure;
 use super::{RetryTaskBuilder, Submission, SubmitError, verbs};
 use crate::queue::{Limited, PoolRef, WhenFull};
-use crate::retry::Retry;
+use crate::retry::RetryPolicy;
 use crate::sync::Arc;
 use crate::task::TaskHandle;
 use std::fmt;
@@ -142,8 +142,8 @@ impl<'a> TaskBuilder<'a> {
     /// assert_eq!(handle.join()?.unwrap(), "sent");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn retry<E>(self, policy: Retry) -> RetryTaskBuilder<'a, E> {
-        RetryTaskBuilder::new(self, policy)
+    pub fn retry<E>(self, policy: impl RetryPolicy<E>) -> RetryTaskBuilder<'a, E> {
+        RetryTaskBuilder::new(self, policy.into_retry())
     }
 
     pub(super) fn pool_ref(&self) -> &'a Arc<PoolRef> {

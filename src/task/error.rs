@@ -1,5 +1,6 @@
 //! Why a task gave no result.
 
+use crate::causes::{self, error_debug};
 use crate::sync::Mutex;
 use crate::unwind::{self, Payload};
 use std::error::Error;
@@ -21,7 +22,6 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum TaskError {
     /// The task panicked, or a value it had captured panicked in its drop.
     Panicked(TaskPanic),
@@ -53,6 +53,16 @@ impl fmt::Display for TaskError {
         }
     }
 }
+
+error_debug!(
+    enum TaskError {
+        Panicked(panic),
+        Cancelled,
+        Expired,
+        Unstarted,
+        Abandoned,
+    }
+);
 
 impl Error for TaskError {}
 
@@ -124,9 +134,11 @@ impl fmt::Display for TaskPanic {
 
 impl fmt::Debug for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskPanic")
-            .field("message", &self.message())
-            .finish_non_exhaustive()
+        causes::debug(self, f, |f| {
+            f.debug_struct("TaskPanic")
+                .field("message", &self.message())
+                .finish_non_exhaustive()
+        })
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use retry::{
     MAX_SPAWN_PAUSE, SPAWN_TIMEOUT, run_until, spawn_helper_until, spawn_pauses, try_until,
 };
 pub(crate) use spawn::{
-    LEAST_STACK, default_stack_size, spawn_all, spawn_helper, spawn_one, worker_name,
+    LEAST_STACK, SpawnError, default_stack_size, spawn_all, spawn_helper, spawn_one, worker_name,
 };
 #[cfg(feature = "testing")]
 pub(crate) use status::statuses;

@@ -235,9 +235,8 @@ fn submit(world: &Arc<World>, submitter: &Submitter, rng: &mut fastrand::Rng) {
         };
         return count(world, index, task.submit_with(run).map(Handle::Plain));
     }
-    let task = task
-        .retry(random_retry(rng))
-        .on_error(|failure: &Failure| failure.verdict);
+    let judge = |failure: &Failure| failure.verdict;
+    let task = task.retry(random_retry(rng).on_error(judge));
     if rng.bool() {
         let run = move |ctx: &TaskContext, number| {
             attempt(&captured, &submitter, Some(ctx), &mut own, number)

@@ -1,7 +1,10 @@
 //! Circuit breakers, shared by threads, and what panics do to them.
 
 use crate::common::{LONG, expected_panic, is_expected, within};
-use groundcrew::retry::{BreakerState, CallError, CircuitBreaker, CircuitOpen, Permit, Verdict};
+use groundcrew::retry::{
+    BreakerState, CallError, CircuitBreaker, CircuitOpen, GiveUpReason, Permit, Verdict,
+};
+use groundcrew::{CancelToken, Retry};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -229,24 +232,36 @@ fn a_retry_waits_for_the_breaker_that_refused_and_asks_the_program_about_what_fa
         .open_for(pause)
         .build()
         .unwrap();
-    let failed = breaker.call(|| Err::<(), _>("no such user")).unwrap_err();
-    let of_failed = |error: &&str| match *error {
+    let retry = Retry::fixed(Duration::ZERO).attempts(3);
+    let retry = retry.on_error(|error: &&str| match *error {
         "no such user" => Verdict::GiveUp,
         _ => Verdict::Retry,
+    });
+    let fail = |retry: &Retry<&'static str>, breaker: &CircuitBreaker| {
+        let token = CancelToken::new();
+        token.cancel();
+        let failed = retry.call(&token, |_| breaker.call(|| Err::<(), _>("no such user")));
+        let error = failed.unwrap_err();
+        (error.attempts(), error.gave_up())
     };
-    assert_eq!(failed.verdict(of_failed), Verdict::GiveUp);
+    assert_eq!(fail(&retry, &breaker), (1, GiveUpReason::Verdict));
 
+    // The judge is not asked, and it is no attempt: it is postponed by about the pause.
     breaker.trip();
-    let refused = breaker.call(|| Ok::<_, &str>(())).unwrap_err();
-    let Verdict::Postpone(delay) = refused.verdict(|_| unreachable!("no call was made")) else {
-        panic!("{refused:?}")
-    };
-    assert!(delay > pause / 2 && delay <= pause, "{delay:?}");
+    assert_eq!(fail(&retry, &breaker), (0, GiveUpReason::Stopped));
+    let hasty = retry.clone().deadline(pause / 2);
+    assert_eq!(fail(&hasty, &breaker), (0, GiveUpReason::Deadline));
+    let patient = retry.clone().deadline(pause * 2);
+    assert_eq!(fail(&patient, &breaker), (0, GiveUpReason::Stopped));
 
-    // Nobody knows when somebody resets it: then the policy says when to ask again.
-    let open_for_ever = self::breaker(1);
-    open_for_ever.trip();
-    let refused = open_for_ever.call(|| Ok::<_, &str>(())).unwrap_err();
-    let verdict = refused.verdict(|_| unreachable!("no call was made"));
-    assert_eq!(verdict, Verdict::Retry);
+    // It is not known when it is reset: then the policy says when to ask again.
+    let open_until_reset = self::breaker(1);
+    open_until_reset.trip();
+    let token = CancelToken::new();
+    let refused = retry.call(&token, |_| open_until_reset.call(|| Ok::<_, &str>(())));
+    let error = refused.unwrap_err();
+    assert_eq!(
+        (error.attempts(), error.gave_up()),
+        (3, GiveUpReason::Attempts)
+    );
 }

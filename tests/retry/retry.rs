@@ -5,7 +5,7 @@ use crate::common::retry::{
 };
 use crate::common::{Gate, LONG, expected_panic, within};
 use groundcrew::channel::{bounded, unbounded};
-use groundcrew::retry::{GiveUpReason, Jitter, Verdict};
+use groundcrew::retry::{Backoff, GiveUpReason, Jitter, Verdict};
 use groundcrew::task::TaskOutcome;
 use groundcrew::{Pool, Retry, TaskError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -111,9 +111,7 @@ fn those_that_wait_keep_no_worker_busy_and_take_no_room_in_the_queue() {
 #[test]
 fn the_delays_are_those_of_the_policy() {
     let pool = one();
-    let retry = Retry::exponential(2 * MILLI)
-        .jitter(Jitter::None)
-        .attempts(4);
+    let retry = Retry::new(Backoff::exponential(2 * MILLI).jitter(Jitter::None)).attempts(4);
     let began = Instant::now();
     let handle = pool.task("send").retry(retry).submit(|_| Err::<(), _>(()));
     let error = handle.unwrap().join().unwrap().unwrap_err();
@@ -127,11 +125,12 @@ fn the_delays_are_those_of_the_policy() {
 #[test]
 fn what_the_error_says_wins_over_the_policy() {
     let pool = one();
-    let task = pool.task("send").retry(hourly().attempts(3));
-    let hinted = task.on_error(|hint: &Option<Duration>| match hint {
+    let retry = hourly().attempts(3);
+    let retry = retry.on_error(|hint: &Option<Duration>| match hint {
         Some(delay) => Verdict::RetryAfter(*delay),
         None => Verdict::GiveUp,
     });
+    let hinted = pool.task("send").retry(retry);
     let handle = hinted.submit(|attempt| Err::<(), _>((attempt < 2).then_some(MILLI)));
     let error = handle.unwrap().join().unwrap().unwrap_err();
     assert_eq!(
@@ -182,10 +181,9 @@ fn a_panic_is_not_tried_again_whoever_panics() {
             expected_panic()
         }
     });
-    let judged = pool.task("send").retry(at_once());
-    let judge = judged
-        .on_error(|_: &&str| expected_panic())
-        .submit(|_| Err::<(), _>("no connection"));
+    let judged = at_once().on_error(|_: &&str| expected_panic());
+    let judged = pool.task("send").retry(judged);
+    let judge = judged.submit(|_| Err::<(), _>("no connection"));
     let curved = pool.task("send").retry(Retry::custom(|_| expected_panic()));
     let curve = curved.submit(|_| Err::<(), _>("no connection"));
     for handle in [attempt.unwrap(), judge.unwrap(), curve.unwrap()] {

@@ -224,14 +224,13 @@ fn an_error_that_is_not_worth_another_attempt_ends_the_task_also_when_it_is_cut_
     within(LONG, "a stop that cuts short", || {
         let pool = Pool::new(1).unwrap();
         let (tell, told) = bounded(1);
-        let task = pool.task("send").retry(at_once());
-        let handle = task
-            .on_error(|_| Verdict::GiveUp)
-            .submit_with(move |ctx, _| {
-                tell.send(()).unwrap();
-                ctx.token().wait();
-                Err::<(), _>("not found")
-            });
+        let never = at_once().on_error(|_: &&str| Verdict::GiveUp);
+        let task = pool.task("send").retry(never);
+        let handle = task.submit_with(move |ctx, _| {
+            tell.send(()).unwrap();
+            ctx.token().wait();
+            Err::<(), _>("not found")
+        });
         told.recv().unwrap();
         let report = pool.stop(StopPlan::cancel(LONG));
         assert_eq!((report.completed(), report.accepted()), (1, 1), "{report}");

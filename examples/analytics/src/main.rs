@@ -88,6 +88,7 @@ use clap::Parser;
 use disk::Disk;
 use event::Event;
 use groundcrew::host::ServiceResult;
+use groundcrew::retry::Backoff;
 use groundcrew::{Batcher, Host, Pool, Retry, ServiceContext};
 use log::info;
 use outbox::{Item, Outbox, TIME_TO_ANSWER};
@@ -168,12 +169,13 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     let pool = Pool::new(1)?;
     let (writer, graves) = (disk.clone(), disk.clone());
+    let backoff = Backoff::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
     let events = Batcher::builder("events")
         .max_items(options.max_items)
         .max_bytes(options.max_bytes, |event: &Event| event.to_line().len() + 1)
         .max_age(options.max_age)
         .capacity(found.len().max(10 * options.max_items))
-        .retry(Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1)))
+        .retry(Retry::new(backoff))
         .dead_letter(move |event, why| graves.bury(&event, why))
         .build(pool.submitter(), move |batch: &mut Vec<Event>, _| {
             writer.write(batch)

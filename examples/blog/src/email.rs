@@ -5,7 +5,7 @@ use crate::chaos::Chaos;
 use crate::line::{Line, LineError};
 use crate::outbox::{Item, Outbox};
 use groundcrew::host::ItemOutcome;
-use groundcrew::retry::{CallError, CircuitBreaker, GiveUpReason};
+use groundcrew::retry::{Backoff, CircuitBreaker, GiveUpReason};
 use groundcrew::{CancelToken, Retry, ServiceContext, WorkQueue};
 use log::error;
 use serde_json::{Value, json};
@@ -121,18 +121,15 @@ impl Sender {
         ctx: &ServiceContext,
     ) -> Result<ItemOutcome, Box<dyn Error + Send + Sync>> {
         self.chaos.at_work("emails")?;
-        let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
+        let backoff = Backoff::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
+        let retry = Retry::new(backoff).on_error(LineError::verdict);
         let request = json!({ "email": email.to_json() });
-        let sent = retry.call_judging(
-            &ctx.host().token(),
-            |_| {
-                let emails = slice::from_ref(email);
-                let send = || self.line.send(&request);
-                let send = || self.emails.outbox.send(emails, send);
-                self.breaker.call_counting(send, LineError::is_outage)
-            },
-            |error: &CallError<LineError>| error.verdict(LineError::verdict),
-        );
+        let sent = retry.call(&ctx.host().token(), |_| {
+            let emails = slice::from_ref(email);
+            let send = || self.line.send(&request);
+            let send = || self.emails.outbox.send(emails, send);
+            self.breaker.call_counting(send, LineError::is_outage)
+        });
         match sent {
             Ok(()) => {}
             Err(error) if error.gave_up() == GiveUpReason::Stopped => {

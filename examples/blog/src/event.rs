@@ -3,6 +3,7 @@
 use crate::chaos::Chaos;
 use crate::line::Line;
 use crate::outbox::{Item, Outbox};
+use groundcrew::retry::Backoff;
 use groundcrew::{Batcher, CancelToken, Retry, Submitter};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -71,12 +72,12 @@ impl Events {
             let events: Vec<Value> = batch.iter().map(Event::to_json).collect();
             Ok(flushed.send(batch, || line.send(&json!({ "events": events })))?)
         };
-        let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
+        let backoff = Backoff::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
         let batcher = Batcher::builder("events")
             .max_items(100)
             .max_age(Duration::from_secs(1))
             .capacity(found.len().max(1000))
-            .retry(retry)
+            .retry(Retry::new(backoff))
             .build(network, move |batch: &mut Vec<Event>, _| send(batch))?;
         Ok(Events {
             batcher,

@@ -88,7 +88,7 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use env_logger::Env;
 use fastrand::Rng;
-use groundcrew::retry::{CallError, CircuitBreaker, RetryError};
+use groundcrew::retry::{Backoff, CallError, CircuitBreaker, RetryError};
 use groundcrew::{Pool, Retry, StopPlan, signals};
 use log::debug;
 use mail::Mail;
@@ -186,9 +186,10 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .consecutive_failures(3)
         .open_for(Duration::from_millis(200))
         .build()?;
-    let retry = Retry::exponential(Duration::from_millis(20))
-        .cap(Duration::from_secs(1))
-        .attempts(options.attempts);
+    let backoff = Backoff::exponential(Duration::from_millis(20)).cap(Duration::from_secs(1));
+    let retry = Retry::new(backoff)
+        .attempts(options.attempts)
+        .on_error(SendError::verdict);
 
     let (mut outcome, mut handles) = (Outcome::default(), Vec::new());
     for mail in mails {
@@ -196,7 +197,6 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         let task = pool
             .task(mail.to_string())
             .retry(retry.clone())
-            .on_error(|error: &CallError<SendError>| error.verdict(SendError::verdict))
             .submit(move |attempt| {
                 debug!("{sent}: attempt {attempt}");
                 breaker.call_counting(|| smtp::send(address, &sent), SendError::is_outage)

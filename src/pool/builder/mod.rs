@@ -4,6 +4,7 @@ mod check;
 mod hooks;
 
 use super::Pool;
+use super::error::PoolBuildError;
 use super::replacer::Replacements;
 use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
@@ -15,7 +16,6 @@ use crate::sync::Arc;
 use crate::threads;
 use crate::unwind;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 /// Builds a [`Pool`]. Made by [`Pool::builder`].
@@ -293,11 +293,9 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a value that cannot
-    /// work, with a sentence that says what to write instead. When a thread
-    /// cannot be started, the system's error: the error's kind is its kind, and
-    /// its source is the error itself; the threads before it are gone, without
-    /// having called a hook.
+    /// [`PoolBuildError`]: for an option with which the pool could not work, with a sentence
+    /// that says what to write instead; or the system's error when a thread cannot be started.
+    /// Then the threads before it are gone, without having called a hook.
     ///
     /// # Examples
     ///
@@ -305,10 +303,9 @@ impl PoolBuilder {
     /// use groundcrew::Pool;
     ///
     /// let error = Pool::builder().threads(0).build().unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     /// assert!(error.to_string().contains("at least 1"));
     /// ```
-    pub fn build(self) -> io::Result<Pool> {
+    pub fn build(self) -> Result<Pool, PoolBuildError> {
         let threads = self.threads.unwrap_or_else(threads::available_parallelism);
         self.check(threads)?;
         if cfg!(panic = "abort") {
@@ -367,7 +364,7 @@ impl PoolBuilder {
     }
 
     /// What is wrong with the settings, if anything is.
-    fn check(&self, threads: usize) -> io::Result<()> {
+    fn check(&self, threads: usize) -> Result<(), PoolBuildError> {
         let wrong = check::threads(threads)
             .or_else(|| check::capacity(self.capacity))
             .or_else(|| check::retrying(self.max_retrying))
@@ -376,7 +373,7 @@ impl PoolBuilder {
             .or_else(|| check::stack_size(self.stack_size))
             .or_else(|| check::drop_plan(self.drop_plan, clock::now()));
         match wrong {
-            Some(wrong) => Err(io::Error::new(io::ErrorKind::InvalidInput, wrong)),
+            Some(wrong) => Err(PoolBuildError::option(wrong)),
             None => Ok(()),
         }
     }

@@ -1,8 +1,9 @@
 //! How a circuit breaker is put together.
 
+use super::circuit::CircuitBreaker;
 use super::error::{BreakerError, Fault};
-use super::state::{Machine, Rate, Terms};
-use super::{CircuitBreaker, Shared};
+use super::machine::{Machine, Rate, Terms};
+use super::shared::Shared;
 use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;

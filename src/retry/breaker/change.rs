@@ -1,4 +1,4 @@
-//! What is logged about a breaker that changed.
+//! A change of a breaker's state, and its log record.
 
 use crate::table::trimmed;
 use std::fmt;
@@ -62,7 +62,7 @@ impl fmt::Display for Why {
             Why::InARow(failures) => write!(f, "after {failures} failures in a row"),
             Why::Share { failures, calls } => write!(f, "as {failures} of {calls} calls failed"),
             Why::Trial => f.write_str("since it failed again"),
-            Why::Tripped => f.write_str("as it was asked to"),
+            Why::Tripped => f.write_str("since `trip` was called"),
         }
     }
 }

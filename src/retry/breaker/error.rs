@@ -1,9 +1,10 @@
 //! Why a call was not made, or failed, and why a breaker could not be built.
 
-use super::state::Refusal;
+use super::machine::Refusal;
+use super::state::brief;
+use crate::causes::error_debug;
 use crate::retry::Verdict;
 use crate::sync::Arc;
-use crate::table::{short, trimmed};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use std::time::Duration;
 /// );
 /// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CircuitOpen {
     breaker: Arc<str>,
     refusal: Refusal,
@@ -41,13 +42,22 @@ impl CircuitOpen {
         &self.breaker
     }
 
-    /// When it is worth trying again. An open breaker lets a call through after this time;
-    /// [`Duration::MAX`]: not before it is [reset](super::CircuitBreaker::reset). Of a
-    /// half-open one it is unknown when its trial calls end: then it is a guess, a tenth of
-    /// the pause. For a task that is retried see [`CallError::verdict`], which counts none
-    /// of this as attempts.
+    /// When to try again. An open breaker lets a call through after this time;
+    /// [`Duration::MAX`] means not before it is [reset](super::CircuitBreaker::reset). It is
+    /// not known when the trial calls of a half-open breaker end; then this is a tenth of the
+    /// time for which the breaker was open. A [retried](crate::retry::RetryPolicy) call is
+    /// postponed by this time.
     pub fn retry_in(&self) -> Duration {
         self.refusal.retry_in
+    }
+
+    /// The call was not made, so it is postponed. That would never end if the breaker waits
+    /// for its reset: then it counts as an attempt.
+    pub(in crate::retry) fn verdict(&self) -> Verdict {
+        match self.retry_in() {
+            Duration::MAX => Verdict::Retry,
+            retry_in => Verdict::Postpone(retry_in),
+        }
     }
 }
 
@@ -69,15 +79,9 @@ impl fmt::Display for CircuitOpen {
     }
 }
 
-impl Error for CircuitOpen {}
+error_debug!(struct CircuitOpen { breaker, refusal });
 
-/// As in `12.3 s`, `0.05 s`.
-pub(super) fn brief(duration: Duration) -> String {
-    match duration < Duration::from_secs(1) {
-        true => trimmed(duration),
-        false => short(duration),
-    }
-}
+impl Error for CircuitOpen {}
 
 /// What [`CircuitBreaker::call`](super::CircuitBreaker::call) returns instead of a
 /// result: the call was not made, or it failed.
@@ -98,7 +102,7 @@ pub(super) fn brief(duration: Duration) -> String {
 ///     Err(CallError::Open(open)) => println!("not sent, again in {:?}", open.retry_in()),
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum CallError<E> {
     /// The call was not made.
     Open(CircuitOpen),
@@ -121,58 +125,6 @@ impl<E> CallError<E> {
         match self {
             CallError::Open(open) => Some(open.retry_in()),
             CallError::Failed(_) => None,
-        }
-    }
-
-    /// Maps this error to a retry verdict, for
-    /// [`on_error`](crate::submit::RetryTaskBuilder::on_error): if the call was made, what
-    /// `of_failed` returns; if it was not made, the attempt is [`Verdict::Postpone`]d by
-    /// [`retry_in`](Self::retry_in). So a task outlasts an outage, however few attempts it
-    /// has: bound it by [`Retry::deadline`](crate::Retry::deadline). Behind a breaker that
-    /// is open until it is [reset](super::CircuitBreaker::reset) each try is an attempt,
-    /// after the delay of the policy. Blocks only where `of_failed` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Retry};
-    /// use groundcrew::retry::{CallError, CircuitBreaker, Verdict};
-    /// use std::io::{Error, ErrorKind};
-    /// use std::time::Duration;
-    ///
-    /// fn of_smtp(error: &Error) -> Verdict {
-    ///     match error.kind() {
-    ///         ErrorKind::NotFound => Verdict::GiveUp,
-    ///         _ => Verdict::Retry,
-    ///     }
-    /// }
-    ///
-    /// let breaker = CircuitBreaker::builder("smtp")
-    ///     .consecutive_failures(1)
-    ///     .open_for(Duration::from_millis(20))
-    ///     .build()?;
-    /// let pool = Pool::new(1)?;
-    /// let handle = pool
-    ///     .task("send")
-    ///     .retry(Retry::fixed(Duration::ZERO).attempts(2))
-    ///     .on_error(|error: &CallError<Error>| error.verdict(of_smtp))
-    ///     .submit(move |attempt| {
-    ///         breaker.call(|| match attempt {
-    ///             1 => Err(ErrorKind::TimedOut.into()),
-    ///             _ => Ok(attempt),
-    ///         })
-    ///     })?;
-    /// // The first failure opens the breaker; what it refuses meanwhile is no attempt.
-    /// assert_eq!(handle.join()?.unwrap(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn verdict(&self, of_failed: impl FnOnce(&E) -> Verdict) -> Verdict {
-        match self {
-            CallError::Failed(error) => of_failed(error),
-            CallError::Open(open) => match open.retry_in() {
-                Duration::MAX => Verdict::Retry,
-                retry_in => Verdict::Postpone(retry_in),
-            },
         }
     }
 
@@ -221,6 +173,18 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
     }
 }
 
+/// `{:?}` is that of the error itself, `{:#?}` has the variant.
+impl<E: fmt::Debug> fmt::Debug for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, f.alternate()) {
+            (CallError::Open(open), false) => open.fmt(f),
+            (CallError::Failed(error), false) => error.fmt(f),
+            (CallError::Open(open), true) => f.debug_tuple("Open").field(open).finish(),
+            (CallError::Failed(error), true) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
 impl<E: Error + 'static> Error for CallError<E> {
     /// The error itself, so that what it is caused by, or is, can be found.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
@@ -233,7 +197,7 @@ impl<E: Error + 'static> Error for CallError<E> {
 
 /// Why a circuit breaker could not be built: a limit with which it would never, or
 /// always, be open.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BreakerError {
     breaker: Arc<str>,
     fault: Fault,
@@ -292,5 +256,7 @@ impl fmt::Display for BreakerError {
         }
     }
 }
+
+error_debug!(struct BreakerError { breaker, fault });
 
 impl Error for BreakerError {}

@@ -1,13 +1,13 @@
-//! The right to make one call.
+//! The permit to make one call.
 
-use super::Shared;
-use super::state::{End, Ticket};
+use super::machine::{End, Ticket};
+use super::shared::Shared;
 use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
 
-/// The right to make one call, for code that cannot be a closure: from
-/// [`CircuitBreaker::permit`](super::CircuitBreaker::permit). Say how the call ended with
+/// A permit to make one call, for code that cannot be a closure: from
+/// [`CircuitBreaker::permit`](super::CircuitBreaker::permit). Report how the call ended with
 /// [`success`](Self::success) or [`failure`](Self::failure).
 ///
 /// Dropped without either, it counts nothing, and a half-open breaker has the place back

@@ -4,7 +4,7 @@ use crate::common::batch::{Handled, all, burying, telling};
 use crate::common::{LONG, within};
 use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
 use groundcrew::channel::{Receiver, unbounded};
-use groundcrew::retry::{GiveUpReason, Jitter, PermanentError};
+use groundcrew::retry::{Backoff, GiveUpReason, Jitter, PermanentError};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -135,9 +135,10 @@ fn the_pauses_between_attempts_are_those_of_the_policy() {
     let (bury, told) = burying();
     let (tell, calls) = unbounded();
     let of_handler = clock.clone();
+    let backoff = Backoff::exponential(SECOND).jitter(Jitter::None);
     let items = builder()
         .max_items(2)
-        .retry(Retry::exponential(SECOND).jitter(Jitter::None).attempts(4))
+        .retry(Retry::new(backoff).attempts(4))
         .dead_letter(bury)
         .build(pool.submitter(), move |_: &mut Vec<u32>, _| {
             tell.send(of_handler.elapsed())?;

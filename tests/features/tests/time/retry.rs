@@ -2,7 +2,7 @@
 
 use crate::common::retry::{HOUR, check_sum, hourly};
 use crate::common::{Gate, LONG, within};
-use groundcrew::retry::{GiveUpReason, Jitter, Verdict};
+use groundcrew::retry::{Backoff, GiveUpReason, Jitter, Verdict};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Pool, Retry, TaskError};
 use std::sync::Arc;
@@ -22,7 +22,8 @@ fn the_next_attempt_comes_when_its_delay_has_passed_and_no_earlier() {
     within(LONG, "a manual clock", || {
         let clock = ManualClock::new();
         let pool = pool(&clock);
-        let retry = Retry::exponential(SECOND).jitter(Jitter::None).attempts(5);
+        let backoff = Backoff::exponential(SECOND).jitter(Jitter::None);
+        let retry = Retry::new(backoff).attempts(5);
         let made = Arc::new(AtomicU32::new(0));
         let count = made.clone();
         let task = pool.task("send").retry(retry);
@@ -112,8 +113,9 @@ fn the_deadline_counts_from_the_first_attempt_and_a_hint_does_not_outdo_it() {
             (error.attempts(), error.gave_up()),
             (4, GiveUpReason::Deadline)
         );
-        let hinted = pool.task("send").retry(hourly().deadline(3 * HOUR));
+        let hinted = hourly().deadline(3 * HOUR);
         let hinted = hinted.on_error(|hours: &u32| Verdict::RetryAfter(*hours * HOUR));
+        let hinted = pool.task("send").retry(hinted);
         let handle = hinted.submit(|attempt| Err::<(), _>(attempt + 1)).unwrap();
         clock.wait_for_sleepers(1);
         clock.advance(2 * HOUR);
@@ -211,7 +213,8 @@ fn what_was_postponed_is_no_attempt_and_only_the_deadline_bounds_it() {
         };
         let calls = Arc::new(AtomicU32::new(0));
         let of_task = calls.clone();
-        let task = pool.task("send").retry(once.clone()).on_error(judge);
+        let once = once.on_error(judge);
+        let task = pool.task("send").retry(once.clone());
         let handle = task.submit_with(move |ctx, attempt| {
             assert_eq!((attempt, ctx.info().attempts()), (1, 1));
             match of_task.fetch_add(1, SeqCst) {
@@ -234,7 +237,7 @@ fn what_was_postponed_is_no_attempt_and_only_the_deadline_bounds_it() {
         assert_eq!(error.error(), &"no connection");
         assert_eq!(error.history().len(), 1, "it was refused before");
 
-        let task = pool.task("send").retry(once).on_error(judge);
+        let task = pool.task("send").retry(once);
         let handle = task.submit(|_| Err::<(), _>("refused")).unwrap();
         for _ in 0..HOUR.as_secs() / 11 {
             clock.wait_for_sleepers(1);
@@ -254,8 +257,9 @@ fn what_was_postponed_and_stopped_was_never_begun_and_can_be_run() {
     within(LONG, "a manual clock", || {
         let clock = ManualClock::new();
         let pool = pool(&clock);
-        let task = pool.task("send").retry(hourly().attempts(1));
-        let task = task.on_error(|_| Verdict::Postpone(Duration::from_millis(1)));
+        let retry = hourly().attempts(1);
+        let retry = retry.on_error(|_: &&str| Verdict::Postpone(Duration::from_millis(1)));
+        let task = pool.task("send").retry(retry);
         let mut calls = 0;
         let handle = task.submit(move |attempt| {
             calls += 1;

@@ -1,0 +1,47 @@
+//! The feature `serde`: reports and statistics as data, for logs and dashboards.
+//!
+//! All of them follow one rule. A field has the name of its method, without `is_`. A duration is
+//! a number of seconds, a moment of the wall clock a number of seconds since 1970. What is handed
+//! back is given by its identity, or, where it has none, by its count. An enum is a map with its
+//! variant as `kind`. New fields may be added; those here keep their names.
+//
+// `QueueStats`, `HostStatus` and what is in them derive theirs, by the same rule.
+
+mod host;
+mod pool;
+mod work;
+
+use std::time::{Duration, SystemTime};
+
+/// Implements `Serialize` with the fields that are listed.
+macro_rules! serialize {
+    ($type:ident $(<$param:ident>)?, |$it:ident| { $($field:ident: $value:expr),+ $(,)? }) => {
+        impl $(<$param>)? serde::Serialize for $type $(<$param>)? {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeStruct;
+                let $it = self;
+                let fields = [$(stringify!($field)),+].len();
+                let mut data = serializer.serialize_struct(stringify!($type), fields)?;
+                $(data.serialize_field(stringify!($field), &$value)?;)+
+                data.end()
+            }
+        }
+    };
+}
+use serialize;
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+fn maybe_seconds(duration: Option<Duration>) -> Option<f64> {
+    duration.map(seconds)
+}
+
+/// Since 1970; below zero before that.
+fn unix_time(moment: SystemTime) -> f64 {
+    match moment.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => seconds(after),
+        Err(before) => -seconds(before.duration()),
+    }
+}
