@@ -44,7 +44,7 @@ use std::time::Duration;
 /// | verb | from outside | from one of the pool's own workers |
 /// | --- | --- | --- |
 /// | `submit`, `execute`, `submit_with`, `execute_with`, `resubmit` | waits | never waits: the worker's overflow list |
-/// | `scope` and its verbs, `map` and its like, `stream` | waits | never waits; `stream` has a bound of its own |
+/// | `scope` and its verbs, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has a bound of its own |
 /// | `try_submit`, `try_execute`, `try_resubmit` | refuses | refuses |
 /// | `submit_timeout`, `submit_deadline` | waits, then refuses | waits, then refuses |
 ///

@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use std::{array, collections, slice, vec};
 
 /// An iterator that can be cut into chunks: what
-/// [`Pool::map`](crate::Pool::map) and its like go over.
+/// [`Pool::map`](crate::Pool::map), `for_each` and `map_reduce` go over.
 ///
 /// These are the iterators of the standard library that run no code of the
 /// program: those of slices (by shared and by exclusive reference, and in chunks

@@ -52,8 +52,7 @@ pub(super) fn replacements(max: usize, threads: usize) -> Option<String> {
     (max > MOST_THREADS - threads).then(|| {
         format!(
             "{max} places for new workers are too many: with the {threads} threads of the pool \
-             they may be {MOST_THREADS}; ask `max_replacements` for as many stuck tasks as the \
-             machine can bear"
+             they may be {MOST_THREADS}; ask `max_replacements` for fewer"
         )
     })
 }
