@@ -43,7 +43,8 @@ pub(crate) fn section(
     let gaps = if middle > 0 { 2 } else { 1 } * GAP.len();
     let room = COLUMNS.saturating_sub(INDENT + id + 1 + middle + gaps);
     let longest = widest(|row| &row.name).unwrap_or(0);
-    let name = longest.min(room.saturating_sub(place));
+    // At least the sign that it was cut.
+    let name = longest.min(room.saturating_sub(place).max(1));
     for row in &rows {
         let shown = cut(&row.name, name);
         write!(f, "\n  {kind:<9}  {:<id$} {shown:<name$}", row.id)?;
