@@ -64,8 +64,8 @@ impl<E> RetryState<E> {
         self.history.push_back(attempt);
     }
 
-    /// Takes a postponed attempt back: the next one has its number. Its error is returned,
-    /// since its drop is the program's code.
+    /// Takes the last attempt back, which was postponed or cut short by a stop: the next one
+    /// has its number. Its error is returned, since its drop is the program's code.
     pub(crate) fn uncount(&mut self) -> Option<FailedAttempt<E>> {
         self.attempt = self.attempt.saturating_sub(1);
         self.is_postponed = false;
