@@ -112,7 +112,7 @@
 //! - [In which order are services stopped, and how much time has each?](Host#the-stop)
 //! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
-//! - How does one react to changes of files? With the feature `watch`: `HostBuilder::watch`.
+//! - How does one react to changes of files? With the feature `watch`: `HostBuilder::add`.
 //!
 //! About schedules and other timed work:
 //!
@@ -210,7 +210,7 @@
 //!   is in them. A field has the name of its method, without `is_`; durations are in seconds,
 //!   moments of the wall clock in seconds since 1970; closures and items are given by identity
 //!   or count.
-//! - **`watch`**: `HostBuilder::watch`, a service that reports what changes below a folder,
+//! - **`watch`**: `watch::FolderWatch`, a service that reports what changes below a folder,
 //!   by way of the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
 //!   gates, puppets of services, and a guard against tests that hang.

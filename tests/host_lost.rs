@@ -36,16 +36,19 @@ fn stats(report: &HostReport, service: &str) -> QueueStats {
 fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
     let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |item: &mut String, _: &ServiceContext| -> Handled {
-                match item.as_str() {
-                    "good" => return Ok(()),
-                    "bad" => item.push_str(", tried"),
-                    _ => expected_panic(),
+        host.add(
+            "items",
+            queue.workers(1, || {
+                |item: &mut String, _: &ServiceContext| -> Handled {
+                    match item.as_str() {
+                        "good" => return Ok(()),
+                        "bad" => item.push_str(", tried"),
+                        _ => expected_panic(),
+                    }
+                    Err("no luck".to_owned())
                 }
-                Err("no luck".to_owned())
-            }
-        });
+            }),
+        );
     });
     for item in ["good", "bad", "ugly"] {
         queue.submit(item.to_owned()).unwrap();
@@ -58,7 +61,7 @@ fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
         (counts.handled(), counts.failed(), counts.panicked()),
         (1, 1, 1)
     );
-    assert_eq!((counts.failed_left(), counts.unprocessed()), (2, 0));
+    assert_eq!((counts.failed_left(), counts.unstarted()), (2, 0));
     let mut failed = queue.take_failed();
     assert!(queue.take_failed().is_empty());
     assert_eq!(queue.stats().failed_left(), 0);
@@ -76,9 +79,12 @@ fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
 fn failed_items_that_were_taken_before_the_report_leave_it_clean() {
     let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Err("no luck".to_owned())
-        });
+        host.add(
+            "items",
+            queue.workers(1, || {
+                |_: &mut u32, _: &ServiceContext| Handled::Err("no luck".to_owned())
+            }),
+        );
     });
     let host = host.start().unwrap();
     queue.submit(7).unwrap();
@@ -97,9 +103,10 @@ fn failed_items_that_were_taken_before_the_report_leave_it_clean() {
 fn a_panic_in_the_drop_of_a_handled_item_is_counted() {
     let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: &mut Bomb, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "items",
+            queue.workers(1, || |_: &mut Bomb, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     queue.submit(Bomb).unwrap();
     let report = within(LONG, "stop", || host.start().unwrap().stop());
@@ -120,8 +127,8 @@ fn a_batcher_without_dead_letters_whose_items_die_leaves_the_host_not_clean() {
             |_: &mut Vec<u32>, _: &_| Err(groundcrew::retry::PermanentError::new("no luck"))?;
         let items = items.build(pool.submitter(), fails).unwrap();
         let host = host(LONG, |host| {
-            host.pool("pool", pool);
-            host.batcher("items", &items);
+            host.add("pool", pool);
+            host.add("items", &items);
         });
         let host = host.start().unwrap();
         items.submit(7).unwrap();
@@ -142,14 +149,17 @@ fn abandons(
 ) -> HostReport {
     let (entrance, (tell, told)) = (gate.entrance(), signal());
     let host = host(SHORT, |host| {
-        host.queue("items", queue, 1, move || {
-            let (entrance, tell, outcome) = (entrance.clone(), tell.clone(), outcome.clone());
-            move |_: &mut u32, _: &ServiceContext| {
-                tell.send(()).unwrap();
-                entrance.pass();
-                outcome.clone()
-            }
-        });
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let (entrance, tell, outcome) = (entrance.clone(), tell.clone(), outcome.clone());
+                move |_: &mut u32, _: &ServiceContext| {
+                    tell.send(()).unwrap();
+                    entrance.pass();
+                    outcome.clone()
+                }
+            }),
+        );
     });
     let host = host.start().unwrap();
     queue.submit(1).unwrap();
@@ -172,11 +182,11 @@ fn what_an_abandoned_handler_has_in_hand_comes_back_as_maybe_handled_if_copies_a
     assert!(queue.take_maybe_handled().is_empty());
     let report = abandons(&queue, &gate, Err("too late".to_owned()));
     assert!(matches!(
-        report.services()[0].ending(),
+        report.services()[0].outcome(),
         ServiceOutcome::Abandoned(_)
     ));
     let counts = stats(&report, "items");
-    assert_eq!((counts.in_progress(), counts.unprocessed()), (1, 1));
+    assert_eq!((counts.in_progress(), counts.unstarted()), (1, 1));
     assert_eq!(queue.take_unstarted(), [2]);
     assert_eq!(queue.take_maybe_handled(), [1]);
     assert!(queue.take_maybe_handled().is_empty());
@@ -241,9 +251,10 @@ fn an_item_without_a_copy_is_not_dropped_for_one() {
     let (queue, gate) = (WorkQueue::new(9).keep_copy(), Gate::new());
     let (tell, told) = signal();
     let host = host(SHORT, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: &mut Slow, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "items",
+            queue.workers(1, || |_: &mut Slow, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     let host = host.start().unwrap();
     queue.submit(Slow(gate.entrance(), tell)).unwrap();
@@ -265,9 +276,10 @@ fn a_copy_that_panics_fails_its_item() {
     }
     let queue = WorkQueue::new(9).keep_copy();
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: &mut Uncopied, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "items",
+            queue.workers(1, || |_: &mut Uncopied, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     queue.submit(Uncopied).unwrap();
     let report = within(LONG, "stop", || host.start().unwrap().stop());
@@ -283,14 +295,17 @@ fn refused_producer(is_after: bool, waits: bool) -> (WorkQueue<u64>, HostReport)
     let (entrance, (tell, told)) = (gate.entrance(), signal());
     let mut host = Host::builder();
     host.name("h").stop_timeout(LONG);
-    host.queue("jobs", &queue, 1, move || {
-        let (entrance, tell) = (entrance.clone(), tell.clone());
-        move |_: &mut u64, _: &ServiceContext| {
-            let _ = tell.send(());
-            entrance.pass();
-            Handled::Ok(())
-        }
-    });
+    host.add(
+        "jobs",
+        queue.workers(1, move || {
+            let (entrance, tell) = (entrance.clone(), tell.clone());
+            move |_: &mut u64, _: &ServiceContext| {
+                let _ = tell.send(());
+                entrance.pass();
+                Handled::Ok(())
+            }
+        }),
+    );
     let jobs = queue.clone();
     let producer = host.background("producer", move |ctx| {
         for number in 0.. {
@@ -329,7 +344,7 @@ fn an_item_dropped_inside_its_refusal_is_unprocessed() {
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
         let counts = stats(&report, "jobs");
         assert_eq!(
-            (counts.accepted(), counts.handled(), counts.unprocessed()),
+            (counts.accepted(), counts.handled(), counts.unstarted()),
             (4, 3, 1),
             "{report}"
         );
@@ -360,7 +375,7 @@ fn an_item_taken_out_of_its_refusal_is_its_submitter_s_alone() {
     drop(queue.try_submit(6));
     assert_eq!(queue.take_unstarted(), [5, 6]);
     let counts = queue.stats();
-    assert_eq!((counts.accepted(), counts.unprocessed()), (3, 2));
+    assert_eq!((counts.accepted(), counts.unstarted()), (3, 2));
 }
 
 #[test]
@@ -371,8 +386,8 @@ fn an_item_dropped_inside_the_refusal_of_a_batcher_is_unhandled() {
         .build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))
         .unwrap();
     let host = host(LONG, |host| {
-        host.pool("pool", pool);
-        host.batcher("items", &items);
+        host.add("pool", pool);
+        host.add("items", &items);
         let items = items.clone();
         // Not after the batcher, and so later than that.
         host.background("producer", move |ctx| {
@@ -387,7 +402,7 @@ fn an_item_dropped_inside_the_refusal_of_a_batcher_is_unhandled() {
     let report = within(LONG, "stop", || host.start().unwrap().stop());
     assert!(report.failures().is_empty(), "{report}");
     assert_eq!(report.exit_code(), 75);
-    assert_eq!(stats(&report, "items").unprocessed(), 1);
+    assert_eq!(stats(&report, "items").unstarted(), 1);
     assert_eq!(items.take_unstarted(), [7]);
     drop(items.submit(8));
     assert_eq!(items.take_unstarted(), [8]);
@@ -435,9 +450,10 @@ fn an_after_that_is_missing_is_logged_once_with_both_names() {
         let (run, stop) = (queue.clone(), queue.clone());
         let host = host(LONG, |host| {
             host.name(name);
-            host.queue("jobs", &queue, 1, || {
-                |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-            });
+            host.add(
+                "jobs",
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            );
             let producer = host.service("producer", move || {
                 let (run, stop) = (run.clone(), stop.clone());
                 Puppet::new()
@@ -482,12 +498,15 @@ fn the_log_says_which_item_failed() {
     log::set_max_level(LevelFilter::Info);
     let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
-        host.queue("named", &queue, 1, || {
-            |&mut item: &mut u32, _: &ServiceContext| match item {
-                2 => Err("no luck"),
-                _ => Ok(()),
-            }
-        });
+        host.add(
+            "named",
+            queue.workers(1, || {
+                |&mut item: &mut u32, _: &ServiceContext| match item {
+                    2 => Err("no luck"),
+                    _ => Ok(()),
+                }
+            }),
+        );
     });
     (1..4).for_each(|item| queue.submit(item).unwrap());
     let report = within(LONG, "stop", || host.start().unwrap().stop());
@@ -534,9 +553,10 @@ fn report_of_a_late_user(
 fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
     let report = report_of_a_late_user(|host| {
         let queue = WorkQueue::new(9);
-        host.queue("other", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "other",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
         Box::new(move || Ok(queue.submit(7).map_err(Wrapped)?))
     });
     assert!(report.failures().is_empty(), "{report}");
@@ -545,7 +565,7 @@ fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
     let report = report_of_a_late_user(|host| {
         let pool = Pool::new(1).unwrap();
         let submitter = pool.submitter();
-        host.pool("other", pool);
+        host.add("other", pool);
         Box::new(move || Ok(submitter.execute(|| ())?))
     });
     assert_eq!(report.exit_code(), 0, "{report}");
@@ -553,7 +573,7 @@ fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
     let report = report_of_a_late_user(|host| {
         let pool = Pool::new(1).unwrap();
         let submitter = pool.submitter();
-        host.pool("other", pool);
+        host.add("other", pool);
         Box::new(move || Ok(submitter.for_each([1, 2], |_| ())?))
     });
     assert_eq!(report.exit_code(), 0, "{report}");
@@ -577,9 +597,10 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
 
     let queue = WorkQueue::new(9);
     let other = host(LONG, |host| {
-        host.queue("jobs", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "jobs",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     assert!(other.start().unwrap().stop().is_clean());
     let one = host(LONG, |host| {
@@ -601,9 +622,10 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
 fn stopped_elsewhere() -> WorkQueue<u32> {
     let queue = WorkQueue::new(9);
     let other = host(LONG, |host| {
-        host.queue("elsewhere", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "elsewhere",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     drop(within(LONG, "stop", || other.start().unwrap().stop()));
     queue
@@ -624,7 +646,7 @@ fn a_batch_that_the_stop_of_another_host_refuses_is_given_up_like_any_other() {
             .unwrap();
         let host = host(LONG, |host| {
             if is_hosted {
-                host.batcher("items", &items);
+                host.add("items", &items);
             }
         });
         let host = host.start().unwrap();
@@ -660,7 +682,7 @@ fn a_refusal_during_the_start_by_a_stop_is_no_failure_of_the_start() {
     let pool = Pool::new(1).unwrap();
     let (submitter, (tell, told)) = (pool.submitter(), signal());
     let host = host(LONG, |host| {
-        host.pool("workers", pool);
+        host.add("workers", pool);
         // Not after the pool, which stops meanwhile.
         host.startup_task("posts", move |_| {
             tell.send(())?;
@@ -689,17 +711,21 @@ fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
     let entrance = gate.entrance();
     let host = host(LONG, |host| {
         let next = second.clone();
-        host.queue("first", &first, 1, move || {
-            let (next, entrance, tell) = (next.clone(), entrance.clone(), tell.clone());
-            move |&mut item: &mut u32, _: &ServiceContext| {
-                let _ = tell.send(());
-                entrance.pass();
-                next.submit(item * 10)
-            }
-        });
-        host.queue("second", &second, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "first",
+            first.workers(1, move || {
+                let (next, entrance, tell) = (next.clone(), entrance.clone(), tell.clone());
+                move |&mut item: &mut u32, _: &ServiceContext| {
+                    let _ = tell.send(());
+                    entrance.pass();
+                    next.submit(item * 10)
+                }
+            }),
+        );
+        host.add(
+            "second",
+            second.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     let host = host.start().unwrap();
     first.submit(1).unwrap();
@@ -714,7 +740,7 @@ fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
     gate.open();
     let report = within(LONG, "stop", || host.stop());
     let counts = stats(&report, "first");
-    assert_eq!((counts.failed(), counts.unprocessed()), (0, 2), "{report}");
+    assert_eq!((counts.failed(), counts.unstarted()), (0, 2), "{report}");
     assert_eq!((report.exit_code(), report.failures().len()), (75, 0));
     assert_eq!(first.take_unstarted(), [1, 2]);
     assert_eq!(second.take_unstarted(), [10, 20]);
@@ -724,13 +750,16 @@ fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
 fn an_item_whose_handler_leaves_at_the_stop_has_not_failed() {
     let (queue, (tell, told)) = (WorkQueue::new(9), signal());
     let host = host(10 * SHORT, |host| {
-        host.queue("items", &queue, 1, move || {
-            let tell = tell.clone();
-            move |_: &mut u32, ctx: &ServiceContext| {
-                tell.send(()).unwrap();
-                ctx.sleep(LONG)
-            }
-        });
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let tell = tell.clone();
+                move |_: &mut u32, ctx: &ServiceContext| {
+                    tell.send(()).unwrap();
+                    ctx.sleep(LONG)
+                }
+            }),
+        );
     });
     let host = host.start().unwrap();
     queue.submit(1).unwrap();
@@ -738,7 +767,7 @@ fn an_item_whose_handler_leaves_at_the_stop_has_not_failed() {
     told.recv().unwrap();
     let report = within(LONG, "stop", || host.stop());
     let counts = stats(&report, "items");
-    assert_eq!((counts.failed(), counts.unprocessed()), (0, 2), "{report}");
+    assert_eq!((counts.failed(), counts.unstarted()), (0, 2), "{report}");
     assert_eq!(queue.take_unstarted(), [1, 2]);
 }
 
@@ -753,24 +782,27 @@ fn workers_that_submit_to_their_own_full_queue_do_not_wait() {
         let (queue, (tell, told)) = (WorkQueue::new(2), unbounded());
         let (own, counted) = (queue.clone(), count.clone());
         let host = host(LONG, |host| {
-            host.queue("tree", &queue, 2, move || {
-                let (own, counted, tell) = (own.clone(), counted.clone(), tell.clone());
-                move |&mut depth: &mut u32, ctx: &ServiceContext| {
-                    if depth < DEPTH {
-                        for _ in 0..2 {
-                            match cancellable {
-                                true => own.submit_until_cancelled(ctx.token(), depth + 1),
-                                false => own.submit(depth + 1),
+            host.add(
+                "tree",
+                queue.workers(2, move || {
+                    let (own, counted, tell) = (own.clone(), counted.clone(), tell.clone());
+                    move |&mut depth: &mut u32, ctx: &ServiceContext| {
+                        if depth < DEPTH {
+                            for _ in 0..2 {
+                                match cancellable {
+                                    true => own.submit_until_cancelled(ctx.token(), depth + 1),
+                                    false => own.submit(depth + 1),
+                                }
+                                .map_err(|error| error.to_string())?;
                             }
-                            .map_err(|error| error.to_string())?;
                         }
+                        if counted.fetch_add(1, SeqCst) + 1 == (1 << (DEPTH + 1)) - 1 {
+                            tell.send(()).unwrap();
+                        }
+                        Handled::Ok(())
                     }
-                    if counted.fetch_add(1, SeqCst) + 1 == (1 << (DEPTH + 1)) - 1 {
-                        tell.send(()).unwrap();
-                    }
-                    Handled::Ok(())
-                }
-            });
+                }),
+            );
         });
         let host = host.start().unwrap();
         queue.submit(0).unwrap();
@@ -788,18 +820,21 @@ fn a_worker_that_wants_the_bound_of_its_own_queue_is_refused() {
     let (queue, (tell, told)) = (WorkQueue::new(1), unbounded());
     let own = queue.clone();
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, move || {
-            let (own, tell) = (own.clone(), tell.clone());
-            move |&mut item: &mut u32, _: &ServiceContext| {
-                if item == 0 {
-                    own.submit(1).unwrap();
-                    let full = own.try_submit(2).unwrap_err().is_full();
-                    let late = own.submit_timeout(Duration::ZERO, 3).unwrap_err();
-                    tell.send((full, late.is_timeout())).unwrap();
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let (own, tell) = (own.clone(), tell.clone());
+                move |&mut item: &mut u32, _: &ServiceContext| {
+                    if item == 0 {
+                        own.submit(1).unwrap();
+                        let full = own.try_submit(2).unwrap_err().is_full();
+                        let late = own.submit_timeout(Duration::ZERO, 3).unwrap_err();
+                        tell.send((full, late.is_timeout())).unwrap();
+                    }
+                    Handled::Ok(())
                 }
-                Handled::Ok(())
-            }
-        });
+            }),
+        );
     });
     let host = host.start().unwrap();
     queue.submit(0).unwrap();

@@ -75,10 +75,11 @@ fn nothing_left() {
     for runs in [true, false].repeat(20) {
         let (queue, pool) = (WorkQueue::new(9), Pool::new(2).unwrap());
         let host = host(LONG, |host| {
-            host.pool("pool", pool);
-            host.queue("queue", &queue, 2, || {
-                |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
-            });
+            host.add("pool", pool);
+            host.add(
+                "queue",
+                queue.workers(2, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+            );
             host.startup_task("warm-up", |_| Ok(()));
             host.service("plain", Puppet::new);
             host.background("asks", move |ctx| {
@@ -107,10 +108,11 @@ fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, WorkQueue<u32>
     pool.execute(|| ()).unwrap();
     let mut host = Host::builder();
     host.stack_size(stack);
-    host.pool("pool", pool);
-    host.queue("queue", &queue, 1, || {
-        |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
-    });
+    host.add("pool", pool);
+    host.add(
+        "queue",
+        queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+    );
     for index in 0..10 {
         let called = called.clone();
         host.service(format!("{index}"), move || {
@@ -127,7 +129,7 @@ fn check_unstarted(report: &HostReport, queue: &WorkQueue<u32>, called: &Arc<Ato
         "{report}"
     );
     assert_eq!((called.load(SeqCst), Arc::strong_count(called)), (0, 1));
-    let endings = report.services().iter().map(|it| it.ending());
+    let endings = report.services().iter().map(|it| it.outcome());
     assert!(
         endings
             .into_iter()
@@ -294,9 +296,10 @@ fn drop_and_a_full_stderr() {
     let queue = WorkQueue::new(9);
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
-        host.queue("queue", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
-        });
+        host.add(
+            "queue",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+        );
     });
     fill_pipe(2);
     drop(host);
@@ -346,7 +349,7 @@ fn what_a_dropped_host_leaves_behind_is_told_on_stderr_where_nobody_logs() {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("host never was dropped:"), "{told}");
-    assert!(told.contains("unprocessed 1"), "{told}");
+    assert!(told.contains("unstarted 1"), "{told}");
     assert!(told.contains("host deaf was dropped:"), "{told}");
     assert!(told.contains("abandoned"), "{told}");
     assert!(!told.contains("host clean was dropped:"), "{told}");
@@ -358,9 +361,10 @@ fn dropped() {
     queue.submit(7).unwrap();
     drop(host(LONG, |host| {
         host.name("never");
-        host.queue("queue", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
-        });
+        host.add(
+            "queue",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+        );
     }));
     let clean = host(LONG, |host| {
         host.name("clean");

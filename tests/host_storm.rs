@@ -90,15 +90,18 @@ fn live(rng: &mut fastrand::Rng) {
     let (render, items) = (pool.submitter(), queue.clone());
     let mut host = Host::builder();
     host.stop_timeout(Duration::from_secs(30));
-    host.pool("pool", pool);
+    host.add("pool", pool);
     let own = counts.clone();
-    host.queue("queue", &queue, 2, move || {
-        let own = own.clone();
-        move |_: &mut u32, _: &ServiceContext| {
-            add(&own.handled);
-            Ok::<(), String>(())
-        }
-    });
+    host.add(
+        "queue",
+        queue.workers(2, move || {
+            let own = own.clone();
+            move |_: &mut u32, _: &ServiceContext| {
+                add(&own.handled);
+                Ok::<(), String>(())
+            }
+        }),
+    );
     let fails = rng.u8(..8) == 0;
     host.startup_task("warm-up", move |_| match fails {
         true => Err("no disk")?,
@@ -154,7 +157,7 @@ fn live(rng: &mut fastrand::Rng) {
     let report = end(host.build().unwrap(), rng);
     let count = |count: &AtomicU64| count.load(SeqCst);
     for service in report.services() {
-        let ending = service.ending();
+        let ending = service.outcome();
         let is_over = !matches!(
             ending,
             ServiceOutcome::Abandoned(_) | ServiceOutcome::Caller
@@ -177,9 +180,9 @@ fn live(rng: &mut fastrand::Rng) {
         (items.accepted(), items.handled()),
         (count(&submitted), count(&counts.handled))
     );
-    assert_eq!(items.accepted(), items.handled() + items.unprocessed());
+    assert_eq!(items.accepted(), items.handled() + items.unstarted());
     let given_back = queue.take_unstarted().len() as u64;
-    assert_eq!(given_back, items.unprocessed());
+    assert_eq!(given_back, items.unstarted());
     // No thread holds on to anything of it.
     assert_eq!(Arc::strong_count(&counts), 1);
 }

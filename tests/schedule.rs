@@ -540,8 +540,8 @@ fn in_a_host_it_starts_after_its_pool_and_is_stopped_before_it() {
         let entry = scheduler.entry("it", often());
         let entry = entry.run(move |_| Ok(tell.send(())?)).unwrap();
         let mut host = Host::builder();
-        host.scheduler("schedules", &scheduler);
-        host.pool("workers", pool);
+        host.add("schedules", &scheduler);
+        host.add("workers", pool);
         let host = host.build().unwrap();
         assert!(ran.is_empty());
         let host = host.start().unwrap();

@@ -90,9 +90,8 @@ fn no_thread_outlives_what_it_was_for() {
 
             let it = stage();
             let mut host = Host::builder();
-            host.pool("workers", it.pool);
-            host.scheduler("schedules", &it.scheduler)
-                .after(["workers"]);
+            host.add("workers", it.pool);
+            host.add("schedules", &it.scheduler).after(["workers"]);
             let host = host.build().unwrap().start().unwrap();
             assert!(host.stop().is_clean());
             drop(host);

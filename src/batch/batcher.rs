@@ -3,11 +3,11 @@
 use super::builder::BatcherBuilder;
 use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
-use super::stats::BatchStats;
 use super::store::{NoRoom, Store};
 use crate::async_log::log_or_stderr_in_time;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
+use crate::host::items::BatchStats;
 use crate::stop::StopPlan;
 use crate::submit::{SubmitError, submit_until_cancelled};
 use crate::sync::Arc;
@@ -60,10 +60,10 @@ use std::time::{Duration, Instant};
 /// be stopped after it: where its pool runs nothing any more, a batcher keeps its items for
 /// its own stop. Dropping the last clone is a stop with 5 s; what is left is then logged and
 /// goes to the closure for dead letters. (A handler, or such a closure, that holds a clone
-/// keeps the batcher: then there is no last one.) In a host, [`HostBuilder::batcher`] does
+/// keeps the batcher: then there is no last one.) In a host, [`HostBuilder::add`] does
 /// all that, in the right order.
 ///
-/// [`HostBuilder::batcher`]: crate::HostBuilder::batcher
+/// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
 /// # Examples
 ///
@@ -236,7 +236,7 @@ impl<T: Send + 'static> Batcher<T> {
 
     /// Takes the items that a stop took out, or that were [dropped with their
     /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal), in the order in which
-    /// they came: for a batcher that is a [service](crate::HostBuilder::batcher) of a host. The
+    /// they came: for a batcher that is a [service](crate::HostBuilder::add) of a host. The
     /// first call gets them; afterwards there are none, until more are dropped.
     ///
     /// A [`stop`](Self::stop) of the batcher itself returns them in its
@@ -254,8 +254,8 @@ impl<T: Send + 'static> Batcher<T> {
     ///     .build(pool.submitter(), |_: &mut Vec<&str>, _| Err("no connection")?)?;
     /// let mut host = Host::builder();
     /// host.stop_timeout(Duration::from_millis(40));
-    /// host.pool("workers", pool);
-    /// host.batcher("events", &events);
+    /// host.add("workers", pool);
+    /// host.add("events", &events);
     /// let host = host.build()?.start()?;
     /// events.submit("a")?;
     ///
@@ -347,7 +347,7 @@ impl<T: Send + 'static> Store<T> {
     /// No caller can take these any more.
     fn bury_unhandled(&self, items: Vec<T>) {
         let mut state = self.state.lock();
-        state.stats.unhandled -= items.len() as u64;
+        state.stats.unstarted -= items.len() as u64;
         state.stats.dead += items.len() as u64;
         drop(state);
         self.bury_in_time(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 0));

@@ -189,7 +189,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
 
     /// Handler for dead letters (items that were given up). It is called on the pool, for
     /// one item at a time; a panic in it is logged. Without it dead letters are logged, by
-    /// number, and dropped, and the report of a [host](crate::HostBuilder::batcher) is not
+    /// number, and dropped, and the report of a [host](crate::HostBuilder::add) is not
     /// clean.
     pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
         self.bury = Some(Box::new(closure));

@@ -3,53 +3,30 @@
 use super::batcher::Batcher;
 use super::store::Store;
 use crate::clock;
-use crate::host::{
-    HostBuilder, Hosted, QueueStats, Service, ServiceBuilder, ServiceContext, ServiceResult,
-};
+use crate::host::items::{ItemStats, ItemStore, LeftItems};
+use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 use crate::queue::{Member, Refusal};
 use crate::stop::StopPlan;
 use crate::submit::{Keeper, SubmitError};
 use crate::sync::Arc;
 
-impl HostBuilder {
-    /// Adds a [`Batcher`] as a service: with the host's stop it is stopped in its turn, and
-    /// what it could not handle in its time is returned, as items, by
-    /// [`Batcher::take_unstarted`].
-    ///
-    /// If the pool that handles its batches is a service of this host, it is implicitly
-    /// [after](ServiceBuilder::after) that, so that it stops first; services that submit
-    /// have to be declared `after` this one. One batcher is one service: a second one with
-    /// it is an error of the [build](HostBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Batcher, Host, Pool};
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let events = Batcher::builder("events").build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))?;
-    /// let mut host = Host::builder();
-    /// host.pool("workers", pool);
-    /// host.batcher("events", &events);
-    /// let host = host.build()?.start()?;
-    /// events.submit(1)?;
-    ///
-    /// let report = host.stop();
-    /// assert!(report.is_clean());
-    /// assert_eq!(events.take_unstarted(), [0; 0]);
-    /// assert_eq!(events.stats().handled(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn batcher<T: Send + 'static>(
-        &mut self,
-        name: impl Into<String>,
-        batcher: &Batcher<T>,
-    ) -> ServiceBuilder<'_> {
-        let store = batcher.store().clone();
-        let hosted = store.clone();
+/// As a service, a batcher is stopped in its turn. What it could not handle in its time is
+/// returned, as items, by [`Batcher::take_unstarted`].
+///
+/// If the pool that handles its batches is a service of the same host, the batcher is implicitly
+/// [after](crate::host::ServiceBuilder::after) that, so that it stops first; services that submit
+/// have to be declared `after` the batcher. One batcher is one service: to add it twice is an
+/// error of the [build](crate::HostBuilder::build).
+impl<T: Send + 'static> IntoService for &Batcher<T> {}
+
+impl<T: Send + 'static> IntoParts for &Batcher<T> {
+    fn into_parts(self, _: usize) -> Parts {
+        let store = self.store().clone();
         let pool = store.queue().id;
-        let added = self.hosted(name.into(), hosted, move || BatcherService(store.clone()));
-        added.runs_on(pool)
+        let items = store.clone();
+        Parts::from_factory(move || BatcherService(store.clone()))
+            .with_items(items)
+            .runs_on(pool)
     }
 }
 
@@ -66,7 +43,7 @@ impl<T: Send + 'static> Service for BatcherService<T> {
     }
 }
 
-impl<T: Send + 'static> Hosted for Store<T> {
+impl<T: Send + 'static> ItemStore for Store<T> {
     fn claim(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().hosted, true)
     }
@@ -79,36 +56,33 @@ impl<T: Send + 'static> Hosted for Store<T> {
         self.membership.set(member);
     }
 
-    fn take_out(&self) -> QueueStats {
+    fn is_idle(&self) -> bool {
+        self.state.lock().in_progress() == 0
+    }
+
+    fn stats(&self) -> ItemStats {
+        ItemStats::Batch(self.state.lock().stats())
+    }
+
+    fn take_out(&self) -> LeftItems {
         let mut state = self.state.lock();
         let timer = match state.sealed {
             true => None,
             false => self.seal(&mut state),
         };
         state.reported = true;
+        let stats = state.stats();
         drop(state);
         drop(timer);
-        Hosted::stats(self)
-    }
-
-    fn stats(&self) -> QueueStats {
-        let state = self.state.lock();
-        let in_progress = state.in_progress() as u64;
-        let stats = state.stats();
-        // Without a closure for them they are only logged.
-        let failed_left = match self.bury {
-            Some(_) => 0,
-            None => stats.dead,
-        };
-        QueueStats {
-            accepted: stats.accepted,
-            queued: stats.waiting - in_progress,
-            in_progress,
-            handled: stats.handled,
-            failed: stats.dead,
-            unprocessed: stats.unhandled,
-            failed_left,
-            ..QueueStats::default()
+        LeftItems {
+            unstarted: stats.unstarted(),
+            in_progress: stats.in_progress(),
+            // Without a closure for them, dead letters are only logged.
+            failed: match self.bury {
+                Some(_) => 0,
+                None => stats.dead(),
+            },
+            stats: ItemStats::Batch(stats),
         }
     }
 }

@@ -6,7 +6,7 @@
 // - `chunk`: a batch, whole or in pieces.
 // - `store`: the items, from their submit to their end, under one lock.
 // - `batch_task`: a task of the pool that handles batches.
-// - `stop`, `report`, `stats`: how it ends, and what is said.
+// - `stop`, `report`: how it ends, and what is said.
 // - `builder`, `batcher`, `dead`: what a program holds.
 // - `hosted`: a batcher as a service.
 
@@ -20,15 +20,14 @@ mod fill;
 mod hosted;
 mod report;
 mod sequence;
-mod stats;
 mod stop;
 mod store;
 
+pub use crate::host::items::BatchStats;
 pub use batcher::Batcher;
 pub use builder::{BatcherBuilder, BatcherError};
 pub use dead::{DeadLetter, DeadLetterReason};
 pub use report::BatchReport;
-pub use stats::BatchStats;
 
 #[cfg(all(test, feature = "testing", not(any(loom, shuttle))))]
 mod tests;

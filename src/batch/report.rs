@@ -1,6 +1,6 @@
 //! What a stop left behind.
 
-use super::stats::BatchStats;
+use crate::host::items::BatchStats;
 use crate::sync::Arc;
 use crate::table::trimmed;
 use crate::unwind;
@@ -30,7 +30,7 @@ use std::time::Duration;
 /// let mut report = lines.stop(Duration::from_millis(20));
 /// assert!(!report.is_clean());
 /// assert_eq!(report.take_unstarted(), ["a", "b"]);
-/// assert_eq!(report.stats().unhandled(), 2);
+/// assert_eq!(report.stats().unstarted(), 2);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[must_use = "the report has the items that were not handled"]
@@ -51,7 +51,7 @@ impl<T> BatchReport<T> {
 
     /// Whether every item was handled, or given up as a dead letter.
     pub fn is_clean(&self) -> bool {
-        self.stats.unhandled == 0 && self.abandoned == 0
+        self.stats.unstarted == 0 && self.abandoned == 0
     }
 
     /// The items that were not handled, in the order in which they came. Only the first
@@ -97,7 +97,7 @@ impl<T> fmt::Display for BatchReport<T> {
         let (name, elapsed) = (&self.name, trimmed(self.elapsed));
         write!(f, "batcher {name:?}: {how} after {elapsed}: ")?;
         let left: Vec<String> = [
-            (self.stats.unhandled, "unhandled"),
+            (self.stats.unstarted, "unhandled"),
             (self.abandoned as u64, "abandoned"),
             (self.stats.dead, "dead"),
         ]

@@ -23,10 +23,10 @@ use super::chunk::Batch;
 use super::dead::DeadLetter;
 use super::fill::Fill;
 use super::sequence::BatchSequence;
-use super::stats::BatchStats;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
 use crate::clock::{self, Deadline, Now};
+use crate::host::items::BatchStats;
 use crate::queue::{Membership, PoolCore, PoolRef, Refusal};
 use crate::retry::Retry;
 use crate::submit::SubmitError;
@@ -204,7 +204,8 @@ impl<T> State<T> {
         let out: usize = self.out.iter().map(|(_, items)| items.len()).sum();
         BatchStats {
             waiting: self.held as u64,
-            unhandled: self.stats.unhandled + out as u64,
+            in_progress: self.in_progress() as u64,
+            unstarted: self.stats.unstarted + out as u64,
             ..self.stats.clone()
         }
     }
@@ -212,7 +213,7 @@ impl<T> State<T> {
     pub(super) fn take_out(&mut self) -> Vec<T> {
         let out = mem::take(&mut self.out);
         let items: Vec<T> = out.into_iter().flat_map(|(_, items)| items).collect();
-        self.stats.unhandled += items.len() as u64;
+        self.stats.unstarted += items.len() as u64;
         items
     }
 

@@ -65,7 +65,7 @@ fn a_batch_that_waits_for_its_next_attempt_leaves_nothing_in_the_timer() {
     // The age of one that was handled meanwhile may still be there.
     wait_for_set(&timer, 2);
     assert_eq!(
-        one.stop(StopPlan::finish_running(LONG)).stats().unhandled(),
+        one.stop(StopPlan::finish_running(LONG)).stats().unstarted(),
         1
     );
     assert_eq!(timer.count_set(), 0);

@@ -1,14 +1,14 @@
-//! What a service can ask of its host.
+//! The context of a service: its link to the host.
 
 use super::core::Core;
+use super::error::WaitForError;
+use super::failure::ServiceResult;
 use super::handle::HostHandle;
 use super::liveness::Liveness;
-use super::service::ServiceResult;
+use super::reason::StopReason;
 use crate::cancel::{CancelToken, Cancelled};
-use crate::causes::error_debug;
 use crate::sync::Arc;
 use crate::unwind::Payload;
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,16 +62,16 @@ impl ServiceContext {
             core: self.core.clone(),
             index: self.index,
             token,
-            liveness: self.core.add_liveness(self.index, thread),
+            liveness: self.core.liveness[self.index].add(thread),
         }
     }
 
-    /// Something of the service's panicked in its drop, on the current thread.
+    /// Some of the service's code panicked in its drop, on the current thread.
     pub(super) fn drop_panicked(&self, payload: Payload) {
         self.core.drop_panicked(self.index, payload);
     }
 
-    /// Whether the host stops, and not this service alone.
+    /// Whether the host stops, and not this service alone, for a restart.
     pub(crate) fn is_last_stop(&self) -> bool {
         self.core().is_stopping()
     }
@@ -82,6 +82,10 @@ impl ServiceContext {
 
     pub(super) fn index(&self) -> usize {
         self.index
+    }
+
+    pub(super) fn shared_name(&self) -> &Arc<str> {
+        &self.core.names[self.index]
     }
 
     /// See [`Core::wait_until_grace`].
@@ -101,7 +105,7 @@ impl ServiceContext {
 
     /// The name of the service.
     pub fn name(&self) -> &str {
-        self.core.name_of(self.index)
+        self.shared_name()
     }
 
     /// The token that is cancelled when the service's stop is requested: in its turn of the
@@ -131,7 +135,7 @@ impl ServiceContext {
         &self.token
     }
 
-    /// Whether the service's stop is requested. Once `true` it stays so.
+    /// Whether the service's stop was requested.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
@@ -159,8 +163,8 @@ impl ServiceContext {
         }
     }
 
-    /// How long the service has until the services that it needs are stopped, or it is
-    /// abandoned; [`Duration::MAX`] while its stop is not requested, and where there is no
+    /// The time that the service has until the services that it needs are stopped, or it is
+    /// abandoned. [`Duration::MAX`] while its stop is not requested, and where there is no
     /// limit.
     ///
     /// # Examples
@@ -213,32 +217,15 @@ impl ServiceContext {
     /// [report that](super::ServiceBuilder::signals_ready): services that need it are
     /// started, now or when its `start` has returned. Otherwise, and when called again, it
     /// does nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("index", |ctx| {
-    ///     // the first pass over everything, then
-    ///     ctx.ready();
-    ///     ctx.token().wait();
-    ///     Ok(())
-    /// })
-    /// .signals_ready();
-    /// host.startup_task("search", |_| Ok(())).after(["index"]);
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn ready(&self) {
-        self.core.said_ready(self.index);
+        self.core.ready(self.index);
     }
 
     /// Blocks until the service called `name` is up, or has done its work if it is
     /// one-shot. Needs no [`after`](super::ServiceBuilder::after); with one there is
     /// nothing to wait for, unless `name` is being restarted.
     ///
-    /// Two services that wait for each other in their `start` wait until their start
-    /// timeout.
+    /// Two services that wait for each other in their `start` do so until their start timeout.
     ///
     /// # Errors
     ///
@@ -263,60 +250,22 @@ impl ServiceContext {
     }
 
     /// Records the service's progress, for the host's status, and for the report of a stop
-    /// that abandons it. Replaces the note before. Costs an allocation.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let (sender, receiver) = groundcrew::channel::bounded(0);
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("import", move |ctx| {
-    ///     ctx.note("row 3120 of 4000");
-    ///     # sender.send(())?;
-    ///     ctx.token().wait();
-    ///     Ok(())
-    /// });
-    /// let host = host.build()?.start()?;
-    /// # receiver.recv()?;
-    /// assert_eq!(host.status().services()[0].note(), Some("row 3120 of 4000"));
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// that abandons it. Replaces the previous note. Allocates.
     pub fn note(&self, text: impl Into<String>) {
         self.liveness.note(text.into());
     }
 
-    /// Records a heartbeat. Reads the clock. Matters to services that were declared to have
-    /// a [heartbeat](super::ServiceBuilder::heartbeat_timeout), and shows in every service's
-    /// status.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let (sender, receiver) = groundcrew::channel::bounded(0);
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("import", move |ctx| {
-    ///     ctx.heartbeat();
-    ///     # sender.send(())?;
-    ///     ctx.token().wait();
-    ///     Ok(())
-    /// });
-    /// let host = host.build()?.start()?;
-    /// # receiver.recv()?;
-    /// assert!(host.status().services()[0].heartbeat_age().is_some());
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Records a heartbeat. Reads the clock. The status of every service shows it; it is required
+    /// of services with a [heartbeat timeout](super::ServiceBuilder::heartbeat_timeout).
     pub fn heartbeat(&self) {
         self.liveness.beat(self.core.clock.now());
     }
 
-    /// Asks the host to stop, and returns at once: the service itself is stopped in its
+    /// Requests the stop of the host, and returns at once. The service itself is stopped in its
     /// turn. The first reason is the one that is reported.
     ///
-    /// From inside a service this is the way to stop the host; to wait for the
-    /// report there, with [`HostHandle::stop`](super::HostHandle::stop), is to wait
-    /// for oneself.
+    /// This is the way to stop the host from inside a service. [`HostHandle::stop`](super::HostHandle::stop)
+    /// would wait for the report, and so for the service itself.
     ///
     /// # Examples
     ///
@@ -332,8 +281,8 @@ impl ServiceContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn request_stop(&self, reason: impl Into<String>) {
-        let reason = super::reason::StopReason::Requested {
-            by: Some(self.core.names[self.index].clone()),
+        let reason = StopReason::Requested {
+            by: Some(self.shared_name().clone()),
             reason: reason.into().into(),
         };
         self.core.request_stop(reason, None);
@@ -346,61 +295,5 @@ impl fmt::Debug for ServiceContext {
             .field("name", &self.name())
             .field("is_cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
-    }
-}
-
-/// Why [`ServiceContext::wait_for`] returned an error.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::Host;
-/// use groundcrew::host::WaitForError;
-///
-/// let mut host = Host::builder();
-/// host.startup_task("search", |ctx| {
-///     assert_eq!(ctx.wait_for("index"), Err(WaitForError::Unknown("index".to_owned())));
-///     Ok(())
-/// });
-/// assert!(host.build()?.run().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-/// ```
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub enum WaitForError {
-    /// There is no service of this name.
-    Unknown(String),
-    /// The service of this name is over.
-    Over(String),
-    /// The stop of the waiting service was requested.
-    Cancelled,
-}
-
-impl fmt::Display for WaitForError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WaitForError::Unknown(name) => write!(f, "there is no service {name:?} to wait for"),
-            WaitForError::Over(name) => write!(f, "service {name:?} is over, and was waited for"),
-            WaitForError::Cancelled => Cancelled.fmt(f),
-        }
-    }
-}
-
-error_debug!(
-    enum WaitForError {
-        Unknown(name),
-        Over(name),
-        Cancelled,
-    }
-);
-
-impl Error for WaitForError {
-    /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service
-    /// that returns it by `?`.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            WaitForError::Cancelled => Some(&Cancelled),
-            WaitForError::Unknown(_) | WaitForError::Over(_) => None,
-        }
     }
 }

@@ -2,36 +2,38 @@
 //!
 //! # Which thread does what
 //!
-//! - Each service has one thread ([`body`](super::body)), which reports to the machine what
-//!   happens to the service.
-//! - One thread drives ([`supervisor`](super::supervisor)): it asks the machine what has to
-//!   be done, does it, and makes the report.
+//! - Each service has one thread ([`service_thread`](super::service_thread)), which reports to
+//!   the machine what happens to the service.
+//! - One thread drives the host ([`supervisor`](super::supervisor)): it asks the machine what has
+//!   to be done, does it, and makes the report.
 //! - Any thread may request a stop, read the status, and wait for the report.
 //!
 //! # Locks
 //!
 //! One lock, `state`, under which the machine decides; one condition variable, `changed`,
 //! on which all threads wait: there are tens of threads, and days between two changes. The
-//! locks of liveness records and of queues come after it. No code of the program's is called under
-//! any of them, and no token is cancelled.
+//! locks of liveness records and of item stores come after it.
+//!
+//! # Invariants
+//!
+//! 1. No code of the program is called or dropped under these locks, and no token is cancelled.
+//! 2. Whatever changes `state` notifies `changed`: waiting threads look again.
 
-use super::context::WaitForError;
-use super::entry::Lifecycle;
-use super::failure::ServiceFailure;
-use super::liveness::Liveness;
+use super::error::WaitForError;
+use super::failure::{FailedIn, ServiceFailure};
+use super::items::ItemStore;
+use super::liveness::ServiceLiveness;
 use super::machine::{Machine, Next};
-use super::queue::Hosted;
 use super::reason::StopReason;
-use super::report::{HostReport, StoredReport};
-use super::service::PoolSlot;
-use super::status::HostStatus;
+use super::report::StoredReport;
 use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline, default_grace};
 use crate::pool::{Pool, PoolView};
 use crate::queue::Member;
-use crate::stop::{StopHandle, StopPlan};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::stop::{StopHandle, StopPlan, StopReport};
+use crate::sync::{Arc, Condvar, Mutex};
 use crate::threads::Thread;
+use crate::unwind::{self, Payload};
 use std::time::{Duration, Instant};
 
 pub(super) struct Core {
@@ -41,11 +43,10 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     /// Cancelled when the stop begins.
     pub(super) token: CancelToken,
-    /// Of each service: those of its own thread, then those of threads that it has
-    /// started.
-    liveness: Vec<Mutex<Vec<Arc<Liveness>>>>,
-    /// The services' queues.
-    pub(super) queues: Vec<(usize, Arc<dyn Hosted>)>,
+    /// By service.
+    pub(super) liveness: Vec<ServiceLiveness>,
+    /// The items of services, each with the index of its service.
+    pub(super) stores: Vec<(usize, Arc<dyn ItemStore>)>,
     /// The services' pools.
     pub(super) pools: Vec<(usize, PoolView)>,
     pub(super) state: Mutex<State>,
@@ -55,17 +56,17 @@ pub(super) struct Core {
 
 pub(super) struct State {
     pub(super) machine: Machine,
-    pub(super) seats: Vec<ServiceSlot>,
+    pub(super) slots: Vec<ServiceSlot>,
     /// The services' pools, until their report is made.
     pub(super) pools: Vec<(usize, Pool, PoolSlot)>,
     /// A thread drives, or has driven.
-    pub(super) driving: bool,
+    pub(super) is_driven: bool,
     /// The thread that drives, if it was started for that.
     pub(super) driver: Option<Thread>,
     /// Pools that stop while the report is made.
-    pub(super) insisted_on: Vec<StopHandle>,
+    stopping_pools: Vec<StopHandle>,
     pub(super) report: Option<StoredReport>,
-    /// How often something has changed.
+    /// The number of changes so far.
     pub(super) changes: u64,
     /// Calls that wait for the report.
     pub(super) waiting: usize,
@@ -76,10 +77,14 @@ pub(super) struct State {
 pub(super) struct ServiceSlot {
     /// Of the current incarnation.
     pub(super) token: CancelToken,
-    /// The thread is to begin one.
-    pub(super) begin: bool,
+    /// The thread is to begin an incarnation.
+    pub(super) begins: bool,
     pub(super) thread: Option<Thread>,
 }
+
+/// For a pool's report, which holds its unstarted tasks, until the host takes it.
+/// Locked while the pool stops: the host asks for it afterwards.
+pub(super) type PoolSlot = Arc<Mutex<Option<StopReport>>>;
 
 impl Core {
     pub(super) fn new(
@@ -87,31 +92,28 @@ impl Core {
         clock: Clock,
         machine: Machine,
         pools: Vec<(usize, Pool, PoolSlot)>,
-        queues: Vec<(usize, Arc<dyn Hosted>)>,
+        stores: Vec<(usize, Arc<dyn ItemStore>)>,
     ) -> Arc<Core> {
-        let names: Vec<Arc<str>> = machine
-            .entries
-            .iter()
-            .map(|entry| entry.name.clone())
-            .collect();
-        let liveness = |name: &Arc<str>| Mutex::new(vec![Arc::new(Liveness::new(name))]);
+        let entries = machine.entries.iter();
+        let names: Vec<Arc<str>> = entries.map(|entry| entry.name.clone()).collect();
+        let views = pools.iter().map(|(index, pool, _)| (*index, pool.view()));
         let core = Arc::new(Core {
             name,
             clock,
             token: CancelToken::new(),
-            liveness: names.iter().map(liveness).collect(),
-            queues,
-            pools: pools
+            liveness: names
                 .iter()
-                .map(|(index, pool, _)| (*index, pool.view()))
+                .map(|name| ServiceLiveness::new(name))
                 .collect(),
+            stores,
+            pools: views.collect(),
             state: Mutex::new(State {
-                seats: names.iter().map(|_| ServiceSlot::default()).collect(),
+                slots: names.iter().map(|_| ServiceSlot::default()).collect(),
                 machine,
                 pools,
-                driving: false,
+                is_driven: false,
                 driver: None,
-                insisted_on: Vec::new(),
+                stopping_pools: Vec::new(),
                 report: None,
                 changes: 0,
                 waiting: 0,
@@ -128,11 +130,8 @@ impl Core {
         core
     }
 
-    pub(super) fn name_of(&self, index: usize) -> &str {
-        &self.names[index]
-    }
-
-    /// The pools and queues learn that they are services of this host.
+    /// The pools and item stores get to know that they are services of this host: their
+    /// refusals are then due to its stop.
     fn join_parts(&self) {
         let member = |service: usize| Member {
             host: self.name.clone(),
@@ -142,17 +141,23 @@ impl Core {
         for (index, pool, _) in &self.state.lock().pools {
             pool.join_host(member(*index));
         }
-        for (index, queue) in &self.queues {
-            queue.join_host(member(*index));
+        for (index, store) in &self.stores {
+            store.join_host(member(*index));
         }
     }
 
-    /// Threads that wait look again.
+    pub(super) fn index_of(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|other| **other == *name)
+    }
+
+    // Changes.
+
+    /// Waiting threads look again.
     pub(super) fn notify(&self) {
         self.change(|_, _| ());
     }
 
-    /// Changes something, and wakes all waiting threads to look at it.
+    /// Changes something, and wakes all waiting threads to look at it (invariant 2).
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state, self.clock.now());
@@ -162,16 +167,35 @@ impl Core {
         result
     }
 
+    /// A change by which failures may be kept no longer. They are dropped here, without the
+    /// lock (invariant 1).
+    fn change_failures<T>(&self, change: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        let (result, evicted, is_late) = self.change(|state, now| {
+            let is_late = state.machine.is_frozen;
+            let result = change(&mut state.machine, now);
+            (result, state.machine.failures.take_evicted(), is_late)
+        });
+        // While the report is made the host writes no records any more. A panic in a drop that
+        // comes then is logged here, or nothing would mention it.
+        for failure in evicted {
+            if is_late && failure.failed_in() == FailedIn::Drop {
+                let host = &self.name;
+                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
+            }
+        }
+        result
+    }
+
     // What services' threads report.
 
     /// Blocks until the service is to begin; `None`: it is over.
     pub(super) fn next_incarnation(&self, index: usize) -> Option<CancelToken> {
         let mut state = self.state.lock();
         loop {
-            let seat = &mut state.seats[index];
-            let (begins, token) = (std::mem::take(&mut seat.begin), seat.token.clone());
+            let slot = &mut state.slots[index];
+            let (begins, token) = (std::mem::take(&mut slot.begins), slot.token.clone());
             let entry = &mut state.machine.entries[index];
-            if begins && !entry.is_told() {
+            if begins && entry.stop_request.is_none() {
                 entry.is_begun = true;
                 return Some(token);
             } else if begins {
@@ -180,8 +204,7 @@ impl Core {
                 state.changes += 1;
                 self.changed.notify_all();
             }
-            let is_over = matches!(state.machine.entries[index].life, Lifecycle::Over);
-            if is_over || state.machine.is_frozen {
+            if state.machine.entries[index].is_over() || state.machine.is_frozen {
                 return None;
             }
             self.changed.wait(&mut state);
@@ -189,47 +212,48 @@ impl Core {
     }
 
     pub(super) fn started(&self, index: usize) -> Next {
-        self.change(|state, now| state.machine.started(index, now))
+        self.change_failures(|machine, now| machine.started(index, now))
     }
 
-    pub(super) fn said_ready(&self, index: usize) {
-        self.change(|state, now| state.machine.said_ready(index, now));
+    pub(super) fn ready(&self, index: usize) {
+        self.change_failures(|machine, now| machine.ready(index, now));
     }
 
     pub(super) fn run_ended(&self, index: usize, failure: Option<ServiceFailure>) -> Next {
-        let (next, evicted) = self.change(|state, now| {
-            let next = state.machine.run_ended(index, failure, now);
-            (next, std::mem::take(&mut state.machine.evicted))
-        });
-        drop(evicted);
-        next
+        self.change_failures(|machine, now| machine.run_ended(index, failure, now))
     }
 
     pub(super) fn ended(&self, index: usize, failures: Vec<ServiceFailure>) {
-        let late = self.change(|state, now| {
-            let is_late = state.machine.is_frozen;
-            state.machine.ended(index, failures, now);
-            (is_late, std::mem::take(&mut state.machine.evicted))
+        self.change_failures(|machine, now| machine.ended(index, failures, now));
+    }
+
+    /// Some of the service's code panicked in its drop.
+    pub(super) fn drop_panicked(&self, index: usize, payload: Payload) {
+        let failure = ServiceFailure::of_panic(&self.names[index], FailedIn::Drop, payload);
+        self.change_failures(|machine, now| {
+            if machine.is_frozen {
+                machine.failures.evict([failure.clone()]);
+            }
+            machine.drop_panicked(index, failure, now);
         });
-        self.let_go(late);
     }
 
     // What contexts and handles ask.
 
+    /// Blocks until the service is up, or over, or the token of the waiting one is cancelled.
     pub(super) fn wait_for(&self, name: &str, token: &CancelToken) -> Result<(), WaitForError> {
-        let Some(index) = self.names.iter().position(|other| &**other == name) else {
+        let Some(index) = self.index_of(name) else {
             return Err(WaitForError::Unknown(name.to_owned()));
         };
         let mut state = self.state.lock();
         loop {
             let entry = &state.machine.entries[index];
+            let has_failed = entry.is_over() && entry.failure.is_some();
             if token.is_cancelled() {
                 return Err(WaitForError::Cancelled);
-            } else if matches!(entry.life, Lifecycle::Over) && entry.failure.is_some() {
-                return Err(WaitForError::Over(name.to_owned()));
-            } else if entry.is_there() {
+            } else if entry.is_available() && !has_failed {
                 return Ok(());
-            } else if matches!(entry.life, Lifecycle::Over) {
+            } else if entry.is_over() {
                 return Err(WaitForError::Over(name.to_owned()));
             }
             self.changed.wait(&mut state);
@@ -237,7 +261,7 @@ impl Core {
     }
 
     pub(super) fn time_left(&self, index: usize) -> Duration {
-        let end = self.state.lock().machine.end_by_of(index);
+        let end = self.state.lock().machine.time_to_end(index);
         self.until(end.and_then(|(_, by)| by.moment()))
     }
 
@@ -248,21 +272,21 @@ impl Core {
         })
     }
 
-    /// Blocks until `is_so`, of which this is notified.
-    pub(super) fn wait_while_not(&self, is_so: impl Fn() -> bool) {
+    /// Blocks until `is_so`, whose changes notify this host.
+    pub(super) fn wait_until(&self, is_so: impl Fn() -> bool) {
         let mut state = self.state.lock();
         while !is_so() {
             self.changed.wait(&mut state);
         }
     }
 
-    /// Blocks until `is_done`, of which this is notified, or until the service is in
-    /// its grace: the last part of its time to stop. Returns which.
+    /// Blocks until `is_done`, whose changes notify this host, or until the service is in
+    /// its grace: the last part of its time to stop. Returns whether it is done.
     pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
         while !is_done() {
-            let grace = match state.machine.end_by_of(index) {
-                Some((told, by)) => grace(told, by),
+            let grace = match state.machine.time_to_end(index) {
+                Some((requested, by)) => grace(requested, by),
                 None => Deadline::NEVER,
             };
             if grace.has_passed(self.clock.now()) {
@@ -271,34 +295,6 @@ impl Core {
             self.clock.wait(grace, &self.changed, &mut state);
         }
         true
-    }
-
-    pub(super) fn request_stop(&self, reason: StopReason, limit: Option<Duration>) {
-        let pools = self.change(|state, now| {
-            state.machine.request_stop(reason, limit, now);
-            state.insisted_on.clone()
-        });
-        self.insist_on(&pools);
-        // The driving thread does that too; before the start no thread does.
-        self.token.cancel();
-    }
-
-    /// Stops pools in the time that is left, now and whenever that becomes less.
-    pub(super) fn insist_on(&self, pools: &[StopHandle]) {
-        if pools.is_empty() {
-            return;
-        }
-        self.state.lock().insisted_on = pools.to_vec();
-        for pool in pools {
-            pool.request_stop(StopPlan::drain(self.stop_left()));
-        }
-    }
-
-    /// How long the stop may still take.
-    pub(super) fn stop_left(&self) -> Duration {
-        let state = self.state.lock();
-        let stop = state.machine.stop.as_ref();
-        self.until(stop.and_then(|stop| stop.by.moment()))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -311,176 +307,73 @@ impl Core {
 
     pub(super) fn is_alive(&self) -> bool {
         let state = self.state.lock();
-        state
-            .machine
-            .is_alive(self.clock.now(), |index| self.last_sign(index))
-    }
-
-    pub(super) fn status(&self) -> HostStatus {
-        let state = self.state.lock();
-        let status = HostStatus::new(self, &state.machine);
-        drop(state);
-        status.with_pools(self)
-    }
-
-    /// Blocks until the status `is_so`, or the report is made; returns which.
-    pub(super) fn wait_until(&self, mut is_so: impl FnMut(&HostStatus) -> bool) -> bool {
-        let mut state = self.state.lock();
-        loop {
-            let seen = state.changes;
-            let (is_over, status) = (
-                state.report.is_some(),
-                HostStatus::new(self, &state.machine),
-            );
-            // It is the program's code, and called without the lock.
-            if MutexGuard::unlocked(&mut state, || is_so(&status.with_pools(self))) {
-                return true;
-            } else if is_over {
-                return false;
-            }
-            while state.changes == seen {
-                self.changed.wait(&mut state);
-            }
-        }
-    }
-
-    // Liveness.
-
-    pub(super) fn liveness_of(&self, index: usize) -> Vec<Arc<Liveness>> {
-        self.liveness[index].lock().clone()
-    }
-
-    pub(super) fn own_liveness(&self, index: usize) -> Arc<Liveness> {
-        self.liveness[index].lock()[0].clone()
-    }
-
-    pub(super) fn add_liveness(&self, index: usize, thread: &str) -> Arc<Liveness> {
-        let liveness = Arc::new(Liveness::new(thread));
-        let mut all = self.liveness[index].lock();
-        // Of a thread of that name that an incarnation before this one had.
-        let mut nth = 0..;
-        all.retain(|other| nth.next() == Some(0) || *other.name != *thread);
-        all.push(liveness.clone());
-        liveness
-    }
-
-    /// The last note of a thread of the service, its own before others.
-    pub(super) fn last_note(&self, index: usize) -> Option<Arc<str>> {
-        let liveness = self.liveness[index].lock();
-        liveness.iter().find_map(|liveness| liveness.last_note())
-    }
-
-    /// When a thread of the service last said that it lives.
-    pub(super) fn last_beat(&self, index: usize) -> Option<Instant> {
-        let liveness = self.liveness[index].lock();
-        liveness
-            .iter()
-            .filter_map(|liveness| liveness.last_beat())
-            .max()
+        let now = self.clock.now();
+        state.machine.is_alive(now, |index| self.last_sign(index))
     }
 
     /// When the service last gave a sign of life. A queue whose workers handle no item
     /// needs to give none.
     pub(super) fn last_sign(&self, index: usize) -> Option<Instant> {
-        let queue = self.queues.iter().find(|(other, _)| *other == index);
-        match queue {
-            Some((_, queue)) if queue.stats().in_progress() == 0 => Some(self.clock.now()),
-            _ => self.last_beat(index),
+        let store = self.stores.iter().find(|(other, _)| *other == index);
+        match store {
+            Some((_, store)) if store.is_idle() => Some(self.clock.now()),
+            _ => self.liveness[index].last_beat(),
         }
     }
 
     /// The service whose own thread is the current one.
-    fn own_service(&self) -> Option<usize> {
-        (0..self.names.len()).find(|index| self.own_liveness(*index).is_here())
+    pub(super) fn own_service(&self) -> Option<usize> {
+        (0..self.names.len()).find(|index| self.liveness[*index].own().is_here())
     }
 
-    // The report.
+    // The stop.
 
-    /// Claims the host for the thread that starts and drives it. `false`: it was stopped
-    /// before it was started.
-    pub(super) fn claim(&self) -> bool {
-        self.change(|state, now| {
-            if state.machine.stop.is_some() {
-                return false;
-            }
-            state.driving = true;
-            state.machine.begin(now);
-            true
-        })
+    pub(super) fn request_stop(&self, reason: StopReason, limit: Option<Duration>) {
+        let pools = self.change(|state, now| {
+            state.machine.request_stop(reason, limit, now);
+            state.stopping_pools.clone()
+        });
+        self.stop_pools_in_time(pools);
+        // The driving thread does that too; before the start no thread does.
+        self.token.cancel();
     }
 
-    /// Blocks until the host is up, or its report is made; returns whether it came up.
-    pub(super) fn wait_until_up(&self) -> bool {
-        let mut state = self.state.lock();
-        while state.machine.times.up.is_none() && state.report.is_none() {
-            self.changed.wait(&mut state);
+    /// Stops pools in the time that is left, now and whenever that becomes less.
+    pub(super) fn stop_pools_in_time(&self, pools: Vec<StopHandle>) {
+        if pools.is_empty() {
+            return;
         }
-        state.machine.times.up.is_some()
+        self.state.lock().stopping_pools = pools.clone();
+        for pool in pools {
+            pool.request_stop(StopPlan::drain(self.stop_left()));
+        }
     }
 
-    /// The host is to stop when every service has returned.
-    pub(super) fn end_with_services(&self) {
-        self.change(|state, _| state.machine.ends_with_services = true);
-    }
-
-    /// Whether the report was handed to a caller.
-    pub(super) fn is_fetched(&self) -> bool {
+    /// How long the stop may still take.
+    pub(super) fn stop_left(&self) -> Duration {
         let state = self.state.lock();
-        state.report.as_ref().is_some_and(StoredReport::is_fetched)
-    }
-
-    /// Blocks until the host has stopped, and drives it so far if it `drives`. Where no
-    /// thread drives, since the host was stopped before it was started, this drives too.
-    pub(super) fn wait_for_report(self: &Arc<Self>, drives: bool) -> HostReport {
-        let own = self.own_service();
-        let mut state = self.state.lock();
-        state.waiting += 1;
-        if let Some(own) = own {
-            state.machine.entries[own].is_inside_stop = true;
-            self.changed.notify_all();
-        }
-        let is_stopped = state.machine.stop.is_some();
-        if drives || (is_stopped && !std::mem::replace(&mut state.driving, true)) {
-            drop(state);
-            self.drive();
-            state = self.state.lock();
-        }
-        let report = loop {
-            if let Some(report) = state.fetch() {
-                break report;
-            }
-            self.changed.wait(&mut state);
-        };
-        if let Some(own) = own {
-            state.machine.entries[own].is_inside_stop = false;
-        }
-        // It has nothing left to do but to close its journal and to end.
-        let driver = state.driver.take();
-        drop(state);
-        if let Some(driver) = driver {
-            driver.join();
-        }
-        report
+        let stop = state.machine.stop.as_ref();
+        self.until(stop.and_then(|stop| stop.by.moment()))
     }
 }
 
 impl State {
-    /// The report, for one of the threads that wait for it.
-    fn fetch(&mut self) -> Option<HostReport> {
-        let is_last = self.waiting == 1;
-        let report = self.report.as_mut()?.fetch(is_last);
-        self.waiting -= 1;
-        Some(report)
+    /// The report is made: a service that can no longer be stopped has nothing left to wait
+    /// for.
+    pub(super) fn store_report(&mut self, report: StoredReport) {
+        self.stopping_pools.clear();
+        self.report = Some(report);
+        self.changes += 1;
     }
 }
 
-/// How long before its end a service's stop is cut short: as a pool's.
-fn grace(told: Instant, by: Deadline) -> Deadline {
+/// When the grace of a service begins, as that of a pool: the last part of its time.
+fn grace(requested: Instant, by: Deadline) -> Deadline {
     let Some(moment) = by.moment() else {
         return Deadline::NEVER;
     };
-    let whole = moment.saturating_duration_since(told);
-    by.minus(default_grace(whole), told)
+    let whole = moment.saturating_duration_since(requested);
+    by.minus(default_grace(whole), requested)
 }
 
 #[cfg(feature = "testing")]

@@ -1,6 +1,7 @@
-//! Why a host cannot be built, or did not start.
+//! Why a host cannot be built, or did not start; and why a wait for a service ended.
 
 use super::report::HostReport;
+use crate::cancel::Cancelled;
 use crate::causes::error_debug;
 use crate::table::trimmed;
 use crate::threads::LEAST_STACK;
@@ -8,8 +9,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a host could not be built. Nothing has been started, nothing is lost: the builder
-/// is as it was.
+/// Why a host could not be built. Nothing was started, and the builder is unchanged.
 ///
 /// # Examples
 ///
@@ -31,16 +31,16 @@ pub enum HostBuildError {
     BadName(String),
     /// Two services of the same name.
     DoubleName(String),
-    /// A service is to start after one that there is not.
+    /// A service is to start after one that does not exist.
     UnknownDependency {
         /// The service that is to start after it.
         service: String,
-        /// What there is not.
+        /// The name that no service has.
         dependency: String,
         /// The names of all services.
         known: Vec<String>,
     },
-    /// Services that wait for each other to start; the first is again at the end.
+    /// Services that wait for each other to start. The first one is repeated at the end.
     Cycle(Vec<String>),
     /// A chain of services that stop one after the other and whose limits, with
     /// the delay, leave no time for all of them within the host's.
@@ -54,18 +54,18 @@ pub enum HostBuildError {
         /// The host's limit.
         total: Duration,
     },
-    /// A limit of zero, with which nothing can start, or no heartbeat be in time.
+    /// A limit of zero, which no service can meet.
     ZeroLimit {
         /// The service that has this limit.
         service: String,
-        /// The method that was given it.
+        /// The method that set it.
         limit: &'static str,
     },
     /// A queue with a capacity of 0, or without workers.
     EmptyQueue(String),
     /// A pool with a heartbeat: no thread of it could record one.
     PoolHeartbeat(String),
-    /// A queue that a service of this or another host works on already.
+    /// A queue or a batcher that is a service of this or another host already.
     QueueTaken(String),
     /// A stack of this size in bytes, which is too small even for a panic.
     SmallStack(usize),
@@ -105,7 +105,7 @@ impl fmt::Display for HostBuildError {
                 ..
             } => write!(
                 f,
-                "services {} stop one after the other, and may take as long as they like: their \
+                "services {} stop one after the other, and have no limit: their \
                  limits are `Duration::MAX`, and the host's is {}; lower theirs, or take the \
                  host's `stop_timeout` away with `Duration::MAX`",
                 listed(chain, ", "),
@@ -128,7 +128,7 @@ impl fmt::Display for HostBuildError {
             ),
             HostBuildError::ZeroLimit { service, limit } => write!(
                 f,
-                "service {service:?} has a `{limit}` of zero, which nothing can keep; give it more"
+                "service {service:?} has a `{limit}` of zero, which no service can meet; raise it"
             ),
             HostBuildError::EmptyQueue(name) => write!(
                 f,
@@ -140,8 +140,8 @@ impl fmt::Display for HostBuildError {
             ),
             HostBuildError::QueueTaken(name) => write!(
                 f,
-                "the queue, or batcher, of service {name:?} has another service that works on it; \
-                 make one for each"
+                "the queue, or batcher, of service {name:?} is that of another service already; add it \
+                 once"
             ),
             HostBuildError::SmallStack(bytes) => write!(
                 f,
@@ -173,7 +173,7 @@ error_debug!(enum HostBuildError {
 impl Error for HostBuildError {}
 
 /// The host did not come up: a start failed, or the stop was requested before
-/// everything had started. What had started has been stopped; the report says how.
+/// everything had started. What had started has been stopped, as the report shows.
 ///
 /// # Examples
 ///
@@ -198,7 +198,7 @@ impl StartError {
         StartError { report }
     }
 
-    /// What the stop of those that had started says.
+    /// The report of the stop.
     pub fn report(&self) -> &HostReport {
         &self.report
     }
@@ -209,7 +209,7 @@ impl StartError {
     }
 }
 
-/// Why it did not come up, then every later failure.
+/// The reason, then every later failure.
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.report.reason())?;
@@ -226,3 +226,61 @@ impl fmt::Display for StartError {
 error_debug!(struct StartError { report });
 
 impl Error for StartError {}
+
+/// Why [`ServiceContext::wait_for`] returned an error.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+/// use groundcrew::host::WaitForError;
+///
+/// let mut host = Host::builder();
+/// host.startup_task("search", |ctx| {
+///     assert_eq!(ctx.wait_for("index"), Err(WaitForError::Unknown("index".to_owned())));
+///     Ok(())
+/// });
+/// assert!(host.build()?.run().is_clean());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq)]
+pub enum WaitForError {
+    /// There is no service of this name.
+    Unknown(String),
+    /// The service of this name is over.
+    Over(String),
+    /// The stop of the waiting service was requested.
+    Cancelled,
+}
+
+impl fmt::Display for WaitForError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitForError::Unknown(name) => write!(f, "there is no service {name:?} to wait for"),
+            WaitForError::Over(name) => {
+                write!(f, "service {name:?} is over; it cannot be waited for")
+            }
+            WaitForError::Cancelled => Cancelled.fmt(f),
+        }
+    }
+}
+
+error_debug!(
+    enum WaitForError {
+        Unknown(name),
+        Over(name),
+        Cancelled,
+    }
+);
+
+impl Error for WaitForError {
+    /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service
+    /// that returns it by `?`.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            WaitForError::Cancelled => Some(&Cancelled),
+            WaitForError::Unknown(_) | WaitForError::Over(_) => None,
+        }
+    }
+}

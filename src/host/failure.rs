@@ -1,10 +1,13 @@
-//! What went wrong with a service.
+//! The failure of a service.
 
 use crate::causes::{self, BoxError, PermanentError, chain, has_cause};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
+
+/// What the parts of a service return: any error, by `?` or by `.into()`.
+pub type ServiceResult = Result<(), BoxError>;
 
 /// In which of its parts a service failed.
 #[non_exhaustive]
@@ -48,19 +51,19 @@ impl fmt::Display for FailedIn {
 /// let report = host.build()?.run();
 ///
 /// let failure = &report.failures()[0];
-/// assert_eq!((failure.service(), failure.during()), ("db", FailedIn::Run));
+/// assert_eq!((failure.service(), failure.failed_in()), ("db", FailedIn::Run));
 /// assert_eq!(failure.to_string(), "service \"db\" failed in run: disk full");
 /// assert!(failure.error().unwrap().is::<io::Error>());
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]
 pub struct ServiceFailure {
-    inner: Arc<Inner>,
+    details: Arc<Details>,
 }
 
-struct Inner {
+struct Details {
     service: Arc<str>,
-    during: FailedIn,
+    failed_in: FailedIn,
     cause: Cause,
     permanent: bool,
     /// The error and its sources, formatted by the service's own thread: the program's
@@ -84,15 +87,15 @@ impl Drop for Guarded {
 }
 
 impl ServiceFailure {
-    fn new(service: &Arc<str>, during: FailedIn, cause: Cause, text: String) -> ServiceFailure {
+    fn new(service: &Arc<str>, failed_in: FailedIn, cause: Cause, text: String) -> ServiceFailure {
         let permanent = match &cause {
             Cause::Error(Guarded(Some(error))) => has_cause::<PermanentError>(error.as_ref()),
             _ => false,
         };
         ServiceFailure {
-            inner: Arc::new(Inner {
+            details: Arc::new(Details {
                 service: service.clone(),
-                during,
+                failed_in,
                 cause,
                 permanent,
                 text,
@@ -103,77 +106,63 @@ impl ServiceFailure {
     /// Calls the program's code: never with a lock held.
     pub(super) fn of_error(
         service: &Arc<str>,
-        during: FailedIn,
+        failed_in: FailedIn,
         error: BoxError,
     ) -> ServiceFailure {
         let text = chain(error.as_ref());
-        ServiceFailure::new(service, during, Cause::Error(Guarded(Some(error))), text)
+        ServiceFailure::new(service, failed_in, Cause::Error(Guarded(Some(error))), text)
     }
 
     pub(super) fn of_panic(
         service: &Arc<str>,
-        during: FailedIn,
+        failed_in: FailedIn,
         payload: Payload,
     ) -> ServiceFailure {
         let text = unwind::text(payload.as_ref()).to_owned();
         unwind::drop_payload(payload);
-        ServiceFailure::new(service, during, Cause::Panicked, text)
+        ServiceFailure::new(service, failed_in, Cause::Panicked, text)
     }
 
-    pub(super) fn of_time(service: &Arc<str>, during: FailedIn, text: String) -> ServiceFailure {
-        ServiceFailure::new(service, during, Cause::TimedOut, text)
+    pub(super) fn of_time(service: &Arc<str>, failed_in: FailedIn, text: String) -> ServiceFailure {
+        ServiceFailure::new(service, failed_in, Cause::TimedOut, text)
     }
 
     /// `run` returned, by itself.
     pub(super) fn returned(service: &Arc<str>, was_up: bool) -> ServiceFailure {
-        let (during, text) = match was_up {
+        let (failed_in, text) = match was_up {
             true => (
                 FailedIn::Run,
-                "it returned, though nobody told it to stop; if that is its way, declare it with \
-                 `one_shot`",
+                "it returned, though its stop was not requested; if that is intended, declare it \
+                 with `one_shot`",
             ),
-            false => (
-                FailedIn::Start,
-                "it returned before it had said that it is ready",
-            ),
+            false => (FailedIn::Start, "it returned before it had called `ready`"),
         };
-        ServiceFailure::of_error(service, during, text.into())
+        ServiceFailure::of_error(service, failed_in, text.into())
     }
 
     /// The name of the service.
     pub fn service(&self) -> &str {
-        &self.inner.service
+        &self.details.service
     }
 
     /// In which part it failed.
-    pub fn during(&self) -> FailedIn {
-        self.inner.during
+    pub fn failed_in(&self) -> FailedIn {
+        self.details.failed_in
     }
 
     /// Whether it was a panic.
     pub fn is_panic(&self) -> bool {
-        matches!(self.inner.cause, Cause::Panicked)
+        matches!(self.details.cause, Cause::Panicked)
     }
 
     /// Whether a limit was exceeded: for its start, its end, or its next heartbeat.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.inner.cause, Cause::TimedOut)
+        matches!(self.details.cause, Cause::TimedOut)
     }
 
     /// The error that the service returned; `None` for a panic and for a timeout.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err(std::io::Error::other("disk full"))?);
-    /// # let report = host.build()?.run();
-    /// let error = report.failures()[0].error().unwrap();
-    /// assert!(error.downcast_ref::<std::io::Error>().is_some());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        match &self.inner.cause {
+        match &self.details.cause {
             Cause::Error(error) => error.0.as_deref(),
             Cause::Panicked | Cause::TimedOut => None,
         }
@@ -181,35 +170,35 @@ impl ServiceFailure {
 
     /// The error and all its sources, the message of the panic, or what took too long.
     pub fn message(&self) -> &str {
-        &self.inner.text
+        &self.details.text
     }
 
     /// Whether it is a clone of this one.
     pub(super) fn is(&self, other: &ServiceFailure) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
+        Arc::ptr_eq(&self.details, &other.details)
     }
 
-    /// No restart would help.
+    /// Whether no restart would help.
     pub(super) fn is_permanent(&self) -> bool {
-        self.inner.permanent
+        self.details.permanent
     }
 }
 
 impl fmt::Display for ServiceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
+        let Details {
             service,
-            during,
+            failed_in,
             cause,
             text,
             ..
-        } = self.inner.as_ref();
+        } = self.details.as_ref();
         let how = match cause {
             Cause::Error(_) => "failed",
             Cause::Panicked => "panicked",
             Cause::TimedOut => "timed out",
         };
-        write!(f, "service {service:?} {how} in {during}: {text}")
+        write!(f, "service {service:?} {how} in {failed_in}: {text}")
     }
 }
 
@@ -217,9 +206,9 @@ impl fmt::Debug for ServiceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         causes::debug(self, f, |f| {
             f.debug_struct("ServiceFailure")
-                .field("service", &self.inner.service)
-                .field("during", &self.inner.during)
-                .field("message", &self.inner.text)
+                .field("service", &self.details.service)
+                .field("failed_in", &self.details.failed_in)
+                .field("message", &self.details.text)
                 .finish_non_exhaustive()
         })
     }

@@ -1,16 +1,17 @@
-//! What a program holds to ask a host, and to stop it.
+//! The handle of a host.
 
 use super::core::Core;
 use super::reason::StopReason;
 use super::report::HostReport;
-use super::status::HostStatus;
+use super::status::{self, HostStatus};
+use super::supervisor;
 use crate::cancel::CancelToken;
 use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
 
-/// Stops a host and returns its status: from any thread, before the start, during it and
-/// afterwards. A clone is the same handle. It does not keep the host running.
+/// Stops a host, and reads its status, from any thread and at any time. A clone is the same
+/// handle. It does not keep the host running.
 ///
 /// # Several stops at once
 ///
@@ -38,23 +39,13 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
-    /// Begins the stop, and returns at once. Before the start: nothing will be started.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let handle = host.handle();
-    /// handle.request_stop("never mind");
-    /// assert!(host.start().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Begins the stop, and returns at once. Before the start, this prevents it.
     pub fn request_stop(&self, reason: impl Into<String>) {
         self.core.request_stop(requested(reason.into()), None);
     }
 
-    /// As [`request_stop`](Self::request_stop), and the stop may take `limit` from now on,
-    /// if that is less than it has: with 0 the report is made now.
+    /// As [`request_stop`](Self::request_stop), and limits the rest of the stop to `limit`, if it
+    /// has more time than that. With 0 the report is made now.
     ///
     /// # Examples
     ///
@@ -77,37 +68,22 @@ impl HostHandle {
             .request_stop(requested(reason.into()), Some(limit));
     }
 
-    /// Stops the host, and blocks until the report is made: for as long as the host's
-    /// stop may take, and no longer. After the first stop it returns the same report at
-    /// once.
+    /// Stops the host, and blocks until the report is made, at most for the time that the host's
+    /// stop may take. After the first stop it returns the same report at once.
     ///
     /// Called by a service, on its own thread, it waits for all others: that service is
     /// reported as [`Caller`](super::ServiceOutcome::Caller), and its token is cancelled with the
-    /// others'. It is better off with
-    /// [`ServiceContext::request_stop`](super::ServiceContext::request_stop), and so is
-    /// what runs in a pool of the host or in a queue's handler: the stop waits for that,
-    /// and that for the stop, until the deadline.
+    /// others'. Prefer [`ServiceContext::request_stop`](super::ServiceContext::request_stop)
+    /// there, and also in a task on a pool of the host or in a queue's handler: the stop would
+    /// wait for the task, and the task for the stop, until the deadline.
     pub fn stop(&self) -> HostReport {
         self.core.request_stop(StopReason::Stopped, None);
-        self.core.wait_for_report(false)
+        supervisor::wait_for_report(&self.core, false)
     }
 
     /// Whether the host is ready to accept work (readiness probe): every service is up,
     /// one-shot ones may have returned, ones that are ignored may have failed, and no stop
     /// has begun.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let handle = host.handle();
-    /// assert!(!handle.is_ready());
-    /// let running = host.start()?;
-    /// assert!(handle.is_ready());
-    /// running.stop();
-    /// assert!(!handle.is_ready());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn is_ready(&self) -> bool {
         self.core.is_ready()
     }
@@ -122,12 +98,12 @@ impl HostHandle {
 
     /// The current status of the host and its services.
     pub fn status(&self) -> HostStatus {
-        self.core.status()
+        status::read(&self.core)
     }
 
     /// Blocks until `is_so` returns `true` for the status, or until the host has made its
-    /// report; returns whether it was the former. `is_so` is called at once and after each
-    /// change of a service or of the host; notes, heartbeats and items are no change.
+    /// report; returns whether `is_so` did. It is called at once, and after each change of a
+    /// service or of the host; notes, heartbeats and items are no change.
     ///
     /// # Examples
     ///
@@ -143,11 +119,11 @@ impl HostHandle {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn wait_until(&self, is_so: impl FnMut(&HostStatus) -> bool) -> bool {
-        self.core.wait_until(is_so)
+        status::wait_until(&self.core, is_so)
     }
 
-    /// A new token that is cancelled when the stop begins, for a main loop of the program's
-    /// own. Cancelling it does not stop the host.
+    /// A new token that is cancelled when the stop begins, for the program's own main loop.
+    /// Cancelling it does not stop the host.
     ///
     /// # Examples
     ///
@@ -163,12 +139,12 @@ impl HostHandle {
         self.core.token.child()
     }
 
-    /// Lets signals stop the host: the first requests the stop, the second makes the report
-    /// now, the third exits with 130; one within 0.5 s of the one before is the same
-    /// request. See [`signals`](crate::signals). It holds until the guard is dropped.
+    /// Lets signals stop the host, until the guard is dropped. The first signal requests the
+    /// stop, the second makes the report now, the third exits with 130. A signal within 0.5 s of
+    /// the one before is the same request. See [`signals`](crate::signals).
     ///
-    /// Called before [`start`](super::Host::start), it lets a signal interrupt the start,
-    /// too. [`run_until_signal`](super::Host::run_until_signal) does all that.
+    /// Called before [`start`](super::Host::start), this lets a signal interrupt the start, too.
+    /// [`run_until_signal`](super::Host::run_until_signal) does all that.
     ///
     /// # Errors
     ///
@@ -191,8 +167,8 @@ impl HostHandle {
         self.stop_on(crate::signals::Stops::default())
     }
 
-    /// Lets any of these signals stop the host, instead of SIGINT, SIGTERM and SIGHUP; else
-    /// as [`stop_on_signal`](Self::stop_on_signal). With the feature `unix-signals`, on Unix.
+    /// As [`stop_on_signal`](Self::stop_on_signal), with these signals instead of SIGINT, SIGTERM
+    /// and SIGHUP. With the feature `unix-signals`, on Unix.
     ///
     /// # Errors
     ///

@@ -1,58 +1,51 @@
-//! Long-running services with a thread each, and the [`Host`] that starts, watches, restarts
-//! and stops them.
+//! Services, and the host that runs them.
 
 // - `service`, `context`: what a service is, and what it can ask.
-// - `builder`, `service_builder`, `spec`, `graph`, `make`: how a host is put together.
+// - `build`: how a host is put together.
 // - `running`, `handle`: what a program holds.
-// - `machine`, `entry`, `policy`: what has to be done next; pure.
-// - `core`, `supervisor`, `body`, `liveness`: the threads, and what they share.
-// - `failure`, `reason`, `ending`, `report`, `display`, `status`, `pool_status`, `error`:
-//   what is said.
-// - `refused`: errors that are due to the stop, and so no failures.
-// - `queue`: a bounded queue of items as a service.
+// - `machine`, `policy`: what has to be done next; pure.
+// - `core`, `supervisor`, `service_thread`, `liveness`: the threads, and what they share.
+// - `status`, `report`: what the host shows while it runs, and in the end.
+// - `failure`, `reason`, `error`: what goes wrong, and why it stops.
+// - `stop_errors`: errors that are due to the stop, and so no failures.
+// - `items`: services with items, and their counts.
+// - `pool_service`, `queue`: a pool and a bounded queue of items as services.
 
-mod body;
-mod builder;
+mod build;
 mod context;
 mod core;
-mod display;
-mod ending;
-mod entry;
 mod error;
-mod factory;
 mod failure;
-mod graph;
 mod handle;
+pub(crate) mod items;
 mod liveness;
 mod machine;
 mod policy;
-mod pool_status;
+mod pool_service;
 mod queue;
 mod reason;
-mod refused;
 mod report;
 mod running;
 mod service;
-mod service_builder;
-mod spec;
+mod service_thread;
 mod status;
+mod stop_errors;
 mod supervisor;
 
-pub use builder::HostBuilder;
-pub use context::{ServiceContext, WaitForError};
-pub use ending::{AbandonedService, ServiceOutcome, ServiceReport, ServiceThread};
-pub use error::{HostBuildError, StartError};
-#[cfg(feature = "watch")]
-pub(crate) use factory::Make;
-pub use failure::{FailedIn, ServiceFailure};
+pub use build::{HostBuilder, IntoService, ServiceBuilder};
+pub use context::ServiceContext;
+pub use error::{HostBuildError, StartError, WaitForError};
+pub use failure::{FailedIn, ServiceFailure, ServiceResult};
 pub use handle::HostHandle;
+pub use items::QueueStats;
 pub use policy::{FailurePolicy, Restart};
-pub use pool_status::PoolStatus;
-pub(crate) use queue::Hosted;
-pub use queue::{FailedItem, ItemOutcome, QueueStats, WorkQueue};
+pub use queue::{FailedItem, ItemOutcome, WorkQueue};
 pub use reason::StopReason;
-pub use report::HostReport;
+pub use report::{AbandonedService, HostReport, ServiceOutcome, ServiceReport, ServiceThread};
 pub use running::{Host, RunningHost};
-pub use service::{Service, ServiceResult};
-pub use service_builder::ServiceBuilder;
-pub use status::{HostPhase, HostStatus, ServiceState, ServiceStatus};
+pub use service::Service;
+pub use status::{HostPhase, HostStatus, PoolStatus, ServiceState, ServiceStatus};
+
+#[cfg(feature = "watch")]
+pub(crate) use build::MakeService;
+pub(crate) use build::{IntoParts, Parts};

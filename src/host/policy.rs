@@ -1,15 +1,15 @@
-//! What a host does about a failed service. Pure.
+//! How a host reacts to a failure of a service. Pure.
 
 use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 
-/// What is done when a service fails: when its `run` returns an error, panics, or returns
-/// without being asked to and is not [one-shot](super::ServiceBuilder::one_shot); when its
+/// How the host reacts when a service fails: when its `run` returns an error, panics, or returns
+/// though its stop was not requested and it is not [one-shot](super::ServiceBuilder::one_shot); when its
 /// `start` fails in a restart; when its heartbeat is missed, if that is
 /// [declared a failure](super::ServiceBuilder::fail_on_missed_heartbeat).
 ///
-/// It holds from when the service was up for the first time. A start that fails
-/// before that stops the host, whatever the policy.
+/// The policy applies once the service was up for the first time. A start that fails before
+/// that stops the host, whatever the policy.
 ///
 /// # Examples
 ///
@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum FailurePolicy {
-    /// The host stops, and reports whose failure it was. The default.
+    /// The host stops, and its report names the service. The default.
     #[default]
     StopHost,
-    /// The service is started again, as [`Restart`] says.
+    /// The service is started again, after a pause and within a limit: see [`Restart`].
     Restart(Restart),
-    /// The failure is logged and reported, and the others go on without the
-    /// service. The exit code says so in the end.
+    /// The failure is logged and reported, and the others go on without the service. The exit
+    /// code will be 1.
     Ignore,
 }
 
@@ -44,11 +44,12 @@ impl From<Restart> for FailurePolicy {
 
 /// How a failed service is started again: after which pauses, and how often.
 ///
-/// Each failure counts 1, and what was counted halves in every half-life. The rounded count
-/// is the attempt by which the [`Backoff`] chooses the pause, so that a service that ran
-/// well for long starts again with a short one. A failure that raises the count above the
-/// limit is too much: the host then gives up on restarting, and stops; or it pauses, and
-/// starts counting again. (The decaying count is that of the supervisor
+/// Each failure adds 1 to a count, which decays exponentially: it halves in every half-life.
+/// The rounded count is the attempt number by which the [`Backoff`] chooses the pause. So a
+/// service that ran well for long is restarted after a short one. When a failure raises the
+/// count above the limit, the host gives up on the service, and stops; or, with
+/// [`pause_when_exhausted`](Self::pause_when_exhausted), it makes a longer pause and starts
+/// counting again. (The decaying count is that of the supervisor
 /// [suture](https://github.com/thejerf/suture).)
 ///
 /// Until the service is up again the host is not ready. The services that need it go on;
@@ -75,8 +76,8 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, less up to a half at random;
-    /// five failures with a half-life of 30 s, and the next one stops the host.
+    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, each less up to a half at random. Five
+    /// failures are tolerated, with a half-life of 30 s; the next one stops the host.
     pub fn new() -> Restart {
         let backoff = Backoff::exponential(Duration::from_millis(100));
         Restart {
@@ -93,17 +94,17 @@ impl Restart {
         self
     }
 
-    /// Tolerates up to `failures`, a count that decays exponentially with `half_life`; one
-    /// more is too many. With 0 no failure is tolerated; a half-life of zero forgets each
-    /// failure before the next one, so there is no limit.
+    /// Tolerates up to `failures`; the count decays exponentially with `half_life`. One more
+    /// gives up. With 0, no failure is tolerated. With a half-life of zero, each failure is
+    /// forgotten before the next one, so that there is no limit.
     pub fn limit(mut self, failures: u32, half_life: Duration) -> Restart {
         self.limit = failures;
         self.half_life = half_life;
         self
     }
 
-    /// After too many failures the service is not given up: it is started again after
-    /// `pause`, or up to a half longer, at random.
+    /// After too many failures the service is not given up, but started again after `pause`, or
+    /// up to half as long again, at random.
     pub fn pause_when_exhausted(mut self, pause: Duration) -> Restart {
         self.pause = Some(pause);
         self
@@ -119,20 +120,25 @@ impl Default for Restart {
 
 /// The failures of one service, counted with decay.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Count {
+pub(in crate::host) struct FailureCounter {
     count: f64,
     last: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Decision {
-    Again(Duration),
+pub(in crate::host) enum Decision {
+    Restart(Duration),
     GiveUp,
 }
 
-impl Count {
+impl FailureCounter {
     /// One more failure, at `now`. `random`: from 0 to 1.
-    pub(super) fn decide(&mut self, restart: &Restart, now: Instant, random: f64) -> Decision {
+    pub(in crate::host) fn decide(
+        &mut self,
+        restart: &Restart,
+        now: Instant,
+        random: f64,
+    ) -> Decision {
         let passed = self
             .last
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
@@ -148,12 +154,12 @@ impl Count {
         match restart.pause {
             _ if !is_too_much => {
                 let attempt = self.count.round() as u32;
-                Decision::Again(restart.backoff.delay(attempt, random))
+                Decision::Restart(restart.backoff.delay(attempt, random))
             }
             Some(pause) => {
                 self.count = 0.0;
                 let longer = pause.as_secs_f64() * (1.0 + random / 2.0);
-                Decision::Again(Duration::try_from_secs_f64(longer).unwrap_or(pause))
+                Decision::Restart(Duration::try_from_secs_f64(longer).unwrap_or(pause))
             }
             None => Decision::GiveUp,
         }
@@ -177,35 +183,35 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_wait_longer_each_time_and_then_it_is_given_up() {
-        let (mut count, now) = (Count::default(), clock::now());
+        let (mut count, now) = (FailureCounter::default(), clock::now());
         let mut fail = |after| count.decide(&restart(), now + seconds(after), 0.0);
-        assert_eq!(fail(0), Decision::Again(seconds(1)));
-        assert_eq!(fail(0), Decision::Again(seconds(2)));
-        assert_eq!(fail(0), Decision::Again(seconds(4)));
+        assert_eq!(fail(0), Decision::Restart(seconds(1)));
+        assert_eq!(fail(0), Decision::Restart(seconds(2)));
+        assert_eq!(fail(0), Decision::Restart(seconds(4)));
         assert_eq!(fail(0), Decision::GiveUp);
     }
 
     #[test]
-    fn a_service_that_fails_rarely_is_restarted_for_ever_after_the_shortest_pause() {
-        let (mut count, now) = (Count::default(), clock::now());
+    fn a_service_that_fails_rarely_is_restarted_forever_after_the_shortest_pause() {
+        let (mut count, now) = (FailureCounter::default(), clock::now());
         for day in 0..1000 {
             let at = now + seconds(day * 86_400);
             assert_eq!(
                 count.decide(&restart(), at, 0.0),
-                Decision::Again(seconds(1))
+                Decision::Restart(seconds(1))
             );
         }
     }
 
     #[test]
     fn what_was_counted_halves_in_a_half_life() {
-        let (mut count, now) = (Count::default(), clock::now());
+        let (mut count, now) = (FailureCounter::default(), clock::now());
         for _ in 0..3 {
             count.decide(&restart(), now, 0.0);
         }
         // 3 / 2 + 1 = 2.5, and as near to 3 as to 2.
         let decision = count.decide(&restart(), now + seconds(30), 0.0);
-        assert_eq!(decision, Decision::Again(seconds(4)));
+        assert_eq!(decision, Decision::Restart(seconds(4)));
         assert_eq!(
             count.decide(&restart(), now + seconds(30), 0.0),
             Decision::GiveUp
@@ -213,30 +219,39 @@ mod tests {
     }
 
     #[test]
-    fn too_many_failures_pause_and_begin_anew_where_that_is_asked_for() {
-        let (mut count, now) = (Count::default(), clock::now());
+    fn too_many_failures_pause_and_the_count_starts_again_where_that_is_declared() {
+        let (mut count, now) = (FailureCounter::default(), clock::now());
         let restart = restart().pause_when_exhausted(seconds(100));
         for _ in 0..3 {
             count.decide(&restart, now, 0.0);
         }
         assert_eq!(
             count.decide(&restart, now, 1.0),
-            Decision::Again(seconds(150))
+            Decision::Restart(seconds(150))
         );
         assert_eq!(
             count.decide(&restart, now, 0.0),
-            Decision::Again(seconds(1))
+            Decision::Restart(seconds(1))
         );
     }
 
     #[test]
-    fn no_failure_at_all_is_borne_with_a_limit_of_zero_and_each_with_no_half_life() {
+    fn no_failure_is_tolerated_with_a_limit_of_zero_and_each_with_no_half_life() {
         let now = clock::now();
         let never = restart().limit(0, seconds(30));
-        assert_eq!(Count::default().decide(&never, now, 0.0), Decision::GiveUp);
-        let (mut count, always) = (Count::default(), restart().limit(1, Duration::ZERO));
+        assert_eq!(
+            FailureCounter::default().decide(&never, now, 0.0),
+            Decision::GiveUp
+        );
+        let (mut count, always) = (
+            FailureCounter::default(),
+            restart().limit(1, Duration::ZERO),
+        );
         for _ in 0..100 {
-            assert_eq!(count.decide(&always, now, 0.0), Decision::Again(seconds(1)));
+            assert_eq!(
+                count.decide(&always, now, 0.0),
+                Decision::Restart(seconds(1))
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use super::failure::ServiceFailure;
 use crate::sync::Arc;
 use std::fmt;
 
-/// Why the stop of a host began. The first reason counts; what fails later is in
+/// Why the stop of a host began. The first reason counts; later failures are in
 /// [`failures`](super::HostReport::failures).
 ///
 /// # Examples
@@ -28,9 +28,9 @@ use std::fmt;
 pub enum StopReason {
     /// It was requested by [`request_stop`](super::HostHandle::request_stop).
     Requested {
-        /// The service that did, if it was one.
+        /// The service that requested it, if it was one.
         by: Option<Arc<str>>,
-        /// What was given as the reason.
+        /// The reason that was given.
         reason: Arc<str>,
     },
     /// `stop` was called.
@@ -39,13 +39,13 @@ pub enum StopReason {
     Signal,
     /// A service did not start.
     StartFailed(ServiceFailure),
-    /// A service failed, and its policy gives it up.
+    /// A service failed, and its policy stops the host.
     Failed(ServiceFailure),
     /// Every service had returned, and nothing was left to wait for.
     AllReturned,
     /// The owner of the host was dropped.
     Dropped,
-    /// The system had no threads for all services; none of them was started.
+    /// The system had too few threads for the services; none of them was started.
     NoThreads(Arc<str>),
 }
 

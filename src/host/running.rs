@@ -1,17 +1,18 @@
 //! A host, before it is started and while it runs.
 
-use super::body;
-use super::builder::HostBuilder;
+use super::build::{Factory, HostBuilder};
 use super::core::Core;
 use super::error::StartError;
-use super::factory::Factory;
 use super::handle::HostHandle;
 use super::reason::StopReason;
 use super::report::HostReport;
-use super::status::HostStatus;
+use super::service_thread;
+use super::supervisor;
+use crate::async_log::log_or_stderr_in_time;
 use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
+use std::ops::Deref;
 
 #[doc = include_str!("guide.md")]
 #[must_use = "a host does nothing until it is run or started"]
@@ -43,14 +44,14 @@ impl Host {
         }
     }
 
-    /// Starts the host, and blocks until every service is up. For tests, and for
-    /// programs with a main loop of their own; others [`run`](Self::run).
+    /// Starts the host, and blocks until every service is up. For tests, and for programs that
+    /// have their own main loop; others call [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// When a service does not start, or a stop is requested meanwhile: what had
-    /// started is stopped first, and so this may take as long as a start and a stop
-    /// may. When the system has no thread for each service: nothing is started.
+    /// When a service does not start, or a stop is requested meanwhile. What had started is
+    /// stopped first, so that this may take as long as a start and a stop together. When the
+    /// system has too few threads for the services, none is started.
     ///
     /// # Examples
     ///
@@ -75,28 +76,28 @@ impl Host {
     pub fn start(mut self) -> Result<RunningHost, StartError> {
         let core = self.core.clone();
         if !self.launch() {
-            return Err(StartError::new(core.wait_for_report(false)));
+            return Err(StartError::new(supervisor::wait_for_report(&core, false)));
         }
         let driver = core.clone();
-        match threads::spawn_helper("host".to_owned(), move || driver.drive()) {
+        match threads::spawn_helper("host".to_owned(), move || supervisor::drive(&driver)) {
             Ok(driver) => core.state.lock().driver = Some(driver),
             Err(error) => {
                 let error = format!("no thread for the host: {error}");
                 core.request_stop(StopReason::NoThreads(error.into()), None);
-                return Err(StartError::new(core.wait_for_report(true)));
+                return Err(StartError::new(supervisor::wait_for_report(&core, true)));
             }
         }
-        match core.wait_until_up() {
+        match supervisor::wait_until_up(&core) {
             true => Ok(RunningHost {
                 handle: HostHandle { core },
             }),
-            false => Err(StartError::new(core.wait_for_report(false))),
+            false => Err(StartError::new(supervisor::wait_for_report(&core, false))),
         }
     }
 
-    /// Starts the host, and blocks until it has stopped: for a
-    /// [`request_stop`](HostHandle::request_stop), for the failure of a service, or
-    /// because every service has returned. A start that fails is in the report, too.
+    /// Starts the host, and blocks until it has stopped: after a
+    /// [`request_stop`](HostHandle::request_stop), the failure of a service, or the return of
+    /// every service. A start that fails is in the report, too.
     ///
     /// It takes no signals: Ctrl-C ends the process. See
     /// [`run_until_signal`](Self::run_until_signal).
@@ -114,21 +115,21 @@ impl Host {
     /// ```
     pub fn run(mut self) -> HostReport {
         let core = self.core.clone();
-        core.end_with_services();
+        end_with_services(&core);
         let drives = self.launch();
-        core.wait_for_report(drives)
+        supervisor::wait_for_report(&core, drives)
     }
 
-    /// As [`run`](Self::run), which blocks until the host has stopped, and Ctrl-C, SIGTERM
-    /// and SIGHUP stop the host, from before the first service is started: the first one
-    /// stops, the second makes the report now, the third exits with 130; one within 0.5 s
-    /// of the one before is the same request. See [`signals`](crate::signals).
+    /// As [`run`](Self::run), and Ctrl-C, SIGTERM and SIGHUP stop the host, from before the first
+    /// service is started. The first signal requests the stop, the second makes the report now,
+    /// the third exits with 130. A signal within 0.5 s of the one before is the same request. See
+    /// [`signals`](crate::signals).
     ///
-    /// The signals are held as long as the report, or a clone of it: so the second one does
-    /// not cut off what `main` does with the report, and only the third exits.
+    /// The signals are handled until the last clone of the report is dropped. So the second one
+    /// does not interrupt what `main` does with the report, and only the third exits.
     ///
-    /// A clean stop by a signal exits with 0. A program that has to report that it was
-    /// interrupted checks [`reason`](HostReport::reason), and exits with 130.
+    /// A clean stop by a signal exits with 0. A program that has to exit with 130 when it was
+    /// interrupted checks [`reason`](HostReport::reason).
     ///
     /// # Errors
     ///
@@ -152,10 +153,9 @@ impl Host {
         Ok(self.run().holding(guard))
     }
 
-    /// As [`run_until_signal`](Self::run_until_signal), with the same blocking, and the
-    /// host is stopped by these signals, instead of by SIGINT, SIGTERM and SIGHUP. With the
-    /// feature `unix-signals`, on Unix. The others are left alone, or go to a
-    /// [`receiver`](crate::signals::receiver).
+    /// As [`run_until_signal`](Self::run_until_signal), with these signals instead of SIGINT,
+    /// SIGTERM and SIGHUP. With the feature `unix-signals`, on Unix. Other signals keep their
+    /// effect, or go to a [`receiver`](crate::signals::receiver).
     ///
     /// # Errors
     ///
@@ -185,35 +185,35 @@ impl Host {
         Ok(self.run().holding(guard))
     }
 
-    /// Starts the threads, which wait until they may begin. `false`: the host was stopped
-    /// before.
+    /// Starts the threads, which wait until their services are begun. `false`: the host was
+    /// stopped before.
     fn launch(&mut self) -> bool {
         let core = &self.core;
         let factories = self.factories.take().unwrap_or_default();
         let mut factories = factories.into_iter().enumerate();
-        if !core.claim() {
-            factories.for_each(|(index, factory)| core.close(index, factory));
+        if !supervisor::claim(core) {
+            factories.for_each(|(index, factory)| service_thread::close(core, index, factory));
             return false;
         }
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
             let (core, factory) = (core.clone(), factories.next());
             move || {
                 if let Some((_, factory)) = factory {
-                    body::serve(&core, index, factory);
+                    service_thread::serve(&core, index, factory);
                 }
             }
         });
         match spawned {
             Ok(threads) => {
                 let mut state = core.state.lock();
-                for (seat, thread) in state.seats.iter_mut().zip(threads) {
-                    seat.thread = Some(thread);
+                for (slot, thread) in state.slots.iter_mut().zip(threads) {
+                    slot.thread = Some(thread);
                 }
             }
             Err(error) => {
                 let error = error.to_string();
                 core.request_stop(StopReason::NoThreads(error.into()), None);
-                factories.for_each(|(index, factory)| core.close(index, factory));
+                factories.for_each(|(index, factory)| service_thread::close(core, index, factory));
             }
         }
         true
@@ -221,25 +221,35 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// A host that was never started gives up its queues and its pools: they are
-    /// stopped, and what is left in them is logged at error.
+    /// Stops the queues and the pools of a host that was never started. What is left in them is
+    /// logged at error.
     fn drop(&mut self) {
         if let Some(factories) = self.factories.take() {
             self.core.request_stop(StopReason::Dropped, None);
             let factories = factories.into_iter().enumerate();
-            factories.for_each(|(index, factory)| self.core.close(index, factory));
-            drop_host(&self.core);
+            factories
+                .for_each(|(index, factory)| service_thread::close(&self.core, index, factory));
+            stop_dropped(&self.core);
         }
     }
 }
 
-/// The stop of an owner that is dropped.
-fn drop_host(core: &Arc<Core>) {
-    let is_fetched = core.is_fetched();
+/// The host is to stop when every service has returned.
+fn end_with_services(core: &Core) {
+    core.change(|state, _| state.machine.ends_with_services = true);
+}
+
+/// The stop of an owner that is dropped. Its report, if no call has received it, is logged where
+/// it is not clean.
+fn stop_dropped(core: &Core) {
+    let state = core.state.lock();
+    let is_fetched = state.report.as_ref().is_some_and(|it| it.is_fetched());
+    drop(state);
     core.request_stop(StopReason::Dropped, None);
-    let report = core.wait_for_report(false);
-    if !is_fetched {
-        core.tell_of_drop(&report);
+    let report = supervisor::wait_for_report(core, false);
+    if !is_fetched && !report.is_clean() {
+        let text = format!("host {} was dropped: {report}", core.name);
+        log_or_stderr_in_time(log::Level::Error, text);
     }
 }
 
@@ -252,9 +262,11 @@ impl fmt::Debug for Host {
     }
 }
 
-/// A host that was started. Its owner: not `Clone`. Dropping it is a stop, whose report
-/// is logged at error, or written to stderr where no logger is enabled, if it is not
-/// clean; it blocks for as long as the host's stop may take.
+/// A host that was started, with the methods of a [`HostHandle`].
+///
+/// It owns the host, and cannot be cloned. Dropping it stops the host, and blocks for as long as
+/// that may take. The report is logged at error if it is not clean, or written to stderr where
+/// no logger is enabled.
 ///
 /// # Examples
 ///
@@ -279,37 +291,27 @@ impl RunningHost {
         &self.handle
     }
 
-    /// Stops the host, and blocks until the report is made; see [`HostHandle::stop`].
-    pub fn stop(&self) -> HostReport {
-        self.handle.stop()
-    }
-
-    /// Blocks until the host has stopped: for a request, for the failure of a service, or
-    /// because every service has returned.
+    /// Blocks until the host has stopped: after a request, the failure of a service, or the
+    /// return of every service.
     pub fn wait(&self) -> HostReport {
-        self.handle.core.end_with_services();
-        self.handle.core.wait_for_report(false)
+        end_with_services(&self.handle.core);
+        supervisor::wait_for_report(&self.handle.core, false)
     }
+}
 
-    /// See [`HostHandle::is_ready`].
-    pub fn is_ready(&self) -> bool {
-        self.handle.is_ready()
-    }
+/// The methods of its handle: [`stop`](HostHandle::stop), [`status`](HostHandle::status) and the
+/// others.
+impl Deref for RunningHost {
+    type Target = HostHandle;
 
-    /// See [`HostHandle::is_alive`].
-    pub fn is_alive(&self) -> bool {
-        self.handle.is_alive()
-    }
-
-    /// See [`HostHandle::status`].
-    pub fn status(&self) -> HostStatus {
-        self.handle.status()
+    fn deref(&self) -> &HostHandle {
+        &self.handle
     }
 }
 
 impl Drop for RunningHost {
     fn drop(&mut self) {
-        drop_host(&self.handle.core);
+        stop_dropped(&self.handle.core);
     }
 }
 

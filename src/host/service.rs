@@ -1,23 +1,17 @@
-//! What a service is.
+//! The trait of services.
 
 use super::context::ServiceContext;
-use crate::causes::BoxError;
-use crate::stop::{StopHandle, StopPlan, StopReport};
-use crate::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// What the parts of a service return: any error, by `?` or by `.into()`.
-pub type ServiceResult = Result<(), BoxError>;
+use super::failure::ServiceResult;
 
 /// A long-lived body with a thread of its own, run by a [`Host`](super::Host).
 ///
 /// # The contract
 ///
 /// The three parts are called one after another, on the service's own thread,
-/// which is called after the service. None of them is ever called while another
+/// which has the service's name. None of them is ever called while another
 /// one runs, and none after `stop`.
 ///
-/// 1. [`start`](Self::start) makes ready: it opens, connects, loads. It may block; services
+/// 1. [`start`](Self::start) prepares: it opens, connects, loads. It may block; services
 ///    that need this one wait until it has returned. After a failed `start` nothing else is
 ///    called.
 /// 2. [`run`](Self::run) works until its stop is requested: until
@@ -41,21 +35,20 @@ pub type ServiceResult = Result<(), BoxError>;
 /// - An error that is, or is caused by, [`Cancelled`](crate::cancel::Cancelled), after the
 ///   stop of the service or of the host was requested, is no failure: `ctx.sleep(pause)?` is
 ///   a good way to leave.
-/// - Nor is one that is due to the stop of the host otherwise: the refusal of a pool, a queue
+/// - Nor is another error that is due to the stop of the host: the refusal of a pool, a queue
 ///   or a batcher of the same host that has stopped already, a task that such a pool did not
 ///   start or abandoned, or [`WaitForError::Over`](super::WaitForError::Over). Where the service
-///   should have been [after](super::ServiceBuilder::after) the other one, so as to stop
+///   should have been declared [after](super::ServiceBuilder::after) the other one, so as to stop
 ///   before it, that is logged at warn, once, with both names.
 /// - An error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError) is not
 ///   answered by a restart.
 /// - `Ok` from a `run` whose stop was not requested is a failure, too, unless the service
-///   is [one-shot](super::ServiceBuilder::one_shot): a service that ends unasked is a
-///   service that is missing.
+///   is [one-shot](super::ServiceBuilder::one_shot).
 /// - A panic is a failure with its message.
 ///
 /// # Examples
 ///
-/// A service that reacts only, with the default `run`, which waits for the stop:
+/// A service with the default `run`, which waits for the stop:
 ///
 /// ```
 /// use groundcrew::{Host, Service, ServiceContext, channel};
@@ -81,24 +74,24 @@ pub type ServiceResult = Result<(), BoxError>;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub trait Service {
-    /// Makes ready. May block; it has the
-    /// [start timeout](super::ServiceBuilder::start_timeout) for that, 30 s by default.
-    /// Does nothing by default.
+    /// Prepares the service. May block, up to the
+    /// [start timeout](super::ServiceBuilder::start_timeout), 30 s by default. Does nothing by
+    /// default.
     ///
     /// # Errors
     ///
-    /// The service does not run. At the start of the host that stops the host.
+    /// The service does not run. During the start of the host, this stops the host.
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let _ = ctx;
         Ok(())
     }
 
-    /// Works until its stop is requested, and blocks until then. Waits for the stop by
-    /// default.
+    /// Does the work of the service, and blocks until its stop is requested. By default it only
+    /// waits for that.
     ///
     /// # Errors
     ///
-    /// A failure, answered as the [policy](super::FailurePolicy) says. See the
+    /// A failure, to which the host reacts by the [policy](super::FailurePolicy). See the
     /// [errors that mean more](Self#errors-that-mean-more).
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         ctx.wait()
@@ -115,28 +108,3 @@ pub trait Service {
         Ok(())
     }
 }
-
-/// A pool as a service: it works already, and is stopped in its turn.
-pub(super) struct PoolService {
-    pub(super) pool: StopHandle,
-    pub(super) report: PoolSlot,
-}
-
-/// For a pool's report, which holds its unstarted tasks, until the host takes it.
-/// Locked while the pool stops: the host asks for it afterwards.
-pub(super) type PoolSlot = Arc<Mutex<Option<StopReport>>>;
-
-impl Service for PoolService {
-    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        // A little earlier than the service has to be done, so that it is the pool's
-        // report that says what was left behind.
-        let mut slot = self.report.lock();
-        let left = ctx.time_left();
-        let margin = (left / 20).min(MARGIN);
-        let report = self.pool.stop(StopPlan::drain(left - margin));
-        slot.get_or_insert(report);
-        Ok(())
-    }
-}
-
-const MARGIN: Duration = Duration::from_millis(100);

@@ -1,50 +1,25 @@
 //! A scheduler as a service of a host.
 
 use super::scheduler::Scheduler;
-use crate::host::{HostBuilder, Service, ServiceBuilder, ServiceContext, ServiceResult};
+use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 
-impl HostBuilder {
-    /// Adds a [`Scheduler`] as a service: it starts with the host, in its turn, and stops
-    /// in its turn.
-    ///
-    /// If the pool that its runs go to is a service of this host, it is implicitly
-    /// [after](ServiceBuilder::after) that, so that it stops first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Pool, Schedule, Scheduler, channel};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(2)?;
-    /// let scheduler = Scheduler::new(pool.submitter());
-    /// let (sender, receiver) = channel::unbounded();
-    /// scheduler
-    ///     .entry("tick", Schedule::every(Duration::from_millis(1)))
-    ///     .run(move |_| Ok(sender.send("tick")?))?;
-    ///
-    /// let mut host = Host::builder();
-    /// host.pool("workers", pool);
-    /// host.scheduler("schedules", &scheduler);
-    /// let host = host.build()?.start()?;
-    /// assert_eq!(receiver.recv()?, "tick");
-    /// assert!(host.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn scheduler(
-        &mut self,
-        name: impl Into<String>,
-        scheduler: &Scheduler,
-    ) -> ServiceBuilder<'_> {
-        let (scheduler, pool) = (scheduler.clone(), scheduler.queue().id);
-        let added = self.service(name, move || Hosted(scheduler.clone()));
-        added.runs_on(pool)
+/// As a service, a scheduler starts its schedules with the host, in its turn, and stops them in
+/// its turn.
+///
+/// If the pool that its runs go to is a service of the same host, the scheduler is implicitly
+/// [after](crate::host::ServiceBuilder::after) that, so that it stops first.
+impl IntoService for &Scheduler {}
+
+impl IntoParts for &Scheduler {
+    fn into_parts(self, _: usize) -> Parts {
+        let (scheduler, pool) = (self.clone(), self.queue().id);
+        Parts::from_factory(move || SchedulerService(scheduler.clone())).runs_on(pool)
     }
 }
 
-struct Hosted(Scheduler);
+struct SchedulerService(Scheduler);
 
-impl Service for Hosted {
+impl Service for SchedulerService {
     fn start(&mut self, _: &ServiceContext) -> ServiceResult {
         Ok(self.0.start()?)
     }

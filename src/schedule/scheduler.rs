@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 /// pool has workers. Where all are busy a run is late; it takes no room in the queue.
 ///
 /// It runs from [`start`](Self::start), to [`stop`](Self::stop) or to the drop of the last
-/// clone. In a host that is done by [`HostBuilder::scheduler`]. (An entry whose closure holds
+/// clone. In a host that is done by [`HostBuilder::add`]. (An entry whose closure holds
 /// a clone, to add others, keeps its scheduler until it is removed.)
 ///
 /// # What is due when
@@ -49,7 +49,7 @@ use std::time::{Duration, SystemTime};
 /// and what the clock says then has no effect any more. So that nothing is handed back, stop
 /// the scheduler first. A host does that in the right order.
 ///
-/// [`HostBuilder::scheduler`]: crate::HostBuilder::scheduler
+/// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
 /// # Examples
 ///

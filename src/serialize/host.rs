@@ -25,17 +25,19 @@ serialize!(HostReport, |report| {
 
 serialize!(ServiceReport, |service| {
     name: service.name(),
-    outcome: service.ending(),
+    outcome: service.outcome(),
     restarts: service.restarts(),
     failures: service.failures(),
     start_took: maybe_seconds(service.start_took()),
     stop_took: maybe_seconds(service.stop_took()),
     queue: service.queue(),
+    batcher: service.batcher(),
+    items_left: service.items_left(),
 });
 
 serialize!(ServiceFailure, |failure| {
     service: failure.service(),
-    failed_in: failure.during(),
+    failed_in: failure.failed_in(),
     kind: kind_of(failure),
     message: failure.message(),
 });

@@ -19,9 +19,10 @@ serialize!(BatchReport<T>, |report| {
 serialize!(BatchStats, |stats| {
     accepted: stats.accepted(),
     waiting: stats.waiting(),
+    in_progress: stats.in_progress(),
     handled: stats.handled(),
     dead: stats.dead(),
-    unhandled: stats.unhandled(),
+    unstarted: stats.unstarted(),
     batches: stats.batches(),
     calls: stats.calls(),
     retries: stats.retries(),

@@ -8,7 +8,9 @@ use super::terms::{FolderWatch, Only};
 use crate::cancel::Cancelled;
 use crate::causes::BoxError;
 use crate::clock::{self, Clock, Deadline};
-use crate::host::{HostBuilder, Make, Service, ServiceBuilder, ServiceContext, ServiceResult};
+use crate::host::{
+    IntoParts, IntoService, MakeService, Parts, Service, ServiceContext, ServiceResult,
+};
 use crate::sync::Arc;
 use crate::sync::channel::{self, Receiver};
 use crate::unwind::{self, RateLimit};
@@ -28,13 +30,13 @@ const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 /// be another one now, and whether something was mounted below it.
 const LOOK_BY_ITSELF: Duration = Duration::from_secs(2);
 
-impl HostBuilder {
-    /// Adds a service that calls `handler` with what changes below a folder, with the
-    /// feature `watch`.
+impl FolderWatch {
+    /// The watch as a service that calls `handler` with what changes below the folder:
+    /// [`HostBuilder::add`](crate::HostBuilder::add) takes it.
     ///
     /// `handler` is called on the service's own thread: at first with all that is there,
     /// also if that is nothing, as the [first look](FileChanges::is_initial). The service is up
-    /// when that call has returned, so those that are [after](ServiceBuilder::after) it
+    /// when that call has returned, so those that are [after](crate::host::ServiceBuilder::after) it
     /// find the work on what there was done. Then it is called whenever files were added,
     /// changed or removed and it has been [quiet](FolderWatch::debounce) for a moment, however
     /// many there are. A file that was created and removed in between is not reported.
@@ -86,9 +88,8 @@ impl HostBuilder {
     ///
     /// let (sender, receiver) = channel::unbounded();
     /// let mut host = Host::builder();
-    /// host.watch("posts", FolderWatch::new(folder.path()), move |changes, _| {
-    ///     Ok(sender.send(changes.to_string())?)
-    /// });
+    /// let posts = FolderWatch::new(folder.path());
+    /// host.add("posts", posts.on_change(move |changes, _| Ok(sender.send(changes.to_string())?)));
     /// let host = host.build()?.start()?;
     /// assert_eq!(receiver.recv()?, "1 added, 0 changed, 0 removed");
     ///
@@ -97,13 +98,28 @@ impl HostBuilder {
     /// assert!(host.stop().is_clean());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn watch(
-        &mut self,
-        name: impl Into<String>,
-        watch: FolderWatch,
-        handler: impl FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send + 'static,
-    ) -> ServiceBuilder<'_> {
-        self.made(name.into(), WatchMake { watch, handler })
+    pub fn on_change<F>(self, handler: F) -> impl IntoService + use<F>
+    where
+        F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send + 'static,
+    {
+        WatchMake {
+            watch: self,
+            handler,
+        }
+    }
+}
+
+impl<F> IntoService for WatchMake<F> where
+    F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send + 'static
+{
+}
+
+impl<F> IntoParts for WatchMake<F>
+where
+    F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send + 'static,
+{
+    fn into_parts(self, _: usize) -> Parts {
+        Parts::new(self)
     }
 }
 
@@ -112,7 +128,7 @@ struct WatchMake<F> {
     handler: F,
 }
 
-impl<F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send> Make for WatchMake<F> {
+impl<F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult + Send> MakeService for WatchMake<F> {
     fn make(&mut self) -> Box<dyn Service + '_> {
         let (hints, rung) = Hints::new();
         Box::new(WatchService {
@@ -482,12 +498,15 @@ mod tests {
             .only(only)
             .rescan_every(Duration::MAX)
             .debounce(Duration::from_millis(1));
-        host.watch("folders", watch, move |changes, _| {
-            for path in changes.added() {
-                tell.send(path.to_owned())?;
-            }
-            Ok(())
-        });
+        host.add(
+            "folders",
+            watch.on_change(move |changes, _| {
+                for path in changes.added() {
+                    tell.send(path.to_owned())?;
+                }
+                Ok(())
+            }),
+        );
         let host = host.build().unwrap().start().unwrap();
         // If all was looked at all the time, each of these would be found that way.
         for number in 0..20 {

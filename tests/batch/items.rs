@@ -244,10 +244,10 @@ fn stop(world: &Arc<World>, rng: &mut fastrand::Rng) {
     };
     let mut report = items.stop(plan);
     let stats = report.stats();
-    let sum = stats.handled() + stats.dead() + stats.unhandled() + report.abandoned() as u64;
+    let sum = stats.handled() + stats.dead() + stats.unstarted() + report.abandoned() as u64;
     assert_eq!(stats.accepted(), sum, "{report:?}");
     assert_eq!(report.abandoned() as u64, stats.waiting());
-    let unhandled = stats.unhandled();
+    let unhandled = stats.unstarted();
     let mut left = report.take_unstarted();
     assert!(left.len() as u64 <= unhandled);
     while let Some(item) = left.pop() {
@@ -416,10 +416,10 @@ fn check(world: &World, items: &Batcher<Item>, in_flight: usize) {
     assert_eq!(stats.accepted(), count(|fate| &fate.accepted));
     assert_eq!(stats.handled(), count(|fate| &fate.handled));
     assert_eq!(stats.dead(), count(|fate| &fate.dead));
-    assert_eq!(stats.unhandled(), count(|fate| &fate.handed_back));
+    assert_eq!(stats.unstarted(), count(|fate| &fate.handed_back));
     assert!(world.most_running.load(SeqCst) <= in_flight as u32);
     for report in world.reports.lock().unwrap().iter() {
-        assert!(report.stats().unhandled() <= stats.unhandled());
+        assert!(report.stats().unstarted() <= stats.unstarted());
         assert!(report.stats().accepted() <= stats.accepted());
     }
 }

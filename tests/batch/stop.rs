@@ -49,7 +49,7 @@ fn batcher(
 
 fn expect_left(report: &mut BatchReport<u32>, left: impl IntoIterator<Item = u32>) {
     let stats = report.stats();
-    let sum = stats.handled() + stats.dead() + stats.unhandled() + report.abandoned() as u64;
+    let sum = stats.handled() + stats.dead() + stats.unstarted() + report.abandoned() as u64;
     assert_eq!(stats.accepted(), sum, "{report}");
     let items = report.take_unstarted();
     assert_eq!(items, left.into_iter().collect::<Vec<_>>());
@@ -113,7 +113,7 @@ fn finish_lets_the_running_batch_finish_and_hands_back_the_rest_in_order() {
     let mut report = within(LONG, "stop", || {
         thread::scope(|scope| {
             let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
-            while items.stats().unhandled() == 0 {
+            while items.stats().unstarted() == 0 {
                 thread::yield_now();
             }
             command.send(Ok(())).unwrap();
@@ -138,7 +138,7 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
                 thread::sleep(Duration::from_millis(20)); // until it waits, probably
                 (2..4).for_each(|item| items.submit(item).unwrap());
                 let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
-                while items.stats().unhandled() < 2 {
+                while items.stats().unstarted() < 2 {
                     thread::yield_now();
                 }
                 assert!(!first.is_finished(), "a handler has it in hand");
@@ -164,7 +164,7 @@ fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it(
         let mut report = within(LONG, "stop", || {
             thread::scope(|scope| {
                 let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
-                while items.stats().unhandled() == 0 {
+                while items.stats().unstarted() == 0 {
                     thread::yield_now();
                 }
                 let error: Handled = match error {
@@ -276,7 +276,7 @@ fn a_hung_handler_is_abandoned_and_what_it_gives_back_later_is_a_dead_letter() {
     assert_eq!(late, [dead(0), dead(1), dead(2)]);
     let stats = items.stats();
     assert_eq!(
-        (stats.dead(), stats.unhandled(), stats.waiting()),
+        (stats.dead(), stats.unstarted(), stats.waiting()),
         (3, 2, 0)
     );
     assert_eq!(stats.calls(), 1);
@@ -774,8 +774,8 @@ fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
     let (handler, told) = telling();
     let items = batcher(&pool, handler);
     let mut host = Host::builder();
-    host.batcher("items", &items);
-    host.pool("workers", pool);
+    host.add("items", &items);
+    host.add("workers", pool);
     let writer = items.clone();
     host.background("writer", move |ctx| {
         ctx.token().wait();
@@ -788,13 +788,13 @@ fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
     let report = within(LONG, "stop", || host.stop());
     assert!(report.is_clean(), "{report}");
     assert_eq!(all(&told).concat(), [6, 7]);
-    let queue = report
+    let counts = report
         .services()
         .iter()
-        .find_map(|service| service.queue())
+        .find_map(|service| service.batcher())
         .unwrap();
     assert_eq!(
-        (queue.accepted(), queue.handled(), queue.unprocessed()),
+        (counts.accepted(), counts.handled(), counts.unstarted()),
         (2, 2, 0)
     );
     assert!(items.submit(8).unwrap_err().is_closed());
@@ -805,8 +805,8 @@ fn in_a_host_a_pool_that_is_after_its_own_batcher_is_refused() {
     let pool = Pool::new(1).unwrap();
     let items = batcher(&pool, |_, _| Ok(()));
     let mut host = Host::builder();
-    host.pool("workers", pool).after(["items"]);
-    host.batcher("items", &items);
+    host.add("workers", pool).after(["items"]);
+    host.add("items", &items);
     let error = host.build().unwrap_err().to_string();
     let circle = [
         "\"workers\" after \"items\" after",
@@ -827,30 +827,30 @@ fn in_a_host_what_was_not_handled_is_handed_back_as_items() {
     });
     let mut host = Host::builder();
     host.stop_timeout(Duration::from_millis(80));
-    host.pool("workers", pool);
-    host.batcher("items", &items);
+    host.add("workers", pool);
+    host.add("items", &items);
     let host = host.build().unwrap();
     let host = host.start().unwrap();
     (0..7).for_each(|item| items.submit(item).unwrap());
     told.recv().unwrap();
     let now = host.handle().status();
-    let queue = now
+    let counts = now
         .services()
         .iter()
-        .find_map(|service| service.queue())
+        .find_map(|service| service.batcher())
         .unwrap();
-    assert_eq!((queue.queued(), queue.in_progress()), (5, 2));
+    assert_eq!((counts.waiting(), counts.in_progress()), (7, 2));
 
     let report = within(LONG, "stop", || host.stop());
     assert!(!report.is_clean());
     assert_eq!(items.take_unstarted(), [2, 3, 4, 5, 6]);
     assert!(items.take_unstarted().is_empty());
-    let queue = report
+    let counts = report
         .services()
         .iter()
-        .find_map(|service| service.queue())
+        .find_map(|service| service.batcher())
         .unwrap();
-    assert_eq!((queue.in_progress(), queue.unprocessed()), (2, 5));
+    assert_eq!((counts.in_progress(), counts.unstarted()), (2, 5));
     gate.open();
 }
 
@@ -859,17 +859,17 @@ fn one_batcher_is_one_service() {
     let pool = Pool::new(1).unwrap();
     let items = batcher(&pool, |_, _| Ok(()));
     let mut host = Host::builder();
-    host.batcher("one", &items);
-    host.batcher("two", &items.clone());
+    host.add("one", &items);
+    host.add("two", &items.clone());
     let error = host.build().unwrap_err().to_string();
     let expected = "the queue, or batcher, of service \"two\" has another service";
     assert!(error.starts_with(expected), "{error}");
     // The failed build has let it go.
     let mut host = Host::builder();
-    host.batcher("one", &items);
+    host.add("one", &items);
     let host = host.build().unwrap();
     let mut other = Host::builder();
-    other.batcher("other", &items);
+    other.add("other", &items);
     assert!(other.build().is_err());
     drop(host);
 }

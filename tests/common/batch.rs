@@ -55,6 +55,6 @@ pub(crate) fn all<T>(told: &Receiver<T>) -> Vec<T> {
 
 /// Every item that was accepted is somewhere, and nowhere twice.
 pub(crate) fn expect_sum(stats: &BatchStats) {
-    let sum = stats.handled() + stats.dead() + stats.unhandled() + stats.waiting();
+    let sum = stats.handled() + stats.dead() + stats.unstarted() + stats.waiting();
     assert_eq!(stats.accepted(), sum, "{stats}");
 }

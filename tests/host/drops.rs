@@ -130,7 +130,7 @@ fn bombed(
 fn dropped_badly(report: &HostReport, name: &str) -> bool {
     let mut services = report.services().iter();
     let service = services.find(|service| service.name() == name).unwrap();
-    let ServiceOutcome::Panicked(failure) = service.ending() else {
+    let ServiceOutcome::Panicked(failure) = service.outcome() else {
         panic!("{name}: {report}")
     };
     let failures = report.failures().iter();
@@ -139,7 +139,7 @@ fn dropped_badly(report: &HostReport, name: &str) -> bool {
         (own, service.failures(), service.has_failed()),
         (1, 1, true)
     );
-    failure.during() == FailedIn::Drop && failure.is_panic()
+    failure.failed_in() == FailedIn::Drop && failure.is_panic()
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_panic_in_the_drop_of_a_value_a_factory_or_a_closure_is_a_failure_of_the_ser
         assert!(dropped_badly(&report, name), "{report}");
     }
     assert!(matches!(
-        report.services()[3].ending(),
+        report.services()[3].outcome(),
         ServiceOutcome::Stopped
     ));
     assert_eq!((report.is_clean(), report.exit_code()), (false, 1));
@@ -178,14 +178,14 @@ fn a_closure_that_has_done_its_work_and_panics_in_its_drop_stops_the_host() {
     });
     let report = within(LONG, "bombs", || host.run());
     assert!(dropped_badly(&report, "once"), "{report}");
-    assert_eq!(report.reason().failure().unwrap().during(), FailedIn::Drop);
+    assert_eq!(report.reason().failure().unwrap().failed_in(), FailedIn::Drop);
 }
 
 #[test]
 fn a_value_whose_drop_panics_is_restarted_as_one_that_panics_and_hides_no_other_failure() {
     let during = |report: &HostReport| {
         let failures = report.failures().iter();
-        failures.map(ServiceFailure::during).collect::<Vec<_>>()
+        failures.map(ServiceFailure::failed_in).collect::<Vec<_>>()
     };
     let restarted = host(LONG, |host| {
         host.service("it", || Puppet::new().own(Bomb).run(|_| Err("no luck")?))
@@ -243,7 +243,7 @@ fn bombed_handler() -> impl FnMut(&mut bool, &ServiceContext) -> Result<(), Stri
 fn a_panic_in_the_drop_of_a_handler_is_a_failure_of_its_queue() {
     let queue = WorkQueue::new(8);
     let host = host(LONG, |host| {
-        host.queue("queue", &queue, 2, bombed_handler);
+        host.add("queue", queue.workers(2, bombed_handler));
     });
     let report = within(LONG, "bombs", || {
         let host = host.start().unwrap();
@@ -253,11 +253,11 @@ fn a_panic_in_the_drop_of_a_handler_is_a_failure_of_its_queue() {
     let during: Vec<FailedIn> = report
         .failures()
         .iter()
-        .map(ServiceFailure::during)
+        .map(ServiceFailure::failed_in)
         .collect();
     assert_eq!(during, [FailedIn::Drop; 2], "{report}");
     assert!(matches!(
-        report.services()[0].ending(),
+        report.services()[0].outcome(),
         ServiceOutcome::Panicked(_)
     ));
     assert_eq!(report.services()[0].queue().unwrap().handled(), 1);

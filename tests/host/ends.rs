@@ -80,11 +80,11 @@ fn a_stop_from_inside_a_service_does_not_wait_for_that_service() {
             assert_eq!(inside.to_string(), report.to_string());
             assert!(report.is_clean(), "{report}");
             assert!(matches!(
-                report.services()[0].ending(),
+                report.services()[0].outcome(),
                 ServiceOutcome::Stopped
             ));
             assert!(matches!(
-                report.services()[1].ending(),
+                report.services()[1].outcome(),
                 ServiceOutcome::Caller
             ));
             // It cleans up all the same, after its report.
@@ -114,7 +114,7 @@ fn a_host_that_is_dropped_inside_one_of_its_services_stops() {
         let report = handle.stop();
         assert!(matches!(report.reason(), StopReason::Dropped));
         assert!(matches!(
-            report.services()[1].ending(),
+            report.services()[1].outcome(),
             ServiceOutcome::Stopped
         ));
     });

@@ -21,7 +21,7 @@ fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
         (|| expected_panic(), "panicked in run: expected by the test"),
         (
             || Ok(()),
-            "failed in run: it returned, though nobody told it",
+            "failed in run: it returned, though its stop was not requested",
         ),
     ];
     for (way, text) in ways {
@@ -30,10 +30,10 @@ fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
         assert!(failure.contains(text), "{failure}");
         assert!(matches!(report.reason(), StopReason::Failed(_)));
         assert!(matches!(
-            report.services()[1].ending(),
+            report.services()[1].outcome(),
             ServiceOutcome::Stopped
         ));
-        let ended_so = match report.services()[0].ending() {
+        let ended_so = match report.services()[0].outcome() {
             ServiceOutcome::Failed(failure) => !failure.is_panic(),
             ServiceOutcome::Panicked(failure) => failure.is_panic(),
             _ => false,
@@ -160,9 +160,9 @@ fn a_failing_stop_is_told_beside_the_failing_run_before_it() {
         });
     });
     let report = within(LONG, "run and stop", || host.run());
-    let during: Vec<_> = report.failures().iter().map(|it| it.during()).collect();
+    let during: Vec<_> = report.failures().iter().map(|it| it.failed_in()).collect();
     assert_eq!(during, [FailedIn::Run, FailedIn::Stop]);
-    let ServiceOutcome::Failed(first) = report.services()[0].ending() else {
+    let ServiceOutcome::Failed(first) = report.services()[0].outcome() else {
         panic!("{report}")
     };
     assert_eq!(first.message(), "cannot write");
@@ -205,7 +205,7 @@ fn when_all_one_shot_services_have_returned_the_run_is_over_and_clean() {
     });
     let report = within(LONG, "one-shot", || host.run());
     assert!(matches!(report.reason(), StopReason::AllReturned));
-    let endings = report.services().iter().map(|it| it.ending());
+    let endings = report.services().iter().map(|it| it.outcome());
     assert!(
         endings
             .into_iter()
@@ -264,7 +264,7 @@ fn those_who_need_a_failed_service_go_on_while_it_is_restarted_and_are_told_firs
         assert_eq!(pages.iter().filter(|page| *page == "web stop").count(), 1);
         assert_eq!(pages.iter().filter(|page| *page == "db stop").count(), 2);
         assert!(matches!(
-            report.services()[1].ending(),
+            report.services()[1].outcome(),
             ServiceOutcome::Stopped
         ));
     });

@@ -40,12 +40,15 @@ fn a_worker_whose_handler_cannot_be_made_anew_takes_no_more_items() {
         queue.submit(item).unwrap();
     }
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, move || {
-            if made.fetch_add(1, SeqCst) > 0 {
-                expected_panic();
-            }
-            |_: &mut u32, _: &ServiceContext| -> Handled { expected_panic() }
-        });
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                if made.fetch_add(1, SeqCst) > 0 {
+                    expected_panic();
+                }
+                |_: &mut u32, _: &ServiceContext| -> Handled { expected_panic() }
+            }),
+        );
     });
     let report = within(LONG, "no handler", || host.run());
     let failure = report.reason().failure().unwrap();
@@ -68,27 +71,30 @@ fn a_restarted_queue_has_the_workers_that_were_asked_for() {
         let counted = seen.clone();
         let host = host(LONG, |host| {
             let (queue, barrier) = (&queue, barrier.clone());
-            host.queue("items", queue, 2, move || {
-                // The third is to replace the handler that panicked, the fourth belongs
-                // to the second incarnation.
-                if matches!(made.fetch_add(1, SeqCst), 2 | 3) {
-                    expected_panic();
-                }
-                let (barrier, counted) = (barrier.clone(), counted.clone());
-                let alive = counted.0.fetch_add(1, SeqCst) + 1;
-                counted.1.fetch_max(alive, SeqCst);
-                let own = OnDrop::new(move || {
-                    counted.0.fetch_sub(1, SeqCst);
-                });
-                move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
-                    let _ = &own;
-                    match item {
-                        0 => expected_panic(),
-                        _ => barrier.wait(),
-                    };
-                    Ok(())
-                }
-            })
+            host.add(
+                "items",
+                queue.workers(2, move || {
+                    // The third is to replace the handler that panicked, the fourth belongs
+                    // to the second incarnation.
+                    if matches!(made.fetch_add(1, SeqCst), 2 | 3) {
+                        expected_panic();
+                    }
+                    let (barrier, counted) = (barrier.clone(), counted.clone());
+                    let alive = counted.0.fetch_add(1, SeqCst) + 1;
+                    counted.1.fetch_max(alive, SeqCst);
+                    let own = OnDrop::new(move || {
+                        counted.0.fetch_sub(1, SeqCst);
+                    });
+                    move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
+                        let _ = &own;
+                        match item {
+                            0 => expected_panic(),
+                            _ => barrier.wait(),
+                        };
+                        Ok(())
+                    }
+                }),
+            )
             .on_failure(at_once());
         });
         let host = host.start().unwrap();
@@ -116,20 +122,23 @@ fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
         let (lose, gate) = (Gate::new(), Gate::new());
         let entrances = (lose.entrance(), gate.entrance());
         let host = host(LONG, |host| {
-            host.queue("items", &queue, 2, move || {
-                if made.fetch_add(1, SeqCst) > 1 {
-                    expected_panic();
-                }
-                let (lost, entrance) = entrances.clone();
-                move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
-                    if item == 0 {
-                        lost.pass();
+            host.add(
+                "items",
+                queue.workers(2, move || {
+                    if made.fetch_add(1, SeqCst) > 1 {
                         expected_panic();
                     }
-                    entrance.pass();
-                    Ok(())
-                }
-            });
+                    let (lost, entrance) = entrances.clone();
+                    move |&mut item: &mut u32, _: &ServiceContext| -> Handled {
+                        if item == 0 {
+                            lost.pass();
+                            expected_panic();
+                        }
+                        entrance.pass();
+                        Ok(())
+                    }
+                }),
+            );
         });
         let host = host.start().unwrap();
         for item in 0..10 {
@@ -151,19 +160,22 @@ fn a_queue_that_stops_the_host_is_drained_by_the_workers_that_it_has_left() {
 fn restarts_once(queue: &WorkQueue<u32>, gate: &Gate) -> Host {
     let (made, entrance) = (AtomicUsize::new(0), gate.entrance());
     host(LONG, |host| {
-        host.queue("items", queue, 1, move || {
-            match made.fetch_add(1, SeqCst) {
-                0 => {}
-                1 => expected_panic(),
-                _ => entrance.pass(),
-            }
-            |&mut item: &mut u32, _: &ServiceContext| -> Handled {
-                match item {
-                    0 => expected_panic(),
-                    _ => Ok(()),
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                match made.fetch_add(1, SeqCst) {
+                    0 => {}
+                    1 => expected_panic(),
+                    _ => entrance.pass(),
                 }
-            }
-        })
+                |&mut item: &mut u32, _: &ServiceContext| -> Handled {
+                    match item {
+                        0 => expected_panic(),
+                        _ => Ok(()),
+                    }
+                }
+            }),
+        )
         .on_failure(at_once());
     })
 }
@@ -225,13 +237,16 @@ fn a_queue_misses_its_heartbeat_only_with_an_item_in_hand() {
         let (queue, gate) = (WorkQueue::new(100), Gate::new());
         let entrance = gate.entrance();
         let host = host(LONG, |host| {
-            host.queue("items", &queue, 1, move || {
-                let entrance = entrance.clone();
-                move |_: &mut u32, _: &ServiceContext| -> Handled {
-                    entrance.pass();
-                    Ok(())
-                }
-            })
+            host.add(
+                "items",
+                queue.workers(1, move || {
+                    let entrance = entrance.clone();
+                    move |_: &mut u32, _: &ServiceContext| -> Handled {
+                        entrance.pass();
+                        Ok(())
+                    }
+                }),
+            )
             .heartbeat_timeout(SHORT)
             .fail_on_missed_heartbeat()
             .on_failure(at_once());
@@ -262,9 +277,10 @@ fn to_take_an_item_is_a_heartbeat_at_once() {
         let (queue, clock) = (WorkQueue::new(1), groundcrew::testing::ManualClock::new());
         let host = host(LONG, |host| {
             host.clock(&clock);
-            host.queue("items", &queue, 1, || {
-                |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-            })
+            host.add(
+                "items",
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            )
             .heartbeat_timeout(LONG);
         });
         let host = host.start().unwrap();
@@ -285,15 +301,18 @@ fn a_note_of_a_handler_is_in_the_status() {
         let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), signal());
         let entrance = gate.entrance();
         let host = host(LONG, |host| {
-            host.queue("items", &queue, 1, move || {
-                let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |&mut item: &mut u32, ctx: &ServiceContext| -> Handled {
-                    ctx.note(format!("item {item}"));
-                    tell.send(()).unwrap();
-                    entrance.pass();
-                    Ok(())
-                }
-            });
+            host.add(
+                "items",
+                queue.workers(1, move || {
+                    let (entrance, tell) = (entrance.clone(), tell.clone());
+                    move |&mut item: &mut u32, ctx: &ServiceContext| -> Handled {
+                        ctx.note(format!("item {item}"));
+                        tell.send(()).unwrap();
+                        entrance.pass();
+                        Ok(())
+                    }
+                }),
+            );
         });
         let host = host.start().unwrap();
         queue.submit(7).unwrap();
@@ -314,7 +333,7 @@ fn a_late_request_hurries_the_pools_whose_turn_never_came() {
         submitter.execute(|| ()).unwrap();
         let host = host(2 * LONG, |host| {
             host.startup_task("migrate", |_| Err("no such table")?);
-            host.pool("pool", pool).after(["migrate"]);
+            host.add("pool", pool).after(["migrate"]);
         });
         let handle = host.handle();
         let report = thread::scope(|scope| {
@@ -335,7 +354,7 @@ fn a_late_request_hurries_the_pools_whose_turn_never_came() {
 #[test]
 fn a_heartbeat_of_a_pool_is_refused() {
     let mut host = Host::builder();
-    host.pool("pool", Pool::new(1).unwrap())
+    host.add("pool", Pool::new(1).unwrap())
         .heartbeat_timeout(SHORT)
         .on_failure(at_once());
     let error = host.build().unwrap_err();
@@ -347,10 +366,11 @@ fn a_run_is_over_with_its_last_one_shot_whatever_serves_it() {
     let (pool, queue) = (Pool::new(1).unwrap(), WorkQueue::new(100));
     let (submitter, items) = (pool.submitter(), queue.clone());
     let host = host(LONG, |host| {
-        host.pool("pool", pool);
-        host.queue("items", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add("pool", pool);
+        host.add(
+            "items",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
         host.background("import", move |_| {
             submitter.execute(|| ())?;
             Ok(items.submit(1)?)
@@ -430,7 +450,7 @@ fn a_stop_in_the_middle_of_a_restart_exits_with_1() {
         told.recv().unwrap();
         let report = host.stop();
         assert_eq!((report.exit_code(), report.failures().len()), (1, 1));
-        let ServiceOutcome::Failed(failure) = report.services()[0].ending() else {
+        let ServiceOutcome::Failed(failure) = report.services()[0].outcome() else {
             panic!("{report}")
         };
         assert_eq!(failure.message(), "lost");
@@ -498,7 +518,7 @@ fn the_stop_of_an_abandoned_service_is_not_called_after_the_report() {
             });
         });
         let report = host.start().unwrap().stop();
-        let ending = report.services()[0].ending();
+        let ending = report.services()[0].outcome();
         assert!(matches!(ending, ServiceOutcome::Abandoned(_)), "{report}");
         gate.open();
         assert_eq!(told.recv(), Ok("drop"));
@@ -562,12 +582,15 @@ fn a_build_that_fails_changes_nothing_and_another_one_follows() {
         let submitter = pool.submitter();
         let mut host = Host::builder();
         host.name("batch").stop_timeout(LONG);
-        host.pool("pool", pool);
+        host.add("pool", pool);
         let handled = tell.clone();
-        host.queue("items", &queue, 1, move || {
-            let handled = handled.clone();
-            move |&mut item: &mut u32, _: &ServiceContext| handled.send(item)
-        });
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let handled = handled.clone();
+                move |&mut item: &mut u32, _: &ServiceContext| handled.send(item)
+            }),
+        );
         host.background("web", wait).after(["db", "pool"]);
         for _ in 0..2 {
             let error = host.build().unwrap_err();

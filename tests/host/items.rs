@@ -237,11 +237,14 @@ fn round(seed: u64) {
     let workers = rng.usize(1..=3);
     let host = host(limit, |host| {
         let (own, seed) = (world.clone(), AtomicU64::new(rng.u64(..)));
-        host.queue("items", &world.queue, workers, move || {
-            let world = own.clone();
-            let mut rng = fastrand::Rng::with_seed(seed.fetch_add(1, SeqCst));
-            move |item: &mut Item, ctx: &ServiceContext| handle(&world, item, ctx, &mut rng)
-        })
+        host.add(
+            "items",
+            world.queue.workers(workers, move || {
+                let world = own.clone();
+                let mut rng = fastrand::Rng::with_seed(seed.fetch_add(1, SeqCst));
+                move |item: &mut Item, ctx: &ServiceContext| handle(&world, item, ctx, &mut rng)
+            }),
+        )
         .on_failure(FailurePolicy::Ignore);
         host.background("other", wait).after(["items"]);
     });
@@ -320,10 +323,10 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     let ended = |stats: &QueueStats| stats.handled() + stats.failed() + stats.panicked();
     let sum = |stats: &QueueStats| {
         assert_eq!((stats.queued(), stats.overflow()), (0, 0));
-        stats.in_progress() + ended(stats) + stats.unprocessed()
+        stats.in_progress() + ended(stats) + stats.unstarted()
     };
     assert_eq!(told.accepted(), sum(&told), "{told:?}");
-    let left = told.in_progress() + told.unprocessed() + told.failed_left();
+    let left = told.in_progress() + told.unstarted() + told.failed_left();
     assert!(left == 0 || !report.is_clean());
     // Workers that were abandoned end late, and then nothing is in hand.
     while queue.stats().in_progress() > 0 {
@@ -339,14 +342,14 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     assert_eq!(late.failed(), count(&counts.failed));
     assert_eq!(late.panicked(), count(&counts.panicked));
     // What came since the report was in hand, or refused and dropped.
-    let since = ended(&late) + late.unprocessed() - ended(&told) - told.unprocessed();
+    let since = ended(&late) + late.unstarted() - ended(&told) - told.unstarted();
     assert_eq!(
         since,
         told.in_progress() + late.accepted() - told.accepted()
     );
     assert!(taken.in_doubt.len() as u64 <= told.in_progress());
     if taken.in_doubt.is_empty() {
-        assert_eq!(taken.unprocessed.len() as u64, late.unprocessed());
+        assert_eq!(taken.unprocessed.len() as u64, late.unstarted());
     }
 
     for items in [&mut taken.unprocessed, &mut taken.failed] {

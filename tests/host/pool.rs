@@ -20,7 +20,7 @@ fn a_pool_stops_after_those_who_need_it_and_its_report_is_part_of_the_hosts() {
     let (pool, diary) = (one_worker("render"), Diary::default());
     let submitter = pool.submitter();
     let host = host(LONG, |host| {
-        host.pool("pool", pool);
+        host.add("pool", pool);
         let written = diary.clone();
         host.service("web", move || {
             let (submitter, written) = (submitter.clone(), written.clone());
@@ -70,7 +70,7 @@ fn a_deadlocked_task_delays_nobody_beyond_the_deadline_and_what_lies_behind_it_c
         let (gate, ran) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
         let pool = deadlocked(&gate, &ran);
         let host = host(SHORT, |host| {
-            host.pool("pool", pool);
+            host.add("pool", pool);
             host.background("web", wait).after(["pool"]);
         });
         let host = host.start().unwrap();
@@ -78,7 +78,7 @@ fn a_deadlocked_task_delays_nobody_beyond_the_deadline_and_what_lies_behind_it_c
         let report = host.stop();
         assert!(began.elapsed() < SHORT + NOISE);
         assert!(matches!(
-            report.services()[1].ending(),
+            report.services()[1].outcome(),
             ServiceOutcome::Stopped
         ));
         check_leftovers(&report, &ran);
@@ -107,10 +107,10 @@ fn a_pool_whose_turn_never_came_is_stopped_and_reported_all_the_same() {
             let (gate, ran) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
             let pool = deadlocked(&gate, &ran);
             let report = end(host(SHORT, |host| {
-                host.pool("pool", pool);
+                host.add("pool", pool);
             }));
             assert!(matches!(
-                report.services()[0].ending(),
+                report.services()[0].outcome(),
                 ServiceOutcome::NotStarted
             ));
             check_leftovers(&report, &ran);
@@ -134,8 +134,8 @@ fn pools_whose_turn_never_came_do_not_cut_each_other_short() {
             .unwrap();
         told.recv().unwrap();
         let host = host(4 * SHORT, |host| {
-            host.pool("stuck", stuck);
-            host.pool("heeds", heeds);
+            host.add("stuck", stuck);
+            host.add("heeds", heeds);
         });
         let report = host.handle().stop();
         assert_eq!(report.pools()[0].abandoned().len(), 1, "{report}");
@@ -157,7 +157,7 @@ fn a_pool_behind_a_failed_start_is_stopped_with_its_backlog() {
     }
     let host = host(LONG, |host| {
         host.startup_task("bad", |_| Err("no disk")?);
-        host.pool("pool", pool).after(["bad"]);
+        host.add("pool", pool).after(["bad"]);
     });
     let report = within(LONG, "start", || host.start().unwrap_err().into_report());
     assert!(matches!(report.reason(), StopReason::StartFailed(_)));
@@ -171,7 +171,7 @@ fn a_task_of_a_pool_may_stop_the_host() {
         let pool = one_worker("render");
         let submitter = pool.submitter();
         let host = host(LONG, |host| {
-            host.pool("pool", pool);
+            host.add("pool", pool);
         });
         let host = host.start().unwrap();
         let handle = host.handle().clone();

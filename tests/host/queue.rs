@@ -31,7 +31,7 @@ fn holds(tell: &Sender<()>) -> impl Fn(&mut u32, &ServiceContext) -> Handled + u
 /// The terms that have to add up.
 fn adds_up(stats: &QueueStats) -> bool {
     let ended = stats.handled() + stats.failed() + stats.panicked();
-    stats.accepted() == stats.queued() + stats.in_progress() + ended + stats.unprocessed()
+    stats.accepted() == stats.queued() + stats.in_progress() + ended + stats.unstarted()
 }
 
 #[test]
@@ -43,13 +43,16 @@ fn a_stop_handles_what_is_in_the_queue_and_refuses_what_comes_later() {
     let sum = Arc::new(AtomicUsize::new(0));
     let added = sum.clone();
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 2, move || {
-            let added = added.clone();
-            move |&mut item: &mut usize, _: &ServiceContext| {
-                added.fetch_add(item, SeqCst);
-                Handled::Ok(())
-            }
-        });
+        host.add(
+            "items",
+            queue.workers(2, move || {
+                let added = added.clone();
+                move |&mut item: &mut usize, _: &ServiceContext| {
+                    added.fetch_add(item, SeqCst);
+                    Handled::Ok(())
+                }
+            }),
+        );
     });
     let report = within(LONG, "drain", || host.start().unwrap().stop());
     assert!(report.is_clean(), "{report}");
@@ -67,7 +70,7 @@ fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
         let (queue, (tell, told)) = (WorkQueue::new(100), signal());
         // A grace long enough for a machine that is busy.
         let host = host(10 * SHORT, |host| {
-            host.queue("items", &queue, 2, move || holds(&tell));
+            host.add("items", queue.workers(2, move || holds(&tell)));
         });
         let host = host.start().unwrap();
         for item in 0..10 {
@@ -77,12 +80,12 @@ fn at_the_grace_the_handlers_are_cancelled_and_the_rest_comes_back_in_order() {
         let report = host.stop();
         // Both ended by themselves, and so nobody is abandoned.
         assert!(
-            matches!(report.services()[0].ending(), ServiceOutcome::Stopped),
+            matches!(report.services()[0].outcome(), ServiceOutcome::Stopped),
             "{report}"
         );
         let rest: Vec<u32> = (2..10).collect();
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
-        assert_eq!(report.services()[0].queue().unwrap().unprocessed(), 8);
+        assert_eq!(report.services()[0].queue().unwrap().unstarted(), 8);
         assert_eq!(queue.take_unstarted(), rest);
         assert!(queue.take_unstarted().is_empty());
     });
@@ -94,15 +97,18 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
         let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), signal());
         let entrance = gate.entrance();
         let host = host(SHORT, |host| {
-            host.queue("items", &queue, 1, move || {
-                let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |&mut item: &mut u32, ctx: &ServiceContext| {
-                    ctx.note(format!("item {item}"));
-                    tell.send(()).unwrap();
-                    entrance.pass();
-                    Handled::Ok(())
-                }
-            });
+            host.add(
+                "items",
+                queue.workers(1, move || {
+                    let (entrance, tell) = (entrance.clone(), tell.clone());
+                    move |&mut item: &mut u32, ctx: &ServiceContext| {
+                        ctx.note(format!("item {item}"));
+                        tell.send(()).unwrap();
+                        entrance.pass();
+                        Handled::Ok(())
+                    }
+                }),
+            );
         });
         let host = host.start().unwrap();
         queue.submit(1).unwrap();
@@ -111,13 +117,13 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
         let began = Instant::now();
         let report = host.stop();
         assert!(began.elapsed() < Duration::from_secs(5));
-        let ServiceOutcome::Abandoned(abandoned) = report.services()[0].ending() else {
+        let ServiceOutcome::Abandoned(abandoned) = report.services()[0].outcome() else {
             panic!("{report}")
         };
         let worker = abandoned.threads().iter().find(|it| it.name() == "items-0");
         assert_eq!(worker.unwrap().note(), Some("item 1"));
         let stats = report.services()[0].queue().unwrap();
-        assert_eq!((stats.in_progress(), stats.unprocessed()), (1, 1));
+        assert_eq!((stats.in_progress(), stats.unstarted()), (1, 1));
         assert_eq!(queue.take_unstarted(), [2]);
         gate.open();
         while queue.stats().handled() == 0 {
@@ -132,7 +138,7 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
     within(LONG, "refusals", || {
         let (queue, (tell, told)) = (WorkQueue::new(1), signal());
         let host = host(SHORT, |host| {
-            host.queue("items", &queue, 1, move || holds(&tell));
+            host.add("items", queue.workers(1, move || holds(&tell)));
         });
         let host = host.start().unwrap();
         queue.submit(1).unwrap();
@@ -201,10 +207,13 @@ fn a_submit_that_waits_for_room_goes_in_when_there_is() {
     });
     let host = host(LONG, |host| {
         let tell = tell.0.clone();
-        host.queue("items", &queue, 1, move || {
-            let tell = tell.clone();
-            move |&mut item: &mut u32, _: &ServiceContext| tell.send(item)
-        });
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let tell = tell.clone();
+                move |&mut item: &mut u32, _: &ServiceContext| tell.send(item)
+            }),
+        );
     });
     let host = host.start().unwrap();
     let items: Vec<u32> = within(LONG, "items", || tell.1.iter().take(2).collect());
@@ -218,20 +227,23 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
     let (queue, (tell, told)) = (WorkQueue::new(100), unbounded());
     let made = Arc::new(AtomicUsize::new(0));
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, move || {
-            let (nth, tell) = (made.fetch_add(1, SeqCst), tell.clone());
-            // Its drop panics, too.
-            let bomb = Bomb;
-            move |&mut item: &mut u32, _: &ServiceContext| {
-                let _ = &bomb;
-                tell.send((nth, item)).unwrap();
-                match item {
-                    1 | 2 => expected_panic(),
-                    3 => Err("no luck".to_owned()),
-                    _ => Ok(()),
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let (nth, tell) = (made.fetch_add(1, SeqCst), tell.clone());
+                // Its drop panics, too.
+                let bomb = Bomb;
+                move |&mut item: &mut u32, _: &ServiceContext| {
+                    let _ = &bomb;
+                    tell.send((nth, item)).unwrap();
+                    match item {
+                        1 | 2 => expected_panic(),
+                        3 => Err("no luck".to_owned()),
+                        _ => Ok(()),
+                    }
                 }
-            }
-        });
+            }),
+        );
     });
     for item in 0..5 {
         queue.submit(item).unwrap();
@@ -239,7 +251,7 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
     let report = within(LONG, "panics", || host.start().unwrap().stop());
     // Each drop is a failure, and the queue goes on.
     let failures = report.failures().iter();
-    let during: Vec<FailedIn> = failures.map(|failure| failure.during()).collect();
+    let during: Vec<FailedIn> = failures.map(|failure| failure.failed_in()).collect();
     assert_eq!(during, [FailedIn::Drop; 3], "{report}");
     assert_eq!(report.exit_code(), 1);
     let told: Vec<_> = told.iter().collect();
@@ -273,23 +285,26 @@ fn a_factory_that_panics_fails_the_start_and_leaves_no_worker_behind() {
             let (tell, told) = signal();
             let (made, dropped) = (AtomicUsize::new(1), left.clone());
             let host = host(LONG, |host| {
-                host.queue("items", &queue, workers, move || {
-                    if made.fetch_add(1, SeqCst) == workers {
-                        // One of the others has its hands full.
-                        if workers > 1 {
-                            told.recv().unwrap();
+                host.add(
+                    "items",
+                    queue.workers(workers, move || {
+                        if made.fetch_add(1, SeqCst) == workers {
+                            // One of the others has its hands full.
+                            if workers > 1 {
+                                told.recv().unwrap();
+                            }
+                            expected_panic();
                         }
-                        expected_panic();
-                    }
-                    let (hold, dropped) = (holds(&tell), dropped.clone());
-                    let own = OnDrop::new(move || {
-                        dropped.fetch_add(1, SeqCst);
-                    });
-                    move |item: &mut u32, ctx: &ServiceContext| {
-                        let _ = &own;
-                        hold(item, ctx)
-                    }
-                });
+                        let (hold, dropped) = (holds(&tell), dropped.clone());
+                        let own = OnDrop::new(move || {
+                            dropped.fetch_add(1, SeqCst);
+                        });
+                        move |item: &mut u32, ctx: &ServiceContext| {
+                            let _ = &own;
+                            hold(item, ctx)
+                        }
+                    }),
+                );
             });
             let report = host.start().unwrap_err().into_report();
             let failure = report.reason().failure().unwrap().message().to_owned();
@@ -314,12 +329,15 @@ fn a_factory_that_fails_fails_the_start_with_its_error_and_keeps_the_items() {
             let queue = WorkQueue::new(100);
             queue.submit(1).unwrap();
             let host = host(LONG, |host| {
-                host.queue_fallible("items", &queue, workers, move || {
-                    if workers > 0 {
-                        Err("no connection")?;
-                    }
-                    Ok(|_: &mut u32, _: &ServiceContext| Handled::Ok(()))
-                })
+                host.add(
+                    "items",
+                    queue.fallible_workers(workers, move || {
+                        if workers > 0 {
+                            Err("no connection")?;
+                        }
+                        Ok(|_: &mut u32, _: &ServiceContext| Handled::Ok(()))
+                    }),
+                )
                 .on_failure(Restart::new());
             });
             let report = host.start().unwrap_err().into_report();
@@ -335,18 +353,21 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
     let (queue, made) = (WorkQueue::new(100), Arc::new(AtomicUsize::new(0)));
     let (tell, told) = unbounded();
     let host = host(LONG, |host| {
-        host.queue_fallible("items", &queue, 1, move || {
-            if made.fetch_add(1, SeqCst) == 1 {
-                Err("the connection is lost")?;
-            }
-            let tell = tell.clone();
-            Ok(move |&mut item: &mut u32, _: &ServiceContext| {
-                if item == 0 {
-                    expected_panic();
+        host.add(
+            "items",
+            queue.fallible_workers(1, move || {
+                if made.fetch_add(1, SeqCst) == 1 {
+                    Err("the connection is lost")?;
                 }
-                tell.send(item)
-            })
-        })
+                let tell = tell.clone();
+                Ok(move |&mut item: &mut u32, _: &ServiceContext| {
+                    if item == 0 {
+                        expected_panic();
+                    }
+                    tell.send(item)
+                })
+            }),
+        )
         .on_failure(Restart::new().backoff(Backoff::fixed(Duration::from_millis(1))));
     });
     for item in [0, 1, 2] {
@@ -373,18 +394,21 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
 fn what_is_put_back_comes_first_and_counts_once() {
     let (queue, (tell, told)) = (WorkQueue::new(1), unbounded());
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, move || {
-            let (tell, mut tries) = (tell.clone(), 0);
-            move |&mut item: &mut u32, _: &ServiceContext| {
-                tell.send(item).unwrap();
-                tries += 1;
-                match tries {
-                    // Beyond the capacity, and when it is closed.
-                    1..=3 => Ok::<_, String>(ItemOutcome::PutBack),
-                    _ => Ok(ItemOutcome::Handled),
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let (tell, mut tries) = (tell.clone(), 0);
+                move |&mut item: &mut u32, _: &ServiceContext| {
+                    tell.send(item).unwrap();
+                    tries += 1;
+                    match tries {
+                        // Beyond the capacity, and when it is closed.
+                        1..=3 => Ok::<_, String>(ItemOutcome::PutBack),
+                        _ => Ok(ItemOutcome::Handled),
+                    }
                 }
-            }
-        });
+            }),
+        );
     });
     queue.submit(1).unwrap();
     queue.close();
@@ -403,25 +427,28 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
     }
     let host = host(LONG, |host| {
         let calls = calls.clone();
-        host.queue("items", &queue, 1, move || {
-            let calls = calls.clone();
-            move |&mut item: &mut u32, ctx: &ServiceContext| {
-                calls.fetch_add(1, SeqCst);
-                match item {
-                    0 | 2 => return Ok::<_, String>(ItemOutcome::HandBack),
-                    1 => expected_panic(),
-                    _ => ctx.request_stop("that is all"),
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let calls = calls.clone();
+                move |&mut item: &mut u32, ctx: &ServiceContext| {
+                    calls.fetch_add(1, SeqCst);
+                    match item {
+                        0 | 2 => return Ok::<_, String>(ItemOutcome::HandBack),
+                        1 => expected_panic(),
+                        _ => ctx.request_stop("that is all"),
+                    }
+                    Ok(ItemOutcome::Handled)
                 }
-                Ok(ItemOutcome::Handled)
-            }
-        });
+            }),
+        );
     });
     let report = within(LONG, "drain", || host.run());
     assert_eq!(calls.load(SeqCst), 4, "each once");
     let stats = report.services()[0].queue().unwrap();
     assert!(adds_up(stats), "{stats:?}");
     assert_eq!((stats.handled(), stats.panicked()), (1, 1));
-    assert_eq!((stats.failed(), stats.unprocessed()), (0, 2));
+    assert_eq!((stats.failed(), stats.unstarted()), (0, 2));
     assert_eq!(report.exit_code(), 75);
     assert_eq!(queue.take_unstarted(), [0, 2]);
 }
@@ -430,9 +457,12 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
 fn a_queue_whose_last_item_is_handed_back_ends() {
     let queue = WorkQueue::new(9);
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 3, || {
-            |_: &mut u32, _: &ServiceContext| Ok::<_, String>(ItemOutcome::HandBack)
-        });
+        host.add(
+            "items",
+            queue.workers(3, || {
+                |_: &mut u32, _: &ServiceContext| Ok::<_, String>(ItemOutcome::HandBack)
+            }),
+        );
     });
     queue.submit(1).unwrap();
     queue.submit(2).unwrap();
@@ -453,9 +483,10 @@ fn items_of_a_host_that_never_started_come_back_once() {
     let queue = WorkQueue::new(100);
     queue.submit(7).unwrap();
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, || {
-            |_: &mut u32, _: &ServiceContext| Handled::Ok(())
-        });
+        host.add(
+            "items",
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+        );
     });
     host.handle().request_stop("too early");
     let handle = host.handle();
@@ -477,7 +508,7 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
     let queue = WorkQueue::new(100);
     let handler = || |_: &mut (u32, Bomb), _: &ServiceContext| Handled::Ok(());
     let host = host(LONG, |host| {
-        host.queue("items", &queue, 1, handler);
+        host.add("items", queue.workers(1, handler));
     });
     queue.submit((0, Bomb)).unwrap();
     let report = within(LONG, "bombs", || host.start().unwrap().stop());
@@ -488,7 +519,7 @@ fn items_whose_drops_panic_are_survived_wherever_they_are_dropped() {
         queue.submit((item, Bomb)).unwrap();
     }
     let host = crate::common::host::host(LONG, |host| {
-        host.queue("items", &queue, 1, handler);
+        host.add("items", queue.workers(1, handler));
     });
     // Nobody takes them out of the report.
     assert_eq!(host.handle().stop().exit_code(), 75);
@@ -503,12 +534,15 @@ fn of_two_stops_at_once_one_gets_the_items() {
                 queue.submit(item).unwrap();
             }
             let host = host(SHORT / 10, |host| {
-                host.queue("items", &queue, 1, || {
-                    |_: &mut u32, ctx: &ServiceContext| {
-                        ctx.token().wait();
-                        Handled::Ok(())
-                    }
-                });
+                host.add(
+                    "items",
+                    queue.workers(1, || {
+                        |_: &mut u32, ctx: &ServiceContext| {
+                            ctx.token().wait();
+                            Handled::Ok(())
+                        }
+                    }),
+                );
             });
             let host = host.start().unwrap();
             let handle = host.handle().clone();
@@ -523,7 +557,7 @@ fn of_two_stops_at_once_one_gets_the_items() {
             assert!(items.is_empty() || others.is_empty());
             items.extend(others);
             let stats = queue.stats();
-            assert_eq!(items.len() as u64, stats.unprocessed());
+            assert_eq!(items.len() as u64, stats.unstarted());
             assert!(adds_up(&stats), "{stats:?}");
         }
     });
@@ -534,13 +568,13 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
     let handler = || |_: &mut u32, _: &ServiceContext| Handled::Ok(());
     let queue = WorkQueue::new(1);
     let _first = host(LONG, |host| {
-        host.queue("a", &queue, 1, handler);
+        host.add("a", queue.workers(1, handler));
     });
     for (queue, workers) in [(queue, 1), (WorkQueue::new(0), 1), (WorkQueue::new(1), 0)] {
         let free = WorkQueue::new(1);
         let mut builder = Host::builder();
-        builder.queue("free", &free, 1, handler);
-        builder.queue("b", &queue, workers, handler);
+        builder.add("free", free.workers(1, handler));
+        builder.add("b", queue.workers(workers, handler));
         let error = builder.build().unwrap_err();
         let is_so = match error {
             HostBuildError::QueueTaken(name) => name == "b" && queue.capacity() > 0,
@@ -550,7 +584,7 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
         assert!(is_so);
         // The other one is to be had.
         let again = host(LONG, |host| {
-            host.queue("a", &free, 1, handler);
+            host.add("a", free.workers(1, handler));
         });
         assert!(again.start().unwrap().stop().is_clean());
     }
@@ -568,9 +602,10 @@ fn a_stack_too_small_for_a_panic_is_refused_for_services_and_for_workers() {
 
         // Workers take what is set when their queue is added.
         let queue = WorkQueue::<u32>::new(1);
-        builder.queue("queue", &queue, 1, || {
-            |_, _: &ServiceContext| Handled::Ok(())
-        });
+        builder.add(
+            "queue",
+            queue.workers(1, || |_, _: &ServiceContext| Handled::Ok(())),
+        );
         builder.stack_size(LEAST);
         assert_eq!(
             builder.build().unwrap_err(),
@@ -591,13 +626,16 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         let (queue, gate, (tell, told)) = (WorkQueue::new(100), Gate::new(), unbounded());
         let entrance = gate.entrance();
         let host = host(Duration::from_millis(200), |host| {
-            host.queue("items", &queue, 1, move || {
-                let (entrance, tell) = (entrance.clone(), tell.clone());
-                move |_: &mut u32, ctx: &ServiceContext| {
-                    entrance.pass();
-                    tell.send(ctx.host().stop())
-                }
-            });
+            host.add(
+                "items",
+                queue.workers(1, move || {
+                    let (entrance, tell) = (entrance.clone(), tell.clone());
+                    move |_: &mut u32, ctx: &ServiceContext| {
+                        entrance.pass();
+                        tell.send(ctx.host().stop())
+                    }
+                }),
+            );
         });
         let host = host.start().unwrap();
         queue.submit(1).unwrap();
@@ -605,11 +643,11 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         gate.open();
         let report = told.recv().unwrap();
         assert!(matches!(
-            report.services()[0].ending(),
+            report.services()[0].outcome(),
             ServiceOutcome::Abandoned(_)
         ));
         let stats = report.services()[0].queue().unwrap();
-        assert_eq!((stats.in_progress(), stats.unprocessed()), (1, 1));
+        assert_eq!((stats.in_progress(), stats.unstarted()), (1, 1));
         assert_eq!(queue.take_unstarted(), [2]);
         drop(host);
     });

@@ -201,7 +201,7 @@ fn a_task_of_the_start_is_up_when_it_has_returned_whether_it_says_so_or_not() {
         let host = within(LONG, "warm-up", || host.start().unwrap());
         let report = host.stop();
         assert!(matches!(
-            report.services()[0].ending(),
+            report.services()[0].outcome(),
             ServiceOutcome::Returned
         ));
         assert!(report.is_clean(), "{report}");

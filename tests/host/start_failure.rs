@@ -26,7 +26,7 @@ fn run_is_not_called_when_the_stop_began_before_start_returned() {
         let report = error.into_report();
         assert!(report.is_clean(), "{report}");
         assert!(matches!(
-            report.services()[0].ending(),
+            report.services()[0].outcome(),
             ServiceOutcome::Stopped
         ));
     }
@@ -79,7 +79,7 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
                     .start_timeout(Duration::from_millis(1))
                     .after(["b"]);
             },
-            "service \"bad\" timed out in start: has not started within 0.001 s",
+            "service \"bad\" timed out in start: did not start within 0.001 s",
         ),
         (
             |host| {
@@ -89,7 +89,7 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
                     .start_timeout(Duration::from_millis(500))
                     .after(["b"]);
             },
-            "service \"bad\" timed out in start: has not said that it is ready within 0.5 s",
+            "service \"bad\" timed out in start: did not call `ready` within 0.5 s",
         ),
     ];
     for (add, message) in ways {
@@ -113,10 +113,10 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
         );
         assert!(at("never start").is_none(), "{stops:?}");
         let report = error.report();
-        assert_eq!(report.reason().failure().unwrap().during(), FailedIn::Start);
+        assert_eq!(report.reason().failure().unwrap().failed_in(), FailedIn::Start);
         let never = report.services().iter().find(|it| it.name() == "never");
         assert!(matches!(
-            never.unwrap().ending(),
+            never.unwrap().outcome(),
             ServiceOutcome::NotStarted
         ));
         assert_eq!((report.exit_code(), report.ran()), (1, None));
@@ -167,7 +167,7 @@ fn whoever_starts_when_another_start_fails_is_told_and_its_stop_is_called() {
             ["service \"bad\" failed in start: no disk"]
         );
         assert!(matches!(
-            report.services()[0].ending(),
+            report.services()[0].outcome(),
             ServiceOutcome::Stopped
         ));
         assert_eq!(diary.pages(), ["slow stop", "slow drop"]);
@@ -197,7 +197,7 @@ fn a_host_that_was_stopped_before_its_start_starts_nothing() {
         assert_eq!(Arc::strong_count(&made), 1, "the factories are gone");
         assert_eq!((report.start_took(), report.exit_code()), (None, 0));
         let endings = report.services().iter();
-        let unstarted = endings.filter(|it| matches!(it.ending(), ServiceOutcome::NotStarted));
+        let unstarted = endings.filter(|it| matches!(it.outcome(), ServiceOutcome::NotStarted));
         assert_eq!(unstarted.count(), count);
         assert_eq!(handle.status().phase(), HostPhase::Done);
         assert_eq!(handle.stop().host(), report.host());

@@ -18,7 +18,7 @@ const NOISE: Duration = Duration::from_secs(5);
 
 fn abandoned<'a>(report: &'a HostReport, name: &str) -> &'a groundcrew::host::AbandonedService {
     let service = report.services().iter().find(|it| it.name() == name);
-    match service.unwrap().ending() {
+    match service.unwrap().outcome() {
         ServiceOutcome::Abandoned(abandoned) => abandoned,
         other => panic!("{name} is not abandoned, but {other:?}"),
     }
@@ -120,7 +120,7 @@ fn a_service_that_never_ends_is_abandoned_and_described_and_nobody_is_cut_short_
         let left = said.recv().unwrap();
         assert!(left <= SHORT, "{left:?}");
         for kept in [0, 2] {
-            let ending = report.services()[kept].ending();
+            let ending = report.services()[kept].outcome();
             assert!(matches!(ending, ServiceOutcome::Stopped), "{report}");
         }
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
@@ -219,7 +219,7 @@ fn a_thread_that_does_not_leave_lingers_and_the_stop_keeps_its_deadline() {
         lingering.sort_unstable();
         assert_eq!(lingering, ["factory", "local"]);
         assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
-        let endings = report.services().iter().map(|it| it.ending());
+        let endings = report.services().iter().map(|it| it.outcome());
         assert!(
             endings
                 .into_iter()

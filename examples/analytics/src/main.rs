@@ -183,8 +183,8 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     let mut host = Host::builder();
     host.name("analytics").stop_timeout(options.stop_timeout);
-    host.pool("pool", pool);
-    host.batcher("events", &events);
+    host.add("pool", pool);
+    host.add("events", &events);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut visitors = Visitors::new(seed, options.bad_in).take(options.events);
     let (pause, batcher, made) = (options.pause, events.clone(), outbox.clone());

@@ -94,15 +94,15 @@ pub(crate) fn assemble(options: &Options, config: &Config) -> Result<(Blog, Host
         chaos,
     };
 
-    host.pool("workers", workers);
-    host.pool("network", network).after(way_to_sink.clone());
+    host.add("workers", workers);
+    host.add("network", network).after(way_to_sink.clone());
     add_emails(&mut host, &blog, way_to_sink)?;
     add_events(&mut host, &blog);
     add_posts(&mut host, &blog, options, reindexes);
     add_search(&mut host, &blog)?;
     let scheduler = Scheduler::new(blog.workers.clone());
     jobs::add(&mut host, &blog, config, &scheduler);
-    host.scheduler("schedules", &scheduler)
+    host.add("schedules", &scheduler)
         .after(["links", "cache", "newsletter", "emails"]);
     if !options.visitors.is_zero() {
         let (shared, pause) = (blog.clone(), options.visitors);
@@ -138,12 +138,13 @@ fn add_emails(host: &mut HostBuilder, blog: &Blog, after: Vec<&str>) -> Result<(
         let sender = Sender::new(&blog, &breaker);
         Ok(move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx))
     };
-    host.queue_fallible("emails", &queue, 2, make).after(after);
+    host.add("emails", queue.fallible_workers(2, make))
+        .after(after);
     Ok(())
 }
 
 fn add_events(host: &mut HostBuilder, blog: &Blog) {
-    host.batcher("events", &blog.events.batcher);
+    host.add("events", &blog.events.batcher);
     let blog = blog.clone();
     let resume = move |_: &ServiceContext| {
         blog.chaos.at_start("analytics")?;
@@ -168,9 +169,10 @@ fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, reindexes: 
     let is_post = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
     let watch = FolderWatch::new(&options.folder).only(is_post);
     let blog = blog.clone();
-    host.watch("posts", watch, move |changes, ctx| {
-        watcher::read(&blog, changes, ctx)
-    })
+    host.add(
+        "posts",
+        watch.on_change(move |changes, ctx| watcher::read(&blog, changes, ctx)),
+    )
     .after(after);
 }
 

@@ -59,8 +59,15 @@ fn about(service: &ServiceStatus) -> String {
     } else if let Some(queue) = service.queue() {
         let (waiting, in_progress) = (queue.queued(), queue.in_progress());
         format!(
-            "queued {waiting}  in hand {in_progress}  done {}",
+            "queued {waiting}  in progress {in_progress}  done {}",
             queue.handled()
+        )
+    } else if let Some(batcher) = service.batcher() {
+        let (waiting, in_progress) = (batcher.waiting(), batcher.in_progress());
+        format!(
+            "queued {}  in progress {in_progress}  done {}",
+            waiting - in_progress,
+            batcher.handled()
         )
     } else {
         service.note().unwrap_or_default().to_owned()
@@ -75,7 +82,7 @@ fn line(host: &HostStatus) -> String {
         .filter(|service| service.state() == ServiceState::Up);
     let queues = services
         .iter()
-        .filter(|it| it.queue().is_some() || it.pool().is_some());
+        .filter(|it| it.queue().is_some() || it.batcher().is_some() || it.pool().is_some());
     let queues = queues.map(|service| format!("  {}: {}", service.name(), about(service)));
     let (name, phase) = (host.host(), host.phase());
     format!(

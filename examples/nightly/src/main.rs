@@ -225,8 +225,8 @@ fn run_jobs(zone: &TimeZone) -> Result<HostReport, Box<dyn Error + Send + Sync>>
 
     let mut host = Host::builder();
     host.name("nightly");
-    host.pool("workers", pool);
-    host.scheduler("schedules", &scheduler);
+    host.add("workers", pool);
+    host.add("schedules", &scheduler);
     Ok(host.build()?.run_until_signal()?)
 }
 

@@ -153,13 +153,16 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     let mut host = Host::builder();
     host.name("mailer").stop_timeout(options.stop_timeout);
-    host.queue("emails", &emails, options.workers, {
-        let outbox = outbox.clone();
-        move || {
-            let mut sender = Sender::new(server, outbox.clone());
-            move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx)
-        }
-    });
+    host.add(
+        "emails",
+        emails.workers(options.workers, {
+            let outbox = outbox.clone();
+            move || {
+                let mut sender = Sender::new(server, outbox.clone());
+                move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx)
+            }
+        }),
+    );
     let writers = outbox.clone();
     host.background("writer", move |ctx| {
         write(options.emails, &emails, &writers, ctx)

@@ -50,7 +50,7 @@
 //! exit code 1
 //!
 //! $ supervised --fail start-hang --policy ignore
-//!   failed     "index"  start: has not started within 0.5 s
+//!   failed     "index"  start: did not start within 0.5 s
 //!   not started  "web"
 //!   stopped    "db"  after 0.000 s
 //! exit code 1
@@ -108,14 +108,14 @@
 //! exit code 0
 //!
 //! $ supervised --fail hang
-//!   abandoned  "index"  told to stop 0.7 s ago  last heartbeat 0.1 s ago
+//!   abandoned  "index"  stop requested 0.7 s ago  last heartbeat 0.1 s ago
 //!              index   last note: "indexing"   thread 18824: sleeping in clock_nanosleep
 //!   stopped    "db"  after 0.000 s
 //!   stopped    "web"  after 0.000 s
 //! exit code 75
 //!
 //! $ supervised --fail stuck --policy restart
-//!   abandoned  "index"  told to stop 0.7 s ago
+//!   abandoned  "index"  stop requested 0.7 s ago
 //!              index   last note: "indexing"   thread 18833: sleeping in futex
 //!   stopped    "db"  after 0.000 s
 //!   stopped    "web"  after 0.000 s

@@ -85,7 +85,7 @@ fn the_second_signal_does_not_wait_for_one_that_hangs() {
     stderr.read_to_string(&mut told).unwrap();
     assert!(told.contains("second signal received"), "{told}");
     assert!(
-        told.contains("  abandoned  \"index\"  told to stop "),
+        told.contains("  abandoned  \"index\"  stop requested "),
         "{told}"
     );
     assert_eq!(output.status.code(), Some(75), "{told}");

@@ -33,12 +33,15 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
         .ok_or("give the folder to be watched")?;
     let folder = PathBuf::from(folder);
     let mut host = Host::builder();
-    host.watch("folder", FolderWatch::new(&folder), move |changes, ctx| {
-        if changes.is_initial() {
-            writeln!(io::stdout(), "watching {}: {changes}", folder.display())?;
-        }
-        print(changes, ctx)
-    });
+    host.add(
+        "folder",
+        FolderWatch::new(&folder).on_change(move |changes, ctx| {
+            if changes.is_initial() {
+                writeln!(io::stdout(), "watching {}: {changes}", folder.display())?;
+            }
+            print(changes, ctx)
+        }),
+    );
     Ok(host.build()?.run_until_signal()?)
 }
 

@@ -1,285 +1,113 @@
-//! What has to be done at a moment, and when to look again.
+//! What the clock brings: limits that pass, heartbeats, restarts; and when to look again.
 
-use super::super::entry::Lifecycle;
-use super::super::failure::{FailedIn, ServiceFailure};
-use super::super::policy::FailurePolicy;
-use super::super::reason::StopReason;
-use super::super::status::HostPhase;
+use super::entry::{Entry, Lifecycle, StopRequest};
 use super::{Action, Machine};
 use crate::clock::Deadline;
+use crate::host::failure::{FailedIn, ServiceFailure};
+use crate::host::policy::FailurePolicy;
+use crate::host::reason::StopReason;
+use crate::host::status::HostPhase;
 use crate::table::trimmed;
 use std::time::{Duration, Instant};
 
-/// The time that a service has whose stop is requested only at the deadline.
-pub(in super::super) const TIME_TO_LEAVE: Duration = Duration::from_millis(20);
+/// What happens to a service when a moment has come, unless something else happens before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Event {
+    /// It has not come up in time.
+    StartTimeout,
+    /// It has not called `heartbeat` in time.
+    HeartbeatMissed,
+    /// It has called `heartbeat` again.
+    HeartbeatResumed,
+    /// It has not ended in time, outside of a stop.
+    EndTimeout,
+    /// The pause before its restart is over.
+    Restart,
+    /// Its time in the host's stop is over: the services that it needs are stopped, or the
+    /// report is made without it. Nothing happens to the service itself.
+    StopTimeout,
+}
 
 impl Machine {
-    /// Moves on as far as it goes at `now`. `beat` is when a service's heart last beat.
-    /// Returns what has to be done, and when to look again at the latest.
-    pub(in super::super) fn advance(
+    /// Moves on as far as it goes at `now`. `heartbeat` returns when a service called
+    /// `heartbeat` last. Returns what has to be done, and when to look again at the latest.
+    pub(in crate::host) fn advance(
         &mut self,
         now: Instant,
-        beat: impl Fn(usize) -> Option<Instant>,
+        heartbeat: impl Fn(usize) -> Option<Instant>,
     ) -> (Vec<Action>, Deadline) {
         for index in 0..self.entries.len() {
-            self.keep_time(index, now, &beat);
+            match self.next_event(index, heartbeat(index), now) {
+                Some((due, event)) if due.has_passed(now) => self.happen(index, event, now),
+                _ => {}
+            }
         }
         self.begin_services(now);
-        self.tell_services(now);
+        self.note_all_up(now);
+        self.stop_if_all_returned(now);
+        self.stop_services(now);
         let actions = std::mem::take(&mut self.actions);
-        (actions, self.wake(now, beat))
+        (actions, self.wake(now, heartbeat))
     }
 
-    /// Looks whether the service has kept its limits.
-    fn keep_time(&mut self, index: usize, now: Instant, beat: &impl Fn(usize) -> Option<Instant>) {
-        let entry = &mut self.entries[index];
-        if entry.is_told() && !entry.recalled {
-            return;
+    /// What happens to the service next, and when, if nothing is reported before.
+    pub(super) fn next_event(
+        &self,
+        index: usize,
+        heartbeat: Option<Instant>,
+        now: Instant,
+    ) -> Option<(Deadline, Event)> {
+        let entry = &self.entries[index];
+        if entry.is_over() {
+            return None;
         }
-        let name = &entry.name;
-        match entry.life {
+        if let Some(by) = self.stop_by(index) {
+            return self.next_in_stop(index, by, now);
+        }
+        match entry.lifecycle {
             Lifecycle::Starting | Lifecycle::Unready => {
-                let due = entry.start_due(&self.freezes, now);
-                if !due.is_some_and(|due| due.has_passed(now)) {
-                    return;
-                }
-                let what = match entry.life {
-                    Lifecycle::Starting => "has not started",
-                    _ => "has not said that it is ready",
-                };
-                let limit = trimmed(entry.terms.start_timeout);
-                let failure = ServiceFailure::of_time(
-                    name,
-                    FailedIn::Start,
-                    format!("{what} within {limit}"),
-                );
-                self.recall(index, failure, now);
+                Some((entry.start_due(&self.freezes, now), Event::StartTimeout))
             }
-            Lifecycle::Up => {
-                let due = entry.heartbeat_due(beat(index), &self.freezes, now);
-                let Some(due) = due else {
-                    return;
-                };
-                if due.has_passed(now) && !entry.missed {
-                    entry.missed = true;
-                    let silent = trimmed(entry.terms.heartbeat.unwrap_or_default());
-                    let text = format!("no heartbeat for {silent}");
-                    if entry.terms.heartbeat_fails {
-                        let failure = ServiceFailure::of_time(name, FailedIn::Run, text);
-                        self.recall(index, failure, now);
-                    } else {
-                        let text = format!("service {name:?}: {text}");
-                        self.log(log::Level::Warn, text);
-                    }
-                } else if entry.missed && !due.has_passed(now) {
-                    entry.missed = false;
-                    let text = format!("service {name:?}: its heart beats again");
-                    self.log(log::Level::Info, text);
-                }
+            Lifecycle::Up => self.next_heartbeat(entry, heartbeat, now),
+            // In a stop, the stop's own limits hold.
+            Lifecycle::Ending { by } => {
+                let has_passed = self.stop.is_some() && by.has_passed(now);
+                (!has_passed).then_some((by, Event::EndTimeout))
             }
-            Lifecycle::Ending { by } if by.has_passed(now) && self.stop.is_none() => {
-                let limit = self.end_limit(index);
-                let text = format!("has not ended within {}", trimmed(limit));
-                let failure =
-                    ServiceFailure::of_time(&self.entries[index].name, FailedIn::Stop, text);
-                let by = Deadline::NEVER;
-                self.entries[index].live(Lifecycle::Ending { by }, now);
-                self.fail(index, failure, now);
-                // No second one is started beside it, and so it is given up.
-                match self.entries[index].terms.policy {
-                    FailurePolicy::Ignore => self.log_ignored(index),
-                    _ => self.give_up(index, now),
-                }
-            }
-            _ => {}
+            Lifecycle::Resting { until } => Some((until, Event::Restart)),
+            Lifecycle::Idle | Lifecycle::Over => None,
         }
     }
 
-    /// The service took too long: it is asked to end, as a failure.
-    fn recall(&mut self, index: usize, failure: ServiceFailure, now: Instant) {
-        let by = self.end_by(index, now);
-        let entry = &mut self.entries[index];
-        entry.recalled = true;
-        entry.told = Some(now);
-        entry.live(Lifecycle::Ending { by }, now);
-        self.actions.push(Action::Cancel(index));
-        self.fail(index, failure, now);
-    }
-
-    /// By when a service that ends outside of a stop has to be done.
-    pub(super) fn end_by(&self, index: usize, now: Instant) -> Deadline {
-        Deadline::after_from(now, self.end_limit(index))
-    }
-
-    fn end_limit(&self, index: usize) -> Duration {
-        let own = self.entries[index].terms.stop_timeout;
-        own.unwrap_or(self.total).min(self.total)
-    }
-
-    fn begin_services(&mut self, now: Instant) {
-        if !matches!(self.phase, HostPhase::Starting | HostPhase::Running) {
-            return;
-        }
-        for index in 0..self.entries.len() {
-            if let Lifecycle::Resting { until } = self.entries[index].life {
-                if until.has_passed(now) {
-                    self.entries[index].restarts += 1;
-                    self.entries[index].live(Lifecycle::Idle, now);
-                }
-            }
-            let entry = &self.entries[index];
-            let is_there = |needed: &usize| self.entries[*needed].is_there();
-            if matches!(entry.life, Lifecycle::Idle) && entry.needs.iter().all(is_there) {
-                let mended = self.entries[index].begin(now);
-                self.evicted.extend(mended);
-                self.actions.push(Action::Begin(index));
-            }
-        }
-        if self.phase == HostPhase::Starting && self.entries.iter().all(|entry| entry.has_been_up) {
-            self.phase = HostPhase::Running;
-            self.times.up = Some(now);
-            let took = self.times.begun.map_or(Duration::ZERO, |begun| now - begun);
-            let count = self.entries.len();
-            let text = format!("{count} services are up after {:.3} s", took.as_secs_f64());
-            self.log(log::Level::Info, text);
-        }
-        // Pools and queues work for others, and never end by themselves.
-        let mut active = self
-            .entries
-            .iter()
-            .filter(|entry| !entry.terms.serves)
-            .peekable();
-        let has_work = active.peek().is_some() || self.entries.is_empty();
-        let are_over = has_work && active.all(|entry| matches!(entry.life, Lifecycle::Over));
-        if self.phase == HostPhase::Running && self.ends_with_services && are_over {
-            self.request_stop(StopReason::AllReturned, None, now);
-        }
-    }
-
-    fn tell_services(&mut self, now: Instant) {
-        let Some(stop) = &self.stop else {
-            return;
+    /// The stop of the service was requested by the host's, and should be over `by` then.
+    fn next_in_stop(&self, index: usize, by: Deadline, now: Instant) -> Option<(Deadline, Event)> {
+        let due = match by.has_passed(now) {
+            true => self.waited_for_until(index)?,
+            false => by,
         };
-        let is_late = stop.by.has_passed(now);
-        if now < stop.delay_until {
-            return;
-        }
-        if self.phase == HostPhase::Delaying {
-            self.phase = HostPhase::Stopping;
-            // To the plan: how late the driver looks is not part of the delay.
-            self.times.told = Some(stop.delay_until);
-        }
-        let is_needed = match is_late {
-            true => vec![false; self.entries.len()],
-            false => self.still_needed(now),
-        };
-        for (index, is_needed) in is_needed.into_iter().enumerate() {
-            let entry = &self.entries[index];
-            if matches!(entry.life, Lifecycle::Over) || (entry.is_told() && !entry.recalled) {
-                continue;
+        (!due.has_passed(now)).then_some((due, Event::StopTimeout))
+    }
+
+    fn next_heartbeat(
+        &self,
+        entry: &Entry,
+        heartbeat: Option<Instant>,
+        now: Instant,
+    ) -> Option<(Deadline, Event)> {
+        let due = entry.heartbeat_due(heartbeat, &self.freezes, now)?;
+        Some(match (entry.is_heartbeat_missed, due.has_passed(now)) {
+            (false, _) => (due, Event::HeartbeatMissed),
+            (true, false) => (Deadline::at(now), Event::HeartbeatResumed),
+            (true, true) => {
+                // It was reported already, and is looked for again one timeout later.
+                let timeout = entry.options.heartbeat_timeout.unwrap_or_default();
+                (Deadline::after_from(now, timeout), Event::HeartbeatMissed)
             }
-            if !is_needed {
-                let entry = &mut self.entries[index];
-                entry.told = Some(now);
-                entry.recalled = false;
-                self.actions.push(Action::Cancel(index));
-            }
-        }
-    }
-
-    /// Of each service whether one is in the way that needs it, or that needs one of these: a
-    /// service that is over before the stop takes none out of their order.
-    fn still_needed(&self, now: Instant) -> Vec<bool> {
-        let mut is_needed = vec![false; self.entries.len()];
-        let in_the_way = |index: &usize| !self.is_out_of_the_way(*index, now);
-        let mut looked_at: Vec<usize> = (0..self.entries.len()).filter(in_the_way).collect();
-        while let Some(index) = looked_at.pop() {
-            for &needed in &self.entries[index].needs {
-                if !std::mem::replace(&mut is_needed[needed], true) {
-                    looked_at.push(needed);
-                }
-            }
-        }
-        is_needed
-    }
-
-    /// By when a service whose stop was requested should be over: those that it needs are
-    /// stopped then.
-    pub(in super::super) fn stop_by(&self, index: usize) -> Option<Deadline> {
-        let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
-        let told = entry.told.filter(|_| !entry.recalled)?;
-        let below = match stop.scale < 1.0 {
-            true => entry.below.mul_f64(stop.scale),
-            false => entry.below,
-        };
-        let by = self.abandoned_by(index)?;
-        Some(by.earlier(stop.by.minus(below, told)))
-    }
-
-    /// By when it is waited for by the report: one without a limit of its own to the end,
-    /// as long as that takes nothing from others.
-    fn abandoned_by(&self, index: usize) -> Option<Deadline> {
-        let (stop, entry) = (self.stop.as_ref()?, &self.entries[index]);
-        let told = entry.told.filter(|_| !entry.recalled)?;
-        let own = match entry.terms.stop_timeout {
-            Some(limit) => Deadline::after_from(told, limit),
-            None => Deadline::NEVER,
-        };
-        Some(own.earlier(stop.by))
-    }
-
-    /// When the service was asked to end, by the stop or for its own failure, and by when
-    /// it has to.
-    pub(in super::super) fn end_by_of(&self, index: usize) -> Option<(Instant, Deadline)> {
-        let entry = &self.entries[index];
-        match (self.stop_by(index), entry.life) {
-            (Some(by), _) => Some((entry.told?, by)),
-            (None, Lifecycle::Ending { by }) => Some((entry.since?, by)),
-            _ => None,
-        }
-    }
-
-    /// Those that it needs wait for it no longer.
-    fn is_out_of_the_way(&self, index: usize, now: Instant) -> bool {
-        let entry = &self.entries[index];
-        matches!(entry.life, Lifecycle::Over)
-            || entry.is_inside_stop
-            || self.stop_by(index).is_some_and(|by| by.has_passed(now))
-    }
-
-    /// Whether the report is due.
-    pub(in super::super) fn is_done(&self, now: Instant) -> bool {
-        self.is_done_where(now, |index| self.waited_for_until(index))
-    }
-
-    /// Whether the report is due once the services that were stopped only at the deadline
-    /// have had their moment.
-    pub(in super::super) fn is_done_but_for_leaving(&self, now: Instant) -> bool {
-        self.is_done_where(now, |index| self.abandoned_by(index))
-    }
-
-    fn is_done_where(&self, now: Instant, until: impl Fn(usize) -> Option<Deadline>) -> bool {
-        let has_had_its_time = |index: usize| {
-            let entry = &self.entries[index];
-            let is_over = matches!(entry.life, Lifecycle::Over) || entry.is_inside_stop;
-            is_over || until(index).is_some_and(|until| until.has_passed(now))
-        };
-        self.phase == HostPhase::Stopping && (0..self.entries.len()).all(has_had_its_time)
-    }
-
-    /// The same as `abandoned_by`, and a moment more for one whose stop was requested only
-    /// then.
-    fn waited_for_until(&self, index: usize) -> Option<Deadline> {
-        let by = self.abandoned_by(index)?;
-        let told = self.entries[index].told?;
-        match by.has_passed(told) {
-            true => Some(Deadline::after_from(told, TIME_TO_LEAVE)),
-            false => Some(by),
-        }
+        })
     }
 
     /// When to look again.
-    fn wake(&self, now: Instant, beat: impl Fn(usize) -> Option<Instant>) -> Deadline {
+    fn wake(&self, now: Instant, heartbeat: impl Fn(usize) -> Option<Instant>) -> Deadline {
         let mut wake = Deadline::NEVER;
         if let Some(stop) = &self.stop {
             if self.phase == HostPhase::Delaying {
@@ -289,37 +117,122 @@ impl Machine {
                 wake = wake.earlier(stop.by);
             }
         }
-        for (index, entry) in self.entries.iter().enumerate() {
-            let due = match (entry.life, self.stop_by(index)) {
-                (Lifecycle::Over, _) => continue,
-                (_, Some(by)) if by.has_passed(now) => match self.waited_for_until(index) {
-                    Some(until) => until,
-                    None => continue,
-                },
-                (_, Some(by)) => by,
-                (Lifecycle::Starting | Lifecycle::Unready, None) => {
-                    match entry.start_due(&self.freezes, now) {
-                        Some(due) => due,
-                        None => continue,
-                    }
-                }
-                (Lifecycle::Ending { by }, None) => by,
-                (Lifecycle::Resting { until }, None) => until,
-                (Lifecycle::Up, None) => match entry.heartbeat_due(beat(index), &self.freezes, now)
-                {
-                    // Missed: checked again after its heartbeat timeout.
-                    Some(due) if due.has_passed(now) => {
-                        Deadline::after_from(now, entry.terms.heartbeat.unwrap_or_default())
-                    }
-                    Some(due) => due,
-                    None => continue,
-                },
-                (Lifecycle::Idle, None) => continue,
-            };
-            if !due.has_passed(now) {
-                wake = wake.earlier(due);
+        let indices = 0..self.entries.len();
+        let events = indices.filter_map(|index| self.next_event(index, heartbeat(index), now));
+        events.fold(wake, |wake, (due, _)| wake.earlier(due))
+    }
+
+    /// The event's moment has come.
+    fn happen(&mut self, index: usize, event: Event, now: Instant) {
+        match event {
+            Event::StartTimeout => self.start_timed_out(index, now),
+            Event::HeartbeatMissed => self.heartbeat_missed(index, now),
+            Event::HeartbeatResumed => {
+                let entry = &mut self.entries[index];
+                entry.is_heartbeat_missed = false;
+                let text = format!("service {:?}: heartbeat resumed", entry.name);
+                self.log(log::Level::Info, text);
+            }
+            Event::EndTimeout => self.end_timed_out(index, now),
+            Event::Restart => {
+                self.entries[index].restarts += 1;
+                self.entries[index].enter(Lifecycle::Idle, now);
+            }
+            Event::StopTimeout => {}
+        }
+    }
+
+    fn start_timed_out(&mut self, index: usize, now: Instant) {
+        let entry = &self.entries[index];
+        let what = match entry.lifecycle {
+            Lifecycle::Unready => "did not call `ready`",
+            _ => "did not start",
+        };
+        let text = format!("{what} within {}", trimmed(entry.options.start_timeout));
+        let failure = ServiceFailure::of_time(&entry.name, FailedIn::Start, text);
+        self.stop_for_timeout(index, failure, now);
+    }
+
+    fn heartbeat_missed(&mut self, index: usize, now: Instant) {
+        let entry = &mut self.entries[index];
+        entry.is_heartbeat_missed = true;
+        let timeout = trimmed(entry.options.heartbeat_timeout.unwrap_or_default());
+        let text = format!("no heartbeat for {timeout}");
+        match entry.options.fails_on_missed_heartbeat {
+            true => {
+                let failure = ServiceFailure::of_time(&entry.name, FailedIn::Run, text);
+                self.stop_for_timeout(index, failure, now);
+            }
+            false => {
+                let text = format!("service {:?}: {text}", entry.name);
+                self.log(log::Level::Warn, text);
             }
         }
-        wake
+    }
+
+    fn end_timed_out(&mut self, index: usize, now: Instant) {
+        let text = format!("did not end within {}", trimmed(self.end_limit(index)));
+        let entry = &mut self.entries[index];
+        let failure = ServiceFailure::of_time(&entry.name, FailedIn::Stop, text);
+        let by = Deadline::NEVER;
+        entry.enter(Lifecycle::Ending { by }, now);
+        let policy = entry.options.policy;
+        self.fail(index, failure, now);
+        // Its thread is still busy, so that it cannot be started again.
+        match policy {
+            FailurePolicy::Ignore => self.log_after_end(index, super::AfterEnd::Ignore),
+            FailurePolicy::Restart(_) | FailurePolicy::StopHost => self.give_up(index, now),
+        }
+    }
+
+    /// The service took too long: its stop is requested, and it has failed.
+    fn stop_for_timeout(&mut self, index: usize, failure: ServiceFailure, now: Instant) {
+        self.entries[index].stop_request = Some(StopRequest::ForTimeout(now));
+        self.end(index, now);
+        self.actions.push(Action::Cancel(index));
+        self.fail(index, failure, now);
+    }
+
+    fn begin_services(&mut self, now: Instant) {
+        // Invariant 4.
+        if !matches!(self.phase, HostPhase::Starting | HostPhase::Running) {
+            return;
+        }
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            // Invariant 1.
+            let is_available = |needed: &usize| self.entries[*needed].is_available();
+            if matches!(entry.lifecycle, Lifecycle::Idle) && entry.needs.iter().all(is_available) {
+                let mended = self.entries[index].begin(now);
+                self.failures.evict(mended);
+                self.actions.push(Action::Begin(index));
+            }
+        }
+    }
+
+    fn note_all_up(&mut self, now: Instant) {
+        let are_up = self.entries.iter().all(|entry| entry.has_been_up);
+        if self.phase != HostPhase::Starting || !are_up {
+            return;
+        }
+        self.phase = HostPhase::Running;
+        self.times.up = Some(now);
+        let took = self.times.begun.map_or(Duration::ZERO, |begun| now - begun);
+        let count = self.entries.len();
+        let text = format!("{count} services are up after {:.3} s", took.as_secs_f64());
+        self.log(log::Level::Info, text);
+    }
+
+    fn stop_if_all_returned(&mut self, now: Instant) {
+        if self.phase != HostPhase::Running || !self.ends_with_services {
+            return;
+        }
+        // Pools and queues work for others, and never end by themselves.
+        let works_for_itself = |entry: &&Entry| !entry.options.serves_others;
+        let mut active = self.entries.iter().filter(works_for_itself).peekable();
+        let has_work = active.peek().is_some() || self.entries.is_empty();
+        if has_work && active.all(Entry::is_over) {
+            self.request_stop(StopReason::AllReturned, None, now);
+        }
     }
 }

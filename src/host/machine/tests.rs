@@ -1,10 +1,11 @@
 //! The machine, with a clock that is a number and services that are a script.
 
+mod events;
 mod failures;
 
-use super::super::entry::Terms;
+use super::super::build::{Graph, times_below};
 use super::super::failure::FailedIn;
-use super::super::policy::Restart;
+use super::super::policy::{FailurePolicy, Restart};
 use super::*;
 use crate::clock;
 use crate::retry::Backoff;
@@ -25,18 +26,18 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn terms() -> Terms {
-    Terms::new()
+fn options() -> Options {
+    Options::new()
 }
 
 impl Sim {
-    /// `services`: each with its terms, and who it needs by index. A stop of 8 s.
-    fn new(services: Vec<(&str, Terms, Vec<usize>)>) -> Sim {
+    /// `services`: each with its options, and what it needs, by index. A stop of 8 s.
+    fn new(services: Vec<(&str, Options, Vec<usize>)>) -> Sim {
         Sim::with_times(services, seconds(8), Duration::ZERO)
     }
 
     fn with_times(
-        services: Vec<(&str, Terms, Vec<usize>)>,
+        services: Vec<(&str, Options, Vec<usize>)>,
         total: Duration,
         delay: Duration,
     ) -> Sim {
@@ -51,21 +52,21 @@ impl Sim {
             .zip(&after)
             .map(|(name, after)| (*name, after.as_slice()))
             .collect();
-        let graph = super::super::graph::Graph::new(&named).unwrap();
+        let graph = Graph::new(&named).unwrap();
         let limits: Vec<_> = services
             .iter()
-            .map(|(_, terms, _)| terms.stop_timeout)
+            .map(|(_, options, _)| options.stop_timeout)
             .collect();
-        let below = graph.times_below(&limits, total - delay).unwrap();
+        let below = times_below(&graph, &limits, total - delay).unwrap();
         let entries = services
             .into_iter()
             .enumerate()
-            .map(|(index, (name, terms, needs))| Entry {
+            .map(|(index, (name, options, needs))| Entry {
                 needs,
                 below: below[index],
-                ..Entry::new(name.into(), terms, start)
+                ..Entry::new(name.into(), options, start)
             });
-        let mut machine = Machine::new(entries.collect(), total, delay);
+        let mut machine = Machine::new(entries.collect(), StopLimits { total, delay });
         machine.begin(start);
         let mut sim = Sim {
             beats: vec![None; machine.entries.len()],
@@ -135,10 +136,7 @@ impl Sim {
     fn wait(&mut self, by: u64) -> f64 {
         let end = Deadline::at(self.start + seconds(by)).earlier(self.wake);
         let moment = end.moment().unwrap();
-        assert!(
-            moment > self.now,
-            "it wants to look again at once, for ever"
-        );
+        assert!(moment > self.now, "it wants to look again at once, forever");
         self.now = moment;
         self.settle();
         (self.now - self.start).as_secs_f64()
@@ -152,17 +150,17 @@ impl Sim {
         (self.now - self.start).as_secs_f64()
     }
 
-    fn life(&self, index: usize) -> Lifecycle {
-        self.machine.entries[index].life
+    fn lifecycle(&self, index: usize) -> Lifecycle {
+        self.machine.entries[index].lifecycle
     }
 }
 
 #[test]
 fn services_begin_when_what_they_need_is_up_and_independent_ones_together() {
     let mut sim = Sim::new(vec![
-        ("web", terms(), vec![1, 2]),
-        ("db", terms(), vec![]),
-        ("cache", terms(), vec![]),
+        ("web", options(), vec![1, 2]),
+        ("db", options(), vec![]),
+        ("cache", options(), vec![]),
     ]);
     assert_eq!(sim.seen(), ["begin db", "begin cache"]);
     assert_eq!(sim.started(2), Next::Run);
@@ -176,39 +174,39 @@ fn services_begin_when_what_they_need_is_up_and_independent_ones_together() {
 
 #[test]
 fn one_that_says_when_it_is_ready_is_up_only_then() {
-    let slow = Terms {
+    let slow = Options {
         signals_ready: true,
-        ..terms()
+        ..options()
     };
     let mut sim = Sim::new(vec![
         ("index", slow.clone(), vec![]),
-        ("search", terms(), vec![0]),
+        ("search", options(), vec![0]),
     ]);
     sim.started(0);
     assert_eq!(sim.seen(), ["begin index"]);
-    sim.do_now(|machine, now| machine.said_ready(0, now));
+    sim.do_now(|machine, now| machine.ready(0, now));
     assert_eq!(sim.seen(), ["begin search"]);
 
     // It may say so in its `start` already.
     let mut sim = Sim::new(vec![("index", slow, vec![])]);
-    sim.do_now(|machine, now| machine.said_ready(0, now));
-    assert_ne!(sim.life(0), Lifecycle::Up);
+    sim.do_now(|machine, now| machine.ready(0, now));
+    assert_ne!(sim.lifecycle(0), Lifecycle::Up);
     sim.started(0);
-    assert_eq!(sim.life(0), Lifecycle::Up);
+    assert_eq!(sim.lifecycle(0), Lifecycle::Up);
 }
 
 #[test]
 fn a_start_that_times_out_stops_the_others_in_reverse_and_is_the_reason() {
     let mut sim = Sim::new(vec![
-        ("db", terms(), vec![]),
-        ("web", terms(), vec![0]),
-        ("slow", terms(), vec![1]),
+        ("db", options(), vec![]),
+        ("web", options(), vec![0]),
+        ("slow", options(), vec![1]),
     ]);
     sim.started(0);
     sim.started(1);
     sim.seen();
     assert_eq!(sim.wait(1000), 30.0);
-    // Before its dependents are over nobody else is told.
+    // Before its dependents are over, no other stop is requested.
     assert_eq!(sim.seen(), ["cancel slow", "cancel host", "cancel slow"]);
     sim.do_now(|machine, now| machine.ended(2, None, now));
     assert_eq!(sim.seen(), ["cancel web"]);
@@ -219,22 +217,22 @@ fn a_start_that_times_out_stops_the_others_in_reverse_and_is_the_reason() {
     let reason = sim.machine.stop.as_ref().unwrap().reason.to_string();
     assert_eq!(
         reason,
-        "service \"slow\" timed out in start: has not started within 30 s"
+        "service \"slow\" timed out in start: did not start within 30 s"
     );
 }
 
 #[test]
 fn a_start_that_succeeds_after_the_stop_began_is_not_run() {
-    let mut sim = Sim::new(vec![("db", terms(), vec![])]);
+    let mut sim = Sim::new(vec![("db", options(), vec![])]);
     sim.stop();
     assert_eq!(sim.started(0), Next::Stop);
 }
 
 #[test]
 fn ten_services_of_twenty_seconds_that_use_them_are_done_in_twenty() {
-    let limit = Terms {
+    let limit = Options {
         stop_timeout: Some(seconds(20)),
-        ..terms()
+        ..options()
     };
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let services = names.iter().map(|name| (*name, limit.clone(), vec![]));
@@ -263,7 +261,10 @@ fn ten_services_of_twenty_seconds_that_use_them_are_done_in_twenty() {
 
 #[test]
 fn a_dependent_that_never_ends_leaves_those_that_it_needs_their_time() {
-    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("deaf", terms(), vec![0])]);
+    let mut sim = Sim::new(vec![
+        ("db", options(), vec![]),
+        ("deaf", options(), vec![0]),
+    ]);
     sim.started(0);
     sim.started(1);
     sim.stop();
@@ -276,7 +277,7 @@ fn a_dependent_that_never_ends_leaves_those_that_it_needs_their_time() {
 
 #[test]
 fn a_dependent_that_ends_early_leaves_its_time_to_those_that_it_needs() {
-    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("web", terms(), vec![0])]);
+    let mut sim = Sim::new(vec![("db", options(), vec![]), ("web", options(), vec![0])]);
     sim.started(0);
     sim.started(1);
     sim.stop();
@@ -289,7 +290,7 @@ fn a_dependent_that_ends_early_leaves_its_time_to_those_that_it_needs() {
 
 #[test]
 fn the_delay_passes_between_not_being_ready_and_telling_the_first() {
-    let services = vec![("web", terms(), vec![])];
+    let services = vec![("web", options(), vec![])];
     let mut sim = Sim::with_times(services, seconds(25), seconds(5));
     sim.started(0);
     sim.stop();
@@ -302,7 +303,7 @@ fn the_delay_passes_between_not_being_ready_and_telling_the_first() {
 
 #[test]
 fn somebody_who_insists_takes_the_delay_away_and_gets_the_report_at_once() {
-    let services = vec![("web", terms(), vec![]), ("front", terms(), vec![0])];
+    let services = vec![("web", options(), vec![]), ("front", options(), vec![0])];
     let mut sim = Sim::with_times(services, seconds(25), seconds(5));
     sim.started(0);
     sim.started(1);
@@ -318,7 +319,7 @@ fn somebody_who_insists_takes_the_delay_away_and_gets_the_report_at_once() {
 
 #[test]
 fn a_later_deadline_loosens_nothing() {
-    let mut sim = Sim::new(vec![("web", terms(), vec![])]);
+    let mut sim = Sim::new(vec![("web", options(), vec![])]);
     sim.started(0);
     sim.do_now(|machine, now| machine.request_stop(StopReason::Stopped, Some(seconds(2)), now));
     sim.wait(1);
@@ -328,7 +329,7 @@ fn a_later_deadline_loosens_nothing() {
 
 #[test]
 fn a_host_without_limits_waits_without_limit_and_never_wakes_for_it() {
-    let services = vec![("web", terms(), vec![])];
+    let services = vec![("web", options(), vec![])];
     let mut sim = Sim::with_times(services, Duration::MAX, Duration::ZERO);
     sim.started(0);
     sim.stop();
@@ -339,12 +340,12 @@ fn a_host_without_limits_waits_without_limit_and_never_wakes_for_it() {
 
 #[test]
 fn a_stop_that_is_tightened_leaves_each_its_share_of_the_time() {
-    let db = Terms {
+    let db = Options {
         stop_timeout: Some(seconds(4)),
-        ..terms()
+        ..options()
     };
     for insists in [false, true] {
-        let services = vec![("db", db.clone(), vec![]), ("web", terms(), vec![0])];
+        let services = vec![("db", db.clone(), vec![]), ("web", options(), vec![0])];
         let mut sim = Sim::new(services);
         sim.started(0);
         sim.started(1);
@@ -363,7 +364,7 @@ fn a_stop_that_is_tightened_leaves_each_its_share_of_the_time() {
 
 #[test]
 fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over() {
-    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("web", terms(), vec![0])]);
+    let mut sim = Sim::new(vec![("db", options(), vec![]), ("web", options(), vec![0])]);
     sim.started(0);
     sim.started(1);
     sim.stop();
@@ -375,20 +376,20 @@ fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over
     assert!(!sim.machine.is_done(sim.now));
     sim.ends(1, None);
     assert_eq!(sim.done(), 7.0);
-    assert_eq!(sim.life(1), Lifecycle::Over);
+    assert_eq!(sim.lifecycle(1), Lifecycle::Over);
 }
 
 #[test]
 fn one_that_is_over_before_the_stop_takes_nobody_out_of_their_order() {
-    let one_shot = Terms {
+    let one_shot = Options {
         one_shot: true,
-        ..terms()
+        ..options()
     };
     let mut sim = Sim::new(vec![
-        ("db", terms(), vec![]),
+        ("db", options(), vec![]),
         ("migration", one_shot.clone(), vec![0]),
         ("warm-up", one_shot.clone(), vec![1]),
-        ("web", terms(), vec![2]),
+        ("web", options(), vec![2]),
     ]);
     for index in 0..4 {
         sim.started(index);
@@ -403,15 +404,15 @@ fn one_that_is_over_before_the_stop_takes_nobody_out_of_their_order() {
     assert_eq!(sim.seen(), ["cancel db"]);
 
     // Who does not stop is waited for as long as it may take.
-    let mut sim = Sim::new(vec![("db", terms(), vec![]), ("web", terms(), vec![0])]);
+    let mut sim = Sim::new(vec![("db", options(), vec![]), ("web", options(), vec![0])]);
     sim.started(0);
     sim.started(1);
     sim.stop();
     let direct = sim.wait(1000);
     let mut sim = Sim::new(vec![
-        ("db", terms(), vec![]),
+        ("db", options(), vec![]),
         ("migration", one_shot, vec![0]),
-        ("web", terms(), vec![1]),
+        ("web", options(), vec![1]),
     ]);
     for index in 0..3 {
         sim.started(index);
@@ -426,13 +427,13 @@ fn one_that_is_over_before_the_stop_takes_nobody_out_of_their_order() {
 
 #[test]
 fn those_that_serve_others_do_not_keep_a_run_alive() {
-    let serves = Terms {
-        serves: true,
-        ..terms()
+    let serves = Options {
+        serves_others: true,
+        ..options()
     };
-    let one_shot = Terms {
+    let one_shot = Options {
         one_shot: true,
-        ..terms()
+        ..options()
     };
     let services = vec![
         ("pool", serves.clone(), vec![]),

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 /// An item whose handler returned an error, or panicked, with the reason; returned by
-/// [`WorkQueue::take_failed`](super::WorkQueue::take_failed).
+/// [`WorkQueue::take_failed`](crate::host::WorkQueue::take_failed).
 ///
 /// # Examples
 ///
@@ -15,12 +15,12 @@ use std::fmt;
 ///
 /// let emails = WorkQueue::new(16);
 /// let mut host = Host::builder();
-/// host.queue("emails", &emails, 1, || {
+/// host.add("emails", emails.workers(1, || {
 ///     |email: &mut &str, _: &ServiceContext| match email.contains('@') {
 ///         true => Ok(()),
 ///         false => Err("no address"),
 ///     }
-/// });
+/// }));
 /// let host = host.build()?.start()?;
 /// emails.submit("a@b.example")?;
 /// emails.submit("Dear reader")?;
@@ -94,7 +94,7 @@ impl<T> FailedItem<T> {
         self.item
     }
 
-    /// The number of the item, as in the log: the queue counts what it accepts, from 1 on.
+    /// The number of the item, as in the log: accepted items are numbered from 1.
     pub fn number(&self) -> u64 {
         self.number
     }

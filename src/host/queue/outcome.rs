@@ -1,11 +1,11 @@
-//! What a handler says of its item.
+//! What a handler returns for an item that it has not failed on.
 
 /// What happens to an item whose handler did not fail: the value that the handler of a
-/// [`WorkQueue`](super::WorkQueue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
+/// [`WorkQueue`](crate::host::WorkQueue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
 ///
 /// # Examples
 ///
-/// A handler that keeps what it cannot do any more for the next start of the program:
+/// A handler that hands back what it cannot handle any more, for the next start of the program:
 ///
 /// ```
 /// use groundcrew::{Host, WorkQueue, Retry, ServiceContext};
@@ -14,7 +14,7 @@
 ///
 /// let emails = WorkQueue::new(16);
 /// let mut host = Host::builder();
-/// host.queue("emails", &emails, 1, || {
+/// host.add("emails", emails.workers(1, || {
 ///     |_: &mut &str, ctx: &ServiceContext| {
 ///         let retry = Retry::exponential(Duration::from_millis(10));
 ///         let stop = ctx.host().token(); // not to try again once the stop has begun
@@ -23,7 +23,7 @@
 ///             Err(_) => Ok(ItemOutcome::HandBack),
 ///         }
 ///     }
-/// });
+/// }));
 /// let host = host.build()?.start()?;
 /// emails.submit("a")?;
 /// emails.submit("b")?;
@@ -37,13 +37,12 @@ pub enum ItemOutcome {
     /// It was handled, and is dropped.
     #[default]
     Handled,
-    /// It goes back into the queue: at the front, also beyond the capacity, and also when the
-    /// queue is closed. A handler that puts an item back at once gets it again at once: it
-    /// pauses first, with [`ServiceContext::sleep`](crate::ServiceContext::sleep). What is put
+    /// It goes back to the front of the queue, also beyond the capacity, and also when the queue is
+    /// closed. A worker gets it again at once, so the handler should pause first, with [`ServiceContext::sleep`](crate::ServiceContext::sleep). What is put
     /// back after the handlers' token was cancelled is
-    /// [unprocessed](super::WorkQueue::take_unstarted).
+    /// [unstarted](crate::host::WorkQueue::take_unstarted).
     PutBack,
-    /// It is [unprocessed](super::WorkQueue::take_unstarted): no handler gets it again. For a
+    /// It is [unstarted](crate::host::WorkQueue::take_unstarted): no handler gets it again. For a
     /// handler that cannot do its work any more when the host stops.
     HandBack,
 }

@@ -3,19 +3,19 @@
 //! # Invariants
 //!
 //! 1. Everything is decided under one lock: an item that was accepted is waiting, or was given
-//!    to one worker, or is kept for the owner of the queue, as unprocessed or as failed, or was
+//!    to one worker, or is kept for the owner of the queue, as unstarted or as failed, or was
 //!    handled; never two of them.
-//! 2. Nothing is accepted once `closed` is set, but as unprocessed; and nothing waits any more
+//! 2. Nothing is accepted once `closed` is set, but as unstarted; and nothing waits any more
 //!    once `sealed` is: whatever is accepted is handled or kept.
 //! 3. Nothing of the program's is called, and no item is dropped, under the lock.
 //! 4. The copy of an item is in `copies` from before its handler is called until the item is
-//!    out of hand, or until the owner took the copy: then its number is in `given`, and the
+//!    no longer in progress, or until the owner took the copy: then its number is in `given`, and the
 //!    item itself is dropped. An item of which there is no copy is never dropped for that.
 
 use super::failed::{FailedItem, Why};
-use super::stats::QueueStats;
 use crate::clock::Deadline;
-use crate::queue::{Membership, Refusal};
+use crate::host::items::{ItemStats, ItemStore, LeftItems, QueueStats};
+use crate::queue::{Member, Membership, Refusal};
 use crate::submit::{Keeper, SubmitError};
 use crate::sync::{Arc, Condvar, Mutex, OnceLock};
 use crate::unwind;
@@ -23,9 +23,9 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 
-pub(in super::super) struct Store<T> {
+pub(super) struct Store<T> {
     capacity: usize,
-    inner: Mutex<Inner<T>>,
+    contents: Mutex<Contents<T>>,
     /// There is room, or there never will be.
     room: Condvar,
     /// There is work, or there never will be.
@@ -42,25 +42,24 @@ pub(super) struct Item<T> {
     pub(super) number: u64,
 }
 
-struct Inner<T> {
+struct Contents<T> {
     items: VecDeque<Item<T>>,
-    /// Handed back by handlers, then taken out by the stop. Counted as unprocessed already.
-    unprocessed: VecDeque<T>,
-    /// Dropped with their refusal. Counted as accepted and unprocessed already.
+    /// Handed back by handlers, then taken out by the stop. Counted as unstarted already.
+    unstarted: VecDeque<T>,
+    /// Dropped with their refusal. Counted as accepted and unstarted already.
     refused: Vec<T>,
     failed: Vec<FailedItem<T>>,
     /// Of the items being handled, by their numbers.
     copies: BTreeMap<u64, T>,
-    /// The numbers of items in hand whose copy the owner has.
+    /// The numbers of items in progress whose copy the owner has.
     given: BTreeSet<u64>,
     /// The number of the last item that went in.
     last_number: u64,
     /// Nothing more gets in.
     closed: bool,
-    /// The crew that works on it: one for each incarnation of the service. Workers of
-    /// others take nothing.
-    crew: Option<u64>,
-    crews: u64,
+    /// The generation of workers that takes items: one for each incarnation of the service.
+    generation: Option<u64>,
+    generations: u64,
     /// What waited was taken out.
     sealed: bool,
     /// A service works on it, or is to.
@@ -93,7 +92,7 @@ pub(super) enum End<T> {
     DropPanicked,
     /// To the front of the queue.
     PutBack(Item<T>),
-    /// To the unprocessed ones.
+    /// To the unstarted ones.
     HandBack(Item<T>),
     Failed(Item<T>, Why),
 }
@@ -102,17 +101,17 @@ impl<T> Store<T> {
     pub(super) fn new(capacity: usize) -> Store<T> {
         Store {
             capacity,
-            inner: Mutex::new(Inner {
+            contents: Mutex::new(Contents {
                 items: VecDeque::new(),
-                unprocessed: VecDeque::new(),
+                unstarted: VecDeque::new(),
                 refused: Vec::new(),
                 failed: Vec::new(),
                 copies: BTreeMap::new(),
                 given: BTreeSet::new(),
                 last_number: 0,
                 closed: false,
-                crew: None,
-                crews: 0,
+                generation: None,
+                generations: 0,
                 sealed: false,
                 hosted: false,
                 submitters: 0,
@@ -130,80 +129,57 @@ impl<T> Store<T> {
         self.capacity
     }
 
-    pub(super) fn membership(&self) -> &Membership {
-        &self.membership
-    }
-
-    /// Whether that changes anything.
-    pub(super) fn set_hosted(&self, hosted: bool) -> bool {
-        mem::replace(&mut self.inner.lock().hosted, hosted) != hosted
-    }
-
     pub(super) fn close(&self) {
-        self.inner.lock().closed = true;
+        self.contents.lock().closed = true;
         self.room.notify_all();
         self.work.notify_all();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.inner.lock().closed
+        self.contents.lock().closed
     }
 
     /// Lets the workers take nothing more.
     pub(super) fn halt(&self) {
-        self.inner.lock().crew = None;
+        self.contents.lock().generation = None;
         self.work.notify_all();
     }
 
-    /// Closes, and takes out what waits, for good.
-    pub(super) fn take_out(&self) -> QueueStats {
-        self.close();
-        self.halt();
-        let mut inner = self.inner.lock();
-        inner.sealed = true;
-        inner.stats.unprocessed += inner.items.len() as u64;
-        let items = mem::take(&mut inner.items);
-        inner
-            .unprocessed
-            .extend(items.into_iter().map(|item| item.value));
-        self.stats_of(&inner)
-    }
-
     pub(super) fn stats(&self) -> QueueStats {
-        self.stats_of(&self.inner.lock())
+        self.stats_of(&self.contents.lock())
     }
 
-    fn stats_of(&self, inner: &Inner<T>) -> QueueStats {
-        let queued = inner.items.len();
+    fn stats_of(&self, contents: &Contents<T>) -> QueueStats {
+        let queued = contents.items.len();
         QueueStats {
             queued: queued as u64,
             overflow: queued.saturating_sub(self.capacity) as u64,
-            failed_left: inner.failed.len() as u64,
-            ..inner.stats.clone()
+            failed_left: contents.failed.len() as u64,
+            ..contents.stats.clone()
         }
     }
 
     // What the owner takes.
 
     pub(super) fn take_unstarted(&self) -> Vec<T> {
-        let mut inner = self.inner.lock();
-        let mut items = Vec::from(mem::take(&mut inner.unprocessed));
-        items.append(&mut inner.refused);
+        let mut contents = self.contents.lock();
+        let mut items = Vec::from(mem::take(&mut contents.unstarted));
+        items.append(&mut contents.refused);
         items
     }
 
     pub(super) fn take_failed(&self) -> Vec<FailedItem<T>> {
-        mem::take(&mut self.inner.lock().failed)
+        mem::take(&mut self.contents.lock().failed)
     }
 
     /// The copies of the items being handled, once the report is made.
     pub(super) fn take_copies(&self) -> Vec<T> {
-        let mut inner = self.inner.lock();
-        if !inner.sealed {
+        let mut contents = self.contents.lock();
+        if !contents.sealed {
             return Vec::new();
         }
-        let copies = mem::take(&mut inner.copies);
-        inner.given.extend(copies.keys());
+        let copies = mem::take(&mut contents.copies);
+        contents.given.extend(copies.keys());
         copies.into_values().collect()
     }
 
@@ -230,40 +206,40 @@ impl<T> Store<T> {
         std::ptr::from_ref(self).addr()
     }
 
-    /// A new crew begins to work, unless what waited was taken out.
+    /// A new generation of workers begins, unless what waited was taken out.
     pub(super) fn begin(&self) -> u64 {
-        let mut inner = self.inner.lock();
-        inner.crews += 1;
-        let crew = inner.crews;
-        inner.crew = (!inner.sealed).then_some(crew);
-        crew
+        let mut contents = self.contents.lock();
+        contents.generations += 1;
+        let generation = contents.generations;
+        contents.generation = (!contents.sealed).then_some(generation);
+        generation
     }
 
-    /// The next item, waited for; `None`: there is none to come for this crew. Calls `beat`
+    /// Waits for the next item; `None`: there is none to come for this generation. Calls `beat`
     /// before another thread can see that an item is being handled.
-    pub(super) fn next(&self, crew: u64, beat: impl Fn()) -> Option<Item<T>> {
-        let mut inner = self.inner.lock();
+    pub(super) fn next(&self, generation: u64, beat: impl Fn()) -> Option<Item<T>> {
+        let mut contents = self.contents.lock();
         loop {
-            if inner.crew != Some(crew) {
+            if contents.generation != Some(generation) {
                 return None;
             }
-            if let Some(item) = inner.items.pop_front() {
+            if let Some(item) = contents.items.pop_front() {
                 beat();
-                inner.stats.in_progress += 1;
-                let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
-                drop(inner);
+                contents.stats.in_progress += 1;
+                let wakes = contents.submitters > 0 && contents.items.len() < self.capacity;
+                drop(contents);
                 if wakes {
                     self.room.notify_one();
                 }
                 return Some(item);
             }
             // An item being handled may be put back, and its handler may submit others.
-            if inner.closed && inner.stats.in_progress == 0 {
+            if contents.closed && contents.stats.in_progress == 0 {
                 return None;
             }
-            inner.idle += 1;
-            self.work.wait(&mut inner);
-            inner.idle -= 1;
+            contents.idle += 1;
+            self.work.wait(&mut contents);
+            contents.idle -= 1;
         }
     }
 
@@ -272,46 +248,48 @@ impl<T> Store<T> {
     pub(super) fn keep_copy(&self, item: &Item<T>) {
         if let Some(copy) = self.copy.get() {
             let copy = copy(&item.value);
-            self.inner.lock().copies.insert(item.number, copy);
+            self.contents.lock().copies.insert(item.number, copy);
         }
     }
 
-    /// The item with that number is out of hand. Returns how many failed ones are kept.
+    /// The item with that number is no longer in progress. Returns how many failed items are kept.
     pub(super) fn end(&self, number: u64, end: End<T>) -> usize {
-        let mut inner = self.inner.lock();
-        let copy = inner.copies.remove(&number);
-        let is_given = inner.given.remove(&number);
+        let mut contents = self.contents.lock();
+        let copy = contents.copies.remove(&number);
+        let is_given = contents.given.remove(&number);
         let (mut wakes, mut dropped) = (false, None);
-        inner.stats.in_progress -= 1;
+        contents.stats.in_progress -= 1;
         match end {
-            End::Handled => inner.stats.handled += 1,
-            End::DropPanicked => inner.stats.panicked += 1,
-            End::PutBack(item) if !inner.sealed => {
-                inner.items.push_front(item);
-                inner.note_overflow(self.capacity);
+            End::Handled => contents.stats.handled += 1,
+            End::DropPanicked => contents.stats.panicked += 1,
+            End::PutBack(item) if !contents.sealed => {
+                contents.items.push_front(item);
+                contents.note_overflow(self.capacity);
                 wakes = true;
             }
             End::PutBack(item) | End::HandBack(item) => {
-                inner.stats.unprocessed += 1;
+                contents.stats.unstarted += 1;
                 match is_given {
                     true => dropped = Some(item.value),
-                    false => inner.unprocessed.push_back(item.value),
+                    false => contents.unstarted.push_back(item.value),
                 }
             }
             End::Failed(item, why) => {
                 match why.is_panic() {
-                    true => inner.stats.panicked += 1,
-                    false => inner.stats.failed += 1,
+                    true => contents.stats.panicked += 1,
+                    false => contents.stats.failed += 1,
                 }
                 match is_given {
                     true => dropped = Some(item.value),
-                    false => inner.failed.push(FailedItem::new(item.value, number, why)),
+                    false => contents
+                        .failed
+                        .push(FailedItem::new(item.value, number, why)),
                 }
             }
         }
-        let was_last = inner.closed && inner.stats.in_progress == 0;
-        let failed = inner.failed.len();
-        drop(inner);
+        let was_last = contents.closed && contents.stats.in_progress == 0;
+        let failed = contents.failed.len();
+        drop(contents);
         if was_last {
             self.work.notify_all();
         } else if wakes {
@@ -325,16 +303,16 @@ impl<T> Store<T> {
 
 impl<T: Send + 'static> Store<T> {
     pub(super) fn submit(self: &Arc<Self>, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
-        let mut inner = self.inner.lock();
+        let mut contents = self.contents.lock();
         let mut is_late = false;
         loop {
-            if inner.closed {
-                drop(inner);
+            if contents.closed {
+                drop(contents);
                 let refused = SubmitError::new(item, Refusal::QueueClosed);
                 let refused = refused.due_to(self.membership.stopping());
                 return Err(refused.kept_by(self.clone()));
             }
-            if inner.items.len() < self.capacity {
+            if contents.items.len() < self.capacity {
                 break;
             }
             let deadline = match no_room {
@@ -346,20 +324,20 @@ impl<T: Send + 'static> Store<T> {
                 NoRoom::Wait(deadline) => deadline,
                 NoRoom::Exceed => Deadline::NEVER,
             };
-            inner.submitters += 1;
-            is_late = deadline.wait(&self.room, &mut inner);
-            inner.submitters -= 1;
+            contents.submitters += 1;
+            is_late = deadline.wait(&self.room, &mut contents);
+            contents.submitters -= 1;
         }
-        inner.last_number += 1;
-        let number = inner.last_number;
-        inner.items.push_back(Item {
+        contents.last_number += 1;
+        let number = contents.last_number;
+        contents.items.push_back(Item {
             value: item,
             number,
         });
-        inner.stats.accepted += 1;
-        inner.note_overflow(self.capacity);
-        let wakes = inner.idle > 0;
-        drop(inner);
+        contents.stats.accepted += 1;
+        contents.note_overflow(self.capacity);
+        let wakes = contents.idle > 0;
+        drop(contents);
         if wakes {
             self.work.notify_one();
         }
@@ -367,34 +345,75 @@ impl<T: Send + 'static> Store<T> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T> Contents<T> {
     fn note_overflow(&mut self, capacity: usize) {
         let overflow = self.items.len().saturating_sub(capacity) as u64;
         self.stats.overflow_peak = self.stats.overflow_peak.max(overflow);
     }
 }
 
+impl<T: Send + 'static> ItemStore for Store<T> {
+    fn claim(&self) -> bool {
+        !mem::replace(&mut self.contents.lock().hosted, true)
+    }
+
+    fn release(&self) {
+        self.contents.lock().hosted = false;
+    }
+
+    fn join_host(&self, member: Member) {
+        self.membership.set(member);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.contents.lock().stats.in_progress == 0
+    }
+
+    fn stats(&self) -> ItemStats {
+        ItemStats::Queue(self.stats())
+    }
+
+    fn take_out(&self) -> LeftItems {
+        self.close();
+        self.halt();
+        let mut contents = self.contents.lock();
+        // Invariant 2: from now on, what is put back is unstarted.
+        contents.sealed = true;
+        contents.stats.unstarted += contents.items.len() as u64;
+        let items = mem::take(&mut contents.items);
+        let items = items.into_iter().map(|item| item.value);
+        contents.unstarted.extend(items);
+        let stats = self.stats_of(&contents);
+        LeftItems {
+            unstarted: stats.unstarted,
+            in_progress: stats.in_progress,
+            failed: stats.failed_left,
+            stats: ItemStats::Queue(stats),
+        }
+    }
+}
+
 impl<T: Send> Keeper<T> for Store<T> {
     fn keep(&self, item: T) {
-        let mut inner = self.inner.lock();
-        inner.stats.accepted += 1;
-        inner.stats.unprocessed += 1;
-        inner.refused.push(item);
+        let mut contents = self.contents.lock();
+        contents.stats.accepted += 1;
+        contents.stats.unstarted += 1;
+        contents.refused.push(item);
     }
 }
 
 impl<T> Drop for Store<T> {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        let waiting = mem::take(&mut inner.items);
+        let contents = self.contents.get_mut();
+        let waiting = mem::take(&mut contents.items);
         waiting
             .into_iter()
             .for_each(|item| drop_item(Some(item.value)));
-        let unprocessed = mem::take(&mut inner.unprocessed);
-        unprocessed.into_iter().map(Some).for_each(drop_item);
-        inner.refused.drain(..).map(Some).for_each(drop_item);
-        inner.failed.drain(..).map(Some).for_each(drop_item);
-        let copies = mem::take(&mut inner.copies);
+        let unstarted = mem::take(&mut contents.unstarted);
+        unstarted.into_iter().map(Some).for_each(drop_item);
+        contents.refused.drain(..).map(Some).for_each(drop_item);
+        contents.failed.drain(..).map(Some).for_each(drop_item);
+        let copies = mem::take(&mut contents.copies);
         copies.into_values().map(Some).for_each(drop_item);
     }
 }

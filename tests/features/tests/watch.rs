@@ -61,9 +61,10 @@ impl Place {
 fn started(watch: FolderWatch) -> (RunningHost, Receiver<FileChanges>) {
     let (tell, told) = unbounded();
     let mut host = Host::builder();
-    host.watch("posts", watch, move |changes, _| {
-        Ok(tell.send(changes.clone())?)
-    });
+    host.add(
+        "posts",
+        watch.on_change(move |changes, _| Ok(tell.send(changes.clone())?)),
+    );
     (host.build().unwrap().start().unwrap(), told)
 }
 
@@ -136,10 +137,13 @@ fn the_first_look_is_over_before_those_after_it_start() {
     let only = place
         .watch()
         .only(|path| path.extension().is_some_and(|it| it == "md"));
-    host.watch("posts", only, move |changes, _| {
-        thread::sleep(20 * MILLI);
-        Ok(tell.send(Some(changes.clone()))?)
-    });
+    host.add(
+        "posts",
+        only.on_change(move |changes, _| {
+            thread::sleep(20 * MILLI);
+            Ok(tell.send(Some(changes.clone()))?)
+        }),
+    );
     host.startup_task("search", move |_| Ok(of_search.send(None)?))
         .after(["posts"]);
     let host = host.build().unwrap().start().unwrap();
@@ -348,7 +352,10 @@ fn a_folder_that_is_not_there_is_an_error_of_the_start_that_names_it() {
     place.write("file", "");
     for (path, why) in [("nowhere", "No such file"), ("file", "it is a file")] {
         let mut host = Host::builder();
-        host.watch("posts", FolderWatch::new(place.path(path)), |_, _| Ok(()));
+        host.add(
+            "posts",
+            FolderWatch::new(place.path(path)).on_change(|_, _| Ok(())),
+        );
         let error = host.build().unwrap().start().unwrap_err().to_string();
         assert!(error.contains(why) && error.contains(path), "{error}");
     }
@@ -361,13 +368,16 @@ fn after_an_error_and_a_restart_everything_is_told_of_again() {
     place.write("a.md", "a");
     let (tell, told) = unbounded();
     let mut host = Host::builder();
-    host.watch("posts", place.watch(), move |changes, _| {
-        tell.send(changes.clone())?;
-        match changes.present().any(|path| path.ends_with("bad.md")) && !changes.is_initial() {
-            true => Err("cannot be read".into()),
-            false => Ok(()),
-        }
-    })
+    host.add(
+        "posts",
+        place.watch().on_change(move |changes, _| {
+            tell.send(changes.clone())?;
+            match changes.present().any(|path| path.ends_with("bad.md")) && !changes.is_initial() {
+                true => Err("cannot be read".into()),
+                false => Ok(()),
+            }
+        }),
+    )
     .on_failure(Restart::new().backoff(groundcrew::retry::Backoff::fixed(MILLI)));
     let host = host.build().unwrap().start().unwrap();
     assert_eq!(next(&told).len(), 1);

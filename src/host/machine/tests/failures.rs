@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn restarting() -> Terms {
+fn restarting() -> Options {
     let restart = Restart::new().backoff(Backoff::fixed(seconds(10)));
-    Terms {
+    Options {
         policy: restart.limit(2, seconds(60)).into(),
-        ..terms()
+        ..options()
     }
 }
 
@@ -16,9 +16,9 @@ fn error(text: &str) -> ServiceFailure {
 
 /// One that is up and is restarted when it is silent for 10 s.
 fn beating() -> Sim {
-    let beating = Terms {
-        heartbeat: Some(seconds(10)),
-        heartbeat_fails: true,
+    let beating = Options {
+        heartbeat_timeout: Some(seconds(10)),
+        fails_on_missed_heartbeat: true,
         ..restarting()
     };
     let mut sim = Sim::new(vec![("poller", beating, vec![])]);
@@ -52,7 +52,7 @@ fn failing_too_often_stops_the_host_with_the_last_failure() {
     }
     let reason = sim.machine.stop.as_ref().unwrap().reason.clone();
     assert_eq!(reason.failure().unwrap().message(), "round 2");
-    assert_eq!(sim.machine.failures.len(), 3);
+    assert_eq!(sim.machine.failures.kept().len(), 3);
     assert!(sim.machine.is_done(sim.now));
 }
 
@@ -89,9 +89,9 @@ fn a_restart_waits_for_those_that_it_needs_which_are_restarted_too() {
 
 #[test]
 fn an_ignored_failure_leaves_the_host_ready_and_is_kept() {
-    let ignored = Terms {
+    let ignored = Options {
         policy: FailurePolicy::Ignore,
-        ..terms()
+        ..options()
     };
     let mut sim = Sim::new(vec![("metrics", ignored, vec![])]);
     sim.started(0);
@@ -105,8 +105,11 @@ fn an_ignored_failure_leaves_the_host_ready_and_is_kept() {
 #[test]
 fn a_first_start_that_fails_stops_the_host_whatever_the_policy() {
     for policy in [FailurePolicy::Ignore, Restart::new().into()] {
-        let terms = Terms { policy, ..terms() };
-        let mut sim = Sim::new(vec![("web", terms, vec![])]);
+        let options = Options {
+            policy,
+            ..options()
+        };
+        let mut sim = Sim::new(vec![("web", options, vec![])]);
         sim.do_now(|machine, now| machine.ended(0, Some(error("port in use")), now));
         let reason = &sim.machine.stop.as_ref().unwrap().reason;
         assert!(matches!(reason, StopReason::StartFailed(_)), "{reason}");
@@ -115,15 +118,15 @@ fn a_first_start_that_fails_stops_the_host_whatever_the_policy() {
 
 #[test]
 fn a_run_that_returns_is_a_failure_unless_it_is_one_shot() {
-    let mut sim = Sim::new(vec![("web", terms(), vec![])]);
+    let mut sim = Sim::new(vec![("web", options(), vec![])]);
     sim.started(0);
     sim.ends(0, None);
     let stop = sim.machine.stop.as_ref().unwrap();
     assert!(stop.reason.to_string().contains("one_shot"));
 
-    let one_shot = Terms {
+    let one_shot = Options {
         one_shot: true,
-        ..terms()
+        ..options()
     };
     let mut sim = Sim::new(vec![("import", one_shot, vec![])]);
     sim.started(0);
@@ -139,9 +142,9 @@ fn a_run_that_returns_is_a_failure_unless_it_is_one_shot() {
 
 #[test]
 fn a_missed_heartbeat_makes_the_host_unalive_until_the_next_one() {
-    let beating = Terms {
-        heartbeat: Some(seconds(10)),
-        ..terms()
+    let beating = Options {
+        heartbeat_timeout: Some(seconds(10)),
+        ..options()
     };
     let mut sim = Sim::new(vec![("poller", beating, vec![])]);
     sim.started(0);
@@ -151,20 +154,23 @@ fn a_missed_heartbeat_makes_the_host_unalive_until_the_next_one() {
     assert!(sim.machine.is_alive(sim.now, |_| sim.beats[0]));
     assert_eq!(sim.wait(1000), 15.0);
     assert!(!sim.machine.is_alive(sim.now, |_| sim.beats[0]));
-    assert!(sim.machine.entries[0].missed && sim.machine.stop.is_none());
+    assert!(sim.machine.entries[0].is_heartbeat_missed && sim.machine.stop.is_none());
     sim.beats[0] = Some(sim.now);
     assert!(sim.machine.is_alive(sim.now, |_| sim.beats[0]));
 }
 
 #[test]
-fn a_missed_heartbeat_that_is_a_failure_recalls_the_service_and_restarts_it() {
+fn a_missed_heartbeat_that_is_a_failure_stops_the_service_and_restarts_it() {
     let mut sim = beating();
     sim.seen();
     sim.wait(1000);
     assert_eq!(sim.seen(), ["cancel poller"]);
     sim.ends(0, None);
-    assert!(matches!(sim.life(0), Lifecycle::Resting { .. }));
-    assert_eq!(sim.machine.failures[0].message(), "no heartbeat for 10 s");
+    assert!(matches!(sim.lifecycle(0), Lifecycle::Resting { .. }));
+    assert_eq!(
+        sim.machine.failures.kept()[0].message(),
+        "no heartbeat for 10 s"
+    );
     sim.wait(1000);
     assert_eq!(sim.seen(), ["begin poller"]);
 }
@@ -177,15 +183,15 @@ fn one_that_does_not_end_after_its_failure_is_not_started_beside_itself() {
     assert!(sim.machine.stop.is_some());
     assert_eq!(sim.done(), 26.0);
     assert_eq!(sim.machine.entries[0].restarts, 0);
-    assert_eq!(sim.machine.failures.len(), 2);
+    assert_eq!(sim.machine.failures.kept().len(), 2);
 }
 
 #[test]
 fn three_failures_are_three_failures() {
     let mut sim = Sim::new(vec![
-        ("a", terms(), vec![]),
-        ("b", terms(), vec![]),
-        ("c", terms(), vec![]),
+        ("a", options(), vec![]),
+        ("b", options(), vec![]),
+        ("c", options(), vec![]),
     ]);
     for index in 0..3 {
         sim.started(index);
@@ -199,6 +205,7 @@ fn three_failures_are_three_failures() {
     let told: Vec<String> = sim
         .machine
         .failures
+        .kept()
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -225,9 +232,9 @@ fn a_service_that_waits_for_its_restart_ends_with_the_stop_and_has_failed() {
 
 #[test]
 fn of_a_service_that_fails_for_ever_the_latest_failures_are_kept() {
-    let mut terms = restarting();
-    terms.policy = Restart::new().limit(1, Duration::ZERO).into();
-    let mut sim = Sim::new(vec![("web", terms, vec![])]);
+    let mut options = restarting();
+    options.policy = Restart::new().limit(1, Duration::ZERO).into();
+    let mut sim = Sim::new(vec![("web", options, vec![])]);
     for round in 0..100 {
         sim.started(0);
         let name = sim.machine.entries[0].name.clone();
@@ -236,9 +243,9 @@ fn of_a_service_that_fails_for_ever_the_latest_failures_are_kept() {
         sim.ends(0, Some(failure));
         sim.wait(1_000_000);
     }
-    assert_eq!(sim.machine.entries[0].failed, 100);
-    assert_eq!(sim.machine.failures.len(), MOST_FAILURES);
-    assert_eq!(sim.machine.failures[15].message(), "round 99");
+    assert_eq!(sim.machine.entries[0].failure_count, 100);
+    assert_eq!(sim.machine.failures.kept().len(), failure_log::MAX_KEPT);
+    assert_eq!(sim.machine.failures.kept()[15].message(), "round 99");
 }
 
 #[test]
@@ -248,7 +255,7 @@ fn a_stop_in_the_middle_of_a_restart_leaves_the_failure_open_and_being_up_mends_
         sim.started(0);
         sim.ends(0, Some(error("lost")));
         sim.wait(1000);
-        assert!(matches!(sim.life(0), Lifecycle::Starting));
+        assert!(matches!(sim.lifecycle(0), Lifecycle::Starting));
         if is_up {
             sim.started(0);
         }
@@ -267,7 +274,7 @@ fn a_stop_in_the_middle_of_a_restart_leaves_the_failure_open_and_being_up_mends_
 
 #[test]
 fn a_one_shot_that_has_returned_is_not_started_again_when_its_stop_fails() {
-    let import = Terms {
+    let import = Options {
         one_shot: true,
         ..restarting()
     };
@@ -277,7 +284,7 @@ fn a_one_shot_that_has_returned_is_not_started_again_when_its_stop_fails() {
         machine.run_ended(0, None, now);
         machine.ended(0, Some(error("no temporary file")), now);
     });
-    assert_eq!(sim.life(0), Lifecycle::Over);
+    assert_eq!(sim.lifecycle(0), Lifecycle::Over);
     assert!(sim.machine.is_done(sim.now));
     assert_eq!(sim.machine.entries[0].restarts, 0);
     assert!(sim.machine.entries[0].open_failure().is_some());

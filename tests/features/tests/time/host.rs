@@ -201,16 +201,19 @@ fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
     within(LONG, "restarted queue", || {
         let (clock, queue, (tell, told)) = (ManualClock::new(), WorkQueue::new(9), signal());
         let host = host(&clock, |host| {
-            host.queue("items", &queue, 1, move || {
-                let tell = tell.clone();
-                move |&mut item: &mut u32, ctx: &ServiceContext| {
-                    if item == 1 {
-                        tell.send(()).unwrap();
-                        ctx.token().wait(); // silent for too long
+            host.add(
+                "items",
+                queue.workers(1, move || {
+                    let tell = tell.clone();
+                    move |&mut item: &mut u32, ctx: &ServiceContext| {
+                        if item == 1 {
+                            tell.send(()).unwrap();
+                            ctx.token().wait(); // silent for too long
+                        }
+                        Ok::<(), String>(())
                     }
-                    Ok::<(), String>(())
-                }
-            })
+                }),
+            )
             .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat()
             .stop_timeout(seconds(4))
@@ -239,9 +242,10 @@ fn a_queue_with_nothing_in_hand_need_give_no_sign_of_life() {
     within(LONG, "idle queue", || {
         let (clock, queue) = (ManualClock::new(), WorkQueue::<u32>::new(9));
         let host = host(&clock, |host| {
-            host.queue("items", &queue, 1, || {
-                |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())
-            })
+            host.add(
+                "items",
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+            )
             .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat();
         });
@@ -278,7 +282,7 @@ fn one_that_does_not_end_when_its_heartbeat_was_missed_stops_the_host() {
         clock.advance(seconds(3));
         let report = host.wait();
         assert!(matches!(
-            report.services()[0].ending(),
+            report.services()[0].outcome(),
             ServiceOutcome::Abandoned(_)
         ));
         assert_eq!((report.failures().len(), report.exit_code()), (2, 1));
@@ -324,10 +328,7 @@ fn a_start_has_its_limit_its_own_or_the_hosts_or_30_s() {
             clock.advance(MOMENT);
             let error = starting.join().unwrap();
             let failure = error.report().reason().failure().unwrap();
-            assert_eq!(
-                failure.message(),
-                format!("has not started within {limit} s")
-            );
+            assert_eq!(failure.message(), format!("did not start within {limit} s"));
             assert_eq!(error.report().start_took(), Some(seconds(limit)));
         });
     }
@@ -369,7 +370,7 @@ fn stop_the_deaf(
     }
     let report = host.stop();
     let left = report.services().iter();
-    let left = left.filter(|it| matches!(it.ending(), ServiceOutcome::Abandoned(_)));
+    let left = left.filter(|it| matches!(it.outcome(), ServiceOutcome::Abandoned(_)));
     assert_eq!(left.count(), limits.len());
     gate.open();
     report.stop_took()
@@ -447,13 +448,16 @@ fn a_queue_is_cut_short_in_the_last_quarter_of_its_time_and_at_most_3_s() {
             let (clock, queue, (tell, told)) = (ManualClock::new(), WorkQueue::new(9), signal());
             let host = host(&clock, |host| {
                 host.stop_timeout(seconds(total));
-                host.queue("items", &queue, 1, move || {
-                    let tell = tell.clone();
-                    move |_: &mut u32, ctx: &ServiceContext| {
-                        tell.send(())?;
-                        wait(ctx)
-                    }
-                });
+                host.add(
+                    "items",
+                    queue.workers(1, move || {
+                        let tell = tell.clone();
+                        move |_: &mut u32, ctx: &ServiceContext| {
+                            tell.send(())?;
+                            wait(ctx)
+                        }
+                    }),
+                );
             });
             let host = host.start().unwrap();
             queue.submit(1).unwrap();
@@ -478,15 +482,18 @@ fn a_status_can_be_serialized() {
     queue.submit(1).unwrap();
     let host = host(&clock, |host| {
         host.name("blog");
-        host.queue("items", &queue, 1, || {
-            |_: &mut u32, ctx: &ServiceContext| {
-                ctx.note("at it");
-                Ok::<(), String>(())
-            }
-        });
+        host.add(
+            "items",
+            queue.workers(1, || {
+                |_: &mut u32, ctx: &ServiceContext| {
+                    ctx.note("at it");
+                    Ok::<(), String>(())
+                }
+            }),
+        );
         let pool = Pool::builder().name("w").threads(1).build().unwrap();
         let tasks = pool.submitter();
-        host.pool("workers", pool);
+        host.add("workers", pool);
         host.background("busy", move |ctx| {
             let token = ctx.token().clone();
             tasks.task("wait").execute(move || token.wait())?;
@@ -560,7 +567,7 @@ fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
             clock.advance(limit);
         }
         let report = within(LONG, "a stop in no time", || host.wait());
-        let endings: Vec<_> = report.services().iter().map(|it| it.ending()).collect();
+        let endings: Vec<_> = report.services().iter().map(|it| it.outcome()).collect();
         assert!(
             matches!(endings[0], ServiceOutcome::Abandoned(_)),
             "{report}"

@@ -759,8 +759,8 @@ fn a_host_by_the_same_clock_starts_and_stops_it_in_its_turn() {
         } = it;
         let mut host = Host::builder();
         host.clock(&clock);
-        host.pool("workers", pool);
-        host.scheduler("schedules", &scheduler);
+        host.add("workers", pool);
+        host.add("schedules", &scheduler);
         assert_eq!(entry.status().next_due(), None);
         let host = host.build().unwrap().start().unwrap();
         assert_eq!(entry.status().next_due(), Some(begin + HOUR));

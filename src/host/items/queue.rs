@@ -1,7 +1,7 @@
 //! Counts of a queue's items, by outcome.
 
-/// Counts of the items of a [`WorkQueue`](super::WorkQueue), by outcome: accepted = queued + in
-/// hand + handled + failed + panicked + unprocessed, at any moment.
+/// Counts of the items of a [`WorkQueue`](crate::host::WorkQueue), by outcome. At any moment,
+/// accepted = queued + in progress + handled + failed + panicked + unstarted.
 ///
 /// # Examples
 ///
@@ -13,7 +13,7 @@
 /// let stats = queue.stats();
 /// assert_eq!((stats.accepted(), stats.queued(), stats.in_progress()), (1, 1, 0));
 /// assert_eq!((stats.handled(), stats.failed(), stats.panicked()), (0, 0, 0));
-/// assert_eq!((stats.failed_left(), stats.unprocessed()), (0, 0));
+/// assert_eq!((stats.failed_left(), stats.unstarted()), (0, 0));
 /// assert_eq!((stats.overflow(), stats.overflow_peak()), (0, 0));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -26,28 +26,27 @@ pub struct QueueStats {
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
-    pub(crate) unprocessed: u64,
+    pub(crate) unstarted: u64,
     pub(crate) failed_left: u64,
     pub(crate) overflow: u64,
     pub(crate) overflow_peak: u64,
 }
 
 impl QueueStats {
-    /// How many items the queue has accepted. An item that its handler puts or hands back
-    /// is not counted again. One that was
+    /// The items that the queue has accepted. An item that its handler puts or hands back is not
+    /// counted again. An item that was
     /// [dropped with its refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal)
-    /// is counted, as unprocessed.
+    /// counts as accepted and as unstarted.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many wait.
+    /// The items that wait.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// How many of those that wait are beyond the capacity: submitted by the queue's own
-    /// workers, or put back.
+    /// The waiting items beyond the capacity: submitted by the queue's own workers, or put back.
     pub fn overflow(&self) -> u64 {
         self.overflow
     }
@@ -57,39 +56,38 @@ impl QueueStats {
         self.overflow_peak
     }
 
-    /// How many are being handled; in a report, those that abandoned workers held.
+    /// The items that are being handled; in a report, those that abandoned workers held.
     pub fn in_progress(&self) -> u64 {
         self.in_progress
     }
 
-    /// For how many the handler returned `Ok`, and neither put nor handed them back.
+    /// The items for which the handler returned `Ok`, and which it neither put nor handed back.
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// For how many the handler returned an error, which was logged.
+    /// The items for which the handler returned an error, which was logged.
     pub fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// For how many the handler panicked, or their own drop after it, which was logged.
+    /// The items for which the handler panicked, or that panicked in their drop after it, which
+    /// was logged.
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
-    /// How many of the failed and panicked ones are kept for
-    /// [`WorkQueue::take_failed`](super::WorkQueue::take_failed), since no call has taken them yet;
-    /// of a batcher, how many died though it has no closure for
-    /// [dead letters](crate::batch::BatcherBuilder::dead_letter). A report with any is not clean.
+    /// The failed and panicked items that are kept for
+    /// [`WorkQueue::take_failed`](crate::WorkQueue::take_failed). A report with any is not clean.
     pub fn failed_left(&self) -> u64 {
         self.failed_left
     }
 
-    /// How many a stop has taken out, or a handler has
-    /// [handed back](super::ItemOutcome::HandBack), or were
-    /// [dropped with their refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal),
-    /// whether they were [taken](super::WorkQueue::take_unstarted) since or not.
-    pub fn unprocessed(&self) -> u64 {
-        self.unprocessed
+    /// The items that a stop has taken out, that a handler has
+    /// [handed back](crate::host::ItemOutcome::HandBack), or that were
+    /// [dropped with their refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal);
+    /// also after they were [taken](crate::WorkQueue::take_unstarted).
+    pub fn unstarted(&self) -> u64 {
+        self.unstarted
     }
 }

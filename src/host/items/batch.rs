@@ -1,10 +1,10 @@
-//! Counts of the items, by outcome.
+//! Counts of a batcher's items, by outcome. Kept here, since a host's report shows them.
 
 use std::fmt;
 
 /// The counters of a batcher: [`Batcher::stats`](crate::Batcher::stats).
 ///
-/// Every accepted item is handled, dead, unhandled or [waiting](Self::waiting), which
+/// Every accepted item is handled, dead, unstarted or [waiting](Self::waiting), which
 /// includes items being handled.
 ///
 /// With the feature `serde` it can be serialized.
@@ -29,14 +29,15 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchStats {
-    pub(super) accepted: u64,
-    pub(super) waiting: u64,
-    pub(super) handled: u64,
-    pub(super) dead: u64,
-    pub(super) unhandled: u64,
-    pub(super) batches: u64,
-    pub(super) calls: u64,
-    pub(super) retries: u64,
+    pub(crate) accepted: u64,
+    pub(crate) waiting: u64,
+    pub(crate) in_progress: u64,
+    pub(crate) handled: u64,
+    pub(crate) dead: u64,
+    pub(crate) unstarted: u64,
+    pub(crate) batches: u64,
+    pub(crate) calls: u64,
+    pub(crate) retries: u64,
 }
 
 impl BatchStats {
@@ -48,6 +49,12 @@ impl BatchStats {
     /// How many items wait, or are being handled.
     pub fn waiting(&self) -> u64 {
         self.waiting
+    }
+
+    /// How many of the [waiting](Self::waiting) items are being handled; in a report, those
+    /// that abandoned handlers hold.
+    pub fn in_progress(&self) -> u64 {
+        self.in_progress
     }
 
     /// How many items were handled. They include items that a handler took out of its batch
@@ -63,8 +70,8 @@ impl BatchStats {
     }
 
     /// How many items a stop handed back.
-    pub fn unhandled(&self) -> u64 {
-        self.unhandled
+    pub fn unstarted(&self) -> u64 {
+        self.unstarted
     }
 
     /// How many batches were completed.
@@ -87,13 +94,13 @@ impl fmt::Display for BatchStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "accepted {}, waiting {}, handled {}, dead {}, unhandled {}, batches {}, calls {}, \
+            "accepted {}, waiting {}, handled {}, dead {}, unstarted {}, batches {}, calls {}, \
              retries {}",
             self.accepted,
             self.waiting,
             self.handled,
             self.dead,
-            self.unhandled,
+            self.unstarted,
             self.batches,
             self.calls,
             self.retries

@@ -1,9 +1,10 @@
 //! How a host's report looks.
 
-use super::ending::{AbandonedService, ServiceOutcome, ServiceReport, ServiceThread};
-use super::failure::ServiceFailure;
-use super::queue::QueueStats;
-use super::report::HostReport;
+use super::abandoned::{AbandonedService, ServiceThread};
+use super::host_report::HostReport;
+use super::service_report::{ServiceOutcome, ServiceReport};
+use crate::host::failure::ServiceFailure;
+use crate::host::items::{BatchStats, ItemStats, LeftItems, QueueStats};
 use crate::table::{COLUMNS, INDENT, cut, short, trimmed};
 use std::fmt;
 use std::time::Duration;
@@ -13,14 +14,14 @@ const LINES_OF_A_KIND: usize = 20;
 
 impl fmt::Display for HostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts();
+        let data = self.data();
         write!(f, "{}", headline(self))?;
-        line(f, "why", &facts.reason.to_string())?;
+        line(f, "why", &data.reason.to_string())?;
         line(f, "phases", &phases(self))?;
         // What went wrong comes first.
         for kind in KINDS {
-            let services = facts.services.iter();
-            let rows = services.filter(|service| kind_of(service.ending()) == kind);
+            let services = data.services.iter();
+            let rows = services.filter(|service| kind_of(service.outcome()) == kind);
             let rows: Vec<&ServiceReport> = rows.collect();
             for service in rows.iter().take(LINES_OF_A_KIND) {
                 row(f, kind, service)?;
@@ -32,7 +33,7 @@ impl fmt::Display for HostReport {
             line(f, "also", &failure.to_string())?;
         }
         more(f, others.len(), "failures")?;
-        for name in &facts.lingering {
+        for name in &data.lingering {
             line(
                 f,
                 "lingering",
@@ -50,13 +51,13 @@ impl fmt::Display for HostReport {
 
 impl fmt::Debug for HostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts();
+        let data = self.data();
         f.debug_struct("HostReport")
-            .field("host", &facts.host)
-            .field("reason", &facts.reason)
-            .field("services", &facts.services)
-            .field("failures", &facts.failures)
-            .field("lingering", &facts.lingering)
+            .field("host", &data.host)
+            .field("reason", &data.reason)
+            .field("services", &data.services)
+            .field("failures", &data.failures)
+            .field("lingering", &data.lingering)
             .field("pools", &self.pools())
             .finish_non_exhaustive()
     }
@@ -85,101 +86,111 @@ fn kind_of(ending: &ServiceOutcome) -> &'static str {
 }
 
 fn headline(report: &HostReport) -> String {
-    let facts = report.facts();
-    let how = if report.is_clean() {
-        "clean"
-    } else {
-        "NOT CLEAN"
+    let data = report.data();
+    let how = match report.is_clean() {
+        true => "clean",
+        false => "NOT CLEAN",
     };
-    let limit = match facts.limit {
+    let limit = match data.limit {
         Duration::MAX => "no deadline".to_owned(),
         limit => format!("deadline {}", trimmed(limit)),
     };
-    let sum = |count: fn(&QueueStats) -> u64| -> u64 {
-        let queues = facts.services.iter();
-        queues.filter_map(|it| it.queue.as_ref()).map(count).sum()
-    };
-    let items = [
-        (sum(QueueStats::unprocessed), "unprocessed"),
-        (sum(QueueStats::failed_left), "failed"),
-    ];
-    let counts = [
-        (
-            report.count(|ending| matches!(ending, ServiceOutcome::Failed(_))),
-            "failed",
-        ),
-        (
-            report.count(|ending| matches!(ending, ServiceOutcome::Panicked(_))),
-            "panicked",
-        ),
-        (
-            report.count(|ending| matches!(ending, ServiceOutcome::Abandoned(_))),
-            "abandoned",
-        ),
-        (facts.lingering.len(), "lingering"),
-    ];
-    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-    let bad: Vec<String> = counts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    let of = match bad.is_empty() {
-        true => String::new(),
-        false => format!("{} of ", bad.join(", ")),
-    };
-    let services = match facts.services.len() {
-        1 => "1 service".to_owned(),
-        count => format!("{count} services"),
-    };
-    let items: String = items
-        .iter()
-        .map(|(count, what)| match count {
-            0 => String::new(),
-            1 => format!(", 1 item {what}"),
-            _ => format!(", {count} items {what}"),
-        })
-        .collect();
     format!(
-        "host {}: {how} after {:.3} s ({limit}): {of}{services}{items}",
-        cut(&facts.host, 30),
-        (facts.delay + facts.stop).as_secs_f64(),
+        "host {}: {how} after {:.3} s ({limit}): {}{}{}",
+        cut(&data.host, 30),
+        (data.delay + data.stop).as_secs_f64(),
+        bad_services(report),
+        counted(data.services.len(), "service"),
+        left_items(report),
     )
 }
 
+/// `1 failed, 2 abandoned of `, or nothing.
+fn bad_services(report: &HostReport) -> String {
+    let count = |is_so: fn(&ServiceOutcome) -> bool| report.count(is_so);
+    let counts = [
+        (
+            count(|it| matches!(it, ServiceOutcome::Failed(_))),
+            "failed",
+        ),
+        (
+            count(|it| matches!(it, ServiceOutcome::Panicked(_))),
+            "panicked",
+        ),
+        (
+            count(|it| matches!(it, ServiceOutcome::Abandoned(_))),
+            "abandoned",
+        ),
+        (report.data().lingering.len(), "lingering"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let bad: Vec<String> = counts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match bad.is_empty() {
+        true => String::new(),
+        false => format!("{} of ", bad.join(", ")),
+    }
+}
+
+/// `, 2 items unstarted, 1 item failed`, or nothing.
+fn left_items(report: &HostReport) -> String {
+    let services = &report.data().services;
+    let sum = |count: fn(&LeftItems) -> u64| -> u64 {
+        let items = services.iter().filter_map(|it| it.items.as_ref());
+        items.map(count).sum()
+    };
+    let counts = [
+        (sum(|items| items.unstarted), "unstarted"),
+        (sum(|items| items.failed), "failed"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    counts
+        .map(|(count, what)| format!(", {} {what}", counted(*count as usize, "item")))
+        .collect()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 fn phases(report: &HostReport) -> String {
-    let facts = report.facts();
-    let start = match facts.start {
+    let data = report.data();
+    let start = match data.start {
         Some(start) => format!("start {:.3} s   ", start.as_secs_f64()),
         None => "never started   ".to_owned(),
     };
-    let ran = match facts.ran {
+    let ran = match data.ran {
         Some(ran) => format!("ran {}   ", short(ran)),
         None => String::new(),
     };
-    let (delay, stop) = (facts.delay.as_secs_f64(), facts.stop.as_secs_f64());
+    let (delay, stop) = (data.delay.as_secs_f64(), data.stop.as_secs_f64());
     format!("{start}{ran}delay {delay:.3} s   stop {stop:.3} s")
 }
 
 /// Those that are not the ending of a service.
 fn other_failures(report: &HostReport) -> impl Iterator<Item = &ServiceFailure> {
-    let facts = report.facts();
+    let data = report.data();
     let is_ending = |failure: &ServiceFailure| {
-        facts.services.iter().any(|service| match service.ending() {
+        data.services.iter().any(|service| match service.outcome() {
             ServiceOutcome::Failed(ending) | ServiceOutcome::Panicked(ending) => ending.is(failure),
             _ => false,
         })
     };
-    facts
-        .failures
+    data.failures
         .iter()
         .filter(move |failure| !is_ending(failure))
 }
 
 fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::Result {
     let mut parts = vec![format!("{:?}", service.name())];
-    match service.ending() {
+    match service.outcome() {
         ServiceOutcome::Failed(failure) | ServiceOutcome::Panicked(failure) => {
             let message = failure.message().escape_debug();
-            parts.push(format!("{}: {message}", failure.during()));
+            parts.push(format!("{}: {message}", failure.failed_in()));
         }
         ServiceOutcome::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
         ServiceOutcome::NotStarted => {}
@@ -191,20 +202,9 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
     if service.restarts() > 0 {
         parts.push(format!("restarts {}", service.restarts()));
     }
-    if let Some(queue) = service.queue() {
-        parts.push(format!(
-            "handled {}  failed {}  panicked {}  unprocessed {}",
-            queue.handled(),
-            queue.failed(),
-            queue.panicked(),
-            queue.unprocessed()
-        ));
-        if queue.in_progress() > 0 {
-            parts.push(format!("in hand {}", queue.in_progress()));
-        }
-    }
+    parts.extend(service.stats().map(items));
     line(f, kind, &parts.join("  "))?;
-    if let ServiceOutcome::Abandoned(abandoned) = service.ending() {
+    if let ServiceOutcome::Abandoned(abandoned) = service.outcome() {
         for thread in abandoned.threads() {
             thread_line(f, thread)?;
         }
@@ -212,14 +212,45 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
     Ok(())
 }
 
+fn items(stats: &ItemStats) -> String {
+    let (mut text, in_progress) = match stats {
+        ItemStats::Queue(stats) => (queue(stats), stats.in_progress()),
+        ItemStats::Batch(stats) => (batch(stats), stats.in_progress()),
+    };
+    if in_progress > 0 {
+        text.push_str(&format!("  in progress {in_progress}"));
+    }
+    text
+}
+
+fn queue(stats: &QueueStats) -> String {
+    format!(
+        "handled {}  failed {}  panicked {}  unstarted {}",
+        stats.handled(),
+        stats.failed(),
+        stats.panicked(),
+        stats.unstarted()
+    )
+}
+
+fn batch(stats: &BatchStats) -> String {
+    format!(
+        "handled {}  dead {}  unstarted {}  batches {}",
+        stats.handled(),
+        stats.dead(),
+        stats.unstarted(),
+        stats.batches()
+    )
+}
+
 fn abandoned_parts(abandoned: &AbandonedService) -> Vec<String> {
-    let told = match abandoned.stop_requested_for() {
-        Some(told) => format!("told to stop {} ago", short(told)),
-        None => "not told to stop".to_owned(),
+    let stop = match abandoned.stop_requested_for() {
+        Some(since) => format!("stop requested {} ago", short(since)),
+        None => "stop not requested".to_owned(),
     };
     let age = abandoned.heartbeat_age();
-    let beat = age.map(|age| format!("last heartbeat {} ago", short(age)));
-    [Some(told), beat].into_iter().flatten().collect()
+    let heartbeat = age.map(|age| format!("last heartbeat {} ago", short(age)));
+    [Some(stop), heartbeat].into_iter().flatten().collect()
 }
 
 fn thread_line(f: &mut fmt::Formatter<'_>, thread: &ServiceThread) -> fmt::Result {

@@ -16,7 +16,7 @@ use crate::stop::RunningTask;
 /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
 /// let tasks = pool.submitter();
 /// let mut host = Host::builder();
-/// host.pool("workers", pool);
+/// host.add("workers", pool);
 /// let host = host.build()?.start()?;
 /// tasks.task("resize").execute(move || gate.recv().unwrap_or_default())?;
 ///

@@ -1,0 +1,452 @@
+//! The queue that a program holds.
+
+use super::failed::FailedItem;
+use super::outcome::ItemOutcome;
+use super::service::QueueWorkers;
+use super::store::{NoRoom, Store};
+use crate::cancel::CancelToken;
+use crate::causes::BoxError;
+use crate::clock::Deadline;
+use crate::host::build::IntoService;
+use crate::host::context::ServiceContext;
+use crate::host::items::QueueStats;
+use crate::submit::{SubmitError, submit_until_cancelled};
+use crate::sync::Arc;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// A bounded queue whose items are handled by a service of a [`Host`](crate::Host):
+/// [`workers`](Self::workers) makes it one, and [`HostBuilder::add`](crate::HostBuilder::add) adds
+/// it. A clone is the same queue.
+///
+/// The queue can be filled before the host starts. In a stop it is closed, and what is in it is
+/// handled, until the last part of the service's time: a quarter of it, capped at 3 s. Then
+/// the handlers' token is cancelled, no more items are begun, and those that are left are returned
+/// by [`take_unstarted`](Self::take_unstarted).
+///
+/// If the service fails, because a handler that panicked could not be replaced or a heartbeat was
+/// missed, the queue still accepts items while the service is restarted. If the host stops
+/// meanwhile, they are handed back.
+///
+/// # Which items come back
+///
+/// Every accepted item is handled, or comes back through a clone of the queue, before or after the
+/// report of the host. The report counts what was left when it was made:
+///
+/// | the item's outcome | returned by | report |
+/// | --- | --- | --- |
+/// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unstarted`](Self::take_unstarted) | not clean |
+/// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
+/// | its handler had not returned when the report was made | [`take_maybe_handled`](Self::take_maybe_handled), with [`keep_copy`](Self::keep_copy) | not clean |
+///
+/// A handler whose error is due to the stop of the host has not failed. Such an error is caused by
+/// [`Cancelled`](crate::cancel::Cancelled) or by the refusal of a queue, a batcher or a pool that the
+/// stop has closed. Its item is unstarted.
+///
+/// The queue keeps them, however many there are, until its last clone and the last handle of the
+/// host are dropped. So a program that runs for months should take failed items now and then.
+///
+/// # The shutdown bug this prevents
+///
+/// A service that reads a channel in a loop, as in `for item in receiver`, ends only when
+/// every sender is dropped, and some part of the program usually keeps one: the stop hangs, or
+/// runs into its deadline. A `WorkQueue` is closed by its service's stop, however many clones
+/// exist. Further items are refused and returned, and workers that wait for an item end. What
+/// the bug looks like in hand-written code, and why the host does not hang even then, is
+/// described [at the host](crate::host::Host#a-common-shutdown-bug).
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, WorkQueue, ServiceContext};
+/// use std::io::{self, Write};
+///
+/// let emails = WorkQueue::new(100);
+/// let mut host = Host::builder();
+/// host.add("emails", emails.workers(2, || {
+///     let mut connection = Vec::new(); // each worker makes its own
+///     move |email: &mut String, _: &ServiceContext| connection.write_all(email.as_bytes())
+/// }));
+/// let host = host.build()?.start()?;
+/// emails.submit("Dear reader".to_owned())?;
+///
+/// let report = host.stop(); // sends what is in the queue
+/// assert!(report.is_clean());
+/// let refused = emails.submit("late".to_owned()).unwrap_err();
+/// assert!(refused.is_closed() && refused.into_inner() == "late");
+/// assert_eq!(emails.take_unstarted(), [""; 0]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub struct WorkQueue<T> {
+    store: Arc<Store<T>>,
+}
+
+impl<T: Send + 'static> WorkQueue<T> {
+    /// A queue with this capacity. A capacity of 0 is an error when the host is
+    /// [built](crate::host::HostBuilder::build).
+    pub fn new(capacity: usize) -> WorkQueue<T> {
+        WorkQueue {
+            store: Arc::new(Store::new(capacity)),
+        }
+    }
+
+    /// Makes the queue copy each item before a handler gets it, so that items that are being
+    /// handled when the report is made are returned by
+    /// [`take_maybe_handled`](Self::take_maybe_handled). This applies to all clones of the queue,
+    /// and to items that a handler gets from now on. Nothing else needs it.
+    pub fn keep_copy(self) -> WorkQueue<T>
+    where
+        T: Clone,
+    {
+        self.store.copy_with(T::clone);
+        self
+    }
+
+    /// The queue with `workers` threads that handle its items, as a service:
+    /// [`HostBuilder::add`](crate::HostBuilder::add) takes it.
+    ///
+    /// `factory` is called by each worker, on the worker's own thread, and returns the handler
+    /// that the worker keeps, with the connection that it needs, for example. The service is up
+    /// when every worker has its handler. After a panic of its handler, the worker calls
+    /// `factory` again. A panic in the drop of a handler is a
+    /// [failure](crate::host::ServiceFailure) of the service, which goes on.
+    ///
+    /// The handler returns `Ok(())` for an item that it has handled, or an [`ItemOutcome`] to put
+    /// it back or to hand it back. After an error, which is logged and counted, the item is kept
+    /// for [`take_failed`](Self::take_failed), and the worker goes on. The handler's
+    /// [token](ServiceContext::token) is cancelled in the last part of the service's time to
+    /// stop, not before: until then the queue is drained. See
+    /// [which items come back](Self#which-items-come-back).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, ServiceContext, WorkQueue};
+    ///
+    /// let lines = WorkQueue::new(100);
+    /// let mut host = Host::builder();
+    /// host.add("lines", lines.workers(2, || {
+    ///     let mut length = 0; // of this worker
+    ///     move |line: &mut String, ctx: &ServiceContext| {
+    ///         length += line.len();
+    ///         ctx.note(format!("{length} bytes so far"));
+    ///         Ok::<(), String>(())
+    ///     }
+    /// }));
+    /// let host = host.build()?.start()?;
+    /// lines.submit("one".to_owned())?;
+    /// assert_eq!(host.stop().services()[0].queue().unwrap().handled(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn workers<F, H, R, E>(
+        &self,
+        workers: usize,
+        factory: F,
+    ) -> impl IntoService + use<T, F, H, R, E>
+    where
+        F: Fn() -> H + Send + Sync + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        R: Into<ItemOutcome> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.fallible_workers(workers, move || Ok(factory()))
+    }
+
+    /// As [`workers`](Self::workers), with a factory that may fail, as one does that opens a
+    /// connection.
+    ///
+    /// Its error is a failure of the service: of its start, or, where a worker needs a new
+    /// handler after a panic, of its run. The service's
+    /// [policy](crate::host::ServiceBuilder::on_failure) decides what follows; items stay in the
+    /// queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, ServiceContext, WorkQueue};
+    /// use std::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let lines = WorkQueue::new(100);
+    /// let mut host = Host::builder();
+    /// host.add("lines", lines.fallible_workers(2, || {
+    ///     let mut file = File::options().append(true).open("no/such/file")?;
+    ///     Ok(move |line: &mut String, _: &ServiceContext| file.write_all(line.as_bytes()))
+    /// }));
+    /// let report = host.build()?.run();
+    /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn fallible_workers<F, H, R, E>(
+        &self,
+        workers: usize,
+        factory: F,
+    ) -> impl IntoService + use<T, F, H, R, E>
+    where
+        F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        R: Into<ItemOutcome> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        QueueWorkers::new(self.store.clone(), workers, factory)
+    }
+
+    /// Puts an item into the queue; blocks while the queue is full.
+    ///
+    /// A worker of the queue, in its handler, never waits: its item goes beyond the capacity,
+    /// as the [stats](QueueStats::overflow) show. To respect the capacity there, use
+    /// [`try_submit`](Self::try_submit), which refuses, or
+    /// [`submit_timeout`](Self::submit_timeout), which waits. Handlers of two queues that submit
+    /// to each other's full queue can wait for each other.
+    ///
+    /// # Errors
+    ///
+    /// [`is_closed`](SubmitError::is_closed) when the stop of the queue's service was
+    /// requested, also while this waits. The item comes back: out of the error, or, if that
+    /// is dropped, from [`take_unstarted`](Self::take_unstarted).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = groundcrew::WorkQueue::new(100);
+    /// queue.submit("a")?;
+    /// queue.close();
+    /// assert_eq!(queue.submit("b").unwrap_err().into_inner(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
+        self.store.submit(item, NoRoom::Exceed)
+    }
+
+    /// Puts an item into the queue, if there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`is_full`](SubmitError::is_full) when there is none,
+    /// [`is_closed`](SubmitError::is_closed) when the queue is closed. The item comes back.
+    pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
+        self.store.submit(item, NoRoom::Refuse)
+    }
+
+    /// Puts an item into the queue; blocks while the queue is full, but not longer than
+    /// `timeout`. [`Duration::MAX`] waits like [`submit`](Self::submit).
+    ///
+    /// # Errors
+    ///
+    /// [`is_timeout`](SubmitError::is_timeout) when there was no room within `timeout`,
+    /// [`is_closed`](SubmitError::is_closed) when the queue is closed. The item comes back.
+    pub fn submit_timeout(&self, timeout: Duration, item: T) -> Result<(), SubmitError<T>> {
+        let deadline = Deadline::after(timeout);
+        self.store.submit(item, NoRoom::Wait(deadline))
+    }
+
+    /// Puts an item into the queue; blocks while the queue is full, but not beyond
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_timeout`](Self::submit_timeout).
+    pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
+        let deadline = Deadline::at(deadline);
+        self.store.submit(item, NoRoom::Wait(deadline))
+    }
+
+    /// Puts an item into the queue; blocks while the queue is full, until `token` is cancelled:
+    /// for a service that has to end when its stop is requested. If there is room, the item is accepted, cancelled or not. A worker of the
+    /// queue, in its handler, never waits, as in [`submit`](Self::submit). The token is
+    /// polled every 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
+    /// accepted, also if the queue was closed as well;
+    /// [`is_closed`](SubmitError::is_closed) when there never will be room. The item comes
+    /// back: out of the error, or, if that is dropped, as by `?` below, from
+    /// [`take_unstarted`](Self::take_unstarted).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
+    ///
+    /// let emails = WorkQueue::new(16);
+    /// let mut host = Host::builder();
+    /// host.add("emails", emails.workers(1, || {
+    ///     |_: &mut u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    /// }));
+    /// let queue = emails.clone();
+    /// host.background("writer", move |ctx| {
+    ///     for number in 0.. {
+    ///         queue.submit_until_cancelled(ctx.token(), number)?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// .after(["emails"]);
+    /// # host.stop_timeout(std::time::Duration::from_millis(50));
+    /// let host = host.build()?.start()?;
+    /// while emails.stats().queued() < 16 {}
+    /// let report = host.stop();
+    /// assert!(report.failures().is_empty()); // a stop is none
+    /// // One is handled; no number is missing, that of the refused submit included.
+    /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn submit_until_cancelled(
+        &self,
+        token: &CancelToken,
+        item: T,
+    ) -> Result<(), SubmitError<T>> {
+        if self.store.is_own_worker() {
+            return self.submit(item);
+        }
+        submit_until_cancelled(token, item, &self.store, |wait, item| {
+            self.submit_timeout(wait, item)
+        })
+    }
+
+    /// Takes the items that no handler will get: those that handlers
+    /// [handed back](ItemOutcome::HandBack), then those that the stop took out of the queue,
+    /// each in the order in which they came; then those that were [dropped with their
+    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal). The first call, on any
+    /// clone of the queue, gets them; afterwards there are none, until more come.
+    ///
+    /// After the report of the host it returns all of them, except those that an abandoned
+    /// handler puts back later, or that are refused later: another call returns these. Before the
+    /// report it returns what there is, without what waits in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
+    /// use std::time::Duration;
+    ///
+    /// let emails = WorkQueue::new(16);
+    /// let mut host = Host::builder();
+    /// host.stop_timeout(Duration::from_millis(20));
+    /// host.add("emails", emails.workers(1, || {
+    ///     |_: &mut &str, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    /// }));
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// emails.submit("b")?;
+    /// while emails.stats().queued() > 1 {}
+    /// assert_eq!(host.stop().exit_code(), 75);
+    /// assert_eq!(emails.take_unstarted(), ["b"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_unstarted(&self) -> Vec<T> {
+        self.store.take_unstarted()
+    }
+
+    /// Takes the items whose handler returned an error, or panicked, with the reason, in the
+    /// order in which they failed. The first call, on any clone of the queue, gets them;
+    /// afterwards there are none, until more fail. Those that were taken before the report of
+    /// the host is made leave it clean.
+    ///
+    /// # Examples
+    ///
+    /// Items that failed are submitted once more, a minute later:
+    ///
+    /// ```
+    /// # use groundcrew::{Host, WorkQueue, ServiceContext};
+    /// # use std::time::Duration;
+    /// # let emails = WorkQueue::new(16);
+    /// # let mut host = Host::builder();
+    /// host.add("emails", emails.workers(2, || {
+    ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection")
+    /// }));
+    /// let queue = emails.clone();
+    /// host.background("again", move |ctx| {
+    ///     loop {
+    ///         ctx.sleep(Duration::from_secs(60))?;
+    ///         for failed in queue.take_failed() {
+    ///             // What is refused at the stop is unstarted.
+    ///             let _ = queue.submit_until_cancelled(ctx.token(), failed.into_inner());
+    ///         }
+    ///     }
+    /// })
+    /// .after(["emails"]);
+    /// # let host = host.build()?.start()?;
+    /// # emails.submit("Dear reader".to_owned())?;
+    /// # let report = host.stop();
+    /// assert_eq!(report.services()[0].queue().unwrap().failed_left(), 1);
+    /// assert_eq!(emails.take_failed()[0].item(), "Dear reader");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_failed(&self) -> Vec<FailedItem<T>> {
+        self.store.take_failed()
+    }
+
+    /// Takes copies of the items that were being handled when the report of the host was
+    /// made: their handlers were abandoned, and whether the items were handled is not
+    /// known. The first call gets them. None before the report, and without
+    /// [`keep_copy`](Self::keep_copy).
+    ///
+    /// If its handler returns before the copy is taken, an item is not among them: it is then
+    /// handled or [failed](Self::take_failed). An item whose copy was taken comes back in no other
+    /// way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, WorkQueue, ServiceContext};
+    /// use std::time::Duration;
+    ///
+    /// let emails = WorkQueue::new(16).keep_copy();
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// let mut host = Host::builder();
+    /// host.stop_timeout(Duration::from_millis(20));
+    /// host.add("emails", emails.workers(1, move || {
+    ///     let gate = gate.clone();
+    ///     move |_: &mut &str, _: &ServiceContext| Ok::<(), String>(gate.recv().unwrap_or_default())
+    /// }));
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// while emails.stats().in_progress() == 0 {}
+    /// assert_eq!(host.stop().exit_code(), 75);
+    /// assert_eq!(emails.take_maybe_handled(), ["a"]);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_maybe_handled(&self) -> Vec<T> {
+        self.store.take_copies()
+    }
+
+    /// Closes the queue: further items are refused, what is in it is handled, and then the
+    /// service ends. The stop of the service does the same.
+    pub fn close(&self) {
+        self.store.close();
+    }
+
+    /// Whether the queue is closed.
+    pub fn is_closed(&self) -> bool {
+        self.store.is_closed()
+    }
+
+    /// The number of items that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.store.capacity()
+    }
+
+    /// The counts of its items so far, by outcome.
+    pub fn stats(&self) -> QueueStats {
+        self.store.stats()
+    }
+}
+
+impl<T> Clone for WorkQueue<T> {
+    fn clone(&self) -> WorkQueue<T> {
+        WorkQueue {
+            store: self.store.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for WorkQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueue")
+            .field("capacity", &self.store.capacity())
+            .field("stats", &self.store.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! The report of a host.
+
+use super::service_report::{ServiceOutcome, ServiceReport};
+use crate::host::failure::ServiceFailure;
+use crate::host::reason::StopReason;
+use crate::async_log::to_stderr_in_time;
+use crate::stop::StopReport;
+use crate::sync::{Arc, Weak};
+use std::any::Any;
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+/// The outcome of a host: how each service ended, what failed, what was left behind.
+///
+/// A clone is the same report. Printed, it looks like this:
+///
+/// ```text
+/// host blog: NOT CLEAN after 8.000 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
+///   why        service "indexer" failed in run: cannot write: No space left on device
+///   phases     start 0.412 s   ran 3.1 h   delay 0.000 s   stop 8.000 s
+///   failed     "indexer"  run: cannot write: No space left on device
+///   abandoned  "watcher"  stop requested 8.0 s ago  last heartbeat 9.3 s ago
+///              watcher   last note: "posts/2026"   thread 40213: sleeping in read
+///   stopped    "emails"  after 0.102 s  handled 120  failed 0  panicked 0  unstarted 0
+///   returned   "warm-up"
+/// ```
+///
+/// Returned from `main`, it prints itself to stderr if it is not clean, and sets the
+/// [`exit_code`](Self::exit_code).
+///
+/// # What it holds
+///
+/// The report holds the reports of the pools with their unstarted tasks, until its last clone
+/// is dropped. See [`StopReport`] for what that means for channels whose senders these tasks
+/// own. The items that queues did not get to stay in the queues:
+/// [`WorkQueue::take_unstarted`](crate::host::WorkQueue::take_unstarted).
+///
+/// With the feature `serde` it can be serialized.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Host, HostReport};
+///
+/// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+///     let mut host = Host::builder();
+///     host.background("once", |ctx| Ok(ctx.request_stop("done")));
+///     Ok(host.build()?.run())
+/// }
+/// ```
+#[derive(Clone)]
+#[must_use = "the report shows what failed and what was left behind"]
+pub struct HostReport {
+    data: Arc<ReportData>,
+    /// `None` in the report of a late caller.
+    left: Option<Arc<Leftovers>>,
+    /// Dropped with the report: the signals of `run_until_signal`.
+    _held: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// The facts of a report. Holds no item and no task.
+pub(in crate::host) struct ReportData {
+    pub(super) host: Arc<str>,
+    pub(super) reason: StopReason,
+    pub(super) limit: Duration,
+    pub(super) start: Option<Duration>,
+    pub(super) ran: Option<Duration>,
+    pub(super) delay: Duration,
+    pub(super) stop: Duration,
+    pub(super) services: Vec<ServiceReport>,
+    pub(super) failures: Vec<ServiceFailure>,
+    pub(super) lingering: Vec<Arc<str>>,
+    pub(super) pools: Vec<StopReport>,
+}
+
+/// What was left, until it is taken.
+pub(in crate::host) struct Leftovers {
+    pools: Vec<StopReport>,
+}
+
+impl Leftovers {
+    pub(in crate::host) fn new(pools: Vec<StopReport>) -> Leftovers {
+        Leftovers { pools }
+    }
+}
+
+/// What the host keeps of its report. What was left is kept only until the threads that waited
+/// for the report have it, or else the first caller.
+pub(in crate::host) struct StoredReport {
+    data: Arc<ReportData>,
+    left: Weak<Leftovers>,
+    until_fetched: Option<Arc<Leftovers>>,
+}
+
+impl StoredReport {
+    pub(in crate::host) fn new(data: Arc<ReportData>, left: Arc<Leftovers>) -> StoredReport {
+        StoredReport {
+            data,
+            left: Arc::downgrade(&left),
+            until_fetched: Some(left),
+        }
+    }
+
+    /// For a caller that waited, or asks now. `is_last`: no other one waits.
+    pub(in crate::host) fn fetch(&mut self, is_last: bool) -> HostReport {
+        let report = HostReport {
+            data: self.data.clone(),
+            left: self.left.upgrade(),
+            _held: None,
+        };
+        if is_last {
+            self.until_fetched = None;
+        }
+        report
+    }
+
+    pub(in crate::host) fn is_fetched(&self) -> bool {
+        self.until_fetched.is_none()
+    }
+
+    /// The same without what was left, to read it.
+    pub(in crate::host) fn peek(&self) -> HostReport {
+        HostReport {
+            data: self.data.clone(),
+            left: None,
+            _held: None,
+        }
+    }
+}
+
+impl HostReport {
+    pub(super) fn data(&self) -> &ReportData {
+        &self.data
+    }
+
+    /// The same, that keeps `held` for as long as it lives.
+    #[cfg(feature = "signals")]
+    pub(in crate::host) fn holding(mut self, held: impl Any + Send + Sync) -> HostReport {
+        self._held = Some(Arc::new(held));
+        self
+    }
+
+    /// Whether nothing failed, and nothing was left behind: no service failed, panicked
+    /// or was abandoned, no thread lingers, no item is unstarted or failed and
+    /// [not taken](crate::host::WorkQueue::take_failed), and every pool's report is clean. Then every
+    /// thread of the host has been joined, except the thread of a service that itself called
+    /// `stop`.
+    pub fn is_clean(&self) -> bool {
+        let data = self.data();
+        !self.has_failed()
+            && data.lingering.is_empty()
+            && data.services.iter().all(ServiceReport::is_clean)
+            && data.pools.iter().all(StopReport::is_clean)
+    }
+
+    fn has_failed(&self) -> bool {
+        let data = self.data();
+        let is_for_lack_of_threads = matches!(data.reason, StopReason::NoThreads(_));
+        is_for_lack_of_threads || data.services.iter().any(ServiceReport::has_failed)
+    }
+
+    /// The name of the host.
+    pub fn host(&self) -> &str {
+        &self.data.host
+    }
+
+    /// Why the stop began.
+    pub fn reason(&self) -> &StopReason {
+        &self.data.reason
+    }
+
+    /// How each service ended, in the order in which they were registered.
+    pub fn services(&self) -> &[ServiceReport] {
+        &self.data.services
+    }
+
+    /// Every failure, in the order in which they happened, including those after which a
+    /// restart succeeded. Of each service the latest 16 are kept;
+    /// [`ServiceReport::failures`] counts them all.
+    pub fn failures(&self) -> &[ServiceFailure] {
+        &self.data.failures
+    }
+
+    /// The services that had ended, but whose threads had not: destructors of thread-locals, or
+    /// of the factory, still ran.
+    pub fn lingering(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.data.lingering.iter().map(|name| &**name)
+    }
+
+    /// The reports of the pools that the host ran, which hold their unstarted tasks.
+    pub fn pools(&self) -> &[StopReport] {
+        match &self.left {
+            Some(left) => &left.pools,
+            None => &self.data.pools,
+        }
+    }
+
+    /// How long the start took, until every service was up or the stop began; `None` if the
+    /// host was stopped before it was started.
+    pub fn start_took(&self) -> Option<Duration> {
+        self.data.start
+    }
+
+    /// How long it ran, from when every service was up until the stop began; `None` if it
+    /// never was.
+    pub fn ran(&self) -> Option<Duration> {
+        self.data.ran
+    }
+
+    /// The time between readiness going off and the first service's stop.
+    pub fn delay_took(&self) -> Duration {
+        self.data.delay
+    }
+
+    /// The time from the end of the delay until the report.
+    pub fn stop_took(&self) -> Duration {
+        self.data.stop
+    }
+
+    /// The exit code for the process: 1 if a service failed and no restart succeeded; else
+    /// 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut host = groundcrew::Host::builder();
+    /// host.background("db", |_| Err("disk full")?);
+    /// # let report = host.build()?.run();
+    /// assert_eq!(report.exit_code(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn exit_code(&self) -> u8 {
+        match (self.has_failed(), self.is_clean()) {
+            (true, _) => 1,
+            (_, false) => 75,
+            (_, true) => 0,
+        }
+    }
+
+    /// The number of services with such an outcome.
+    pub(super) fn count(&self, is_of: impl Fn(&ServiceOutcome) -> bool) -> usize {
+        let services = self.data.services.iter();
+        services.filter(|service| is_of(service.outcome())).count()
+    }
+}
+
+impl Termination for HostReport {
+    /// Prints the report on stderr if it is not clean. Waits for a stderr that is stuck, a
+    /// pipe that is full and not read, for one second at most.
+    fn report(self) -> ExitCode {
+        if !self.is_clean() {
+            to_stderr_in_time(self.to_string());
+        }
+        self.exit_code().into()
+    }
+}

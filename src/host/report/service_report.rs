@@ -1,0 +1,137 @@
+//! How a service ended.
+
+use super::abandoned::AbandonedService;
+use crate::host::failure::ServiceFailure;
+use crate::host::items::{BatchStats, ItemStats, LeftItems, QueueStats};
+use crate::sync::Arc;
+use std::time::Duration;
+
+/// How a service ended, as of the report.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+/// use groundcrew::host::ServiceOutcome;
+///
+/// let mut host = Host::builder();
+/// host.startup_task("warm-up", |_| Ok(()));
+/// host.background("web", |ctx| ctx.wait());
+/// let report = host.build()?.start()?.stop();
+/// assert!(matches!(report.services()[0].outcome(), ServiceOutcome::Returned));
+/// assert!(matches!(report.services()[1].outcome(), ServiceOutcome::Stopped));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum ServiceOutcome {
+    /// It stopped as requested.
+    Stopped,
+    /// A one-shot service, or a startup task, did its work.
+    Returned,
+    /// It failed; the first failure of its last incarnation.
+    Failed(ServiceFailure),
+    /// It panicked; the first failure of its last incarnation.
+    Panicked(ServiceFailure),
+    /// It had not ended when the report was made.
+    Abandoned(AbandonedService),
+    /// It had itself called [`HostHandle::stop`](crate::host::HostHandle::stop).
+    Caller,
+    /// The stop came before its start.
+    NotStarted,
+}
+
+/// The part of a report about one service.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| ctx.wait());
+/// let report = host.build()?.start()?.stop();
+/// let web = &report.services()[0];
+/// assert_eq!((web.name(), web.restarts()), ("web", 0));
+/// assert!(web.start_took().is_some() && web.stop_took().is_some());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServiceReport {
+    pub(super) name: Arc<str>,
+    pub(super) outcome: ServiceOutcome,
+    pub(super) has_failed: bool,
+    pub(super) restarts: u64,
+    pub(super) failures: u64,
+    pub(super) start_took: Option<Duration>,
+    pub(super) stop_took: Option<Duration>,
+    pub(super) items: Option<LeftItems>,
+}
+
+impl ServiceReport {
+    /// The name of the service.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it ended, as of the report.
+    pub fn outcome(&self) -> &ServiceOutcome {
+        &self.outcome
+    }
+
+    /// Whether its last incarnation failed: then the exit code is 1. This can also be true of an
+    /// abandoned service: it failed, and its `stop` did not return.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// The number of restarts.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// The number of failures, in all incarnations, including failures after which a restart
+    /// succeeded.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// How long its first start took; `None` if it never came up.
+    pub fn start_took(&self) -> Option<Duration> {
+        self.start_took
+    }
+
+    /// How long it took to end after its stop was requested: zero, if it ended by itself
+    /// after the stop of the host had begun; `None` if it ended before the stop, or has not
+    /// ended.
+    pub fn stop_took(&self) -> Option<Duration> {
+        self.stop_took
+    }
+
+    /// The counts of its items, if it is a queue.
+    pub fn queue(&self) -> Option<&QueueStats> {
+        self.stats().and_then(ItemStats::queue)
+    }
+
+    /// The counts of its items, if it is a batcher.
+    pub fn batcher(&self) -> Option<&BatchStats> {
+        self.stats().and_then(ItemStats::batch)
+    }
+
+    pub(super) fn stats(&self) -> Option<&ItemStats> {
+        self.items.as_ref().map(|items| &items.stats)
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        let ended_well = match self.outcome {
+            ServiceOutcome::Stopped
+            | ServiceOutcome::Returned
+            | ServiceOutcome::Caller
+            | ServiceOutcome::NotStarted => true,
+            ServiceOutcome::Failed(_)
+            | ServiceOutcome::Panicked(_)
+            | ServiceOutcome::Abandoned(_) => false,
+        };
+        ended_well && self.items.as_ref().is_none_or(LeftItems::is_clean)
+    }
+}

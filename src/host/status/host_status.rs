@@ -1,0 +1,205 @@
+//! How a host and its services are at a moment.
+
+use super::phase::{HostPhase, ServiceState};
+use super::pool::PoolStatus;
+use crate::host::items::{BatchStats, QueueStats};
+use crate::host::report::ServiceThread;
+use std::time::Duration;
+
+/// A host and its services at one moment. With the feature `serde` it can be
+/// serialized: durations as seconds, absent ones as nothing.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.name("blog");
+/// host.background("web", |ctx| ctx.wait());
+/// let host = host.build()?.start()?;
+/// let status = host.status();
+/// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
+/// assert_eq!(status.services().len(), 1);
+/// # host.stop();
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct HostStatus {
+    pub(super) host: String,
+    pub(super) phase: HostPhase,
+    pub(super) ready: bool,
+    pub(super) alive: bool,
+    pub(super) services: Vec<ServiceStatus>,
+}
+
+impl HostStatus {
+    /// The name of the host.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The phase of the host.
+    pub fn phase(&self) -> HostPhase {
+        self.phase
+    }
+
+    /// As [`HostHandle::is_ready`](crate::host::HostHandle::is_ready).
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// As [`HostHandle::is_alive`](crate::host::HostHandle::is_alive).
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Every service, in the order in which they were registered.
+    pub fn services(&self) -> &[ServiceStatus] {
+        &self.services
+    }
+}
+
+/// A service at one moment.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+///
+/// let mut host = Host::builder();
+/// host.background("web", |ctx| ctx.wait());
+/// let host = host.build()?.start()?;
+/// let status = host.status();
+/// let web = &status.services()[0];
+/// assert_eq!((web.name(), web.restarts(), web.last_failure()), ("web", 0, None));
+/// assert_eq!((web.note(), web.heartbeat_age(), web.heartbeat_overdue()), (None, None, false));
+/// # host.stop();
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ServiceStatus {
+    pub(super) name: String,
+    pub(super) state: ServiceState,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
+    pub(super) since: Option<Duration>,
+    pub(super) restarts: u64,
+    pub(super) failures: u64,
+    pub(super) last_failure: Option<String>,
+    pub(super) note: Option<String>,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
+    pub(super) heartbeat_age: Option<Duration>,
+    pub(super) heartbeat_overdue: bool,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "threads::notes"))]
+    pub(super) threads: Vec<ServiceThread>,
+    pub(super) queue: Option<QueueStats>,
+    pub(super) batcher: Option<BatchStats>,
+    pub(super) pool: Option<PoolStatus>,
+}
+
+impl ServiceStatus {
+    /// The name of the service.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its state.
+    pub fn state(&self) -> ServiceState {
+        self.state
+    }
+
+    /// How long it has been in this state; `None` before the host was started.
+    pub fn since(&self) -> Option<Duration> {
+        self.since
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// How often it has failed.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// The message of its latest failure, also after a restart.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
+    }
+
+    /// Its last note, from [`ServiceContext::note`](crate::host::ServiceContext::note).
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// How long ago its last heartbeat was; `None` if it had none.
+    pub fn heartbeat_age(&self) -> Option<Duration> {
+        self.heartbeat_age
+    }
+
+    /// Whether its required heartbeat is overdue.
+    pub fn heartbeat_overdue(&self) -> bool {
+        self.heartbeat_overdue
+    }
+
+    /// Its threads that run: its own first, then the workers of a queue, each with its last
+    /// note. Those of a pool are in [`pool`](Self::pool).
+    pub fn threads(&self) -> &[ServiceThread] {
+        &self.threads
+    }
+
+    /// The counts of its items, if it is a queue.
+    pub fn queue(&self) -> Option<&QueueStats> {
+        self.queue.as_ref()
+    }
+
+    /// The counts of its items, if it is a batcher.
+    pub fn batcher(&self) -> Option<&BatchStats> {
+        self.batcher.as_ref()
+    }
+
+    /// Its counters and running tasks, if it is a pool.
+    pub fn pool(&self) -> Option<&PoolStatus> {
+        self.pool.as_ref()
+    }
+}
+
+#[cfg(feature = "serde")]
+mod seconds {
+    use serde::{Serialize, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn maybe<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration
+            .map(|duration| duration.as_secs_f64())
+            .serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+mod threads {
+    use super::ServiceThread;
+    use serde::{Serialize, Serializer};
+
+    /// Of each thread its name and its last note.
+    pub(super) fn notes<S: Serializer>(
+        threads: &[ServiceThread],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Thread<'a> {
+            name: &'a str,
+            note: Option<&'a str>,
+        }
+        serializer.collect_seq(threads.iter().map(|thread| Thread {
+            name: thread.name(),
+            note: thread.note(),
+        }))
+    }
+}

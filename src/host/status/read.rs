@@ -1,0 +1,107 @@
+//! Reads the status of a host.
+
+use super::host_status::{HostStatus, ServiceStatus};
+use super::phase::ServiceState;
+use super::pool::PoolStatus;
+use crate::host::core::{Core, State};
+use crate::host::items::ItemStats;
+use crate::host::machine::{Entry, Lifecycle};
+use crate::host::report::ServiceThread;
+use crate::sync::MutexGuard;
+use std::time::Instant;
+
+pub(in crate::host) fn read(core: &Core) -> HostStatus {
+    let state = core.state.lock();
+    let status = without_pools(core, &state);
+    drop(state);
+    with_pools(core, status)
+}
+
+/// Blocks until the status `is_so`, or the report is made; returns whether it `is_so`.
+pub(in crate::host) fn wait_until(core: &Core, mut is_so: impl FnMut(&HostStatus) -> bool) -> bool {
+    let mut state = core.state.lock();
+    loop {
+        let seen = state.changes;
+        let is_over = state.report.is_some();
+        let status = without_pools(core, &state);
+        // It is the program's code, and called without the lock.
+        if MutexGuard::unlocked(&mut state, || is_so(&with_pools(core, status))) {
+            return true;
+        } else if is_over {
+            return false;
+        }
+        while state.changes == seen {
+            core.changed.wait(&mut state);
+        }
+    }
+}
+
+fn without_pools(core: &Core, state: &State) -> HostStatus {
+    let machine = &state.machine;
+    let now = core.clock.now();
+    let services = 0..machine.entries.len();
+    let mut services: Vec<ServiceStatus> = services
+        .map(|index| service(core, state, index, now))
+        .collect();
+    for (index, store) in &core.stores {
+        match store.stats() {
+            ItemStats::Queue(stats) => services[*index].queue = Some(stats),
+            ItemStats::Batch(stats) => services[*index].batcher = Some(stats),
+        }
+    }
+    HostStatus {
+        host: core.name.to_string(),
+        phase: machine.phase,
+        ready: machine.is_ready(),
+        alive: machine.is_alive(now, |index| core.last_sign(index)),
+        services,
+    }
+}
+
+/// The status of a pool takes longer to read, and is not to hold up the host: it is read
+/// without the host's lock.
+fn with_pools(core: &Core, mut status: HostStatus) -> HostStatus {
+    for (index, pool) in &core.pools {
+        status.services[*index].pool = Some(PoolStatus::new(pool));
+    }
+    status
+}
+
+fn service(core: &Core, state: &State, index: usize, now: Instant) -> ServiceStatus {
+    let (entry, liveness) = (&state.machine.entries[index], &core.liveness[index]);
+    let ago = |moment: Instant| now.saturating_duration_since(moment);
+    let last_sign = core.last_sign(index);
+    ServiceStatus {
+        name: entry.name.to_string(),
+        state: state_of(entry),
+        since: entry.since.map(ago),
+        restarts: entry.restarts,
+        failures: entry.failure_count,
+        last_failure: entry.last_message.clone(),
+        note: liveness.last_note().map(|note| note.to_string()),
+        heartbeat_age: liveness.last_beat().map(ago),
+        heartbeat_overdue: entry.is_heartbeat_overdue(last_sign, &state.machine.freezes, now),
+        threads: liveness
+            .running()
+            .iter()
+            .map(|thread| ServiceThread::new(thread))
+            .collect(),
+        queue: None,
+        batcher: None,
+        pool: None,
+    }
+}
+
+fn state_of(entry: &Entry) -> ServiceState {
+    match entry.lifecycle {
+        Lifecycle::Over if entry.open_failure().is_some() => ServiceState::Failed,
+        Lifecycle::Over if !entry.is_begun => ServiceState::NotStarted,
+        Lifecycle::Over => ServiceState::Stopped,
+        Lifecycle::Idle => ServiceState::Waiting,
+        Lifecycle::Resting { .. } => ServiceState::Restarting,
+        _ if entry.stop_requested_by_host().is_some() => ServiceState::Stopping,
+        Lifecycle::Starting | Lifecycle::Unready => ServiceState::Starting,
+        Lifecycle::Up => ServiceState::Up,
+        Lifecycle::Ending { .. } => ServiceState::Ending,
+    }
+}
