@@ -112,7 +112,7 @@
 //! - [In which order are services stopped, and how much time has each?](Host#the-stop)
 //! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
-//! - How does one react to changes of files? With the feature `watch`: `HostBuilder::add`.
+//! - How does one react to changes of files? With the feature `watch`: `FolderWatch::on_change`.
 //!
 //! About schedules and other timed work:
 //!

@@ -6,7 +6,7 @@ mod common;
 use common::host::{Puppet, host, signal};
 use common::{Bomb, Entrance, Gate, LONG, expected_panic, within};
 use groundcrew::channel::{Sender, unbounded};
-use groundcrew::host::{ItemOutcome, QueueStats, ServiceOutcome};
+use groundcrew::host::{ItemOutcome, QueueStats, ServiceOutcome, ServiceReport};
 use groundcrew::schedule::RunOutcome;
 use groundcrew::{
     Batcher, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler, ServiceContext,
@@ -24,10 +24,13 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const SHORT: Duration = Duration::from_millis(100);
 
-fn stats(report: &HostReport, service: &str) -> QueueStats {
+fn service<'a>(report: &'a HostReport, name: &str) -> &'a ServiceReport {
     let mut services = report.services().iter();
-    let service = services.find(|it| it.name() == service).unwrap();
-    service.queue().unwrap().clone()
+    services.find(|it| it.name() == name).unwrap()
+}
+
+fn stats(report: &HostReport, name: &str) -> QueueStats {
+    service(report, name).queue().unwrap().clone()
 }
 
 // Items whose handler failed.
@@ -134,8 +137,9 @@ fn a_batcher_without_dead_letters_whose_items_die_leaves_the_host_not_clean() {
         items.submit(7).unwrap();
         let report = within(LONG, "stop", || host.stop());
         assert_eq!(report.is_clean(), buries, "{report}");
-        let left = u64::from(!buries);
-        assert_eq!(stats(&report, "items").failed_left(), left);
+        let (items, left) = (service(&report, "items"), u64::from(!buries));
+        assert_eq!(items.items_left(), left);
+        assert_eq!(items.batcher().unwrap().dead(), 1);
     }
 }
 
@@ -402,7 +406,7 @@ fn an_item_dropped_inside_the_refusal_of_a_batcher_is_unhandled() {
     let report = within(LONG, "stop", || host.start().unwrap().stop());
     assert!(report.failures().is_empty(), "{report}");
     assert_eq!(report.exit_code(), 75);
-    assert_eq!(stats(&report, "items").unstarted(), 1);
+    assert_eq!(service(&report, "items").batcher().unwrap().unstarted(), 1);
     assert_eq!(items.take_unstarted(), [7]);
     drop(items.submit(8));
     assert_eq!(items.take_unstarted(), [8]);

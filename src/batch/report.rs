@@ -87,7 +87,7 @@ impl<T> Drop for BatchReport<T> {
 }
 
 impl<T> fmt::Display for BatchReport<T> {
-    /// As in `batcher "lines": NOT CLEAN after 1.5 s: 2 unhandled, 1 abandoned of 9 accepted`.
+    /// As in `batcher "lines": NOT CLEAN after 1.5 s: 2 unstarted, 1 abandoned of 9 accepted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.is_clean() {
             "clean"
@@ -97,7 +97,7 @@ impl<T> fmt::Display for BatchReport<T> {
         let (name, elapsed) = (&self.name, trimmed(self.elapsed));
         write!(f, "batcher {name:?}: {how} after {elapsed}: ")?;
         let left: Vec<String> = [
-            (self.stats.unstarted, "unhandled"),
+            (self.stats.unstarted, "unstarted"),
             (self.abandoned as u64, "abandoned"),
             (self.stats.dead, "dead"),
         ]

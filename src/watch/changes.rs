@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The changes below a folder since the last call of the handler: see
-/// [`HostBuilder::add`](crate::HostBuilder::add).
+/// [`FolderWatch::on_change`](crate::watch::FolderWatch::on_change).
 ///
 /// Files only, each with the path of the folder before it, and each once: a file that was
 /// created and removed in between is not reported; one that was removed and created again

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
-/// A folder to be watched, and how: for [`HostBuilder::add`](crate::HostBuilder::add).
+/// A folder to be watched, and how. [`on_change`](Self::on_change) makes it a service.
 ///
 /// # Examples
 ///
@@ -18,7 +18,7 @@ use std::time::Duration;
 ///     .only(|path| path.extension().is_some_and(|extension| extension == "md"));
 /// ```
 #[derive(Clone)]
-#[must_use = "nothing is watched before it is given to `HostBuilder::add`"]
+#[must_use = "nothing is watched before it is added to a host, with `on_change`"]
 pub struct FolderWatch {
     /// As the program names it.
     given: PathBuf,

@@ -540,7 +540,7 @@ fn it_prints_what_there_is_to_know() {
     );
     assert_eq!(
         items.stats().to_string(),
-        "accepted 1, waiting 0, handled 1, dead 0, unhandled 0, batches 1, calls 1, retries 0"
+        "accepted 1, waiting 0, handled 1, dead 0, unstarted 0, batches 1, calls 1, retries 0"
     );
     let report = items.stop(LONG);
     let shown = report.to_string();

@@ -260,7 +260,7 @@ fn a_hung_handler_is_abandoned_and_what_it_gives_back_later_is_a_dead_letter() {
     assert_eq!(report.abandoned(), 3);
     let text = report.to_string();
     assert!(
-        text.ends_with(": 2 unhandled, 3 abandoned of 5 accepted"),
+        text.ends_with(": 2 unstarted, 3 abandoned of 5 accepted"),
         "{text}"
     );
     expect_left(&mut report, [3, 4]);
@@ -862,7 +862,7 @@ fn one_batcher_is_one_service() {
     host.add("one", &items);
     host.add("two", &items.clone());
     let error = host.build().unwrap_err().to_string();
-    let expected = "the queue, or batcher, of service \"two\" has another service";
+    let expected = "the queue, or batcher, of service \"two\" is that of another service already";
     assert!(error.starts_with(expected), "{error}");
     // The failed build has let it go.
     let mut host = Host::builder();

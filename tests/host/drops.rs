@@ -178,7 +178,10 @@ fn a_closure_that_has_done_its_work_and_panics_in_its_drop_stops_the_host() {
     });
     let report = within(LONG, "bombs", || host.run());
     assert!(dropped_badly(&report, "once"), "{report}");
-    assert_eq!(report.reason().failure().unwrap().failed_in(), FailedIn::Drop);
+    assert_eq!(
+        report.reason().failure().unwrap().failed_in(),
+        FailedIn::Drop
+    );
 }
 
 #[test]

@@ -113,7 +113,10 @@ fn a_start_that_fails_in_any_way_stops_those_before_it_in_reverse_and_is_named()
         );
         assert!(at("never start").is_none(), "{stops:?}");
         let report = error.report();
-        assert_eq!(report.reason().failure().unwrap().failed_in(), FailedIn::Start);
+        assert_eq!(
+            report.reason().failure().unwrap().failed_in(),
+            FailedIn::Start
+        );
         let never = report.services().iter().find(|it| it.name() == "never");
         assert!(matches!(
             never.unwrap().outcome(),

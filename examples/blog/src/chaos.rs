@@ -23,12 +23,12 @@
 //! | chaos | exit code | what the last lines say |
 //! | --- | --- | --- |
 //! | `sink=panic` | 1 | `panicked "sink" run: chaos` |
-//! | `sink=hang` | 75 | `abandoned "sink" told to stop` |
+//! | `sink=hang` | 75 | `abandoned "sink" stop requested` |
 //! | `sink=fail-start` | 1 | `failed "sink" start: chaos` |
 //! | `sink=fail` | 1 | `failed "sink" run: chaos` |
 //! | `sink=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `reindex=panic` | 1 | `panicked "reindex" start: chaos` |
-//! | `reindex=hang` | 1 | `service "reindex" timed out in start`, `abandoned "reindex" told to stop` |
+//! | `reindex=hang` | 1 | `service "reindex" timed out in start`, `abandoned "reindex" stop requested` |
 //! | `reindex=fail-start` | 1 | `failed "reindex" start: chaos` |
 //! | `reindex=fail` | 1 | `failed "reindex" start: chaos` |
 //! | `reindex=slow` | 0 | `posts: 5 indexed, 0 not` |
@@ -38,12 +38,12 @@
 //! | `posts=fail` | 75 | `posts: 4 indexed, 1 not`, `.md: chaos` |
 //! | `posts=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `search=panic` | 1 | `panicked "search" run: chaos` |
-//! | `search=hang` | 75 | `abandoned "search" told to stop` |
+//! | `search=hang` | 75 | `abandoned "search" stop requested` |
 //! | `search=fail-start` | 1 | `failed "search" start: chaos` |
 //! | `search=fail` | 1 | `failed "search" run: chaos` |
 //! | `search=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `emails=panic` | 75 | `not sent:`, `1 kept in` |
-//! | `emails=hang` | 75 | `abandoned "emails" told to stop`, `1 kept in` |
+//! | `emails=hang` | 75 | `abandoned "emails" stop requested`, `1 kept in` |
 //! | `emails=fail-start` | 1 | `failed "emails" start: chaos` |
 //! | `emails=fail` | 75 | `not sent:`, `1 kept in` |
 //! | `emails=slow` | 0 | `posts: 5 indexed, 0 not` |
@@ -68,12 +68,12 @@
 //! | `newsletter=fail` | 0 | `schedule "newsletter" failed: chaos` |
 //! | `newsletter=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `visitors=panic` | 0 | `service "visitors" panicked in run: chaos` |
-//! | `visitors=hang` | 75 | `abandoned "visitors" told to stop` |
+//! | `visitors=hang` | 75 | `abandoned "visitors" stop requested` |
 //! | `visitors=fail-start` | 1 | `failed "visitors" start: chaos` |
 //! | `visitors=fail` | 0 | `service "visitors" failed in run: chaos` |
 //! | `visitors=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `status=panic` | 1 | `panicked "status" run: chaos` |
-//! | `status=hang` | 75 | `abandoned "status" told to stop` |
+//! | `status=hang` | 75 | `abandoned "status" stop requested` |
 //! | `status=fail-start` | 1 | `failed "status" start: chaos` |
 //! | `status=fail` | 1 | `failed "status" run: chaos` |
 //! | `status=slow` | 0 | `posts: 5 indexed, 0 not` |

@@ -43,8 +43,8 @@ pub(crate) struct LeftItems {
 }
 
 impl LeftItems {
-    pub(crate) fn is_clean(&self) -> bool {
-        self.unstarted + self.in_progress + self.failed == 0
+    pub(crate) fn count(&self) -> u64 {
+        self.unstarted + self.in_progress + self.failed
     }
 }
 

@@ -1,13 +1,13 @@
-//! Where a queue's items wait.
+//! The items of a queue, from their submit to their end.
 //!
 //! # Invariants
 //!
 //! 1. Everything is decided under one lock: an item that was accepted is waiting, or was given
 //!    to one worker, or is kept for the owner of the queue, as unstarted or as failed, or was
 //!    handled; never two of them.
-//! 2. Nothing is accepted once `closed` is set, but as unstarted; and nothing waits any more
-//!    once `sealed` is: whatever is accepted is handled or kept.
-//! 3. Nothing of the program's is called, and no item is dropped, under the lock.
+//! 2. Once `closed` is set, no item is accepted except as unstarted. Once `sealed` is set, no item
+//!    waits: it is handled or kept.
+//! 3. No code of the program is called, and no item is dropped, under the lock.
 //! 4. The copy of an item is in `copies` from before its handler is called until the item is
 //!    no longer in progress, or until the owner took the copy: then its number is in `given`, and the
 //!    item itself is dropped. An item of which there is no copy is never dropped for that.
@@ -25,7 +25,7 @@ use std::mem;
 
 pub(super) struct Store<T> {
     capacity: usize,
-    contents: Mutex<Contents<T>>,
+    inner: Mutex<Inner<T>>,
     /// There is room, or there never will be.
     room: Condvar,
     /// There is work, or there never will be.
@@ -42,7 +42,7 @@ pub(super) struct Item<T> {
     pub(super) number: u64,
 }
 
-struct Contents<T> {
+struct Inner<T> {
     items: VecDeque<Item<T>>,
     /// Handed back by handlers, then taken out by the stop. Counted as unstarted already.
     unstarted: VecDeque<T>,
@@ -62,9 +62,9 @@ struct Contents<T> {
     generations: u64,
     /// What waited was taken out.
     sealed: bool,
-    /// A service works on it, or is to.
+    /// It is a service of a host.
     hosted: bool,
-    /// Submitters that wait for room, so that no thread is woken for nothing.
+    /// Submitters that wait for room: without any, no thread is woken.
     submitters: usize,
     /// Workers that wait for work.
     idle: usize,
@@ -101,7 +101,7 @@ impl<T> Store<T> {
     pub(super) fn new(capacity: usize) -> Store<T> {
         Store {
             capacity,
-            contents: Mutex::new(Contents {
+            inner: Mutex::new(Inner {
                 items: VecDeque::new(),
                 unstarted: VecDeque::new(),
                 refused: Vec::new(),
@@ -130,56 +130,56 @@ impl<T> Store<T> {
     }
 
     pub(super) fn close(&self) {
-        self.contents.lock().closed = true;
+        self.inner.lock().closed = true;
         self.room.notify_all();
         self.work.notify_all();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.contents.lock().closed
+        self.inner.lock().closed
     }
 
     /// Lets the workers take nothing more.
     pub(super) fn halt(&self) {
-        self.contents.lock().generation = None;
+        self.inner.lock().generation = None;
         self.work.notify_all();
     }
 
     pub(super) fn stats(&self) -> QueueStats {
-        self.stats_of(&self.contents.lock())
+        self.stats_of(&self.inner.lock())
     }
 
-    fn stats_of(&self, contents: &Contents<T>) -> QueueStats {
-        let queued = contents.items.len();
+    fn stats_of(&self, inner: &Inner<T>) -> QueueStats {
+        let queued = inner.items.len();
         QueueStats {
             queued: queued as u64,
             overflow: queued.saturating_sub(self.capacity) as u64,
-            failed_left: contents.failed.len() as u64,
-            ..contents.stats.clone()
+            failed_left: inner.failed.len() as u64,
+            ..inner.stats.clone()
         }
     }
 
     // What the owner takes.
 
     pub(super) fn take_unstarted(&self) -> Vec<T> {
-        let mut contents = self.contents.lock();
-        let mut items = Vec::from(mem::take(&mut contents.unstarted));
-        items.append(&mut contents.refused);
+        let mut inner = self.inner.lock();
+        let mut items = Vec::from(mem::take(&mut inner.unstarted));
+        items.append(&mut inner.refused);
         items
     }
 
     pub(super) fn take_failed(&self) -> Vec<FailedItem<T>> {
-        mem::take(&mut self.contents.lock().failed)
+        mem::take(&mut self.inner.lock().failed)
     }
 
     /// The copies of the items being handled, once the report is made.
     pub(super) fn take_copies(&self) -> Vec<T> {
-        let mut contents = self.contents.lock();
-        if !contents.sealed {
+        let mut inner = self.inner.lock();
+        if !inner.sealed {
             return Vec::new();
         }
-        let copies = mem::take(&mut contents.copies);
-        contents.given.extend(copies.keys());
+        let copies = mem::take(&mut inner.copies);
+        inner.given.extend(copies.keys());
         copies.into_values().collect()
     }
 
@@ -208,38 +208,38 @@ impl<T> Store<T> {
 
     /// A new generation of workers begins, unless what waited was taken out.
     pub(super) fn begin(&self) -> u64 {
-        let mut contents = self.contents.lock();
-        contents.generations += 1;
-        let generation = contents.generations;
-        contents.generation = (!contents.sealed).then_some(generation);
+        let mut inner = self.inner.lock();
+        inner.generations += 1;
+        let generation = inner.generations;
+        inner.generation = (!inner.sealed).then_some(generation);
         generation
     }
 
     /// Waits for the next item; `None`: there is none to come for this generation. Calls `beat`
     /// before another thread can see that an item is being handled.
     pub(super) fn next(&self, generation: u64, beat: impl Fn()) -> Option<Item<T>> {
-        let mut contents = self.contents.lock();
+        let mut inner = self.inner.lock();
         loop {
-            if contents.generation != Some(generation) {
+            if inner.generation != Some(generation) {
                 return None;
             }
-            if let Some(item) = contents.items.pop_front() {
+            if let Some(item) = inner.items.pop_front() {
                 beat();
-                contents.stats.in_progress += 1;
-                let wakes = contents.submitters > 0 && contents.items.len() < self.capacity;
-                drop(contents);
+                inner.stats.in_progress += 1;
+                let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
+                drop(inner);
                 if wakes {
                     self.room.notify_one();
                 }
                 return Some(item);
             }
             // An item being handled may be put back, and its handler may submit others.
-            if contents.closed && contents.stats.in_progress == 0 {
+            if inner.closed && inner.stats.in_progress == 0 {
                 return None;
             }
-            contents.idle += 1;
-            self.work.wait(&mut contents);
-            contents.idle -= 1;
+            inner.idle += 1;
+            self.work.wait(&mut inner);
+            inner.idle -= 1;
         }
     }
 
@@ -248,53 +248,30 @@ impl<T> Store<T> {
     pub(super) fn keep_copy(&self, item: &Item<T>) {
         if let Some(copy) = self.copy.get() {
             let copy = copy(&item.value);
-            self.contents.lock().copies.insert(item.number, copy);
+            self.inner.lock().copies.insert(item.number, copy);
         }
     }
 
     /// The item with that number is no longer in progress. Returns how many failed items are kept.
     pub(super) fn end(&self, number: u64, end: End<T>) -> usize {
-        let mut contents = self.contents.lock();
-        let copy = contents.copies.remove(&number);
-        let is_given = contents.given.remove(&number);
-        let (mut wakes, mut dropped) = (false, None);
-        contents.stats.in_progress -= 1;
-        match end {
-            End::Handled => contents.stats.handled += 1,
-            End::DropPanicked => contents.stats.panicked += 1,
-            End::PutBack(item) if !contents.sealed => {
-                contents.items.push_front(item);
-                contents.note_overflow(self.capacity);
-                wakes = true;
-            }
-            End::PutBack(item) | End::HandBack(item) => {
-                contents.stats.unstarted += 1;
-                match is_given {
-                    true => dropped = Some(item.value),
-                    false => contents.unstarted.push_back(item.value),
-                }
-            }
-            End::Failed(item, why) => {
-                match why.is_panic() {
-                    true => contents.stats.panicked += 1,
-                    false => contents.stats.failed += 1,
-                }
-                match is_given {
-                    true => dropped = Some(item.value),
-                    false => contents
-                        .failed
-                        .push(FailedItem::new(item.value, number, why)),
-                }
-            }
+        let mut inner = self.inner.lock();
+        let copy = inner.copies.remove(&number);
+        inner.stats.in_progress -= 1;
+        let is_put_back = matches!(end, End::PutBack(_)) && !inner.sealed;
+        let dropped = inner.keep(number, end);
+        if is_put_back {
+            inner.note_overflow(self.capacity);
         }
-        let was_last = contents.closed && contents.stats.in_progress == 0;
-        let failed = contents.failed.len();
-        drop(contents);
+        let was_last = inner.closed && inner.stats.in_progress == 0;
+        let failed = inner.failed.len();
+        drop(inner);
+        // After the last item of a closed queue, every worker leaves.
         if was_last {
             self.work.notify_all();
-        } else if wakes {
+        } else if is_put_back {
             self.work.notify_one();
         }
+        // Invariant 3.
         drop_item(copy);
         drop_item(dropped);
         failed
@@ -303,16 +280,16 @@ impl<T> Store<T> {
 
 impl<T: Send + 'static> Store<T> {
     pub(super) fn submit(self: &Arc<Self>, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
-        let mut contents = self.contents.lock();
+        let mut inner = self.inner.lock();
         let mut is_late = false;
         loop {
-            if contents.closed {
-                drop(contents);
+            if inner.closed {
+                drop(inner);
                 let refused = SubmitError::new(item, Refusal::QueueClosed);
                 let refused = refused.due_to(self.membership.stopping());
                 return Err(refused.kept_by(self.clone()));
             }
-            if contents.items.len() < self.capacity {
+            if inner.items.len() < self.capacity {
                 break;
             }
             let deadline = match no_room {
@@ -324,20 +301,20 @@ impl<T: Send + 'static> Store<T> {
                 NoRoom::Wait(deadline) => deadline,
                 NoRoom::Exceed => Deadline::NEVER,
             };
-            contents.submitters += 1;
-            is_late = deadline.wait(&self.room, &mut contents);
-            contents.submitters -= 1;
+            inner.submitters += 1;
+            is_late = deadline.wait(&self.room, &mut inner);
+            inner.submitters -= 1;
         }
-        contents.last_number += 1;
-        let number = contents.last_number;
-        contents.items.push_back(Item {
+        inner.last_number += 1;
+        let number = inner.last_number;
+        inner.items.push_back(Item {
             value: item,
             number,
         });
-        contents.stats.accepted += 1;
-        contents.note_overflow(self.capacity);
-        let wakes = contents.idle > 0;
-        drop(contents);
+        inner.stats.accepted += 1;
+        inner.note_overflow(self.capacity);
+        let wakes = inner.idle > 0;
+        drop(inner);
         if wakes {
             self.work.notify_one();
         }
@@ -345,7 +322,36 @@ impl<T: Send + 'static> Store<T> {
     }
 }
 
-impl<T> Contents<T> {
+impl<T> Inner<T> {
+    /// Counts an item by its end, and keeps it where it did not end well. Returns the item if the
+    /// owner has its copy already (invariant 4).
+    fn keep(&mut self, number: u64, end: End<T>) -> Option<T> {
+        let is_given = self.given.remove(&number);
+        match end {
+            End::Handled => self.stats.handled += 1,
+            End::DropPanicked => self.stats.panicked += 1,
+            End::PutBack(item) if !self.sealed => self.items.push_front(item),
+            End::PutBack(item) | End::HandBack(item) => {
+                self.stats.unstarted += 1;
+                if is_given {
+                    return Some(item.value);
+                }
+                self.unstarted.push_back(item.value);
+            }
+            End::Failed(item, why) => {
+                match why.is_panic() {
+                    true => self.stats.panicked += 1,
+                    false => self.stats.failed += 1,
+                }
+                if is_given {
+                    return Some(item.value);
+                }
+                self.failed.push(FailedItem::new(item.value, number, why));
+            }
+        }
+        None
+    }
+
     fn note_overflow(&mut self, capacity: usize) {
         let overflow = self.items.len().saturating_sub(capacity) as u64;
         self.stats.overflow_peak = self.stats.overflow_peak.max(overflow);
@@ -354,11 +360,11 @@ impl<T> Contents<T> {
 
 impl<T: Send + 'static> ItemStore for Store<T> {
     fn claim(&self) -> bool {
-        !mem::replace(&mut self.contents.lock().hosted, true)
+        !mem::replace(&mut self.inner.lock().hosted, true)
     }
 
     fn release(&self) {
-        self.contents.lock().hosted = false;
+        self.inner.lock().hosted = false;
     }
 
     fn join_host(&self, member: Member) {
@@ -366,7 +372,7 @@ impl<T: Send + 'static> ItemStore for Store<T> {
     }
 
     fn is_idle(&self) -> bool {
-        self.contents.lock().stats.in_progress == 0
+        self.inner.lock().stats.in_progress == 0
     }
 
     fn stats(&self) -> ItemStats {
@@ -376,14 +382,14 @@ impl<T: Send + 'static> ItemStore for Store<T> {
     fn take_out(&self) -> LeftItems {
         self.close();
         self.halt();
-        let mut contents = self.contents.lock();
+        let mut inner = self.inner.lock();
         // Invariant 2: from now on, what is put back is unstarted.
-        contents.sealed = true;
-        contents.stats.unstarted += contents.items.len() as u64;
-        let items = mem::take(&mut contents.items);
+        inner.sealed = true;
+        inner.stats.unstarted += inner.items.len() as u64;
+        let items = mem::take(&mut inner.items);
         let items = items.into_iter().map(|item| item.value);
-        contents.unstarted.extend(items);
-        let stats = self.stats_of(&contents);
+        inner.unstarted.extend(items);
+        let stats = self.stats_of(&inner);
         LeftItems {
             unstarted: stats.unstarted,
             in_progress: stats.in_progress,
@@ -395,25 +401,25 @@ impl<T: Send + 'static> ItemStore for Store<T> {
 
 impl<T: Send> Keeper<T> for Store<T> {
     fn keep(&self, item: T) {
-        let mut contents = self.contents.lock();
-        contents.stats.accepted += 1;
-        contents.stats.unstarted += 1;
-        contents.refused.push(item);
+        let mut inner = self.inner.lock();
+        inner.stats.accepted += 1;
+        inner.stats.unstarted += 1;
+        inner.refused.push(item);
     }
 }
 
 impl<T> Drop for Store<T> {
     fn drop(&mut self) {
-        let contents = self.contents.get_mut();
-        let waiting = mem::take(&mut contents.items);
+        let inner = self.inner.get_mut();
+        let waiting = mem::take(&mut inner.items);
         waiting
             .into_iter()
             .for_each(|item| drop_item(Some(item.value)));
-        let unstarted = mem::take(&mut contents.unstarted);
+        let unstarted = mem::take(&mut inner.unstarted);
         unstarted.into_iter().map(Some).for_each(drop_item);
-        contents.refused.drain(..).map(Some).for_each(drop_item);
-        contents.failed.drain(..).map(Some).for_each(drop_item);
-        let copies = mem::take(&mut contents.copies);
+        inner.refused.drain(..).map(Some).for_each(drop_item);
+        inner.failed.drain(..).map(Some).for_each(drop_item);
+        let copies = mem::take(&mut inner.copies);
         copies.into_values().map(Some).for_each(drop_item);
     }
 }

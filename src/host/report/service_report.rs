@@ -118,6 +118,13 @@ impl ServiceReport {
         self.stats().and_then(ItemStats::batch)
     }
 
+    /// The number of items that it left behind: those that no handler got, those that abandoned
+    /// handlers hold, and those that failed and were neither taken nor given to a closure for
+    /// dead letters. A report with any is not clean. 0 for a service without items.
+    pub fn items_left(&self) -> u64 {
+        self.items.as_ref().map_or(0, LeftItems::count)
+    }
+
     pub(super) fn stats(&self) -> Option<&ItemStats> {
         self.items.as_ref().map(|items| &items.stats)
     }
@@ -132,6 +139,6 @@ impl ServiceReport {
             | ServiceOutcome::Panicked(_)
             | ServiceOutcome::Abandoned(_) => false,
         };
-        ended_well && self.items.as_ref().is_none_or(LeftItems::is_clean)
+        ended_well && self.items_left() == 0
     }
 }

@@ -32,13 +32,19 @@ fn a_missed_heartbeat_is_looked_for_again_and_resumes_at_once() {
     sim.started(0);
     assert_eq!(next(&sim, None), Some((10, Event::HeartbeatMissed)));
     sim.now += seconds(4);
-    assert_eq!(next(&sim, Some(sim.now)), Some((10, Event::HeartbeatMissed)));
+    assert_eq!(
+        next(&sim, Some(sim.now)),
+        Some((10, Event::HeartbeatMissed))
+    );
     assert_eq!(next(&sim, None), Some((6, Event::HeartbeatMissed)));
     sim.now += seconds(6);
     sim.settle();
     assert!(sim.machine.entries[0].is_heartbeat_missed);
     assert_eq!(next(&sim, None), Some((10, Event::HeartbeatMissed)));
-    assert_eq!(next(&sim, Some(sim.now)), Some((0, Event::HeartbeatResumed)));
+    assert_eq!(
+        next(&sim, Some(sim.now)),
+        Some((0, Event::HeartbeatResumed))
+    );
 }
 
 #[test]
