@@ -39,7 +39,7 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
-    /// Begins the stop, and returns at once. Before the start, this prevents it.
+    /// Requests the stop, and returns at once. A host that was not started yet never will be.
     pub fn request_stop(&self, reason: impl Into<String>) {
         self.core.request_stop(requested(reason.into()), None);
     }

@@ -72,7 +72,7 @@ impl Service for Puppet {
     }
 }
 
-/// Until told to stop.
+/// Until its stop is requested.
 pub(crate) fn wait(ctx: &ServiceContext) -> ServiceResult {
     ctx.token().wait();
     Ok(())

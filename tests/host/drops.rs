@@ -60,7 +60,7 @@ fn an_error_that_panics_when_it_is_shown_asked_or_dropped_is_survived() {
             let report = run_with(policy, move |_, _| Err(make())?);
             assert_eq!(report.exit_code(), 1);
             assert!(report.failures()[0].error().unwrap().is::<Wicked>());
-            // Also while the service is told to stop.
+            // Also while the stop of the service is requested.
             let host = host(LONG, |host| {
                 host.background("it", move |ctx| {
                     wait(ctx)?;

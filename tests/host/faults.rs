@@ -338,7 +338,7 @@ fn a_late_request_hurries_the_pools_whose_turn_never_came() {
         let handle = host.handle();
         let report = thread::scope(|scope| {
             scope.spawn(move || {
-                // It waits for room until the pool is told to stop.
+                // It waits for room until the stop of the pool is requested.
                 submitter.execute(|| ()).unwrap_err();
                 handle.request_stop_within(Duration::ZERO, "hurry");
             });

@@ -18,7 +18,7 @@ type Handled = Result<(), String>;
 
 const SHORT: Duration = Duration::from_millis(100);
 
-/// A handler that tells of its item, and then is told to stop before it returns.
+/// A handler that reports its item, and whose stop is requested before it returns.
 fn holds(tell: &Sender<()>) -> impl Fn(&mut u32, &ServiceContext) -> Handled + use<> {
     let tell = tell.clone();
     move |_, ctx| {
@@ -189,7 +189,7 @@ fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
     });
     queue.close();
     let refused = queue.submit_until_cancelled(&token, 3).unwrap_err();
-    assert!(refused.is_cancelled(), "who is told to stop does not fail");
+    assert!(refused.is_cancelled(), "a service whose stop is requested does not fail");
     let fresh = CancelToken::new();
     let refused = queue.submit_until_cancelled(&fresh, 4).unwrap_err();
     assert!(refused.is_closed());

@@ -33,7 +33,7 @@
 //! | `reindex=fail` | 1 | `failed "reindex" start: chaos` |
 //! | `reindex=slow` | 0 | `posts: 5 indexed, 0 not` |
 //! | `posts=panic` | 75 | `posts: 4 indexed, 1 not`, `the task panicked: chaos` |
-//! | `posts=hang` | 1 | `failed "posts" start: has not started within`, `abandoned #_ "read posts/` |
+//! | `posts=hang` | 1 | `failed "posts" start: did not start within`, `abandoned #_ "read posts/` |
 //! | `posts=fail-start` | 1 | `failed "posts" start: chaos` |
 //! | `posts=fail` | 75 | `posts: 4 indexed, 1 not`, `.md: chaos` |
 //! | `posts=slow` | 0 | `posts: 5 indexed, 0 not` |

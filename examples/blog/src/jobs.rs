@@ -107,7 +107,7 @@ fn write_newsletter(blog: &Blog, ctx: &RunContext<'_>) -> ServiceResult {
     let posts = blog.archive.newest(NEWS);
     let titles: Vec<&str> = posts.iter().map(|post| post.title.as_str()).collect();
     let subject = format!("newsletter: {}", titles.join(", "));
-    // Also when it is told to stop: who is on the list gets it, now or from the next run.
+    // Also when its stop is requested: every address on the list gets it, now or in the next run.
     for reader in blog.readers.iter() {
         blog.emails.write(reader, &subject, ctx.token());
     }

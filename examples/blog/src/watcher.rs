@@ -31,7 +31,7 @@ pub(crate) fn read(blog: &Blog, changes: &FileChanges, ctx: &ServiceContext) -> 
         let (token, post) = (ctx.token().clone(), path.to_owned());
         let task = blog.workers.task(format!("read {}", path.display()));
         let read = move || {
-            token.check()?; // told to stop, the watcher does not wait for thousands
+            token.check()?; // in a stop, the watcher does not wait for thousands
             chaos.at_work("posts")?;
             archive.read(&post).map_err(Into::into)
         };

@@ -61,7 +61,7 @@ fn every_run_ends_as_its_documentation_says() {
     }
 }
 
-/// The example with a service that ends for nobody, when it has been told to stop.
+/// The example with a service that does not end, when its stop has been requested.
 fn told_to_stop_in_vain() -> (Child, impl BufRead) {
     let mut command = example("supervised", ".");
     let mut child = command

@@ -1,6 +1,6 @@
 //! What the clock brings: limits that pass, heartbeats, restarts; and when to look again.
 
-use super::entry::{Entry, Lifecycle, StopRequest};
+use super::entry::{AfterEnd, Entry, Lifecycle, StopRequest};
 use super::{Action, Machine};
 use crate::clock::Deadline;
 use crate::host::failure::{FailedIn, ServiceFailure};
@@ -180,7 +180,7 @@ impl Machine {
         self.fail(index, failure, now);
         // Its thread is still busy, so that it cannot be started again.
         match policy {
-            FailurePolicy::Ignore => self.log_after_end(index, super::AfterEnd::Ignore),
+            FailurePolicy::Ignore => self.log_after_end(index, AfterEnd::Ignore),
             FailurePolicy::Restart(_) | FailurePolicy::StopHost => self.give_up(index, now),
         }
     }

@@ -186,7 +186,7 @@ impl Machine {
     pub(super) fn ready(&mut self, index: usize, now: Instant) {
         let entry = &mut self.entries[index];
         entry.is_ready_signalled = true;
-        // From `start` it counts once that has returned.
+        // Invariant 3: from `start` it counts once that has returned.
         if matches!(entry.lifecycle, Lifecycle::Unready) && entry.stop_request.is_none() {
             self.up(index, now);
         }

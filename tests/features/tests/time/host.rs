@@ -335,7 +335,7 @@ fn a_start_has_its_limit_its_own_or_the_hosts_or_30_s() {
 }
 
 /// Stops deaf services with these limits, each after the one before it if `after`.
-/// At each step so many are told to stop, and then so many seconds pass. All are left
+/// At each step, the stops of that many services are requested, and that many seconds pass. All are left
 /// behind in the end; returns how long that took.
 fn stop_the_deaf(
     total: u64,
