@@ -189,7 +189,10 @@ fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
     });
     queue.close();
     let refused = queue.submit_until_cancelled(&token, 3).unwrap_err();
-    assert!(refused.is_cancelled(), "a service whose stop is requested does not fail");
+    assert!(
+        refused.is_cancelled(),
+        "a service whose stop is requested does not fail"
+    );
     let fresh = CancelToken::new();
     let refused = queue.submit_until_cancelled(&fresh, 4).unwrap_err();
     assert!(refused.is_closed());
