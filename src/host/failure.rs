@@ -132,8 +132,8 @@ impl ServiceFailure {
         let (failed_in, text) = match was_up {
             true => (
                 FailedIn::Run,
-                "it returned, though its stop was not requested; if that is intended, declare it \
-                 with `one_shot`",
+                "it returned, though its stop was not requested; declare it with `one_shot` if \
+                 it may",
             ),
             false => (FailedIn::Start, "it returned before it had called `ready`"),
         };

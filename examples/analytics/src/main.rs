@@ -6,11 +6,11 @@
 //! ^C
 //! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 1094 made, 826 written to 16 files, 2 dead, 266 kept in target/analytics/spool.jsonl
-//! host analytics: NOT CLEAN after 0.501 s (deadline 1 s): 3 services, 266 items unprocessed
+//! host analytics: NOT CLEAN after 0.501 s (deadline 1 s): 3 services, 266 items unstarted
 //!   why        signal received
 //!   phases     start 0.000 s   ran 1.2 s   delay 0.000 s   stop 0.501 s
 //!   stopped    "pool"  after 0.001 s
-//!   stopped    "events"  after 0.500 s  handled 826  failed 2  panicked 0  unprocessed 266
+//!   stopped    "events"  after 0.500 s  handled 826  dead 2  unstarted 266
 //!   stopped    "visitors"  after 0.000 s
 //!   pool "groundcrew": stop: clean after 0.000 s (deadline 0.474 s): 23 accepted
 //!     completed 23   panicked 0   cancelled 0   expired 0

@@ -26,7 +26,7 @@
 //! not flushed:
 //!   event 26678514-000021: view of posts/002/post-00217.md, not cached
 //!   ...
-//! host blog: NOT CLEAN after 3.601 s (deadline 8 s): 14 services, 36 items unprocessed
+//! host blog: NOT CLEAN after 3.601 s (deadline 8 s): 14 services, 36 items unstarted
 //!   ...
 //! ```
 //!

@@ -6,10 +6,10 @@
 //! ^C
 //! signal received, stopping; the next one reports at once what still runs (within 0.5 s it is the same request)
 //! 50 written, 36 sent, 14 kept in target/spool
-//! host mailer: NOT CLEAN after 0.764 s (deadline 1 s): 2 services, 14 items unprocessed
+//! host mailer: NOT CLEAN after 0.764 s (deadline 1 s): 2 services, 14 items unstarted
 //!   why        signal received
 //!   phases     start 0.014 s   ran 3.0 s   delay 0.000 s   stop 0.764 s
-//!   stopped    "emails"  after 0.759 s  handled 36  failed 0  panicked 0  unprocessed 14
+//!   stopped    "emails"  after 0.759 s  handled 36  failed 0  panicked 0  unstarted 14
 //!   stopped    "writer"  after 0.005 s
 //! $ cargo run -p queue -- --emails 0
 //! 14 found in target/spool

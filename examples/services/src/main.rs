@@ -36,7 +36,7 @@
 //!
 //! "book" opens a file, "pages" renders what the web shows: neither needs the other, so
 //! they start together. "web" needs both, and so it starts after the slower of the two,
-//! and is told to stop before either: whoever is greeted still gets into the book.
+//! and its stop is requested before either: everybody who is greeted still gets into the book.
 //!
 //! # Exit codes
 //!

@@ -95,7 +95,7 @@
 //! exit code 1
 //!
 //! $ supervised --fail return
-//!   failed     "index"  run: it returned, though nobody told it to stop; if that is its way, declare it with `one_shot`
+//!   failed     "index"  run: it returned, though its stop was not requested; declare it with `one_shot` if it may
 //!   stopped    "db"  after 0.000 s
 //!   stopped    "web"  after 0.000 s
 //! exit code 1

@@ -235,11 +235,10 @@ fn queue(stats: &QueueStats) -> String {
 
 fn batch(stats: &BatchStats) -> String {
     format!(
-        "handled {}  dead {}  unstarted {}  batches {}",
+        "handled {}  dead {}  unstarted {}",
         stats.handled(),
         stats.dead(),
-        stats.unstarted(),
-        stats.batches()
+        stats.unstarted()
     )
 }
 

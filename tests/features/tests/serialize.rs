@@ -172,7 +172,7 @@ fn the_report_of_a_host_has_its_services_and_their_failures() {
             json!({
                 "name": "db", "outcome": { "kind": "failed", "failure": failure },
                 "restarts": 0, "failures": 1, "start_took": "#", "stop_took": null,
-                "queue": null,
+                "queue": null, "batcher": null, "items_left": 0,
             })
         );
         assert!(json["failures"].as_array().unwrap().contains(&failure));
@@ -261,7 +261,7 @@ fn the_report_of_a_batcher_has_counts_and_no_items() {
         json!({
             "batcher": "lines", "clean": false, "elapsed": "#", "abandoned": 0,
             "stats": {
-                "accepted": 1, "waiting": 0, "handled": 0, "dead": 0, "unhandled": 1,
+                "accepted": 1, "waiting": 0, "in_progress": 0, "handled": 0, "dead": 0, "unstarted": 1,
                 "batches": batches, "calls": calls, "retries": retries,
             },
         })
