@@ -2,9 +2,8 @@
 
 use super::PoolCore;
 use super::gate::Attempt;
+use super::on_full::{OnFull, Wait};
 use super::refusal::Refusal;
-use super::when_full::WhenFull;
-use crate::clock::Deadline;
 use crate::sync::channel::TrySendError;
 use crate::sync::{Arc, Relaxed, SeqCst};
 use crate::task::{
@@ -13,7 +12,7 @@ use crate::task::{
 use std::rc::Rc;
 
 impl PoolCore {
-    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
+    /// Puts a task in; `id` is its number. Blocks as `on_full` says.
     ///
     /// Here are the two usual ways in, by which the task stays one pointer, in
     /// registers, up to its place in the list or the channel.
@@ -21,9 +20,9 @@ impl PoolCore {
         &self,
         task: T,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        self.counted(self.push_uncounted(task, id, when_full))
+        self.counted(self.push_uncounted(task, id, on_full))
     }
 
     #[inline]
@@ -31,9 +30,9 @@ impl PoolCore {
         &self,
         task: T,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        if matches!(when_full, WhenFull::WaitOrOverflow) && !self.in_place {
+        if on_full.overflows() && !self.in_place {
             match worker_index_in(self.id) {
                 // As long as its list is not empty the channel is not even tried.
                 Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
@@ -42,41 +41,39 @@ impl PoolCore {
                 None if !self.has_to_queue_up() => {
                     return match self.sender.try_send(task.into_queued()) {
                         Ok(()) => self.pushed(id, None),
-                        Err(full) => self.push_slowly(full.into_inner(), id, when_full),
+                        Err(full) => self.push_slowly(full.into_inner(), id, on_full),
                     };
                 }
                 _ => {}
             }
         }
-        self.push_slowly(task.into_queued(), id, when_full)
+        self.push_slowly(task.into_queued(), id, on_full)
     }
 
     /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
     /// not counted as such, since the caller sees to it.
-    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
+    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>, on_full: OnFull<'_>) -> bool {
         // A push that raced the close may get in, one after it may not.
         if self.is_closed() {
             return false;
         }
         let id = task.meta().origin.id;
-        self.push_uncounted(task, id, WhenFull::WaitOrOverflow)
-            .is_ok()
+        self.push_uncounted(task, id, on_full).is_ok()
     }
 
     fn push_slowly(
         &self,
         task: Queued,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
         if self.is_closed() {
             return Err((task, Refusal::Closed));
         }
-        match (when_full, worker_index_in(self.id)) {
-            (WhenFull::WaitOrOverflow, Some(index)) => self.push_own(task, id, index),
-            (WhenFull::Refuse, _) => self.push_now(task, id),
-            (WhenFull::WaitOrOverflow, None) => self.push_waiting(task, id, Deadline::NEVER),
-            (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
+        match (on_full.wait(), worker_index_in(self.id)) {
+            (Some(_), Some(index)) if on_full.overflows() => self.push_own(task, id, index),
+            (Some(wait), _) => self.push_waiting(task, id, wait),
+            (None, _) => self.push_now(task, id),
         }
     }
 
@@ -85,9 +82,9 @@ impl PoolCore {
         &self,
         task: Queued,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        self.counted(self.push_slowly(task, id, when_full))
+        self.counted(self.push_slowly(task, id, on_full))
     }
 
     #[inline]
@@ -106,7 +103,7 @@ impl PoolCore {
     #[cfg(test)]
     pub(crate) fn push_raw(&self, task: Queued) {
         let id = task.id();
-        assert!(self.push(task, id, WhenFull::WaitOrOverflow).is_ok());
+        assert!(self.push(task, id, OnFull::WAIT).is_ok());
     }
 
     #[inline]
@@ -114,12 +111,12 @@ impl PoolCore {
         self.gate.has_to_queue_up(|| self.receiver.len())
     }
 
-    /// Puts a task into the channel, waiting for room until `deadline`.
+    /// Puts a task into the channel, waiting for room.
     fn push_waiting(
         &self,
         mut task: Queued,
         id: u64,
-        deadline: Deadline,
+        wait: Wait<'_>,
     ) -> Result<(), (Queued, Refusal)> {
         if !self.has_to_queue_up() {
             match self.send(task) {
@@ -140,7 +137,7 @@ impl PoolCore {
                 _ => Attempt::Entered,
             }
         };
-        let waited = self.gate.wait(deadline, || self.receiver.len(), attempt);
+        let waited = self.gate.wait(wait, || self.receiver.len(), attempt);
         match (waited, outside) {
             (Err(refusal), Some(task)) => Err((task, refusal)),
             _ => self.pushed(id, None),
@@ -181,10 +178,8 @@ impl PoolCore {
     }
 
     #[inline]
-    pub(crate) fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
-        let is_full = self.in_place
-            && matches!(when_full, WhenFull::WaitOrOverflow)
-            && self.receiver.is_full();
+    pub(crate) fn in_place_if_full(&self, on_full: OnFull<'_>) -> Option<Rc<CurrentWorker>> {
+        let is_full = self.in_place && on_full.overflows() && self.receiver.is_full();
         if !is_full {
             return None;
         }

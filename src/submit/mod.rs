@@ -8,12 +8,14 @@ mod retry_builder;
 mod submitter;
 mod task_builder;
 mod verbs;
+mod when_full;
 
-pub(crate) use verbs::{Submission, verbs};
+pub(crate) use verbs::{Submission, pool_verbs, verbs};
 
 pub use error::SubmitError;
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use error::{Keeper, submit_until_cancelled};
+pub(crate) use error::{Keeper, Target};
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
+pub use when_full::WhenFull;
