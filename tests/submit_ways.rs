@@ -285,7 +285,7 @@ enum Item {
 }
 
 impl Item {
-    fn is_seven(self) -> bool {
+    fn came_back(self) -> bool {
         matches!(self, Item::Number(7))
     }
 
@@ -309,7 +309,7 @@ impl Target for InWorkQueue {
             WhenFull::Refuse => self.queue.try_submit(seven),
             other => self.queue.submit_until(other, seven),
         };
-        End::of(submitted, Item::is_seven)
+        End::of(submitted, Item::came_back)
     }
 
     fn fill(&self) {
@@ -338,7 +338,7 @@ impl Target for InWorkQueue {
         let call = Item::Call(Box::new(move || {
             while queue.try_submit(Item::Number(1)).is_ok() {}
             let ended = queue.submit_until(when_full, Item::Number(7));
-            tell.send(End::of(ended, Item::is_seven)).unwrap();
+            tell.send(End::of(ended, Item::came_back)).unwrap();
         }));
         assert!(self.queue.submit(call).is_ok());
         told.recv().unwrap()
@@ -377,7 +377,7 @@ impl Target for InBatcher {
             WhenFull::Refuse => self.batcher.try_submit(seven),
             other => self.batcher.submit_until(other, seven),
         };
-        End::of(submitted, Item::is_seven)
+        End::of(submitted, Item::came_back)
     }
 
     fn fill(&self) {
@@ -398,7 +398,7 @@ impl Target for InBatcher {
         // The batch that the worker is at takes the only place.
         let call = Item::Call(Box::new(move || {
             let ended = batcher.submit_until(when_full, Item::Number(7));
-            tell.send(End::of(ended, Item::is_seven)).unwrap();
+            tell.send(End::of(ended, Item::came_back)).unwrap();
         }));
         assert!(self.batcher.submit(call).is_ok());
         told.recv().unwrap()
@@ -426,7 +426,9 @@ fn each_way(test: impl Fn(&str, &dyn Fn() -> Arc<dyn Target>)) {
 }
 
 const PERMITS: &str = "retried, without a permit";
-const OTHERS: [(&str, fn() -> Box<dyn Target>); 3] = [
+type Make = fn() -> Box<dyn Target>;
+
+const OTHERS: [(&str, Make); 3] = [
     (PERMITS, permits),
     ("queue item", in_work_queue),
     ("batch item", in_batcher),

@@ -1,4 +1,15 @@
 //! How a task gets in: into the channel, into the overflow list of its worker, or in place.
+//!
+//! | the submitter | there is room | there is none |
+//! | --- | --- | --- |
+//! | refuses | channel | refused |
+//! | waits up to a moment | channel | the gate |
+//! | from outside, waits | channel | the gate |
+//! | a worker of the pool, waits | channel, or its list if that is not empty | its list, or in place (invariant 4 of the queue) |
+//!
+//! Two rules of fairness go before room in the channel. A worker whose list is not empty puts
+//! its next task there too, so that it runs its newest first. A thread from outside stands
+//! back behind submitters at the gate that were overtaken.
 
 use super::PoolCore;
 use super::gate::Attempt;
@@ -12,10 +23,7 @@ use crate::task::{
 use std::rc::Rc;
 
 impl PoolCore {
-    /// Puts a task in; `id` is its number. Blocks as `on_full` says.
-    ///
-    /// Here are the two usual ways in, by which the task stays one pointer, in
-    /// registers, up to its place in the list or the channel.
+    /// Puts a task in; `id` is its number. Blocks as `on_full` says. Counts a refusal.
     pub(crate) fn push_quickly<T: Pointer>(
         &self,
         task: T,
@@ -25,6 +33,8 @@ impl PoolCore {
         self.counted(self.push_uncounted(task, id, on_full))
     }
 
+    /// The two usual ways in, by which the task stays one pointer, in registers, up to its
+    /// place in the list or the channel. All others are `push_slowly`.
     #[inline]
     fn push_uncounted<T: Pointer>(
         &self,
@@ -34,7 +44,7 @@ impl PoolCore {
     ) -> Result<(), (Queued, Refusal)> {
         if on_full.overflows() && !self.in_place {
             match worker_index_in(self.id) {
-                // As long as its list is not empty the channel is not even tried.
+                // A close has to find the list as it is: `push_slowly` refuses.
                 Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
                     return self.push_overflow(task.into_box(), id, index);
                 }
@@ -53,7 +63,8 @@ impl PoolCore {
     /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
     /// not counted as such, since the caller sees to it.
     pub(crate) fn push_shared(&self, task: Arc<dyn Shared>, on_full: OnFull<'_>) -> bool {
-        // A push that raced the close may get in, one after it may not.
+        // A push that raced the close may get in, one after it may not: the fast way does
+        // not ask.
         if self.is_closed() {
             return false;
         }
@@ -70,10 +81,13 @@ impl PoolCore {
         if self.is_closed() {
             return Err((task, Refusal::Closed));
         }
-        match (on_full.wait(), worker_index_in(self.id)) {
-            (Some(_), Some(index)) if on_full.overflows() => self.push_own(task, id, index),
-            (Some(wait), _) => self.push_waiting(task, id, wait),
-            (None, _) => self.push_now(task, id),
+        let Some(wait) = on_full.wait() else {
+            return self.push_now(task, id);
+        };
+        match worker_index_in(self.id) {
+            // Invariant 4: what would make room may be this worker.
+            Some(index) if on_full.overflows() => self.push_own(task, id, index),
+            _ => self.push_waiting(task, id, wait),
         }
     }
 

@@ -1,5 +1,16 @@
-//! The ways into a pool: its verbs, the builders of tasks, and the error that gives a refused
-//! task back.
+//! How tasks get into a pool: what submits them, by itself or with a name, limits and
+//! retries, what happens while the queue is full, and the error that gives a refused task
+//! back.
+//!
+//! | | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
+//! | --- | --- | --- | --- |
+//! | wait while the queue is full | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit` | the same but `resubmit` | `submit` |
+//! | refuse | `try_submit`, `try_execute`, `try_resubmit` | with `when_full` | `try_submit` |
+//! | wait for a time, or for a token | `resubmit_until` | with `when_full` | `submit_until` |
+//!
+//! [`ScopedTaskBuilder`]: crate::parallel::ScopedTaskBuilder
+//! [`WorkQueue`]: crate::WorkQueue
+//! [`Batcher`]: crate::Batcher
 
 mod attempts;
 mod context;
