@@ -8,7 +8,7 @@ use crate::host::{
 };
 use crate::queue::{Member, Refusal};
 use crate::stop::StopPlan;
-use crate::submit::{Keeper, SubmitError};
+use crate::submit::{Keeper, SubmitError, Target};
 use crate::sync::Arc;
 
 impl HostBuilder {
@@ -114,11 +114,18 @@ impl<T: Send + 'static> Hosted for Store<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    /// The error of a submit that comes too late.
-    pub(super) fn refuse(&self, item: T) -> SubmitError<T> {
-        let own = self.membership.stopping();
-        let stopping = own.or_else(|| self.queue().membership.stopping());
-        let refused = SubmitError::new(item, Refusal::BatcherClosed).due_to(stopping);
+    /// What the batcher may never take, or not for this submitter, comes back to it if the
+    /// error is dropped.
+    pub(super) fn refuse(&self, item: T, refusal: Refusal) -> SubmitError<T> {
+        let refused = SubmitError::new(item, Target::Batcher, refusal);
+        let refused = match refusal {
+            Refusal::Full | Refusal::TimedOut => return refused,
+            Refusal::Cancelled => refused,
+            Refusal::Closed => {
+                let own = self.membership.stopping();
+                refused.due_to(own.or_else(|| self.queue().membership.stopping()))
+            }
+        };
         match self.me.upgrade() {
             Some(store) => refused.kept_by(store),
             None => refused,
