@@ -35,7 +35,7 @@
 //!    200 ms   refused 16   waiting  4 ####
 //!    250 ms   refused 16   waiting  0
 //!
-//! submit_timeout: on a full queue it waits for a place, 4 ms at most, then refuses
+//! when_full(4 ms): on a full queue it waits for a place, 4 ms at most, then refuses
 //!
 //!     50 ms   refused  0   waiting  6 ######
 //!    100 ms   refused  2   waiting  8 ########
@@ -62,7 +62,7 @@
 //! submit                    40        40         0          158 ms           8              0
 //! execute                   40        40         0          146 ms           8              0
 //! try_submit                40        24        16            0 ms           8              0
-//! submit_timeout            40        32         8           65 ms           8              0
+//! when_full(4 ms)           40        32         8           65 ms           8              0
 //! submit in a task          40        40         0            0 ms           8             29
 //! ```
 //!
@@ -73,7 +73,7 @@
 //! | `submit` | the producer may wait: it walks a tree, reads a file, empties another queue |
 //! | `execute` | the same, and nobody wants the result: no handle, which is cheaper |
 //! | `try_submit` | the producer must not wait, and can say no: a server that answers "busy" |
-//! | `submit_timeout` | the same, with some patience for a short burst |
+//! | `when_full` with a duration | the same, with some patience for a short burst |
 //! | `submit` in a task | tasks that make tasks, of which there are not too many |
 //!
 //! A refusal gives the closure back, to try again or to run it on the spot.
@@ -137,9 +137,9 @@ const VERBS: [Verb; 5] = [
         in_a_task: false,
     },
     Verb {
-        name: "submit_timeout",
+        name: "when_full(4 ms)",
         does: "waits for a place, 4 ms at most, then refuses",
-        offer: |pool| pool.submit_timeout(PATIENCE, work).is_ok(),
+        offer: |pool| pool.task("work").when_full(PATIENCE).submit(work).is_ok(),
         in_a_task: false,
     },
     Verb {

@@ -3,7 +3,7 @@
 // # Invariants
 //
 // 1. A child holds its parent; a parent knows a child only once a thread has waited on the
-//    child. An unwaited token registers nowhere.
+//    child, or while it has a listener. An unwaited token registers nowhere.
 // 2. A node's `cancelled` flag is set while its `listeners` lock is held, and
 //    a listener is added under the same lock after a look at the flag. So a
 //    listener is either fired by the cancel or sees the flag.
@@ -14,8 +14,10 @@
 // 5. Whatever is registered is taken out again by the drop of its node, and anything that
 //    may still wait holds the node: a receiver does, as a token does.
 //
-// Waking is disconnection: a node that is waited on owns the only sender of a
-// channel on which nothing can be sent, and firing it drops that sender.
+// A cancel calls listeners. That of a thread that waits on the token itself is a signal:
+// a node that is waited on owns the only sender of a channel on which nothing can be sent,
+// and the signal drops that sender. That of a thread that waits for something else as well
+// wakes it to look at the token.
 
 use crate::causes;
 use crate::clock::{self, Deadline};
@@ -75,10 +77,32 @@ struct Node {
 
 #[derive(Default)]
 struct Listeners {
-    /// What is fired with this node, by the number of the signal: its own and
-    /// those of descendants that were waited on. Taken out again when the
-    /// descendant's last token and last receiver are dropped.
-    signals: HashMap<u64, Arc<Signal>>,
+    /// What is called with this node: its own and those of descendants. The signal of a
+    /// descendant that was waited on is taken out again when its last token and last receiver
+    /// are dropped.
+    by_number: HashMap<u64, Arc<dyn Listener>>,
+}
+
+/// What is called when a token is cancelled, on the thread that cancels it and with no lock of
+/// a token held. It may be called more than once, and has to be quick: it takes no lock but
+/// leaves.
+pub(crate) trait Listener: Send + Sync {
+    fn cancelled(&self);
+}
+
+/// A listener that is registered, for as long as this lives.
+#[must_use = "the listener is called only while this lives"]
+pub(crate) struct Listening<'a> {
+    node: &'a Node,
+    number: u64,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        for node in self.node.lineage() {
+            node.forget(self.number);
+        }
+    }
 }
 
 /// The sending end of the channel on which the waiters of one token wait.
@@ -90,20 +114,26 @@ struct Signal {
 
 impl Signal {
     fn new() -> (Arc<Signal>, Receiver<Infallible>) {
-        static NEXT: StaticU64 = StaticU64::new(0);
         // Nothing is ever sent, so a channel without room is enough.
         let (sender, receiver) = channel::bounded(0);
         let signal = Signal {
-            number: NEXT.fetch_add(1, Relaxed),
+            number: next_number(),
             sender: Mutex::new(Some(sender)),
         };
         (Arc::new(signal), receiver)
     }
+}
 
-    fn fire(&self) {
+impl Listener for Signal {
+    fn cancelled(&self) {
         let sender = self.sender.lock().take();
         drop(sender);
     }
+}
+
+fn next_number() -> u64 {
+    static NEXT: StaticU64 = StaticU64::new(0);
+    NEXT.fetch_add(1, Relaxed)
 }
 
 impl Node {
@@ -128,20 +158,31 @@ impl Node {
     fn receiver(&self) -> &Receiver<Infallible> {
         let (_, receiver) = self.signal.get_or_init(|| {
             let (signal, receiver) = Signal::new();
-            for node in self.lineage() {
-                // Invariant 2: a cancel of this node either comes before and is seen here, or
-                // after, and finds the signal.
-                let mut listeners = node.listeners.lock();
-                if node.cancelled.load(Relaxed) {
-                    drop(listeners);
-                    signal.fire();
-                    break;
-                }
-                listeners.signals.insert(signal.number, signal.clone());
-            }
+            self.register(signal.number, signal.clone());
             (signal, receiver)
         });
         receiver
+    }
+
+    /// Registers a listener with this node and all ancestors; calls it at once if one of them
+    /// is cancelled.
+    fn register(&self, number: u64, listener: Arc<dyn Listener>) {
+        for node in self.lineage() {
+            // Invariant 2: a cancel of this node either comes before and is seen here, or
+            // after, and finds the listener.
+            let mut listeners = node.listeners.lock();
+            if node.cancelled.load(Relaxed) {
+                drop(listeners);
+                listener.cancelled();
+                return;
+            }
+            listeners.by_number.insert(number, listener.clone());
+        }
+    }
+
+    fn forget(&self, number: u64) {
+        let forgotten = self.listeners.lock().by_number.remove(&number);
+        drop(forgotten);
     }
 
     /// Takes this node's signal out of the ancestors' listeners: no thread can wait for it
@@ -153,7 +194,7 @@ impl Node {
         drop(receiver);
         // Invariant 5. The own listeners go with the node.
         for ancestor in self.lineage().skip(1) {
-            ancestor.listeners.lock().signals.remove(&signal.number);
+            ancestor.forget(signal.number);
         }
     }
 }
@@ -213,8 +254,8 @@ impl CancelToken {
             mem::take(&mut *listeners)
         };
         // Invariant 3: without the lock. A thread that registers meanwhile sees the flag.
-        for signal in listeners.signals.values() {
-            signal.fire();
+        for listener in listeners.by_number.values() {
+            listener.cancelled();
         }
     }
 
@@ -334,6 +375,23 @@ impl CancelToken {
             receiver: self.node.receiver().clone(),
             _node: self.node.clone(),
         }
+    }
+
+    /// Calls `listener` when this token is cancelled, or now if it is, until the value
+    /// returned is dropped.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening<'_> {
+        let number = next_number();
+        self.node.register(number, listener);
+        Listening {
+            node: &self.node,
+            number,
+        }
+    }
+
+    /// How many listeners are registered here, those of descendants included.
+    #[cfg(test)]
+    pub(crate) fn listeners(&self) -> usize {
+        self.node.listeners.lock().by_number.len()
     }
 
     /// When this token or the first of its ancestors was cancelled.

@@ -13,6 +13,7 @@ mod common;
 
 use common::{Bomb, LONG, expected_panic};
 use groundcrew::channel::{Receiver, bounded, select};
+use groundcrew::submit::WhenFull;
 use groundcrew::{
     Pool, StopHandle, StopPlan, StopReport, SubmitError, Submitter, TaskContext, TaskError,
     TaskHandle,
@@ -251,14 +252,21 @@ fn submit(world: &Arc<World>, submitter: &Submitter, rng: &mut fastrand::Rng) {
     let task = move || run(&captured, &own_submitter, None, &mut own);
     let short = Duration::from_micros(rng.u64(..200));
     match verb {
-        2 => count(world, index, submitter.submit_timeout(short, task)),
+        2 => count(
+            world,
+            index,
+            submitter.task("timed").when_full(short).submit(task),
+        ),
         3 => count(world, index, submitter.try_submit(task)),
         4 => count_plain(world, index, submitter.execute(task)),
         6 => {
-            let deadline = Instant::now() + short;
-            count(world, index, submitter.submit_deadline(deadline, task));
+            let timed = submitter.task("timed").when_full(Instant::now() + short);
+            count(world, index, timed.submit(task));
         }
-        7 => count(world, index, submitter.task("named").try_submit(task)),
+        7 => {
+            let named = submitter.task("named").when_full(WhenFull::Refuse);
+            count(world, index, named.submit(task));
+        }
         5 => count_plain(world, index, submitter.try_execute(task)),
         _ => count(world, index, submitter.submit(task)),
     }

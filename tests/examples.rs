@@ -87,14 +87,14 @@ fn the_numbers_of_backpressure_add_up() {
         "submit  ",
         "execute",
         "try_submit",
-        "submit_timeout",
+        "when_full(4 ms)",
         "submit in a task",
     ] {
         let row = row(verb);
         assert_eq!(row.offered, 40, "{verb}");
         assert_eq!(row.accepted + row.refused, row.offered, "{verb}");
         assert!(row.queue_peak <= 8, "{verb}");
-        let may_refuse = ["try_submit", "submit_timeout"].contains(&verb);
+        let may_refuse = ["try_submit", "when_full(4 ms)"].contains(&verb);
         assert!(row.refused == 0 || may_refuse, "{verb}");
         let may_overflow = verb == "submit in a task";
         assert!(row.overflow_peak == 0 || may_overflow, "{verb}");

@@ -315,7 +315,7 @@ fn refused_producer(is_after: bool, waits: bool) -> (WorkQueue<u64>, HostReport)
         for number in 0.. {
             match waits {
                 true => jobs.submit(number)?,
-                false => jobs.submit_until_cancelled(ctx.token(), number)?,
+                false => jobs.submit_until(ctx.token(), number)?,
             }
         }
         Ok(())
@@ -361,16 +361,10 @@ fn an_item_taken_out_of_its_refusal_is_its_submitter_s_alone() {
     let (queue, token) = (WorkQueue::new(1), CancelToken::new());
     queue.submit(1).unwrap();
     token.cancel();
-    assert_eq!(
-        queue
-            .submit_until_cancelled(&token, 2)
-            .unwrap_err()
-            .into_inner(),
-        2
-    );
+    assert_eq!(queue.submit_until(&token, 2).unwrap_err().into_inner(), 2);
     // There may be room for it another time.
     drop(queue.try_submit(3));
-    drop(queue.submit_timeout(Duration::ZERO, 3));
+    drop(queue.submit_until(Duration::ZERO, 3));
     queue.close();
     assert_eq!(queue.submit(4).unwrap_err().into_inner(), 4);
     assert!(queue.take_unstarted().is_empty());
@@ -596,7 +590,7 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
     assert_eq!(report.exit_code(), 1);
     assert_eq!(
         report.reason().to_string(),
-        "service \"producer\" failed in run: the queue is closed"
+        "service \"producer\" failed in run: the work queue is closed"
     );
 
     let queue = WorkQueue::new(9);
@@ -617,7 +611,7 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
     assert_eq!(report.exit_code(), 1, "{report}");
     let message = report.failures()[0].message();
     assert!(
-        message.starts_with("the queue is closed: host "),
+        message.starts_with("the work queue is closed: host "),
         "{message}"
     );
 }
@@ -794,7 +788,7 @@ fn workers_that_submit_to_their_own_full_queue_do_not_wait() {
                         if depth < DEPTH {
                             for _ in 0..2 {
                                 match cancellable {
-                                    true => own.submit_until_cancelled(ctx.token(), depth + 1),
+                                    true => own.submit_until(ctx.token(), depth + 1),
                                     false => own.submit(depth + 1),
                                 }
                                 .map_err(|error| error.to_string())?;
@@ -832,7 +826,7 @@ fn a_worker_that_wants_the_bound_of_its_own_queue_is_refused() {
                     if item == 0 {
                         own.submit(1).unwrap();
                         let full = own.try_submit(2).unwrap_err().is_full();
-                        let late = own.submit_timeout(Duration::ZERO, 3).unwrap_err();
+                        let late = own.submit_until(Duration::ZERO, 3).unwrap_err();
                         tell.send((full, late.is_timeout())).unwrap();
                     }
                     Handled::Ok(())
@@ -858,7 +852,7 @@ fn a_batch_that_submits_until_cancelled_to_its_own_full_batcher_does_not_wait() 
         if batch[0] == 0 {
             let own = given.recv()?;
             for item in [1, 2] {
-                own.submit_until_cancelled(&token, item)?;
+                own.submit_until(&token, item)?;
             }
         }
         Ok(tell.send(batch[0])?)

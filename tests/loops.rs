@@ -12,6 +12,7 @@ mod common;
 use common::{LONG, expected_panic};
 use fastrand::Rng;
 use groundcrew::parallel::{Scope, ScopedHandle};
+use groundcrew::submit::WhenFull;
 use groundcrew::{Pool, StopHandle, StopPlan, StopReport, Submitter, TaskError};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -646,7 +647,7 @@ fn expiry_round(seed: u64) {
             }
             verb => {
                 let handle = match verb {
-                    1 => limited.try_submit(task).ok(),
+                    1 => limited.when_full(WhenFull::Refuse).submit(task).ok(),
                     _ => limited.submit(task).ok(),
                 };
                 if let Some(handle) = handle {

@@ -3,16 +3,16 @@
 use super::builder::BatcherBuilder;
 use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
-use super::store::{NoRoom, Store};
+use super::store::Store;
 use crate::async_log::log_or_stderr_in_time;
-use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
 use crate::host::items::BatchStats;
+use crate::queue::OnFull;
 use crate::stop::StopPlan;
-use crate::submit::{SubmitError, submit_until_cancelled};
+use crate::submit::{SubmitError, WhenFull};
 use crate::sync::Arc;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Collects items of one type, and handles them in batches on a pool. A clone is the same
 /// batcher.
@@ -136,7 +136,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store().submit(item, NoRoom::Exceed)
+        self.store().submit(item, OnFull::WAIT)
     }
 
     /// Adds an item, if there is room.
@@ -147,59 +147,19 @@ impl<T: Send + 'static> Batcher<T> {
     /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
     /// comes back.
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store().submit(item, NoRoom::Refuse)
+        self.store().submit(item, OnFull::Refuse)
     }
 
-    /// Adds an item; blocks while there is no room, for `timeout` at most, also in workers
-    /// of the pool.
+    /// Adds an item; while there is no room it does as `when_full` says: it waits for a
+    /// duration, until a moment, or until a token is cancelled, which is for a service that
+    /// has to end when its stop is requested. For what it does in a worker of the pool see
+    /// [`WhenFull`].
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) when there was no room within `timeout`,
-    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
-    /// comes back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let words = Batcher::builder("words")
-    ///     .capacity(1)
-    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
-    /// words.submit("one")?;
-    /// let refused = words.submit_timeout(Duration::from_millis(1), "two").unwrap_err();
-    /// assert!(refused.is_timeout());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn submit_timeout(&self, timeout: Duration, item: T) -> Result<(), SubmitError<T>> {
-        let deadline = Deadline::after(timeout);
-        self.store().submit(item, NoRoom::Wait(deadline))
-    }
-
-    /// Adds an item; blocks while there is no room, until `deadline` at most, also in
-    /// workers of the pool.
-    ///
-    /// # Errors
-    ///
-    /// As [`submit_timeout`](Self::submit_timeout).
-    pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
-        let deadline = Deadline::at(deadline);
-        self.store().submit(item, NoRoom::Wait(deadline))
-    }
-
-    /// Adds an item; blocks while there is no room, but no longer than until `token` is
-    /// cancelled, also in workers of the pool: for a service that has to end when its stop
-    /// is requested. If there is room, the item is accepted, cancelled or not. The token is
-    /// polled every 10 ms.
-    ///
-    /// # Errors
-    ///
-    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
-    /// accepted, also if the batcher was stopped as well;
+    /// [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) when there
+    /// was no room; [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled
+    /// before the item was accepted, also if the batcher was stopped as well; otherwise
     /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item comes
     /// back.
     ///
@@ -207,6 +167,7 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// ```
     /// # use groundcrew::{Batcher, CancelToken, Pool};
+    /// # use std::time::Duration;
     /// # let pool = Pool::new(1)?;
     /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
     /// let words = Batcher::builder("words")
@@ -214,24 +175,20 @@ impl<T: Send + 'static> Batcher<T> {
     ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
     /// let token = CancelToken::new(); // in a service `ctx.token()`
     /// token.cancel();
-    /// words.submit_until_cancelled(&token, "one")?; // there is room
-    /// let refused = words.submit_until_cancelled(&token, "two").unwrap_err();
-    /// assert_eq!(refused.into_inner(), "two");
+    /// words.submit_until(&token, "one")?; // there is room
+    /// let refused = words.submit_until(&token, "two").unwrap_err();
+    /// assert!(refused.is_cancelled() && refused.into_inner() == "two");
+    /// let refused = words.submit_until(Duration::from_millis(1), "two").unwrap_err();
+    /// assert!(refused.is_timeout());
     /// # drop(open);
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn submit_until_cancelled(
+    pub fn submit_until(
         &self,
-        token: &CancelToken,
+        when_full: impl Into<WhenFull>,
         item: T,
     ) -> Result<(), SubmitError<T>> {
-        let store = self.store();
-        if store.is_own_worker() {
-            return store.submit(item, NoRoom::Exceed);
-        }
-        submit_until_cancelled(token, item, store, |wait, item| {
-            self.submit_timeout(wait, item)
-        })
+        self.store().submit(item, when_full.into().begin())
     }
 
     /// Takes the items that a stop took out, or that were [dropped with their

@@ -6,7 +6,7 @@ use super::fill::Fill;
 use super::store::{DeadLetterFn, Measure, State, Store};
 use crate::causes::{self, BoxError};
 use crate::clock::Deadline;
-use crate::queue::Membership;
+use crate::queue::{Membership, Room};
 use crate::retry::{Backoff, IntoRetry, Retry};
 use crate::submit::Submitter;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex};
@@ -249,7 +249,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             built_at,
             membership: Membership::default(),
             state: CachePadded::new(Mutex::new(State::new(now, timer))),
-            room: Condvar::new(),
+            room: Room::default(),
             changed: Condvar::new(),
         })))
     }

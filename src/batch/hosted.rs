@@ -7,7 +7,7 @@ use crate::host::items::{ItemStats, ItemStore, LeftItems};
 use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 use crate::queue::{Member, Refusal};
 use crate::stop::StopPlan;
-use crate::submit::{Keeper, SubmitError};
+use crate::submit::{Keeper, SubmitError, Target};
 use crate::sync::Arc;
 
 /// As a service, a batcher is stopped in its turn. What it could not handle in its time is
@@ -88,11 +88,18 @@ impl<T: Send + 'static> ItemStore for Store<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    /// The error of a submit that comes too late.
-    pub(super) fn refuse(&self, item: T) -> SubmitError<T> {
-        let own = self.membership.stopping();
-        let stopping = own.or_else(|| self.queue().membership.stopping());
-        let refused = SubmitError::new(item, Refusal::BatcherClosed).due_to(stopping);
+    /// What the batcher may never take, or not for this submitter, comes back to it if the
+    /// error is dropped.
+    pub(super) fn refuse(&self, item: T, refusal: Refusal) -> SubmitError<T> {
+        let refused = SubmitError::new(item, Target::Batcher, refusal);
+        let refused = match refusal {
+            Refusal::Full | Refusal::TimedOut => return refused,
+            Refusal::Cancelled => refused,
+            Refusal::Closed => {
+                let own = self.membership.stopping();
+                refused.due_to(own.or_else(|| self.queue().membership.stopping()))
+            }
+        };
         match self.me.upgrade() {
             Some(store) => refused.kept_by(store),
             None => refused,

@@ -25,9 +25,9 @@ use super::fill::Fill;
 use super::sequence::BatchSequence;
 use super::stop::LOOK_AT_POOL;
 use crate::causes::BoxError;
-use crate::clock::{self, Deadline, Now};
+use crate::clock::{Deadline, Now};
 use crate::host::items::BatchStats;
-use crate::queue::{Membership, PoolCore, PoolRef, Refusal};
+use crate::queue::{Membership, OnFull, PoolCore, PoolRef, Refusal, Room, Wait};
 use crate::retry::Retry;
 use crate::submit::SubmitError;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
@@ -60,7 +60,7 @@ pub(super) struct Store<T> {
     pub(super) membership: Membership,
     pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
-    pub(super) room: Condvar,
+    pub(super) room: Room,
     /// A batch is done, or is to be handled, or a task is gone.
     pub(super) changed: Condvar,
 }
@@ -111,14 +111,6 @@ pub(super) struct Task<T> {
     pub(super) is_handling: bool,
     /// The rest of what it is at.
     pub(super) batch: Option<Batch<T>>,
-}
-
-/// What a verb does where there is no room.
-pub(super) enum NoRoom {
-    Wait(Deadline),
-    /// Wait; in a worker of the pool go beyond the capacity.
-    Exceed,
-    Refuse,
 }
 
 /// The number of empty vectors kept.
@@ -253,39 +245,46 @@ impl<T: Send + 'static> Store<T> {
         &self.pool_ref.queue
     }
 
-    pub(super) fn submit(&self, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
+    pub(super) fn submit(&self, item: T, on_full: OnFull<'_>) -> Result<(), SubmitError<T>> {
         let bytes = self.measure.as_ref().map_or(0, |measure| measure(&item));
+        let overflows = on_full.overflows() && self.is_own_worker();
         let mut state = self.state.lock();
-        let (backoff, mut is_late) = (Backoff::new(), false);
-        while state.closed || state.held >= self.capacity {
-            let goes_beyond = matches!(no_room, NoRoom::Exceed) && self.is_own_worker();
-            if state.closed || !goes_beyond && self.is_lost(&state) {
-                drop(state);
-                return Err(self.refuse(item));
-            }
-            let deadline = match no_room {
-                NoRoom::Exceed if goes_beyond => break,
-                NoRoom::Refuse => return Err(SubmitError::new(item, Refusal::Full)),
-                NoRoom::Wait(deadline) if is_late && deadline.has_passed(clock::now()) => {
-                    return Err(SubmitError::new(item, Refusal::TimedOut));
+        let backoff = Backoff::new();
+        while state.closed || (state.held >= self.capacity && !overflows) {
+            let refusal = match on_full.wait().map(|wait| (wait, wait.is_over())) {
+                _ if state.closed || self.is_lost(&state) => Refusal::Closed,
+                None => Refusal::Full,
+                Some((_, Some(refusal))) => refusal,
+                Some((wait, None)) => {
+                    self.wait_for_room(&mut state, &backoff, wait);
+                    continue;
                 }
-                NoRoom::Wait(deadline) => deadline,
-                NoRoom::Exceed => Deadline::NEVER,
             };
-            if !backoff.is_completed() {
-                // A short batch ends within microseconds; a sleep costs more than that.
-                MutexGuard::unlocked(&mut state, || backoff.snooze());
-                continue;
-            }
-            state.submitters += 1;
-            let look = Deadline::after(LOOK_AT_POOL);
-            is_late = deadline.earlier(look).wait(&self.room, &mut state);
-            state.submitters -= 1;
+            drop(state);
+            return Err(self.refuse(item, on_full.reason(refusal)));
         }
         let aftermath = self.fill_in(&mut state, item, bytes);
         drop(state);
         drop(aftermath);
         Ok(())
+    }
+
+    fn wait_for_room(
+        &self,
+        state: &mut MutexGuard<'_, State<T>>,
+        backoff: &Backoff,
+        wait: Wait<'_>,
+    ) {
+        if !backoff.is_completed() {
+            // A short batch ends within microseconds; a sleep costs more than that.
+            return MutexGuard::unlocked(state, || backoff.snooze());
+        }
+        state.submitters += 1;
+        let ticket = self.room.ticket();
+        // Nothing announces that the pool runs nothing any more.
+        let wait = wait.up_to(Deadline::after(LOOK_AT_POOL));
+        MutexGuard::unlocked(state, || self.room.wait(ticket, wait));
+        state.submitters -= 1;
     }
 
     #[inline]
@@ -387,9 +386,7 @@ impl<T: Send + 'static> Store<T> {
 
     /// There is room for this number of items more than before.
     pub(super) fn wake_submitters(&self, waiting: usize, room: usize) {
-        for _ in 0..room.min(waiting) {
-            self.room.notify_one();
-        }
+        self.room.announce(room.min(waiting));
     }
 
     /// What is being filled is a batch; returns the number of the last one.
@@ -411,7 +408,7 @@ impl<T: Send + 'static> Store<T> {
         let aftermath = self.send_tasks(&mut state);
         drop(state);
         drop(aftermath);
-        self.room.notify_all();
+        self.room.announce_to_all();
         self.changed.notify_all();
     }
 
@@ -463,7 +460,7 @@ impl<T: Send + 'static> Store<T> {
                 state.numbers.end(number);
             }
         }
-        self.room.notify_all();
+        self.room.announce_to_all();
         self.changed.notify_all();
         timer
     }

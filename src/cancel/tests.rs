@@ -12,7 +12,7 @@ const fn times(natively: u32) -> u32 {
 }
 
 fn listeners(token: &CancelToken) -> usize {
-    token.node.listeners.lock().signals.len()
+    token.listeners()
 }
 
 #[test]

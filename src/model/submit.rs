@@ -3,7 +3,7 @@
 use super::{Count, FOREVER, SECOND, builder, chance, check, pool};
 use crate::sync::channel;
 use crate::sync::model::{thread, time};
-use crate::{SubmitError, Submitter};
+use crate::{CancelToken, SubmitError, Submitter};
 use std::time::Duration;
 
 fn execute(
@@ -98,7 +98,8 @@ fn a_submit_with_a_deadline_gets_in_or_times_out_and_gives_the_task_back() {
                     for _ in 0..2 {
                         let captured = count.task();
                         let index = captured.index;
-                        match submitter.submit_timeout(SECOND, move || captured.begin()) {
+                        let task = submitter.task("in time").when_full(SECOND);
+                        match task.submit(move || captured.begin()) {
                             Ok(handle) => {
                                 count.0.lock()[index].accepted = true;
                                 handle.join().unwrap();
@@ -117,6 +118,49 @@ fn a_submit_with_a_deadline_gets_in_or_times_out_and_gives_the_task_back() {
         }
         let report = pool.stop(FOREVER);
         count.agrees_with(&report);
+        count.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_submit_until_a_token_is_cancelled_gets_in_or_is_woken_and_gives_the_task_back() {
+    check(|| {
+        let (pool, count) = (pool(1, 1), Count::new());
+        let (open, gate) = channel::bounded::<()>(0);
+        count.submit(|captured| {
+            pool.execute(move || {
+                captured.begin();
+                let _ = gate.recv();
+            })
+        });
+        // One of them may get the place in the queue; nothing but the cancel wakes the other.
+        let token = CancelToken::new();
+        let producers: Vec<_> = (0..2)
+            .map(|_| {
+                let (submitter, count) = (pool.submitter(), count.clone());
+                let token = token.child();
+                thread::spawn(move || {
+                    let captured = count.task();
+                    let index = captured.index;
+                    let task = submitter.task("until cancelled").when_full(&token);
+                    match task.execute(move || captured.begin()) {
+                        Ok(()) => count.0.lock()[index].accepted = true,
+                        Err(refused) => {
+                            assert!(refused.is_cancelled());
+                            assert_eq!(count.0.lock()[index].dropped, 0);
+                        }
+                    }
+                })
+            })
+            .collect();
+        token.cancel();
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        drop(open);
+        let report = pool.stop(FOREVER);
+        count.agrees_with(&report);
+        assert!(report.is_clean(), "{report}");
         count.nothing_is_left();
     });
 }

@@ -25,11 +25,11 @@ pub(crate) use view::PoolView;
 use crate::clock::Deadline;
 #[cfg(not(any(loom, shuttle)))]
 use crate::queue::Member;
-use crate::queue::{PoolRef, WhenFull};
+use crate::queue::PoolRef;
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
-use crate::submit::{Submission, SubmitError, Submitter, TaskBuilder, verbs};
+use crate::submit::{Submission, Submitter, TaskBuilder, pool_verbs, verbs};
 use crate::sync::Arc;
-use crate::task::{UnstartedTask, worker_index_in};
+use crate::task::worker_index_in;
 use replacer::Replacements;
 use std::fmt;
 use std::time::Duration;
@@ -41,12 +41,16 @@ use std::time::Duration;
 ///
 /// # When the queue is full
 ///
-/// | verb | from outside | from one of the pool's own workers |
+/// | what is submitted by | from outside | from one of the pool's own workers |
 /// | --- | --- | --- |
-/// | `submit`, `execute`, `submit_with`, `execute_with`, `resubmit` | waits | never waits: the worker's overflow list |
-/// | `scope` and its verbs, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has a bound of its own |
+/// | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit`; also on the builders | waits | never waits: the worker's overflow list |
 /// | `try_submit`, `try_execute`, `try_resubmit` | refuses | refuses |
-/// | `submit_timeout`, `submit_deadline` | waits, then refuses | waits, then refuses |
+/// | a builder with [`when_full`](TaskBuilder::when_full), [`resubmit_until`](Self::resubmit_until): with [`WhenFull::Refuse`] | refuses | refuses |
+/// | with a duration or a moment | waits, then refuses | waits, then refuses |
+/// | with a [`CancelToken`](crate::CancelToken) | waits; refuses once it is cancelled | never waits: the worker's overflow list |
+/// | `scope` and its verbs, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has a bound of its own |
+///
+/// [`WhenFull::Refuse`]: crate::submit::WhenFull::Refuse
 ///
 /// So for submitters outside the memory is bounded by the capacity, whatever the number of
 /// tasks, and tasks can submit without risk of deadlock. The overflow lists are not bounded
@@ -167,68 +171,7 @@ impl Pool {
 
     verbs!();
 
-    /// Submits a task that another pool's stop handed back. Blocks while the
-    /// queue is full, and never from the pool's own workers, like
-    /// [`submit`](Self::submit).
-    ///
-    /// Its number, its name and its place stay. So does its handle: `join` now
-    /// waits for this pool.
-    ///
-    /// # Errors
-    ///
-    /// When the pool is closed; the error gives the task back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Pool;
-    /// # use std::time::Duration;
-    /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # old.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while old.running().is_empty() {}
-    /// let handle = old.submit(|| 7)?; // the only worker is busy
-    /// let report = old.stop(Duration::ZERO);
-    /// # drop(open);
-    /// for task in report.take_unstarted() {
-    ///     new.resubmit(task)?;
-    /// }
-    /// assert_eq!(handle.join()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
-        self.submission().resubmit(task, WhenFull::WaitOrOverflow)
-    }
-
-    /// Submits a task that another pool's stop handed back, if there is room in the queue;
-    /// otherwise like [`resubmit`](Self::resubmit).
-    ///
-    /// # Errors
-    ///
-    /// When the queue is full, or the pool is closed; the error gives the task
-    /// back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Pool;
-    /// # use std::time::Duration;
-    /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # old.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while old.running().is_empty() {}
-    /// let handle = old.submit(|| 7)?; // the only worker is busy
-    /// let task = old.stop(Duration::ZERO).take_unstarted().remove(0);
-    /// # drop(open);
-    /// let refused = old.try_resubmit(task).unwrap_err();
-    /// assert!(refused.is_closed());
-    /// new.try_resubmit(refused.into_inner())?;
-    /// assert_eq!(handle.join()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    pub fn try_resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
-        self.submission().resubmit(task, WhenFull::Refuse)
-    }
+    pool_verbs!();
 
     /// Blocks until no task waits and none runs, or until the report of a stop
     /// is made.

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. A waiter holds the gate's lock from its last attempt until it sleeps, and
-//!    a thread that opens the gate takes that lock: no opening is missed in
-//!    between.
+//!    a thread that opens the gate, or cancels a waiter's token, takes that lock: no
+//!    opening and no cancel is missed in between.
 //! 2. A waiter counts itself in `waiters` and raises `mark`, then makes an
 //!    attempt; a worker takes a task, then reads both. All SeqCst: either the
 //!    worker sees the waiter, or the waiter sees the room.
@@ -37,9 +37,11 @@
 //! newcomers wait behind it. To be that strict from the start would cost a sleep
 //! for each submit at small capacities.
 
+use super::monitor::Monitor;
+use super::on_full::Wait;
 use super::refusal::Refusal;
 use crate::clock::{self, Deadline};
-use crate::sync::{AtomicBool, AtomicUsize, Backoff, Condvar, Mutex, Relaxed, SeqCst};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Backoff, Relaxed, SeqCst};
 use std::time::Duration;
 
 pub(super) struct Gate {
@@ -55,9 +57,8 @@ pub(super) struct Gate {
     /// How many waiters were woken and found no room. Written under the lock,
     /// read by every submit.
     overtaken: AtomicUsize,
-    /// How many waiters are impatient.
-    impatient: Mutex<usize>,
-    opened: Condvar,
+    /// How many waiters are impatient; with the lock of the gate, on which they sleep.
+    impatient: Arc<Monitor<usize>>,
     /// The pool is closed, and all waiters were woken to see it: a submitter that comes later
     /// must not stand back, since nothing wakes it. Written and read under the lock.
     is_open: AtomicBool,
@@ -107,8 +108,7 @@ impl Gate {
             waiters: AtomicUsize::new(0),
             mark: AtomicUsize::new(0),
             overtaken: AtomicUsize::new(0),
-            impatient: Mutex::new(0),
-            opened: Condvar::new(),
+            impatient: Arc::new(Monitor::new(0)),
             is_open: AtomicBool::new(false),
         }
     }
@@ -134,16 +134,16 @@ impl Gate {
         self.overtaken.load(Relaxed) > 0 && len() > self.low_water()
     }
 
-    /// Blocks until an attempt succeeds, the pool is closed, or `deadline` comes.
+    /// Blocks until an attempt succeeds, the pool is closed, or the wait is over.
     #[cold]
     pub(super) fn wait(
         &self,
-        deadline: Deadline,
+        wait: Wait<'_>,
         len: impl Fn() -> usize,
         mut attempt: impl FnMut() -> Attempt,
     ) -> Result<(), Refusal> {
         let backoff = Backoff::new();
-        while !backoff.is_completed() && !deadline.has_passed(clock::now()) {
+        while !backoff.is_completed() && wait.is_over().is_none() {
             backoff.snooze();
             if self.has_to_queue_up(&len) {
                 break;
@@ -157,15 +157,16 @@ impl Gate {
                 Attempt::Full => {}
             }
         }
-        self.sleep(deadline, len, attempt)
+        self.sleep(wait, len, attempt)
     }
 
     fn sleep(
         &self,
-        deadline: Deadline,
+        wait: Wait<'_>,
         len: impl Fn() -> usize,
         mut attempt: impl FnMut() -> Attempt,
     ) -> Result<(), Refusal> {
+        let _listening = wait.listen(&self.impatient);
         let mut impatient = self.impatient.lock();
         let mut waiter = Waiter {
             queues_up: self.has_to_queue_up(&len),
@@ -175,18 +176,21 @@ impl Gate {
         self.waiters.fetch_add(1, SeqCst);
         let end = loop {
             self.raise_mark(*impatient);
-            let timed_out = deadline.has_passed(clock::now());
+            // Before the attempt: where there is room the task gets in, however late it is.
+            let over = wait.is_over();
             let stands_back = waiter.queues_up && !self.is_open.load(Relaxed);
-            if timed_out || !stands_back || len() <= self.low_water() {
-                match attempt() {
-                    Attempt::Entered => break Ok(()),
-                    Attempt::Closed => break Err(Refusal::Closed),
-                    Attempt::Full if timed_out => break Err(Refusal::TimedOut),
-                    Attempt::Full => {}
+            if over.is_some() || !stands_back || len() <= self.low_water() {
+                match (attempt(), over) {
+                    (Attempt::Entered, _) => break Ok(()),
+                    (Attempt::Closed, _) => break Err(Refusal::Closed),
+                    (Attempt::Full, Some(refusal)) => break Err(refusal),
+                    (Attempt::Full, None) => {}
                 }
             }
             let look = Deadline::after(self.next_look(&waiter));
-            let looks = deadline.earlier(look).wait(&self.opened, &mut impatient);
+            let looks = self
+                .impatient
+                .wait(wait.deadline().earlier(look), &mut impatient);
             let is_full = len() >= self.capacity;
             if is_full && looks {
                 waiter.becomes_impatient(&mut impatient);
@@ -247,13 +251,13 @@ impl Gate {
         let _guard = self.impatient.lock();
         let (left, mark) = (len(), self.mark.load(SeqCst));
         if mark == IMPATIENT {
-            self.opened.notify_one();
+            self.impatient.notify_one();
         } else if left < mark {
             self.mark.store(left.div_ceil(2), SeqCst);
             if left == 0 {
-                self.opened.notify_all();
+                self.impatient.notify_all();
             } else {
-                self.opened.notify_one();
+                self.impatient.notify_one();
             }
         }
     }
@@ -262,7 +266,7 @@ impl Gate {
     pub(super) fn open(&self) {
         let _guard = self.impatient.lock();
         self.is_open.store(true, Relaxed);
-        self.opened.notify_all();
+        self.impatient.notify_all();
     }
 }
 
@@ -288,6 +292,8 @@ impl Waiter {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use crate::cancel::CancelToken;
+    use crate::queue::OnFull;
 
     const MICROSECOND: u64 = 1_000;
 
@@ -328,10 +334,43 @@ mod tests {
         gate.open();
         let (tell, told) = crate::sync::channel::bounded(1);
         std::thread::spawn(move || {
-            let refused = gate.wait(Deadline::NEVER, || 16, || Attempt::Closed);
+            let refused = gate.wait(OnFull::WAIT.wait().unwrap(), || 16, || Attempt::Closed);
             let _ = tell.send(refused.is_err_and(|refusal| refusal == Refusal::Closed));
         });
         assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
+    }
+
+    /// Its next look by itself is far away: only the cancel can wake it. It tries once more
+    /// before it gives up.
+    #[test]
+    fn a_cancelled_token_wakes_its_waiter_at_the_gate() {
+        let (gate, token) = (Arc::new(Gate::new(16, 2)), CancelToken::new());
+        gate.waiters.store(1_000_000, SeqCst);
+        let (done, is_done) = crate::sync::channel::bounded(1);
+        let (waiting, waited_at) = (token.child(), gate.clone());
+        std::thread::spawn(move || {
+            let mut attempts = 0;
+            let wait = OnFull::WaitOrOverflow(Some(&waiting)).wait().unwrap();
+            let refused = waited_at.wait(
+                wait,
+                || 16,
+                || {
+                    attempts += 1;
+                    Attempt::Full
+                },
+            );
+            let _ = done.send((refused.err(), attempts));
+        });
+        while gate.waiters.load(SeqCst) == 1_000_000 {
+            std::thread::yield_now();
+        }
+        token.cancel();
+        let refused = is_done.recv_timeout(Duration::from_secs(60));
+        let (refusal, attempts) = refused.unwrap();
+        assert_eq!(refusal, Some(Refusal::Cancelled));
+        // One before it slept, unless the cancel came first, and one after.
+        assert!((1..=2).contains(&attempts), "{attempts}");
+        assert_eq!(token.listeners(), 0);
     }
 
     #[test]

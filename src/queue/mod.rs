@@ -21,9 +21,8 @@
 //! 3. A thread that puts a task in looks at `closed` afterwards, and then at `sleepers`; a
 //!    worker that sleeps or leaves announces it and then looks for tasks. All four are
 //!    sequentially consistent, so one sees the other.
-//! 4. A worker of this pool never waits to submit, except with `submit_timeout`
-//!    and `submit_deadline`: where the channel is full its task goes to its
-//!    own list.
+//! 4. A worker of this pool never waits to submit, except up to a moment that the program
+//!    chose: where the channel is full its task goes to its own list.
 //!
 //! # Why this cannot deadlock
 //!
@@ -45,27 +44,31 @@ mod gate;
 mod idle;
 mod limits;
 mod member;
+mod monitor;
 mod observer;
+mod on_full;
 mod panics;
 mod pool_ref;
 mod push;
 mod refusal;
 mod retry_permits;
+mod room;
 mod sleepers;
 mod take;
 mod timed_queue;
-mod when_full;
 
 pub(crate) use close_state::TakenOut;
 use failed_runs::FailedRuns;
 pub(crate) use limits::{Limited, WorkerReplacer, start as start_limit};
 pub(crate) use member::{Member, Membership};
 pub(crate) use observer::{Meter, Observer};
+pub(crate) use on_full::{OnFull, Wait};
 pub(crate) use panics::PanicHook;
 pub(crate) use pool_ref::PoolRef;
 pub(crate) use refusal::Refusal;
-pub(crate) use retry_permits::Place;
-pub(crate) use when_full::WhenFull;
+pub(crate) use retry_permits::RetryPermit;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use room::Room;
 
 pub use failed_runs::FailedSchedule;
 
@@ -108,7 +111,7 @@ pub(crate) struct PoolCore {
     pub(crate) slots: Box<[Arc<CachePadded<Slot>>]>,
     close_state: CachePadded<Mutex<CloseState>>,
     timed: TimedQueue,
-    retry_permits: RetryPermits,
+    pub(crate) retry_permits: RetryPermits,
     limits: Arc<Limits>,
     /// Set once, before the first task.
     replacer: OnceLock<Weak<dyn WorkerReplacer>>,

@@ -1,10 +1,20 @@
 //! How a task gets in: into the channel, into the overflow list of its worker, or in place.
+//!
+//! | the submitter | there is room | there is none |
+//! | --- | --- | --- |
+//! | refuses | channel | refused |
+//! | waits up to a moment | channel | the gate |
+//! | from outside, waits | channel | the gate |
+//! | a worker of the pool, waits | channel, or its list if that is not empty | its list, or in place (invariant 4 of the queue) |
+//!
+//! Two rules of fairness go before room in the channel. A worker whose list is not empty puts
+//! its next task there too, so that it runs its newest first. A thread from outside stands
+//! back behind submitters at the gate that were overtaken.
 
 use super::PoolCore;
 use super::gate::Attempt;
+use super::on_full::{OnFull, Wait};
 use super::refusal::Refusal;
-use super::when_full::WhenFull;
-use crate::clock::Deadline;
 use crate::sync::channel::TrySendError;
 use crate::sync::{Arc, Relaxed, SeqCst};
 use crate::task::{
@@ -13,70 +23,71 @@ use crate::task::{
 use std::rc::Rc;
 
 impl PoolCore {
-    /// Puts a task in; `id` is its number. Blocks as `when_full` says.
-    ///
-    /// Here are the two usual ways in, by which the task stays one pointer, in
-    /// registers, up to its place in the list or the channel.
+    /// Puts a task in; `id` is its number. Blocks as `on_full` says. Counts a refusal.
     pub(crate) fn push_quickly<T: Pointer>(
         &self,
         task: T,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        self.counted(self.push_uncounted(task, id, when_full))
+        self.counted(self.push_uncounted(task, id, on_full))
     }
 
+    /// The two usual ways in, by which the task stays one pointer, in registers, up to its
+    /// place in the list or the channel. All others are `push_slowly`.
     #[inline]
     fn push_uncounted<T: Pointer>(
         &self,
         task: T,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        if matches!(when_full, WhenFull::WaitOrOverflow) && !self.in_place {
+        if on_full.overflows() && !self.in_place {
             match worker_index_in(self.id) {
-                // As long as its list is not empty the channel is not even tried.
+                // A close has to find the list as it is: `push_slowly` refuses.
                 Some(index) if self.slots[index].overflow_len() > 0 && !self.is_closed() => {
                     return self.push_overflow(task.into_box(), id, index);
                 }
                 None if !self.has_to_queue_up() => {
                     return match self.sender.try_send(task.into_queued()) {
                         Ok(()) => self.pushed(id, None),
-                        Err(full) => self.push_slowly(full.into_inner(), id, when_full),
+                        Err(full) => self.push_slowly(full.into_inner(), id, on_full),
                     };
                 }
                 _ => {}
             }
         }
-        self.push_slowly(task.into_queued(), id, when_full)
+        self.push_slowly(task.into_queued(), id, on_full)
     }
 
     /// Puts a task of a scope or a stream in, like `submit`. `false`: refused, and
     /// not counted as such, since the caller sees to it.
-    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>) -> bool {
-        // A push that raced the close may get in, one after it may not.
+    pub(crate) fn push_shared(&self, task: Arc<dyn Shared>, on_full: OnFull<'_>) -> bool {
+        // A push that raced the close may get in, one after it may not: the fast way does
+        // not ask.
         if self.is_closed() {
             return false;
         }
         let id = task.meta().origin.id;
-        self.push_uncounted(task, id, WhenFull::WaitOrOverflow)
-            .is_ok()
+        self.push_uncounted(task, id, on_full).is_ok()
     }
 
     fn push_slowly(
         &self,
         task: Queued,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
         if self.is_closed() {
             return Err((task, Refusal::Closed));
         }
-        match (when_full, worker_index_in(self.id)) {
-            (WhenFull::WaitOrOverflow, Some(index)) => self.push_own(task, id, index),
-            (WhenFull::Refuse, _) => self.push_now(task, id),
-            (WhenFull::WaitOrOverflow, None) => self.push_waiting(task, id, Deadline::NEVER),
-            (WhenFull::Wait(deadline), _) => self.push_waiting(task, id, deadline),
+        let Some(wait) = on_full.wait() else {
+            return self.push_now(task, id);
+        };
+        match worker_index_in(self.id) {
+            // Invariant 4: what would make room may be this worker.
+            Some(index) if on_full.overflows() => self.push_own(task, id, index),
+            _ => self.push_waiting(task, id, wait),
         }
     }
 
@@ -85,9 +96,9 @@ impl PoolCore {
         &self,
         task: Queued,
         id: u64,
-        when_full: WhenFull,
+        on_full: OnFull<'_>,
     ) -> Result<(), (Queued, Refusal)> {
-        self.counted(self.push_slowly(task, id, when_full))
+        self.counted(self.push_slowly(task, id, on_full))
     }
 
     #[inline]
@@ -106,7 +117,7 @@ impl PoolCore {
     #[cfg(test)]
     pub(crate) fn push_raw(&self, task: Queued) {
         let id = task.id();
-        assert!(self.push(task, id, WhenFull::WaitOrOverflow).is_ok());
+        assert!(self.push(task, id, OnFull::WAIT).is_ok());
     }
 
     #[inline]
@@ -114,12 +125,12 @@ impl PoolCore {
         self.gate.has_to_queue_up(|| self.receiver.len())
     }
 
-    /// Puts a task into the channel, waiting for room until `deadline`.
+    /// Puts a task into the channel, waiting for room.
     fn push_waiting(
         &self,
         mut task: Queued,
         id: u64,
-        deadline: Deadline,
+        wait: Wait<'_>,
     ) -> Result<(), (Queued, Refusal)> {
         if !self.has_to_queue_up() {
             match self.send(task) {
@@ -140,7 +151,7 @@ impl PoolCore {
                 _ => Attempt::Entered,
             }
         };
-        let waited = self.gate.wait(deadline, || self.receiver.len(), attempt);
+        let waited = self.gate.wait(wait, || self.receiver.len(), attempt);
         match (waited, outside) {
             (Err(refusal), Some(task)) => Err((task, refusal)),
             _ => self.pushed(id, None),
@@ -181,10 +192,8 @@ impl PoolCore {
     }
 
     #[inline]
-    pub(crate) fn in_place_if_full(&self, when_full: WhenFull) -> Option<Rc<CurrentWorker>> {
-        let is_full = self.in_place
-            && matches!(when_full, WhenFull::WaitOrOverflow)
-            && self.receiver.is_full();
+    pub(crate) fn in_place_if_full(&self, on_full: OnFull<'_>) -> Option<Rc<CurrentWorker>> {
+        let is_full = self.in_place && on_full.overflows() && self.receiver.is_full();
         if !is_full {
             return None;
         }

@@ -1,12 +1,10 @@
-//! Why a task was not accepted.
+//! Why something was not accepted.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Full,
     Closed,
-    /// Of a queue of items.
-    QueueClosed,
-    BatcherClosed,
     TimedOut,
+    /// The token was cancelled up to which the submitter waits.
     Cancelled,
 }

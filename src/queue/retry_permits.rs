@@ -1,19 +1,16 @@
-//! The places for tasks that are retried: each holds one from its submit to its end,
-//! wherever it waits meanwhile.
+//! How many tasks with a retry policy there may be: each holds a permit from its submit to
+//! its end, wherever it waits meanwhile.
 
-use super::PoolCore;
+use super::monitor::Monitor;
+use super::on_full::OnFull;
 use super::refusal::Refusal;
-use super::when_full::WhenFull;
-use crate::clock::Deadline;
-use crate::sync::{Arc, Condvar, Mutex};
-use crate::task::worker_index_in;
+use crate::sync::Arc;
 
-/// As many as the builder's `max_retrying`.
-pub(super) struct RetryPermits {
+pub(crate) struct RetryPermits {
+    /// As the builder says.
     most: usize,
-    state: Mutex<State>,
-    /// A place is free, or the pool is closed.
-    changed: Condvar,
+    /// Notified when a permit is free, and when the pool is closed.
+    state: Arc<Monitor<State>>,
 }
 
 #[derive(Default)]
@@ -22,15 +19,13 @@ struct State {
     closed: bool,
 }
 
-/// A place that is taken; free again when this is dropped.
-pub(crate) struct Place {
-    queue: Arc<PoolCore>,
-}
+/// Free again when this is dropped.
+pub(crate) struct RetryPermit(Arc<Monitor<State>>);
 
-impl Drop for Place {
+impl Drop for RetryPermit {
     fn drop(&mut self) {
-        self.queue.retry_permits.state.lock().taken -= 1;
-        self.queue.retry_permits.changed.notify_one();
+        self.0.lock().taken -= 1;
+        self.0.notify_one();
     }
 }
 
@@ -38,40 +33,37 @@ impl RetryPermits {
     pub(super) fn new(most: usize) -> RetryPermits {
         RetryPermits {
             most,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Arc::default(),
         }
     }
 
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
-        self.changed.notify_all();
+        self.state.notify_all();
     }
-}
 
-impl PoolCore {
-    /// Takes a place. Blocks as `when_full` says; a worker of the pool that is not to wait
+    /// Takes a permit. Blocks as `on_full` says; a worker of the pool that is not to wait
     /// gets one in any case.
-    pub(crate) fn take_place(self: &Arc<Self>, when_full: WhenFull) -> Result<Place, Refusal> {
-        let never_waits =
-            matches!(when_full, WhenFull::WaitOrOverflow) && worker_index_in(self.id).is_some();
-        let mut state = self.retry_permits.state.lock();
-        let mut is_late = false;
-        while !never_waits && (state.closed || state.taken >= self.retry_permits.most) {
+    pub(crate) fn take(
+        &self,
+        on_full: OnFull<'_>,
+        is_own_worker: bool,
+    ) -> Result<RetryPermit, Refusal> {
+        let overflows = is_own_worker && on_full.overflows();
+        let wait = on_full.wait();
+        let _listening = wait.and_then(|wait| wait.listen(&self.state));
+        let mut state = self.state.lock();
+        while !overflows && (state.closed || state.taken >= self.most) {
             if state.closed {
                 return Err(Refusal::Closed);
             }
-            let deadline = match when_full {
-                WhenFull::Refuse => return Err(Refusal::Full),
-                WhenFull::Wait(_) if is_late => return Err(Refusal::TimedOut),
-                WhenFull::Wait(deadline) => deadline,
-                WhenFull::WaitOrOverflow => Deadline::NEVER,
-            };
-            is_late = deadline.wait(&self.retry_permits.changed, &mut state);
+            let wait = wait.ok_or(Refusal::Full)?;
+            if let Some(refusal) = wait.is_over() {
+                return Err(refusal);
+            }
+            self.state.wait(wait.deadline(), &mut state);
         }
         state.taken += 1;
-        Ok(Place {
-            queue: self.clone(),
-        })
+        Ok(RetryPermit(self.state.clone()))
     }
 }

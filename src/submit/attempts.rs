@@ -2,7 +2,7 @@
 
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
-use crate::queue::{Place, start_limit};
+use crate::queue::{RetryPermit, start_limit};
 use crate::retry::{FailedAttempt, GiveUpReason, Retry, RetryError, RetryState};
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
@@ -13,7 +13,10 @@ use std::time::Duration;
 /// A closure that makes one attempt, with or without a context.
 pub(super) trait AttemptFn<T, E>: Send {
     const WANTS_CONTEXT: bool;
+    /// What the program gave.
+    type Inner;
     fn attempt(&mut self, context: Option<&TaskContext>, number: u32) -> Result<T, E>;
+    fn into_inner(self) -> Self::Inner;
     fn type_name() -> &'static str;
 }
 
@@ -22,9 +25,14 @@ pub(super) struct Numbered<F>(pub(super) F);
 
 impl<F: FnMut(u32) -> Result<T, E> + Send, T, E> AttemptFn<T, E> for Numbered<F> {
     const WANTS_CONTEXT: bool = false;
+    type Inner = F;
 
     fn attempt(&mut self, _: Option<&TaskContext>, number: u32) -> Result<T, E> {
         (self.0)(number)
+    }
+
+    fn into_inner(self) -> F {
+        self.0
     }
 
     fn type_name() -> &'static str {
@@ -40,12 +48,17 @@ where
     F: FnMut(&TaskContext, u32) -> Result<T, E> + Send,
 {
     const WANTS_CONTEXT: bool = true;
+    type Inner = F;
 
     fn attempt(&mut self, context: Option<&TaskContext>, number: u32) -> Result<T, E> {
         match context {
             Some(context) => (self.0)(context, number),
             None => unreachable!("WANTS_CONTEXT says that there is one"),
         }
+    }
+
+    fn into_inner(self) -> F {
+        self.0
     }
 
     fn type_name() -> &'static str {
@@ -61,7 +74,7 @@ pub(super) struct Terms {
     /// No caller gets the final error: it is logged that there was one.
     pub(super) is_unheard: bool,
     /// Held for as long as the task is there.
-    pub(super) _place: Place,
+    pub(super) _permit: RetryPermit,
 }
 
 pub(super) struct Attempts<C, T, E> {
@@ -133,9 +146,9 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
 }
 
 impl<C: AttemptFn<T, E>, T, E: Send> Closure for Attempts<C, T, E> {
-    type Inner = C;
-    fn into_inner(self) -> C {
-        self.closure
+    type Inner = C::Inner;
+    fn into_inner(self) -> C::Inner {
+        self.closure.into_inner()
     }
 }
 

@@ -1,15 +1,14 @@
-//! Why a task was not accepted, with the task.
+//! Why a task or an item was not accepted, with the task or the item.
 
-use crate::cancel::{CancelToken, Cancelled};
+use crate::cancel::Cancelled;
 use crate::causes;
 use crate::queue::{Member, Refusal};
 use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
 
-/// A task was not accepted; [`into_inner`](Self::into_inner) gives it back,
-/// unchanged and callable.
+/// A task, or an item of a queue, was not accepted; [`into_inner`](Self::into_inner) gives it
+/// back, unchanged.
 ///
 /// One type for all verbs. It is `Send`, `Sync` and `'static` whatever the
 /// closure is, so that `?` turns it into any boxed error.
@@ -52,11 +51,12 @@ use std::time::Duration;
 /// let (queue, token) = (WorkQueue::new(1), CancelToken::new());
 /// queue.submit("first")?;
 /// token.cancel();
-/// drop(queue.submit_until_cancelled(&token, "second"));
+/// drop(queue.submit_until(&token, "second"));
 /// assert_eq!(queue.take_unstarted(), ["second"]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct SubmitError<F> {
+    target: Target,
     refusal: Refusal,
     /// Behind a lock only so that the error is `Sync` where the task is not. `None` once it
     /// was taken.
@@ -67,14 +67,27 @@ pub struct SubmitError<F> {
     stopping: Option<Arc<Member>>,
 }
 
+/// What refused it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Pool,
+    /// The pool's permits for tasks with a retry policy.
+    Retries,
+    #[cfg(not(any(loom, shuttle)))]
+    WorkQueue,
+    #[cfg(not(any(loom, shuttle)))]
+    Batcher,
+}
+
 /// Keeps items that were dropped with their refusal.
 pub(crate) trait Keeper<T>: Send + Sync {
     fn keep(&self, item: T);
 }
 
 impl<F> SubmitError<F> {
-    pub(crate) fn new(task: F, refusal: Refusal) -> SubmitError<F> {
+    pub(crate) fn new(task: F, target: Target, refusal: Refusal) -> SubmitError<F> {
         SubmitError {
+            target,
             refusal,
             task: Mutex::new(Some(task)),
             keeper: None,
@@ -101,14 +114,8 @@ impl<F> SubmitError<F> {
         }
     }
 
-    pub(super) fn map<G>(mut self, unwrap: impl FnOnce(F) -> G) -> SubmitError<G> {
-        let task = unwrap(self.take());
-        SubmitError::new(task, self.refusal).due_to(self.stopping.take())
-    }
-
-    /// What was not accepted: the closure, the item of a [`WorkQueue`](crate::WorkQueue) or a
-    /// [`Batcher`](crate::Batcher), or the [`UnstartedTask`](crate::task::UnstartedTask) of a
-    /// resubmit.
+    /// What was not accepted, unchanged: the closure, the queue item, or the
+    /// [`UnstartedTask`](crate::task::UnstartedTask) of a resubmit.
     ///
     /// # Examples
     ///
@@ -131,10 +138,7 @@ impl<F> SubmitError<F> {
 
     /// Whether the pool is closed: it will never accept a task again.
     pub fn is_closed(&self) -> bool {
-        matches!(
-            self.refusal,
-            Refusal::Closed | Refusal::QueueClosed | Refusal::BatcherClosed
-        )
+        self.refusal == Refusal::Closed
     }
 
     /// Whether the queue was full for as long as the method was to wait.
@@ -151,39 +155,11 @@ impl<F> SubmitError<F> {
     /// let (queue, token) = (groundcrew::WorkQueue::new(1), groundcrew::CancelToken::new());
     /// queue.submit("first")?;
     /// token.cancel();
-    /// assert!(queue.submit_until_cancelled(&token, "second").unwrap_err().is_cancelled());
+    /// assert!(queue.submit_until(&token, "second").unwrap_err().is_cancelled());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn is_cancelled(&self) -> bool {
         self.refusal == Refusal::Cancelled
-    }
-}
-
-/// How often a waiting submitter polls its token.
-const LOOK_AT_TOKEN: Duration = Duration::from_millis(10);
-
-/// Submits, and waits for room, but not once `token` is cancelled; by `submit_timeout` of
-/// what it is to be submitted to, which is the `keeper`, too.
-pub(crate) fn submit_until_cancelled<T, K: Keeper<T> + 'static>(
-    token: &CancelToken,
-    mut item: T,
-    keeper: &Arc<K>,
-    submit_timeout: impl Fn(Duration, T) -> Result<(), SubmitError<T>>,
-) -> Result<(), SubmitError<T>> {
-    loop {
-        // Whether there is room is asked in any case.
-        let wait = match token.is_cancelled() {
-            true => Duration::ZERO,
-            false => LOOK_AT_TOKEN,
-        };
-        match submit_timeout(wait, item) {
-            Err(refused) if token.is_cancelled() => {
-                let refused = SubmitError::new(refused.into_inner(), Refusal::Cancelled);
-                return Err(refused.kept_by(keeper.clone()));
-            }
-            Err(refused) if refused.is_timeout() => item = refused.into_inner(),
-            done => return done,
-        }
     }
 }
 
@@ -197,14 +173,20 @@ impl<F> Drop for SubmitError<F> {
 
 impl<F> fmt::Display for SubmitError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.refusal {
-            Refusal::Full => "the queue is full",
-            Refusal::Closed => "the pool is closed",
-            Refusal::QueueClosed => "the queue is closed",
-            Refusal::BatcherClosed => "the batcher is closed",
-            Refusal::TimedOut => "the queue was full until the submit timed out",
-            Refusal::Cancelled => "the submit was cancelled",
-        })
+        let (target, room) = match self.target {
+            Target::Pool => ("the pool", "the pool's queue"),
+            Target::Retries => ("the pool", "the pool's quota of retried tasks"),
+            #[cfg(not(any(loom, shuttle)))]
+            Target::WorkQueue => ("the work queue", "the work queue"),
+            #[cfg(not(any(loom, shuttle)))]
+            Target::Batcher => ("the batcher", "the batcher"),
+        };
+        match self.refusal {
+            Refusal::Full => write!(f, "{room} is full"),
+            Refusal::Closed => write!(f, "{target} is closed"),
+            Refusal::TimedOut => write!(f, "{room} was full until the submit timed out"),
+            Refusal::Cancelled => write!(f, "the submit to {target} was cancelled"),
+        }
     }
 }
 
@@ -212,6 +194,7 @@ impl<F> fmt::Debug for SubmitError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         causes::debug(self, f, |f| {
             f.debug_struct("SubmitError")
+                .field("target", &self.target)
                 .field("refusal", &self.refusal)
                 .finish_non_exhaustive()
         })

@@ -1,5 +1,16 @@
-//! The ways into a pool: its verbs, the builders of tasks, and the error that gives a refused
-//! task back.
+//! How tasks get into a pool: what submits them, by itself or with a name, limits and
+//! retries, what happens while the queue is full, and the error that gives a refused task
+//! back.
+//!
+//! | | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
+//! | --- | --- | --- | --- |
+//! | wait while the queue is full | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit` | the same but `resubmit` | `submit` |
+//! | refuse | `try_submit`, `try_execute`, `try_resubmit` | with `when_full` | `try_submit` |
+//! | wait for a time, or for a token | `resubmit_until` | with `when_full` | `submit_until` |
+//!
+//! [`ScopedTaskBuilder`]: crate::parallel::ScopedTaskBuilder
+//! [`WorkQueue`]: crate::WorkQueue
+//! [`Batcher`]: crate::Batcher
 
 mod attempts;
 mod context;
@@ -8,12 +19,14 @@ mod retry_builder;
 mod submitter;
 mod task_builder;
 mod verbs;
+mod when_full;
 
-pub(crate) use verbs::{Submission, verbs};
+pub(crate) use verbs::{Submission, pool_verbs, verbs};
 
 pub use error::SubmitError;
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use error::{Keeper, submit_until_cancelled};
+pub(crate) use error::{Keeper, Target};
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;
 pub use task_builder::TaskBuilder;
+pub use when_full::WhenFull;

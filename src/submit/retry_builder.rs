@@ -1,15 +1,11 @@
 //! A task that is tried again when it fails, before it is submitted.
 
 use super::attempts::{AttemptFn, Attempts, Numbered, NumberedWithContext, Terms};
-use super::verbs::refuse;
-use super::{SubmitError, TaskBuilder};
-use crate::clock::Deadline;
-use crate::queue::WhenFull;
+use super::{SubmitError, TaskBuilder, WhenFull};
 use crate::retry::{Retry, RetryError};
 use crate::task::{TaskContext, TaskHandle};
 use std::fmt;
 use std::panic::Location;
-use std::time::{Duration, Instant};
 
 /// A task that is tried again when it fails, about to be submitted: made by
 /// [`TaskBuilder::retry`].
@@ -23,8 +19,8 @@ use std::time::{Duration, Instant};
 /// Between its attempts a task waits in a timer: it keeps no worker busy and takes no room
 /// in the queue. But it holds one of the pool's places for such tasks
 /// ([`PoolBuilder::max_retrying`]) from its submit to its end, so that what fails cannot
-/// pile up. Where none is free the verbs do as with a full queue: they wait, refuse or time
-/// out; `submit` and `execute` from one of the pool's own workers take one more.
+/// pile up. Where none is free the verbs do as with a full queue: by default they wait, and
+/// take one more in one of the pool's own workers.
 ///
 /// A worker that joins the task runs an attempt itself as soon as one is due, like any
 /// task that has not started. [`PoolStats::waiting`] counts those that wait.
@@ -86,6 +82,32 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
     pub(super) fn new(task: TaskBuilder<'a>, policy: Retry<E>) -> RetryTaskBuilder<'a, E> {
         RetryTaskBuilder { task, policy }
     }
+
+    /// What the verbs do while no [place](Self#while-it-waits) is free or the queue is full:
+    /// the same option as [`TaskBuilder::when_full`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::submit::WhenFull;
+    /// use groundcrew::{Pool, Retry};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
+    /// let task = pool
+    ///     .task("send")
+    ///     .retry(Retry::fixed(Duration::from_secs(3600)))
+    ///     .when_full(WhenFull::Refuse);
+    /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
+    /// let second = task.submit(|_| Err::<(), _>("no connection"));
+    /// assert!(second.unwrap_err().is_full());
+    /// # first.cancel();
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
+        self.task = self.task.when_full(when_full);
+        self
+    }
 }
 
 /// What a verb of a task that is retried returns.
@@ -95,135 +117,43 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     fn start<C, T>(
         &self,
         closure: C,
-        when_full: WhenFull,
         is_unheard: bool,
         submitted_at: &'static Location<'static>,
-    ) -> Submitted<C, T, E>
+    ) -> Submitted<C::Inner, T, E>
     where
         C: AttemptFn<T, E> + 'static,
         T: Send + 'static,
     {
         let queue = &self.task.pool_ref().queue;
-        // Its time to start begins before the wait for a place.
+        // Its times to start and to wait begin before the wait for a permit.
         let submission = self.task.unlimited();
-        let place = match queue.take_place(when_full) {
-            Ok(place) => place,
-            Err(refusal) => {
-                queue.count_refused();
-                return Err(refuse(queue, closure, refusal));
-            }
-        };
+        let (closure, permit) = submission.take_retry_permit(closure, C::into_inner)?;
         let terms = Terms {
             time_limit: self.task.limit(),
             clock: queue.clock().clone(),
             is_unheard,
-            _place: place,
+            _permit: permit,
         };
         let attempts = Attempts::new(closure, self.policy.clone(), terms);
-        submission.submit(attempts, when_full, submitted_at)
+        submission.submit(attempts, submitted_at)
     }
 
     /// Submits the task, and returns a handle to its result. Blocks while no
-    /// [place](Self#while-it-waits) is free or the queue is full, without limit; in one of
-    /// the pool's own workers never.
+    /// [place](Self#while-it-waits) is free or the queue is full, as
+    /// [`when_full`](Self::when_full) says: by default without limit, and in one of the pool's
+    /// own workers never.
     ///
     /// # Errors
     ///
-    /// When the pool is closed, also while this waited; the error gives the closure back.
+    /// When the pool is closed, also while this waited, or where `when_full` says so; the
+    /// error gives the closure back.
     #[track_caller]
     pub fn submit<F, T>(&self, task: F) -> Submitted<F, T, E>
     where
         F: FnMut(u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let started = self.start(
-            Numbered(task),
-            WhenFull::WaitOrOverflow,
-            false,
-            Location::caller(),
-        );
-        started.map_err(|refused| refused.map(|closure| closure.0))
-    }
-
-    /// Submits the task if a [place](Self#while-it-waits) is free and there is room in the
-    /// queue.
-    ///
-    /// # Errors
-    ///
-    /// When none is free, or the pool is closed; the error gives the closure back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Retry};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
-    /// let first = task.try_submit(|_| Err::<(), _>("no connection"))?;
-    /// let second = task.try_submit(|_| Err::<(), _>("no connection"));
-    /// assert!(second.unwrap_err().is_full());
-    /// # first.cancel();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    #[track_caller]
-    pub fn try_submit<F, T>(&self, task: F) -> Submitted<F, T, E>
-    where
-        F: FnMut(u32) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-    {
-        let started = self.start(Numbered(task), WhenFull::Refuse, false, Location::caller());
-        started.map_err(|refused| refused.map(|closure| closure.0))
-    }
-
-    /// Submits the task; blocks while no [place](Self#while-it-waits) is free or the queue
-    /// is full, for `timeout` at most; also in the pool's own workers.
-    ///
-    /// # Errors
-    ///
-    /// When there was no room within `timeout`, or the pool is closed; the error gives the
-    /// closure back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, Retry};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
-    /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
-    /// let second = task.submit_timeout(Duration::from_millis(1), |_| Err::<(), _>("none"));
-    /// assert!(second.unwrap_err().is_timeout());
-    /// # first.cancel();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
-    #[track_caller]
-    pub fn submit_timeout<F, T>(&self, timeout: Duration, task: F) -> Submitted<F, T, E>
-    where
-        F: FnMut(u32) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-    {
-        let wait = WhenFull::Wait(Deadline::after(timeout));
-        let started = self.start(Numbered(task), wait, false, Location::caller());
-        started.map_err(|refused| refused.map(|closure| closure.0))
-    }
-
-    /// Submits the task; blocks while no [place](Self#while-it-waits) is free or the queue
-    /// is full, until `deadline` at most; also in the pool's own workers.
-    ///
-    /// # Errors
-    ///
-    /// As [`submit_timeout`](Self::submit_timeout).
-    #[track_caller]
-    pub fn submit_deadline<F, T>(&self, deadline: Instant, task: F) -> Submitted<F, T, E>
-    where
-        F: FnMut(u32) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-    {
-        let wait = WhenFull::Wait(Deadline::at(deadline));
-        let started = self.start(Numbered(task), wait, false, Location::caller());
-        started.map_err(|refused| refused.map(|closure| closure.0))
+        self.start(Numbered(task), false, Location::caller())
     }
 
     /// Submits a task whose attempts receive a [`TaskContext`]; its token is a new one for
@@ -231,7 +161,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     ///
     /// # Errors
     ///
-    /// When the pool is closed, also while this waited; the error gives the closure back.
+    /// As [`submit`](Self::submit).
     ///
     /// # Examples
     ///
@@ -253,18 +183,16 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         F: FnMut(&TaskContext, u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let closure = NumberedWithContext(task);
-        let started = self.start(closure, WhenFull::WaitOrOverflow, false, Location::caller());
-        started.map_err(|refused| refused.map(|closure| closure.0))
+        self.start(NumberedWithContext(task), false, Location::caller())
     }
 
     /// Submits the task without a handle. If it fails for good, an error record in the log
-    /// says so (ten a second at most). Blocks in the same cases as
+    /// says so (ten a second at most). Otherwise, also in when it blocks, like
     /// [`submit`](Self::submit).
     ///
     /// # Errors
     ///
-    /// When the pool is closed, also while this waited; the error gives the closure back.
+    /// As [`submit`](Self::submit).
     ///
     /// # Examples
     ///
@@ -287,13 +215,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         F: FnMut(u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let started = self.start(
-            Numbered(task),
-            WhenFull::WaitOrOverflow,
-            true,
-            Location::caller(),
-        );
-        started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
+        self.start(Numbered(task), true, Location::caller())
+            .map(drop)
     }
 
     /// Submits a task without a handle, whose attempts receive a [`TaskContext`].
@@ -301,32 +224,15 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     ///
     /// # Errors
     ///
-    /// When the pool is closed, also while this waited; the error gives the closure back.
+    /// As [`submit`](Self::submit).
     #[track_caller]
     pub fn execute_with<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
     where
         F: FnMut(&TaskContext, u32) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
     {
-        let closure = NumberedWithContext(task);
-        let started = self.start(closure, WhenFull::WaitOrOverflow, true, Location::caller());
-        started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
-    }
-
-    /// Submits the task without a handle, if a [place](Self#while-it-waits) is free and
-    /// there is room in the queue. Otherwise like [`execute`](Self::execute).
-    ///
-    /// # Errors
-    ///
-    /// When none is free, or the pool is closed; the error gives the closure back.
-    #[track_caller]
-    pub fn try_execute<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
-    where
-        F: FnMut(u32) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-    {
-        let started = self.start(Numbered(task), WhenFull::Refuse, true, Location::caller());
-        started.map_or_else(|refused| Err(refused.map(|closure| closure.0)), |_| Ok(()))
+        self.start(NumberedWithContext(task), true, Location::caller())
+            .map(drop)
     }
 }
 

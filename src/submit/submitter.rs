@@ -1,6 +1,6 @@
 //! A way to submit to a pool without owning it.
 
-use super::{Submission, TaskBuilder, verbs};
+use super::{Submission, TaskBuilder, pool_verbs, verbs};
 use crate::queue::{PoolCore, PoolRef};
 use crate::sync::Arc;
 use std::fmt;
@@ -59,6 +59,8 @@ impl Submitter {
     }
 
     verbs!();
+
+    pool_verbs!();
 }
 
 impl Clone for Submitter {

@@ -1,8 +1,8 @@
 //! A task that is given more than its closure before it is submitted.
 
 use super::verbs::Closure;
-use super::{RetryTaskBuilder, Submission, SubmitError, verbs};
-use crate::queue::{Limited, PoolRef, WhenFull};
+use super::{RetryTaskBuilder, Submission, SubmitError, WhenFull, verbs};
+use crate::queue::{Limited, PoolRef};
 use crate::retry::RetryPolicy;
 use crate::sync::Arc;
 use crate::task::TaskHandle;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// A task with a name, about to be submitted: made by [`Pool::task`](crate::Pool::task),
 /// with the verbs of the pool. It may have a limit for its [wait](Self::start_within) and
-/// for its [time](Self::time_limit), and be [tried again](Self::retry) when it fails.
+/// for its [time](Self::time_limit), another answer to a [full queue](Self::when_full), and
+/// be [tried again](Self::retry) when it fails.
 ///
 /// One builder submits any number of tasks.
 ///
@@ -31,6 +32,7 @@ pub struct TaskBuilder<'a> {
     name: Arc<str>,
     start_within: Duration,
     time_limit: Option<Duration>,
+    when_full: WhenFull,
 }
 
 impl<'a> TaskBuilder<'a> {
@@ -40,6 +42,7 @@ impl<'a> TaskBuilder<'a> {
             name: name.into(),
             start_within: Duration::MAX,
             time_limit: None,
+            when_full: WhenFull::Wait,
         }
     }
 
@@ -123,6 +126,26 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
+    /// What the verbs do while the queue is full. By default they wait without limit.
+    ///
+    /// Takes a [`WhenFull`], a [`Duration`] or an [`Instant`](std::time::Instant) to wait
+    /// for, or a [`CancelToken`](crate::CancelToken) whose cancel ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let handle = pool.task("seven").when_full(Duration::from_secs(1)).submit(|| 7)?;
+    /// assert_eq!(handle.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
+        self.when_full = when_full.into();
+        self
+    }
+
     /// The task may fail, and is then tried again as the policy says. Its closure is given
     /// the number of the attempt. For the verbs, and for what a stop does, see
     /// [`RetryTaskBuilder`].
@@ -156,7 +179,12 @@ impl<'a> TaskBuilder<'a> {
 
     #[inline]
     pub(super) fn unlimited(&self) -> Submission<'_> {
-        Submission::labelled(self.pool_ref, &self.name, self.start_within)
+        Submission::labelled(
+            self.pool_ref,
+            &self.name,
+            self.start_within,
+            &self.when_full,
+        )
     }
 
     #[inline]
@@ -180,15 +208,14 @@ impl NamedSubmission<'_> {
     fn submit<C: Closure<Output: Send> + 'static>(
         &self,
         closure: C,
-        when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
         match self.time_limit {
-            None => self.submission.submit(closure, when_full, submitted_at),
+            None => self.submission.submit(closure, submitted_at),
             Some(limit) => {
                 let body = closure;
                 let limited = Limited { limit, body };
-                self.submission.submit(limited, when_full, submitted_at)
+                self.submission.submit(limited, submitted_at)
             }
         }
     }
@@ -196,15 +223,14 @@ impl NamedSubmission<'_> {
     fn execute<C: Closure + 'static>(
         &self,
         closure: C,
-        when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
         match self.time_limit {
-            None => self.submission.execute(closure, when_full, submitted_at),
+            None => self.submission.execute(closure, submitted_at),
             Some(limit) => {
                 let body = closure;
                 let limited = Limited { limit, body };
-                self.submission.execute(limited, when_full, submitted_at)
+                self.submission.execute(limited, submitted_at)
             }
         }
     }

@@ -1,13 +1,17 @@
 //! The verbs: how a closure becomes a task in the queue. Written once, for
 //! `Pool`, `Submitter` and `TaskBuilder`.
+//!
+//! A verb wraps the closure and hands it to a [`Submission`], which knows where it goes, what
+//! it is called, and what to do where the queue is full.
 
-use super::SubmitError;
+use super::error::Target;
+use super::{SubmitError, WhenFull};
 use crate::clock::{self, Deadline};
-use crate::queue::{Limited, PoolCore, PoolRef, Refusal, WhenFull};
+use crate::queue::{Limited, OnFull, PoolRef, Refusal, RetryPermit};
 use crate::sync::Arc;
 use crate::task::{
     Bare, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskFn, TaskHandle,
-    UnstartedTask, WithContext, next_id, run_in_place,
+    UnstartedTask, WithContext, next_id, run_in_place, worker_index_in,
 };
 use std::panic::Location;
 use std::time::Duration;
@@ -17,6 +21,7 @@ pub(crate) struct Submission<'a> {
     pool_ref: &'a Arc<PoolRef>,
     name: Option<&'a Arc<str>>,
     start_by: Deadline,
+    on_full: OnFull<'a>,
 }
 
 /// A closure with or without context that can be had back.
@@ -62,15 +67,17 @@ impl<'a> Submission<'a> {
             pool_ref,
             name: None,
             start_by: Deadline::NEVER,
+            on_full: OnFull::WAIT,
         }
     }
 
-    /// The time to start begins now.
+    /// The times to start and to wait begin now.
     #[inline]
     pub(crate) fn labelled(
         pool_ref: &'a Arc<PoolRef>,
         name: &'a Arc<str>,
         start_within: Duration,
+        when_full: &'a WhenFull,
     ) -> Submission<'a> {
         Submission {
             pool_ref,
@@ -79,6 +86,40 @@ impl<'a> Submission<'a> {
                 Duration::MAX => Deadline::NEVER,
                 limit => Deadline::after(limit),
             },
+            on_full: when_full.begin(),
+        }
+    }
+
+    /// The same, with another answer to a full queue.
+    #[inline]
+    pub(crate) fn on_full(self, on_full: OnFull<'a>) -> Submission<'a> {
+        Submission { on_full, ..self }
+    }
+
+    /// The error of a submit that was refused.
+    fn refuse<F>(&self, target: Target, task: F, refusal: Refusal) -> SubmitError<F> {
+        let reason = self.on_full.reason(refusal);
+        let refused = SubmitError::new(task, target, reason);
+        match reason {
+            Refusal::Closed => refused.due_to(self.pool_ref.queue.membership.stopping()),
+            _ => refused,
+        }
+    }
+
+    /// A permit for a task with a retry policy; what is refused is given back by `into_inner`.
+    pub(super) fn take_retry_permit<C, F>(
+        &self,
+        closure: C,
+        into_inner: impl FnOnce(C) -> F,
+    ) -> Result<(C, RetryPermit), SubmitError<F>> {
+        let pool = &self.pool_ref.queue;
+        let is_own_worker = worker_index_in(pool.id).is_some();
+        match pool.retry_permits.take(self.on_full, is_own_worker) {
+            Ok(permit) => Ok((closure, permit)),
+            Err(refusal) => {
+                pool.count_refused();
+                Err(self.refuse(Target::Retries, into_inner(closure), refusal))
+            }
         }
     }
 
@@ -88,11 +129,7 @@ impl<'a> Submission<'a> {
             false => Ok(closure),
             true => {
                 self.pool_ref.queue.count_refused();
-                Err(refuse(
-                    &self.pool_ref.queue,
-                    closure.into_inner(),
-                    Refusal::Closed,
-                ))
+                Err(self.refuse(Target::Pool, closure.into_inner(), Refusal::Closed))
             }
         }
     }
@@ -101,7 +138,6 @@ impl<'a> Submission<'a> {
     pub(crate) fn submit<C: Closure<Output: Send> + 'static>(
         &self,
         closure: C,
-        when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
         let closure = self.refuse_if_closed(closure)?;
@@ -111,10 +147,10 @@ impl<'a> Submission<'a> {
         let pool_ref = self.pool_ref.clone();
         let cell = TaskCell::new(origin, name, self.start_by, closure, pool_ref, ());
         let task: Arc<dyn Shared> = cell.clone();
-        match self.pool_ref.queue.push_quickly(task, id, when_full) {
+        match self.pool_ref.queue.push_quickly(task, id, self.on_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
-                Some(closure) => Err(refuse(&self.pool_ref.queue, closure.into_inner(), refusal)),
+                Some(closure) => Err(self.refuse(Target::Pool, closure.into_inner(), refusal)),
                 None => unreachable!("a refused task was not run"),
             },
         }
@@ -124,12 +160,11 @@ impl<'a> Submission<'a> {
     pub(crate) fn execute<C: Closure + 'static>(
         &self,
         closure: C,
-        when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
         let queued_at = self.pool_ref.queue.is_observed().then(clock::now);
         if self.name.is_none() && queued_at.is_none() {
-            return self.execute_body(closure, when_full, submitted_at);
+            return self.execute_body(closure, submitted_at);
         }
         let labelled = Labelled {
             name: self.name.cloned(),
@@ -137,13 +172,12 @@ impl<'a> Submission<'a> {
             queued_at,
             body: closure,
         };
-        self.execute_body(labelled, when_full, submitted_at)
+        self.execute_body(labelled, submitted_at)
     }
 
     fn execute_body<C: Closure + 'static>(
         &self,
         closure: C,
-        when_full: WhenFull,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
         let body = self.refuse_if_closed(closure)?;
@@ -151,32 +185,28 @@ impl<'a> Submission<'a> {
         let origin = Origin { id, submitted_at };
         let queue = &self.pool_ref.queue;
         // Before it is boxed: it never gets into the queue.
-        if let Some(me) = queue.in_place_if_full(when_full) {
+        if let Some(me) = queue.in_place_if_full(self.on_full) {
             return queue
                 .counted(run_in_place(origin, body, &me))
-                .map_err(|body| refuse(queue, body.into_inner(), Refusal::Closed));
+                .map_err(|body| self.refuse(Target::Pool, body.into_inner(), Refusal::Closed));
         }
         let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });
         queue
-            .push_quickly(task, id, when_full)
+            .push_quickly(task, id, self.on_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),
                     Queued::Shared(_) => None,
                 };
                 match plain {
-                    Some(plain) => refuse(queue, plain.body.into_inner(), refusal),
+                    Some(plain) => self.refuse(Target::Pool, plain.body.into_inner(), refusal),
                     None => unreachable!("what is given back is what was pushed"),
                 }
             })
     }
 
     /// A task that a stop handed back.
-    pub(crate) fn resubmit(
-        &self,
-        task: UnstartedTask,
-        when_full: WhenFull,
-    ) -> Result<(), SubmitError<UnstartedTask>> {
+    pub(crate) fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
         let (mut task, ledger) = task.into_parts();
         let id = task.id();
         let cell = match &mut task {
@@ -189,7 +219,7 @@ impl<'a> Submission<'a> {
         let before = cell
             .as_ref()
             .map(|cell| cell.prepare_resubmit(self.pool_ref.clone()));
-        let pushed = self.pool_ref.queue.push(task, id, when_full);
+        let pushed = self.pool_ref.queue.push(task, id, self.on_full);
         if let Some((cell, before)) = cell.zip(before) {
             match pushed.is_ok() {
                 true => cell.resubmitted(),
@@ -197,36 +227,26 @@ impl<'a> Submission<'a> {
             }
         }
         pushed.map_err(|(task, refusal)| {
-            let queue = &self.pool_ref.queue;
-            refuse(queue, UnstartedTask::new(task, ledger), refusal)
+            self.refuse(Target::Pool, UnstartedTask::new(task, ledger), refusal)
         })
     }
 }
 
-/// The error of a submit that the pool refused.
-pub(super) fn refuse<F>(pool: &PoolCore, task: F, refusal: Refusal) -> SubmitError<F> {
-    let refused = SubmitError::new(task, refusal);
-    match refusal {
-        Refusal::Closed => refused.due_to(pool.membership.stopping()),
-        _ => refused,
-    }
-}
-
-/// The verbs, for a type with a method `door`.
+/// The verbs of a pool, of what submits to it, and of a builder for tasks: for a type with a
+/// method `submission`.
 macro_rules! verbs {
     () => {
-        /// Submits a task and returns a handle to its result. Blocks while the
-        /// queue is full, without limit.
+        /// Submits a task and returns a handle to its result. Blocks while the queue is full,
+        /// without limit; a task that has a builder may choose [something else].
         ///
-        /// Called by one of the pool's own workers it never blocks: where the
-        /// queue is full the task goes to that worker's overflow list, which is
-        /// not bounded. A task that wants the bound uses `try_submit`, which
-        /// refuses, or `submit_timeout`, which waits.
+        /// Called by one of the pool's own workers it never blocks: where the queue is full
+        /// the task goes to that worker's overflow list, which is not bounded.
+        ///
+        /// [something else]: crate::submit::TaskBuilder::when_full
         ///
         /// # Errors
         ///
-        /// When the pool is closed, also while this waited; the error gives the
-        /// closure back.
+        /// When the pool is closed, also while this waited; the error gives the closure back.
         ///
         /// # Examples
         ///
@@ -242,19 +262,100 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.submission().submit(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::WaitOrOverflow,
-                std::panic::Location::caller(),
-            )
+            let caller = std::panic::Location::caller();
+            self.submission().submit($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task if there is room in the queue.
+        /// Submits a task that receives its [`TaskContext`](crate::TaskContext): token, note,
+        /// submitter. Otherwise, also in when it blocks, like [`submit`](Self::submit).
         ///
         /// # Errors
         ///
-        /// When the queue is full, or the pool is closed; the error gives the
-        /// closure back.
+        /// As [`submit`](Self::submit).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let pool = groundcrew::Pool::new(1)?;
+        /// let handle = pool.submit_with(|ctx| ctx.is_cancelled())?;
+        /// assert_eq!(handle.join()?, false);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn submit_with<F, T>(
+            &self,
+            task: F,
+        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            let caller = std::panic::Location::caller();
+            self.submission()
+                .submit($crate::task::WithContext(task), caller)
+        }
+
+        /// Submits a task without a handle: the cheapest way. What it returns is dropped by
+        /// the worker. Otherwise, also in when it blocks, like [`submit`](Self::submit).
+        ///
+        /// # Errors
+        ///
+        /// As [`submit`](Self::submit).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::sync::Arc;
+        /// use std::sync::atomic::{AtomicU32, Ordering};
+        ///
+        /// let pool = groundcrew::Pool::new(2)?;
+        /// let ran = Arc::new(AtomicU32::new(0));
+        /// for _ in 0..100 {
+        ///     let ran = ran.clone();
+        ///     pool.execute(move || ran.fetch_add(1, Ordering::Relaxed))?;
+        /// }
+        /// pool.wait_idle();
+        /// assert_eq!(ran.load(Ordering::Relaxed), 100);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        #[track_caller]
+        pub fn execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+        {
+            let caller = std::panic::Location::caller();
+            self.submission().execute($crate::task::Bare(task), caller)
+        }
+
+        /// Submits a task without a handle that receives its
+        /// [`TaskContext`](crate::TaskContext). Otherwise, also in when it blocks, like
+        /// [`execute`](Self::execute).
+        ///
+        /// # Errors
+        ///
+        /// As [`submit`](Self::submit).
+        #[track_caller]
+        pub fn execute_with<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
+        where
+            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
+        {
+            let caller = std::panic::Location::caller();
+            self.submission()
+                .execute($crate::task::WithContext(task), caller)
+        }
+    };
+}
+
+/// What `Pool` and `Submitter` have besides: the short forms of a refusal, and the way in of
+/// tasks that a stop handed back.
+macro_rules! pool_verbs {
+    () => {
+        /// Submits a task if there is room in the queue: the short form of
+        /// [`WhenFull::Refuse`](crate::submit::WhenFull::Refuse).
+        ///
+        /// # Errors
+        ///
+        /// When the queue is full, or the pool is closed; the error gives the closure back.
         ///
         /// # Examples
         ///
@@ -283,183 +384,93 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
             T: Send + 'static,
         {
-            self.submission().submit(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::Refuse,
-                std::panic::Location::caller(),
-            )
+            let caller = std::panic::Location::caller();
+            self.submission()
+                .on_full($crate::queue::OnFull::Refuse)
+                .submit($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task, blocking while the queue is full, for `timeout` at
-        /// most; also from the pool's own workers.
-        ///
-        /// A zero timeout tries once; [`Duration::MAX`](std::time::Duration::MAX)
-        /// waits without limit.
+        /// Submits a task without a handle if there is room in the queue.
         ///
         /// # Errors
         ///
-        /// When the queue stayed full, or the pool is closed; the error gives
-        /// the closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use std::time::Duration;
-        ///
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// let handle = pool.submit_timeout(Duration::from_secs(1), || 7)?;
-        /// assert_eq!(handle.join()?, 7);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
-        #[track_caller]
-        pub fn submit_timeout<F, T>(
-            &self,
-            timeout: std::time::Duration,
-            task: F,
-        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
-        where
-            F: FnOnce() -> T + Send + 'static,
-            T: Send + 'static,
-        {
-            self.submission().submit(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::Wait($crate::clock::Deadline::after(timeout)),
-                std::panic::Location::caller(),
-            )
-        }
-
-        /// Submits a task, blocking while the queue is full, until `deadline`
-        /// at most; also from the pool's own workers.
-        ///
-        /// A deadline in the past tries once.
-        ///
-        /// # Errors
-        ///
-        /// When the queue stayed full, or the pool is closed; the error gives
-        /// the closure back.
-        #[track_caller]
-        pub fn submit_deadline<F, T>(
-            &self,
-            deadline: std::time::Instant,
-            task: F,
-        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
-        where
-            F: FnOnce() -> T + Send + 'static,
-            T: Send + 'static,
-        {
-            self.submission().submit(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::Wait($crate::clock::Deadline::at(deadline)),
-                std::panic::Location::caller(),
-            )
-        }
-
-        /// Submits a task that is given its [`TaskContext`](crate::TaskContext):
-        /// token, note, submitter. Otherwise like [`submit`](Self::submit): it
-        /// blocks while the queue is full, and never in one of the pool's own
-        /// workers.
-        ///
-        /// # Errors
-        ///
-        /// When the pool is closed; the error gives the closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// let handle = pool.submit_with(|ctx| ctx.is_cancelled())?;
-        /// assert_eq!(handle.join()?, false);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
-        #[track_caller]
-        pub fn submit_with<F, T>(
-            &self,
-            task: F,
-        ) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
-        where
-            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
-            T: Send + 'static,
-        {
-            self.submission().submit(
-                $crate::task::WithContext(task),
-                $crate::queue::WhenFull::WaitOrOverflow,
-                std::panic::Location::caller(),
-            )
-        }
-
-        /// Submits a task without a handle: the cheapest way. What it returns is dropped by
-        /// the worker. Blocks in the same cases as [`submit`](Self::submit).
-        ///
-        /// # Errors
-        ///
-        /// When the pool is closed; the error gives the closure back.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use std::sync::atomic::{AtomicU32, Ordering};
-        /// use std::sync::Arc;
-        ///
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let ran = Arc::new(AtomicU32::new(0));
-        /// for _ in 0..100 {
-        ///     let ran = ran.clone();
-        ///     pool.execute(move || ran.fetch_add(1, Ordering::Relaxed))?;
-        /// }
-        /// pool.wait_idle();
-        /// assert_eq!(ran.load(Ordering::Relaxed), 100);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
-        #[track_caller]
-        pub fn execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
-        where
-            F: FnOnce() -> T + Send + 'static,
-        {
-            self.submission().execute(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::WaitOrOverflow,
-                std::panic::Location::caller(),
-            )
-        }
-
-        /// Submits a task without a handle, if there is room in the queue.
-        ///
-        /// # Errors
-        ///
-        /// When the queue is full, or the pool is closed; the error gives the
-        /// closure back.
+        /// As [`try_submit`](Self::try_submit).
         #[track_caller]
         pub fn try_execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
         where
             F: FnOnce() -> T + Send + 'static,
         {
-            self.submission().execute(
-                $crate::task::Bare(task),
-                $crate::queue::WhenFull::Refuse,
-                std::panic::Location::caller(),
-            )
+            let caller = std::panic::Location::caller();
+            self.submission()
+                .on_full($crate::queue::OnFull::Refuse)
+                .execute($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task without a handle that is given its
-        /// [`TaskContext`](crate::TaskContext). Otherwise like
-        /// [`execute`](Self::execute): it blocks while the queue is full, and never
-        /// in one of the pool's own workers.
+        /// Submits a task that another pool's stop handed back. Blocks while the queue is
+        /// full, but never in one of the pool's own workers, like [`submit`](Self::submit).
+        ///
+        /// Its number, its name and the place where it was submitted stay. So does its
+        /// handle: `join` now waits for this pool.
         ///
         /// # Errors
         ///
-        /// When the pool is closed; the error gives the closure back.
-        #[track_caller]
-        pub fn execute_with<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
-        where
-            F: FnOnce(&$crate::TaskContext) -> T + Send + 'static,
-        {
-            self.submission().execute(
-                $crate::task::WithContext(task),
-                $crate::queue::WhenFull::WaitOrOverflow,
-                std::panic::Location::caller(),
-            )
+        /// When the pool is closed, also while this waited; the error gives the task back.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use groundcrew::Pool;
+        /// # use std::time::Duration;
+        /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
+        /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
+        /// # old.execute(move || gate.recv().unwrap_or_default())?;
+        /// # while old.running().is_empty() {}
+        /// let handle = old.submit(|| 7)?; // the only worker is busy
+        /// let report = old.stop(Duration::ZERO);
+        /// # drop(open);
+        /// for task in report.take_unstarted() {
+        ///     new.resubmit(task)?;
+        /// }
+        /// assert_eq!(handle.join()?, 7);
+        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// ```
+        pub fn resubmit(
+            &self,
+            task: $crate::task::UnstartedTask,
+        ) -> Result<(), $crate::SubmitError<$crate::task::UnstartedTask>> {
+            self.submission().resubmit(task)
+        }
+
+        /// Submits a task that another pool's stop handed back, if there is room in the
+        /// queue; otherwise like [`resubmit`](Self::resubmit).
+        ///
+        /// # Errors
+        ///
+        /// When the queue is full, or the pool is closed; the error gives the task back.
+        pub fn try_resubmit(
+            &self,
+            task: $crate::task::UnstartedTask,
+        ) -> Result<(), $crate::SubmitError<$crate::task::UnstartedTask>> {
+            self.submission()
+                .on_full($crate::queue::OnFull::Refuse)
+                .resubmit(task)
+        }
+
+        /// Submits a task that another pool's stop handed back, and waits for room as
+        /// `when_full` says: for a duration, until a moment, or until a token is cancelled.
+        ///
+        /// # Errors
+        ///
+        /// When there was no room, or the pool is closed; the error gives the task back.
+        pub fn resubmit_until(
+            &self,
+            when_full: impl Into<$crate::submit::WhenFull>,
+            task: $crate::task::UnstartedTask,
+        ) -> Result<(), $crate::SubmitError<$crate::task::UnstartedTask>> {
+            let when_full = when_full.into();
+            self.submission().on_full(when_full.begin()).resubmit(task)
         }
     };
 }
 
-pub(crate) use verbs;
+pub(crate) use {pool_verbs, verbs};

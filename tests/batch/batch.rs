@@ -166,21 +166,21 @@ fn full_each_verb_does_what_it_says_and_gives_the_item_back() {
 
     let refused = items.try_submit("c").unwrap_err();
     assert!(refused.is_full() && !refused.is_closed() && !refused.is_timeout());
-    assert_eq!(refused.to_string(), "the queue is full");
+    assert_eq!(refused.to_string(), "the batcher is full");
     assert_eq!(refused.into_inner(), "c");
-    let refused = items.submit_timeout(Duration::ZERO, "c").unwrap_err();
+    let refused = items.submit_until(Duration::ZERO, "c").unwrap_err();
     assert!(refused.is_timeout());
     assert_eq!(refused.into_inner(), "c");
     let soon = Instant::now() + Duration::from_millis(5);
-    let refused = items.submit_deadline(soon, "c").unwrap_err();
+    let refused = items.submit_until(soon, "c").unwrap_err();
     assert!(refused.is_timeout() && Instant::now() >= soon);
     assert_eq!(refused.into_inner(), "c");
 
     within(LONG, "room", || {
         thread::scope(|scope| {
             scope.spawn(|| items.submit("c").unwrap());
-            scope.spawn(|| items.submit_timeout(Duration::MAX, "d").unwrap());
-            scope.spawn(|| items.submit_deadline(Instant::now() + LONG, "e").unwrap());
+            scope.spawn(|| items.submit_until(Duration::MAX, "d").unwrap());
+            scope.spawn(|| items.submit_until(Instant::now() + LONG, "e").unwrap());
             gate.open();
         });
         items.flush();
@@ -214,7 +214,7 @@ fn a_worker_of_the_pool_never_waits_to_submit_and_goes_beyond_the_capacity() {
         (0..10).for_each(|item| inside.submit(item).unwrap());
         let refused = inside.try_submit(10).unwrap_err();
         assert!(refused.is_full());
-        let refused = inside.submit_timeout(Duration::ZERO, 10).unwrap_err();
+        let refused = inside.submit_until(Duration::ZERO, 10).unwrap_err();
         assert!(refused.is_timeout());
         inside.stats().waiting()
     };

@@ -126,8 +126,8 @@ impl World {
         let submitted = match rng.u8(..4) {
             0 => items.submit(item),
             1 => items.try_submit(item),
-            2 => items.submit_timeout(soon, item),
-            _ => items.submit_deadline(Instant::now() + soon, item),
+            2 => items.submit_until(soon, item),
+            _ => items.submit_until(Instant::now() + soon, item),
         };
         match submitted {
             Ok(()) => fate.accepted.fetch_add(1, SeqCst),

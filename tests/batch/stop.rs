@@ -73,10 +73,10 @@ fn a_drain_handles_everything_the_partial_batch_included() {
     assert_eq!(refused.to_string(), "the batcher is closed");
     assert_eq!(refused.into_inner(), 5);
     assert!(items.try_submit(6).unwrap_err().is_closed());
-    assert!(items.submit_timeout(LONG, 7).unwrap_err().is_closed());
+    assert!(items.submit_until(LONG, 7).unwrap_err().is_closed());
     assert!(
         items
-            .submit_deadline(Instant::now(), 8)
+            .submit_until(Instant::now(), 8)
             .unwrap_err()
             .is_closed()
     );
@@ -344,7 +344,7 @@ fn a_stop_wakes_those_who_wait_for_room() {
                     })
                 })
                 .collect();
-            let timed = scope.spawn(|| items.submit_timeout(Duration::MAX, 4));
+            let timed = scope.spawn(|| items.submit_until(Duration::MAX, 4));
             let mut report = items.stop(Duration::ZERO);
             expect_left(&mut report, [0]);
             for refused in waiting.into_iter().chain([timed]) {
@@ -568,8 +568,8 @@ fn who_waits_for_room_is_told_when_the_pool_ends() {
     let (refused, late) = within(LONG, "submit", || {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| items.submit(4).unwrap_err());
-            let timed = scope.spawn(|| items.submit_timeout(LONG, 5).unwrap_err());
-            let late = items.submit_timeout(Duration::from_millis(30), 6);
+            let timed = scope.spawn(|| items.submit_until(LONG, 5).unwrap_err());
+            let late = items.submit_until(Duration::from_millis(30), 6);
             drop(pool.stop(Duration::ZERO));
             let timed = timed.join().unwrap();
             assert!(timed.is_closed() && timed.into_inner() == 5);

@@ -123,11 +123,11 @@ impl World {
         let fate = item.fate.clone();
         let soon = Duration::from_micros(rng.u64(..200));
         let submitted = match (rng.u8(..5), ctx) {
-            (0, Some(ctx)) => self.queue.submit_until_cancelled(ctx.token(), item),
+            (0, Some(ctx)) => self.queue.submit_until(ctx.token(), item),
             (0 | 1, _) => self.queue.submit(item),
             (2, _) => self.queue.try_submit(item),
-            (3, _) => self.queue.submit_timeout(soon, item),
-            _ => self.queue.submit_deadline(Instant::now() + soon, item),
+            (3, _) => self.queue.submit_until(soon, item),
+            _ => self.queue.submit_until(Instant::now() + soon, item),
         };
         let accept = || {
             fate.accepted.fetch_add(1, SeqCst);

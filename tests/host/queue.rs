@@ -147,8 +147,8 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
         let full = queue.try_submit(3).unwrap_err();
         assert!(full.is_full() && full.into_inner() == 3);
         for late in [
-            queue.submit_timeout(Duration::from_millis(1), 4),
-            queue.submit_deadline(Instant::now(), 4),
+            queue.submit_until(Duration::from_millis(1), 4),
+            queue.submit_until(Instant::now(), 4),
         ] {
             let late = late.unwrap_err();
             assert!(late.is_timeout() && late.into_inner() == 4);
@@ -158,7 +158,7 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
                 let queue = queue.clone();
                 thread::spawn(move || match item % 2 {
                     0 => queue.submit(item),
-                    _ => queue.submit_timeout(Duration::MAX, item),
+                    _ => queue.submit_until(Duration::MAX, item),
                 })
             })
             .collect();
@@ -174,11 +174,11 @@ fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
 #[test]
 fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
     let (queue, token) = (WorkQueue::new(1), CancelToken::new());
-    queue.submit_until_cancelled(&token, 1).unwrap();
+    queue.submit_until(&token, 1).unwrap();
     within(LONG, "a submit that waits", || {
         let waiter = thread::spawn({
             let (queue, token) = (queue.clone(), token.clone());
-            move || queue.submit_until_cancelled(&token, 2).unwrap_err()
+            move || queue.submit_until(&token, 2).unwrap_err()
         });
         token.cancel();
         let refused = waiter.join().unwrap();
@@ -188,13 +188,13 @@ fn a_submit_ends_with_its_token_and_what_it_did_not_submit_comes_back() {
         assert_eq!(refused.into_inner(), 2);
     });
     queue.close();
-    let refused = queue.submit_until_cancelled(&token, 3).unwrap_err();
+    let refused = queue.submit_until(&token, 3).unwrap_err();
     assert!(
         refused.is_cancelled(),
         "a service whose stop is requested does not fail"
     );
     let fresh = CancelToken::new();
-    let refused = queue.submit_until_cancelled(&fresh, 4).unwrap_err();
+    let refused = queue.submit_until(&fresh, 4).unwrap_err();
     assert!(refused.is_closed());
     assert_eq!(queue.stats().accepted(), 1);
 }
@@ -206,7 +206,7 @@ fn a_submit_that_waits_for_room_goes_in_when_there_is() {
     let token = CancelToken::new();
     let waiter = thread::spawn({
         let (queue, token) = (queue.clone(), token.clone());
-        move || queue.submit_until_cancelled(&token, 2).is_ok()
+        move || queue.submit_until(&token, 2).is_ok()
     });
     let host = host(LONG, |host| {
         let tell = tell.0.clone();

@@ -85,7 +85,9 @@ fn the_other_verbs_keep_to_the_bound_in_a_task_too() {
         let timeout = Duration::from_millis(1);
         assert!(
             submitter
-                .submit_timeout(timeout, || ())
+                .task("in time")
+                .when_full(timeout)
+                .submit(|| ())
                 .unwrap_err()
                 .is_timeout()
         );

@@ -18,17 +18,7 @@ macro_rules! every_verb_refuses {
         let seven = || 7;
         let back: Vec<(&str, u32)> = vec![
             ("submit", refused!(to.submit(seven), $is)()),
-            ("try_submit", refused!(to.try_submit(seven), $is)()),
-            (
-                "submit_timeout",
-                refused!(to.submit_timeout(LONG, seven), $is)(),
-            ),
-            (
-                "submit_deadline",
-                refused!(to.submit_deadline(Instant::now(), seven), $is)(),
-            ),
             ("execute", refused!(to.execute(seven), $is)()),
-            ("try_execute", refused!(to.try_execute(seven), $is)()),
         ];
         assert!(back.iter().all(|(_, seven)| *seven == 7), "{back:?}");
         // A context cannot be made by hand, so these two are only dropped.
@@ -53,8 +43,16 @@ fn after_close_every_verb_refuses_on_pool_submitter_and_named_task() {
     let submitter = pool.submitter();
     every_verb_refuses!(submitter, is_closed);
     every_verb_refuses!(pool.task("named"), is_closed);
+    every_verb_refuses!(pool.task("named").when_full(LONG), is_closed);
+    every_verb_refuses!(pool.task("named").when_full(Instant::now()), is_closed);
     every_verb_refuses!(submitter.task("named"), is_closed);
-    assert_eq!(pool.stats().refused(), 32);
+    for to in [&submitter, &pool.submitter()] {
+        assert_eq!(refused!(to.try_submit(|| 7), is_closed)(), 7);
+        assert_eq!(refused!(to.try_execute(|| 7), is_closed)(), 7);
+    }
+    assert_eq!(refused!(pool.try_submit(|| 7), is_closed)(), 7);
+    assert_eq!(refused!(pool.try_execute(|| 7), is_closed)(), 7);
+    assert_eq!(pool.stats().refused(), 30);
     assert!(pool.stop(LONG).is_clean());
 }
 
@@ -65,7 +63,11 @@ fn after_close_every_verb_refuses_from_the_pools_own_tasks_too() {
     let stop = pool.stop_handle();
     pool.execute_with(move |ctx| {
         stop.close();
-        every_verb_refuses!(ctx.submitter(), is_closed);
+        let submitter = ctx.submitter();
+        every_verb_refuses!(submitter, is_closed);
+        every_verb_refuses!(submitter.task("named").when_full(LONG), is_closed);
+        assert_eq!(refused!(submitter.try_submit(|| 7), is_closed)(), 7);
+        assert_eq!(refused!(submitter.try_execute(|| 7), is_closed)(), 7);
         tell.send(()).unwrap();
     })
     .unwrap();
@@ -79,16 +81,13 @@ fn a_full_queue_refuses_or_times_out_as_the_verb_says_and_gives_the_closure_back
     assert_eq!(refused!(pool.try_submit(|| 7), is_full)(), 7);
     assert_eq!(refused!(pool.try_execute(|| 7), is_full)(), 7);
     let timeout = Duration::from_millis(2);
-    assert_eq!(
-        refused!(pool.submit_timeout(timeout, || 7), is_timeout)(),
-        7
-    );
+    let task = pool.task("seven").when_full(timeout);
+    assert_eq!(refused!(task.submit(|| 7), is_timeout)(), 7);
     let past = Instant::now().checked_sub(timeout).unwrap();
-    assert_eq!(refused!(pool.submit_deadline(past, || 7), is_timeout)(), 7);
-    assert_eq!(
-        refused!(pool.submit_timeout(Duration::ZERO, || 7), is_timeout)(),
-        7
-    );
+    let task = pool.task("seven").when_full(past);
+    assert_eq!(refused!(task.submit(|| 7), is_timeout)(), 7);
+    let task = pool.task("seven").when_full(Duration::ZERO);
+    assert_eq!(refused!(task.submit(|| 7), is_timeout)(), 7);
     assert_eq!(pool.stats().refused(), 5);
     assert_eq!(pool.stats().queue_peak(), 1);
     gate.open();
@@ -119,8 +118,10 @@ fn a_submitter_that_waits_for_room_is_refused_when_the_pool_closes() {
         let submitter = pool.submitter();
         let waiting = thread::spawn(move || refused!(submitter.submit(|| 7), is_closed)());
         let (submitter, forever) = (pool.submitter(), Duration::MAX);
-        let timed =
-            thread::spawn(move || refused!(submitter.submit_timeout(forever, || 8), is_closed)());
+        let timed = thread::spawn(move || {
+            let task = submitter.task("timed").when_full(forever);
+            refused!(task.submit(|| 8), is_closed)()
+        });
         // Whether they wait by now or come to a closed door: they are refused.
         pool.stop_handle().close();
         assert_eq!((waiting.join().unwrap(), timed.join().unwrap()), (7, 8));

@@ -11,6 +11,7 @@ use crate::common::retry::check_sum;
 use crate::common::{Bomb, LONG, expected_panic};
 use groundcrew::channel::{Receiver, bounded, select};
 use groundcrew::retry::{RetryError, Verdict};
+use groundcrew::submit::WhenFull;
 use groundcrew::task::TaskInfo;
 use groundcrew::{
     Pool, Retry, StopHandle, StopPlan, StopReport, SubmitError, Submitter, TaskContext, TaskError,
@@ -245,13 +246,19 @@ fn submit(world: &Arc<World>, submitter: &Submitter, rng: &mut fastrand::Rng) {
     }
     let run = move |number| attempt(&captured, &submitter, None, &mut own, number);
     match rng.u8(..6) {
-        0 => count(world, index, task.try_submit(run).map(Handle::Retried)),
+        0 => count(
+            world,
+            index,
+            task.when_full(WhenFull::Refuse)
+                .submit(run)
+                .map(Handle::Retried),
+        ),
         1 => {
-            let submitted = task.submit_timeout(short, run);
+            let submitted = task.when_full(short).submit(run);
             count(world, index, submitted.map(Handle::Retried));
         }
         2 => count_plain(world, index, task.execute(run)),
-        3 => count_plain(world, index, task.try_execute(run)),
+        3 => count_plain(world, index, task.when_full(WhenFull::Refuse).execute(run)),
         _ => count(world, index, task.submit(run).map(Handle::Retried)),
     }
 }

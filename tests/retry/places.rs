@@ -3,7 +3,7 @@
 use crate::common::retry::{check_sum, hourly, wait_for_waiting, wait_until};
 use crate::common::{LONG, within};
 use groundcrew::channel::bounded;
-use groundcrew::submit::RetryTaskBuilder;
+use groundcrew::submit::{RetryTaskBuilder, WhenFull};
 use groundcrew::{Pool, Retry, SubmitError, TaskBuilder, TaskError};
 use std::sync::Arc;
 use std::thread;
@@ -40,16 +40,19 @@ fn from_outside_each_verb_does_as_on_a_full_queue() {
     within(LONG, "verbs without a place", || {
         let (pool, first) = full();
         let task = send(pool.task("second"));
-        assert!(task.try_submit(failed).unwrap_err().is_full());
-        assert!(task.try_execute(failed).unwrap_err().is_full());
-        assert!(task.submit_timeout(MILLI, failed).unwrap_err().is_timeout());
-        let soon = Instant::now() + MILLI;
-        assert!(task.submit_deadline(soon, failed).unwrap_err().is_timeout());
+        let refusing = send(pool.task("second")).when_full(WhenFull::Refuse);
+        assert!(refusing.submit(failed).unwrap_err().is_full());
+        assert!(refusing.execute(failed).unwrap_err().is_full());
+        let timed = send(pool.task("second").when_full(MILLI));
+        assert!(timed.submit(failed).unwrap_err().is_timeout());
+        let timed = send(pool.task("second")).when_full(Instant::now() + MILLI);
+        assert!(timed.submit(failed).unwrap_err().is_timeout());
+        let patient = send(pool.task("second")).when_full(LONG);
         assert_eq!((pool.stats().refused(), pool.stats().accepted()), (4, 1));
         thread::scope(|s| {
             let waits = s.spawn(|| task.submit(|_| Ok(())).map(drop));
             let other = s.spawn(|| task.execute(|_| Ok(())).map(drop));
-            let timed = s.spawn(|| task.submit_timeout(LONG, |_| Ok(())).map(drop));
+            let timed = s.spawn(|| patient.submit(|_| Ok(())).map(drop));
             assert!(first.cancel());
             // Each gives its place to the next one when it ends.
             waits.join().unwrap().unwrap();
@@ -67,7 +70,8 @@ fn a_refusal_gives_the_closure_back_callable() {
     let (pool, _first) = full();
     let captured = Arc::new(7);
     let own = captured.clone();
-    let refused = send(pool.task("second")).try_submit(move |attempt| match attempt {
+    let task = send(pool.task("second")).when_full(WhenFull::Refuse);
+    let refused = task.submit(move |attempt| match attempt {
         1 => Ok(*own),
         _ => Err("no connection"),
     });
@@ -96,9 +100,11 @@ fn from_an_own_worker_submit_and_execute_never_wait_and_the_others_do_as_outside
                         .unwrap(),
                 );
             }
-            assert!(task.try_submit(failed).unwrap_err().is_full());
-            assert!(task.try_execute(failed).unwrap_err().is_full());
-            assert!(task.submit_timeout(MILLI, failed).unwrap_err().is_timeout());
+            let refusing = send(submitter.task("more")).when_full(WhenFull::Refuse);
+            assert!(refusing.submit(failed).unwrap_err().is_full());
+            assert!(refusing.execute(failed).unwrap_err().is_full());
+            let timed = send(submitter.task("more")).when_full(MILLI);
+            assert!(timed.submit(failed).unwrap_err().is_timeout());
         });
         handle.unwrap().join().unwrap();
         wait_for_waiting(&pool, 61);
@@ -106,7 +112,8 @@ fn from_an_own_worker_submit_and_execute_never_wait_and_the_others_do_as_outside
         assert!(first.cancel());
         assert!(
             send(pool.task("late"))
-                .try_submit(failed)
+                .when_full(WhenFull::Refuse)
+                .submit(failed)
                 .unwrap_err()
                 .is_full()
         );
@@ -122,13 +129,14 @@ fn those_that_wait_for_a_place_wake_at_the_close() {
         let (pool, first) = full();
         let is_closed = |error: Option<SubmitError<_>>| error.is_some_and(|it| it.is_closed());
         let second = send(pool.task("second"));
+        let patient = send(pool.task("second")).when_full(LONG);
         thread::scope(|s| {
-            let task = &second;
+            let (task, patient) = (&second, &patient);
             let all: Vec<_> = (0..4)
                 .map(|n| {
                     s.spawn(move || match n % 2 {
                         0 => task.submit(failed as fn(u32) -> _).err(),
-                        _ => task.submit_timeout(LONG, failed as fn(u32) -> _).err(),
+                        _ => patient.submit(failed as fn(u32) -> _).err(),
                     })
                 })
                 .collect();
@@ -151,11 +159,11 @@ fn those_that_wait_for_a_place_wake_at_the_close() {
 fn a_place_is_free_again_however_its_task_ends() {
     within(LONG, "places", || {
         let pool = places(1);
-        let task = pool
-            .task("send")
-            .retry(Retry::fixed(Duration::ZERO).attempts(2));
+        let twice = || Retry::fixed(Duration::ZERO).attempts(2);
+        let task = pool.task("send").retry(twice());
+        let refusing = pool.task("free").when_full(WhenFull::Refuse).retry(twice());
         let free = |what: &str| {
-            wait_until(what, || match task.try_submit(failed) {
+            wait_until(what, || match refusing.submit(failed) {
                 Ok(handle) => handle.wait_timeout(LONG),
                 Err(_) => false,
             });
@@ -189,12 +197,12 @@ fn by_default_there_are_as_many_places_as_the_queue_has() {
         .queue_capacity(3)
         .build()
         .unwrap();
-    let task = send(pool.task("send"));
+    let task = send(pool.task("send")).when_full(WhenFull::Refuse);
     for count in 1..=3 {
-        task.try_execute(failed).unwrap();
+        task.execute(failed).unwrap();
         wait_for_waiting(&pool, count);
     }
-    assert!(task.try_execute(failed).unwrap_err().is_full());
+    assert!(task.execute(failed).unwrap_err().is_full());
     pool.submit(|| ()).unwrap().join().unwrap();
 }
 

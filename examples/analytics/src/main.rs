@@ -244,7 +244,7 @@ fn visit(
             return Ok(());
         };
         // What the batcher does not take any more is in the outbox all the same.
-        if events.submit_until_cancelled(ctx.token(), event).is_err() {
+        if events.submit_until(ctx.token(), event).is_err() {
             return Ok(());
         }
         ctx.sleep(pause)?;

@@ -79,7 +79,7 @@ impl Emails {
         let (to, subject) = (to.to_owned(), subject.to_owned());
         if let Some(email) = self.outbox.make(|id| Email { id, to, subject }) {
             // If the queue does not take it, the next run's will: it is in the outbox.
-            let _ = self.queue.submit_until_cancelled(token, email);
+            let _ = self.queue.submit_until(token, email);
         }
     }
 }

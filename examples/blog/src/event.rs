@@ -109,7 +109,7 @@ impl Events {
     pub(crate) fn tell(&self, what: String, token: &CancelToken) {
         if let Some(event) = self.outbox.make(|id| Event { id, what }) {
             // If the batcher does not take it, the next run's will: it is in the outbox.
-            let _ = self.batcher.submit_until_cancelled(token, event);
+            let _ = self.batcher.submit_until(token, event);
         }
     }
 }

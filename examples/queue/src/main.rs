@@ -207,7 +207,7 @@ fn write(
             return Ok(());
         };
         // What the queue does not take any more is in the outbox all the same.
-        if emails.submit_until_cancelled(ctx.token(), email).is_err() || ctx.is_cancelled() {
+        if emails.submit_until(ctx.token(), email).is_err() || ctx.is_cancelled() {
             return Ok(());
         }
     }

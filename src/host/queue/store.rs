@@ -13,11 +13,10 @@
 //!    item itself is dropped. An item of which there is no copy is never dropped for that.
 
 use super::failed::{FailedItem, Why};
-use crate::clock::Deadline;
 use crate::host::items::{ItemStats, ItemStore, LeftItems, QueueStats};
-use crate::queue::{Member, Membership, Refusal};
-use crate::submit::{Keeper, SubmitError};
-use crate::sync::{Arc, Condvar, Mutex, OnceLock};
+use crate::queue::{Member, Membership, OnFull, Refusal, Room};
+use crate::submit::{Keeper, SubmitError, Target};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use crate::unwind;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,7 +26,7 @@ pub(super) struct Store<T> {
     capacity: usize,
     inner: Mutex<Inner<T>>,
     /// There is room, or there never will be.
-    room: Condvar,
+    room: Room,
     /// There is work, or there never will be.
     work: Condvar,
     /// As a service of a host.
@@ -76,14 +75,6 @@ thread_local! {
     static WORKS_ON: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// What a verb does where there is no room.
-pub(super) enum NoRoom {
-    Wait(Deadline),
-    /// Wait; a worker of the queue goes beyond the capacity.
-    Exceed,
-    Refuse,
-}
-
 /// What happens to an item that was being handled.
 pub(super) enum End<T> {
     /// It is gone.
@@ -118,7 +109,7 @@ impl<T> Store<T> {
                 idle: 0,
                 stats: QueueStats::default(),
             }),
-            room: Condvar::new(),
+            room: Room::default(),
             work: Condvar::new(),
             membership: Membership::default(),
             copy: OnceLock::new(),
@@ -131,7 +122,7 @@ impl<T> Store<T> {
 
     pub(super) fn close(&self) {
         self.inner.lock().closed = true;
-        self.room.notify_all();
+        self.room.announce_to_all();
         self.work.notify_all();
     }
 
@@ -229,7 +220,7 @@ impl<T> Store<T> {
                 let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
                 drop(inner);
                 if wakes {
-                    self.room.notify_one();
+                    self.room.announce(1);
                 }
                 return Some(item);
             }
@@ -279,31 +270,33 @@ impl<T> Store<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    pub(super) fn submit(self: &Arc<Self>, item: T, no_room: NoRoom) -> Result<(), SubmitError<T>> {
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        item: T,
+        on_full: OnFull<'_>,
+    ) -> Result<(), SubmitError<T>> {
+        let overflows = on_full.overflows() && self.is_own_worker();
         let mut inner = self.inner.lock();
-        let mut is_late = false;
         loop {
-            if inner.closed {
-                drop(inner);
-                let refused = SubmitError::new(item, Refusal::QueueClosed);
-                let refused = refused.due_to(self.membership.stopping());
-                return Err(refused.kept_by(self.clone()));
-            }
-            if inner.items.len() < self.capacity {
+            let refusal = if inner.closed {
+                Refusal::Closed
+            } else if overflows || inner.items.len() < self.capacity {
                 break;
-            }
-            let deadline = match no_room {
-                NoRoom::Refuse => return Err(SubmitError::new(item, Refusal::Full)),
-                NoRoom::Wait(_) if is_late => {
-                    return Err(SubmitError::new(item, Refusal::TimedOut));
+            } else {
+                match on_full.wait().map(|wait| (wait, wait.is_over())) {
+                    None => Refusal::Full,
+                    Some((_, Some(refusal))) => refusal,
+                    Some((wait, None)) => {
+                        inner.submitters += 1;
+                        let ticket = self.room.ticket();
+                        MutexGuard::unlocked(&mut inner, || self.room.wait(ticket, wait));
+                        inner.submitters -= 1;
+                        continue;
+                    }
                 }
-                NoRoom::Exceed if self.is_own_worker() => break,
-                NoRoom::Wait(deadline) => deadline,
-                NoRoom::Exceed => Deadline::NEVER,
             };
-            inner.submitters += 1;
-            is_late = deadline.wait(&self.room, &mut inner);
-            inner.submitters -= 1;
+            drop(inner);
+            return Err(self.refuse(item, on_full.reason(refusal)));
         }
         inner.last_number += 1;
         let number = inner.last_number;
@@ -319,6 +312,21 @@ impl<T: Send + 'static> Store<T> {
             self.work.notify_one();
         }
         Ok(())
+    }
+}
+
+impl<T: Send + 'static> Store<T> {
+    /// What the queue may never take, or not for this submitter, comes back to it if the
+    /// error is dropped.
+    fn refuse(self: &Arc<Self>, item: T, refusal: Refusal) -> SubmitError<T> {
+        let refused = SubmitError::new(item, Target::WorkQueue, refusal);
+        match refusal {
+            Refusal::Full | Refusal::TimedOut => refused,
+            Refusal::Cancelled => refused.kept_by(self.clone()),
+            Refusal::Closed => refused
+                .due_to(self.membership.stopping())
+                .kept_by(self.clone()),
+        }
     }
 }
 

@@ -3,17 +3,15 @@
 use super::failed::FailedItem;
 use super::outcome::ItemOutcome;
 use super::service::QueueWorkers;
-use super::store::{NoRoom, Store};
-use crate::cancel::CancelToken;
+use super::store::Store;
 use crate::causes::BoxError;
-use crate::clock::Deadline;
 use crate::host::build::IntoService;
 use crate::host::context::ServiceContext;
 use crate::host::items::QueueStats;
-use crate::submit::{SubmitError, submit_until_cancelled};
+use crate::queue::OnFull;
+use crate::submit::{SubmitError, WhenFull};
 use crate::sync::Arc;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 /// A bounded queue whose items are handled by a service of a [`Host`](crate::Host):
 /// [`workers`](Self::workers) makes it one, and [`HostBuilder::add`](crate::HostBuilder::add) adds
@@ -196,7 +194,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// A worker of the queue, in its handler, never waits: its item goes beyond the capacity,
     /// as the [stats](QueueStats::overflow) show. To respect the capacity there, use
     /// [`try_submit`](Self::try_submit), which refuses, or
-    /// [`submit_timeout`](Self::submit_timeout), which waits. Handlers of two queues that submit
+    /// [`submit_until`](Self::submit_until) with a duration, which waits. Handlers of two queues that submit
     /// to each other's full queue can wait for each other.
     ///
     /// # Errors
@@ -215,7 +213,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, NoRoom::Exceed)
+        self.store.submit(item, OnFull::WAIT)
     }
 
     /// Puts an item into the queue, if there is room.
@@ -225,43 +223,23 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// [`is_full`](SubmitError::is_full) when there is none,
     /// [`is_closed`](SubmitError::is_closed) when the queue is closed. The item comes back.
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
-        self.store.submit(item, NoRoom::Refuse)
+        self.store.submit(item, OnFull::Refuse)
     }
 
-    /// Puts an item into the queue; blocks while the queue is full, but not longer than
-    /// `timeout`. [`Duration::MAX`] waits like [`submit`](Self::submit).
+    /// Puts an item into the queue; while the queue is full it does as `when_full` says: it
+    /// waits for a duration, until a moment, or until a token is cancelled, which is for a
+    /// service that has to end when its stop is requested. For what it does in a handler of
+    /// the queue see [`WhenFull`].
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) when there was no room within `timeout`,
-    /// [`is_closed`](SubmitError::is_closed) when the queue is closed. The item comes back.
-    pub fn submit_timeout(&self, timeout: Duration, item: T) -> Result<(), SubmitError<T>> {
-        let deadline = Deadline::after(timeout);
-        self.store.submit(item, NoRoom::Wait(deadline))
-    }
-
-    /// Puts an item into the queue; blocks while the queue is full, but not beyond
-    /// `deadline`.
+    /// [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) when there
+    /// was no room.
     ///
-    /// # Errors
-    ///
-    /// As [`submit_timeout`](Self::submit_timeout).
-    pub fn submit_deadline(&self, deadline: Instant, item: T) -> Result<(), SubmitError<T>> {
-        let deadline = Deadline::at(deadline);
-        self.store.submit(item, NoRoom::Wait(deadline))
-    }
-
-    /// Puts an item into the queue; blocks while the queue is full, until `token` is cancelled:
-    /// for a service that has to end when its stop is requested. If there is room, the item is accepted, cancelled or not. A worker of the
-    /// queue, in its handler, never waits, as in [`submit`](Self::submit). The token is
-    /// polled every 10 ms.
-    ///
-    /// # Errors
-    ///
-    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before it was
-    /// accepted, also if the queue was closed as well;
-    /// [`is_closed`](SubmitError::is_closed) when there never will be room. The item comes
-    /// back: out of the error, or, if that is dropped, as by `?` below, from
+    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before the
+    /// item was accepted, also if the queue was closed as well; otherwise
+    /// [`is_closed`](SubmitError::is_closed) when there never will be room. After these two the
+    /// item comes back out of the error, or, if that is dropped, as by `?` below, from
     /// [`take_unstarted`](Self::take_unstarted).
     ///
     /// # Examples
@@ -277,7 +255,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let queue = emails.clone();
     /// host.background("writer", move |ctx| {
     ///     for number in 0.. {
-    ///         queue.submit_until_cancelled(ctx.token(), number)?;
+    ///         queue.submit_until(ctx.token(), number)?;
     ///     }
     ///     Ok(())
     /// })
@@ -291,17 +269,12 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn submit_until_cancelled(
+    pub fn submit_until(
         &self,
-        token: &CancelToken,
+        when_full: impl Into<WhenFull>,
         item: T,
     ) -> Result<(), SubmitError<T>> {
-        if self.store.is_own_worker() {
-            return self.submit(item);
-        }
-        submit_until_cancelled(token, item, &self.store, |wait, item| {
-            self.submit_timeout(wait, item)
-        })
+        self.store.submit(item, when_full.into().begin())
     }
 
     /// Takes the items that no handler will get: those that handlers
@@ -361,7 +334,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     ///         ctx.sleep(Duration::from_secs(60))?;
     ///         for failed in queue.take_failed() {
     ///             // What is refused at the stop is unstarted.
-    ///             let _ = queue.submit_until_cancelled(ctx.token(), failed.into_inner());
+    ///             let _ = queue.submit_until(ctx.token(), failed.into_inner());
     ///         }
     ///     }
     /// })

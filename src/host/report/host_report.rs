@@ -1,9 +1,9 @@
 //! The report of a host.
 
 use super::service_report::{ServiceOutcome, ServiceReport};
+use crate::async_log::to_stderr_in_time;
 use crate::host::failure::ServiceFailure;
 use crate::host::reason::StopReason;
-use crate::async_log::to_stderr_in_time;
 use crate::stop::StopReport;
 use crate::sync::{Arc, Weak};
 use std::any::Any;

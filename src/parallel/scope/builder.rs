@@ -2,6 +2,7 @@
 
 use super::verbs::verbs;
 use super::{Scope, ScopedHandle};
+use crate::submit::WhenFull;
 use crate::sync::Arc;
 use crate::task::TaskFn;
 use std::fmt;
@@ -24,6 +25,7 @@ use std::panic::Location;
 pub struct ScopedTaskBuilder<'scope, 'env: 'scope> {
     scope: &'scope Scope<'scope, 'env>,
     name: Arc<str>,
+    when_full: WhenFull,
 }
 
 impl<'scope, 'env> ScopedTaskBuilder<'scope, 'env> {
@@ -31,7 +33,39 @@ impl<'scope, 'env> ScopedTaskBuilder<'scope, 'env> {
         ScopedTaskBuilder {
             scope,
             name: name.into(),
+            when_full: WhenFull::Wait,
         }
+    }
+
+    /// What the verbs do while the queue is full: the same option as
+    /// [`TaskBuilder::when_full`](crate::submit::TaskBuilder::when_full).
+    ///
+    /// A task that is not accepted stays with its scope, as it does once the pool is closed:
+    /// the first thread that joins it runs it, at the latest the scope's own thread at the
+    /// end of the scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::submit::WhenFull;
+    /// use std::thread;
+    ///
+    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
+    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
+    /// pool.execute(move || gate.recv().unwrap_or_default())?;
+    /// while pool.running().is_empty() {}
+    /// pool.execute(|| ())?; // the only place in the queue
+    /// let ran_on = pool.scope(|s| {
+    ///     let task = s.task("half").when_full(WhenFull::Refuse);
+    ///     task.submit(|| thread::current().id()).join().unwrap()
+    /// });
+    /// assert_eq!(ran_on, thread::current().id());
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
+        self.when_full = when_full.into();
+        self
     }
 }
 
@@ -47,7 +81,8 @@ impl<'scope> ScopedTaskBuilder<'scope, '_> {
         B: TaskFn<Output: Send> + 'scope,
     {
         let name = Some(self.name.clone());
-        self.scope.push_named(body, name, submitted_at)
+        let on_full = self.when_full.begin();
+        self.scope.push_as(body, name, on_full, submitted_at)
     }
 }
 

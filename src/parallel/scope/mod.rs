@@ -10,7 +10,7 @@ pub use builder::ScopedTaskBuilder;
 pub use handle::ScopedHandle;
 
 use crate::clock::Deadline;
-use crate::queue::PoolRef;
+use crate::queue::{OnFull, PoolRef};
 use crate::sync::Arc;
 use crate::task::{Origin, TaskCell, TaskFn, next_id};
 use borrowed::ScopeLifetime;
@@ -88,14 +88,15 @@ impl<'scope> Scope<'scope, '_> {
     where
         B: TaskFn<Output: Send> + 'scope,
     {
-        self.push_named(body, None, submitted_at)
+        self.push_as(body, None, OnFull::WAIT, submitted_at)
     }
 
     /// Submits any body. What is refused is given back to the scope.
-    fn push_named<B>(
+    fn push_as<B>(
         &self,
         body: B,
         name: Option<Arc<str>>,
+        on_full: OnFull<'_>,
         submitted_at: &'static Location<'static>,
     ) -> ScopedHandle<'scope, B::Output>
     where
@@ -108,7 +109,7 @@ impl<'scope> Scope<'scope, '_> {
         let cell = TaskCell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
         self.latch.enter();
         let shell = borrowed::shell(&self.scope, cell.clone());
-        match self.pool_ref.queue.push_shared(shell.clone()) {
+        match self.pool_ref.queue.push_shared(shell.clone(), on_full) {
             true => self.latch.note(shell.clone()),
             false => shell.give_back(shell.clone()),
         }

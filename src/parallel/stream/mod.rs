@@ -6,7 +6,7 @@ mod pacing;
 
 use crate::clock::{self, Deadline};
 use crate::parallel::pace::CHUNK_TIME;
-use crate::queue::PoolRef;
+use crate::queue::{OnFull, PoolRef};
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{Origin, Shared, TaskCell, TaskError, TaskHandle, next_id};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
@@ -226,7 +226,7 @@ where
         };
         let pool_ref = self.pool_ref.nearest();
         let cell = TaskCell::new(origin, None, Deadline::NEVER, batch, pool_ref, link);
-        if !self.pool_ref.queue.push_shared(cell.clone()) {
+        if !self.pool_ref.queue.push_shared(cell.clone(), OnFull::WAIT) {
             self.end_source();
             cell.take_out();
             cell.discard();
