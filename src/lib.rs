@@ -261,6 +261,7 @@ mod timer;
 mod unwind;
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
 pub mod watch;
+mod worker;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use batch::Batcher;

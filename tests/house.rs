@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "sync",
     "clock",
     "unwind",
@@ -15,8 +15,9 @@ const ORDER: [&str; 24] = [
     "async_log",
     "timer",
     "retry",
-    "task",
+    "worker",
     "queue",
+    "task",
     "submit",
     "stop",
     "pool",

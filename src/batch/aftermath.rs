@@ -1,7 +1,6 @@
 //! What a change of a batcher's state leaves to do without the lock.
 
-use crate::queue::PoolCore;
-use crate::task::Queued;
+use crate::queue::{PoolCore, Queued};
 
 /// What follows from a change of the state, to be dropped once the lock is released: a
 /// woken thread would wait for it at once, and a task that the pool refused counts until

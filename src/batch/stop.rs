@@ -2,9 +2,10 @@
 
 use super::store::{CANCEL, State, Store};
 use crate::clock::{self, Clock, Deadline};
+use crate::queue::worker_index_in;
 use crate::stop::Moments;
 use crate::sync::{Arc, MutexGuard};
-use crate::task::{TaskHandle, worker_index_in};
+use crate::task::TaskHandle;
 use crate::timer::{Due, Key, Timer};
 use std::mem;
 use std::time::Duration;

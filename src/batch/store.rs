@@ -31,7 +31,7 @@ use crate::queue::{Membership, OnFull, PoolCore, PoolRef, Refusal, Room, Wait};
 use crate::retry::Retry;
 use crate::submit::SubmitError;
 use crate::sync::{Arc, Backoff, CachePadded, Condvar, Mutex, MutexGuard, Weak};
-use crate::task::{TaskContext, TaskHandle};
+use crate::task::{TaskContext, TaskHandle, due_task_with_handle};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::unwind::{Guarded, GuardedItems};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -349,15 +349,11 @@ impl<T: Send + 'static> Store<T> {
             let Some(store) = self.me.upgrade() else {
                 unreachable!("somebody holds the store whose state is locked")
             };
-            let (id, task, handle) = self.queue().due_task_with_handle(
-                &self.pool_ref,
-                self.name.clone(),
-                self.built_at,
-                |id| {
+            let (id, task, handle) =
+                due_task_with_handle(&self.pool_ref, self.name.clone(), self.built_at, |id| {
                     let flight = BatchTask::new(store, id);
                     move |context: &TaskContext| flight.run(context)
-                },
-            );
+                });
             let task_of = Task {
                 handle: Arc::new(handle),
                 has_begun: false,

@@ -4,6 +4,7 @@ use super::{Count, FOREVER, SECOND, any_plan, builder, chance, check, check_ofte
 use crate::stop::PoolPhase;
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
+use crate::task::due_task;
 use crate::{Pool, StopPlan, StopReport, Submitter};
 use std::panic::Location;
 use std::time::Duration;
@@ -269,7 +270,7 @@ fn a_task_that_comes_due_while_the_pool_closes_is_run_or_refused() {
         let submitter = pool.submitter();
         let pusher = thread::spawn(move || {
             let queue = &submitter.pool_ref().queue;
-            let tick = queue.due_task("tick".into(), Location::caller(), None, |_| ());
+            let tick = due_task(queue, "tick".into(), Location::caller(), None, |_| ());
             queue.push_due(tick).is_ok()
         });
         let report = pool.stop(StopPlan::drain(FOREVER));

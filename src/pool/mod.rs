@@ -3,33 +3,27 @@
 
 mod builder;
 mod error;
-#[cfg(feature = "histogram")]
-mod latency;
-#[cfg(not(feature = "histogram"))]
-#[path = "latency/off.rs"]
-mod latency;
 mod replacer;
 mod stats;
 #[cfg(not(any(loom, shuttle)))]
 mod view;
 mod worker;
 
+#[cfg(feature = "histogram")]
+pub use crate::queue::{DurationHistogram, Latency};
 pub use builder::PoolBuilder;
 pub use error::PoolBuildError;
-#[cfg(feature = "histogram")]
-pub use latency::{DurationHistogram, Latency};
 pub use stats::PoolStats;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use view::PoolView;
 
 use crate::clock::Deadline;
-#[cfg(not(any(loom, shuttle)))]
-use crate::queue::Member;
 use crate::queue::PoolRef;
+#[cfg(not(any(loom, shuttle)))]
+use crate::queue::{Member, worker_index_in};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::submit::{Submission, Submitter, TaskBuilder, pool_verbs, verbs};
 use crate::sync::Arc;
-use crate::task::worker_index_in;
 use replacer::Replacements;
 use std::fmt;
 use std::time::Duration;
@@ -266,7 +260,7 @@ impl Pool {
 #[cfg(test)]
 impl Pool {
     /// Puts a task into the queue as it is.
-    fn push_raw(&self, task: crate::task::Queued) {
+    fn push_raw(&self, task: crate::queue::Queued) {
         self.pool_ref.queue.push_raw(task);
     }
 }

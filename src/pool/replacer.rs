@@ -1,7 +1,6 @@
 //! New workers for places that were lost to stuck tasks.
 
 use super::worker::{Hooks, Worker};
-use crate::queue::WorkerReplacer;
 use crate::stop::{Replaced, Stopper};
 use crate::sync::Weak;
 use crate::threads;
@@ -13,8 +12,10 @@ pub(super) struct Replacements {
     pub(super) most: usize,
 }
 
-impl WorkerReplacer for Replacements {
-    fn replace(&self, stuck: usize) -> String {
+impl Replacements {
+    /// This worker is stuck: another one takes its place, if there is one. Returns what to say
+    /// of that, to be added to a sentence.
+    pub(super) fn replace(&self, stuck: usize) -> String {
         let Some(stopper) = self.stopper.upgrade().filter(|_| self.most > 0) else {
             return String::new();
         };

@@ -1,8 +1,8 @@
 //! The pool in numbers.
 
-use super::latency::{self, Latency};
+use crate::queue::{Latencies, Latency};
 use crate::stop::Stopper;
-use crate::task::Counts;
+use crate::worker::Counts;
 use std::fmt;
 
 /// The counters of a pool at one moment: [`Pool::stats`](crate::Pool::stats).
@@ -81,7 +81,7 @@ impl PoolStats {
             counts,
             refused: queue.refused(),
             workers_alive: queue.present(),
-            latency: queue.meter.as_deref().and_then(latency::of),
+            latency: queue.latencies().map(Latencies::sum),
         }
     }
 

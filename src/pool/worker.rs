@@ -1,11 +1,11 @@
 //! A worker: the whole life of one thread of a pool.
 
-use crate::queue::PoolRef;
+use crate::queue::{CurrentWorker, PoolRef};
 use crate::stop::Stopper;
 use crate::sync::{Arc, Backoff};
-use crate::task::{CurrentWorker, State};
 use crate::threads;
 use crate::unwind;
+use crate::worker::WorkerState;
 
 type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 
@@ -33,7 +33,7 @@ impl Worker {
         };
         let queue = &self.stopper.queue;
         let slot = queue.slots[self.index].clone();
-        let me = CurrentWorker::install(
+        let worker = CurrentWorker::install(
             self.index,
             slot,
             PoolRef::of_worker(queue, self.index),
@@ -43,57 +43,57 @@ impl Worker {
             .worker_started(self.index, threads::current_id());
         self.log("started");
         self.call(self.hooks.start.as_ref(), "on_worker_start");
-        self.work(&me);
+        self.work(&worker);
         self.call(self.hooks.stop.as_ref(), "on_worker_stop");
         self.log("ends");
-        drop(me);
+        drop(worker);
         drop(exit);
     }
 
     /// Runs tasks until the pool is closed and there is nothing left to do.
-    fn work(&self, me: &CurrentWorker) {
+    fn work(&self, worker: &CurrentWorker) {
         let queue = &self.stopper.queue;
-        let mut turn = me.turn();
-        turn.set_state(State::Awake);
+        let mut slot = worker.lock_slot();
+        slot.set_state(WorkerState::Awake);
         let backoff = Backoff::new();
         let mut number = 0;
         loop {
-            if turn.is_marked() {
-                turn.unlocked(|| queue.leave(true));
+            if slot.is_marked() {
+                slot.unlocked(|| queue.leave(true));
                 // It may have been woken for a task, which it leaves to another one.
-                turn.unlocked(|| queue.wake_one());
+                slot.unlocked(|| queue.wake_one());
                 break;
             }
             // Read before the look: a worker that leaves must have found nothing after it
             // knew that nothing more would come.
             let closed = queue.is_closed();
             number = u32::wrapping_add(number, 1);
-            if queue.run_next(&mut turn, me, number) {
+            if queue.run_next(&mut slot, worker, number) {
                 backoff.reset();
             } else if closed {
-                if turn.unlocked(|| queue.leave(false)) {
+                if slot.unlocked(|| queue.leave(false)) {
                     break;
                 }
-                turn.unlocked(|| backoff.snooze());
+                slot.unlocked(|| backoff.snooze());
             } else if backoff.is_completed() {
-                turn.set_state(State::Asleep);
-                turn.unlocked(|| self.sleep(me));
-                turn.set_state(State::Awake);
+                slot.set_state(WorkerState::Asleep);
+                slot.unlocked(|| self.sleep(worker));
+                slot.set_state(WorkerState::Awake);
                 backoff.reset();
             } else {
-                turn.unlocked(|| backoff.snooze());
+                slot.unlocked(|| backoff.snooze());
             }
         }
-        turn.set_state(State::Left);
-        drop(turn);
+        slot.set_state(WorkerState::Left);
+        drop(slot);
         queue.idle_changed();
     }
 
-    fn sleep(&self, me: &CurrentWorker) {
+    fn sleep(&self, worker: &CurrentWorker) {
         let queue = &self.stopper.queue;
         queue.idle_changed();
-        queue.sleep(me.index);
-        me.woke_up();
+        queue.sleep(worker.index);
+        worker.clock.woke_up();
         // One submit woke this worker; those after it left theirs to it, which
         // may be more than it can take.
         if queue.has_several() {

@@ -142,22 +142,35 @@ impl Gate {
         len: impl Fn() -> usize,
         mut attempt: impl FnMut() -> Attempt,
     ) -> Result<(), Refusal> {
+        match self.spin(wait, &len, &mut attempt) {
+            Some(end) => end,
+            None => self.sleep(wait, len, attempt),
+        }
+    }
+
+    /// `None`: there was no room, or others come first.
+    fn spin(
+        &self,
+        wait: Wait<'_>,
+        len: &impl Fn() -> usize,
+        attempt: &mut impl FnMut() -> Attempt,
+    ) -> Option<Result<(), Refusal>> {
         let backoff = Backoff::new();
         while !backoff.is_completed() && wait.is_over().is_none() {
             backoff.snooze();
-            if self.has_to_queue_up(&len) {
+            if self.has_to_queue_up(len) {
                 break;
             }
             if len() + self.refill() > self.capacity {
                 continue;
             }
             match attempt() {
-                Attempt::Entered => return Ok(()),
-                Attempt::Closed => return Err(Refusal::Closed),
+                Attempt::Entered => return Some(Ok(())),
+                Attempt::Closed => return Some(Err(Refusal::Closed)),
                 Attempt::Full => {}
             }
         }
-        self.sleep(wait, len, attempt)
+        None
     }
 
     fn sleep(
@@ -167,39 +180,64 @@ impl Gate {
         mut attempt: impl FnMut() -> Attempt,
     ) -> Result<(), Refusal> {
         let _listening = wait.listen(&self.impatient);
+        // Held from each attempt to the sleep after it: Invariant 1.
         let mut impatient = self.impatient.lock();
-        let mut waiter = Waiter {
-            queues_up: self.has_to_queue_up(&len),
-            ..Waiter::default()
-        };
-        let patience = Deadline::after(PATIENCE);
+        let mut waiter = Waiter::new(self.has_to_queue_up(&len));
         self.waiters.fetch_add(1, SeqCst);
         let end = loop {
+            // Before the attempt: Invariant 2.
             self.raise_mark(*impatient);
-            // Before the attempt: where there is room the task gets in, however late it is.
-            let over = wait.is_over();
-            let stands_back = waiter.queues_up && !self.is_open.load(Relaxed);
-            if over.is_some() || !stands_back || len() <= self.low_water() {
-                match (attempt(), over) {
-                    (Attempt::Entered, _) => break Ok(()),
-                    (Attempt::Closed, _) => break Err(Refusal::Closed),
-                    (Attempt::Full, Some(refusal)) => break Err(refusal),
-                    (Attempt::Full, None) => {}
-                }
+            if let Some(end) = self.try_to_enter(&waiter, wait, &len, &mut attempt) {
+                break end;
             }
             let look = Deadline::after(self.next_look(&waiter));
             let looks = self
                 .impatient
                 .wait(wait.deadline().earlier(look), &mut impatient);
-            let is_full = len() >= self.capacity;
-            if is_full && looks {
-                waiter.becomes_impatient(&mut impatient);
-            } else if is_full && !waiter.overtaken && patience.has_passed(clock::now()) {
+            self.woke_up(&mut waiter, looks, len() >= self.capacity, &mut impatient);
+        };
+        self.leave(&waiter, &mut impatient);
+        end
+    }
+
+    /// `None`: it has to sleep.
+    fn try_to_enter(
+        &self,
+        waiter: &Waiter,
+        wait: Wait<'_>,
+        len: &impl Fn() -> usize,
+        attempt: &mut impl FnMut() -> Attempt,
+    ) -> Option<Result<(), Refusal>> {
+        // Before the attempt: where there is room the task gets in, however late it is.
+        let over = wait.is_over();
+        let stands_back = waiter.queues_up && !self.is_open.load(Relaxed);
+        if over.is_none() && stands_back && len() > self.low_water() {
+            return None;
+        }
+        match attempt() {
+            Attempt::Entered => Some(Ok(())),
+            Attempt::Closed => Some(Err(Refusal::Closed)),
+            Attempt::Full => over.map(Err),
+        }
+    }
+
+    /// `looks`: by itself, without a wake-up.
+    fn woke_up(&self, waiter: &mut Waiter, looks: bool, is_full: bool, impatient: &mut usize) {
+        match waiter.change(looks, is_full) {
+            Some(Change::Impatient) => {
+                waiter.impatient = true;
+                *impatient += 1;
+            }
+            Some(Change::Overtaken) => {
                 waiter.overtaken = true;
                 self.overtaken.fetch_add(1, Relaxed);
             }
-            waiter.queues_up = false;
-        };
+            None => {}
+        }
+        waiter.queues_up = false;
+    }
+
+    fn leave(&self, waiter: &Waiter, impatient: &mut usize) {
         if waiter.overtaken {
             self.overtaken.fetch_sub(1, Relaxed);
         }
@@ -207,7 +245,6 @@ impl Gate {
             *impatient -= 1;
         }
         self.waiters.fetch_sub(1, SeqCst);
-        end
     }
 
     /// `impatient`: how many waiters are.
@@ -232,6 +269,7 @@ impl Gate {
     /// A worker took a task from the channel. `nanos`: how long its tasks take
     /// on the average, as far as it looked.
     pub(super) fn made_room(&self, nanos: u64, len: impl Fn() -> usize) {
+        // Invariant 2: the task is taken, so a waiter that is not seen here sees the room.
         if self.waiters.load(SeqCst) == 0 {
             return;
         }
@@ -248,13 +286,16 @@ impl Gate {
 
     #[cold]
     fn wake_waiter(&self, len: impl Fn() -> usize) {
+        // Invariant 1. What was read without the lock may be out of date by now.
         let _guard = self.impatient.lock();
         let (left, mark) = (len(), self.mark.load(SeqCst));
         if mark == IMPATIENT {
             self.impatient.notify_one();
         } else if left < mark {
+            // Until a waiter raises it again, the next wake-up comes at half of what is left.
             self.mark.store(left.div_ceil(2), SeqCst);
             if left == 0 {
+                // Invariant 3: the one that was woken before has not filled the channel up.
                 self.impatient.notify_all();
             } else {
                 self.impatient.notify_one();
@@ -264,6 +305,7 @@ impl Gate {
 
     /// Wakes all waiters, for them to see that the pool is closed.
     pub(super) fn open(&self) {
+        // Invariant 1: a waiter is asleep, or will make another attempt and see the close.
         let _guard = self.impatient.lock();
         self.is_open.store(true, Relaxed);
         self.impatient.notify_all();
@@ -271,20 +313,42 @@ impl Gate {
 }
 
 /// What a submitter at the gate knows of itself.
-#[derive(Default)]
 struct Waiter {
     /// It came when others had been overtaken, and leaves them the first places.
     queues_up: bool,
     overtaken: bool,
     impatient: bool,
+    patience: Deadline,
+}
+
+/// What a waiter becomes, each of them once.
+#[derive(Debug, PartialEq)]
+enum Change {
+    Impatient,
+    Overtaken,
 }
 
 impl Waiter {
-    /// `all`: how many waiters are.
-    fn becomes_impatient(&mut self, all: &mut usize) {
-        if !self.impatient {
-            self.impatient = true;
-            *all += 1;
+    fn new(queues_up: bool) -> Waiter {
+        Waiter {
+            queues_up,
+            overtaken: false,
+            impatient: false,
+            patience: Deadline::after(PATIENCE),
+        }
+    }
+
+    /// What follows from a sleep that has ended.
+    fn change(&self, looks: bool, is_full: bool) -> Option<Change> {
+        if !is_full {
+            None
+        } else if looks {
+            // No worker has woken it: all of them have long tasks.
+            (!self.impatient).then_some(Change::Impatient)
+        } else {
+            // It was woken for room that another one has taken.
+            let is_overtaken = !self.overtaken && self.patience.has_passed(clock::now());
+            is_overtaken.then_some(Change::Overtaken)
         }
     }
 }
@@ -371,6 +435,27 @@ mod tests {
         // One before it slept, unless the cancel came first, and one after.
         assert!((1..=2).contains(&attempts), "{attempts}");
         assert_eq!(token.listeners(), 0);
+    }
+
+    #[test]
+    fn a_waiter_becomes_impatient_by_itself_and_overtaken_by_others_each_once() {
+        let new = Waiter::new(false);
+        assert_eq!(new.change(true, true), Some(Change::Impatient));
+        // It has patience at first.
+        assert_eq!(new.change(false, true), None);
+        let mut waiter = Waiter::new(false);
+        waiter.patience = Deadline::after(Duration::ZERO);
+        assert_eq!(waiter.change(false, true), Some(Change::Overtaken));
+        // Where there is room it is neither.
+        assert_eq!(
+            (waiter.change(true, false), waiter.change(false, false)),
+            (None, None)
+        );
+        (waiter.impatient, waiter.overtaken) = (true, true);
+        assert_eq!(
+            (waiter.change(true, true), waiter.change(false, true)),
+            (None, None)
+        );
     }
 
     #[test]

@@ -12,23 +12,35 @@
 //!    ended, and nothing is done.
 //! 2. This lock is never held together with another one, but for the timer's.
 
-use super::{PoolCore, PoolRef};
-use crate::clock::{self, Deadline, Now, default_grace, grown};
-use crate::sync::{Arc, Mutex, Weak};
-use crate::task::{TaskContext, TaskControl, TaskFn};
+use super::pool_timer::PoolTimer;
+use crate::cancel::CancelToken;
+use crate::clock::{self, Now, default_grace, grown};
+use crate::sync::{Arc, CachePadded, Mutex, OnceLock, Weak};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
+use crate::worker::{Slot, TaskControl};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-#[derive(Default)]
-pub(super) struct Limits {
+/// `T`: what the overflow list of a slot holds.
+pub(super) struct Limits<T> {
+    /// The pool's name.
+    pool: Arc<str>,
+    /// Parent of every task's token.
+    token: CancelToken,
+    timer: Arc<PoolTimer>,
     /// By the number of the task.
-    running: Mutex<HashMap<u64, Running>>,
+    running: Mutex<HashMap<u64, LimitedTask<T>>>,
+    /// Set once, before the first task.
+    replace: OnceLock<Box<ReplaceFn>>,
 }
 
-#[derive(Clone)]
-struct Running {
-    queue: Weak<PoolCore>,
+/// The worker of this index is stuck: another one takes its place, if there is one. Returns
+/// what to say of that, to be added to a sentence.
+pub(crate) type ReplaceFn = dyn Fn(usize) -> String + Send + Sync;
+
+struct LimitedTask<T> {
+    /// Of its worker, which holds it for as long as the task runs.
+    slot: Weak<CachePadded<Slot<T>>>,
     worker: usize,
     /// By the pool's clock.
     began: Instant,
@@ -38,9 +50,18 @@ struct Running {
     key: Option<Key>,
 }
 
+impl<T> Clone for LimitedTask<T> {
+    fn clone(&self) -> LimitedTask<T> {
+        LimitedTask {
+            slot: self.slot.clone(),
+            ..*self
+        }
+    }
+}
+
 /// Holds for as long as it lives.
-pub(crate) struct Limit {
-    limits: Arc<Limits>,
+pub(crate) struct Limit<T> {
+    limits: Arc<Limits<T>>,
     timer: Arc<Timer>,
     task: u64,
 }
@@ -49,42 +70,7 @@ pub(crate) struct Limit {
 /// it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Limits the task of this context, if a worker runs it.
-pub(crate) fn start(context: Option<&TaskContext>, limit: Option<Duration>) -> Option<Limit> {
-    let limit = limit?;
-    let (pool_ref, task) = context.map(|ctx| (PoolRef::of_ledger(ctx.ledger.clone()), ctx.id()))?;
-    let (queue, worker) = (&pool_ref.queue, pool_ref.worker?);
-    let timer = queue.timer()?;
-    // The task does not wait for that.
-    queue.prepare_to_wait(Deadline::after(Duration::ZERO));
-    if !queue.slots[worker].limit(task) {
-        return None;
-    }
-    let mut running = queue.limits.running.lock();
-    let began = queue.clock().now();
-    let key = began
-        .checked_add(limit)
-        .map(|due| timer.set(Due::Mono(due), &queue.limits.alarm(), task));
-    running.insert(
-        task,
-        Running {
-            queue: queue.me.clone(),
-            worker,
-            began,
-            limit,
-            is_over: false,
-            key,
-        },
-    );
-    drop(running);
-    Some(Limit {
-        limits: queue.limits.clone(),
-        timer,
-        task,
-    })
-}
-
-impl Drop for Limit {
+impl<T> Drop for Limit<T> {
     fn drop(&mut self) {
         let running = self.limits.running.lock().remove(&self.task);
         if let Some(key) = running.and_then(|running| running.key) {
@@ -93,47 +79,125 @@ impl Drop for Limit {
     }
 }
 
-/// A closure with a limit for its time.
-pub(crate) struct Limited<C> {
-    pub(crate) limit: Duration,
-    pub(crate) body: C,
-}
-
-impl<C: TaskFn> TaskFn for Limited<C> {
-    type Output = C::Output;
-    const WANTS_CONTEXT: bool = true;
-    const HAS_TOKEN: bool = C::HAS_TOKEN;
-
-    fn call(self, context: Option<&TaskContext>) -> C::Output {
-        let _limit = start(context, Some(self.limit));
-        self.body.call(context)
+impl<T: Send + 'static> Limits<T> {
+    pub(super) fn new(pool: Arc<str>, token: CancelToken, timer: Arc<PoolTimer>) -> Arc<Limits<T>> {
+        Arc::new(Limits {
+            pool,
+            token,
+            timer,
+            running: Mutex::default(),
+            replace: OnceLock::new(),
+        })
     }
 
-    fn type_name() -> &'static str {
-        C::type_name()
+    pub(super) fn set_replace(&self, replace: Box<ReplaceFn>) {
+        let _ = self.replace.set(replace);
     }
 
-    fn name(&self) -> Option<&Arc<str>> {
-        self.body.name()
+    /// Limits a task that this worker runs; `None`: it does not.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        worker: usize,
+        slot: &Arc<CachePadded<Slot<T>>>,
+        task: u64,
+        limit: Duration,
+    ) -> Option<Limit<T>> {
+        let timer = self.timer.get()?;
+        if !slot.limit(task) {
+            return None;
+        }
+        let mut running = self.running.lock();
+        let began = self.timer.clock().now();
+        // In `running` before its moment can come: the timer takes the lock (Invariant 1).
+        let key = began
+            .checked_add(limit)
+            .map(|due| timer.set(Due::Mono(due), &self.alarm(), task));
+        running.insert(
+            task,
+            LimitedTask {
+                slot: Arc::downgrade(slot),
+                worker,
+                began,
+                limit,
+                is_over: false,
+                key,
+            },
+        );
+        drop(running);
+        Some(Limit {
+            limits: self.clone(),
+            timer,
+            task,
+        })
     }
 
-    fn is_late(&self) -> bool {
-        self.body.is_late()
-    }
-
-    fn queued_at(&self) -> Option<Instant> {
-        self.body.queued_at()
-    }
-
-    fn renew(&mut self) {
-        self.body.renew();
-    }
-}
-
-impl Limits {
     fn alarm(self: &Arc<Self>) -> Weak<dyn Alarm> {
         let alarm: Arc<dyn Alarm> = self.clone();
         Arc::downgrade(&alarm)
+    }
+}
+
+impl<T: Send + 'static> Alarm for Limits<T> {
+    fn ring(self: Arc<Self>, task: u64, now: Now) {
+        let Some(running) = self.running.lock().get(&task).cloned() else {
+            return;
+        };
+        if let Some(slot) = running.slot.upgrade() {
+            self.look(&slot, &running, task, now);
+            // It may be the last reference, and with it tasks of the program.
+            drop_elsewhere(slot);
+        }
+    }
+}
+
+/// What a look at a limited task leads to.
+#[derive(Debug, PartialEq)]
+enum Step {
+    /// It has time left: look again after this.
+    Wait(Duration),
+    /// Its time is over: ask it to end.
+    AskToEnd,
+    /// Its grace is over, too.
+    Overrun,
+}
+
+/// `spent`: the time since it began, without what ran on top of it. `frozen`: how much of that
+/// the whole process stood still.
+fn decide(limit: Duration, is_over: bool, spent: Duration, frozen: Duration) -> Step {
+    let may_run = match is_over {
+        false => grown(limit, frozen),
+        true => grown(limit.saturating_add(default_grace(limit)), frozen),
+    };
+    let left = may_run.saturating_sub(spent);
+    match is_over {
+        _ if !left.is_zero() => Step::Wait(left.max(LOOK_AGAIN)),
+        false => Step::AskToEnd,
+        true => Step::Overrun,
+    }
+}
+
+impl<T: Send + 'static> Limits<T> {
+    fn look(self: &Arc<Self>, slot: &Slot<T>, running: &LimitedTask<T>, task: u64, now: Now) {
+        let on_top = slot.on_top(task, clock::now());
+        let (Some(timer), Some(on_top)) = (self.timer.get(), on_top) else {
+            return;
+        };
+        let limit = running.limit;
+        let frozen = timer.frozen_since(running.began, now.mono);
+        let passed = now.mono.saturating_duration_since(running.began);
+        let spent = passed.saturating_sub(on_top);
+        match decide(limit, running.is_over, spent, frozen) {
+            Step::Wait(left) => {
+                let due = now.mono.checked_add(left);
+                self.look_at(task, due, &timer, running.is_over);
+            }
+            Step::AskToEnd => {
+                self.ask_to_end(slot, task, limit, &timer);
+                let due = now.mono.checked_add(default_grace(limit));
+                self.look_at(task, due, &timer, true);
+            }
+            Step::Overrun => self.overrun(slot, running.worker, task, limit, &timer),
+        }
     }
 
     /// Looks again at `due`, unless the task has ended.
@@ -144,57 +208,14 @@ impl Limits {
             running.key = due.map(|due| timer.set(Due::Mono(due), &self.alarm(), task));
         }
     }
-}
 
-impl Alarm for Limits {
-    fn ring(self: Arc<Self>, task: u64, now: Now) {
-        let Some(running) = self.running.lock().get(&task).cloned() else {
-            return;
-        };
-        if let Some(queue) = running.queue.upgrade() {
-            self.look(&queue, &running, task, now);
-            drop_elsewhere(queue);
-        }
-    }
-}
-
-impl Limits {
-    fn look(self: &Arc<Self>, queue: &PoolCore, running: &Running, task: u64, now: Now) {
-        let (Some(timer), Some(on_top)) = (
-            queue.timer(),
-            queue.slots[running.worker].on_top(task, clock::now()),
-        ) else {
-            return;
-        };
-        let (limit, grace) = (running.limit, default_grace(running.limit));
-        let frozen = timer.frozen_since(running.began, now.mono);
-        let may_run = match running.is_over {
-            false => grown(limit, frozen),
-            true => grown(limit.saturating_add(grace), frozen),
-        };
-        let spent = now.mono.saturating_duration_since(running.began);
-        let left = may_run.saturating_sub(spent.saturating_sub(on_top));
-        if !left.is_zero() {
-            let due = now.mono.checked_add(left.max(LOOK_AGAIN));
-            self.look_at(task, due, &timer, running.is_over);
-        } else if running.is_over {
-            queue.overran(running.worker, task, limit, &timer);
-        } else {
-            queue.time_is_up(running.worker, task, limit, &timer);
-            self.look_at(task, now.mono.checked_add(grace), &timer, true);
-        }
-    }
-}
-
-impl PoolCore {
-    fn time_is_up(&self, worker: usize, task: u64, limit: Duration, timer: &Timer) {
-        let slot = &self.slots[worker];
+    fn ask_to_end(&self, slot: &Slot<T>, task: u64, limit: Duration, timer: &Timer) {
         let new = || TaskControl::new(self.token.child());
-        let (Some(info), Some(watch)) = (slot.info(task), slot.watch(task, new)) else {
+        let (Some(info), Some(control)) = (slot.info(task), slot.control(task, new)) else {
             return;
         };
-        watch.token.cancel();
-        let (name, grace) = (&self.name, default_grace(limit));
+        control.token.cancel();
+        let (name, grace) = (&self.pool, default_grace(limit));
         timer.log(
             log::Level::Warn,
             format!(
@@ -204,16 +225,15 @@ impl PoolCore {
         );
     }
 
-    fn overran(&self, worker: usize, task: u64, limit: Duration, timer: &Timer) {
-        let slot = &self.slots[worker];
+    fn overrun(&self, slot: &Slot<T>, worker: usize, task: u64, limit: Duration, timer: &Timer) {
         let (Some(info), true) = (slot.info(task), slot.overran(task)) else {
             return;
         };
-        let replaced = match self.replacer.get().and_then(Weak::upgrade) {
-            Some(replacer) => replacer.replace(worker),
+        let replaced = match self.replace.get() {
+            Some(replace) => replace(worker),
             None => String::new(),
         };
-        let name = &self.name;
+        let name = &self.pool;
         timer.log(
             log::Level::Error,
             format!(
@@ -224,9 +244,35 @@ impl PoolCore {
     }
 }
 
-/// The provider of workers for lost places.
-pub(crate) trait WorkerReplacer: Send + Sync {
-    /// This worker is stuck: another one takes its place, if there is one. Returns what to
-    /// say of that, to be added to a sentence.
-    fn replace(&self, worker: usize) -> String;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn spent(limit: u32, is_over: bool, spent: Duration) -> Step {
+        decide(SECOND * limit, is_over, spent, Duration::ZERO)
+    }
+
+    #[test]
+    fn a_task_is_asked_to_end_after_its_limit_and_overrun_after_a_quarter_more() {
+        assert_eq!(spent(8, false, SECOND * 3), Step::Wait(SECOND * 5));
+        assert_eq!(spent(8, false, SECOND * 8), Step::AskToEnd);
+        assert_eq!(spent(8, true, SECOND * 9), Step::Wait(SECOND));
+        assert_eq!(spent(8, true, SECOND * 10), Step::Overrun);
+        // The grace is capped.
+        assert_eq!(spent(40, true, SECOND * 43), Step::Overrun);
+    }
+
+    #[test]
+    fn the_next_look_is_never_at_once() {
+        let nearly = SECOND - Duration::from_nanos(1);
+        assert_eq!(spent(1, false, nearly), Step::Wait(LOOK_AGAIN));
+    }
+
+    #[test]
+    fn time_in_which_the_process_stood_still_is_given_back() {
+        let step = decide(SECOND * 8, false, SECOND * 9, SECOND * 2);
+        assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    }
 }

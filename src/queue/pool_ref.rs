@@ -1,22 +1,14 @@
-//! A reference to the pool: one submitter's way to its queue.
+//! A reference to the pool: what its tasks ask of it.
 
-use super::PoolCore;
+use super::core::{Listed, PoolCore, PoolRef, Queued, Shared, WorkerSlot};
+use super::current_worker::current_worker_in;
+use super::limits::Limit;
 use crate::clock::Deadline;
-use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{Ended, Ledger, Off, Shared, Slot, TaskControl, TaskInfo, current_worker_in};
+use crate::sync::{Arc, Weak};
 use crate::threads::SPAWN_TIMEOUT;
-use std::any::Any;
+use crate::timer::Alarm;
+use crate::worker::{Off, TaskControl, TaskInfo};
 use std::time::Duration;
-
-/// Every task with a handle counts a reference to its pool. If all counted on
-/// the one `Arc` of the queue, all producers and workers would write to one
-/// cache line; so each submitter and each worker has one of its own to count
-/// on.
-pub(crate) struct PoolRef {
-    pub(crate) queue: Arc<PoolCore>,
-    /// The worker that it belongs to, if any.
-    pub(super) worker: Option<usize>,
-}
 
 impl PoolRef {
     pub(crate) fn new(queue: &Arc<PoolCore>) -> Arc<PoolRef> {
@@ -39,100 +31,95 @@ impl PoolRef {
         PoolRef::of_current_worker(&self.queue).unwrap_or_else(|| self.clone())
     }
 
-    /// The reference of the current thread, if it is one of the queue's workers.
+    /// The reference of the current thread, if it is one of the pool's workers.
     pub(crate) fn of_current_worker(queue: &PoolCore) -> Option<Arc<PoolRef>> {
-        current_worker_in(queue.id).map(|me| PoolRef::of_ledger(me.ledger.clone()))
+        current_worker_in(queue.id).map(|worker| worker.pool_ref.clone())
     }
 
-    fn slot(&self) -> Option<&Slot> {
+    fn slot(&self) -> Option<&WorkerSlot> {
         self.worker.map(|index| &**self.queue.slots[index])
     }
 
-    /// What a task knows as its ledger.
-    pub(crate) fn of_ledger(ledger: Arc<dyn Ledger>) -> Arc<PoolRef> {
-        match ledger.into_any().downcast() {
-            Ok(pool_ref) => pool_ref,
-            Err(_) => unreachable!("a pool's ledger is a reference to it"),
-        }
-    }
-}
-
-impl Ledger for PoolRef {
-    fn pool(&self) -> u64 {
-        self.queue.id
-    }
-
-    fn watch(&self, task: u64) -> Arc<TaskControl> {
+    /// The token and note of a task that this worker runs now, by its number.
+    pub(crate) fn control(&self, task: u64) -> Arc<TaskControl> {
         let new = || TaskControl::new(self.queue.token.child());
+        // It is not on a stack if its scope's own thread runs it.
         self.slot()
-            .and_then(|slot| slot.watch(task, new))
+            .and_then(|slot| slot.control(task, new))
             .unwrap_or_else(new)
     }
 
-    fn info(&self, task: u64) -> TaskInfo {
+    /// The identity of a task that this worker runs now.
+    pub(crate) fn info(&self, task: u64) -> TaskInfo {
         match self.slot().and_then(|slot| slot.info(task)) {
             Some(info) => info,
             None => unreachable!("asked by a task that this worker runs"),
         }
     }
 
-    fn is_reported(&self) -> bool {
-        self.queue.is_reported()
+    /// Limits the time of a task, if this worker runs it now.
+    pub(crate) fn limit(&self, task: u64, limit: Duration) -> Option<Limit<Listed>> {
+        let (queue, worker) = (&self.queue, self.worker?);
+        // The task does not wait for that.
+        queue.prepare_to_wait(Deadline::after(Duration::ZERO));
+        queue
+            .limits
+            .start(worker, &queue.slots[worker], task, limit)
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.queue.token.is_cancelled()
+    /// A task panicked. Runs code of the program, so the caller holds no lock.
+    pub(crate) fn panicked(&self, info: &TaskInfo, message: &str) {
+        self.queue.hooks.panicked(info, message);
     }
 
-    fn is_observed(&self) -> bool {
-        self.queue.is_observed()
+    /// A task was called off outside of the workers' loops. Called under the cell's lock;
+    /// takes none.
+    pub(crate) fn count_called_off(&self, off: Off) {
+        self.queue.counters.count_called_off(off);
     }
 
-    fn ended(&self, task: &Ended) {
-        if let Some(worker) = self.worker {
-            self.queue.tell_observers(worker, task);
-        }
+    /// One more task in the queue is a tombstone. The caller holds no lock.
+    pub(crate) fn tombstone_made(&self) {
+        self.queue.counters.count_tombstone();
+        self.queue.idle.notify();
     }
 
-    fn panicked(&self, info: &TaskInfo, message: &str) {
-        self.queue.tell_panic(info, message);
-    }
-
-    fn count_called_off(&self, off: Off) {
-        let outside = &self.queue.outside;
-        match off {
-            Off::Cancelled => outside.cancelled.fetch_add(1, Relaxed),
-            Off::Expired => outside.expired.fetch_add(1, Relaxed),
-            Off::TakenBack => return,
-        };
-    }
-
-    fn went_quiet(&self) {
-        self.queue.idle_changed();
-    }
-
-    fn tombstone_made(&self) {
-        self.queue.outside.tombstones_made.fetch_add(1, SeqCst);
-        self.queue.idle_changed();
-    }
-
-    fn prepare_to_wait(&self) {
+    /// An attempt failed, and may have to wait. Logs if nothing can wait, so the caller
+    /// must hold no lock.
+    pub(crate) fn prepare_to_wait(&self) {
         self.queue.prepare_to_wait(Deadline::after(SPAWN_TIMEOUT));
     }
 
-    fn take_due(&self, task: u64) -> bool {
-        self.queue.take_due_task(task)
+    /// An attempt failed, and the next one comes after `after`: keeps the task until then,
+    /// or, if the pool is closed, for the report. The caller holds its slot's lock.
+    pub(crate) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
+        // The timer does not keep the pool alive.
+        let alarm: Arc<dyn Alarm> = self.queue.clone();
+        let alarm: Weak<dyn Alarm> = Arc::downgrade(&alarm);
+        let task = Queued::Shared(task);
+        self.queue.timed.wait_to_retry(task, after, &alarm);
     }
 
-    fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
-        self.queue.wait_to_retry(task, after);
+    /// A task that waited for its next attempt was called off. The caller holds no lock.
+    pub(crate) fn waits_no_more(&self, task: u64) {
+        if self.queue.timed.waits_no_more(task) {
+            self.queue.idle.notify();
+        }
     }
 
-    fn waits_no_more(&self, task: u64) {
-        self.queue.waits_no_more(task);
+    /// Takes a task out of those that are due; `false`: it is not among them. The caller holds
+    /// its slot's lock, and runs it.
+    pub(crate) fn take_due_task(&self, task: u64) -> bool {
+        self.queue.timed.take_due_task(task)
     }
 
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
+    /// Whether the report of a stop was made: no wait goes on after that.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.queue.idle.is_over()
+    }
+
+    /// Whether a stop has asked all tasks to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.queue.token.is_cancelled()
     }
 }

@@ -11,15 +11,15 @@
 //! its next task there too, so that it runs its newest first. A thread from outside stands
 //! back behind submitters at the gate that were overtaken.
 
-use super::PoolCore;
+use super::core::{CurrentWorker, Listed, PoolCore, Queued, Shared};
+use super::current_worker::{current_worker_in, worker_index_in};
+#[cfg(test)]
+use super::entry::Entry;
 use super::gate::Attempt;
 use super::on_full::{OnFull, Wait};
+use super::queued::Pointer;
 use super::refusal::Refusal;
-use crate::sync::channel::TrySendError;
-use crate::sync::{Arc, Relaxed, SeqCst};
-use crate::task::{
-    CurrentWorker, FireAndForget, Pointer, Queued, Shared, current_worker_in, worker_index_in,
-};
+use crate::sync::Arc;
 use std::rc::Rc;
 
 impl PoolCore {
@@ -49,9 +49,10 @@ impl PoolCore {
                     return self.push_overflow(task.into_box(), id, index);
                 }
                 None if !self.has_to_queue_up() => {
-                    return match self.sender.try_send(task.into_queued()) {
+                    // No waiter was overtaken, so that nothing is taken from one.
+                    return match self.channel.try_send(task.into_queued()) {
                         Ok(()) => self.pushed(id, None),
-                        Err(full) => self.push_slowly(full.into_inner(), id, on_full),
+                        Err(task) => self.push_slowly(task, id, on_full),
                     };
                 }
                 _ => {}
@@ -85,7 +86,7 @@ impl PoolCore {
             return self.push_now(task, id);
         };
         match worker_index_in(self.id) {
-            // Invariant 4: what would make room may be this worker.
+            // Invariant 4 of the module: what would make room may be this worker.
             Some(index) if on_full.overflows() => self.push_own(task, id, index),
             _ => self.push_waiting(task, id, wait),
         }
@@ -110,7 +111,7 @@ impl PoolCore {
     }
 
     pub(crate) fn count_refused(&self) {
-        self.outside.refused.fetch_add(1, Relaxed);
+        self.counters.count_refused();
     }
 
     /// Puts a task in, for a test.
@@ -122,7 +123,7 @@ impl PoolCore {
 
     #[inline]
     fn has_to_queue_up(&self) -> bool {
-        self.gate.has_to_queue_up(|| self.receiver.len())
+        self.gate.has_to_queue_up(|| self.channel.len())
     }
 
     /// Puts a task into the channel, waiting for room.
@@ -133,25 +134,26 @@ impl PoolCore {
         wait: Wait<'_>,
     ) -> Result<(), (Queued, Refusal)> {
         if !self.has_to_queue_up() {
-            match self.send(task) {
+            match self.channel.try_send(task) {
                 Ok(()) => return self.pushed(id, None),
                 Err(back) => task = back,
             }
         }
+        // There while the task has not got in.
         let mut outside = Some(task);
         let attempt = || {
             if self.is_closed() {
                 return Attempt::Closed;
             }
-            match outside.take().map(|task| self.send(task)) {
-                Some(Err(back)) => {
-                    outside = Some(back);
-                    Attempt::Full
-                }
-                _ => Attempt::Entered,
+            outside = outside
+                .take()
+                .and_then(|task| self.channel.try_send(task).err());
+            match outside {
+                Some(_) => Attempt::Full,
+                None => Attempt::Entered,
             }
         };
-        let waited = self.gate.wait(wait, || self.receiver.len(), attempt);
+        let waited = self.gate.wait(wait, || self.channel.len(), attempt);
         match (waited, outside) {
             (Err(refusal), Some(task)) => Err((task, refusal)),
             _ => self.pushed(id, None),
@@ -159,7 +161,7 @@ impl PoolCore {
     }
 
     fn push_now(&self, task: Queued, id: u64) -> Result<(), (Queued, Refusal)> {
-        match self.send(task) {
+        match self.channel.try_send(task) {
             Ok(()) => self.pushed(id, None),
             Err(task) => Err((task, Refusal::Full)),
         }
@@ -168,36 +170,31 @@ impl PoolCore {
     /// A worker's own task: where the channel is full it goes to the worker's
     /// list, or is run in place.
     fn push_own(&self, task: Queued, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
-        let task = match self.send(task) {
+        let task = match self.channel.try_send(task) {
             Ok(()) => return self.pushed(id, Some(index)),
             Err(task) => task,
         };
         match self.in_place() {
-            Some(me) => task
-                .run_in_place(&me)
+            Some(worker) => task
+                .run_in_place(&worker)
                 .map_err(|task| (task, Refusal::Closed)),
             None => self.push_overflow(task.into_box(), id, index),
         }
     }
 
     #[inline]
-    fn push_overflow(
-        &self,
-        task: Box<dyn FireAndForget>,
-        id: u64,
-        index: usize,
-    ) -> Result<(), (Queued, Refusal)> {
+    fn push_overflow(&self, task: Listed, id: u64, index: usize) -> Result<(), (Queued, Refusal)> {
         self.slots[index].push_overflow(task);
         self.pushed(id, Some(index))
     }
 
     #[inline]
     pub(crate) fn in_place_if_full(&self, on_full: OnFull<'_>) -> Option<Rc<CurrentWorker>> {
-        let is_full = self.in_place && on_full.overflows() && self.receiver.is_full();
+        let is_full = self.in_place && on_full.overflows() && self.channel.is_full();
         if !is_full {
             return None;
         }
-        self.note_peak(self.capacity);
+        self.channel.note_full();
         self.in_place()
     }
 
@@ -206,33 +203,21 @@ impl PoolCore {
     #[inline]
     fn in_place(&self) -> Option<Rc<CurrentWorker>> {
         match self.in_place {
-            true => current_worker_in(self.id).filter(|me| me.has_stack_left()),
+            true => current_worker_in(self.id).filter(|worker| worker.has_stack_left()),
             false => None,
         }
     }
 
-    /// What follows every push: see invariant 3.
+    /// What follows every push: Invariant 3 of the module. `index`: of the worker in whose
+    /// list the task lies, unless it is in the channel.
     #[inline]
-    pub(super) fn pushed(&self, id: u64, index: Option<usize>) -> Result<(), (Queued, Refusal)> {
-        if self.flags.closed.load(SeqCst) {
+    fn pushed(&self, id: u64, index: Option<usize>) -> Result<(), (Queued, Refusal)> {
+        if self.is_closed() {
+            // Not woken if it is refused: there is nothing to take.
             self.settle_late_push(id, index)
                 .map_err(|task| (task, Refusal::Closed))?;
         }
         self.wake_one();
         Ok(())
-    }
-
-    /// One try to put a task into the channel.
-    fn send(&self, task: Queued) -> Result<(), Queued> {
-        match self.sender.try_send(task) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(task)) => {
-                self.note_peak(self.capacity);
-                Err(task)
-            }
-            Err(TrySendError::Disconnected(_)) => {
-                unreachable!("the queue itself holds a receiver")
-            }
-        }
     }
 }

@@ -10,17 +10,17 @@ pub(crate) struct RetryPermits {
     /// As the builder says.
     most: usize,
     /// Notified when a permit is free, and when the pool is closed.
-    state: Arc<Monitor<State>>,
+    state: Arc<Monitor<PermitState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct PermitState {
     taken: usize,
     closed: bool,
 }
 
 /// Free again when this is dropped.
-pub(crate) struct RetryPermit(Arc<Monitor<State>>);
+pub(crate) struct RetryPermit(Arc<Monitor<PermitState>>);
 
 impl Drop for RetryPermit {
     fn drop(&mut self) {
@@ -53,6 +53,7 @@ impl RetryPermits {
         let wait = on_full.wait();
         let _listening = wait.and_then(|wait| wait.listen(&self.state));
         let mut state = self.state.lock();
+        // A worker that waited might be the one whose tasks hold the permits.
         while !overflows && (state.closed || state.taken >= self.most) {
             if state.closed {
                 return Err(Refusal::Closed);

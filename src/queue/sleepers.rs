@@ -71,12 +71,13 @@ impl Sleepers {
         let mut list = self.list.lock();
         list.enter(index);
         self.count.store(list.order.len(), SeqCst);
-        // Only now that it is in the list: see invariant 2.
+        // Only now that it is in the list: Invariant 2.
         if has_to_stay_awake() {
             self.remove(&mut list, index);
             return true;
         }
         let look_again = look_again();
+        // A wake-up that leaves it in the list is none.
         while list.asleep[index] {
             let is_late = look_again.wait(&self.woken[index], &mut list);
             if is_late && self.remove(&mut list, index) {
@@ -84,6 +85,7 @@ impl Sleepers {
             }
         }
         drop(list);
+        // Invariant 3: from here on it looks for work, and others may wake the next one.
         self.waking.store(false, SeqCst);
         true
     }
@@ -106,6 +108,7 @@ impl Sleepers {
 
     #[cold]
     fn wake_newest(&self) {
+        // Invariant 3: the worker that is being woken finds this task, too.
         if self.waking.swap(true, SeqCst) {
             return;
         }
@@ -114,6 +117,7 @@ impl Sleepers {
             Some(index) => {
                 list.asleep[index] = false;
                 self.count.store(list.order.len(), SeqCst);
+                // Without the lock, which the woken one takes first.
                 drop(list);
                 self.woken[index].notify_one();
             }

@@ -22,10 +22,10 @@ use super::timetable::{Planned, Tick, Timetable};
 use crate::cancel::Cancelled;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
-use crate::queue::PoolCore;
+use crate::queue::{PoolCore, Queued};
 use crate::retry::random;
 use crate::sync::{Arc, Mutex, Weak};
-use crate::task::{Queued, TaskContext};
+use crate::task::{TaskContext, due_task};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::unwind::{self, RateLimit};
 use std::collections::VecDeque;
@@ -430,7 +430,7 @@ impl Run {
         let entry = self.entry.clone();
         let body = move |context: &TaskContext| self.run(context);
         let (name, limit) = (entry.name.clone(), entry.time_limit);
-        entry.queue.due_task(name, entry.added_at, limit, body)
+        due_task(&entry.queue, name, entry.added_at, limit, body)
     }
 
     fn run(mut self, context: &TaskContext) {

@@ -2,8 +2,9 @@
 
 use super::running::RunningTask;
 use crate::sync::Arc;
-use crate::task::{Running, TaskInfo};
+use crate::task::TaskInfo;
 use crate::threads::ThreadStatus;
+use crate::worker::Running;
 use std::time::{Duration, Instant};
 
 /// A task that was still running when the report was made. Its thread is

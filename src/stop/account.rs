@@ -6,10 +6,11 @@ use super::report::ReportData;
 use super::state::{StopState, WorkerEntry};
 use super::unstarted::Unstarted;
 use crate::clock::{self, Deadline};
-use crate::queue::{PoolCore, PoolRef};
+use crate::queue::{PoolCore, PoolRef, WorkerSlot};
 use crate::sync::Arc;
-use crate::task::{Aftermath, Counts, Settled, Shared, Slot, TaskInfo, UnstartedTask};
+use crate::task::{TaskInfo, UnstartedTask};
 use crate::threads;
+use crate::worker::{AbandonedCounter, Counts, RunningCell, Settled};
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub(super) struct Account {
     pub(super) data: ReportData,
     pub(super) unstarted: Vec<UnstartedTask>,
     /// Of the abandoned tasks that have a handle.
-    pub(super) abandoned: Vec<Arc<dyn Shared>>,
+    pub(super) abandoned: Vec<Arc<dyn RunningCell>>,
 }
 
 impl Account {
@@ -34,7 +35,7 @@ impl Account {
         }
         // Attempts that failed after the backlog was taken out. Every stack is settled: no
         // other task comes to wait.
-        pool.take_out_later(&mut state.out);
+        pool.take_out_timed(&mut state.out);
         workers.ask_for_statuses();
         workers.sum_up(pool, state)
     }
@@ -49,9 +50,9 @@ struct SettledWorkers {
     abandoned: Vec<(Option<u64>, AbandonedTask)>,
     stopping: Vec<TaskInfo>,
     lingering: Vec<(Option<u64>, LingeringWorker)>,
-    cells: Vec<Arc<dyn Shared>>,
+    cells: Vec<Arc<dyn RunningCell>>,
     /// Counts down as abandoned tasks end.
-    aftermath: Arc<Aftermath>,
+    aftermath: Arc<AbandonedCounter>,
 }
 
 impl SettledWorkers {
@@ -64,7 +65,7 @@ impl SettledWorkers {
 
     /// Under the slot's lock: from then on, what is on the stack ends late, and changes no
     /// number of the report (Invariant 4 of the stopper).
-    fn settle(&mut self, worker: &WorkerEntry, slot: &Slot) {
+    fn settle(&mut self, worker: &WorkerEntry, slot: &WorkerSlot) {
         let settled = match worker.is_inside_stop {
             true => Settled::Caller,
             false => Settled::Abandoned,
@@ -117,7 +118,7 @@ impl SettledWorkers {
         let data = ReportData {
             elapsed: clock::now().duration_since(began),
             limit: deadline.map(|deadline| deadline.saturating_duration_since(began)),
-            pool: pool.name.clone(),
+            pool: (*pool.name).into(),
             accepted: counts.taken + out.taken - pool.backlog().repeated,
             overrun: counts.overrun,
             failed_schedules: pool.failed_runs.list(),

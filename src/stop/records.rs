@@ -41,7 +41,7 @@ pub(super) fn closed_in_time(pool: &Arc<PoolCore>, queued: Option<usize>) {
 /// The record of a stop whose report a caller receives.
 pub(super) fn stopped(pool: &PoolCore, report: &StopReport) {
     let name = &pool.name;
-    pool.tell_unlogged_panics();
+    pool.log_unlogged_panics();
     unwind::log_guarded(|| log::info!("pool {name}: {report}"));
 }
 
@@ -50,7 +50,7 @@ pub(super) fn dropped(pool: &PoolCore, report: &StopReport) {
     if report.is_clean() {
         return stopped(pool, report);
     }
-    pool.tell_unlogged_panics();
+    pool.log_unlogged_panics();
     let name = &pool.name;
     let text = format!("pool {name} was dropped: {report}");
     async_log::log_or_stderr(log::Level::Error, &text);

@@ -7,7 +7,8 @@ use crate::async_log;
 use crate::clock::Deadline;
 use crate::queue::FailedSchedule;
 use crate::sync::{Arc, Mutex};
-use crate::task::{Aftermath, TaskInfo, UnstartedTask};
+use crate::task::{TaskInfo, UnstartedTask};
+use crate::worker::AbandonedCounter;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ pub(super) struct ReportData {
     pub(super) abandoned: Vec<AbandonedTask>,
     pub(super) stopping: Vec<TaskInfo>,
     pub(super) lingering: Vec<LingeringWorker>,
-    pub(super) aftermath: Arc<Aftermath>,
+    pub(super) aftermath: Arc<AbandonedCounter>,
 }
 
 impl ReportData {

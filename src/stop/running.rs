@@ -2,7 +2,8 @@
 
 use crate::clock;
 use crate::sync::Arc;
-use crate::task::{Running, TaskInfo};
+use crate::task::TaskInfo;
+use crate::worker::Running;
 use std::time::{Duration, Instant};
 
 /// A task that runs now: [`Pool::running`](crate::Pool::running).

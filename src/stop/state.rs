@@ -5,7 +5,7 @@ use super::phase::PoolPhase;
 use super::plan::Moments;
 use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
-use crate::queue::TakenOut;
+use crate::queue::{Queued, TakenOut};
 use crate::sync::{Arc, Weak};
 use crate::task::UnstartedTask;
 use crate::threads::{JoinHelpers, TIME_TO_EXIT, Thread};
@@ -54,7 +54,7 @@ pub(super) struct StopState {
     /// When the backlog was taken out.
     pub(super) backlog_out: Option<Instant>,
     /// What of the backlog there is to report.
-    pub(super) out: TakenOut,
+    pub(super) out: TakenOut<Queued>,
     pub(super) is_cancelled: bool,
     /// Of the helpers that join the workers' threads.
     pub(super) joiners: JoinHelpers,

@@ -23,9 +23,8 @@ use super::running::RunningTask;
 use super::state::{LeftBehind, StopState};
 use crate::async_log::{LOG_TIMEOUT, UNCLEAN_REPORT_TIMEOUT};
 use crate::clock::{self, Deadline};
-use crate::queue::PoolCore;
+use crate::queue::{PoolCore, worker_index_in};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
-use crate::task::worker_index_in;
 
 pub(crate) struct Stopper {
     pub(crate) queue: Arc<PoolCore>,

@@ -1,7 +1,8 @@
 //! The tasks that did not start.
 
 use crate::sync::OnceLock;
-use crate::task::{Meta, TaskInfo};
+use crate::task::TaskInfo;
+use crate::worker::Meta;
 
 /// The unstarted tasks of a report. Made into `TaskInfo` by the first read, so that a
 /// backlog of a million does not cost the stop its deadline.

@@ -9,9 +9,9 @@ use super::state::WorkerStatus;
 use super::stopper::Stopper;
 use crate::clock::{self, Deadline};
 use crate::sync::Arc;
-use crate::task::{SlotGuard, State};
 use crate::threads::{self, Thread};
 use crate::unwind;
+use crate::worker::{SlotGuard, WorkerState};
 use std::io;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Stopper {
     /// An internal bug ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
         let queue = &self.queue;
-        SlotGuard::take(&queue.slots[index]).set_state(State::Dead);
+        SlotGuard::take(&queue.slots[index]).set_state(WorkerState::Dead);
         queue.leave(true);
         queue.idle_changed();
         let (name, left) = (&queue.name, queue.present());

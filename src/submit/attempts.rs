@@ -2,7 +2,7 @@
 
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
-use crate::queue::{RetryPermit, start_limit};
+use crate::queue::RetryPermit;
 use crate::retry::{FailedAttempt, GiveUpReason, Retry, RetryError, RetryState};
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
@@ -112,7 +112,9 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         self.uncounted = None;
         let began = self.terms.clock.now();
         let number = self.state.begin(began);
-        let limit = start_limit(context, self.terms.time_limit);
+        let limit = context
+            .zip(self.terms.time_limit)
+            .and_then(|(context, limit)| context.limit(limit));
         let attempted = self.closure.attempt(context, number);
         drop(limit);
         let error = match attempted {

@@ -1,7 +1,6 @@
 //! What a task submits more with.
 
 use super::Submitter;
-use crate::queue::PoolRef;
 use crate::task::TaskContext;
 
 impl TaskContext {
@@ -24,6 +23,6 @@ impl TaskContext {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn submitter(&self) -> Submitter {
-        Submitter::at(PoolRef::of_ledger(self.ledger.clone()))
+        Submitter::at(self.pool_ref().clone())
     }
 }

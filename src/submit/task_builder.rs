@@ -2,10 +2,10 @@
 
 use super::verbs::Closure;
 use super::{RetryTaskBuilder, Submission, SubmitError, WhenFull, verbs};
-use crate::queue::{Limited, PoolRef};
+use crate::queue::PoolRef;
 use crate::retry::RetryPolicy;
 use crate::sync::Arc;
-use crate::task::TaskHandle;
+use crate::task::{Limited, TaskHandle};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;

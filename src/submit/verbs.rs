@@ -7,12 +7,15 @@
 use super::error::Target;
 use super::{SubmitError, WhenFull};
 use crate::clock::{self, Deadline};
-use crate::queue::{Limited, OnFull, PoolRef, Refusal, RetryPermit};
+use crate::queue::{
+    Entry, FireAndForget, OnFull, PoolRef, Queued, Refusal, RetryPermit, Shared, worker_index_in,
+};
 use crate::sync::Arc;
 use crate::task::{
-    Bare, FireAndForget, Labelled, Origin, Plain, Queued, Shared, TaskCell, TaskFn, TaskHandle,
-    UnstartedTask, WithContext, next_id, run_in_place, worker_index_in,
+    Bare, Labelled, Limited, Plain, TaskCell, TaskFn, TaskHandle, UnstartedTask, WithContext,
+    run_in_place,
 };
+use crate::worker::{Origin, next_id};
 use std::panic::Location;
 use std::time::Duration;
 

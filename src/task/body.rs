@@ -1,17 +1,14 @@
-//! What a task runs, and the pool as its tasks see it.
+//! What a task runs.
 
-use super::cell::Off;
 use super::context::TaskContext;
 use super::error::TaskPanic;
-use super::info::TaskInfo;
-use super::observed::Ended;
-use super::queued::Shared;
-use crate::cancel::CancelToken;
 use crate::clock::{self, Deadline};
+use crate::queue::PoolRef;
 use crate::retry::GiveUpReason;
-use crate::sync::{Arc, Mutex};
+use crate::sync::Arc;
 use crate::unwind;
-use std::any::{Any, type_name};
+use crate::worker::TaskInfo;
+use std::any::type_name;
 use std::time::{Duration, Instant};
 
 /// The closure of a task, with or without a context.
@@ -76,7 +73,7 @@ pub(crate) struct Next {
     pub(crate) was_none: bool,
 }
 
-/// A closure that wants to know nothing.
+/// A closure without a context.
 pub(crate) struct Bare<F>(pub(crate) F);
 
 impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
@@ -86,6 +83,29 @@ impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
     #[inline]
     fn call(self, _: Option<&TaskContext>) -> T {
         (self.0)()
+    }
+
+    fn type_name() -> &'static str {
+        type_name::<F>()
+    }
+}
+
+/// A closure that is given its context.
+pub(crate) struct WithContext<F>(pub(crate) F);
+
+impl<F, T> TaskFn for WithContext<F>
+where
+    F: FnOnce(&TaskContext) -> T + Send,
+{
+    type Output = T;
+    const WANTS_CONTEXT: bool = true;
+
+    #[inline]
+    fn call(self, context: Option<&TaskContext>) -> T {
+        match context {
+            Some(context) => (self.0)(context),
+            None => unreachable!("WANTS_CONTEXT says that there is one"),
+        }
     }
 
     fn type_name() -> &'static str {
@@ -134,92 +154,28 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
     }
 }
 
-/// What a running task shares with its observers.
-pub(crate) struct TaskControl {
-    pub(crate) token: CancelToken,
-    /// Written by the task, read by reports and `running()`.
-    pub(crate) note: Mutex<Option<Arc<str>>>,
-}
-
-impl TaskControl {
-    pub(crate) fn new(token: CancelToken) -> Arc<TaskControl> {
-        Arc::new(TaskControl {
-            token,
-            note: Mutex::new(None),
-        })
-    }
-
-    pub(crate) fn note(&self) -> Option<Arc<str>> {
-        self.note.lock().clone()
-    }
-
-    pub(crate) fn cancelled_at(&self) -> Option<Instant> {
-        self.token.cancelled_at()
-    }
-}
-
-/// The pool as its tasks see it.
-pub(crate) trait Ledger: Any + Send + Sync {
-    /// The pool's number, unique in the process; never 0.
-    fn pool(&self) -> u64;
-    /// The token and note of a task that this worker runs now, by its number.
-    fn watch(&self, task: u64) -> Arc<TaskControl>;
-    /// The task's identity.
-    fn info(&self, task: u64) -> TaskInfo;
-    /// Whether the report of a stop was made: no wait goes on after that.
-    fn is_reported(&self) -> bool;
-    /// Whether a stop has asked all tasks to end.
-    fn is_cancelled(&self) -> bool;
-    /// Whether an observer is called for each task that ended; never changes.
-    fn is_observed(&self) -> bool;
-    /// Calls the observers for a task that this worker ran. Runs user code, so the caller
-    /// holds no lock.
-    fn ended(&self, task: &Ended);
-    /// Passes a panic to the log and the hook. Runs user code, so the caller holds no lock.
-    fn panicked(&self, info: &TaskInfo, message: &str);
-    /// Counts a task that was called off outside of the workers' loops. Called
-    /// under the cell's lock; takes none.
-    fn count_called_off(&self, off: Off);
-    /// A worker ended the last task on its stack outside of its loop. The caller
-    /// holds no lock.
-    fn went_quiet(&self);
-    /// One more task in the queue is a tombstone. The caller holds no lock.
-    fn tombstone_made(&self);
-    /// An attempt failed, and may have to wait. Logs if nothing can wait, so the caller
-    /// must hold no lock.
-    fn prepare_to_wait(&self);
-    /// Takes a task out of those that are due; `false`: it is not among them. The caller holds
-    /// its slot's lock, and runs it.
-    fn take_due(&self, task: u64) -> bool;
-    /// An attempt failed, and the next one comes after `after`: keeps the task until then,
-    /// or, if the pool is closed, for the report. The caller holds its slot's lock.
-    fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration);
-    /// A task that waited for its next attempt was called off. The caller holds no lock.
-    fn waits_no_more(&self, task: u64);
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
 /// Makes an attempt at the body of a task. Otherwise like [`run`].
 #[inline]
 pub(crate) fn attempt<B: TaskFn>(
     body: B,
     context: Option<&TaskContext>,
-    ledger: &Arc<dyn Ledger>,
+    pool_ref: &PoolRef,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<Attempt<B>, TaskPanic> {
-    unwind::catch(|| body.attempt(context)).map_err(|payload| tell_panic(payload, ledger, info()))
+    unwind::catch(|| body.attempt(context))
+        .map_err(|payload| report_panic(payload, pool_ref, info()))
 }
 
 /// There will be no other attempt at the body of a task. Otherwise like [`run`].
 pub(crate) fn give_up<B: TaskFn>(
     body: B,
     gave_up: GiveUpReason,
-    ledger: &Arc<dyn Ledger>,
+    pool_ref: &PoolRef,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
     let info = info();
     unwind::catch(|| body.give_up(gave_up, &info))
-        .map_err(|payload| tell_panic(payload, ledger, info))
+        .map_err(|payload| report_panic(payload, pool_ref, info))
 }
 
 /// Runs the body of a task. What it captured is dropped when this returns; a panic has been
@@ -228,15 +184,15 @@ pub(crate) fn give_up<B: TaskFn>(
 pub(crate) fn run<B: TaskFn>(
     body: B,
     context: Option<&TaskContext>,
-    ledger: &Arc<dyn Ledger>,
+    pool_ref: &PoolRef,
     info: impl FnOnce() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
-    unwind::catch(|| body.call(context)).map_err(|payload| tell_panic(payload, ledger, info()))
+    unwind::catch(|| body.call(context)).map_err(|payload| report_panic(payload, pool_ref, info()))
 }
 
 #[cold]
-fn tell_panic(payload: unwind::Payload, ledger: &Arc<dyn Ledger>, info: TaskInfo) -> TaskPanic {
+fn report_panic(payload: unwind::Payload, pool_ref: &PoolRef, info: TaskInfo) -> TaskPanic {
     let panic = TaskPanic::new(payload);
-    ledger.panicked(&info, panic.message());
+    pool_ref.panicked(&info, panic.message());
     panic
 }

@@ -1,9 +1,9 @@
 //! What a running task can ask of its pool.
 
-use super::body::{Ledger, TaskControl};
-use super::info::TaskInfo;
 use crate::cancel::{CancelToken, Cancelled};
+use crate::queue::{CurrentWorker, Limit, Listed, PoolRef};
 use crate::sync::{Arc, OnceLock};
+use crate::worker::{TaskControl, TaskInfo};
 use std::fmt;
 use std::time::Duration;
 
@@ -33,61 +33,59 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct TaskContext {
-    /// The task's number: the ledger knows the rest.
+    /// The task's number: the pool knows the rest.
     task: u64,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pool_ref: Arc<PoolRef>,
     // Made when the task asks: most never do.
-    watch: OnceLock<Arc<TaskControl>>,
+    control: OnceLock<Arc<TaskControl>>,
     info: OnceLock<Box<TaskInfo>>,
 }
 
 impl TaskContext {
-    pub(super) fn new(ledger: Arc<dyn Ledger>) -> TaskContext {
+    /// For a task that this worker begins now.
+    #[inline]
+    pub(super) fn lent(worker: &CurrentWorker, task: u64) -> TaskContext {
         TaskContext {
-            task: 0,
-            ledger,
-            watch: OnceLock::new(),
+            task,
+            pool_ref: worker.lend_ref(),
+            control: OnceLock::new(),
             info: OnceLock::new(),
         }
     }
 
-    /// From now on it is this task's.
+    /// The task has ended.
     #[inline]
-    pub(super) fn begin(&mut self, task: u64) {
-        self.task = task;
-    }
-
-    /// The task has ended: the context is free for another one.
-    #[inline]
-    pub(super) fn end(&mut self) {
-        if self.watch.get().is_some() {
-            self.watch = OnceLock::new();
-        }
-        if self.info.get().is_some() {
-            self.info = OnceLock::new();
-        }
+    pub(super) fn give_back(self, worker: &CurrentWorker) {
+        worker.take_back_ref(self.pool_ref);
     }
 
     /// For a task that no worker runs.
     pub(super) fn unstarted(
         info: TaskInfo,
-        ledger: Arc<dyn Ledger>,
-        watch: Arc<TaskControl>,
+        pool_ref: Arc<PoolRef>,
+        control: Arc<TaskControl>,
     ) -> TaskContext {
         TaskContext {
             task: info.id(),
-            ledger,
-            watch: watch.into(),
+            pool_ref,
+            control: control.into(),
             info: Box::new(info).into(),
         }
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.task
+    /// A reference to the pool that runs the task.
+    pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
+        &self.pool_ref
     }
 
-    fn watch(&self) -> &TaskControl {
-        self.watch.get_or_init(|| self.ledger.watch(self.task))
+    /// Limits the time of the task, if a worker runs it, for as long as what is returned lives.
+    pub(crate) fn limit(&self, limit: Duration) -> Option<Limit<Listed>> {
+        self.pool_ref.limit(self.task, limit)
+    }
+
+    fn control(&self) -> &TaskControl {
+        let made = || self.pool_ref.control(self.task);
+        self.control.get_or_init(made)
     }
 
     /// The task's token: a child of the pool's, cancelled when the pool's stop comes to
@@ -96,7 +94,7 @@ impl TaskContext {
     ///
     /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
     pub fn token(&self) -> &CancelToken {
-        &self.watch().token
+        &self.control().token
     }
 
     /// Whether the task is asked to end. Once `true` it stays so.
@@ -152,13 +150,13 @@ impl TaskContext {
     /// ```
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());
-        *self.watch().note.lock() = Some(note);
+        *self.control().note.lock() = Some(note);
     }
 
     /// The task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         self.info
-            .get_or_init(|| Box::new(self.ledger.info(self.task)))
+            .get_or_init(|| Box::new(self.pool_ref.info(self.task)))
     }
 }
 

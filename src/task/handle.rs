@@ -2,12 +2,12 @@
 
 use super::body::TaskFn;
 use super::cell::{Joinable, TaskCell};
-use super::current_worker;
 use super::error::TaskError;
-use super::info::TaskInfo;
 use super::link::Link;
 use crate::clock::Deadline;
+use crate::queue::current_worker_in;
 use crate::sync::Arc;
+use crate::worker::TaskInfo;
 use std::fmt;
 use std::time::Duration;
 
@@ -115,6 +115,7 @@ impl<T> TaskHandle<T> {
         let Some(cell) = self.cell.take() else {
             unreachable!("only what consumes the handle takes it");
         };
+        // Claimed at once, without spinning first: no other worker may be free to run it.
         let has_ended = cell.has_ended() || (claim(&cell) && cell.has_ended());
         if !has_ended {
             cell.wait_and_claim(&|| {
@@ -226,16 +227,16 @@ impl<T> TaskHandle<T> {
     pub fn cancel(&self) -> bool {
         let cell = self.cell();
         let cancelled = cell.cancel();
-        if let Some(me) = current_worker::current_worker_in(cell.pool()).filter(|_| cancelled) {
-            me.skip_own_tombstones();
+        // A task that submits and cancels in a loop would fill its worker's list otherwise.
+        if let Some(worker) = current_worker_in(cell.pool()).filter(|_| cancelled) {
+            worker.skip_own_tombstones();
         }
         cancelled
     }
 }
 
 fn claim<T: 'static>(cell: &Arc<dyn Joinable<T>>) -> bool {
-    current_worker::current_worker_in(cell.pool())
-        .is_some_and(|me| cell.clone().into_shell().claim(&me))
+    current_worker_in(cell.pool()).is_some_and(|worker| cell.clone().into_shell().claim(&worker))
 }
 
 impl<T> Drop for TaskHandle<T> {

@@ -1,7 +1,7 @@
 //! What ties a task to a scope that must not end before it.
 
 use super::error::TaskPanic;
-use super::queued::Shared;
+use crate::queue::Shared;
 use crate::sync::Arc;
 
 /// The scope of a task, as the task sees it; `()` for a task that is its own

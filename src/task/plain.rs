@@ -1,42 +1,18 @@
 //! A fire-and-forget task: one box, no state, no reference count.
 
-use super::body::{self, Ledger, TaskControl, TaskFn};
-use super::cell::Tombstone;
+use super::body::{self, TaskFn};
 use super::context::TaskContext;
-use super::current_worker::CurrentWorker;
-use super::info::{Meta, Origin, TaskInfo};
-use super::queued::Queued;
-use super::slot_guard::{How, SlotGuard};
 use crate::cancel::CancelToken;
+use crate::queue::{CurrentWorker, FireAndForget, PoolRef, Queued, WorkerSlotGuard};
 use crate::sync::Arc;
 use crate::unwind;
+use crate::worker::{How, Meta, Origin, TaskControl, TaskInfo};
 use std::any::Any;
 use std::convert::Infallible;
 
 pub(crate) struct Plain<B> {
     pub(crate) origin: Origin,
     pub(crate) body: B,
-}
-
-/// A task in a box.
-pub(crate) trait FireAndForget: Send {
-    fn id(&self) -> u64;
-    fn meta(&self) -> Meta;
-    /// Runs it on this worker, in its turn.
-    fn run(self: Box<Self>, turn: &mut SlotGuard<'_>, me: &CurrentWorker, how: How);
-    /// Runs it after a stop took it out, on whatever thread.
-    fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>);
-    /// As it is stored in the channel.
-    fn into_queued(self: Box<Self>) -> Queued;
-    /// What has to be counted, if the queue only holds a tombstone of it; then the caller has to
-    /// pass it.
-    fn tombstone(&self) -> Option<Tombstone> {
-        None
-    }
-    /// It was handed back, and is submitted again.
-    fn renew(&mut self) {}
-    /// For a refusal, that wants the closure back.
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
@@ -52,24 +28,25 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
         }
     }
 
-    fn run(self: Box<Self>, turn: &mut SlotGuard<'_>, me: &CurrentWorker, how: How) {
+    fn run(self: Box<Self>, slot: &mut WorkerSlotGuard<'_>, worker: &CurrentWorker, how: How) {
         if how == How::Popped && self.body.is_late() {
-            turn.pass_expired(|| self.into_queued().discard());
+            slot.pass_expired(|| self.into_queued().discard());
             return;
         }
-        begin(self.origin, &self.body, turn, me, how);
+        // It was taken under this lock, and is on the stack before that is released.
+        begin(self.origin, &self.body, slot, worker, how);
         let Plain { origin, body } = *self;
-        run_begun(origin, body, turn, me);
+        run_begun(origin, body, slot, worker);
     }
 
-    fn run_unstarted(self: Box<Self>, ledger: &Arc<dyn Ledger>) {
+    fn run_unstarted(self: Box<Self>, pool_ref: &Arc<PoolRef>) {
         let meta = self.meta();
         let info = || TaskInfo::new(&meta, 1);
         let context = B::WANTS_CONTEXT.then(|| {
-            let watch = TaskControl::new(CancelToken::new());
-            TaskContext::unstarted(info(), ledger.clone(), watch)
+            let control = TaskControl::new(CancelToken::new());
+            TaskContext::unstarted(info(), pool_ref.clone(), control)
         });
-        let result = body::run(self.body, context.as_ref(), ledger, info);
+        let result = body::run(self.body, context.as_ref(), pool_ref, info);
         unwind::drop_guarded(result, || meta.result());
     }
 
@@ -92,14 +69,14 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
 pub(crate) fn run_in_place<B: TaskFn>(
     origin: Origin,
     body: B,
-    me: &CurrentWorker,
+    worker: &CurrentWorker,
 ) -> Result<(), B> {
-    let mut turn = me.turn();
-    if !turn.may_begin(How::InPlace) {
+    let mut slot = worker.lock_slot();
+    if !slot.may_begin(How::InPlace) {
         return Err(body);
     }
-    begin(origin, &body, &mut turn, me, How::InPlace);
-    run_begun(origin, body, &mut turn, me);
+    begin(origin, &body, &mut slot, worker, How::InPlace);
+    run_begun(origin, body, &mut slot, worker);
     Ok(())
 }
 
@@ -108,12 +85,12 @@ pub(crate) fn run_in_place<B: TaskFn>(
 fn begin<B: TaskFn>(
     origin: Origin,
     body: &B,
-    turn: &mut SlotGuard<'_>,
-    me: &CurrentWorker,
+    slot: &mut WorkerSlotGuard<'_>,
+    worker: &CurrentWorker,
     how: How,
 ) {
-    let since = turn.stamp(me, how);
-    let place = turn.begin(how, origin, B::type_name, since, B::HAS_TOKEN);
+    let since = worker.begin_stamp(slot, how);
+    let place = slot.begin(how, origin, B::type_name, since, B::HAS_TOKEN);
     if let Some(name) = body.name() {
         place.meta.name = Some(name.clone());
     }
@@ -124,31 +101,38 @@ fn begin<B: TaskFn>(
 
 /// Runs the task on top of the stack.
 #[inline]
-fn run_begun<B: TaskFn>(origin: Origin, body: B, turn: &mut SlotGuard<'_>, me: &CurrentWorker) {
-    let context = B::WANTS_CONTEXT.then(|| me.lend_context(origin.id));
-    let panicked =
-        turn.unlocked(
-            || match body::run(body, context.as_deref(), &me.ledger, || me.top_info()) {
-                Ok(result) => {
-                    let what = || format!("the result of task {}", me.top_info());
-                    unwind::drop_guarded(result, what);
-                    false
-                }
-                Err(panic) => {
-                    drop(panic);
-                    true
-                }
-            },
-        );
+fn run_begun<B: TaskFn>(
+    origin: Origin,
+    body: B,
+    slot: &mut WorkerSlotGuard<'_>,
+    worker: &CurrentWorker,
+) {
+    let context = B::WANTS_CONTEXT.then(|| TaskContext::lent(worker, origin.id));
+    let panicked = slot.unlocked(|| {
+        let info = || worker.top_info();
+        match body::run(body, context.as_ref(), &worker.pool_ref, info) {
+            Ok(result) => {
+                // While it still counts as running, so that a report finds it if this hangs.
+                let what = || format!("the result of task {}", worker.top_info());
+                unwind::drop_guarded(result, what);
+                false
+            }
+            Err(panic) => {
+                drop(panic);
+                true
+            }
+        }
+    });
     if let Some(context) = context {
-        me.take_back(context);
+        context.give_back(worker);
     }
-    turn.end(me, panicked, |_| None, |never: Infallible| match never {});
+    // Nothing is left of it that could be dropped.
+    worker.end_task(slot, panicked, |_| None, |never: Infallible| match never {});
 }
 
 /// A task that unwinds its worker, as only an internal bug could.
 #[cfg(test)]
-pub(super) struct Deadly(pub(super) Meta);
+struct Deadly(Meta);
 
 #[cfg(test)]
 impl FireAndForget for Deadly {
@@ -160,11 +144,11 @@ impl FireAndForget for Deadly {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, _: &mut SlotGuard<'_>, _: &CurrentWorker, _: How) {
-        panic!("a fault of ours, as far as the worker can tell")
+    fn run(self: Box<Self>, _: &mut WorkerSlotGuard<'_>, _: &CurrentWorker, _: How) {
+        panic!("an internal bug, as far as the worker can tell")
     }
 
-    fn run_unstarted(self: Box<Self>, _: &Arc<dyn Ledger>) {}
+    fn run_unstarted(self: Box<Self>, _: &Arc<PoolRef>) {}
 
     fn into_queued(self: Box<Self>) -> Queued {
         Queued::Plain(self)
@@ -173,4 +157,18 @@ impl FireAndForget for Deadly {
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+/// A task that kills its worker.
+#[cfg(test)]
+pub(crate) fn deadly() -> Queued {
+    let meta = Meta {
+        origin: Origin {
+            id: crate::worker::next_id(),
+            submitted_at: std::panic::Location::caller(),
+        },
+        type_name: || "deadly",
+        name: None,
+    };
+    Queued::Plain(Box::new(Deadly(meta)))
 }

@@ -1,9 +1,8 @@
 //! A task that a stop took out of the queue.
 
-use super::body::Ledger;
-use super::info::TaskInfo;
-use super::queued::Queued;
+use crate::queue::{PoolRef, Queued};
 use crate::sync::Arc;
+use crate::worker::TaskInfo;
 use std::fmt;
 
 /// A task that was accepted and never started: [`run`](Self::run) it, give it
@@ -36,22 +35,22 @@ pub struct UnstartedTask {
     /// Taken by `run` and by a resubmission; there until then.
     task: Option<Queued>,
     /// The pool that accepted it, which handles a panic.
-    ledger: Arc<dyn Ledger>,
+    pool_ref: Arc<PoolRef>,
 }
 
 impl UnstartedTask {
-    pub(crate) fn new(task: Queued, ledger: Arc<dyn Ledger>) -> UnstartedTask {
+    pub(crate) fn new(task: Queued, pool_ref: Arc<PoolRef>) -> UnstartedTask {
         UnstartedTask {
             task: Some(task),
-            ledger,
+            pool_ref,
         }
     }
 
-    pub(crate) fn into_parts(mut self) -> (Queued, Arc<dyn Ledger>) {
+    pub(crate) fn into_parts(mut self) -> (Queued, Arc<PoolRef>) {
         let Some(task) = self.task.take() else {
             unreachable!("only what consumes the task takes it");
         };
-        (task, self.ledger.clone())
+        (task, self.pool_ref.clone())
     }
 
     /// The task's identity: id, name and submit location.
@@ -87,7 +86,7 @@ impl UnstartedTask {
     /// ```
     pub fn run(self) {
         match self.into_parts() {
-            (Queued::Plain(task), ledger) => task.run_unstarted(&ledger),
+            (Queued::Plain(task), pool_ref) => task.run_unstarted(&pool_ref),
             (Queued::Shared(cell), _) => cell.run_unstarted(),
         }
     }

@@ -47,9 +47,8 @@
 #![allow(unsafe_code)]
 
 use super::latch::Latch;
-use crate::queue::PoolCore;
+use crate::queue::{PoolCore, Shared};
 use crate::sync::Arc;
-use crate::task::Shared;
 use crate::unwind;
 use std::marker::PhantomData;
 use std::mem;

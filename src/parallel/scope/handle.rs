@@ -1,8 +1,9 @@
 //! What a scope holds of a task that it submitted.
 
 use crate::clock::Deadline;
+use crate::queue::{Shared, current_worker_in};
 use crate::sync::Arc;
-use crate::task::{Joinable, Shared, TaskError, TaskInfo, current_worker_in};
+use crate::task::{Joinable, TaskError, TaskInfo};
 use std::fmt;
 
 /// A task of a [`Scope`](crate::parallel::Scope): join it, or cancel it.

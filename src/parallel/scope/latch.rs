@@ -13,9 +13,9 @@
 //!
 //! Order of locks: the pool's close state or a slot, then this one, then a cell.
 
-use crate::queue::PoolCore;
+use crate::queue::{PoolCore, Shared, current_worker_in, worker_index_in};
 use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
-use crate::task::{Link, Shared, TaskPanic, current_worker_in, worker_index_in};
+use crate::task::{Link, TaskPanic};
 
 pub(super) struct Latch {
     /// The index of the scope's thread, if it is a worker of the scope's pool.

@@ -2,9 +2,9 @@
 
 use crate::clock;
 use crate::parallel::pace::CHUNK_TIME;
-use crate::queue::PoolRef;
+use crate::queue::{PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
-use crate::task::{TaskContext, TaskFn, worker_index_in};
+use crate::task::{TaskContext, TaskFn};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use std::any::type_name;
 use std::panic::resume_unwind;

@@ -1,7 +1,8 @@
 //! Which batches of a stream have ended, in the order in which they did.
 
+use crate::queue::Shared;
 use crate::sync::{Arc, Backoff, Condvar, Mutex, MutexGuard};
-use crate::task::{Link, Shared, TaskPanic};
+use crate::task::{Link, TaskPanic};
 use std::collections::VecDeque;
 
 /// Pushed by the thread that ends a batch, a stop included; taken by the consumer.

@@ -6,10 +6,11 @@ mod pacing;
 
 use crate::clock::{self, Deadline};
 use crate::parallel::pace::CHUNK_TIME;
-use crate::queue::{OnFull, PoolRef};
+use crate::queue::{OnFull, PoolRef, Shared};
 use crate::sync::{Arc, AtomicBool, Relaxed};
-use crate::task::{Origin, Shared, TaskCell, TaskError, TaskHandle, next_id};
+use crate::task::{TaskCell, TaskError, TaskHandle};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
+use crate::worker::{Origin, next_id};
 use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Pulled, ResultsCell};
 use endings::{Ending, Endings};
 use pacing::Pacing;
@@ -87,7 +88,7 @@ where
         f: F,
         submitted_at: &'static Location<'static>,
     ) -> Self {
-        let pacing = Pacing::new(pool_ref.queue.capacity, pool_ref.queue.workers);
+        let pacing = Pacing::new(pool_ref.queue.capacity(), pool_ref.queue.workers);
         let common = Arc::new(Common {
             f: Guarded::new(f, "the closure of a stream"),
             pool_ref: pool_ref.clone(),

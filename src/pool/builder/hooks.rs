@@ -1,8 +1,6 @@
 //! What a pool calls and measures: hooks, the observer, the histogram of latencies.
 
 use super::PoolBuilder;
-#[cfg(feature = "histogram")]
-use crate::pool::latency;
 use crate::sync::Arc;
 use crate::task::{TaskInfo, TaskOutcome};
 use crate::unwind::Guarded;
@@ -154,7 +152,7 @@ impl PoolBuilder {
     /// Defaults to measuring nothing.
     #[cfg(feature = "histogram")]
     pub fn latency_histogram(mut self) -> PoolBuilder {
-        self.meter = Some(latency::meter);
+        self.measures_latency = true;
         self
     }
 }

@@ -10,7 +10,7 @@ use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
-use crate::queue::{Meter, Observer, PanicHook, PoolCore, PoolRef, Settings, WorkerReplacer};
+use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings};
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::threads;
@@ -50,8 +50,7 @@ pub struct PoolBuilder {
     hooks: Hooks,
     panic_hook: Option<PanicHook>,
     observer: Option<Observer>,
-    /// Makes the extension for this number of workers.
-    meter: Option<fn(usize) -> Arc<dyn Meter>>,
+    measures_latency: bool,
     drop_plan: StopPlan,
     in_place: bool,
     max_retrying: Option<usize>,
@@ -69,7 +68,7 @@ impl PoolBuilder {
             hooks: Hooks::default(),
             panic_hook: None,
             observer: None,
-            meter: None,
+            measures_latency: false,
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
             max_retrying: None,
@@ -322,12 +321,12 @@ impl PoolBuilder {
             workers: threads,
             spares: self.max_replacements,
             capacity: self.capacity,
-            places: self.max_retrying.unwrap_or(self.capacity),
+            retry_permits: self.max_retrying.unwrap_or(self.capacity),
             clock: self.clock,
             in_place: self.in_place,
             panic_hook: self.panic_hook,
             observer: self.observer,
-            meter: self.meter.map(|make| make(names.len())),
+            latencies: self.measures_latency.then(|| Latencies::new(names.len())),
         });
         let stopper = Stopper::new(queue.clone(), &names);
         let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {
@@ -346,8 +345,11 @@ impl PoolBuilder {
             stack_size,
             most: self.max_replacements,
         });
-        let weak: Arc<dyn WorkerReplacer> = replacer.clone();
-        queue.set_replacer(Arc::downgrade(&weak));
+        let weak = Arc::downgrade(&replacer);
+        queue.set_replace(Box::new(move |stuck| {
+            let replacer = weak.upgrade();
+            replacer.map_or_else(String::new, |replacer| replacer.replace(stuck))
+        }));
         let name = &queue.name;
         unwind::log_guarded(|| {
             log::info!(

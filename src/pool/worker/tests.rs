@@ -4,7 +4,7 @@
 use crate::pool::Pool;
 use crate::stop::PoolPhase;
 use crate::sync::{Arc, channel};
-use crate::task::{Queued, TaskError};
+use crate::task::{TaskError, deadly};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn the_others_go_on_when_a_worker_dies() {
     let pool = Pool::new(2).unwrap();
-    pool.push_raw(Queued::deadly());
+    pool.push_raw(deadly());
     while pool.stats().workers_alive() > 1 {
         std::thread::yield_now();
     }
@@ -32,7 +32,7 @@ fn when_the_last_worker_dies_the_pool_closes_and_every_wait_returns() {
     let (open, gate) = channel::bounded::<()>(0);
     pool.execute(move || gate.recv().unwrap_or_default())
         .unwrap();
-    pool.push_raw(Queued::deadly());
+    pool.push_raw(deadly());
     let behind = pool.submit(|| ()).unwrap();
     std::thread::scope(|scope| {
         let idle = scope.spawn(|| pool.wait_idle());
@@ -60,7 +60,7 @@ fn a_wait_until_idle_ends_though_a_worker_died() {
         pool.execute(move || gate.recv().unwrap_or_default())
             .unwrap();
     }
-    pool.push_raw(Queued::deadly());
+    pool.push_raw(deadly());
     let (sender, receiver) = channel::bounded(1);
     let waiting = pool.clone();
     let waiter = std::thread::spawn(move || {

@@ -3,8 +3,8 @@ use super::super::running::RunningTask;
 use super::super::unstarted::Unstarted;
 use super::*;
 use crate::sync::Arc;
-use crate::task::{Aftermath, Meta, Origin};
 use crate::threads::ThreadStatus;
+use crate::worker::{AbandonedCounter, Meta, Origin};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
         abandoned,
         stopping: Vec::new(),
         lingering: Vec::new(),
-        aftermath: Arc::new(Aftermath::default()),
+        aftermath: Arc::new(AbandonedCounter::default()),
     };
     StopReport::new(Arc::new(data), Arc::new(Closures::default()))
 }

@@ -1,6 +1,6 @@
 //! crossbeam's bounded channel, as far as the crate uses it.
 //!
-//! What matters to `queue/close_state.rs`, `gate.rs` and `sleepers.rs` is kept as it is in
+//! What matters to `queue/closing.rs`, `gate.rs` and `sleepers.rs` is kept as it is in
 //! crossbeam's array flavour: a send is a SeqCst read-modify-write of the tail, a receive
 //! one of the head, and a thread finds the channel empty or full by plain loads after a
 //! SeqCst fence. So a look takes no lock that would order more than the real one does.

@@ -1,14 +1,14 @@
 //! A task as its handle sees it.
 
-use super::state::State;
-use super::{Off, TaskCell};
+use super::state::TaskState;
+use super::task_cell::TaskCell;
 use crate::clock::{self, Deadline};
+use crate::queue::Shared;
 use crate::sync::{Acquire, Arc, Relaxed};
 use crate::task::body::TaskFn;
 use crate::task::error::TaskError;
-use crate::task::info::TaskInfo;
 use crate::task::link::Link;
-use crate::task::queued::Shared;
+use crate::worker::{Off, RunningCell, TaskInfo};
 
 pub(crate) trait Joinable<T>: Send + Sync {
     fn pool(&self) -> u64;
@@ -49,6 +49,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
         if has_ended() || self.start_by() == Deadline::NEVER {
             return has_ended();
         }
+        // Otherwise it would end only when a worker comes to it.
         self.call_off(Off::Expired) || has_ended()
     }
 
@@ -60,13 +61,12 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
     }
 
     fn wait(&self, deadline: Deadline) -> bool {
-        let taken_out = self.body.lock().taken_out;
-        self.wait_ended(deadline, taken_out, false)
+        self.wait_ended(self.waiter(deadline))
     }
 
     fn wait_and_claim(&self, claim: &dyn Fn()) {
-        let taken_out = self.body.lock().taken_out;
-        while !self.wait_ended(Deadline::NEVER, taken_out, true) {
+        let joiner = self.joiner();
+        while !self.wait_ended(joiner) {
             claim();
         }
     }
@@ -75,23 +75,23 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
         let mut body = self.body.lock();
         body.detached = true;
         match body.state {
-            State::Completed | State::Panicked => match body.result.take() {
+            TaskState::Completed | TaskState::Panicked => match body.result.take() {
                 Some(Ok(value)) => Ok(value),
                 Some(Err(panic)) => Err(TaskError::Panicked(panic)),
                 None => unreachable!("only a handle takes the result, and there is one"),
             },
-            State::CalledOff(Off::Expired) | State::CallingOff(Off::Expired) => {
+            TaskState::CalledOff(Off::Expired) | TaskState::CallingOff(Off::Expired) => {
                 Err(TaskError::Expired)
             }
-            State::CalledOff(_) | State::CallingOff(_) => Err(TaskError::Cancelled),
-            State::Abandoned => Err(TaskError::Abandoned),
+            TaskState::CalledOff(_) | TaskState::CallingOff(_) => Err(TaskError::Cancelled),
+            TaskState::Abandoned => Err(TaskError::Abandoned),
             // Taken out while a thread waited, whatever happened to it since.
-            State::Unstarted
-            | State::Resubmitting
-            | State::Withdrawn
-            | State::Queued
-            | State::Waiting
-            | State::Running => Err(TaskError::Unstarted),
+            TaskState::Unstarted
+            | TaskState::Resubmitting
+            | TaskState::Withdrawn
+            | TaskState::Queued
+            | TaskState::Waiting
+            | TaskState::Running => Err(TaskError::Unstarted),
         }
     }
 
@@ -100,12 +100,13 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
             return true;
         }
         let mut body = self.body.lock();
-        if body.state == State::Running {
+        if body.state == TaskState::Running {
+            // Kept for a token that the task has not asked for yet.
             body.cancel_asked.get_or_insert_with(clock::now);
-            let watch = body.watch.clone();
+            let control = body.control.clone();
             drop(body);
-            if let Some(watch) = watch {
-                watch.token.cancel();
+            if let Some(control) = control {
+                control.token.cancel();
             }
         }
         false

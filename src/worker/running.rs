@@ -1,8 +1,7 @@
 //! A task on a worker's stack.
 
-use super::body::TaskControl;
+use super::control::{RunningCell, TaskControl};
 use super::info::{Meta, Origin, TaskInfo};
-use super::queued::Shared;
 use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +9,13 @@ use std::time::{Duration, Instant};
 /// dropped is taken out at the end of a task, and the rest is written over,
 /// field by field, which is much cheaper than to move the whole.
 pub(crate) struct Running {
-    pub(super) meta: Meta,
-    /// When it began; maybe a few short tasks too early (see `Me::read_clock`).
+    pub(crate) meta: Meta,
+    /// When it began; maybe a few short tasks too early (see `task_clock`).
     pub(crate) since: Instant,
     /// When the verb was called, if an observer is called for it; `None` as well when the
     /// task is another submit's than the first. Taken at its end, as is `on_top`: only a
     /// pool that is observed writes either.
-    pub(super) queued_at: Option<Instant>,
+    pub(crate) queued_at: Option<Instant>,
     /// How long its worker was busy with tasks on top of it, and their observers.
     pub(super) on_top: Duration,
     /// It was given a context, and so a token to check.
@@ -28,9 +27,9 @@ pub(crate) struct Running {
     /// How a report counted it before it ended.
     pub(super) settled: Option<Settled>,
     /// What it shares with its handle, if it has one.
-    pub(crate) cell: Option<Arc<dyn Shared>>,
+    pub(crate) cell: Option<Arc<dyn RunningCell>>,
     /// Its token and note, once it has asked for them, if it has no handle.
-    watch: Option<Arc<TaskControl>>,
+    control: Option<Arc<TaskControl>>,
 }
 
 /// How a report counts a task that still runs.
@@ -60,7 +59,7 @@ impl Running {
             is_overrun: false,
             settled: None,
             cell: None,
-            watch: None,
+            control: None,
         }
     }
 
@@ -68,6 +67,7 @@ impl Running {
     #[inline]
     pub(super) fn end(&mut self) {
         self.settled = None;
+        // For most tasks there is nothing more to write.
         if self.is_limited {
             self.is_limited = false;
             self.is_overrun = false;
@@ -79,8 +79,8 @@ impl Running {
         if self.cell.is_some() {
             self.cell = None;
         }
-        if self.watch.is_some() {
-            self.watch = None;
+        if self.control.is_some() {
+            self.control = None;
         }
     }
 
@@ -92,29 +92,32 @@ impl Running {
         self.cell.as_ref().map_or(1, |cell| cell.attempts())
     }
 
-    fn watch(&self) -> Option<Arc<TaskControl>> {
+    fn control(&self) -> Option<Arc<TaskControl>> {
         match &self.cell {
-            Some(cell) => cell.watch(),
-            None => self.watch.clone(),
+            Some(cell) => cell.control(),
+            None => self.control.clone(),
         }
     }
 
     /// Its token and note, which `make` makes if it has not asked for them yet.
-    pub(super) fn watch_or(&mut self, make: impl FnOnce() -> Arc<TaskControl>) -> Arc<TaskControl> {
+    pub(super) fn control_or(
+        &mut self,
+        make: impl FnOnce() -> Arc<TaskControl>,
+    ) -> Arc<TaskControl> {
         match &self.cell {
-            Some(cell) => cell.watch_or(make()),
-            None => self.watch.get_or_insert_with(make).clone(),
+            Some(cell) => cell.control_or(make()),
+            None => self.control.get_or_insert_with(make).clone(),
         }
     }
 
     pub(crate) fn note(&self) -> Option<Arc<str>> {
-        self.watch().and_then(|watch| watch.note())
+        self.control().and_then(|control| control.note())
     }
 
     /// When its handle was asked to cancel it, or its own token was.
     pub(crate) fn cancel_asked(&self) -> Option<Instant> {
         let by_handle = self.cell.as_ref().and_then(|cell| cell.cancel_asked());
-        let by_token = self.watch().and_then(|watch| watch.cancelled_at());
+        let by_token = self.control().and_then(|control| control.cancelled_at());
         by_handle.into_iter().chain(by_token).min()
     }
 }

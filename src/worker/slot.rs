@@ -2,7 +2,7 @@
 //!
 //! Everything in it is written by its worker and read by stoppers, statistics
 //! and `wait_idle`, all under its lock. A worker takes the lock once a task, to
-//! end one and begin the next (see `turn`), and nearly always alone, on a cache
+//! end one and begin the next (see `slot_guard`), and nearly always alone, on a cache
 //! line of its own.
 //!
 //! # Invariants
@@ -19,19 +19,18 @@
 //! 5. Two slots are locked at the same time only by a thief, which tries the
 //!    second one and does not wait for it.
 
-use super::body::TaskControl;
-use super::cell::Tombstone;
+use super::abandoned::AbandonedCounter;
+use super::control::TaskControl;
+use super::counts::Counts;
 use super::info::TaskInfo;
-use super::plain::FireAndForget;
-use super::queued::Queued;
 use super::running::{Running, Settled};
-use crate::clock::Deadline;
-use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Relaxed};
+use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// What a worker does, as far as others have to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum WorkerState {
     /// Waits for work; also before its first look, while the hook for its start
     /// runs.
     Asleep,
@@ -43,54 +42,23 @@ pub(crate) enum State {
     Dead,
 }
 
-/// What a worker has done since it started.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Taken from the queue, tombstones included, or run in place.
-    pub(crate) taken: u64,
-    pub(crate) completed: u64,
-    pub(crate) panicked: u64,
-    /// Cancelled tasks that this worker was the first to count.
-    pub(crate) cancelled: u64,
-    pub(crate) expired: u64,
-    /// Tasks that it claimed, so that a tombstone was left in the queue.
-    pub(crate) tombstones_made: u64,
-    pub(crate) tombstones_skipped: u64,
-    pub(crate) ended_late: u64,
-    /// Tasks that ran longer than their limit and the grace after it.
-    pub(crate) overrun: u64,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, other: &Counts) {
-        self.taken += other.taken;
-        self.completed += other.completed;
-        self.panicked += other.panicked;
-        self.cancelled += other.cancelled;
-        self.expired += other.expired;
-        self.tombstones_made += other.tombstones_made;
-        self.tombstones_skipped += other.tombstones_skipped;
-        self.ended_late += other.ended_late;
-        self.overrun += other.overrun;
-    }
-}
-
-pub(crate) struct Slot {
-    pub(super) body: Mutex<Body>,
+/// `T`: what its overflow list holds.
+pub(crate) struct Slot<T> {
+    pub(super) body: Mutex<Body<T>>,
     /// How many tasks the overflow list holds. Written under the lock, read
     /// without it for a guess.
     overflow_len: AtomicUsize,
 }
 
-pub(super) struct Body {
-    pub(super) state: State,
+pub(super) struct Body<T> {
+    pub(super) state: WorkerState,
     /// Something of a task that ended is being dropped or logged.
     pub(super) is_tidying: bool,
     pub(super) epoch: u64,
     /// Set once by a stopper: take nothing more.
     pub(super) is_marked: bool,
     /// Set once by a stopper: the report is made.
-    pub(super) aftermath: Option<Arc<Aftermath>>,
+    pub(super) abandoned: Option<Arc<AbandonedCounter>>,
     /// The task on top of the stack waits in `wait_idle`: the whole stack is
     /// not waited for.
     waiting_idle: bool,
@@ -100,7 +68,7 @@ pub(super) struct Body {
     pub(super) depth: usize,
     pub(super) counts: Counts,
     /// Where this worker's own submits go when the channel is full.
-    overflow: VecDeque<Box<dyn FireAndForget>>,
+    overflow: VecDeque<T>,
     /// The longest that list has been.
     overflow_peak: usize,
 }
@@ -113,7 +81,7 @@ pub(crate) struct Quiet {
     pub(crate) tombstones_skipped: u64,
 }
 
-impl Body {
+impl<T> Body<T> {
     /// Everything on the stack, innermost first.
     pub(super) fn stack(&self) -> impl Iterator<Item = &Running> {
         self.places[..self.depth].iter().rev()
@@ -124,15 +92,15 @@ impl Body {
     }
 }
 
-impl Slot {
-    pub(crate) fn new() -> Slot {
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Slot<T> {
         Slot {
             body: Mutex::new(Body {
-                state: State::Asleep,
+                state: WorkerState::Asleep,
                 is_tidying: false,
                 epoch: 0,
                 is_marked: false,
-                aftermath: None,
+                abandoned: None,
                 waiting_idle: false,
                 places: Vec::new(),
                 depth: 0,
@@ -155,7 +123,7 @@ impl Slot {
     // be a worker that makes none.
 
     #[inline]
-    pub(crate) fn push_overflow(&self, task: Box<dyn FireAndForget>) {
+    pub(crate) fn push_overflow(&self, task: T) {
         let mut body = self.body.lock();
         body.overflow.push_back(task);
         let len = body.overflow.len();
@@ -169,42 +137,45 @@ impl Slot {
     #[inline]
     pub(super) fn pop_overflow(
         &self,
-        body: &mut Body,
-        pop: impl FnOnce(&mut VecDeque<Box<dyn FireAndForget>>) -> Option<Box<dyn FireAndForget>>,
-    ) -> Option<Box<dyn FireAndForget>> {
+        body: &mut Body<T>,
+        pop: impl FnOnce(&mut VecDeque<T>) -> Option<T>,
+    ) -> Option<T> {
         let task = pop(&mut body.overflow)?;
         self.overflow_len.store(body.overflow.len(), Relaxed);
         Some(task)
     }
 
-    /// Takes the newest or the oldest of the list, if that is a tombstone. Nothing in it has a
-    /// drop of the program's.
-    pub(super) fn pop_tombstone(&self, body: &mut Body) -> Option<Tombstone> {
-        if let Some(tombstone) = body.overflow.back()?.tombstone() {
+    /// Takes the newest or the oldest of the list, if `found` finds in it what it looks for.
+    pub(super) fn pop_end_if<R>(
+        &self,
+        body: &mut Body<T>,
+        found: impl Fn(&T) -> Option<R>,
+    ) -> Option<R> {
+        if let Some(newest) = found(body.overflow.back()?) {
             self.pop_overflow(body, VecDeque::pop_back);
-            return Some(tombstone);
+            return Some(newest);
         }
-        let tombstone = body.overflow.front()?.tombstone()?;
+        let oldest = found(body.overflow.front()?)?;
         self.pop_overflow(body, VecDeque::pop_front);
-        Some(tombstone)
+        Some(oldest)
     }
 
     /// The oldest task of the list, for another worker, which holds its own
     /// slot's lock: so this does not wait.
     #[inline]
-    pub(crate) fn try_steal(&self) -> Option<Box<dyn FireAndForget>> {
+    pub(crate) fn try_steal(&self) -> Option<T> {
         if self.overflow_len() == 0 {
             return None;
         }
+        // Invariant 5.
         self.pop_overflow(&mut *self.body.try_lock()?, VecDeque::pop_front)
     }
 
     /// Everything in the list, the oldest first.
-    pub(crate) fn drain_overflow(&self) -> impl Iterator<Item = Queued> + use<> {
+    pub(crate) fn drain_overflow(&self) -> VecDeque<T> {
         let mut body = self.body.lock();
         self.overflow_len.store(0, Relaxed);
-        let tasks = std::mem::take(&mut body.overflow);
-        tasks.into_iter().map(FireAndForget::into_queued)
+        std::mem::take(&mut body.overflow)
     }
 
     /// How long the list is, or was a moment ago.
@@ -240,15 +211,16 @@ impl Slot {
     pub(crate) fn report(
         &self,
         settled: Settled,
-        aftermath: &Arc<Aftermath>,
+        abandoned: &Arc<AbandonedCounter>,
         mut each: impl FnMut(&Running),
     ) -> Counts {
         let mut body = self.body.lock();
-        body.aftermath = Some(aftermath.clone());
+        // Invariant 3: from now on `may_begin` refuses, and what is on the stack is settled.
+        body.abandoned = Some(abandoned.clone());
         for running in body.stack_mut() {
             running.settled = Some(settled);
             if settled == Settled::Abandoned {
-                aftermath.one_more();
+                abandoned.one_more();
             }
             each(running);
         }
@@ -262,7 +234,7 @@ impl Slot {
 
     /// The token and note of a task on the stack, which `make` makes if it has
     /// not asked for them yet; `None` for a task that is not there.
-    pub(crate) fn watch(
+    pub(crate) fn control(
         &self,
         task: u64,
         make: impl FnOnce() -> Arc<TaskControl>,
@@ -270,7 +242,7 @@ impl Slot {
         let mut body = self.body.lock();
         let mut stack = body.stack_mut();
         let running = stack.find(|running| running.meta.origin.id == task)?;
-        Some(running.watch_or(make))
+        Some(running.control_or(make))
     }
 
     /// From now on what runs on top of this task is none of its time. `false`: it is not
@@ -305,6 +277,7 @@ impl Slot {
         let own = places
             .iter()
             .position(|running| running.meta.origin.id == task)?;
+        // What runs on top right now has not been added to `on_top` yet.
         let covered = places.get(own + 1).map_or(Duration::ZERO, |above| {
             now.saturating_duration_since(above.since)
         });
@@ -315,7 +288,7 @@ impl Slot {
     pub(crate) fn revive(&self) {
         let mut body = self.body.lock();
         body.is_marked = false;
-        body.state = State::Asleep;
+        body.state = WorkerState::Asleep;
         body.epoch += 1;
     }
 
@@ -337,40 +310,14 @@ impl Slot {
     /// are themselves inside `wait_idle`; `None` of another.
     pub(crate) fn quiet(&self) -> Option<Quiet> {
         let body = self.body.lock();
-        let runs = body.depth > 0 || body.is_tidying || body.state == State::Awake;
-        let is_quiet = !runs || body.waiting_idle || body.state == State::Dead;
+        // A dead worker ends nothing any more, and is not waited for.
+        let runs = body.depth > 0 || body.is_tidying || body.state == WorkerState::Awake;
+        let is_quiet = !runs || body.waiting_idle || body.state == WorkerState::Dead;
         is_quiet.then_some(Quiet {
             epoch: body.epoch,
             overflow: body.overflow.len(),
             tombstones_made: body.counts.tombstones_made,
             tombstones_skipped: body.counts.tombstones_skipped,
         })
-    }
-}
-
-/// How many abandoned tasks of a report still run. Shared by the report and
-/// the slots; it holds on to nothing of the pool.
-#[derive(Default)]
-pub(crate) struct Aftermath {
-    running: Mutex<usize>,
-    ended: Condvar,
-}
-
-impl Aftermath {
-    fn one_more(&self) {
-        *self.running.lock() += 1;
-    }
-
-    pub(super) fn one_ended(&self) {
-        *self.running.lock() -= 1;
-        self.ended.notify_all();
-    }
-
-    /// Waits until none runs any more or the deadline has come; returns how
-    /// many still run.
-    pub(crate) fn wait(&self, deadline: Deadline) -> usize {
-        let mut running = self.running.lock();
-        while *running > 0 && !deadline.wait(&self.ended, &mut running) {}
-        *running
     }
 }

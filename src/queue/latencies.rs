@@ -6,9 +6,7 @@ mod histogram;
 
 pub use histogram::DurationHistogram;
 
-use crate::queue::Meter;
-use crate::sync::{Arc, CachePadded, Mutex};
-use std::any::Any;
+use crate::sync::{CachePadded, Mutex};
 use std::fmt;
 use std::time::Duration;
 
@@ -37,28 +35,16 @@ pub struct Latency {
 }
 
 /// One for each worker, which alone writes it.
-struct Latencies(Box<[CachePadded<Mutex<Latency>>]>);
+pub(crate) struct Latencies(Box<[CachePadded<Mutex<Latency>>]>);
 
-/// Makes the histograms of a pool with this number of workers.
-pub(super) fn meter(workers: usize) -> Arc<dyn Meter> {
-    let new = || CachePadded::new(Mutex::new(Latency::new()));
-    Arc::new(Latencies((0..workers).map(|_| new()).collect()))
-}
-
-/// The sum of all workers' histograms.
-pub(super) fn of(meter: &dyn Meter) -> Option<Latency> {
-    let latencies: &Latencies = meter.as_any().downcast_ref()?;
-    let mut sum = Latency::new();
-    for latency in &latencies.0 {
-        let latency = latency.lock();
-        sum.waited.add(&latency.waited);
-        sum.ran.add(&latency.ran);
+impl Latencies {
+    pub(crate) fn new(workers: usize) -> Latencies {
+        let new = || CachePadded::new(Mutex::new(Latency::new()));
+        Latencies((0..workers).map(|_| new()).collect())
     }
-    Some(sum)
-}
 
-impl Meter for Latencies {
-    fn record(&self, worker: usize, waited: Option<Duration>, ran: Duration) {
+    /// Called by each worker, with its index, for its own tasks.
+    pub(super) fn record(&self, worker: usize, waited: Option<Duration>, ran: Duration) {
         let mut latency = self.0[worker].lock();
         if let Some(waited) = waited {
             latency.waited.record(waited);
@@ -66,8 +52,15 @@ impl Meter for Latencies {
         latency.ran.record(ran);
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    /// Of all workers.
+    pub(crate) fn sum(&self) -> Latency {
+        let mut sum = Latency::new();
+        for latency in &self.0 {
+            let latency = latency.lock();
+            sum.waited.add(&latency.waited);
+            sum.ran.add(&latency.ran);
+        }
+        sum
     }
 }
 

@@ -1,0 +1,163 @@
+//! Which worker the current thread is, if it is one, and how it begins and ends a task.
+
+use super::core::{CurrentWorker, PoolRef, WorkerSlot, WorkerSlotGuard};
+#[cfg(any(loom, shuttle))]
+use crate::sync::model::{LocalCell as _, thread_local};
+use crate::sync::{Arc, CachePadded};
+use crate::worker::{How, Settled, SlotGuard, StackSize, TaskClock, TaskInfo};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+thread_local! {
+    /// The pool's number and the worker's index in it; pool 0 is none. A `Cell`
+    /// without a destructor: cheap to read, and readable for as long as the
+    /// thread lives.
+    static PLACE: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
+    static WORKER: RefCell<Option<Rc<CurrentWorker>>> = const { RefCell::new(None) };
+}
+
+/// The index of the current thread among the workers of this pool.
+#[inline]
+pub(crate) fn worker_index_in(pool: u64) -> Option<usize> {
+    let (own_pool, index) = PLACE.get();
+    (own_pool == pool).then_some(index)
+}
+
+/// The current thread as a worker of this pool.
+#[inline]
+pub(crate) fn current_worker_in(pool: u64) -> Option<Rc<CurrentWorker>> {
+    worker_index_in(pool)?;
+    let worker = WORKER.try_with(|worker| worker.borrow().clone());
+    worker.ok().flatten()
+}
+
+impl CurrentWorker {
+    /// Makes the current thread this worker, until [`CurrentWorker::retire`].
+    pub(crate) fn install(
+        index: usize,
+        slot: Arc<CachePadded<WorkerSlot>>,
+        pool_ref: Arc<PoolRef>,
+        stack_size: usize,
+    ) -> Rc<CurrentWorker> {
+        let pool = pool_ref.queue.id;
+        let worker = Rc::new(CurrentWorker {
+            index,
+            slot,
+            is_observed: pool_ref.queue.is_observed(),
+            pool_ref,
+            spare_refs: RefCell::default(),
+            clock: TaskClock::new(),
+            stack: StackSize::new(stack_size),
+        });
+        // In this order: a thread with a place has a worker, until it retires.
+        WORKER.with(|here| *here.borrow_mut() = Some(worker.clone()));
+        PLACE.set((pool, index));
+        worker
+    }
+
+    /// The current thread runs no task from here on. It stays one of the pool's
+    /// own workers to those that ask [`worker_index_in`]: destructors of thread-locals
+    /// may still drop the pool, or stop it, and must not wait for themselves.
+    pub(crate) fn retire() {
+        let worker = WORKER.try_with(|here| here.borrow_mut().take());
+        drop(worker);
+    }
+
+    /// Whether another task may run on top of those that run.
+    pub(crate) fn has_stack_left(&self) -> bool {
+        self.stack.has_half_left()
+    }
+
+    /// The right to change its slot.
+    pub(crate) fn lock_slot(&self) -> WorkerSlotGuard<'_> {
+        SlotGuard::take(&self.slot)
+    }
+
+    /// Skips what this worker need not keep of tasks that it called off.
+    pub(crate) fn skip_own_tombstones(&self) {
+        self.lock_slot()
+            .skip_own_tombstones(|task| task.tombstone());
+    }
+
+    /// The identity of the task that it runs now.
+    #[cold]
+    pub(crate) fn top_info(&self) -> TaskInfo {
+        self.lock_slot().top_info()
+    }
+
+    /// A reference to the pool, for the context of a task that begins now.
+    #[inline]
+    pub(crate) fn lend_ref(&self) -> Arc<PoolRef> {
+        let spare = self.spare_refs.borrow_mut().pop();
+        spare.unwrap_or_else(|| self.pool_ref.clone())
+    }
+
+    #[inline]
+    pub(crate) fn take_back_ref(&self, pool_ref: Arc<PoolRef>) {
+        self.spare_refs.borrow_mut().push(pool_ref);
+    }
+
+    /// When a task that begins now began.
+    #[inline]
+    pub(crate) fn begin_stamp(&self, slot: &WorkerSlotGuard<'_>, how: How) -> Instant {
+        slot.begin_stamp(&self.clock, how, self.is_observed)
+    }
+
+    /// The task on top of the stack has ended: takes it off and counts it, unless a report
+    /// has. For `settle` and `dispose` see [`SlotGuard::take_off`]. After that observers are
+    /// called.
+    #[inline]
+    pub(crate) fn end_task<L>(
+        &self,
+        slot: &mut WorkerSlotGuard<'_>,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        if self.is_observed {
+            self.end_observed(slot, panicked, settle, dispose);
+        } else {
+            let began = slot.began();
+            slot.take_off(panicked, settle, dispose);
+            slot.pass_time_on(began, false);
+            self.clock.task_ended();
+        }
+        self.notify_if_quiet(slot);
+    }
+
+    #[inline(never)]
+    fn end_observed<L>(
+        &self,
+        slot: &mut WorkerSlotGuard<'_>,
+        panicked: bool,
+        settle: impl FnOnce(Option<Settled>) -> Option<L>,
+        dispose: impl FnOnce(L),
+    ) {
+        // Before `take_off`, which leaves the place for another task; the observers are called
+        // after it, so that they see the task counted.
+        let ended = slot.measure(self.clock.task_ended_at(), panicked);
+        slot.take_off(panicked, settle, dispose);
+        slot.tidy(|| self.pool_ref.queue.hooks.ended(self.index, &ended));
+        slot.pass_observed_time_on(&ended);
+    }
+
+    /// The attempt on top of the stack has failed, and another one follows: takes it off,
+    /// uncounted. The task waits for that already, so that it is always somewhere.
+    #[cold]
+    pub(crate) fn put_off_task(&self, slot: &mut WorkerSlotGuard<'_>) {
+        let began = slot.began();
+        slot.take_off_uncounted();
+        slot.pass_time_on(began, self.is_observed);
+        self.clock.task_ended();
+        self.notify_if_quiet(slot);
+    }
+
+    #[inline]
+    fn notify_if_quiet(&self, slot: &mut WorkerSlotGuard<'_>) {
+        // In a hook: there is no loop that does this before the worker sleeps.
+        if slot.is_quiet_in_a_hook() {
+            slot.unlocked(|| self.pool_ref.queue.idle.notify());
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! How a worker runs a task with a handle.
+
+use super::state::TaskState;
+use super::task_cell::{Body, TaskCell};
+use crate::queue::{CurrentWorker, Shared, WorkerSlotGuard};
+use crate::retry::GiveUpReason;
+use crate::sync::{Arc, Release};
+use crate::task::body::{self, Attempt, Next, TaskFn};
+use crate::task::context::TaskContext;
+use crate::task::error::TaskPanic;
+use crate::task::link::Link;
+use crate::unwind;
+use crate::worker::{How, Meta, Off, RunningCell, Settled, TaskInfo, Tombstone};
+use std::time::Duration;
+
+/// How a worker's try to start a task may fail.
+enum NotStarted<B> {
+    /// It ended otherwise, or runs elsewhere.
+    Tombstone(Tombstone),
+    /// The worker was too late: it counts the task as expired, drops the closure,
+    /// and then makes it `CalledOff`.
+    Expired(Option<B>),
+}
+
+/// What came of an attempt.
+type Attempted<B> = Result<Attempt<B>, TaskPanic>;
+
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
+    /// Runs it on this worker, whose slot this is; `false`: it ended otherwise, or runs
+    /// elsewhere.
+    pub(super) fn run_on(
+        self: Arc<Self>,
+        shell: Arc<dyn Shared>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+        how: How,
+    ) -> bool {
+        let how = match how {
+            How::Claimed if B::RETRIES && self.is_taken_from_due(worker) => How::Fetched,
+            how => how,
+        };
+        match self.start(worker, how) {
+            Ok(closure) => {
+                self.run_started(closure, shell, slot, worker, how);
+                true
+            }
+            Err(NotStarted::Tombstone(tombstone)) => {
+                // Invariant 3 of `state`. A tombstone that leaves the queue is counted at the
+                // latest now, so that a report never misses one.
+                if how.left_the_queue() {
+                    slot.skip_tombstone(tombstone);
+                }
+                // There may be a million of them: others want to look, too.
+                slot.unlocked(|| drop((self, shell)));
+                false
+            }
+            Err(NotStarted::Expired(closure)) => {
+                slot.pass_expired(|| self.expire(closure));
+                false
+            }
+        }
+    }
+
+    fn is_taken_from_due(&self, worker: &CurrentWorker) -> bool {
+        worker.pool_ref.take_due_task(self.meta.origin.id)
+    }
+
+    /// QUEUED -> RUNNING, by this worker.
+    fn start(&self, worker: &CurrentWorker, how: How) -> Result<B, NotStarted<B>> {
+        let mut body = self.body.lock();
+        // A claim may come late: by now a stop may have taken the task out, and it may be
+        // in another pool.
+        let is_here = how != How::Claimed || body.pool_ref.queue.id == worker.pool_ref.queue.id;
+        if body.state.may_start() && is_here {
+            if how == How::Popped && self.is_late(&body) {
+                body.state = TaskState::CallingOff(Off::Expired);
+                body.counted = true;
+                return Err(NotStarted::Expired(body.closure.take()));
+            }
+            if let Some(closure) = body.start() {
+                self.ended.store(0, Release);
+                return Ok(closure);
+            }
+        }
+        Err(NotStarted::Tombstone(match how.left_the_queue() {
+            true => body.tombstone(),
+            // It stays in the queue, and is counted when it leaves.
+            false => Tombstone {
+                accepted: false,
+                uncounted: None,
+            },
+        }))
+    }
+
+    /// What the worker counted as expired. Called without the slot's lock.
+    fn expire(&self, closure: Option<B>) {
+        unwind::drop_guarded(closure, || self.meta.closure());
+        self.change(|body| body.state = TaskState::CalledOff(Off::Expired));
+        self.link.ended();
+    }
+
+    #[inline]
+    fn run_started(
+        &self,
+        closure: B,
+        shell: Arc<dyn Shared>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+        how: How,
+    ) {
+        let shell_to_wait = B::RETRIES.then(|| shell.clone());
+        self.begin(shell, slot, worker, how);
+        let attempted = self.attempt(closure, slot, worker);
+        let result = match (attempted, shell_to_wait) {
+            (Ok(Attempt::Ended(result)), _) => Ok(result),
+            (Err(panic), _) => Err(panic),
+            (Ok(Attempt::Failed(closure, next)), Some(shell)) => {
+                match self.put_off(closure, next, shell, slot, worker) {
+                    Some(result) => result,
+                    None => return,
+                }
+            }
+            (Ok(Attempt::Failed(..)), None) => unreachable!("only what retries fails"),
+        };
+        self.end(result, slot, worker);
+        // The last that the task does: its scope may return now.
+        self.link.ended();
+    }
+
+    /// Puts it on the worker's stack.
+    #[inline]
+    fn begin(
+        &self,
+        shell: Arc<dyn Shared>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+        how: How,
+    ) {
+        let Meta {
+            origin,
+            type_name,
+            name,
+        } = &self.meta;
+        let since = worker.begin_stamp(slot, how);
+        let place = slot.begin(how, *origin, *type_name, since, B::HAS_TOKEN);
+        if name.is_some() {
+            place.meta.name.clone_from(name);
+        }
+        if worker.is_observed {
+            place.queued_at = self.queued_at();
+        }
+        place.cell = Some(shell.into_running());
+    }
+
+    /// Calls the closure, without the slot's lock.
+    #[inline]
+    fn attempt(
+        &self,
+        closure: B,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+    ) -> Attempted<B> {
+        let context = B::WANTS_CONTEXT.then(|| TaskContext::lent(worker, self.meta.origin.id));
+        let info = || TaskInfo::new(&self.meta, self.attempts());
+        let attempted =
+            slot.unlocked(|| body::attempt(closure, context.as_ref(), &worker.pool_ref, info));
+        if let Some(context) = context {
+            context.give_back(worker);
+        }
+        attempted
+    }
+
+    /// RUNNING -> COMPLETED, PANICKED or ABANDONED, under the lock of the slot as well
+    /// (Invariant 2 of `state`).
+    #[inline]
+    fn end(
+        &self,
+        result: Result<B::Output, TaskPanic>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+    ) {
+        let panicked = result.is_err();
+        let settle = |settled| {
+            self.change(|body| {
+                body.control = None;
+                match settled {
+                    Some(Settled::Abandoned) if !L::SCOPED => {
+                        body.state = TaskState::Abandoned;
+                        Some(result)
+                    }
+                    _ => body.finish(result),
+                }
+            })
+        };
+        worker.end_task(slot, panicked, settle, |leftover| {
+            self.dispose(Some(leftover));
+        });
+    }
+
+    /// An attempt failed, and another one follows: RUNNING -> WAITING. Otherwise returns
+    /// what the task gives up with.
+    fn put_off(
+        &self,
+        closure: B,
+        next: Result<Next, GiveUpReason>,
+        shell: Arc<dyn Shared>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+    ) -> Option<Result<B::Output, TaskPanic>> {
+        let pool_ref = &worker.pool_ref;
+        let pool_cancelled = pool_ref.is_cancelled();
+        slot.unlocked(|| pool_ref.prepare_to_wait());
+        let settled = slot.settled();
+        match self.wait_to_retry(closure, next, settled, pool_cancelled) {
+            Ok(after) => {
+                // Still on the stack: the task is always somewhere.
+                pool_ref.wait_to_retry(shell, after);
+                worker.put_off_task(slot);
+                None
+            }
+            Err((closure, gave_up)) => {
+                let info = || TaskInfo::new(&self.meta, self.attempts());
+                Some(slot.unlocked(|| body::give_up(closure, gave_up, pool_ref, info)))
+            }
+        }
+    }
+
+    /// RUNNING -> WAITING, if there is another attempt; returns how long it waits. Otherwise
+    /// gives the closure back.
+    fn wait_to_retry(
+        &self,
+        mut closure: B,
+        next: Result<Next, GiveUpReason>,
+        settled: Option<Settled>,
+        pool_cancelled: bool,
+    ) -> Result<Duration, (B, GiveUpReason)> {
+        let mut body = self.body.lock();
+        let is_asked = body.cancel_asked.is_some();
+        let wait = match next_wait(next, settled.is_some(), is_asked, pool_cancelled) {
+            Ok(wait) => wait,
+            Err(gave_up) => return Err((closure, gave_up)),
+        };
+        if wait.is_uncounted {
+            closure.uncount();
+            body.attempts -= 1;
+        }
+        body.wait(closure);
+        Ok(wait.after)
+    }
+}
+
+impl<B: TaskFn> Body<B> {
+    fn wait(&mut self, closure: B) {
+        self.state = TaskState::Waiting;
+        self.closure = Some(closure);
+        self.control = None;
+    }
+}
+
+/// How a task waits for its next attempt.
+#[derive(Debug, PartialEq)]
+struct RetryWait {
+    after: Duration,
+    /// The attempt that failed was none, or was cut short.
+    is_uncounted: bool,
+}
+
+/// What follows a failed attempt. `is_settled`: a report has counted the task; `is_asked`: its
+/// handle was asked to cancel it.
+fn next_wait(
+    next: Result<Next, GiveUpReason>,
+    is_settled: bool,
+    is_asked: bool,
+    pool_cancelled: bool,
+) -> Result<RetryWait, GiveUpReason> {
+    // One that was cut short did not fail for good, unless its error says so. The pool is
+    // closed, then: it does not wait, but is unstarted.
+    let is_cut_short = pool_cancelled && next != Err(GiveUpReason::Verdict);
+    let asked = match (is_settled, is_asked) {
+        (true, _) => Some(GiveUpReason::Stopped),
+        (false, true) => Some(GiveUpReason::Cancelled),
+        (false, false) => None,
+    };
+    match (next, asked) {
+        (Ok(next), None) => Ok(RetryWait {
+            after: next.after,
+            is_uncounted: is_cut_short || next.was_none,
+        }),
+        (Err(_), None) if is_cut_short => Ok(RetryWait {
+            after: Duration::MAX,
+            is_uncounted: true,
+        }),
+        (Err(gave_up), _) | (Ok(_), Some(gave_up)) => Err(gave_up),
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    const NEXT: Next = Next {
+        after: Duration::from_secs(1),
+        was_none: false,
+    };
+
+    fn waits(after: Duration, is_uncounted: bool) -> Result<RetryWait, GiveUpReason> {
+        Ok(RetryWait {
+            after,
+            is_uncounted,
+        })
+    }
+
+    #[test]
+    fn a_failed_attempt_waits_and_counts_unless_it_was_none() {
+        assert_eq!(
+            next_wait(Ok(NEXT), false, false, false),
+            waits(NEXT.after, false)
+        );
+        let none = Next {
+            was_none: true,
+            ..NEXT
+        };
+        assert_eq!(
+            next_wait(Ok(none), false, false, false),
+            waits(NEXT.after, true)
+        );
+    }
+
+    #[test]
+    fn what_a_stop_cut_short_is_tried_again_unless_its_error_is_final() {
+        assert_eq!(
+            next_wait(Ok(NEXT), false, false, true),
+            waits(NEXT.after, true)
+        );
+        let gave_up = Err(GiveUpReason::Attempts);
+        assert_eq!(
+            next_wait(gave_up, false, false, true),
+            waits(Duration::MAX, true)
+        );
+        let verdict = Err(GiveUpReason::Verdict);
+        assert_eq!(
+            next_wait(verdict, false, false, true),
+            Err(GiveUpReason::Verdict)
+        );
+    }
+
+    #[test]
+    fn a_task_that_is_settled_or_was_cancelled_gives_up() {
+        assert_eq!(
+            next_wait(Ok(NEXT), true, true, true),
+            Err(GiveUpReason::Stopped)
+        );
+        assert_eq!(
+            next_wait(Ok(NEXT), false, true, false),
+            Err(GiveUpReason::Cancelled)
+        );
+        let gave_up = Err(GiveUpReason::Attempts);
+        assert_eq!(
+            next_wait(gave_up, true, false, true),
+            Err(GiveUpReason::Attempts)
+        );
+    }
+}

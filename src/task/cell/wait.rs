@@ -1,0 +1,115 @@
+//! How a thread waits for the end of a task.
+
+use super::state::{Look, TaskState, look};
+use super::task_cell::{Body, TaskCell};
+use crate::clock::{self, Deadline};
+use crate::queue::worker_index_in;
+use crate::sync::{Acquire, Backoff, Relaxed, Release};
+use crate::task::body::TaskFn;
+use crate::task::link::Link;
+use crate::worker::Off;
+use std::time::Duration;
+
+/// How often a wait for a task whose cancel is slow checks whether the pool's report was
+/// made, which ends every wait.
+#[cfg(not(any(loom, shuttle)))]
+const LOOK_WHILE_CALLING_OFF: Duration = Duration::from_millis(10);
+/// Never in a model: it would hide a canceller that wakes no thread.
+#[cfg(any(loom, shuttle))]
+const LOOK_WHILE_CALLING_OFF: Duration = Duration::MAX;
+
+/// A wait, as it began.
+#[derive(Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) deadline: Deadline,
+    /// How often a stop had taken the task out.
+    taken_out: u32,
+    /// This thread is a worker of the task's pool, and joins it: it may run an attempt.
+    claims: bool,
+}
+
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
+    /// A wait that only waits.
+    pub(super) fn waiter(&self, deadline: Deadline) -> Waiter {
+        Waiter {
+            deadline,
+            taken_out: self.body.lock().taken_out,
+            claims: false,
+        }
+    }
+
+    /// A wait of a join.
+    pub(super) fn joiner(&self) -> Waiter {
+        Waiter {
+            claims: worker_index_in(self.pool.load(Relaxed)).is_some(),
+            ..self.waiter(Deadline::NEVER)
+        }
+    }
+
+    /// Waits for the end of the task, or until a stop takes it out once more than when the
+    /// wait began; `false` when the deadline came first, or the pool gave the task back to its
+    /// scope, or when its next attempt is due, which this worker may claim.
+    pub(super) fn wait_ended(&self, waiter: Waiter) -> bool {
+        if self.ends_while_spinning() {
+            return true;
+        }
+        let mut body = self.body.lock();
+        loop {
+            let look_again = match self.look(&body, waiter) {
+                Look::Over => return true,
+                Look::ToRun => return false,
+                Look::Expired => {
+                    // The closure is dropped there, without the lock.
+                    drop(body);
+                    self.call_off(Off::Expired);
+                    body = self.body.lock();
+                    continue;
+                }
+                Look::CallingOff(off) if body.pool_ref.is_reported() => {
+                    self.end_calling_off(&mut body, off);
+                    return true;
+                }
+                Look::CallingOff(_) => Deadline::after(LOOK_WHILE_CALLING_OFF),
+                Look::Unstarted => self.start_by(),
+                Look::Pending => Deadline::NEVER,
+            };
+            if waiter.deadline.has_passed(clock::now()) {
+                return false;
+            }
+            waiter
+                .deadline
+                .earlier(look_again)
+                .wait(&self.changed, &mut body);
+        }
+    }
+
+    /// Short tasks end within microseconds; a sleep costs more than that.
+    fn ends_while_spinning(&self) -> bool {
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if self.ended.load(Acquire) != 0 {
+                return true;
+            }
+            backoff.snooze();
+        }
+        false
+    }
+
+    fn look(&self, body: &Body<B>, waiter: Waiter) -> Look {
+        look(
+            body.state,
+            body.taken_out != waiter.taken_out,
+            waiter.claims,
+            self.is_late(body),
+            body.attempts,
+            body.taken_out + body.attempts > 0,
+        )
+    }
+
+    /// No wait outlives the report of a stop: the drop of the closure goes on, and the task
+    /// has ended all the same.
+    fn end_calling_off(&self, body: &mut Body<B>, off: Off) {
+        body.state = TaskState::CalledOff(off);
+        self.ended.store(1, Release);
+    }
+}
