@@ -2,8 +2,11 @@
 //! `crossbeam_channel`, so that a model checker can stand in for all three:
 //! `model` does, with `--cfg shuttle` or `--cfg loom`.
 
+mod after_unlock;
 #[cfg(any(loom, shuttle))]
 pub(crate) mod model;
+
+pub(crate) use after_unlock::AfterUnlock;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use crossbeam_channel as channel;
