@@ -1,8 +1,9 @@
-//! What a program holds of a batcher.
+//! The handle of a batcher.
 
 use super::builder::BatcherBuilder;
 use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
+use super::state::Phase;
 use super::store::Store;
 use crate::async_log::log_or_stderr_in_time;
 use crate::clock::{self, Deadline};
@@ -20,16 +21,17 @@ use std::time::Duration;
 /// A batch is *full*, and handled, when it reaches the maximum number of
 /// [items](BatcherBuilder::max_items) or [bytes](BatcherBuilder::max_bytes), the maximum
 /// [age](BatcherBuilder::max_age), or the maximum [idle time](BatcherBuilder::max_idle),
-/// whichever comes first. It is bounded by its [capacity](BatcherBuilder::capacity), and so
-/// are its verbs: they wait, refuse, or time out. `submit` by a worker of the pool never
-/// waits: it goes beyond the capacity.
+/// whichever comes first. The number of items is bounded by the
+/// [capacity](BatcherBuilder::capacity): when that is reached, a submit waits, fails, or
+/// times out, as its verb says. `submit` by a worker of the pool never waits: it exceeds the
+/// capacity.
 ///
 /// # The handler
 ///
-/// It is given its batch as a `&mut Vec<T>`, so that nothing is lost when it fails, and the
-/// [`TaskContext`](crate::TaskContext) of the task that it runs in. By its result
+/// The handler gets its batch as a `&mut Vec<T>`, so that nothing is lost when it fails, and
+/// the [`TaskContext`](crate::TaskContext) of its task. Its result decides what follows:
 ///
-/// - `Ok`: all of the batch is handled, also what it left in the vector, which is dropped.
+/// - `Ok`: the whole batch is handled. Items left in the vector are dropped.
 /// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError): no other attempt
 ///   would help. The batch is split in halves, and each is handled by itself, until the bad
 ///   items stand alone: those go to the closure for
@@ -41,27 +43,26 @@ use std::time::Duration;
 ///   are dead letters. (By default that is after five attempts, some 1.5 s: set a policy that
 ///   outlasts what may be down.)
 ///
-/// Dead letters for which there is no closure are dropped; the log says how many.
+/// Without a closure for dead letters they are dropped, and their number is logged.
 /// [`Pool::wait_idle`](crate::Pool::wait_idle) knows nothing of items that are collected, or
 /// wait to be tried again: for those there is [`flush`](Self::flush).
 ///
-/// Items that it takes out of the vector before it fails are handled: so it can go on where
-/// it was.
+/// Items that it takes out of the vector before it fails are handled: the next attempt goes
+/// on with the rest.
 ///
-/// Items that are handled one by one are better off in a [`WorkQueue`](crate::WorkQueue), or as tasks.
+/// For items that are handled one by one use a [`WorkQueue`](crate::WorkQueue), or tasks.
 ///
 /// With one batch in flight at a time, the default, items are handled in the order in which
 /// they were submitted.
 ///
 /// # The end
 ///
-/// [`stop`](Self::stop) lets nothing more in, handles what there is, the batch included that
-/// is not full, and hands back, as items, what could not be handled in time. The pool has to
-/// be stopped after it: where its pool runs nothing any more, a batcher keeps its items for
-/// its own stop. Dropping the last clone is a stop with 5 s; what is left is then logged and
-/// goes to the closure for dead letters. (A handler, or such a closure, that holds a clone
-/// keeps the batcher: then there is no last one.) In a host, [`HostBuilder::add`] does
-/// all that, in the right order.
+/// [`stop`](Self::stop) closes the batcher, handles what there is, including the batch that
+/// is not full, and hands back the items that could not be handled in time. Stop the pool
+/// after it: once its pool is stopped, a batcher keeps its items for its own stop. Dropping
+/// the last clone is a stop with 5 s; the items that are left are logged and become dead
+/// letters. (A handler, or a closure for dead letters, that holds a clone keeps the batcher
+/// alive.) In a host, [`HostBuilder::add`] does all that, in the right order.
 ///
 /// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
@@ -221,7 +222,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn take_unstarted(&self) -> Vec<T> {
-        self.store().state.lock().take_out()
+        self.store().state.lock().take_unstarted()
     }
 
     /// Makes a batch of what has been collected, and blocks until everything that was
@@ -258,7 +259,7 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().flush(Deadline::after(timeout))
     }
 
-    /// Counts of its items so far, by outcome.
+    /// Its items, counted by outcome.
     pub fn stats(&self) -> BatchStats {
         self.store().stats()
     }
@@ -287,13 +288,13 @@ impl<T: Send + 'static> Store<T> {
         let began = clock::now();
         self.finish(plan.moments(began));
         let mut state = self.state.lock();
-        let unhandled = state.take_out();
+        let unstarted = state.take_unstarted();
         BatchReport {
-            name: self.name.clone(),
+            name: self.name().clone(),
             elapsed: clock::now().saturating_duration_since(began),
             stats: state.stats(),
             abandoned: state.held,
-            unhandled,
+            unstarted,
         }
     }
 
@@ -302,23 +303,24 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// No caller can take these any more.
-    fn bury_unhandled(&self, items: Vec<T>) {
+    fn give_up_unstarted(&self, items: Vec<T>) {
         let mut state = self.state.lock();
-        state.stats.unstarted -= items.len() as u64;
-        state.stats.dead += items.len() as u64;
+        state.count_dead(items.len());
         drop(state);
-        self.bury_in_time(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 0));
+        self.handler
+            .dead_letters
+            .give_up_in_time(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 0));
     }
 }
 
 impl<T: Send + 'static> Drop for Owner<T> {
     fn drop(&mut self) {
         let mut state = self.store.state.lock();
-        if state.reported {
+        if state.has_reached(Phase::Reported) {
             // They can be taken no more.
-            let items = state.take_out();
+            let items = state.take_unstarted();
             drop(state);
-            self.store.drop_all(items.into_iter());
+            self.store.handler.dead_letters.drop_all(items.into_iter());
             return;
         }
         drop(state);
@@ -326,9 +328,9 @@ impl<T: Send + 'static> Drop for Owner<T> {
         if !report.is_clean() {
             log_or_stderr_in_time(log::Level::Error, report.to_string());
         }
-        let unhandled = report.take_unstarted();
-        if !unhandled.is_empty() {
-            self.store.bury_unhandled(unhandled);
+        let unstarted = report.take_unstarted();
+        if !unstarted.is_empty() {
+            self.store.give_up_unstarted(unstarted);
         }
     }
 }
@@ -344,7 +346,7 @@ impl<T: Send + 'static> Clone for Batcher<T> {
 impl<T: Send + 'static> fmt::Debug for Batcher<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batcher")
-            .field("name", &self.store().name)
+            .field("name", self.store().name())
             .field("capacity", &self.store().capacity)
             .field("stats", &self.stats())
             .finish_non_exhaustive()

@@ -1,15 +1,20 @@
-//! What can be said of a batcher before it is made.
+//! The options of a batcher.
 
+use super::alarms::BatchAlarms;
 use super::batcher::Batcher;
 use super::dead::DeadLetter;
+use super::dead_letters::{DeadLetterFn, DeadLetters};
 use super::fill::Fill;
-use super::store::{DeadLetterFn, Measure, State, Store};
+use super::filling::Filling;
+use super::handler::BatchHandler;
+use super::state::State;
+use super::store::{Measure, Store};
 use crate::causes::{self, BoxError};
 use crate::clock::Deadline;
 use crate::queue::{Membership, Room};
 use crate::retry::{Backoff, IntoRetry, Retry};
 use crate::submit::Submitter;
-use crate::sync::{Arc, CachePadded, Condvar, Mutex};
+use crate::sync::{Arc, CachePadded, Condvar, Mutex, Weak};
 use crate::task::TaskContext;
 use crate::threads::SPAWN_TIMEOUT;
 use crate::unwind::Guarded;
@@ -49,7 +54,7 @@ pub struct BatcherBuilder<T> {
     in_flight: usize,
     capacity: Option<usize>,
     retry: Retry,
-    bury: Option<Box<DeadLetterFn<T>>>,
+    dead_letter: Option<Box<DeadLetterFn<T>>>,
 }
 
 /// The default maximum number of items in a batch; the default capacity is ten times that.
@@ -73,7 +78,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             in_flight: 1,
             capacity: None,
             retry: Retry::new(backoff).attempts(5),
-            bury: None,
+            dead_letter: None,
         }
     }
 
@@ -126,24 +131,6 @@ impl<T: Send + 'static> BatcherBuilder<T> {
 
     /// Maximum time without a new item, after which a batch is handled. No limit by
     /// default; one that is not shorter than [`max_age`](Self::max_age) means nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let words = Batcher::builder("words")
-    ///     .max_age(Duration::from_secs(3600))
-    ///     .max_idle(Duration::from_millis(1))
-    ///     .build(pool.submitter(), move |words: &mut Vec<&str>, _| {
-    ///         Ok(sender.send(words.len())?)
-    ///     })?;
-    /// words.submit("alone")?;
-    /// assert_eq!(receiver.recv()?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn max_idle(mut self, idle: Duration) -> Self {
         self.fill.max_idle = idle;
         self
@@ -158,22 +145,6 @@ impl<T: Send + 'static> BatcherBuilder<T> {
 
     /// Maximum number of items that are waiting or being handled. Defaults to ten full
     /// batches. When that is reached, what has been collected is handled as a batch.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # let pool = Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let words = Batcher::builder("words")
-    ///     .capacity(2)
-    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
-    /// words.submit("one")?;
-    /// words.submit("two")?;
-    /// assert!(words.try_submit("three").unwrap_err().is_full());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn capacity(mut self, items: usize) -> Self {
         self.capacity = Some(items);
         self
@@ -188,23 +159,24 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     }
 
     /// Handler for dead letters (items that were given up). It is called on the pool, for
-    /// one item at a time; a panic in it is logged. Without it dead letters are logged, by
-    /// number, and dropped, and the report of a [host](crate::HostBuilder::add) is not
+    /// one item at a time; a panic in it is logged. Without a handler, the number of dead
+    /// letters is logged, they are dropped, and the report of a [host](crate::HostBuilder::add) is not
     /// clean.
     pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
-        self.bury = Some(Box::new(closure));
+        self.dead_letter = Some(Box::new(closure));
         self
     }
 
     /// Makes the batcher, whose batches are handled on the pool of this submitter.
     ///
-    /// What the handler is given, and what its result means, is described at
-    /// [`Batcher`](Batcher#the-handler).
+    /// [`Batcher`](Batcher#the-handler) describes what the handler gets, and what its result
+    /// means.
     ///
     /// # Errors
     ///
-    /// When a limit is zero, with which nothing could ever be handled, or too large; when
-    /// the name is empty or has control characters in it.
+    /// Fails if a limit is zero, so that nothing could ever be handled, or too large; if the
+    /// name is empty or contains control characters; or if the timer's thread cannot be
+    /// started.
     ///
     /// # Examples
     ///
@@ -235,22 +207,30 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         }
         let (now, timer) = (pool_ref.queue.clock().now(), pool_ref.queue.timer());
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
-        Ok(Batcher::new(Arc::new_cyclic(|me| Store {
-            me: me.clone(),
-            name: self.name.into(),
-            fill: self.fill,
-            measure: self.measure.map(guarded),
-            capacity,
-            in_flight: self.in_flight,
+        let name: Arc<str> = self.name.into();
+        let handler = BatchHandler {
+            name: name.clone(),
+            closure: guarded(Box::new(handler)),
             retry: self.retry.into_retry(),
-            handler: guarded(Box::new(handler)),
-            bury: self.bury.map(guarded),
-            pool_ref,
-            built_at,
+            dead_letters: DeadLetters::new(name, self.dead_letter.map(guarded)),
+            pool_ref: pool_ref.clone(),
             membership: Membership::default(),
-            state: CachePadded::new(Mutex::new(State::new(now, timer))),
-            room: Room::default(),
-            changed: Condvar::new(),
+        };
+        let filling = Filling::new(self.fill, now);
+        Ok(Batcher::new(Arc::new_cyclic(|me: &Weak<Store<T>>| {
+            let alarms = BatchAlarms::new(me.clone(), timer);
+            let state = State::new(filling, self.in_flight, alarms);
+            Store {
+                me: me.clone(),
+                measure: self.measure.map(guarded),
+                capacity,
+                handler,
+                pool_ref,
+                built_at,
+                state: CachePadded::new(Mutex::new(state)),
+                room: Room::default(),
+                changed: Condvar::new(),
+            }
         })))
     }
 
@@ -301,7 +281,7 @@ impl<T> fmt::Debug for BatcherBuilder<T> {
     }
 }
 
-/// Why a batcher cannot be made, and what to write instead.
+/// Why a batcher cannot be built, and what to write instead.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BatcherError(String);
 

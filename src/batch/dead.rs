@@ -47,11 +47,11 @@ pub struct DeadLetter {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadLetterReason {
-    /// The handler said [`PermanentError`](crate::retry::PermanentError) to it, alone.
+    /// The handler returned a [`PermanentError`](crate::retry::PermanentError) for it alone.
     Permanent,
-    /// The handler panicked at it, alone; or a [custom](crate::Retry::custom) policy did.
+    /// The handler panicked with it alone; or a [custom](crate::Retry::custom) policy did.
     Panicked,
-    /// The handler failed again and again, until the policy gave up.
+    /// The handler failed until the retry policy gave up.
     GaveUp(GiveUpReason),
     /// The handler gave it back after the report of the stop was made; or no caller got
     /// that report, since the batcher was dropped.
@@ -109,7 +109,7 @@ impl DeadLetter {
     }
 }
 
-/// Errors are the program's code, their drops too.
+/// The drop of an error is the program's code.
 impl Drop for DeadLetter {
     fn drop(&mut self) {
         unwind::drop_guarded(self.error.take(), || "the error of a batch".to_owned());

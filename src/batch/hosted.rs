@@ -1,6 +1,7 @@
 //! A batcher as a service of a host.
 
 use super::batcher::Batcher;
+use super::state::Phase;
 use super::store::Store;
 use crate::clock;
 use crate::host::items::{ItemStats, ItemStore, LeftItems};
@@ -8,7 +9,7 @@ use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, Servic
 use crate::queue::{Member, Refusal};
 use crate::stop::StopPlan;
 use crate::submit::{Keeper, SubmitError, Target};
-use crate::sync::Arc;
+use crate::sync::{AfterUnlock, Arc};
 
 /// As a service, a batcher is stopped in its turn. What it could not handle in its time is
 /// returned, as items, by [`Batcher::take_unstarted`].
@@ -53,11 +54,11 @@ impl<T: Send + 'static> ItemStore for Store<T> {
     }
 
     fn join_host(&self, member: Member) {
-        self.membership.set(member);
+        self.handler.membership.set(member);
     }
 
     fn is_idle(&self) -> bool {
-        self.state.lock().in_progress() == 0
+        self.state.lock().count_handling() == 0
     }
 
     fn stats(&self) -> ItemStats {
@@ -65,22 +66,18 @@ impl<T: Send + 'static> ItemStore for Store<T> {
     }
 
     fn take_out(&self) -> LeftItems {
+        let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
-        let timer = match state.sealed {
-            true => None,
-            false => self.seal(&mut state),
-        };
-        state.reported = true;
+        self.seal(&mut state, &mut after);
+        state.advance(Phase::Reported);
         let stats = state.stats();
-        drop(state);
-        drop(timer);
         LeftItems {
             unstarted: stats.unstarted(),
             in_progress: stats.in_progress(),
             // Without a closure for them, dead letters are only logged.
-            failed: match self.bury {
-                Some(_) => 0,
-                None => stats.dead(),
+            failed: match self.handler.dead_letters.has_handler() {
+                true => 0,
+                false => stats.dead(),
             },
             stats: ItemStats::Batch(stats),
         }
@@ -96,7 +93,7 @@ impl<T: Send + 'static> Store<T> {
             Refusal::Full | Refusal::TimedOut => return refused,
             Refusal::Cancelled => refused,
             Refusal::Closed => {
-                let own = self.membership.stopping();
+                let own = self.handler.membership.stopping();
                 refused.due_to(own.or_else(|| self.queue().membership.stopping()))
             }
         };
@@ -111,12 +108,6 @@ impl<T: Send + 'static> Keeper<T> for Store<T> {
     fn keep(&self, item: T) {
         let mut state = self.state.lock();
         state.stats.accepted += 1;
-        match state.out.last_mut() {
-            Some((REFUSED, items)) => items.push(item),
-            _ => state.out.push((REFUSED, vec![item])),
-        }
+        state.unstarted.add_refused(item);
     }
 }
-
-/// The batch of items that were dropped with their refusal: after all others.
-const REFUSED: u64 = u64::MAX;

@@ -1,4 +1,4 @@
-//! What a stop left behind.
+//! The report of a stop.
 
 use crate::host::items::BatchStats;
 use crate::sync::Arc;
@@ -40,7 +40,7 @@ pub struct BatchReport<T> {
     pub(super) stats: BatchStats,
     /// Being handled by handlers that had not returned.
     pub(super) abandoned: usize,
-    pub(super) unhandled: Vec<T>,
+    pub(super) unstarted: Vec<T>,
 }
 
 impl<T> BatchReport<T> {
@@ -57,7 +57,7 @@ impl<T> BatchReport<T> {
     /// The items that were not handled, in the order in which they came. Only the first
     /// report of a stop has them, and its first call returns them.
     pub fn take_unstarted(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.unhandled)
+        std::mem::take(&mut self.unstarted)
     }
 
     /// How many items were with handlers that had not returned at the deadline. What those
@@ -80,7 +80,7 @@ impl<T> BatchReport<T> {
 
 impl<T> Drop for BatchReport<T> {
     fn drop(&mut self) {
-        for item in self.unhandled.drain(..) {
+        for item in self.unstarted.drain(..) {
             unwind::drop_guarded(item, || "an item that was not handled".to_owned());
         }
     }

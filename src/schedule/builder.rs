@@ -1,14 +1,14 @@
-//! What can be said of an entry before it is added.
+//! The options of an entry, before it is added.
 
 use super::context::RunContext;
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::error::ScheduleError;
+use super::job::Job;
 use super::policy::{MisfirePolicy, OverlapPolicy};
 use super::rule::Schedule;
 use super::scheduler::{ScheduleEntry, Scheduler};
 use super::timetable::Timetable;
 use crate::causes::BoxError;
-use crate::sync::Arc;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -41,13 +41,13 @@ pub struct EntryBuilder<'a> {
     schedule: Schedule,
     jitter: Duration,
     overlap: OverlapPolicy,
-    missed: MisfirePolicy,
+    misfire: MisfirePolicy,
     threshold: Duration,
     run_at_start: bool,
     time_limit: Option<Duration>,
 }
 
-/// What is later than this was missed: the threshold of Quartz.
+/// A run later than this was missed: the threshold of Quartz.
 const THRESHOLD: Duration = Duration::from_secs(60);
 
 impl<'a> EntryBuilder<'a> {
@@ -62,86 +62,52 @@ impl<'a> EntryBuilder<'a> {
             schedule,
             jitter: Duration::ZERO,
             overlap: OverlapPolicy::default(),
-            missed: MisfirePolicy::default(),
+            misfire: MisfirePolicy::default(),
             threshold: THRESHOLD,
             run_at_start: false,
             time_limit: None,
         }
     }
 
-    /// Each run is later than its schedule has it by a random time of up to `most`, so that
-    /// a hundred machines with one schedule do not all come at once; but not by more than
-    /// there is until the run after it. The schedule does not drift because of that.
-    /// Defaults to zero.
+    /// Delays each run by a random time of up to `most`, so that many machines with the same
+    /// schedule do not run at the same moment. The delay is never longer than the time to the
+    /// following run, and the schedule does not drift. Defaults to zero.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;
         self
     }
 
-    /// What is done when a run is due while the one before it is not over. Defaults to
+    /// The policy for a run that is due while the one before it has not ended. Defaults to
     /// [`OverlapPolicy::Skip`].
-    pub fn overlap(mut self, rule: OverlapPolicy) -> Self {
-        self.overlap = rule;
+    pub fn overlap(mut self, policy: OverlapPolicy) -> Self {
+        self.overlap = policy;
         self
     }
 
-    /// What is done about runs that were missed. Defaults to [`MisfirePolicy::Once`].
-    pub fn misfire(mut self, rule: MisfirePolicy) -> Self {
-        self.missed = rule;
+    /// The policy for runs that were missed. Defaults to [`MisfirePolicy::Once`].
+    pub fn misfire(mut self, policy: MisfirePolicy) -> Self {
+        self.misfire = policy;
         self
     }
 
-    /// What [`MisfirePolicy::Skip`] calls missed: a run that is late by more than this. The other
-    /// rules take no notice of it. Defaults to 60 s.
+    /// How late a run has to be to count as missed for [`MisfirePolicy::Skip`]; the other
+    /// policies do not use it. Defaults to 60 s.
     ///
-    /// If the whole process stood still (SIGSTOP, a paused container, a debugger), it grows by
-    /// that time, but at most to its double.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use groundcrew::schedule::MisfirePolicy;
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// scheduler
-    ///     .entry("tick", Schedule::every(Duration::from_secs(1)))
-    ///     .misfire(MisfirePolicy::Skip)
-    ///     .missed_after(Duration::from_millis(500))
-    ///     .run(|_| Ok(()))?;
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// If the whole process was frozen (SIGSTOP, a paused container, a debugger), it grows by
+    /// that time, at most to its double.
     pub fn missed_after(mut self, threshold: Duration) -> Self {
         self.threshold = threshold;
         self
     }
 
-    /// It also runs once when its scheduler starts, or, if that runs already, when it is
-    /// added.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
-    ///     .run_at_start()
-    ///     .run(|_| Ok(()))?;
-    /// scheduler.start()?;
-    /// pool.wait_idle();
-    /// assert_eq!(entry.status().runs(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Adds a run when the scheduler starts, or, if the scheduler was started before, when the
+    /// entry is added.
     pub fn run_at_start(mut self) -> Self {
         self.run_at_start = true;
         self
     }
 
-    /// A limit for the time of each run: see
+    /// The time limit of each run: see
     /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit).
     ///
     /// # Examples
@@ -166,18 +132,18 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// Adds the entry, which calls `closure` for each run, on a worker of the pool. If the
-    /// scheduler runs the entry is planned from now on, otherwise from its start.
+    /// Adds the entry, which calls `closure` for each run, on a worker of the pool. The
+    /// schedule starts now, or, if the scheduler was not started, with the scheduler.
     ///
-    /// An error of the closure is logged (ten a second of all schedules at most), and so is
-    /// its panic; both are shown by [`ScheduleEntry::status`], and change nothing about the
-    /// runs to come.
+    /// Errors and panics of the closure are logged (at most ten records a second for all
+    /// schedules together) and shown by [`ScheduleEntry::status`]. They do not change the
+    /// schedule.
     ///
     /// # Errors
     ///
-    /// A [`ScheduleError`] that says what is wrong: with the schedule (see
-    /// [`Schedule::check`]), with the name, which no other entry may have, or with a rule
-    /// that would never let anything run. Nothing is added then.
+    /// Returns a [`ScheduleError`], and adds nothing, if the schedule is not valid (see
+    /// [`Schedule::check`]), if the name is not valid or another entry has it, or if a policy
+    /// would never let a run start.
     ///
     /// # Examples
     ///
@@ -196,22 +162,17 @@ impl<'a> EntryBuilder<'a> {
         closure: impl Fn(&RunContext<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Result<ScheduleEntry, ScheduleError> {
         self.check()?;
-        let added_at = Location::caller();
-        let schedule = self.schedule.clone();
-        let timetable = Timetable::new(self.schedule, self.missed, self.threshold, self.jitter);
-        let queue = self.scheduler.queue().clone();
-        self.scheduler.add(Arc::new_cyclic(|me| Entry {
-            me: me.clone(),
+        let job = Job {
             name: self.name.into(),
-            schedule,
-            closure: Arc::new(closure),
-            overlap: self.overlap,
-            run_at_start: self.run_at_start,
+            closure: Box::new(closure),
             time_limit: self.time_limit,
-            queue,
-            added_at,
-            state: State::new(timetable),
-        }))
+            queue: self.scheduler.queue().clone(),
+            added_at: Location::caller(),
+        };
+        let schedule = self.schedule.clone();
+        let timetable = Timetable::new(self.schedule, self.misfire, self.threshold, self.jitter);
+        let entry = Entry::new(job, schedule, timetable, self.overlap, self.run_at_start);
+        self.scheduler.add(entry)
     }
 
     fn check(&self) -> Result<(), ScheduleError> {
@@ -220,7 +181,7 @@ impl<'a> EntryBuilder<'a> {
         if self.name.is_empty() || self.name.contains(char::is_control) {
             return Err(ScheduleError::Name { entry: entry() });
         }
-        if self.overlap == OverlapPolicy::Concurrent(0) || self.missed == MisfirePolicy::All(0) {
+        if self.overlap == OverlapPolicy::Concurrent(0) || self.misfire == MisfirePolicy::All(0) {
             return Err(ScheduleError::NoRuns { entry: entry() });
         }
         Ok(())
@@ -233,7 +194,7 @@ impl fmt::Debug for EntryBuilder<'_> {
             .field("name", &self.name)
             .field("schedule", &self.schedule)
             .field("overlap", &self.overlap)
-            .field("missed", &self.missed)
+            .field("misfire", &self.misfire)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What a run of an entry is given.
+//! The context of a run.
 
 use crate::task::TaskContext;
 use std::fmt;
@@ -62,8 +62,8 @@ impl<'a> RunContext<'a> {
         self.due
     }
 
-    /// How late it began: what it waited for a worker, or more if it makes up for one that
-    /// was missed.
+    /// How late it began: the time it waited for a worker, or more if it makes up for a run
+    /// that was missed.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }

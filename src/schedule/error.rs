@@ -4,9 +4,8 @@ use crate::causes::error_debug;
 use std::error::Error;
 use std::fmt;
 
-/// Why a [`Schedule`](super::Schedule) cannot be used. Its text says what is wrong, and
-/// what to write instead; text from the program is quoted in it, with control characters
-/// escaped.
+/// Why a [`Schedule`](super::Schedule) cannot be used. Its text names the mistake and what to
+/// write instead; text from the program is quoted in it, with control characters escaped.
 ///
 /// # Examples
 ///
@@ -50,7 +49,7 @@ pub enum ScheduleError {
         /// How many it has.
         fields: usize,
     },
-    /// An `@` with a name that there is not.
+    /// An `@` with an unknown name.
     UnknownNickname {
         /// The expression.
         expression: String,
@@ -91,7 +90,7 @@ pub enum ScheduleError {
         /// The zone.
         zone: String,
     },
-    /// A time zone that there is not.
+    /// An unknown time zone.
     UnknownZone {
         /// The name that was given.
         zone: String,
@@ -117,7 +116,7 @@ pub enum ScheduleError {
         /// The name of the entry.
         entry: String,
     },
-    /// The system does not say in which time zone it is.
+    /// The time zone of the system is not known.
     NoSystemZone {
         /// What went wrong.
         reason: String,

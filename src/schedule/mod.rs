@@ -1,13 +1,18 @@
 //! Work that becomes due by the clock: a [`Schedule`] says when, a [`Scheduler`] runs it.
 
-// - `rule`: [`Schedule`], the rule of one task; pure.
-// - `cron`: the rules of cron, with the feature `cron`; pure, too.
-// - `policy`, `timetable`: what is due when, whatever the clocks do; pure.
-// - `entry`: a schedule with its closure, between the timer and the pool.
-// - `scheduler`, `builder`, `status`, `context`: what a program holds.
-// - `hosted`: a scheduler as a service.
-// - `error`: what is wrong with a rule, or an entry.
+// From the bottom up:
+//
+// - `error`, `shown`: what is wrong with a rule or an entry; spans and times as text.
+// - `rule`: [`Schedule`]; `cron`: the rules of cron, with the feature `cron`. Pure.
+// - `policy`, `planned`, `timetable`: what is due when, whatever the clocks do. Pure.
+// - `active_runs`: the runs that have not ended, and the policy for overlaps. Pure.
+// - `context`, `status`: what a run gets, and what is counted of the runs.
+// - `job`: the closure, as a task of the pool. `alarm`: the moment in the timer.
+// - `state`, `entry`: an entry, between the timer and the pool: composed of these.
+// - `scheduler`, `builder`: what a program holds. `hosted`: a scheduler as a service.
 
+mod active_runs;
+mod alarm;
 mod builder;
 mod context;
 #[cfg(feature = "cron")]
@@ -15,9 +20,13 @@ mod cron;
 mod entry;
 mod error;
 mod hosted;
+mod job;
+mod planned;
 mod policy;
 mod rule;
 mod scheduler;
+mod shown;
+mod state;
 mod status;
 mod timetable;
 

@@ -1,15 +1,16 @@
-//! The rule that says when a task is due.
+//! The rule for when a task is due.
 
 #[cfg(feature = "cron")]
 use super::cron::Cron;
 use super::error::ScheduleError;
+use super::shown::{span, utc};
 #[cfg(feature = "cron")]
 use crate::sync::Arc;
 use std::fmt;
 use std::iter;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-/// A rule that says when a task is due.
+/// The rule for when a task is due.
 ///
 /// | rule | due | clock |
 /// | --- | --- | --- |
@@ -21,8 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Monotonic schedules are unaffected by changes of the wall clock; wall-clock schedules
 /// follow them.
 ///
-/// A schedule is a value without a thread or a timer: making one cannot fail, and what is
-/// wrong with it is said by [`check`](Self::check).
+/// A schedule is a value, without a thread or a timer. Making one cannot fail;
+/// [`check`](Self::check) returns the error of one that is not valid.
 ///
 /// # Examples
 ///
@@ -70,15 +71,6 @@ impl Schedule {
 
     /// The period of [`every`](Self::every) counts from the end of one run to the start of
     /// the next. On a schedule of another kind it is an error of [`check`](Self::check).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// # use std::time::Duration;
-    /// let schedule = Schedule::every(Duration::from_secs(300)).fixed_delay();
-    /// assert_eq!(schedule.to_string(), "every 5m after the last run");
-    /// ```
     pub fn fixed_delay(mut self) -> Schedule {
         match &mut self.kind {
             Kind::Every { fixed_delay, .. } => *fixed_delay = true,
@@ -96,23 +88,14 @@ impl Schedule {
     /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by
     /// more than the [threshold](crate::schedule::EntryBuilder::missed_after) it was missed, and the
     /// entry's [rule](crate::schedule::MisfirePolicy) says whether it is made up for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// # use std::time::{Duration, UNIX_EPOCH};
-    /// let schedule = Schedule::at(UNIX_EPOCH + Duration::from_secs(86_400));
-    /// assert_eq!(schedule.to_string(), "at 1970-01-02T00:00:00Z");
-    /// ```
     pub fn at(time: impl Into<SystemTime>) -> Schedule {
         Schedule::new(Kind::At(time.into()))
     }
 
     /// Whenever the wall clock of a time zone shows a time that a cron expression matches.
     /// The zone is the system's, as it is now (the environment variable `TZ` goes before
-    /// what the system is set to), unless [`in_tz`](Self::in_tz) chooses another. Does not
-    /// wait; reads the system's files on time zones.
+    /// what the system is set to), unless [`in_tz`](Self::in_tz) chooses another. Reads
+    /// the system's files on time zones.
     ///
     /// # The expression
     ///
@@ -154,11 +137,10 @@ impl Schedule {
     ///
     /// | | fixed times | interval |
     /// | --- | --- | --- |
-    /// | clocks go forward, and it is due in what is left out | once, at the first moment after it | not |
-    /// | clocks go back, and it is due in what comes twice | once, the first time | both times |
+    /// | clocks go forward, and it is due in the gap | once, at the end of the gap | not |
+    /// | clocks go back, and it is due in the overlap | once, in the first pass | in both passes |
     ///
-    /// So what is to run once a day does, and what is to run every few minutes keeps its
-    /// pace.
+    /// So a daily run happens once a day, and a run every few minutes keeps its period.
     ///
     /// # Examples
     ///
@@ -189,7 +171,7 @@ impl Schedule {
 
     /// The time zone of a [`cron`](Self::cron): a name of the IANA database, as in
     /// `"Europe/London"`, or `"UTC"`. On a schedule of another kind it is an error of
-    /// [`check`](Self::check). Does not wait; reads the system's files on time zones.
+    /// [`check`](Self::check). Reads the system's files on time zones.
     ///
     /// # Examples
     ///
@@ -331,59 +313,10 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// As in `1h30m`, `1.5s`, `250ms`.
-fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let rest = duration - Duration::from_secs(seconds / 60 * 60);
-    let whole: String = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, unit)| format!("{count}{unit}"))
-    .collect();
-    match (duration, rest) {
-        (Duration::MAX, _) => "eternity".to_owned(),
-        (Duration::ZERO, _) => "0s".to_owned(),
-        (_, Duration::ZERO) if !whole.is_empty() => whole,
-        _ => format!("{whole}{rest:?}"),
-    }
-}
-
-/// As in `2026-12-24T17:00:00Z`; what is less than a second is left out.
-fn utc(time: SystemTime) -> String {
-    let seconds = match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i128::from(since.as_secs()),
-        Err(before) => {
-            let before = before.duration();
-            -i128::from(before.as_secs()) - i128::from(before.subsec_nanos() > 0)
-        }
-    };
-    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = date(day);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`:
-/// years begin in March there, so that the leap day is the last of its year.
-fn date(day: i128) -> (i128, i128, i128) {
-    let day = day + 719_468;
-    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let in_month = day - (153 * month + 2) / 5 + 1;
-    let next_year = i128::from(month >= 10);
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + next_year, month, in_month)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn a_schedule_and_its_error_go_to_any_thread() {
@@ -393,49 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_shown_in_the_units_that_they_have() {
-        for (duration, shown) in [
-            (Duration::ZERO, "0s"),
-            (Duration::from_millis(250), "250ms"),
-            (Duration::from_secs(59), "59s"),
-            (Duration::from_secs(60), "1m"),
-            (Duration::from_millis(60_500), "1m500ms"),
-            (Duration::from_secs(3600 * 25), "1d1h"),
-            (Duration::from_secs(86_399), "23h59m59s"),
-            (Duration::MAX, "eternity"),
-        ] {
-            assert_eq!(span(duration), shown);
-        }
-    }
-
-    #[test]
-    fn times_are_shown_with_their_date() {
-        let shown = |seconds: i64| match u64::try_from(seconds) {
-            Ok(seconds) => utc(UNIX_EPOCH + Duration::from_secs(seconds)),
-            Err(_) => utc(UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs())),
-        };
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (-1, "1969-12-31T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_799, "2000-02-29T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (253_402_300_799, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(shown(seconds), text);
-        }
-        assert_eq!(
-            utc(UNIX_EPOCH - Duration::from_nanos(1)),
-            "1969-12-31T23:59:59Z"
-        );
-        // As far as the clocks of the platform go.
-        if let Some(end) = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64)) {
-            assert_eq!(utc(end), "292277026596-12-04T15:30:07Z");
-        }
-    }
-
-    #[test]
-    fn the_first_error_is_the_one_that_is_told() {
+    fn the_first_error_is_the_one_that_is_returned() {
         let schedule = Schedule::after(Duration::from_secs(10)).fixed_delay();
         assert_eq!(
             schedule.check().unwrap_err().to_string(),

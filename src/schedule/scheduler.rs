@@ -8,7 +8,7 @@ use super::status::EntryStatus;
 use crate::clock::Deadline;
 use crate::queue::{PoolCore, PoolRef};
 use crate::submit::Submitter;
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{AfterUnlock, Arc, Mutex, Weak};
 use crate::threads::SPAWN_TIMEOUT;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
@@ -19,19 +19,19 @@ use std::time::{Duration, SystemTime};
 /// Runs tasks on a pool by the clock. A clone is the same scheduler.
 ///
 /// Each entry has a name, a [`Schedule`] and a closure. When a run is due it becomes a task
-/// of the pool. The thread that watches the clock runs nothing of the program and waits for
-/// nothing: an entry that is slow, that fails or panics delays no other one, as long as the
-/// pool has workers. Where all are busy a run is late; it takes no room in the queue.
+/// of the pool. The timer's thread runs no code of the program and never blocks: an entry
+/// that is slow, fails or panics does not delay the others, as long as a worker is free.
+/// If all workers are busy the run is late; it takes no room in the queue.
 ///
-/// It runs from [`start`](Self::start), to [`stop`](Self::stop) or to the drop of the last
-/// clone. In a host that is done by [`HostBuilder::add`]. (An entry whose closure holds
+/// A scheduler works from [`start`](Self::start) to [`stop`](Self::stop), or to the drop of
+/// its last clone. In a host that is done by [`HostBuilder::add`]. (An entry whose closure holds
 /// a clone, to add others, keeps its scheduler until it is removed.)
 ///
 /// # What is due when
 ///
-/// `every` and `after` go by the monotonic clock: setting the time of day does not change
-/// them, and on Linux the time of a suspended machine does not count. `at` and `cron` go by
-/// the time of day. What a suspension, a busy machine or a clock that is set forward passes
+/// `every` and `after` use the monotonic clock: setting the wall clock does not change them,
+/// and on Linux the time in which the machine is suspended does not count. `at` and `cron`
+/// use the wall clock. What a suspension, a busy machine or a clock that is set forward passes
 /// over is [missed](crate::schedule::MisfirePolicy), and made up for by one run. A clock that is set back is
 /// like autumn: a fixed time that was had is not run again, an interval (with a `*`, a
 /// range or a step for second, minute or hour) goes on in its own time; after one step of
@@ -45,9 +45,9 @@ use std::time::{Duration, SystemTime};
 ///
 /// # When the pool stops
 ///
-/// The stop of the pool hands back runs that had not started, as it does with every task,
-/// and what the clock says then has no effect any more. So that nothing is handed back, stop
-/// the scheduler first. A host does that in the right order.
+/// The stop of the pool hands back runs that have not started, as it does with every task,
+/// and from then on no run becomes due. Stop the scheduler first, so that nothing is handed
+/// back. A host does that in the right order.
 ///
 /// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
@@ -104,20 +104,6 @@ impl Scheduler {
     }
 
     /// Begins an entry of this name; [`EntryBuilder::run`] adds it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let scheduler = Scheduler::new(pool.submitter());
-    /// scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
-    ///     .run(|_| Ok(()))?;
-    /// assert_eq!(scheduler.status()[0].name(), "tidy");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn entry(&self, name: impl Into<String>, schedule: Schedule) -> EntryBuilder<'_> {
         EntryBuilder::new(self, name.into(), schedule)
     }
@@ -128,21 +114,22 @@ impl Scheduler {
             self.queue()
                 .prepare_to_wait(Deadline::after(Duration::ZERO));
         }
+        let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         let number = state.next;
-        match state.numbers.entry(entry.name.clone()) {
+        match state.numbers.entry(entry.name().clone()) {
             Vacant(place) => place.insert(number),
             Occupied(_) => {
                 drop(state);
-                let entry = entry.name.to_string();
+                let entry = entry.name().to_string();
                 return Err(ScheduleError::DoubleName { entry });
             }
         };
         state.next += 1;
         state.entries.insert(number, entry.clone());
-        let leavings = state.is_live.then(|| entry.start());
-        drop(state);
-        drop(leavings);
+        if state.is_live {
+            entry.start(&mut after);
+        }
         Ok(ScheduleEntry {
             entry,
             number,
@@ -163,11 +150,10 @@ impl Scheduler {
     pub fn start(&self) -> io::Result<()> {
         // Not under the lock.
         self.queue().start_timer(Deadline::after(SPAWN_TIMEOUT))?;
+        let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         state.is_live = true;
-        let leavings: Vec<_> = state.entries.values().map(|e| e.start()).collect();
-        drop(state);
-        drop(leavings);
+        state.entries.values().for_each(|e| e.start(&mut after));
         Ok(())
     }
 
@@ -175,27 +161,11 @@ impl Scheduler {
     /// those that wait for another one to end ([`OverlapPolicy::Queue`](crate::schedule::OverlapPolicy::Queue),
     /// `trigger`) are left out, and so is one that jitter had put off. It can be started
     /// again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// scheduler.entry("tidy", Schedule::every(Duration::from_secs(60))).run(|_| Ok(()))?;
-    /// scheduler.start()?;
-    /// assert!(scheduler.status()[0].next_due().is_some());
-    /// scheduler.stop();
-    /// assert!(scheduler.status()[0].next_due().is_none());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stop(&self) {
+        let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         state.is_live = false;
-        let leavings: Vec<_> = state.entries.values().map(|e| e.halt()).collect();
-        drop(state);
-        drop(leavings);
+        state.entries.values().for_each(|e| e.halt(&mut after));
     }
 
     /// All entries, in the order in which they were added.
@@ -206,21 +176,6 @@ impl Scheduler {
 
     /// When the next run of any entry is due, jitter included; `None`: never, as far as is
     /// known now.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::{Duration, SystemTime};
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
-    /// scheduler.entry("party", Schedule::at(tomorrow)).run(|_| Ok(()))?;
-    /// assert_eq!(scheduler.next_due(), None); // it has not been started
-    /// scheduler.start()?;
-    /// assert_eq!(scheduler.next_due(), Some(tomorrow));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn next_due(&self) -> Option<SystemTime> {
         let now = self.queue().clock().read();
         let state = self.core.state.lock();
@@ -232,8 +187,9 @@ impl Scheduler {
 /// The last clone is dropped: nothing becomes due any more.
 impl Drop for Core {
     fn drop(&mut self) {
+        let mut after = AfterUnlock::new();
         let entries = self.state.get_mut().entries.values();
-        entries.for_each(|entry| drop(entry.halt()));
+        entries.for_each(|entry| entry.halt(&mut after));
     }
 }
 
@@ -274,16 +230,16 @@ pub struct ScheduleEntry {
 impl ScheduleEntry {
     /// The name of the entry.
     pub fn name(&self) -> &str {
-        &self.entry.name
+        self.entry.name()
     }
 
-    /// Its status: counts and outcomes of its runs so far.
+    /// Its status: its runs, counted by outcome.
     pub fn status(&self) -> EntryStatus {
         self.entry.status()
     }
 
     /// Runs the entry now, whatever its schedule, also while it is paused or the scheduler
-    /// does not run. Does not wait for the run. Returns whether it will run: not if the
+    /// is stopped. Returns, without waiting for the run, whether there will be one: not if the
     /// rule for [overlaps](crate::schedule::OverlapPolicy) leaves it out, the pool is closed, or the entry
     /// was removed.
     pub fn trigger(&self) -> bool {
@@ -294,24 +250,6 @@ impl ScheduleEntry {
     /// that would have been due meanwhile do not count as missed. (But a time of
     /// [`Schedule::at`] that has passed is due then.) A run that waits for the end of
     /// another one is left out. It stays paused when its scheduler is started, or stopped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(1)))
-    ///     .run(|_| Ok(()))?;
-    /// scheduler.start()?;
-    /// entry.pause();
-    /// assert!(entry.status().is_paused());
-    /// entry.resume();
-    /// assert!(entry.status().next_due().is_some());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn pause(&self) {
         self.entry.pause();
     }
@@ -323,27 +261,12 @@ impl ScheduleEntry {
 
     /// Removes the entry from its scheduler. Its runs that are in the pool go on. Its name
     /// can be used again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(1)))
-    ///     .run(|_| Ok(()))?;
-    /// entry.remove();
-    /// assert!(scheduler.status().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn remove(&self) {
-        drop(self.entry.remove());
+        self.entry.remove();
         if let Some(core) = self.core.upgrade() {
             let mut state = core.state.lock();
             if state.entries.remove(&self.number).is_some() {
-                state.numbers.remove(&self.entry.name);
+                state.numbers.remove(self.entry.name());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The status of an entry: counts and outcomes of its runs so far.
+//! The status of an entry: its runs, counted by outcome.
 
 use crate::sync::Arc;
 use std::fmt;
@@ -42,13 +42,37 @@ pub struct EntryStatus {
     pub(super) next_due: Option<SystemTime>,
     pub(super) is_paused: bool,
     pub(super) running: u32,
-    pub(super) runs: u64,
+    pub(super) stats: RunStats,
+}
+
+/// What an entry counts of its runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RunStats {
+    begun: u64,
     pub(super) missed: u64,
     pub(super) overlapped: u64,
-    pub(super) last: Option<LastRun>,
-    pub(super) failed: u64,
-    pub(super) last_error: Option<Arc<str>>,
-    pub(super) max_lateness: Duration,
+    failed: u64,
+    last: Option<LastRun>,
+    last_error: Option<Arc<str>>,
+    max_lateness: Duration,
+}
+
+impl RunStats {
+    pub(super) fn begin(&mut self, lateness: Duration) {
+        self.begun += 1;
+        self.max_lateness = self.max_lateness.max(lateness);
+    }
+
+    /// Returns the error of a run that failed.
+    pub(super) fn end(&mut self, last: LastRun) -> Option<Arc<str>> {
+        let error: Option<Arc<str>> = last.outcome.error().map(Into::into);
+        if error.is_some() {
+            self.failed += 1;
+            self.last_error.clone_from(&error);
+        }
+        self.last = Some(last);
+        error
+    }
 }
 
 /// The run of an entry that ended last.
@@ -61,16 +85,7 @@ pub struct LastRun {
     pub(super) outcome: RunOutcome,
 }
 
-/// How a run of an entry ended. Whatever it was, the entry keeps its schedule.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::schedule::RunOutcome;
-///
-/// let outcome = RunOutcome::Failed("no such folder".to_owned());
-/// assert_eq!(outcome.to_string(), "failed: no such folder");
-/// ```
+/// How a run of an entry ended. None of these changes the schedule.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
@@ -80,12 +95,12 @@ pub enum RunOutcome {
     Failed(String),
     /// It panicked. The log has the message.
     Panicked,
-    /// It was asked to end, and did so with [`Cancelled`](crate::cancel::Cancelled).
+    /// Its cancellation was requested, and it ended with [`Cancelled`](crate::cancel::Cancelled).
     Cancelled,
 }
 
 impl RunOutcome {
-    /// What a failed run says of itself.
+    /// The error of a run that failed.
     pub(super) fn error(&self) -> Option<&str> {
         match self {
             RunOutcome::Failed(error) => Some(error),
@@ -133,43 +148,43 @@ impl EntryStatus {
         self.running
     }
 
-    /// How many of its runs have begun so far.
+    /// How many of its runs have begun.
     pub fn runs(&self) -> u64 {
-        self.runs
+        self.stats.begun
     }
 
     /// How many were due and not run, by the rule for [missed](crate::schedule::MisfirePolicy) runs; of a
     /// thousand and more at once they are not counted exactly.
     pub fn missed(&self) -> u64 {
-        self.missed
+        self.stats.missed
     }
 
     /// How many were left out by the rule for [overlaps](crate::schedule::OverlapPolicy).
     pub fn overlapped(&self) -> u64 {
-        self.overlapped
+        self.stats.overlapped
     }
 
     /// The run that ended last.
     pub fn last(&self) -> Option<&LastRun> {
-        self.last.as_ref()
+        self.stats.last.as_ref()
     }
 
     /// How many of its runs returned an error or panicked, not counting those that ended
     /// because of their token. The report of the pool's stop has the same count
     /// ([`StopReport::failed_schedules`](crate::StopReport::failed_schedules)).
     pub fn failures(&self) -> u64 {
-        self.failed
+        self.stats.failed
     }
 
     /// The error of the latest run that failed, with its sources, also if later ones did
     /// not; `it panicked` for a panic, whose message is in the log. `None`: none failed.
     pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+        self.stats.last_error.as_deref()
     }
 
-    /// How late a run began at most, so far.
+    /// The maximum lateness of its runs.
     pub fn max_lateness(&self) -> Duration {
-        self.max_lateness
+        self.stats.max_lateness
     }
 }
 
@@ -208,13 +223,17 @@ impl fmt::Display for EntryStatus {
             "{} ({}): {} runs, ",
             self.name.escape_debug(),
             self.schedule,
-            self.runs
+            self.stats.begun
         )?;
-        if self.failed > 0 {
-            write!(f, "{} failed, ", self.failed)?;
+        if self.stats.failed > 0 {
+            write!(f, "{} failed, ", self.stats.failed)?;
         }
-        write!(f, "{} missed, {} overlapped", self.missed, self.overlapped)?;
-        match &self.last {
+        write!(
+            f,
+            "{} missed, {} overlapped",
+            self.stats.missed, self.stats.overlapped
+        )?;
+        match &self.stats.last {
             Some(last) => write!(f, ", last {}", last.outcome),
             None => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! When the runs of one entry are due. Pure: the clock is read by others.
+//! When the runs of one entry are due. Pure: others read the clock.
 //!
 //! # Invariants
 //!
@@ -10,13 +10,16 @@
 //!    a run is planned, or where the answer was yes: so small corrections add up until they
 //!    are noticed, and none is noticed twice. The timer asks the same of the same moment.
 
+mod passed;
+
 #[cfg(feature = "cron")]
 use super::cron::Cron;
+use super::planned::Planned;
 use super::policy::MisfirePolicy;
 use super::rule::{Kind, Schedule};
 use crate::clock::Now;
 use crate::timer::Due;
-use std::collections::VecDeque;
+use passed::Passed;
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Timetable {
@@ -37,14 +40,6 @@ pub(super) struct Timetable {
     planned_at: Option<Now>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Planned {
-    /// As the schedule has it.
-    pub(super) nominal: Due,
-    /// How much later it is due.
-    pub(super) jitter: Duration,
-}
-
 /// The result of reading the clock.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Tick {
@@ -56,13 +51,9 @@ pub(super) struct Tick {
     pub(super) missed: u64,
 }
 
-/// The number of missed runs of a cron entry that are gone through one by one; of more only
-/// this lower bound is known.
-const MOST_COUNTED: usize = 1000;
-/// A rule that asks for more than this at once does not get them: they are gone through
-/// one by one, and kept.
+/// The upper limit of [`MisfirePolicy::All`]: runs that are made up for are kept one by one.
 const MOST_MADE_UP: u32 = 10_000;
-/// More is as good as never, and may be too much for a clock.
+/// The upper limit of jitter: more means never, and may be too much for a clock.
 const MOST_JITTER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// A wall clock that was set back by more than this was wrong before, and is right now; up
 /// to this it is a change as in autumn. (The limit of Vixie's cron.)
@@ -212,139 +203,35 @@ impl Timetable {
             return Tick::default();
         };
         self.planned_at = Some(now);
-        let due = self.pass(planned, now, random);
+        let most = match self.missed {
+            MisfirePolicy::All(cap) => cap as usize,
+            MisfirePolicy::Once | MisfirePolicy::Skip => 1,
+        };
+        let passed = Passed::by(&self.schedule, planned, now, most);
+        if let Some(latest) = passed.latest {
+            self.last = Some(latest);
+            self.had_until = Some(latest);
+        }
+        self.plan(passed.next, random);
         self.is_spent = matches!(self.schedule.kind(), Kind::After(_) | Kind::At(_));
         let many = match self.missed {
-            MisfirePolicy::All(cap) => (cap as usize).min(due.moments.len()),
+            MisfirePolicy::All(cap) => (cap as usize).min(passed.moments.len()),
             MisfirePolicy::Once => 1,
-            MisfirePolicy::Skip if due.lateness <= self.threshold => 1,
+            MisfirePolicy::Skip if passed.lateness <= self.threshold => 1,
             MisfirePolicy::Skip => {
-                let forgiven = frozen(due.lateness).min(self.threshold);
-                usize::from(due.lateness <= self.threshold.saturating_add(forgiven))
+                let forgiven = frozen(passed.lateness).min(self.threshold);
+                usize::from(passed.lateness <= self.threshold.saturating_add(forgiven))
             }
         };
         if many == 0 {
             // There is no run from whose end a fixed delay could count.
             self.run_ended(now, random);
         }
-        let from = due.moments.len() - many;
+        let from = passed.moments.len() - many;
         Tick {
-            runs: due.moments.into_iter().skip(from).collect(),
+            runs: passed.moments.into_iter().skip(from).collect(),
             jitter: planned.jitter,
-            missed: due.count - many as u64,
-        }
-    }
-
-    /// Takes everything that is due by now, `first` at first, and plans what follows.
-    fn pass(&mut self, first: Planned, now: Now, random: f64) -> Passed {
-        let most = match self.missed {
-            MisfirePolicy::All(cap) => cap as usize,
-            MisfirePolicy::Once | MisfirePolicy::Skip => 1,
-        };
-        match (first.nominal, self.schedule.kind()) {
-            (
-                Due::Mono(start),
-                Kind::Every {
-                    period,
-                    fixed_delay: false,
-                },
-            ) => {
-                let period = *period;
-                let since = first.late(now);
-                let more = u64::try_from(since.as_nanos() / period.as_nanos());
-                let more = more.unwrap_or(u64::MAX).min(u64::MAX - 1);
-                let nth = |n: u64| Due::Mono(start + times(period, n));
-                let oldest = (more + 1).saturating_sub(most as u64);
-                let next = start.checked_add(times(period, more + 1)).map(Due::Mono);
-                self.plan(next, random);
-                Passed {
-                    moments: (oldest..=more).map(nth).collect(),
-                    count: more + 1,
-                    lateness: since.saturating_sub(times(period, more)),
-                }
-            }
-            (Due::Mono(_), _) => {
-                self.next = None;
-                Passed {
-                    moments: VecDeque::from([first.nominal]),
-                    count: 1,
-                    lateness: first.late(now),
-                }
-            }
-            (Due::Wall(moment), _) => self.pass_wall(moment, first.jitter, now, most, random),
-        }
-    }
-
-    fn pass_wall(
-        &mut self,
-        first: SystemTime,
-        jitter: Duration,
-        now: Now,
-        most: usize,
-        random: f64,
-    ) -> Passed {
-        // What is due by now, without jitter.
-        let until = now.wall.checked_sub(jitter).unwrap_or(now.wall).max(first);
-        let mut latest = first;
-        let mut moments = VecDeque::from([Due::Wall(first)]);
-        let mut count = 1;
-        let limit = MOST_COUNTED.max(most);
-        let mut next = self.schedule.next_after(latest);
-        while let Some(due) = next.filter(|due| *due <= until) {
-            if count == limit {
-                let last = self.last_until(until, first, most);
-                latest = last.back().copied().unwrap_or(due);
-                moments = last.into_iter().map(Due::Wall).collect();
-                next = self.schedule.next_after(until);
-                break;
-            }
-            count += 1;
-            if moments.len() == most {
-                moments.pop_front();
-            }
-            moments.push_back(Due::Wall(due));
-            latest = due;
-            next = self.schedule.next_after(due);
-        }
-        self.last = Some(latest);
-        self.had_until = self.last;
-        self.plan(next.map(Due::Wall), random);
-        let due = latest.checked_add(jitter).unwrap_or(latest);
-        Passed {
-            moments,
-            count: count as u64,
-            lateness: now.wall.duration_since(due).unwrap_or_default(),
-        }
-    }
-
-    /// The last ones up to `until`, of those from `known` on: searched from ever further
-    /// back.
-    fn last_until(
-        &self,
-        until: SystemTime,
-        known: SystemTime,
-        most: usize,
-    ) -> VecDeque<SystemTime> {
-        let mut back = Duration::from_secs(1);
-        loop {
-            let from = until.checked_sub(back).filter(|from| *from > known);
-            let mut next = match from {
-                Some(from) => self.schedule.next_after(from),
-                None => Some(known),
-            };
-            // At most as many as are in twice the span in which there are too few.
-            let mut last = VecDeque::new();
-            while let Some(due) = next.filter(|due| *due <= until) {
-                if last.len() == most {
-                    last.pop_front();
-                }
-                last.push_back(due);
-                next = self.schedule.next_after(due);
-            }
-            if last.len() == most || from.is_none() {
-                return last;
-            }
-            back = back.saturating_mul(2);
+            missed: passed.count - many as u64,
         }
     }
 
@@ -393,43 +280,6 @@ impl Timetable {
             false => next,
         }
     }
-}
-
-/// What was due.
-struct Passed {
-    /// The last of them, as many as could be run, the oldest first.
-    moments: VecDeque<Due>,
-    count: u64,
-    /// So late is the last one.
-    lateness: Duration,
-}
-
-impl Planned {
-    fn due(self) -> Due {
-        match self.nominal {
-            Due::Mono(at) => Due::Mono(at.checked_add(self.jitter).unwrap_or(at)),
-            Due::Wall(at) => Due::Wall(at.checked_add(self.jitter).unwrap_or(at)),
-        }
-    }
-
-    /// By how much it is late.
-    pub(super) fn late(self, now: Now) -> Duration {
-        match self.due() {
-            Due::Mono(at) => now.mono.saturating_duration_since(at),
-            Due::Wall(at) => now.wall.duration_since(at).unwrap_or_default(),
-        }
-    }
-
-    fn has_come(self, now: Now) -> bool {
-        self.due().has_come(now)
-    }
-}
-
-/// This number of periods, which have passed, or one more.
-fn times(period: Duration, count: u64) -> Duration {
-    let nanos = period.as_nanos().saturating_mul(u128::from(count));
-    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
-    Duration::new(seconds, (nanos % 1_000_000_000) as u32)
 }
 
 #[cfg(test)]

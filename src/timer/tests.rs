@@ -1,8 +1,11 @@
+use super::moments::Waiting;
 use super::*;
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::sync::channel::{Receiver, Sender, unbounded};
+use crate::threads::Thread;
+use std::time::SystemTime;
 
-/// Tells what it rings for.
+/// Sends what it rings for.
 struct Bell(Sender<(u64, Now)>);
 
 impl Alarm for Bell {
@@ -56,7 +59,7 @@ fn what_is_cleared_does_not_ring_and_can_be_cleared_once() {
     let wall = timer.set(Due::Wall(now.wall + seconds(3600)), &alarm, 2);
     assert!(timer.clear(mono) && timer.clear(wall));
     assert!(!timer.clear(mono) && !timer.clear(wall));
-    assert!(timer.shared.state.lock().mono.is_empty());
+    assert!(timer.shared.state.lock().moments.mono.is_empty());
     assert!(told.is_empty());
 }
 
@@ -77,7 +80,7 @@ fn an_alarm_that_panics_silences_no_other() {
     struct Faulty;
     impl Alarm for Faulty {
         fn ring(self: Arc<Self>, _: u64, _: Now) {
-            panic!("a fault of ours");
+            panic!("an internal bug");
         }
     }
     let timer = own_timer();
@@ -94,7 +97,7 @@ fn no_wait_is_longer_than_thirty_seconds_while_something_waits() {
     let shared = Shared::new(Clock::default());
     let mut state = shared.state.lock();
     let now = shared.clock.read();
-    assert_eq!(state.wake(now), Deadline::NEVER);
+    assert_eq!(state.moments.wake(now), Deadline::NEVER);
     let (alarm, _told) = bell();
     let waiting = || Waiting {
         alarm: Arc::downgrade(&alarm),
@@ -103,20 +106,31 @@ fn no_wait_is_longer_than_thirty_seconds_while_something_waits() {
     };
     let in_30_s = Deadline::at(now.mono + seconds(30));
     state
+        .moments
         .wall
         .insert((now.wall + seconds(86_400), 0), waiting());
-    assert_eq!(state.wake(now), in_30_s);
+    assert_eq!(state.moments.wake(now), in_30_s);
     state
+        .moments
         .mono
         .insert((now.mono + seconds(86_400), 1), waiting());
-    assert_eq!(state.wake(now), in_30_s);
-    state.mono.insert((now.mono + seconds(3), 2), waiting());
-    assert_eq!(state.wake(now), Deadline::at(now.mono + seconds(3)));
-    state.wall.insert((now.wall + seconds(2), 3), waiting());
-    assert_eq!(state.wake(now), Deadline::at(now.mono + seconds(2)));
+    assert_eq!(state.moments.wake(now), in_30_s);
+    state
+        .moments
+        .mono
+        .insert((now.mono + seconds(3), 2), waiting());
+    assert_eq!(state.moments.wake(now), Deadline::at(now.mono + seconds(3)));
+    state
+        .moments
+        .wall
+        .insert((now.wall + seconds(2), 3), waiting());
+    assert_eq!(state.moments.wake(now), Deadline::at(now.mono + seconds(2)));
     // Long past: at once.
-    state.wall.insert((SystemTime::UNIX_EPOCH, 4), waiting());
-    assert_eq!(state.wake(now), Deadline::at(now.mono));
+    state
+        .moments
+        .wall
+        .insert((SystemTime::UNIX_EPOCH, 4), waiting());
+    assert_eq!(state.moments.wake(now), Deadline::at(now.mono));
 }
 
 #[test]
@@ -222,7 +236,7 @@ fn what_waits_for_the_wall_clock_rings_when_that_was_set_since_it_was_planned() 
     let now = timer.shared.clock.read();
     let hour = seconds(3600);
     let rung = |after| {
-        let rung = timer.shared.state.lock().take_due(after);
+        let rung = timer.shared.state.lock().moments.take_due(after);
         let mut rung: Vec<u64> = rung.iter().map(|waiting| waiting.what).collect();
         rung.sort_unstable();
         rung
@@ -241,7 +255,7 @@ fn what_waits_for_the_wall_clock_rings_when_that_was_set_since_it_was_planned() 
     assert_eq!(rung(set(now, 20, -1001)), [1, 2]);
     assert!(!timer.clear(other));
     assert_eq!(rung(set(now, 30, 101)), [3]);
-    assert!(timer.shared.state.lock().planned.is_empty());
+    assert!(timer.shared.state.lock().moments.planned.is_empty());
     assert!(rung(set(now, 40, -86_400_000)).is_empty());
     assert_eq!(rung(set(now, 3600, 0)), [0]);
 }

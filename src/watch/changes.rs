@@ -1,4 +1,4 @@
-//! What is reported about a folder.
+//! The changes that are reported.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

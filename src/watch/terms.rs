@@ -1,4 +1,4 @@
-//! What can be set about the watching of a folder.
+//! The options of a watched folder.
 
 use crate::sync::Arc;
 use std::fmt;
@@ -40,7 +40,7 @@ impl FolderWatch {
     pub fn new(folder: impl Into<PathBuf>) -> FolderWatch {
         let given = folder.into();
         FolderWatch {
-            // One that cannot be resolved cannot be watched either: the start says so.
+            // One that cannot be resolved cannot be watched either: the start fails.
             folder: path::absolute(&given).unwrap_or_else(|_| given.clone()),
             given,
             debounce: Duration::from_millis(100),
@@ -59,14 +59,6 @@ impl FolderWatch {
 
     /// Maximum delay before changes are reported under continuous activity. Defaults to 1
     /// s.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::watch::FolderWatch;
-    /// # use std::time::Duration;
-    /// let logs = FolderWatch::new("logs").max_delay(Duration::from_secs(10));
-    /// ```
     pub fn max_delay(mut self, most: Duration) -> FolderWatch {
         self.max_delay = most;
         self
@@ -75,14 +67,6 @@ impl FolderWatch {
     /// Interval of full rescans, whatever the system has reported: on a network file system
     /// it may report nothing. [`Duration::MAX`] means never; less than 10 ms counts as 10
     /// ms. Defaults to 5 minutes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::watch::FolderWatch;
-    /// # use std::time::Duration;
-    /// let shared = FolderWatch::new("/mnt/shared").rescan_every(Duration::from_secs(10));
-    /// ```
     pub fn rescan_every(mut self, period: Duration) -> FolderWatch {
         self.rescan = period;
         self

@@ -1,0 +1,221 @@
+//! The call of the program's handler, and what follows from its result. It knows nothing of
+//! the other batches, and no lock is held here.
+
+use super::chunk::Chunk;
+use super::dead::{DeadLetter, DeadLetterReason};
+use super::dead_letters::{DeadLetters, counted};
+use crate::causes::{BoxError, PermanentError, chain, has_cause};
+use crate::clock::{self, Deadline};
+use crate::queue::{Membership, PoolRef};
+use crate::retry::Retry;
+use crate::sync::Arc;
+use crate::task::TaskContext;
+use crate::unwind::{self, Guarded, RateLimit};
+use std::mem;
+use std::time::{Duration, Instant};
+
+pub(super) type Handler<T> =
+    dyn Fn(&mut Vec<T>, &TaskContext) -> Result<(), BoxError> + Send + Sync;
+
+/// The pause before the next attempt of a batch that failed because the stop of the host had
+/// stopped something that its handler needs.
+const UNTIL_STOP: Duration = Duration::from_millis(10);
+
+pub(super) struct BatchHandler<T> {
+    pub(super) name: Arc<str>,
+    pub(super) closure: Guarded<Box<Handler<T>>>,
+    pub(super) retry: Retry<BoxError>,
+    pub(super) dead_letters: DeadLetters<T>,
+    pub(super) pool_ref: Arc<PoolRef>,
+    /// As a service of a host.
+    pub(super) membership: Membership,
+}
+
+/// What became of a chunk, as far as it has to be moved under the lock.
+pub(super) struct Handled<T> {
+    /// How many items are handled.
+    pub(super) done: usize,
+    /// How many items are dead letters.
+    pub(super) dead: usize,
+    pub(super) rest: Rest<T>,
+    /// The vector that the items were in.
+    pub(super) spare: Vec<T>,
+}
+
+/// The items that are neither handled nor given up.
+pub(super) enum Rest<T> {
+    None,
+    /// Each half is handled by itself.
+    Halves([Chunk<T>; 2]),
+    /// It is tried again then.
+    Retry(Chunk<T>, Deadline),
+}
+
+impl<T> Handled<T> {
+    fn new(done: usize, dead: usize, rest: Rest<T>) -> Handled<T> {
+        Handled {
+            done,
+            dead,
+            rest,
+            spare: Vec::new(),
+        }
+    }
+
+    /// How many items have come to their end.
+    pub(super) fn ended(&self) -> usize {
+        self.done + self.dead
+    }
+}
+
+impl<T> Rest<T> {
+    /// In their order.
+    pub(super) fn into_items(self) -> Vec<T> {
+        match self {
+            Rest::None => Vec::new(),
+            Rest::Halves([first, second]) => {
+                let mut items = first.items;
+                items.extend(second.items);
+                items
+            }
+            Rest::Retry(chunk, _) => chunk.items,
+        }
+    }
+}
+
+impl<T> BatchHandler<T> {
+    /// Passes a chunk to the program's closure, and sees to what follows.
+    pub(super) fn handle(
+        &self,
+        mut chunk: Chunk<T>,
+        context: &TaskContext,
+        now: Instant,
+    ) -> Handled<T> {
+        let before = chunk.items.len();
+        let first = *chunk.began.get_or_insert(now);
+        let result = unwind::catch(|| (self.closure)(&mut chunk.items, context));
+        if chunk.items.len() > before {
+            // What the handler put in was never accepted.
+            let extra = chunk.items.split_off(before);
+            self.dead_letters.drop_all(extra.into_iter());
+        }
+        // What it took out is handled.
+        let done = before - chunk.items.len();
+        match result {
+            Ok(Ok(())) => {
+                self.dead_letters.drop_all(chunk.items.drain(..));
+                Handled {
+                    spare: chunk.items,
+                    ..Handled::new(before, 0, Rest::None)
+                }
+            }
+            Ok(Err(error)) if has_cause::<PermanentError>(error.as_ref()) => {
+                self.isolate(chunk, done, DeadLetterReason::Permanent, Some(error))
+            }
+            Ok(Err(error)) => self.failed(chunk, done, first, error, context),
+            Err(payload) => {
+                let how = format!("the handler panicked: {}", unwind::text(payload.as_ref()));
+                self.dead_letters.log_failure(chunk.items.len(), &how);
+                unwind::drop_payload(payload);
+                self.isolate(chunk, done, DeadLetterReason::Panicked, None)
+            }
+        }
+    }
+
+    /// No other attempt would help: splits the chunk, until the bad item stands alone.
+    fn isolate(
+        &self,
+        mut chunk: Chunk<T>,
+        done: usize,
+        reason: DeadLetterReason,
+        error: Option<BoxError>,
+    ) -> Handled<T> {
+        let why = DeadLetter::new(reason, error, chunk.failed + 1);
+        let left = chunk.items.len();
+        if left > 1 {
+            let second = chunk.items.split_off(left / 2);
+            let halves = [chunk.items, second].map(Chunk::new);
+            return Handled::new(done, 0, Rest::Halves(halves));
+        }
+        if left == 1 {
+            self.dead_letters.give_up(chunk.items, &why);
+        }
+        Handled::new(done, left, Rest::None)
+    }
+
+    /// Another attempt may help.
+    fn failed(
+        &self,
+        mut chunk: Chunk<T>,
+        done: usize,
+        first: Instant,
+        error: BoxError,
+        context: &TaskContext,
+    ) -> Handled<T> {
+        let error = Guarded::new(error, "the error of a batch");
+        let now = self.pool_ref.queue.clock().now();
+        let retry_after = |chunk, pause| {
+            let at = Deadline::after_from(now, pause);
+            Handled::new(done, 0, Rest::Retry(chunk, at))
+        };
+        if chunk.items.is_empty() {
+            return Handled::new(done, 0, Rest::None);
+        }
+        if context.is_cancelled() {
+            // It was cut short: that is none of the attempts.
+            return retry_after(chunk, Duration::ZERO);
+        }
+        if self.is_of_stop(&error) {
+            // Its own stop follows, and hands it back.
+            return retry_after(chunk, UNTIL_STOP);
+        }
+        chunk.failed = chunk.failed.saturating_add(1);
+        match self.judge(&error, chunk.failed, now.saturating_duration_since(first)) {
+            Ok(pause) => {
+                self.log_retry(&chunk, pause, &chain(error.as_ref()));
+                retry_after(chunk, pause)
+            }
+            Err(reason) => {
+                let dead = chunk.items.len();
+                let why = DeadLetter::new(reason, Some(error.into_inner()), chunk.failed);
+                self.dead_letters.give_up(mem::take(&mut chunk.items), &why);
+                Handled::new(done, dead, Rest::None)
+            }
+        }
+    }
+
+    /// Whether something that the handler needs was stopped before the batcher.
+    fn is_of_stop(&self, error: &BoxError) -> bool {
+        let hosts = [&self.membership, &self.pool_ref.queue.membership];
+        hosts.iter().any(|host| host.explains(error.as_ref()))
+    }
+
+    /// The pause before the next attempt, by the policy, which may call the program's code.
+    fn judge(
+        &self,
+        error: &BoxError,
+        failed: u32,
+        elapsed: Duration,
+    ) -> Result<Duration, DeadLetterReason> {
+        match unwind::catch(|| self.retry.judge(error, failed, elapsed)) {
+            Ok(judged) => judged.next.map_err(DeadLetterReason::GaveUp),
+            Err(payload) => {
+                unwind::drop_payload(payload);
+                Err(DeadLetterReason::Panicked)
+            }
+        }
+    }
+
+    fn log_retry(&self, chunk: &Chunk<T>, pause: Duration, error: &str) {
+        static LIMIT: RateLimit = RateLimit::new();
+        if let Some(unlogged) = LIMIT.admit(clock::now()) {
+            let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
+            let (items, failed) = (counted(chunk.items.len()), chunk.failed);
+            unwind::log_guarded(|| {
+                log::warn!(
+                    "batcher {name:?}: {items} failed, attempt {failed}; again in {pause:.1?}: \
+                     {error}{more}"
+                );
+            });
+        }
+    }
+}
