@@ -1,5 +1,6 @@
 //! The order of the house: who may import whom, and who may not print.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -145,4 +146,226 @@ fn the_library_never_prints_and_is_safe_code_but_for_two_modules() {
             );
         }
     }
+}
+
+/// One file, by the path of its module: `["queue", "gate"]`; a `mod.rs` by its folder's.
+struct Source {
+    module: Vec<String>,
+    /// Without comments and without what is behind `cfg(test)`, in one line.
+    code: String,
+}
+
+fn production_sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    for (_, path, lines) in code() {
+        let mut module: Vec<String> = path
+            .with_extension("")
+            .iter()
+            .map(|part| part.to_str().unwrap().to_owned())
+            .collect();
+        if module.iter().any(|part| part == "tests" || part == "model") {
+            continue;
+        }
+        module.retain(|part| part != "mod" && part != "lib");
+        let tests = lines
+            .iter()
+            .position(|line| line.contains("#[cfg(test)]") || line.contains("#[cfg(all(test,"));
+        let code = lines[..tests.unwrap_or(lines.len())].join(" ");
+        found.push(Source { module, code });
+    }
+    found
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// Every path below `prefix` in a tree such as `{gate::Gate, idle::{self, Waiters as W}}`.
+fn paths_of(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
+    let tree = tree.trim();
+    if let Some(inside) = tree.strip_prefix('{') {
+        let inside = inside.strip_suffix('}').unwrap_or(inside);
+        let (mut depth, mut start) = (0, 0);
+        for (at, c) in inside.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    paths_of(&inside[start..at], prefix, found);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+        paths_of(&inside[start..], prefix, found);
+        return;
+    }
+    let Some(first) = words(tree).next() else {
+        return;
+    };
+    let mut path = prefix.to_vec();
+    path.push(first.to_owned());
+    match tree[first.len()..].trim_start().strip_prefix("::") {
+        Some(rest) => paths_of(rest, &path, found),
+        None => found.push(path),
+    }
+}
+
+/// A path as it stands in the code of `module`, from the root of the crate; `None` if it leads
+/// to another crate.
+fn from_the_root(
+    path: &[String],
+    module: &[String],
+    folders: &[Vec<String>],
+) -> Option<Vec<String>> {
+    let mut at = match path.first()?.as_str() {
+        "crate" => Vec::new(),
+        "self" => module.to_vec(),
+        "super" => module[..module.len().checked_sub(1)?].to_vec(),
+        child => {
+            let child = [module, &[child.to_owned()]].concat();
+            return folders.contains(&child).then(|| [module, path].concat());
+        }
+    };
+    for part in &path[1..] {
+        match part.as_str() {
+            "super" => drop(at.pop()),
+            "self" => {}
+            _ => at.push(part.clone()),
+        }
+    }
+    Some(at)
+}
+
+/// What the code of a file names of the crate: by `use`, and by paths inside of expressions.
+/// What it re-exports is apart.
+fn named(source: &Source, modules: &[Vec<String>]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    for statement in source.code.split(['{', ';', '}']).map(str::trim) {
+        // Paths of expressions; those of `use` have their braces below.
+        if !statement.contains("use ") {
+            for (at, _) in statement.match_indices("::") {
+                let first = statement[..at]
+                    .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next()
+                    .unwrap();
+                let start = at - first.len();
+                if !statement[..start].ends_with("::") {
+                    paths_of(&statement[start..], &[], &mut imports);
+                }
+            }
+        }
+    }
+    for (at, _) in source.code.match_indices("use ") {
+        let before = source.code[..at].trim_end();
+        let tree = source.code[at + 4..].split(';').next().unwrap();
+        let is_export = before.ends_with("pub") || before.ends_with(')');
+        paths_of(
+            tree,
+            &[],
+            if is_export {
+                &mut exports
+            } else {
+                &mut imports
+            },
+        );
+    }
+    let resolve = |paths: Vec<Vec<String>>| {
+        let absolute = paths
+            .iter()
+            .filter_map(|path| from_the_root(path, &source.module, modules));
+        absolute.collect()
+    };
+    (resolve(imports), resolve(exports))
+}
+
+#[test]
+fn the_files_of_a_folder_import_each_other_one_way() {
+    let sources = production_sources();
+    let modules: Vec<Vec<String>> = sources.iter().map(|source| source.module.clone()).collect();
+    let named: Vec<_> = sources
+        .iter()
+        .map(|source| named(source, &modules))
+        .collect();
+    let mut circles = Vec::new();
+    let folders: BTreeSet<&[String]> = modules
+        .iter()
+        .filter(|module| module.len() > 1)
+        .map(|module| &module[..module.len() - 1])
+        .collect();
+    for folder in folders {
+        let children: BTreeSet<&String> = modules
+            .iter()
+            .filter(|module| module.len() == folder.len() + 1 && module.starts_with(folder))
+            .map(|module| &module[folder.len()])
+            .collect();
+        // Where a name that the folder's own file re-exports comes from.
+        let own = modules.iter().position(|module| module == folder).unwrap();
+        let origin = |name: &String| {
+            let export = named[own].1.iter().find(|path| path.last() == Some(name));
+            export.and_then(|path| path.get(folder.len())).cloned()
+        };
+        let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (source, (imports, _)) in sources.iter().zip(&named) {
+            if !source.module.starts_with(folder) {
+                continue;
+            }
+            let from = source.module.get(folder.len());
+            let from = from.cloned().unwrap_or_else(|| "mod".to_owned());
+            for path in imports.iter().filter(|path| path.starts_with(folder)) {
+                let Some(next) = path.get(folder.len()) else {
+                    continue;
+                };
+                let to = match children.contains(next) {
+                    true => next.clone(),
+                    false => origin(next).unwrap_or_else(|| "mod".to_owned()),
+                };
+                if to != from {
+                    edges.entry(from.clone()).or_default().insert(to);
+                }
+            }
+        }
+        if edges.len() > 1 {
+            circles.extend(
+                circles_in(&edges)
+                    .into_iter()
+                    .map(|circle| (folder.join("::"), circle)),
+            );
+        }
+    }
+    assert!(
+        circles.is_empty(),
+        "files that import each other: {circles:#?}"
+    );
+}
+
+/// The sets of files of which each leads to every other, but for a builder and what it builds.
+fn circles_in(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reached = |from: &String| {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![from];
+        while let Some(at) = next.pop() {
+            for to in edges.get(at).into_iter().flatten() {
+                if seen.insert(to) {
+                    next.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let mut circles: Vec<Vec<String>> = Vec::new();
+    for from in edges.keys() {
+        let circle: Vec<String> = reached(from)
+            .into_iter()
+            .filter(|to| reached(to).contains(from))
+            .cloned()
+            .collect();
+        let is_builder = |name: &String| name.ends_with("builder");
+        let is_allowed = circle.len() == 2 && circle.iter().any(is_builder);
+        if circle.len() > 1 && !is_allowed && !circles.contains(&circle) {
+            circles.push(circle);
+        }
+    }
+    circles
 }
