@@ -340,8 +340,20 @@ fn the_files_of_a_folder_import_each_other_one_way() {
     );
 }
 
-/// The sets of files of which each leads to every other, but for a builder and what it builds.
+/// The sets of files of which each leads to every other. A builder and what it builds may know
+/// each other, which counts as one way.
 fn circles_in(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let mut edges = edges.clone();
+    let knows_back = edges.clone();
+    for (from, to) in &mut edges {
+        if from == "build" || from.ends_with("builder") {
+            to.retain(|built| {
+                !knows_back
+                    .get(built)
+                    .is_some_and(|back| back.contains(from))
+            });
+        }
+    }
     let reached = |from: &String| {
         let mut seen = BTreeSet::new();
         let mut next = vec![from];
@@ -361,9 +373,7 @@ fn circles_in(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
             .filter(|to| reached(to).contains(from))
             .cloned()
             .collect();
-        let is_builder = |name: &String| name.ends_with("builder");
-        let is_allowed = circle.len() == 2 && circle.iter().any(is_builder);
-        if circle.len() > 1 && !is_allowed && !circles.contains(&circle) {
+        if circle.len() > 1 && !circles.contains(&circle) {
             circles.push(circle);
         }
     }

@@ -1,9 +1,10 @@
 //! The handle of a host.
 
 use super::core::Core;
+use super::read_status;
 use super::reason::StopReason;
 use super::report::HostReport;
-use super::status::{self, HostStatus};
+use super::status::HostStatus;
 use super::supervisor;
 use crate::cancel::CancelToken;
 use crate::sync::Arc;
@@ -98,7 +99,7 @@ impl HostHandle {
 
     /// The current status of the host and its services.
     pub fn status(&self) -> HostStatus {
-        status::read(&self.core)
+        read_status::read(&self.core)
     }
 
     /// Blocks until `is_so` returns `true` for the status, or until the host has made its
@@ -119,7 +120,7 @@ impl HostHandle {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn wait_until(&self, is_so: impl FnMut(&HostStatus) -> bool) -> bool {
-        status::wait_until(&self.core, is_so)
+        read_status::wait_until(&self.core, is_so)
     }
 
     /// A new token that is cancelled when the stop begins, for the program's own main loop.

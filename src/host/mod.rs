@@ -5,13 +5,15 @@
 // - `running`, `handle`: what a program holds.
 // - `machine`, `policy`: what has to be done next; pure.
 // - `core`, `supervisor`, `service_thread`, `liveness`: the threads, and what they share.
-// - `status`, `report`: what the host shows while it runs, and in the end.
+// - `status`, `report`: what the host shows while it runs, and in the end; `read_status` and
+//   `collect_report` fill them in.
 // - `failure`, `reason`, `error`: what goes wrong, and why it stops.
 // - `stop_errors`: errors that are due to the stop, and so no failures.
 // - `items`: services with items, and their counts.
 // - `pool_service`, `queue`: a pool and a bounded queue of items as services.
 
 mod build;
+mod collect_report;
 mod context;
 mod core;
 mod error;
@@ -23,6 +25,7 @@ mod machine;
 mod policy;
 mod pool_service;
 mod queue;
+mod read_status;
 mod reason;
 mod report;
 mod running;

@@ -1,10 +1,11 @@
 //! The thread that drives a host: it does what the machine decides, and makes the report. Also
 //! how other threads wait for the report.
 
+use super::collect_report;
 use super::core::{Core, PoolSlot, State};
 use super::items::LeftItems;
 use super::machine::{Action, TIME_TO_LEAVE};
-use super::report::{self, HostReport, Leftovers, StoredReport};
+use super::report::{HostReport, Leftovers, StoredReport};
 use super::status::HostPhase;
 use crate::async_log::AsyncLog;
 use crate::clock::{self, Deadline};
@@ -90,7 +91,7 @@ fn make_report(core: &Core, mut state: MutexGuard<'_, State>, mut log: AsyncLog)
         (lingering, stop_pools(core, pools), take_items(core))
     });
     state.machine.times.done = Some(core.clock.now());
-    let data = report::collect(core, &state.machine, &lingering, &pools, &items);
+    let data = collect_report::collect(core, &state.machine, &lingering, &pools, &items);
     let stored = StoredReport::new(Arc::new(data), Arc::new(Leftovers::new(pools)));
     log.write(log::Level::Info, stored.peek().to_string());
     state.machine.phase = HostPhase::Done;

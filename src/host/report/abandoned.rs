@@ -33,9 +33,9 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct AbandonedService {
-    pub(super) stop_requested_for: Option<Duration>,
-    pub(super) heartbeat_age: Option<Duration>,
-    pub(super) threads: Vec<ServiceThread>,
+    pub(in crate::host) stop_requested_for: Option<Duration>,
+    pub(in crate::host) heartbeat_age: Option<Duration>,
+    pub(in crate::host) threads: Vec<ServiceThread>,
 }
 
 impl AbandonedService {
@@ -96,7 +96,7 @@ impl ServiceThread {
     }
 
     /// The same with what the thread is doing, which is read from files.
-    pub(super) fn with_state(mut self) -> ServiceThread {
+    pub(in crate::host) fn with_state(mut self) -> ServiceThread {
         let status = self.id.and_then(threads::status);
         self.doing = status.map(|status| status.doing);
         self

@@ -60,17 +60,17 @@ pub struct HostReport {
 
 /// The facts of a report. Holds no item and no task.
 pub(in crate::host) struct ReportData {
-    pub(super) host: Arc<str>,
-    pub(super) reason: StopReason,
-    pub(super) limit: Duration,
-    pub(super) start: Option<Duration>,
-    pub(super) ran: Option<Duration>,
-    pub(super) delay: Duration,
-    pub(super) stop: Duration,
-    pub(super) services: Vec<ServiceReport>,
-    pub(super) failures: Vec<ServiceFailure>,
-    pub(super) lingering: Vec<Arc<str>>,
-    pub(super) pools: Vec<StopReport>,
+    pub(in crate::host) host: Arc<str>,
+    pub(in crate::host) reason: StopReason,
+    pub(in crate::host) limit: Duration,
+    pub(in crate::host) start: Option<Duration>,
+    pub(in crate::host) ran: Option<Duration>,
+    pub(in crate::host) delay: Duration,
+    pub(in crate::host) stop: Duration,
+    pub(in crate::host) services: Vec<ServiceReport>,
+    pub(in crate::host) failures: Vec<ServiceFailure>,
+    pub(in crate::host) lingering: Vec<Arc<str>>,
+    pub(in crate::host) pools: Vec<StopReport>,
 }
 
 /// What was left, until it is taken.

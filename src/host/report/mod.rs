@@ -1,7 +1,6 @@
 //! What a host reports in the end, and how that looks.
 
 mod abandoned;
-mod collect;
 mod display;
 mod host_report;
 mod service_report;
@@ -10,5 +9,4 @@ pub use abandoned::{AbandonedService, ServiceThread};
 pub use host_report::HostReport;
 pub use service_report::{ServiceOutcome, ServiceReport};
 
-pub(super) use collect::collect;
-pub(super) use host_report::{Leftovers, StoredReport};
+pub(super) use host_report::{Leftovers, ReportData, StoredReport};

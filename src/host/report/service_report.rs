@@ -58,14 +58,14 @@ pub enum ServiceOutcome {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServiceReport {
-    pub(super) name: Arc<str>,
-    pub(super) outcome: ServiceOutcome,
-    pub(super) has_failed: bool,
-    pub(super) restarts: u64,
-    pub(super) failures: u64,
-    pub(super) start_took: Option<Duration>,
-    pub(super) stop_took: Option<Duration>,
-    pub(super) items: Option<LeftItems>,
+    pub(in crate::host) name: Arc<str>,
+    pub(in crate::host) outcome: ServiceOutcome,
+    pub(in crate::host) has_failed: bool,
+    pub(in crate::host) restarts: u64,
+    pub(in crate::host) failures: u64,
+    pub(in crate::host) start_took: Option<Duration>,
+    pub(in crate::host) stop_took: Option<Duration>,
+    pub(in crate::host) items: Option<LeftItems>,
 }
 
 impl ServiceReport {

@@ -27,11 +27,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct HostStatus {
-    pub(super) host: String,
-    pub(super) phase: HostPhase,
-    pub(super) ready: bool,
-    pub(super) alive: bool,
-    pub(super) services: Vec<ServiceStatus>,
+    pub(in crate::host) host: String,
+    pub(in crate::host) phase: HostPhase,
+    pub(in crate::host) ready: bool,
+    pub(in crate::host) alive: bool,
+    pub(in crate::host) services: Vec<ServiceStatus>,
 }
 
 impl HostStatus {
@@ -81,22 +81,22 @@ impl HostStatus {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ServiceStatus {
-    pub(super) name: String,
-    pub(super) state: ServiceState,
+    pub(in crate::host) name: String,
+    pub(in crate::host) state: ServiceState,
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
-    pub(super) since: Option<Duration>,
-    pub(super) restarts: u64,
-    pub(super) failures: u64,
-    pub(super) last_failure: Option<String>,
-    pub(super) note: Option<String>,
+    pub(in crate::host) since: Option<Duration>,
+    pub(in crate::host) restarts: u64,
+    pub(in crate::host) failures: u64,
+    pub(in crate::host) last_failure: Option<String>,
+    pub(in crate::host) note: Option<String>,
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
-    pub(super) heartbeat_age: Option<Duration>,
-    pub(super) heartbeat_overdue: bool,
+    pub(in crate::host) heartbeat_age: Option<Duration>,
+    pub(in crate::host) heartbeat_overdue: bool,
     #[cfg_attr(feature = "serde", serde(serialize_with = "threads::notes"))]
-    pub(super) threads: Vec<ServiceThread>,
-    pub(super) queue: Option<QueueStats>,
-    pub(super) batcher: Option<BatchStats>,
-    pub(super) pool: Option<PoolStatus>,
+    pub(in crate::host) threads: Vec<ServiceThread>,
+    pub(in crate::host) queue: Option<QueueStats>,
+    pub(in crate::host) batcher: Option<BatchStats>,
+    pub(in crate::host) pool: Option<PoolStatus>,
 }
 
 impl ServiceStatus {

@@ -3,10 +3,7 @@
 mod host_status;
 mod phase;
 mod pool;
-mod read;
 
 pub use host_status::{HostStatus, ServiceStatus};
 pub use phase::{HostPhase, ServiceState};
 pub use pool::PoolStatus;
-
-pub(super) use read::{read, wait_until};

@@ -35,7 +35,7 @@ pub struct PoolStatus {
 }
 
 impl PoolStatus {
-    pub(super) fn new(pool: &PoolView) -> PoolStatus {
+    pub(in crate::host) fn new(pool: &PoolView) -> PoolStatus {
         PoolStatus {
             stats: pool.stats(),
             running: pool.running(),

@@ -1,18 +1,16 @@
 //! Collects the facts of the report.
 
-use super::abandoned::{AbandonedService, ServiceThread};
-use super::host_report::ReportData;
-use super::service_report::{ServiceOutcome, ServiceReport};
-use crate::host::core::Core;
-use crate::host::items::LeftItems;
-use crate::host::machine::{Entry, Machine};
-use crate::host::reason::StopReason;
+use super::core::Core;
+use super::items::LeftItems;
+use super::machine::{Entry, Machine};
+use super::reason::StopReason;
+use super::report::{AbandonedService, ReportData, ServiceOutcome, ServiceReport, ServiceThread};
 use crate::stop::StopReport;
 use std::time::{Duration, Instant};
 
 /// `lingering`: the services whose threads could not be joined; `items`, each with the index of
 /// its service.
-pub(in crate::host) fn collect(
+pub(super) fn collect(
     core: &Core,
     machine: &Machine,
     lingering: &[usize],

@@ -1,16 +1,14 @@
 //! Reads the status of a host.
 
-use super::host_status::{HostStatus, ServiceStatus};
-use super::phase::ServiceState;
-use super::pool::PoolStatus;
-use crate::host::core::{Core, State};
-use crate::host::items::ItemStats;
-use crate::host::machine::{Entry, Lifecycle};
-use crate::host::report::ServiceThread;
+use super::core::{Core, State};
+use super::items::ItemStats;
+use super::machine::{Entry, Lifecycle};
+use super::report::ServiceThread;
+use super::status::{HostStatus, PoolStatus, ServiceState, ServiceStatus};
 use crate::sync::MutexGuard;
 use std::time::Instant;
 
-pub(in crate::host) fn read(core: &Core) -> HostStatus {
+pub(super) fn read(core: &Core) -> HostStatus {
     let state = core.state.lock();
     let status = without_pools(core, &state);
     drop(state);
@@ -18,7 +16,7 @@ pub(in crate::host) fn read(core: &Core) -> HostStatus {
 }
 
 /// Blocks until the status `is_so`, or the report is made; returns whether it `is_so`.
-pub(in crate::host) fn wait_until(core: &Core, mut is_so: impl FnMut(&HostStatus) -> bool) -> bool {
+pub(super) fn wait_until(core: &Core, mut is_so: impl FnMut(&HostStatus) -> bool) -> bool {
     let mut state = core.state.lock();
     loop {
         let seen = state.changes;
