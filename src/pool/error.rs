@@ -6,11 +6,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Why a pool could not be built: an option with which it could not work, or the system
-/// refused a thread. No thread of it is left.
+/// Why a pool could not be built: an option was invalid, or the system could not start a thread. No
+/// thread of the pool is left.
 ///
-/// Converts into an [`io::Error`] of the same [`kind`](Self::kind), so that `?` works in
-/// functions that return one.
+/// Converts into an [`io::Error`] of the same [`kind`](Self::kind), so that `?` works in functions
+/// that return one.
 ///
 /// # Examples
 ///
@@ -41,8 +41,8 @@ impl PoolBuildError {
         }
     }
 
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an option, otherwise the kind of the
-    /// system's error.
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) for an option, otherwise the kind of
+    /// the system's error.
     pub fn kind(&self) -> io::ErrorKind {
         match &self.cause {
             Cause::Option(_) => io::ErrorKind::InvalidInput,

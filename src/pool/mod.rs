@@ -30,57 +30,56 @@ use std::time::Duration;
 
 /// A fixed set of worker threads fed by one bounded queue.
 ///
-/// A pool has one owner: it is not `Clone`, and dropping it stops it. Others
-/// submit through a [`Submitter`], and stop it through a [`StopHandle`].
+/// A pool has one owner: it is not `Clone`, and dropping it stops it. Other code submits through a
+/// [`Submitter`], and stops the pool through a [`StopHandle`].
 ///
 /// # When the queue is full
 ///
-/// | what is submitted by | from outside | from one of the pool's own workers |
+/// | method | from outside | from one of the pool's own workers |
 /// | --- | --- | --- |
-/// | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit`; also on the builders | waits | never waits: the worker's overflow list |
+/// | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit`; also on the builders | waits | never waits: uses the worker's overflow list |
 /// | `try_submit`, `try_execute`, `try_resubmit` | refuses | refuses |
-/// | a builder with [`when_full`](TaskBuilder::when_full), [`resubmit_until`](Self::resubmit_until): with [`WhenFull::Refuse`] | refuses | refuses |
-/// | with a duration or a moment | waits, then refuses | waits, then refuses |
-/// | with a [`CancelToken`](crate::CancelToken) | waits; refuses once it is cancelled | never waits: the worker's overflow list |
-/// | `scope` and its verbs, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has a bound of its own |
+/// | a builder with [`when_full`](TaskBuilder::when_full), or [`resubmit_until`](Self::resubmit_until): with [`WhenFull::Refuse`] | refuses | refuses |
+/// | the same with a [`Duration`] or an [`Instant`](std::time::Instant) | waits, then refuses | waits, then refuses |
+/// | the same with a [`CancelToken`](crate::CancelToken) | waits; refuses once it is cancelled | never waits: uses the worker's overflow list |
+/// | `scope` and its methods, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has its own bound |
 ///
 /// [`WhenFull::Refuse`]: crate::submit::WhenFull::Refuse
 ///
-/// So for submitters outside the memory is bounded by the capacity, whatever the number of
-/// tasks, and tasks can submit without risk of deadlock. The overflow lists are not bounded
-/// and show in [`stats`](Self::stats). A refusal gives the closure back. Tasks of one
-/// outside thread are started in the order in which they were submitted, unless one is
-/// joined by a worker.
+/// For outside submitters, the capacity bounds the memory, whatever the number of tasks. Tasks can
+/// submit without risk of deadlock. The overflow lists are not bounded; their length is in
+/// [`stats`](Self::stats). A refusal returns the closure. Tasks from one outside thread start in
+/// the order in which they were submitted, unless a worker joins one of them.
 ///
-/// Two pools whose tasks submit to each other can still deadlock, when both
-/// queues are full.
+/// Two pools whose tasks submit to each other can still deadlock when both queues are full.
 ///
 /// # What happens to a panicking task
 ///
-/// Only its own task fails: the worker survives, and the panic is counted, logged, passed
-/// to the [`on_panic`](PoolBuilder::on_panic) hook, and returned by `join`. The same goes
-/// for a panic in the drop of something the task captured.
+/// A panic fails only its own task. The worker survives. The panic is counted, logged, passed to
+/// the [`on_panic`](PoolBuilder::on_panic) hook, and returned by `join`. The same goes for a panic
+/// in the drop of a captured value.
 ///
-/// Rust's own panic hook still prints each panic on stderr; a program that does not want
-/// that sets another one with [`std::panic::set_hook`].
+/// Rust's own panic hook still prints each panic on stderr. Replace it with
+/// [`std::panic::set_hook`] to avoid that.
 ///
-/// Rust itself aborts the process, and no pool can help it: on a panic during
-/// the unwinding of another, on one in the panic hook, on one in the destructor
-/// of a thread-local, on a stack overflow, and on any with `panic = "abort"`.
+/// In these cases Rust aborts the process, and the pool cannot prevent it: a panic during the
+/// unwinding of another, in the panic hook, or in the destructor of a thread-local; a stack
+/// overflow; and any panic with `panic = "abort"`.
 ///
 /// # Stopping
 ///
 /// [`stop`](Self::stop) closes the pool, waits as its [`StopPlan`] says, and returns a
 /// [`StopReport`] that names the tasks that were abandoned and those that never started.
-/// Dropping the pool is a stop with its drop plan ([`PoolBuilder::drop_plan`], 5 s by
-/// default); a report that is not clean is then logged, or written to stderr where no
-/// logger is enabled. The drop waits a second at most for a logger or a stderr that is
-/// stuck, and not beyond its plan for the drop of what unstarted tasks hold. Dropped by one
-/// of its own tasks, the pool drains without limit.
 ///
-/// If `main` returns, or any thread calls [`std::process::exit`], the process ends and what
-/// still runs ends with it, in the middle of an instruction. Keep the pool in `main`. A
-/// `fork` copies only the thread that calls it: fork before the pool is built.
+/// Dropping the pool stops it with its drop plan ([`PoolBuilder::drop_plan`], 5 s by default). A
+/// report that is not clean is then logged, or written to stderr if no logger is enabled. The drop
+/// waits at most a second for a logger or stderr that is stuck. It waits for the drop of what
+/// unstarted tasks hold, but not beyond its plan. If one of its own tasks drops the pool, the pool
+/// drains without limit.
+///
+/// If `main` returns, or any thread calls [`std::process::exit`], the process ends, and running
+/// tasks end with it, in the middle of an instruction. Keep the pool in `main`. A `fork` copies
+/// only the calling thread: fork before you build the pool.
 ///
 /// # Examples
 ///
@@ -108,23 +107,23 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with this number of threads, a queue of 1024 places, and the defaults of
+    /// Creates a pool with this number of threads, a queue of 1024 places, and the defaults of
     /// [`builder`](Self::builder). Does not wait for the threads to run.
     ///
     /// # Errors
     ///
-    /// Those of [`PoolBuilder::build`].
+    /// As [`PoolBuilder::build`].
     pub fn new(threads: usize) -> Result<Pool, PoolBuildError> {
         Pool::builder().threads(threads).build()
     }
 
-    /// Returns a builder for a pool; [`PoolBuilder::build`] makes it. Starts nothing.
+    /// Returns a builder for a pool. Starts nothing.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 
-    /// A submitter to this pool, that does not keep it open. Costs an allocation. Once the
-    /// pool is closed the submitter refuses everything.
+    /// Returns a submitter to this pool, which does not keep it open. Costs an allocation. Once the
+    /// pool is closed, the submitter refuses all tasks.
     ///
     /// # Examples
     ///
@@ -152,9 +151,8 @@ impl Pool {
         self.pool_ref.queue.id
     }
 
-    /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::task::TaskInfo::name); submit it with one of the builder's
-    /// verbs.
+    /// Returns a builder for a task with a name. The name appears in reports, logs and
+    /// [`TaskInfo::name`](crate::task::TaskInfo::name).
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.pool_ref, name.into())
     }
@@ -167,22 +165,19 @@ impl Pool {
 
     pool_verbs!();
 
-    /// Blocks until no task waits and none runs, or until the report of a stop
-    /// is made.
+    /// Blocks until no task is waiting or running, or until a stop has made its report.
     ///
-    /// Called from a task it does not wait for that task, nor for those below
-    /// it on its worker's stack, nor for others that are inside `wait_idle`. It
-    /// keeps its worker busy: tasks that wait need another one. It does not wait
-    /// for hooks.
+    /// When called from a task, it does not wait for that task, for those below it on its worker's
+    /// stack, or for others that are inside `wait_idle`. It keeps its worker busy, so waiting tasks
+    /// need another one. It does not wait for hooks.
     pub fn wait_idle(&self) {
         self.pool_ref.queue.wait_idle(Deadline::NEVER);
     }
 
-    /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most;
-    /// returns `false` if that has passed.
+    /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most; returns `false` if it
+    /// timed out.
     ///
-    /// After the report of a stop it returns `true`, though tasks that were
-    /// abandoned still run.
+    /// After the report of a stop it returns `true`, even if abandoned tasks still run.
     ///
     /// # Examples
     ///
@@ -205,19 +200,19 @@ impl Pool {
         &self.pool_ref
     }
 
-    /// How many workers the pool was built with.
+    /// Returns the number of workers that the pool was built with.
     pub fn threads(&self) -> usize {
         self.pool_ref.queue.workers
     }
 
-    /// The current counters of the pool. Locks each worker's state for a moment; also works
+    /// Returns the current counters of the pool. Locks each worker's state for a moment. Also works
     /// after a stop.
     pub fn stats(&self) -> PoolStats {
         PoolStats::of(&self.stopper)
     }
 
-    /// What the workers do now, the innermost task of each first; empty if they do nothing.
-    /// Locks each worker's state for a moment.
+    /// Returns the tasks that run now, the innermost of each worker first. Locks each worker's
+    /// state for a moment.
     ///
     /// # Examples
     ///
@@ -236,8 +231,8 @@ impl Pool {
         self.stopper.running()
     }
 
-    /// A handle that stops this pool, from any thread. It does not keep the pool open, and
-    /// still works when the pool has stopped.
+    /// Returns a handle that stops this pool, from any thread. It does not keep the pool open, and
+    /// still works after the pool has stopped.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(self.stopper.clone())
     }
@@ -249,9 +244,9 @@ impl Pool {
         }
     }
 
-    /// Closes the pool, waits for it as `plan` says, and returns the report: the
-    /// same as [`StopHandle::stop`]. Blocks until everything is done or the plan's
-    /// deadline has come; after the first stop it returns the same report at once.
+    /// Closes the pool, waits for it as `plan` says, and returns the report, like
+    /// [`StopHandle::stop`]. Blocks until everything is done or the plan's deadline has passed.
+    /// After the first stop it returns the same report at once.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
         self.stopper.stop(plan.into())
     }

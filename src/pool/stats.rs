@@ -5,11 +5,11 @@ use crate::stop::Stopper;
 use crate::worker::Counts;
 use std::fmt;
 
-/// The counters of a pool at one moment: [`Pool::stats`](crate::Pool::stats).
+/// The counters of a pool at one moment, returned by [`Pool::stats`](crate::Pool::stats).
 ///
-/// The numbers are read one after the other while the pool works, so that they
-/// may be apart by the tasks that were on their way meanwhile. Once a stop has
-/// made its report they add up, as those of the report do.
+/// The counters are read one after the other while the pool works, so they may disagree by the
+/// tasks that changed state meanwhile. Once a stop has made its report, they add up as those of the
+/// report do.
 ///
 /// With the feature `serde` it can be serialized.
 ///
@@ -85,28 +85,28 @@ impl PoolStats {
         }
     }
 
-    /// How many tasks were accepted during the pool's lifetime; those refused are not among
-    /// them, nor are those of scopes and loops that were taken back before they started.
+    /// Returns how many tasks were accepted during the pool's lifetime. This excludes refused
+    /// tasks, and tasks of scopes and loops that were taken back before they started.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many tasks are in the queue, not counting the overflow lists.
+    /// Returns how many tasks are in the queue, not counting the overflow lists.
     ///
-    /// Tasks that were claimed by a join or cancelled keep their place until a
-    /// worker passes it, and count here till then.
+    /// A task that a join has claimed, or that was cancelled, keeps its place and is counted until
+    /// a worker reaches it.
     pub fn queued(&self) -> usize {
         self.queued
     }
 
-    /// The longest the queue was found. It is sampled when a submit finds the queue full,
-    /// by each worker every 64 tasks, and by [`Pool::stats`](crate::Pool::stats): a short
-    /// peak between may be missed.
+    /// Returns the longest observed length of the queue. It is sampled when a submit finds the
+    /// queue full, by each worker every 64 tasks, and by [`Pool::stats`](crate::Pool::stats). A
+    /// short peak in between may be missed.
     pub fn queue_peak(&self) -> usize {
         self.queue_peak
     }
 
-    /// How many tasks are in the workers' overflow lists, all together. Always 0 where only
+    /// Returns how many tasks are in all the workers' overflow lists. This is always 0 if only
     /// threads outside the pool submit.
     ///
     /// # Examples
@@ -128,27 +128,27 @@ impl PoolStats {
         self.overflow
     }
 
-    /// The longest each worker's overflow list has been, added up: never less than the
-    /// longest all have been together, and the same with one worker.
+    /// Returns the sum of the longest lengths of each worker's overflow list. This is never less
+    /// than the longest total length, and equal to it with one worker.
     pub fn overflow_peak(&self) -> usize {
         self.overflow_peak
     }
 
-    /// How many tasks wait between two attempts ([`TaskBuilder::retry`]).
+    /// Returns how many tasks wait between two attempts ([`TaskBuilder::retry`]).
     ///
     /// [`TaskBuilder::retry`]: crate::TaskBuilder::retry
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// How many are due by time, and wait for a worker: attempts after a failure, runs of
-    /// schedules, batches. They take no room in the queue.
+    /// Returns how many timed tasks are due and wait for a worker: retries, runs of schedules, and
+    /// batches. They take no space in the queue.
     pub fn due(&self) -> usize {
         self.due
     }
 
-    /// How many have run for longer than their [limit] and the grace after it: a mark, not
-    /// an outcome. Their outcomes are counted as usual.
+    /// Returns how many tasks have run longer than their [limit] plus its grace period. This is a
+    /// flag, not an outcome: their outcomes are counted as usual.
     ///
     /// [limit]: crate::TaskBuilder::time_limit
     /// [`PoolBuilder::max_replacements`]: crate::PoolBuilder::max_replacements
@@ -156,19 +156,19 @@ impl PoolStats {
         self.counts.overrun
     }
 
-    /// How many tasks run now, those included that wait below another one on the stack of
+    /// Returns how many tasks run now, including those that wait below another one on the stack of
     /// their worker.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many ran to their end, whatever they returned. One that was abandoned and ends
-    /// later is not among them: it is [`ended_late`](Self::ended_late).
+    /// Returns how many tasks ran to their end, whatever they returned. An abandoned task that ends
+    /// later is [`ended_late`](Self::ended_late) instead.
     pub fn completed(&self) -> u64 {
         self.counts.completed
     }
 
-    /// How many panicked. They are not among those [`completed`](Self::completed).
+    /// Returns how many tasks panicked. They are not [`completed`](Self::completed).
     ///
     /// # Examples
     ///
@@ -184,32 +184,32 @@ impl PoolStats {
         self.counts.panicked
     }
 
-    /// How many were cancelled before they started. One that was running and ended because
+    /// Returns how many tasks were cancelled before they started. A running task that ended because
     /// of its token is [`completed`](Self::completed).
     pub fn cancelled(&self) -> u64 {
         self.cancelled
     }
 
-    /// How many were not started in time
+    /// Returns how many tasks were not started in time
     /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran.
     pub fn expired(&self) -> u64 {
         self.expired
     }
 
-    /// How many a stop took out before they started. Those that were run or resubmitted
-    /// since are still counted.
+    /// Returns how many tasks a stop removed before they started. Those that were run or
+    /// resubmitted since are still counted.
     pub fn unstarted(&self) -> u64 {
         self.unstarted
     }
 
-    /// How many still ran when the report of a stop was made. Those that have ended since
-    /// are still counted.
+    /// Returns how many tasks were still running when a stop made its report. Those that have ended
+    /// since are still counted.
     pub fn abandoned(&self) -> u64 {
         self.abandoned
     }
 
-    /// How many were on the stack of a worker that was itself inside `stop` when its report
-    /// was made. Those that have ended since are still counted.
+    /// Returns how many tasks were on the stack of a worker that was itself inside `stop` when the
+    /// report was made. Those that have ended since are still counted.
     ///
     /// # Examples
     ///
@@ -226,7 +226,7 @@ impl PoolStats {
         self.stopping
     }
 
-    /// How many of those that were abandoned or inside `stop` have ended since.
+    /// Returns how many abandoned or stopping tasks have ended since the report.
     ///
     /// # Examples
     ///
@@ -247,25 +247,25 @@ impl PoolStats {
         self.counts.ended_late
     }
 
-    /// How many submits were refused: full, closed or timed out. A task that is submitted
-    /// repeatedly counts every time. Tasks of a scope or a stream that are refused are not
-    /// counted: they handle that themselves.
+    /// Returns how many submits were refused because the queue was full, the pool was closed, or
+    /// the wait timed out. Each refusal of the same task counts. Refused tasks of a scope or a
+    /// stream are not counted, since these handle refusals themselves.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// How many workers have not left their loop. Before a close that is all of them; fewer
-    /// would be a bug in this crate, and logged as an error.
+    /// Returns how many workers are alive. Before the pool is closed, that is all of them; fewer
+    /// would be a bug in this crate, and is logged as an error.
     pub fn workers_alive(&self) -> usize {
         self.workers_alive
     }
 
-    /// How long tasks waited and ran, if the pool was built with
-    /// [`latency_histogram`](crate::PoolBuilder::latency_histogram). Only with the feature
+    /// Returns how long tasks waited and ran, if the pool was built with
+    /// [`latency_histogram`](crate::PoolBuilder::latency_histogram). Requires the feature
     /// `histogram`.
     ///
-    /// Those that ended since the pool was built, each counted shortly after its handle was
-    /// notified.
+    /// It covers the tasks that ended since the pool was built. Each is counted shortly after its
+    /// handle is notified.
     #[cfg(feature = "histogram")]
     pub fn latency(&self) -> Option<&Latency> {
         self.latency.as_ref()

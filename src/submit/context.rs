@@ -4,10 +4,10 @@ use super::Submitter;
 use crate::task::TaskContext;
 
 impl TaskContext {
-    /// A submitter to the pool that runs this task.
+    /// Returns a submitter to the pool that runs this task.
     ///
-    /// To a task run by [`UnstartedTask::run`], the pool that handed it back: it
-    /// is closed, and every verb refuses.
+    /// For a task run by [`UnstartedTask::run`], that is the pool that handed it back, which is
+    /// closed and refuses all tasks.
     ///
     /// [`UnstartedTask::run`]: crate::task::UnstartedTask::run
     ///

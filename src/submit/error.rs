@@ -7,11 +7,11 @@ use crate::sync::{Arc, Mutex};
 use std::error::Error;
 use std::fmt;
 
-/// A task, or an item of a queue, was not accepted; [`into_inner`](Self::into_inner) gives it
-/// back, unchanged.
+/// The error of a submit: a task or a queue item was not accepted. [`into_inner`](Self::into_inner)
+/// returns it unchanged.
 ///
-/// One type for all verbs. It is `Send`, `Sync` and `'static` whatever the
-/// closure is, so that `?` turns it into any boxed error.
+/// All submit methods return this type. It is `Send`, `Sync` and `'static` whatever the closure is,
+/// so `?` converts it into any boxed error.
 ///
 /// # Examples
 ///
@@ -34,16 +34,15 @@ use std::fmt;
 /// assert_eq!(run().unwrap_err().to_string(), "the pool is closed");
 /// ```
 ///
-/// # An item that is dropped with its refusal
+/// # An item that is dropped with its error
 ///
-/// An item that a [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refused because it
-/// is closed, or because the submitter's token was cancelled, is not lost when this error is
-/// dropped, by `?` for example: it counts as accepted and unprocessed, and is returned by
+/// A [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refuses an item when it is
+/// closed or the submitter's token is cancelled. If this error is then dropped, for example by `?`,
+/// the item is not lost. It counts as accepted and unprocessed, and is returned by
 /// [`WorkQueue::take_unstarted`](crate::WorkQueue::take_unstarted) or
-/// [`Batcher::take_unstarted`](crate::Batcher::take_unstarted).
-/// [`into_inner`](Self::into_inner) takes it out of the error instead. Items that were refused
-/// because the queue was full are dropped with the error, as are the closures that a pool
-/// refused.
+/// [`Batcher::take_unstarted`](crate::Batcher::take_unstarted), unless
+/// [`into_inner`](Self::into_inner) took it out of the error. An item that was refused because the
+/// queue was full is dropped with the error, and so is a closure that a pool refused.
 ///
 /// ```
 /// use groundcrew::{CancelToken, WorkQueue};
@@ -114,7 +113,7 @@ impl<F> SubmitError<F> {
         }
     }
 
-    /// What was not accepted, unchanged: the closure, the queue item, or the
+    /// Returns what was not accepted, unchanged: the closure, the queue item, or the
     /// [`UnstartedTask`](crate::task::UnstartedTask) of a resubmit.
     ///
     /// # Examples
@@ -130,24 +129,25 @@ impl<F> SubmitError<F> {
         self.take()
     }
 
-    /// Whether the queue was full, and the method does not wait. A pool that is closed is
-    /// never full.
+    /// Returns whether the queue was full, for a method that does not wait. A closed pool is never
+    /// full.
     pub fn is_full(&self) -> bool {
         self.refusal == Refusal::Full
     }
 
-    /// Whether the pool is closed: it will never accept a task again.
+    /// Returns whether the pool is closed, and so will never accept a task again.
     pub fn is_closed(&self) -> bool {
         self.refusal == Refusal::Closed
     }
 
-    /// Whether the queue was full for as long as the method was to wait.
+    /// Returns whether the queue stayed full until the time limit of the wait.
     pub fn is_timeout(&self) -> bool {
         self.refusal == Refusal::TimedOut
     }
 
-    /// Whether it was not accepted before the submitter's token was cancelled. The error is
-    /// then caused by [`Cancelled`], and so no failure of a service that returns it by `?`.
+    /// Returns whether the submitter's token was cancelled before the task or item was accepted.
+    /// The source of the error is then [`Cancelled`], so a service that returns it by `?` has not
+    /// failed.
     ///
     /// # Examples
     ///

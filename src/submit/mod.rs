@@ -1,12 +1,12 @@
-//! How tasks get into a pool: what submits them, by itself or with a name, limits and
-//! retries, what happens while the queue is full, and the error that gives a refused task
-//! back.
+//! Submitting tasks to a pool: submitters, builders for tasks with a name, limits and retries, the
+//! option for a full queue, and the error that returns a refused task.
 //!
 //! | | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
+//! | when the queue is full | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
 //! | --- | --- | --- | --- |
-//! | wait while the queue is full | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit` | the same but `resubmit` | `submit` |
+//! | wait | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit` | the same except `resubmit` | `submit` |
 //! | refuse | `try_submit`, `try_execute`, `try_resubmit` | with `when_full` | `try_submit` |
-//! | wait for a time, or for a token | `resubmit_until` | with `when_full` | `submit_until` |
+//! | wait for a time or a token | `resubmit_until` | with `when_full` | `submit_until` |
 //!
 //! [`ScopedTaskBuilder`]: crate::parallel::ScopedTaskBuilder
 //! [`WorkQueue`]: crate::WorkQueue

@@ -7,35 +7,34 @@ use crate::task::{TaskContext, TaskHandle};
 use std::fmt;
 use std::panic::Location;
 
-/// A task that is tried again when it fails, about to be submitted: made by
-/// [`TaskBuilder::retry`].
+/// A builder for a task that is retried when it fails. Created by [`TaskBuilder::retry`].
 ///
-/// The closure makes one attempt and returns a result; it is given the attempt's number,
-/// from 1. What the handle gives is that result, or a [`RetryError`] with the last error
-/// and the attempts before. One builder submits any number of tasks.
+/// The closure makes one attempt and returns a result. It receives the number of the attempt, from
+/// 1. The handle returns the result, or a [`RetryError`] with the last error and the earlier
+/// attempts. One builder can submit any number of tasks.
 ///
 /// # While it waits
 ///
-/// Between its attempts a task waits in a timer: it keeps no worker busy and takes no room
-/// in the queue. But it holds one of the pool's places for such tasks
-/// ([`PoolBuilder::max_retrying`]) from its submit to its end, so that what fails cannot
-/// pile up. Where none is free the verbs do as with a full queue: by default they wait, and
-/// take one more in one of the pool's own workers.
+/// Between attempts a task waits in a timer. It keeps no worker busy and takes no space in the
+/// queue. But from its submit to its end it holds one of the pool's places for such tasks
+/// ([`PoolBuilder::max_retrying`]), so that failing tasks cannot pile up. If no place is free, the
+/// submit methods do the same as for a full queue: by default they wait, except that a task of the
+/// pool's own exceeds the maximum instead.
 ///
-/// A worker that joins the task runs an attempt itself as soon as one is due, like any
-/// task that has not started. [`PoolStats::waiting`] counts those that wait.
+/// A worker that joins the task runs an attempt itself as soon as one is due.
+/// [`PoolStats::waiting`] counts the tasks that wait.
 ///
 /// # When it ends without a result
 ///
-/// - A panic is not tried again: it is [`TaskError::Panicked`], as usual.
-/// - [`TaskHandle::cancel`] ends the waiting: [`TaskError::Cancelled`]. A running attempt
+/// - A panic is not retried: it is [`TaskError::Panicked`], as usual.
+/// - [`TaskHandle::cancel`] ends the wait: [`TaskError::Cancelled`]. An attempt that is running
 ///   sees its token cancelled, and is the last one.
-/// - A stop ends the waiting, however long its plan is: the task is *unstarted*, as one
-///   that was never begun, with the [number of its attempts](crate::task::TaskInfo::attempts); so
-///   is one whose attempt fails afterwards. An attempt that fails after the stop has asked
-///   it to end does not count, not even as the last one, unless its error is not
-///   [worth another](crate::Retry::on_error). [`UnstartedTask::run`] goes on with the attempts, and
-///   waits between them on the calling thread.
+/// - A stop ends the wait, however long its plan is. The task is then *unstarted*, as if it had
+///   never begun, and has the [number of its attempts](crate::task::TaskInfo::attempts). The same
+///   goes for a task whose attempt fails afterwards. An attempt that fails after the stop cancelled
+///   it does not count, not even as the last one, unless the policy [gives
+///   up](crate::Retry::on_error) on its error. [`UnstartedTask::run`] continues with the attempts,
+///   and waits between them on the calling thread.
 ///
 /// [`PoolBuilder::max_retrying`]: crate::PoolBuilder::max_retrying
 /// [`PoolStats::waiting`]: crate::pool::PoolStats::waiting
@@ -83,8 +82,8 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
         RetryTaskBuilder { task, policy }
     }
 
-    /// What the verbs do while no [place](Self#while-it-waits) is free or the queue is full:
-    /// the same option as [`TaskBuilder::when_full`].
+    /// Sets what the submit methods do while no [place](Self#while-it-waits) is free or the queue
+    /// is full, like [`TaskBuilder::when_full`].
     ///
     /// # Examples
     ///
@@ -138,15 +137,13 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         submission.submit(attempts, submitted_at)
     }
 
-    /// Submits the task, and returns a handle to its result. Blocks while no
-    /// [place](Self#while-it-waits) is free or the queue is full, as
-    /// [`when_full`](Self::when_full) says: by default without limit, and in one of the pool's
-    /// own workers never.
+    /// Submits the task and returns a handle to its result. Blocks while no
+    /// [place](Self#while-it-waits) is free or the queue is full, as [`when_full`](Self::when_full)
+    /// says. By default it blocks without limit, and never in one of the pool's own workers.
     ///
     /// # Errors
     ///
-    /// When the pool is closed, also while this waited, or where `when_full` says so; the
-    /// error gives the closure back.
+    /// If the pool is or becomes closed, or if `when_full` says so; the error returns the closure.
     #[track_caller]
     pub fn submit<F, T>(&self, task: F) -> Submitted<F, T, E>
     where
@@ -156,8 +153,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         self.start(Numbered(task), false, Location::caller())
     }
 
-    /// Submits a task whose attempts receive a [`TaskContext`]; its token is a new one for
-    /// each. Otherwise, also in when it blocks, like [`submit`](Self::submit).
+    /// Submits a task whose attempts receive a [`TaskContext`]. Each attempt has a new token.
+    /// Otherwise the same as [`submit`](Self::submit), including when it blocks.
     ///
     /// # Errors
     ///
@@ -186,9 +183,9 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         self.start(NumberedWithContext(task), false, Location::caller())
     }
 
-    /// Submits the task without a handle. If it fails for good, an error record in the log
-    /// says so (ten a second at most). Otherwise, also in when it blocks, like
-    /// [`submit`](Self::submit).
+    /// Submits the task without a handle. If it finally fails, that is logged as an error (at most
+    /// ten times a second). Otherwise the same as [`submit`](Self::submit), including when it
+    /// blocks.
     ///
     /// # Errors
     ///
@@ -219,8 +216,8 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             .map(drop)
     }
 
-    /// Submits a task without a handle, whose attempts receive a [`TaskContext`].
-    /// Otherwise, also in when it blocks, like [`execute`](Self::execute).
+    /// Submits a task without a handle, whose attempts receive a [`TaskContext`]. Otherwise the
+    /// same as [`execute`](Self::execute), including when it blocks.
     ///
     /// # Errors
     ///

@@ -5,12 +5,11 @@ use crate::queue::{PoolCore, PoolRef};
 use crate::sync::Arc;
 use std::fmt;
 
-/// Submits to a pool, from anywhere, without keeping the pool open.
+/// Submits tasks to a pool from anywhere, without keeping the pool open.
 ///
-/// Once the pool is closed every verb refuses. Give each thread a clone of its
-/// own, so that they do not all count references on one. A clone costs an
-/// allocation; inside of a task next to nothing, since there all clones count
-/// on one that belongs to the worker.
+/// Once the pool is closed, every submit is refused. Give each thread its own clone, to avoid
+/// contention on a shared reference count. A clone costs an allocation. Inside a task a clone is
+/// nearly free, since all clones there share a count that belongs to the worker.
 ///
 /// # Examples
 ///
@@ -42,8 +41,8 @@ impl Submitter {
         Submitter { pool_ref }
     }
 
-    /// Starts a task with a name, for reports, logs and [`TaskInfo::name`]; submit it with
-    /// one of the builder's verbs.
+    /// Returns a builder for a task with a name. The name appears in reports, logs and
+    /// [`TaskInfo::name`].
     ///
     /// [`TaskInfo::name`]: crate::task::TaskInfo::name
     pub fn task(&self, name: impl Into<String>) -> TaskBuilder<'_> {

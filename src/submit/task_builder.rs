@@ -10,12 +10,12 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A task with a name, about to be submitted: made by [`Pool::task`](crate::Pool::task),
-/// with the verbs of the pool. It may have a limit for its [wait](Self::start_within) and
-/// for its [time](Self::time_limit), another answer to a [full queue](Self::when_full), and
-/// be [tried again](Self::retry) when it fails.
+/// A builder for a task with a name. Created by [`Pool::task`](crate::Pool::task).
 ///
-/// One builder submits any number of tasks.
+/// It has the submit methods of the pool. Options limit how long the task
+/// [waits](Self::start_within) and [runs](Self::time_limit), choose what happens when the [queue is
+/// full](Self::when_full), and [retry](Self::retry) the task when it fails. One builder can submit
+/// any number of tasks.
 ///
 /// # Examples
 ///
@@ -46,16 +46,15 @@ impl<'a> TaskBuilder<'a> {
         }
     }
 
-    /// A limit for the task's wait: if it has not been started `limit` after the call of
-    /// the verb, it never is.
+    /// Limits how long the task may wait: if it has not started `limit` after the call of the
+    /// submit method, it never starts.
     ///
-    /// Such a task is *expired*: what it captured is dropped, its handle says
-    /// [`TaskError::Expired`], also to a `join` that waits at that moment, and
-    /// [`PoolStats::expired`] and the report of a stop count it. The limit includes the time
-    /// for which the verb itself waits for room in the queue. It says nothing of how long
-    /// the task may run; and it is lifted from a task that a stop hands back.
-    /// [`Duration::MAX`] means no limit; after [`Duration::ZERO`] no worker ever comes in
-    /// time.
+    /// Such a task is *expired*. What it captured is dropped, its handle returns
+    /// [`TaskError::Expired`], even to a `join` that is already waiting, and [`PoolStats::expired`]
+    /// and the report of a stop count it. The limit includes the submit method's own wait for space
+    /// in the queue. It does not limit how long the task runs, and it no longer applies to a task
+    /// that a stop handed back. [`Duration::MAX`] means no limit. With [`Duration::ZERO`] the task
+    /// always expires.
     ///
     /// [`TaskError::Expired`]: crate::TaskError::Expired
     /// [`PoolStats::expired`]: crate::pool::PoolStats::expired
@@ -83,26 +82,26 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    /// A limit for the time that the task runs.
+    /// Limits how long the task may run.
     ///
-    /// When it has run for `limit`, its token is cancelled, and a warning in the log names
-    /// it and the place where it was submitted. The task has to check the token: submit it
-    /// with [`submit_with`](Self::submit_with). If it still runs a grace later, which is a
-    /// quarter of the limit and 3 s at most, it is *overrun*: that is logged as an error,
-    /// shown by [`PoolStats::overrun`], [`RunningTask::is_overrun`] and the report of a stop,
-    /// and a new worker may take the [lost place]. No thread can be killed: the task goes
-    /// on, and ends by itself, with a result as usual.
+    /// When the task has run for `limit`, its token is cancelled, and a warning is logged with its
+    /// name and submit location. The task has to check the token: submit it with
+    /// [`submit_with`](Self::submit_with). A grace period follows, of a quarter of the limit,
+    /// capped at 3 s. A task that still runs after it is *overrun*. That is logged as an error and
+    /// shown by [`PoolStats::overrun`], [`RunningTask::is_overrun`] and the report of a stop, and a
+    /// new worker may [replace] the stuck one. No thread can be killed: the task runs until it ends
+    /// by itself, and its result is used as usual.
     ///
-    /// Time in which its worker runs other tasks on top of it, which it joins, is none of
-    /// its own. For a task that is [retried](Self::retry) the limit holds for each attempt.
-    /// The limit does not hold for [`UnstartedTask::run`]. It grows by time in which the
-    /// whole process stood still (SIGSTOP, a paused container, a debugger), so that after
-    /// it the task has at most as much time again as the limit. [`Duration::MAX`] means no
-    /// limit; after [`Duration::ZERO`] it is asked to end at once.
+    /// Time in which the worker runs other tasks on top of this one, through a join, does not
+    /// count. For a [retried](Self::retry) task the limit applies to each attempt. It does not
+    /// apply to [`UnstartedTask::run`]. If the whole process is suspended (SIGSTOP, a paused
+    /// container, a debugger), the limit grows by that time, so that afterwards the task has at
+    /// most the whole limit again. [`Duration::MAX`] means no limit. With [`Duration::ZERO`] the
+    /// token is cancelled at once.
     ///
     /// [`PoolStats::overrun`]: crate::pool::PoolStats::overrun
     /// [`RunningTask::is_overrun`]: crate::stop::RunningTask::is_overrun
-    /// [lost place]: crate::PoolBuilder::max_replacements
+    /// [replace]: crate::PoolBuilder::max_replacements
     /// [`UnstartedTask::run`]: crate::task::UnstartedTask::run
     ///
     /// # Examples
@@ -126,10 +125,11 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    /// What the verbs do while the queue is full. By default they wait without limit.
+    /// Sets what the submit methods do while the queue is full. By default they wait without limit.
     ///
-    /// Takes a [`WhenFull`], a [`Duration`] or an [`Instant`](std::time::Instant) to wait
-    /// for, or a [`CancelToken`](crate::CancelToken) whose cancel ends the wait.
+    /// Takes a [`WhenFull`], or one of the types that convert into it: a [`Duration`] or an
+    /// [`Instant`](std::time::Instant) limits the wait, and a [`CancelToken`](crate::CancelToken)
+    /// ends it when it is cancelled.
     ///
     /// # Examples
     ///
@@ -146,9 +146,8 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    /// The task may fail, and is then tried again as the policy says. Its closure is given
-    /// the number of the attempt. For the verbs, and for what a stop does, see
-    /// [`RetryTaskBuilder`].
+    /// Retries the task when it fails, as the policy says. The closure receives the number of the
+    /// attempt. See [`RetryTaskBuilder`] for the submit methods and for the effect of a stop.
     ///
     /// # Examples
     ///

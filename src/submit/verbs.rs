@@ -240,16 +240,16 @@ impl<'a> Submission<'a> {
 macro_rules! verbs {
     () => {
         /// Submits a task and returns a handle to its result. Blocks while the queue is full,
-        /// without limit; a task that has a builder may choose [something else].
+        /// without limit; a task builder has an [option] for this.
         ///
-        /// Called by one of the pool's own workers it never blocks: where the queue is full
-        /// the task goes to that worker's overflow list, which is not bounded.
+        /// In one of the pool's own workers it never blocks: if the queue is full, the task goes to
+        /// that worker's overflow list, which is not bounded.
         ///
-        /// [something else]: crate::submit::TaskBuilder::when_full
+        /// [option]: crate::submit::TaskBuilder::when_full
         ///
         /// # Errors
         ///
-        /// When the pool is closed, also while this waited; the error gives the closure back.
+        /// If the pool is or becomes closed; the error returns the closure.
         ///
         /// # Examples
         ///
@@ -269,8 +269,8 @@ macro_rules! verbs {
             self.submission().submit($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task that receives its [`TaskContext`](crate::TaskContext): token, note,
-        /// submitter. Otherwise, also in when it blocks, like [`submit`](Self::submit).
+        /// Submits a task that receives its [`TaskContext`](crate::TaskContext). Otherwise the same
+        /// as [`submit`](Self::submit), including when it blocks.
         ///
         /// # Errors
         ///
@@ -298,8 +298,8 @@ macro_rules! verbs {
                 .submit($crate::task::WithContext(task), caller)
         }
 
-        /// Submits a task without a handle: the cheapest way. What it returns is dropped by
-        /// the worker. Otherwise, also in when it blocks, like [`submit`](Self::submit).
+        /// Submits a task without a handle, which is the cheapest way. The worker drops what the
+        /// task returns. Otherwise the same as [`submit`](Self::submit), including when it blocks.
         ///
         /// # Errors
         ///
@@ -330,9 +330,8 @@ macro_rules! verbs {
             self.submission().execute($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task without a handle that receives its
-        /// [`TaskContext`](crate::TaskContext). Otherwise, also in when it blocks, like
-        /// [`execute`](Self::execute).
+        /// Submits a task without a handle that receives its [`TaskContext`](crate::TaskContext).
+        /// Otherwise the same as [`execute`](Self::execute), including when it blocks.
         ///
         /// # Errors
         ///
@@ -353,12 +352,12 @@ macro_rules! verbs {
 /// tasks that a stop handed back.
 macro_rules! pool_verbs {
     () => {
-        /// Submits a task if there is room in the queue: the short form of
+        /// Submits a task if there is space in the queue. This is short for
         /// [`WhenFull::Refuse`](crate::submit::WhenFull::Refuse).
         ///
         /// # Errors
         ///
-        /// When the queue is full, or the pool is closed; the error gives the closure back.
+        /// If the queue is full or the pool is closed; the error returns the closure.
         ///
         /// # Examples
         ///
@@ -393,7 +392,7 @@ macro_rules! pool_verbs {
                 .submit($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task without a handle if there is room in the queue.
+        /// Submits a task without a handle if there is space in the queue.
         ///
         /// # Errors
         ///
@@ -409,15 +408,15 @@ macro_rules! pool_verbs {
                 .execute($crate::task::Bare(task), caller)
         }
 
-        /// Submits a task that another pool's stop handed back. Blocks while the queue is
-        /// full, but never in one of the pool's own workers, like [`submit`](Self::submit).
+        /// Submits a task that another pool's stop handed back. Blocks while the queue is full, but
+        /// never in one of the pool's own workers, like [`submit`](Self::submit).
         ///
-        /// Its number, its name and the place where it was submitted stay. So does its
-        /// handle: `join` now waits for this pool.
+        /// The task keeps its number, its name, its submit location and its handle: `join` now
+        /// waits for this pool.
         ///
         /// # Errors
         ///
-        /// When the pool is closed, also while this waited; the error gives the task back.
+        /// If the pool is or becomes closed; the error returns the task.
         ///
         /// # Examples
         ///
@@ -444,12 +443,12 @@ macro_rules! pool_verbs {
             self.submission().resubmit(task)
         }
 
-        /// Submits a task that another pool's stop handed back, if there is room in the
-        /// queue; otherwise like [`resubmit`](Self::resubmit).
+        /// Submits a task that another pool's stop handed back, if there is space in the queue.
+        /// Otherwise the same as [`resubmit`](Self::resubmit).
         ///
         /// # Errors
         ///
-        /// When the queue is full, or the pool is closed; the error gives the task back.
+        /// If the queue is full or the pool is closed; the error returns the task.
         pub fn try_resubmit(
             &self,
             task: $crate::task::UnstartedTask,
@@ -459,12 +458,12 @@ macro_rules! pool_verbs {
                 .resubmit(task)
         }
 
-        /// Submits a task that another pool's stop handed back, and waits for room as
-        /// `when_full` says: for a duration, until a moment, or until a token is cancelled.
+        /// Submits a task that another pool's stop handed back, and waits for space as `when_full`
+        /// says: for a duration, until an instant, or until a token is cancelled.
         ///
         /// # Errors
         ///
-        /// When there was no room, or the pool is closed; the error gives the task back.
+        /// If there was no space or the pool is closed; the error returns the task.
         pub fn resubmit_until(
             &self,
             when_full: impl Into<$crate::submit::WhenFull>,

@@ -5,22 +5,22 @@ use crate::clock::Deadline;
 use crate::queue::OnFull;
 use std::time::{Duration, Instant};
 
-/// What a submit does while there is no room: the option of every builder, and of the
-/// methods that take a queue item or a task handed back by a stop.
+/// What a submit does while the queue is full. It is an option of every task builder, and of
+/// methods that submit a queue item or a task handed back by a stop.
 ///
-/// A [`Duration`], an [`Instant`] or a [`CancelToken`] stands for the variant that waits for
-/// it: `.when_full(Duration::from_secs(1))`.
+/// A [`Duration`], an [`Instant`] or a [`CancelToken`] converts into the variant that waits for it:
+/// `.when_full(Duration::from_secs(1))`.
 ///
-/// If there is room, the task is accepted, whatever the option: also with a zero duration, a
-/// moment in the past, or a token that is cancelled already.
+/// If there is space, the task is accepted whatever the option, even with a zero duration, an
+/// instant in the past, or a cancelled token.
 ///
 /// # In a worker of the same pool
 ///
-/// A worker that waits for room keeps a task from running that would make room. So with
-/// `Wait` and `WaitUntilCancelled` it does not wait: its task goes to its overflow list,
-/// which is not bounded, or is [run in place]. A handler of a [`WorkQueue`] or a [`Batcher`]
-/// that submits to it goes beyond its capacity in the same way. `Refuse` refuses, and
-/// `WaitFor` and `WaitUntil` wait, there as well.
+/// A worker that waits for space does not run the tasks that would make space. So with `Wait` and
+/// `WaitUntilCancelled` it does not wait: its task goes to its overflow list, which is not bounded,
+/// or is [run in place]. In the same way, a handler of a [`WorkQueue`] or a [`Batcher`] that
+/// submits to it may exceed its capacity. `Refuse` still refuses, and `WaitFor` and `WaitUntil`
+/// still wait.
 ///
 /// [run in place]: crate::PoolBuilder::caller_runs_when_full
 /// [`WorkQueue`]: crate::WorkQueue
@@ -59,15 +59,15 @@ pub enum WhenFull {
     /// Wait without limit.
     #[default]
     Wait,
-    /// Do not wait: [`is_full`](crate::SubmitError::is_full).
+    /// Do not wait. The error is [`is_full`](crate::SubmitError::is_full).
     Refuse,
-    /// Wait for this long, from the call of the verb:
-    /// [`is_timeout`](crate::SubmitError::is_timeout). [`Duration::MAX`] is no limit.
+    /// Wait for this long, from the call of the submit method. The error is
+    /// [`is_timeout`](crate::SubmitError::is_timeout). [`Duration::MAX`] means no limit.
     WaitFor(Duration),
-    /// Wait until this moment: [`is_timeout`](crate::SubmitError::is_timeout).
+    /// Wait until this instant. The error is [`is_timeout`](crate::SubmitError::is_timeout).
     WaitUntil(Instant),
-    /// Wait until this token is cancelled, which wakes the waiting thread:
-    /// [`is_cancelled`](crate::SubmitError::is_cancelled), also if the pool was closed in the
+    /// Wait until this token is cancelled, which wakes the waiting thread. The error is
+    /// [`is_cancelled`](crate::SubmitError::is_cancelled), even if the pool was closed in the
     /// meantime.
     WaitUntilCancelled(CancelToken),
 }

@@ -7,8 +7,8 @@ use crate::worker::{TaskControl, TaskInfo};
 use std::fmt;
 use std::time::Duration;
 
-/// The context given to a task submitted with `submit_with` or `execute_with`: its token, a
-/// place for a note, and a way to submit more.
+/// The context of a task submitted with `submit_with` or `execute_with`: its token, its note, and a
+/// submitter.
 ///
 /// # Examples
 ///
@@ -88,25 +88,25 @@ impl TaskContext {
         self.control.get_or_init(made)
     }
 
-    /// The task's token: a child of the pool's, cancelled when the pool's stop comes to
-    /// that phase, or with [`TaskHandle::cancel`]. Never a child of the task that submitted
-    /// this one.
+    /// Returns the task's token. It is a child of the pool's token, cancelled in the cancelling
+    /// phase of a stop or by [`TaskHandle::cancel`]. It is never a child of the token of the
+    /// submitting task.
     ///
     /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
     pub fn token(&self) -> &CancelToken {
         &self.control().token
     }
 
-    /// Whether the task is asked to end. Once `true` it stays so.
+    /// Returns whether the task's token is cancelled. Once `true`, it stays so.
     pub fn is_cancelled(&self) -> bool {
         self.token().is_cancelled()
     }
 
-    /// Blocks for `duration`, or until the task is asked to end.
+    /// Blocks for `duration`, or until the task's token is cancelled.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the task is asked to end, at once if it already was.
+    /// [`Cancelled`] if the token is or becomes cancelled.
     ///
     /// # Examples
     ///
@@ -129,7 +129,7 @@ impl TaskContext {
     }
 
     /// Records the task's progress, for [`Pool::running`] and for the report of a stop that
-    /// abandons it. Replaces the note before. Costs an allocation.
+    /// abandons the task. Replaces the previous note. Costs an allocation.
     ///
     /// [`Pool::running`]: crate::Pool::running
     ///
@@ -153,7 +153,7 @@ impl TaskContext {
         *self.control().note.lock() = Some(note);
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         self.info
             .get_or_init(|| Box::new(self.pool_ref.info(self.task)))

@@ -6,7 +6,7 @@ use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// Why [`TaskHandle::join`](crate::TaskHandle::join) has no result.
+/// Why [`TaskHandle::join`](crate::TaskHandle::join) returned no result.
 ///
 /// # Examples
 ///
@@ -23,20 +23,18 @@ use std::fmt;
 /// ```
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task panicked, or a value it had captured panicked in its drop.
+    /// The task panicked, or a captured value panicked in its drop.
     Panicked(TaskPanic),
-    /// It was cancelled before it started, and never runs.
+    /// The task was cancelled before it started, and never runs.
     Cancelled,
-    /// It was not started in time
-    /// ([`TaskBuilder::start_within`](crate::TaskBuilder::start_within)), and
-    /// never runs.
+    /// The task was not started in time
+    /// ([`TaskBuilder::start_within`](crate::TaskBuilder::start_within)), and never runs.
     Expired,
-    /// A stop took it out of the queue before it started. It is in the
-    /// [`StopReport`](crate::StopReport), or was taken from there and not run, or it was
-    /// dropped.
+    /// A stop removed the task from the queue before it started. The task is in the
+    /// [`StopReport`](crate::StopReport), or was taken from it and has not run, or was dropped.
     Unstarted,
-    /// It was still running when the report of a stop was made. Its thread is
-    /// left to itself; its result, if it ends, is dropped.
+    /// The task was still running when a stop made its report. It keeps its thread; if it ends, its
+    /// result is dropped.
     Abandoned,
 }
 
@@ -66,9 +64,9 @@ error_debug!(
 
 impl Error for TaskError {}
 
-/// The payload of a task's panic. `Send` and `Sync`, whatever the payload is.
+/// The payload of a task's panic. It is `Send` and `Sync`, whatever the payload is.
 ///
-/// A payload that panics in its own drop is dropped under guard.
+/// If a payload panics in its own drop, that panic is caught.
 pub struct TaskPanic {
     /// In a box, since results that have no panic in them are passed around.
     panicked: Box<Panicked>,
@@ -90,13 +88,13 @@ impl TaskPanic {
         }
     }
 
-    /// The text given to `panic!`, or a note that the payload is not text.
+    /// Returns the text given to `panic!`, or a note that the payload is not text.
     pub fn message(&self) -> &str {
         &self.panicked.message
     }
 
-    /// The payload itself, as [`std::thread::JoinHandle::join`] would give it; for
-    /// [`std::panic::resume_unwind`], say.
+    /// Returns the payload itself, like [`std::thread::JoinHandle::join`], for example for
+    /// [`std::panic::resume_unwind`].
     ///
     /// # Examples
     ///

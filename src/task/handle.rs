@@ -11,23 +11,21 @@ use crate::worker::TaskInfo;
 use std::fmt;
 use std::time::Duration;
 
-/// A submitted task: wait for it, take its result, or cancel it.
+/// A handle to a submitted task, to wait for it, take its result, or cancel it.
 ///
-/// Dropping a handle detaches the task: it still runs, and its result is dropped. A handle
-/// does not keep the pool open.
+/// Dropping a handle detaches the task: it still runs, and its result is dropped. A handle does not
+/// keep the pool open.
 ///
 /// # Joining from inside a task
 ///
-/// A [`join`](Self::join) by a worker of the task's own pool runs the task
-/// there and then, on top of the one that joins, if it has not started; it
-/// never runs any other. If it has started, some other worker is really
-/// running it, and the join waits. So tasks that wait for each other only by
-/// `join` deadlock only if the program's own joins form a cycle, however small
-/// the pool and its queue are. A task that is run this way uses the stack of the
-/// one that joins it.
+/// If a worker of the task's own pool calls [`join`](Self::join) and the task has not started, the
+/// worker runs it right there, on top of the joining task. It never runs any other task. If the
+/// task has started, another worker is running it, and the join waits. So tasks that wait for each
+/// other only by `join` can deadlock only if the joins form a cycle, however small the pool and its
+/// queue are. A task that is run this way uses the stack of the joining task.
 ///
-/// Never wait by a channel or a lock for a task that has not started: it needs a free
-/// worker, and yours is not. As in every fixed pool, this blocks forever with one worker:
+/// Never wait on a channel or a lock for a task that has not started: it needs a free worker, and
+/// yours is busy waiting. As in every fixed pool, this blocks forever with one worker:
 ///
 /// ```no_run
 /// use std::sync::mpsc;
@@ -42,19 +40,20 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 ///
-/// Tasks of two pools that join each other can deadlock: a worker claims only
-/// tasks of its own pool.
+/// Tasks of two pools that join each other can deadlock, because a worker runs only tasks of its
+/// own pool.
 ///
 /// # After a stop
 ///
-/// No wait outlives the stop of the pool: a task that was not started is
-/// [`Unstarted`](TaskError::Unstarted) as soon as the stop takes it out, one that still
-/// runs is [`Abandoned`](TaskError::Abandoned) when the report is made. There are two
-/// exceptions: a join that runs its target on this very worker returns when that ends, and
-/// the join of a task that is itself inside `stop` waits for its end. The handle of an
-/// unstarted task stays attached: while it is in the report, `join` says `Unstarted` at
-/// once; while it is run, or after it was resubmitted, `join` waits; afterwards it gives
-/// the result.
+/// No wait outlives the stop of the pool. A task that did not start becomes
+/// [`Unstarted`](TaskError::Unstarted) when the stop removes it, and one that still runs becomes
+/// [`Abandoned`](TaskError::Abandoned) when the report is made. There are two exceptions: a join
+/// that runs the task itself, and a join of a task that is inside `stop`, return when the task
+/// ends.
+///
+/// The handle of an unstarted task stays attached. While the task is in the report, `join` returns
+/// `Unstarted` at once. While the task is run or after it was resubmitted, `join` waits. Afterwards
+/// it returns the result.
 ///
 /// # Examples
 ///
@@ -88,14 +87,12 @@ impl<T> TaskHandle<T> {
 
     /// Blocks until the task has ended and returns its result.
     ///
-    /// It spins for microseconds at most, then sleeps. Called by a worker of
-    /// the task's own pool it runs the task, if that has not started (see
-    /// [above](Self#joining-from-inside-a-task)).
+    /// It spins for a few microseconds at most, then sleeps. In a worker of the task's own pool it
+    /// may run the task itself (see [above](Self#joining-from-inside-a-task)).
     ///
     /// # Errors
     ///
-    /// A [`TaskError`] that says why there is no result: the task panicked, was
-    /// cancelled, expired, or a stop left it behind.
+    /// A [`TaskError`] if the task panicked, was cancelled or expired, or a stop left it behind.
     ///
     /// # Examples
     ///
@@ -134,11 +131,11 @@ impl<T> TaskHandle<T> {
         claim(self.cell())
     }
 
-    /// Blocks until the task has ended or `timeout` has passed; returns whether
-    /// it has ended. Never runs the task itself.
+    /// Blocks until the task has ended or `timeout` has passed; returns whether the task has ended.
+    /// Never runs the task itself.
     ///
-    /// A zero timeout only checks; [`Duration::MAX`] waits forever. A task that a stop took
-    /// out has ended, unless it is run after all.
+    /// A zero timeout only checks; [`Duration::MAX`] waits forever. A task that a stop removed has
+    /// ended, unless it is run after all.
     ///
     /// # Examples
     ///
@@ -158,11 +155,11 @@ impl<T> TaskHandle<T> {
         self.is_finished() || self.cell().wait(Deadline::after(timeout))
     }
 
-    /// Takes the result if the task has ended, otherwise gives the handle back.
+    /// Returns the result if the task has ended.
     ///
     /// # Errors
     ///
-    /// `Err` is the handle: the task has not ended. The inner result is that of
+    /// Returns the handle if the task has not ended. The inner result is that of
     /// [`join`](Self::join).
     ///
     /// # Examples
@@ -189,24 +186,22 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Whether the task has ended.
-    ///
-    /// A task that a stop took out has ended, unless it is run after all.
+    /// Returns whether the task has ended. A task that a stop removed has ended, unless it is run
+    /// after all.
     pub fn is_finished(&self) -> bool {
         self.cell().has_ended()
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         self.cell().info()
     }
 
-    /// Asks the task to end. Blocks only on the drop of what the task captured, which
-    /// happens here.
+    /// Cancels the task. Blocks only to drop what the task captured.
     ///
-    /// `true`: it had not started and never will. `false`: it runs, and its token is now
-    /// cancelled, which the task has to check ([`TaskContext`]); or it has ended; or a stop
-    /// took it out.
+    /// Returns `true` if the task had not started; it never will. Returns `false` if the task has
+    /// ended, if a stop removed it, or if it is running. A running task has its token cancelled,
+    /// which it has to check ([`TaskContext`]).
     ///
     /// [`TaskContext`]: crate::TaskContext
     ///

@@ -1,4 +1,4 @@
-//! A task that was submitted: its handle, what it sees while it runs, and how it ended.
+//! A submitted task: its handle, its context while it runs, and its errors.
 
 mod body;
 mod cell;

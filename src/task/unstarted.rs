@@ -5,11 +5,11 @@ use crate::sync::Arc;
 use crate::worker::TaskInfo;
 use std::fmt;
 
-/// A task that was accepted and never started: [`run`](Self::run) it, give it
-/// to another pool with [`Pool::resubmit`](crate::Pool::resubmit), or drop it.
+/// A task that was accepted and never started. You can [`run`](Self::run) it, submit it to another
+/// pool with [`Pool::resubmit`](crate::Pool::resubmit), or drop it.
 ///
-/// It comes from [`StopReport::take_unstarted`](crate::StopReport::take_unstarted).
-/// Dropping one drops what the task captured; a panic in that is logged.
+/// Returned by [`StopReport::take_unstarted`](crate::StopReport::take_unstarted). Dropping it drops
+/// what the task captured; a panic in that drop is logged.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ impl UnstartedTask {
         (task, self.pool_ref.clone())
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         match &self.task {
             Some(task) => task.info(),
@@ -63,10 +63,10 @@ impl UnstartedTask {
 
     /// Runs the task on this thread and blocks until it has ended.
     ///
-    /// Its result goes to its handle, if it has one that is still held; so does a panic,
-    /// which is also logged and passed to the pool's `on_panic` hook, and goes no further.
-    /// A task that wants a context gets a fresh token, that nothing but its handle cancels.
-    /// The run counts in no pool.
+    /// The handle, if there is one, returns the result. If the task panics, the handle returns the
+    /// panic, which is also logged and passed to the pool's `on_panic` hook; `run` itself does not
+    /// panic. A task that takes a context gets a new token, which only its handle can cancel. No
+    /// pool counts the run.
     ///
     /// # Examples
     ///

@@ -9,10 +9,10 @@ use std::time::Duration;
 const A_HOOK: &str = "a hook of a pool";
 
 impl PoolBuilder {
-    /// Called by each worker before its first task, with its index from 0 on. `build` does
-    /// not wait for it. A second hook replaces the first.
+    /// Sets a hook that each worker calls before its first task, with its index from 0 on.
+    /// [`build`](Self::build) does not wait for the hook. A second hook replaces the first.
     ///
-    /// Defaults to nothing.
+    /// By default there is no hook.
     pub fn on_worker_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
         let hook = Guarded::new(hook, A_HOOK);
         self.hooks.start = Some(Arc::new(move |index| {
@@ -21,12 +21,12 @@ impl PoolBuilder {
         self
     }
 
-    /// Called by each worker after its last task, with its index from 0 on. A stop waits
-    /// for it (unless that very worker called it), but not beyond its deadline: a worker
-    /// that is still in the hook then is [`lingering`](crate::StopReport::lingering). A
+    /// Sets a hook that each worker calls after its last task, with its index from 0 on. A stop
+    /// waits for the hook until its deadline, except on a worker that called `stop` itself. A
+    /// worker that is still in the hook then is [`lingering`](crate::StopReport::lingering). A
     /// second hook replaces the first.
     ///
-    /// Defaults to nothing.
+    /// By default there is no hook.
     ///
     /// # Examples
     ///
@@ -49,12 +49,12 @@ impl PoolBuilder {
         self
     }
 
-    /// Called when a task panicked, with the task and the panic's message, by the worker
-    /// that ran it: after the log record, before the panic is counted and its handle is
-    /// notified. (A task run by [`UnstartedTask::run`](crate::task::UnstartedTask::run) calls it
-    /// on that thread.) A second hook replaces the first.
+    /// Sets a hook that is called when a task panics, with the task and the panic's message. The
+    /// worker that ran the task calls it after it logs the panic, and before it counts the panic
+    /// and notifies the handle. (For [`UnstartedTask::run`](crate::task::UnstartedTask::run), the
+    /// calling thread does.) A second hook replaces the first.
     ///
-    /// Defaults to nothing.
+    /// By default there is no hook.
     ///
     /// # Examples
     ///
@@ -79,36 +79,35 @@ impl PoolBuilder {
         self
     }
 
-    /// Called for each task that a worker ran, when it has ended, with the task, how it
-    /// ended, how long it had waited and how long it ran: by that worker, after the task
-    /// was counted and its handle was notified. The worker is busy while it runs. A second
-    /// observer replaces the first.
+    /// Sets an observer: a hook that is called when a task that a worker ran has ended, with the
+    /// task, its outcome, and how long it waited and ran. The worker calls it after it counts the
+    /// task and notifies the handle, and runs nothing else meanwhile. A second observer replaces
+    /// the first.
     ///
-    /// - How long it waited is the time from the call of the verb to the task's start, the
-    ///   verb's own wait for room included; `None` for a task that was resubmitted. Of one
-    ///   that is [tried again](crate::TaskBuilder::retry) it is called once, when the last
-    ///   attempt has ended, with how long that attempt ran and how long everything before
-    ///   it took, earlier attempts included.
-    /// - How long it ran leaves out what ran on top of it: tasks that a join of its
-    ///   worker claimed, or that were [run in place](Self::caller_runs_when_full),
-    ///   and the observer's time for those. A join of a task that another worker
-    ///   runs counts.
-    /// - For an abandoned task it is called when the task ends, however late. A task inside
-    ///   `stop` is reported with its real outcome. So it is called as often as
-    ///   [`completed`](crate::pool::PoolStats::completed), [`panicked`](crate::pool::PoolStats::panicked) and
-    ///   [`ended_late`](crate::pool::PoolStats::ended_late) count together; never for what a worker
-    ///   did not run: cancelled, expired and unstarted tasks, those run by hand among them,
-    ///   and what a [scope](Pool::scope) runs itself. For a loop it is called for the tasks
-    ///   that make up the loop, not for the items.
-    /// - When [`wait_idle`](Pool::wait_idle), a scope or a loop returns, it has been called
-    ///   for all their tasks, as it has after a clean stop: they wait for it. A join does
-    ///   not. Beyond its deadline a stop does not wait for it: a worker that is still in
-    ///   there is [`lingering`](crate::StopReport::lingering).
+    /// - The waiting time is measured from the call of the submit method to the task's start,
+    ///   including the wait for space in the queue. It is `None` for a resubmitted task. A
+    ///   [retried](crate::TaskBuilder::retry) task is observed once, after its last attempt: its
+    ///   running time is that of the last attempt, and its waiting time is everything before,
+    ///   including earlier attempts.
+    /// - The running time excludes other tasks that ran on top of the task, because a join claimed
+    ///   them or because they were [run in place](Self::caller_runs_when_full), and the observer's
+    ///   time for them. It includes joins of tasks that another worker runs.
+    /// - For an abandoned task, the observer is called when the task ends, however late. A task
+    ///   that is inside `stop` is observed with its real outcome. The number of calls is therefore
+    ///   the sum of [`completed`](crate::pool::PoolStats::completed),
+    ///   [`panicked`](crate::pool::PoolStats::panicked) and
+    ///   [`ended_late`](crate::pool::PoolStats::ended_late). Tasks that no worker ran are not
+    ///   observed: cancelled, expired and unstarted tasks, even if run by hand later, and tasks
+    ///   that a [scope](Pool::scope) runs itself. A loop is observed as the tasks it consists of,
+    ///   not per item.
+    /// - [`wait_idle`](Pool::wait_idle), scopes, loops and a clean stop wait for the observer. A
+    ///   join does not. A stop does not wait beyond its deadline: a worker that is still in the
+    ///   observer then is [`lingering`](crate::StopReport::lingering).
     ///
-    /// With an observer a task costs two or three reads of the clock more, and an
-    /// allocation if it has a handle; without, nothing.
+    /// An observer costs each task two or three more reads of the clock, and an allocation if the
+    /// task has a handle.
     ///
-    /// Defaults to nothing.
+    /// By default there is no observer.
     ///
     /// # Examples
     ///
@@ -142,14 +141,12 @@ impl PoolBuilder {
     }
 
     /// Measures how long each task waits and runs, for
-    /// [`PoolStats::latency`](crate::pool::PoolStats::latency). Only with the feature
-    /// `histogram`.
+    /// [`PoolStats::latency`](crate::pool::PoolStats::latency). Requires the feature `histogram`.
     ///
-    /// It costs each task two or three reads of the clock, and an allocation if it
-    /// has a handle; and each worker 72 KiB of memory. An
-    /// [`observer`](Self::observer) may be set as well.
+    /// This costs each task two or three reads of the clock, and an allocation if it has a handle,
+    /// and each worker 72 KiB of memory. It can be combined with an [`observer`](Self::observer).
     ///
-    /// Defaults to measuring nothing.
+    /// By default nothing is measured.
     #[cfg(feature = "histogram")]
     pub fn latency_histogram(mut self) -> PoolBuilder {
         self.measures_latency = true;

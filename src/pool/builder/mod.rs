@@ -18,13 +18,13 @@ use crate::unwind;
 use std::fmt;
 use std::time::Duration;
 
-/// Builds a [`Pool`]. Made by [`Pool::builder`].
+/// Builds a [`Pool`]. Created by [`Pool::builder`].
 ///
 /// # Hooks
 ///
-/// All hooks run on the pool's workers, one after the other on each, and no
-/// lock is held meanwhile: they may submit. A panic in one is caught and logged
-/// as an error, and changes nothing else.
+/// The pool's workers call all hooks. No lock is held during the call, so a hook may submit tasks.
+/// A worker calls one hook at a time. A panic in a hook is caught and logged as an error, and has
+/// no other effect.
 ///
 /// # Examples
 ///
@@ -77,26 +77,25 @@ impl PoolBuilder {
         }
     }
 
-    /// The number of worker threads, constant for the lifetime of the pool.
+    /// Sets the number of worker threads, which is constant for the lifetime of the pool.
     /// [`build`](Self::build) refuses 0 and more than 65,536.
     ///
-    /// Defaults to [`std::thread::available_parallelism`], which knows the
-    /// limits of cgroups.
+    /// Defaults to [`std::thread::available_parallelism`], which respects cgroup limits.
     pub fn threads(mut self, threads: usize) -> PoolBuilder {
         self.threads = Some(threads);
         self
     }
 
-    /// How many tasks the queue holds. Its memory, 32 bytes a place, is taken at once.
-    /// [`build`](Self::build) refuses 0 and more than 67,108,864.
+    /// Sets how many tasks the queue holds. Its memory, 32 bytes per task, is allocated by
+    /// [`build`](Self::build), which refuses 0 and more than 67,108,864.
     ///
-    /// A submitter that waits for room costs the workers nothing: it is not woken for every
-    /// place, but once the queue has fallen to an eighth of its capacity and less than 1 ms of
-    /// work is left for each worker. It then fills the queue up again. So that no submitter
-    /// sleeps on beside free places, one of those that wait also looks every 5 ms. They are
-    /// woken in the order in which they fell asleep; one that was overtaken for 5 ms lets no
-    /// newcomer pass. Capacities up to some dozen leave the workers little to do while a
-    /// submitter wakes up: for short tasks, prefer the default.
+    /// A submitter that waits for space is not woken for every free place. It is woken once the
+    /// queue has fallen to an eighth of its capacity and less than 1 ms of work is left for each
+    /// worker, and then fills the queue up again. In addition, one of the waiting submitters checks
+    /// for free places every 5 ms. Submitters are woken in the order in which they began to wait.
+    /// Once one has been overtaken for 5 ms, no newcomer passes it. With a capacity of a few dozen
+    /// or less, the workers may run out of work while a submitter wakes up: for short tasks, prefer
+    /// the default.
     ///
     /// Defaults to 1024.
     ///
@@ -117,9 +116,9 @@ impl PoolBuilder {
         self
     }
 
-    /// The name of the pool. Its workers are called `name-0`, `name-1` and so on; where
-    /// that is longer than the 15 bytes that Linux shows, the name is cut and the number
-    /// kept. [`build`](Self::build) refuses an empty name, and one with control characters.
+    /// Sets the name of the pool. Its workers are called `name-0`, `name-1` and so on. If that is
+    /// longer than the 15 bytes that Linux shows, the name is cut and the number kept.
+    /// [`build`](Self::build) refuses an empty name and one with control characters.
     ///
     /// Defaults to `groundcrew`.
     pub fn name(mut self, name: impl Into<String>) -> PoolBuilder {
@@ -127,10 +126,10 @@ impl PoolBuilder {
         self
     }
 
-    /// The stack of each worker, in bytes. [`build`](Self::build) refuses less than 65,536.
+    /// Sets the stack size of each worker, in bytes. [`build`](Self::build) refuses less than
+    /// 65,536.
     ///
-    /// Defaults to what the standard library takes: 2 MiB, or the environment's
-    /// `RUST_MIN_STACK`.
+    /// Defaults to the standard library's default: 2 MiB, or the value of `RUST_MIN_STACK`.
     ///
     /// # Examples
     ///
@@ -148,8 +147,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How dropping the pool stops it. [`build`](Self::build) refuses a plan without a
-    /// deadline.
+    /// Sets the plan by which dropping the pool stops it. [`build`](Self::build) refuses a plan
+    /// without a deadline.
     ///
     /// Defaults to [`StopPlan::drain`] with 5 s.
     ///
@@ -173,18 +172,16 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs a task that a worker submits to a full queue at once, on top of the submitting
-    /// one, instead of keeping it in the worker's overflow list; as long as less than half
-    /// of the worker's stack is used. A submit then blocks until its task has ended.
+    /// Runs a task that a worker submits to a full queue at once, on top of the submitting task,
+    /// instead of adding it to the worker's overflow list. The submit then blocks until the new
+    /// task has ended. Once half of the worker's stack is used, tasks go to the list again.
     ///
-    /// Beyond that it goes to the list. It keeps memory flat and is the fastest way for
-    /// tasks that fan out. The price: the submitting task waits for a task that it did not want
-    /// to wait for. If it holds a lock, a borrow or the end of a channel that the other one
-    /// needs, it deadlocks; `submit` then no longer is a call that only puts something into
-    /// a queue. The reported running time of such a task may be too long, by the time of
-    /// the task below it.
+    /// This bounds the memory in use, and is the fastest option for tasks that fan out. However,
+    /// the submitting task now waits for the other one. If it holds a lock, a borrow or a channel
+    /// end that the other one needs, it deadlocks. The reported running time of a task run this way
+    /// may include that of the task below it.
     ///
-    /// Defaults to overflow lists.
+    /// By default, tasks go to the overflow lists.
     ///
     /// # Examples
     ///
@@ -205,10 +202,10 @@ impl PoolBuilder {
         self
     }
 
-    /// The maximum number of tasks with a [retry policy](crate::TaskBuilder::retry) in the
-    /// pool, counted from submit to final outcome. One that another pool's stop handed
-    /// back, and that is [resubmitted](crate::Pool::resubmit), keeps its place in that
-    /// pool, and takes none here. Defaults to the capacity of the queue.
+    /// Sets the maximum number of tasks with a [retry policy](crate::TaskBuilder::retry) in the
+    /// pool, counted from submit to final outcome. A task that another pool's stop handed back
+    /// still counts there after it is [resubmitted](crate::Pool::resubmit), and does not count
+    /// here. Defaults to the capacity of the queue.
     ///
     /// # Examples
     ///
@@ -227,12 +224,12 @@ impl PoolBuilder {
         self
     }
 
-    /// When a task is overrun (see [`TaskBuilder::time_limit`]), a new worker takes the
-    /// place that is lost, up to this number of new workers. Defaults to 0.
+    /// Sets how many new workers may replace stuck ones. When a task is overrun (see
+    /// [`TaskBuilder::time_limit`]), a new worker replaces the worker that runs it. Defaults to 0.
     ///
-    /// The stuck worker takes no other task: when its own ends after all, its thread leaves,
-    /// and its place is free for another new worker. Until then a stop waits for it as for
-    /// every other, and reports its task as abandoned.
+    /// The stuck worker takes no other task. If its task ends after all, its thread exits and
+    /// another replacement becomes available. Until then a stop waits for it as for every other
+    /// worker, and reports its task as abandoned.
     ///
     /// [`TaskBuilder::time_limit`]: crate::TaskBuilder::time_limit
     ///
@@ -258,8 +255,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Uses a manual clock, for tests: for the pauses of retries and for time limits, and
-    /// for the schedules and batches that use this pool. Stops still use real time.
+    /// Uses a manual clock, for tests. It applies to retry delays, time limits, and the schedules
+    /// and batches that use this pool. Stops still use real time.
     ///
     /// # Examples
     ///
@@ -288,13 +285,13 @@ impl PoolBuilder {
         self
     }
 
-    /// Starts the workers. Does not wait for them to run.
+    /// Starts the workers and returns the pool, without waiting for them to run.
     ///
     /// # Errors
     ///
-    /// [`PoolBuildError`]: for an option with which the pool could not work, with a sentence
-    /// that says what to write instead; or the system's error when a thread cannot be started.
-    /// Then the threads before it are gone, without having called a hook.
+    /// [`PoolBuildError`] if an option is invalid, with a sentence that says what to write instead,
+    /// or if the system cannot start a thread. In that case the threads that were started have
+    /// exited, without calling a hook.
     ///
     /// # Examples
     ///
