@@ -1,4 +1,4 @@
-//! Cancellation: a tree of tokens that code can poll, wait for and select on.
+//! Cancellation: tokens that code can poll, wait for and select on.
 
 // # Invariants
 //
@@ -33,18 +33,17 @@ use std::time::{Duration, Instant};
 
 /// A cancellation token: running code can poll it, wait for it, or select on it.
 ///
-/// Tokens form a tree: cancelling one cancels all its descendants, and none
-/// of its ancestors. A clone is the same token; a [`child`](Self::child) is a
-/// new one below it. A token that was cancelled stays so.
+/// Tokens form a tree: cancelling one cancels all its descendants, and none of its ancestors. A
+/// clone is the same token; a [`child`](Self::child) is a new one below it. A cancelled token stays
+/// cancelled.
 ///
-/// Cancelling never interrupts anything: the code that holds the token has to
-/// look.
+/// Cancelling never interrupts anything: the code that holds the token has to check it.
 ///
 /// # Cost
 ///
-/// A token is one allocation. [`is_cancelled`](Self::is_cancelled) reads one
-/// flag for each ancestor. A parent keeps nothing of a child, except while the
-/// child is or was waited on and it or a receiver of it still exists.
+/// A token is one allocation. [`is_cancelled`](Self::is_cancelled) reads one flag for each
+/// ancestor. A parent stores nothing for a child, unless the child has been waited on and it or one
+/// of its receivers still exists.
 ///
 /// # Examples
 ///
@@ -213,15 +212,13 @@ impl Drop for Node {
 }
 
 impl CancelToken {
-    /// A token without a parent, not cancelled yet.
+    /// Creates a token without a parent.
     pub fn new() -> CancelToken {
         Node::token(None)
     }
 
-    /// Returns a child token: it is cancelled when this one is, and can be cancelled by
-    /// itself.
-    ///
-    /// The child of a cancelled token is cancelled from the start.
+    /// Returns a child token. It is cancelled when this one is, and can also be cancelled by
+    /// itself. A child of a cancelled token is cancelled from the start.
     ///
     /// # Examples
     ///
@@ -239,8 +236,8 @@ impl CancelToken {
 
     /// Cancels this token and all its descendants.
     ///
-    /// When it returns, this token and its descendants report "cancelled", and every thread
-    /// that waits on one of them has been woken. A second cancel does nothing.
+    /// When this returns, all of them report the cancellation, and every thread that was waiting on
+    /// one of them has been woken. A second call has no effect.
     pub fn cancel(&self) {
         let at = clock::now();
         let listeners = {
@@ -259,16 +256,16 @@ impl CancelToken {
         }
     }
 
-    /// Whether this token or an ancestor was cancelled.
+    /// Returns whether this token or an ancestor was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.node.lineage().any(|node| node.cancelled.load(Acquire))
     }
 
-    /// `Err` once this token is cancelled, for use with `?`.
+    /// Returns an error once this token is cancelled, for use with `?`.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when this token or an ancestor was cancelled.
+    /// [`Cancelled`] if this token or an ancestor was cancelled.
     ///
     /// # Examples
     ///
@@ -298,7 +295,7 @@ impl CancelToken {
         }
     }
 
-    /// Blocks until this token is cancelled; forever if it never is.
+    /// Blocks until this token is cancelled, or forever if it never is.
     ///
     /// # Examples
     ///
@@ -313,11 +310,10 @@ impl CancelToken {
         self.wait_until(Deadline::NEVER);
     }
 
-    /// Blocks until this token is cancelled or `timeout` has passed; returns
-    /// whether it is cancelled.
+    /// Blocks until this token is cancelled or `timeout` has passed; returns whether it is
+    /// cancelled.
     ///
-    /// With a zero timeout it only looks; [`Duration::MAX`] waits like
-    /// [`wait`](Self::wait).
+    /// A zero timeout only checks; [`Duration::MAX`] waits like [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -340,13 +336,13 @@ impl CancelToken {
         }
     }
 
-    /// Returns a channel that disconnects when this token is cancelled, and on which
-    /// nothing ever arrives: an arm for crossbeam's `select!`.
+    /// Returns a channel that disconnects when this token is cancelled, for crossbeam's `select!`.
+    /// No message is ever sent on it.
     ///
-    /// The receiver keeps the token alive, so that the token itself need not be
-    /// kept: `handle.token().receiver()` may stand in a loop. What a token
-    /// registers with its ancestors for its receivers is released when the last
-    /// of them and the last clone of the token are dropped.
+    /// The receiver keeps the token alive, so the token itself need not be kept:
+    /// `handle.token().receiver()` may be called in a loop. What a token registers with its
+    /// ancestors for its receivers is released when the last of them and the last clone of the
+    /// token are dropped.
     ///
     /// # Examples
     ///
@@ -404,7 +400,7 @@ impl CancelToken {
 }
 
 impl Default for CancelToken {
-    /// The same as [`CancelToken::new`].
+    /// Creates a token, like [`CancelToken::new`].
     fn default() -> CancelToken {
         CancelToken::new()
     }
@@ -418,17 +414,15 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// The receiving end of a channel that disconnects when a [`CancelToken`] is
-/// cancelled: see [`CancelToken::receiver`].
+/// The receiving end of a channel that disconnects when a [`CancelToken`] is cancelled. Returned by
+/// [`CancelToken::receiver`].
 ///
-/// It dereferences to crossbeam's [`Receiver`], so it stands in `select!` by its
-/// own name, and can be waited on with `recv` or `recv_timeout`. A clone waits
-/// for the same token.
+/// It dereferences to crossbeam's [`Receiver`], so `select!` accepts it, and you can wait on it
+/// with `recv` or `recv_timeout`. A clone waits for the same token.
 ///
-/// It keeps its token, and so the channel, alive. A clone of crossbeam's own
-/// receiver, as `Receiver::clone(&stopped)` makes one, does not: that one also
-/// disconnects when the last `CancelReceiver` and the last clone of the token
-/// are dropped.
+/// It keeps its token, and so the channel, alive. A clone of crossbeam's own receiver, made by
+/// `Receiver::clone(&stopped)`, does not: it also disconnects when the last `CancelReceiver` and
+/// the last clone of the token are dropped.
 ///
 /// # Examples
 ///
@@ -476,7 +470,7 @@ impl fmt::Debug for CancelReceiver {
     }
 }
 
-/// The work was cancelled, by a [`CancelToken`], before it was done.
+/// The error of work that a [`CancelToken`] cancelled before it was done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 

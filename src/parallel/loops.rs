@@ -15,50 +15,45 @@ const A_CLOSURE: &str = "the closure of a parallel loop";
 macro_rules! loops {
     ($type:ty) => {
         impl $type {
-            /// Calls `body` with a [`Scope`], whose tasks may borrow whatever
-            /// lives longer than the scope; returns what `body` returns, once all
-            /// those tasks have ended. Blocks until then.
+            /// Calls `body` with a [`Scope`], whose tasks may borrow whatever outlives the scope.
+            /// Returns what `body` returns, once all those tasks have ended. Blocks until then.
             ///
-            /// Nothing cuts that short, since tasks borrow: no stop and no deadline. But
-            /// nothing holds it up either: the tasks that a stop finds unstarted are
-            /// removed from the pool's accounting, and this thread runs them; so it does
-            /// with those submitted to a pool that is closed. A task of a scope that still
-            /// runs at the deadline of a stop is reported as abandoned, though its scope
-            /// goes on waiting for it. None is ever in [`StopReport::unstarted`].
+            /// No stop and no deadline can cut this short, since the tasks borrow. A stop does not
+            /// block it either: it removes the scope's unstarted tasks from the pool's accounting,
+            /// and this thread runs them, as it runs tasks submitted to a closed pool. A task of a
+            /// scope that is still running at the deadline of a stop is reported as abandoned, but
+            /// its scope continues to wait for it. No task of a scope is ever in
+            /// [`StopReport::unstarted`].
             ///
-            /// The body runs on this thread, beside the workers; where it has a
-            /// part of the work itself, open the scope in a task.
+            /// The body runs on this thread, in addition to the workers. If it does a large part of
+            /// the work itself, open the scope in a task.
             ///
-            /// Called by one of the pool's own workers, this runs the scope's tasks that
-            /// have not started, newest first: nested scopes do not deadlock, whatever the
-            /// size of the pool. While its last tasks run elsewhere the worker waits, and
-            /// runs nothing else: where nothing has to be put together at each level, let
-            /// the tasks submit to one scope instead, as the example of [`Scope`] does.
+            /// In one of the pool's own workers, this runs the scope's unstarted tasks, newest
+            /// first, so nested scopes do not deadlock, whatever the size of the pool. While the
+            /// last tasks run elsewhere, the worker waits and runs nothing else. If no results have
+            /// to be combined at each level, let the tasks submit to one scope instead, as in the
+            /// example of [`Scope`].
             ///
             /// # Depth
             ///
-            /// Scopes that nest in the tasks of one another run on top of each
-            /// other where one worker claims them: each level takes 800 bytes of
-            /// its stack in an optimized build, 4 KB in a debug build, and what
-            /// the closures themselves take. The stack of 2 MiB that a worker
-            /// has by default holds some 2,500 levels. Beyond that it overflows,
-            /// which ends the process (`SIGABRT`); a scope cannot refuse, since it has no
-            /// error to return. For a recursion whose depth is not limited by
-            /// its kind, as halving limits it to 64: let the tasks submit to one
-            /// scope, which takes no stack; below some depth call the function itself
-            /// instead of opening a scope; or set a larger
-            /// [`stack_size`](crate::PoolBuilder::stack_size), of which only what is
-            /// used takes memory.
+            /// If tasks open scopes of their own, one worker may run them on top of each other.
+            /// Each level takes 800 bytes of its stack in an optimized build, 4 KB in a debug
+            /// build, plus what the closures take. The default stack of 2 MiB holds some 2,500
+            /// levels. Beyond that it overflows, which ends the process (`SIGABRT`); a scope has no
+            /// error to return instead. Halving limits the depth of a recursion to 64. If nothing
+            /// limits it: let the tasks submit to one scope, which takes no stack; below some depth
+            /// call the function itself instead of opening a scope; or set a larger
+            /// [`stack_size`](crate::PoolBuilder::stack_size), of which only the part in use takes
+            /// memory.
             ///
             /// [`StopReport::unstarted`]: crate::StopReport::unstarted
             ///
             /// # Panics
             ///
-            /// A panic in the drop of what `body` or a task returned is logged and goes no
-            /// further. Otherwise this panics with the panic of `body`, or else with the
-            /// first panic of a task without a handle, or whose handle was dropped; after
-            /// all tasks have ended. (All are logged and counted; the payloads of the
-            /// others are dropped.)
+            /// If `body` panics, this panics with that payload after all tasks have ended.
+            /// Otherwise it panics with the first panic of a task whose handle was dropped or that
+            /// has none. All panics are logged and counted. A panic in the drop of what `body` or a
+            /// task returned is logged and not passed on.
             ///
             /// # Examples
             ///
@@ -76,8 +71,7 @@ macro_rules! loops {
             /// # Ok::<(), std::io::Error>(())
             /// ```
             ///
-            /// A task may submit more to its own scope, and open scopes of its
-            /// own:
+            /// A task may submit more tasks to its own scope, and open scopes of its own:
             ///
             /// ```
             /// use groundcrew::Pool;
@@ -99,7 +93,7 @@ macro_rules! loops {
             /// # Ok::<(), std::io::Error>(())
             /// ```
             ///
-            /// What a task borrows has to live longer than the scope:
+            /// What a task borrows has to outlive the scope:
             ///
             /// ```compile_fail,E0373
             /// let pool = groundcrew::Pool::new(2).unwrap();
@@ -109,8 +103,7 @@ macro_rules! loops {
             /// });
             /// ```
             ///
-            /// and nothing of the scope, no handle and no result that borrows
-            /// from inside, gets out of it:
+            /// No handle, and no result that borrows from inside the scope, can leave it:
             ///
             /// ```compile_fail
             /// let pool = groundcrew::Pool::new(2).unwrap();
@@ -145,31 +138,29 @@ macro_rules! loops {
                 scope::scope(self.pool_ref(), body)
             }
 
-            /// Calls `f` with every item, on the workers, and returns what it
-            /// returned, in the order of the items. Blocks until all is done.
+            /// Calls `f` with every item, on the workers, and returns the results in the order of
+            /// the items. Blocks until all items are done.
             ///
-            /// Items may be owned (`vec`), borrowed (`&vec`, `&mut slice`) or
-            /// counted (`0..n`, `vec.iter().enumerate()`): see [`ParallelItems`]. `f` may
-            /// borrow. Workers take the items in chunks, as large as it takes for
-            /// them to last about 0.1 ms, so that short items cost next to nothing
-            /// on top and long ones are spread evenly. To the pool it is one task
-            /// for each worker, with the name of `f`. Called by one of the pool's
-            /// own workers, that one works along.
+            /// Items may be owned (`vec`), borrowed (`&vec`, `&mut slice`) or counted (`0..n`,
+            /// `vec.iter().enumerate()`): see [`ParallelItems`]. `f` may borrow. Workers take the
+            /// items in chunks that last about 0.1 ms, so short items have little overhead and long
+            /// ones are spread evenly. To the pool, the loop is one task for each worker, with the
+            /// name of `f`. If one of the pool's own workers calls this, it takes part in the work.
             ///
             /// # Errors
             ///
-            /// [`TaskError::Unstarted`] when a stop of the pool takes the backlog out
-            /// before every item was begun: at once if it is that kind of stop, not while
-            /// it drains. Also when the pool is closed already (except to one of its own
-            /// workers, which runs on like the task that it is in). It always waits for the
-            /// items that were begun, also beyond the deadline of the stop. The stop's own
-            /// report may still be clean: to it the loop is a few tasks, which ended early
-            /// as they should. What was done is dropped; the second example keeps it.
+            /// [`TaskError::Unstarted`] if a stop of the pool removes the backlog before every item
+            /// has begun. A stop that drains does so when its grace period begins, the others at
+            /// once. Also if the pool is already closed, except in one of its own workers, where
+            /// the loop runs like the task that calls it. This always waits for the items that have
+            /// begun, even beyond the deadline of the stop. The report of the stop may still be
+            /// clean, since the tasks of the loop ended early as they should. The results are
+            /// dropped; the second example keeps them.
             ///
             /// # Panics
             ///
-            /// With the first panic of `f`, when the chunks that were begun have
-            /// ended; no more are begun after it.
+            /// Panics with the first panic of `f`, when the chunks that have begun have ended. No
+            /// others begin.
             ///
             /// # Examples
             ///
@@ -183,8 +174,8 @@ macro_rules! loops {
             /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
             /// ```
             ///
-            /// With a place for each result, those that came before a stop are kept; a long
-            /// item can react to the stop by the pool's token:
+            /// If each result has its own place, those that came before a stop are kept. A long
+            /// item can use the pool's token to react to the stop:
             ///
             /// ```
             /// use groundcrew::{Pool, StopPlan, TaskError};
@@ -221,16 +212,16 @@ macro_rules! loops {
                 Ok(results.map_or_else(Vec::new, GuardedVec::into_vec))
             }
 
-            /// Calls `f` with every item, on the workers: like [`map`](Self::map),
-            /// without results. Blocks until all is done.
+            /// Calls `f` with every item, on the workers, like [`map`](Self::map) without results.
+            /// Blocks until all items are done.
             ///
             /// # Errors
             ///
-            /// As for [`map`](Self::map).
+            /// As [`map`](Self::map).
             ///
             /// # Panics
             ///
-            /// As for [`map`](Self::map).
+            /// As [`map`](Self::map).
             ///
             /// # Examples
             ///
@@ -258,22 +249,22 @@ macro_rules! loops {
                 Ok(())
             }
 
-            /// Calls `f` with every item, on the workers, and puts what it returned
-            /// together with `reduce`, two at a time; `None` if there are no
-            /// items. Otherwise like [`map`](Self::map). Blocks until all is done.
+            /// Calls `f` with every item, on the workers, and combines the results with `reduce`,
+            /// two at a time. Returns `None` if there are no items. Otherwise the same as
+            /// [`map`](Self::map). Blocks until all items are done.
             ///
-            /// `reduce` is given the result of earlier items first, and that of
-            /// the ones right behind them second. It has to be associative, not
-            /// commutative: then the outcome is that of a sequential run.
-            /// (Floating point addition is not quite.)
+            /// The first argument of `reduce` is the result of earlier items, the second that of
+            /// the items right after them. If `reduce` is associative, the outcome is that of a
+            /// sequential run; it need not be commutative. (Floating-point addition is not quite
+            /// associative.)
             ///
             /// # Errors
             ///
-            /// As for [`map`](Self::map).
+            /// As [`map`](Self::map).
             ///
             /// # Panics
             ///
-            /// As for [`map`](Self::map), also with a panic of `reduce`.
+            /// As [`map`](Self::map), and also with a panic of `reduce`.
             ///
             /// # Examples
             ///
@@ -311,36 +302,31 @@ macro_rules! loops {
                 Ok(whole.map(Guarded::into_inner))
             }
 
-            /// An iterator that calls `f` with the items of another one, on the workers,
-            /// and yields what it returned, in the order of the items. The iterator's
-            /// `next` blocks.
+            /// Returns an iterator that calls `f` with the items of another one, on the workers,
+            /// and yields the results in the order of the items. The iterator's `next` blocks.
             ///
-            /// It takes any iterator, and pulls from it on the thread that calls
-            /// `next`, as fast as results are taken: a million items take the
-            /// memory of those in flight ([`Stream::in_flight`]). It pulls ahead of
-            /// what it yields, so neither the source nor `f` may wait for results
-            /// of this very stream, and what was pulled ahead is gone when the
-            /// stream is dropped, also by `take`. Use
-            /// [`Stream::unordered`] where the order is of no interest. Since it
-            /// can be dropped at any time without a wait, items, results and `f`
-            /// may not borrow.
+            /// It takes any iterator, and pulls from it on the thread that calls `next`, as fast as
+            /// results are taken. A million items take only the memory of those in flight
+            /// ([`Stream::in_flight`]). The stream pulls ahead of what it yields, so neither the
+            /// source nor `f` may wait for results of the same stream. What was pulled ahead is
+            /// dropped with the stream, for example by `take`. Use [`Stream::unordered`] if the
+            /// order does not matter. Items, results and `f` may not borrow, since the stream can
+            /// be dropped at any time without waiting.
             ///
-            /// Each item gives one result. Where there is none, there is a
-            /// [`TaskError`] in its place: [`Panicked`](TaskError::Panicked), for
-            /// that item only; [`Unstarted`](TaskError::Unstarted), if a stop took
-            /// it out of the queue; [`Abandoned`](TaskError::Abandoned), if it
-            /// still ran at the stop's deadline. Once the pool is closed the
-            /// stream pulls one more item, which is refused, yields `Unstarted` in
-            /// its place, and ends. Nothing is lost in silence: a stream
-            /// that ends without an error has worked on the whole source.
+            /// Each item yields one result, or a [`TaskError`] in its place:
+            /// [`Panicked`](TaskError::Panicked), for that item only;
+            /// [`Unstarted`](TaskError::Unstarted), if a stop removed it from the queue;
+            /// [`Abandoned`](TaskError::Abandoned), if it was still running at the stop's deadline.
+            /// Once the pool is closed, the stream pulls one more item, which is refused, yields
+            /// `Unstarted` in its place, and ends. So a stream that ends without an error has
+            /// processed the whole source.
             ///
-            /// An item that takes long can react to a stop by the pool's token, which `f`
-            /// captures: `pool.stop_handle().token()`.
+            /// A long item can react to a stop by checking the pool's token, which `f` captures:
+            /// `pool.stop_handle().token()`.
             ///
-            /// Short items are submitted several at a time, as many as take about
-            /// 0.1 ms to run, and to come from the source; each such batch is one
-            /// task, with the name of `f`. All of its items are `Abandoned` if it
-            /// is. A stop that takes the backlog out ends it between two items.
+            /// Short items are submitted in batches that take about 0.1 ms to pull and to run. Each
+            /// batch is one task, with the name of `f`. If it is abandoned, all of its items are
+            /// `Abandoned`. A stop that removes the backlog ends it between two items.
             ///
             /// # Examples
             ///

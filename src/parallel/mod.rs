@@ -1,6 +1,6 @@
-//! Loops over collections and iterators, and closures that borrow, on the threads of a pool.
+//! Parallel loops over collections and iterators, and scopes for closures that borrow.
 //!
-//! Their verbs are methods of a pool and of its submitters: [`scope`](crate::Pool::scope),
+//! They are methods of a pool and of its submitters: [`scope`](crate::Pool::scope),
 //! [`map`](crate::Pool::map), [`for_each`](crate::Pool::for_each),
 //! [`map_reduce`](crate::Pool::map_reduce) and [`stream`](crate::Pool::stream).
 

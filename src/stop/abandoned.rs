@@ -7,10 +7,10 @@ use crate::threads::ThreadStatus;
 use crate::worker::Running;
 use std::time::{Duration, Instant};
 
-/// A task that was still running when the report was made. Its thread is
-/// detached ("leaked"): it cannot be killed, and leaves when the task ends.
+/// A task that was still running when the report was made. Its thread is detached ("leaked"): it
+/// cannot be killed, and exits when the task ends.
 ///
-/// Everything here is as of the moment of the report.
+/// All values are as of the moment of the report.
 ///
 /// # Examples
 ///
@@ -54,24 +54,23 @@ impl AbandonedTask {
         }
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         self.running.info()
     }
 
-    /// The name of the thread that runs it.
+    /// Returns the name of the thread that runs the task.
     pub fn worker(&self) -> &str {
         self.running.worker()
     }
 
-    /// How long it had been running; maybe longer by a few tasks before it, as
-    /// [`RunningTask::running_for`](crate::stop::RunningTask::running_for) says, never shorter.
+    /// Returns how long the task had been running. This is never too short, but may be too long, as
+    /// described for [`RunningTask::running_for`](crate::stop::RunningTask::running_for).
     pub fn running_for(&self) -> Duration {
         self.running.running_for()
     }
 
-    /// Its last note, from [`TaskContext::note`](crate::TaskContext::note); `None` if it
-    /// has none.
+    /// Returns the task's last note, set by [`TaskContext::note`](crate::TaskContext::note).
     ///
     /// # Examples
     ///
@@ -93,12 +92,13 @@ impl AbandonedTask {
         self.running.note()
     }
 
-    /// How long before the report its cancellation was requested; `None` if it was not.
+    /// Returns how long before the report the task's cancellation was requested, or `None` if it
+    /// was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.running.cancel_asked()
     }
 
-    /// Whether it had run for longer than its limit and the grace after it.
+    /// Returns whether the task had run longer than its limit plus the grace period.
     ///
     /// # Examples
     ///
@@ -120,8 +120,8 @@ impl AbandonedTask {
         self.running.is_overrun()
     }
 
-    /// Whether it has a token that it could have checked, from one of the methods that end
-    /// in `_with`.
+    /// Returns whether the task has a token that it could have checked, because it was submitted by
+    /// one of the methods that end in `_with`.
     ///
     /// # Examples
     ///
@@ -140,12 +140,13 @@ impl AbandonedTask {
         self.has_token
     }
 
-    /// On Linux the number of its thread, as `ps -L` and `/proc` show it; `None` elsewhere.
+    /// Returns the id of the thread on Linux, as shown by `ps -L` and `/proc`; `None` elsewhere.
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
-    /// On Linux what its thread was doing: `running`, `sleeping in read`; `None` elsewhere.
+    /// Returns what the thread was doing on Linux, such as `running` or `sleeping in read`; `None`
+    /// elsewhere.
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }

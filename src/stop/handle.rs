@@ -8,22 +8,20 @@ use crate::cancel::CancelToken;
 use crate::sync::Arc;
 use std::fmt;
 
-/// Stops a pool, from any thread, and any number of times. A clone is the same
-/// handle. It does not keep the pool open: if the pool is dropped first, its
-/// drop is the stop.
+/// Stops a pool, from any thread and any number of times. A clone is the same handle. A handle does
+/// not keep the pool open: dropping the pool stops it.
 ///
 /// # Several stops at once
 ///
-/// One stop happens. A plan that comes while it runs can only tighten it: of
-/// the moments at which the backlog is taken out, the tasks are cancelled and
-/// the report is made, the earlier ones count. Every call that waits when the
-/// report is made returns it.
+/// A pool is stopped once. A second plan that arrives during the stop can only tighten it: the
+/// backlog is removed, the tasks are cancelled and the report is made at the earlier of the two
+/// times. All calls that are waiting return the same report.
 ///
 /// # From inside a task
 ///
-/// A task may stop its own pool. It waits only for the workers that are not
-/// themselves inside `stop`; it, and whatever is below it on its worker's
-/// stack, is listed as [`stopping_tasks`](StopReport::stopping_tasks).
+/// A task may stop its own pool. The stop waits only for the workers that are not themselves inside
+/// `stop`. The task, and those below it on its worker's stack, are listed as
+/// [`stopping_tasks`](StopReport::stopping_tasks).
 ///
 /// # Examples
 ///
@@ -49,9 +47,9 @@ impl StopHandle {
         StopHandle { stopper }
     }
 
-    /// Closes the pool: nothing more gets in, what was accepted goes on. Blocks for 100 ms
-    /// at most, where the program's logger is stuck. Submitters that wait for room are
-    /// refused. On a pool that is closed already it does nothing.
+    /// Closes the pool: new tasks are refused, including those that wait for space, and accepted
+    /// tasks still run. Has no effect on a closed pool. Blocks for at most 100 ms, if the program's
+    /// logger is stuck.
     ///
     /// # Examples
     ///
@@ -69,21 +67,20 @@ impl StopHandle {
 
     /// Closes the pool, waits for it as `plan` says, and returns the report.
     ///
-    /// Blocks until everything is done or the plan's deadline has come, and no
-    /// longer, whatever the tasks do: workers that still run one are left
-    /// behind, and named in the report. After the first stop it returns the
-    /// same report at once.
+    /// Blocks until everything is done or the plan's deadline has passed, and no longer, whatever
+    /// the tasks do. Workers that still run a task are left behind and named in the report. After
+    /// the first stop it returns the same report at once.
     ///
-    /// A zero deadline reports what is there now. Workers that have nothing to do are still
-    /// given 5 ms to leave; and a logger that is stuck delays the return by 100 ms.
+    /// With a zero deadline the report shows the current state, except that idle workers are given
+    /// 5 ms to exit. A stuck logger delays the return by 100 ms.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> StopReport {
         self.stopper.stop(plan.into())
     }
 
-    /// Starts the stop and returns without waiting for it. Blocks for 100 ms at most where
-    /// the program's logger is stuck, and for 2 s at most where the system refuses the
-    /// thread for it. The next call of [`stop`](Self::stop) returns the report; until then
-    /// it is kept in the pool and dropped with it.
+    /// Starts the stop and returns without waiting for it. The next call of [`stop`](Self::stop)
+    /// returns the report; until then the pool keeps it, and drops it when it is dropped. Blocks
+    /// for at most 100 ms if the program's logger is stuck, and at most 2 s if the system cannot
+    /// start a thread.
     ///
     /// # Examples
     ///
@@ -103,16 +100,16 @@ impl StopHandle {
         self.stopper.request_stop(plan.into());
     }
 
-    /// The phase of the stop; [`PoolPhase::Open`] before there is one.
+    /// Returns the phase of the stop, or [`PoolPhase::Open`] before there is one.
     pub fn phase(&self) -> PoolPhase {
         self.stopper.phase()
     }
 
-    /// A new token below the pool's: cancelled when the stop comes to that phase, as the
-    /// tasks' tokens are. Cancelling it does not stop the pool.
+    /// Returns a new child of the pool's token, which is cancelled at the same time as the tasks'
+    /// tokens. Cancelling it does not stop the pool.
     ///
-    /// A stop that is over before its grace begins never cancels it: do not wait
-    /// on it for the end of the pool.
+    /// A stop that ends before its grace period begins never cancels the token, so do not wait on
+    /// it for the end of the pool.
     ///
     /// # Examples
     ///

@@ -3,9 +3,8 @@
 use crate::sync::Arc;
 use crate::threads::ThreadStatus;
 
-/// A worker that runs no task, and whose thread had not left the process when
-/// the report was made: a hook or the destructor of a thread-local still runs,
-/// or it had no time to leave.
+/// A worker without a task whose thread had not exited when the report was made. A hook or the
+/// destructor of a thread-local was still running, or the thread had no time to exit.
 ///
 /// # Examples
 ///
@@ -37,19 +36,19 @@ impl LingeringWorker {
         }
     }
 
-    /// The name of the thread.
+    /// Returns the name of the thread.
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None` elsewhere,
-    /// and if the thread had not begun or was just gone.
+    /// Returns the id of the thread on Linux, as shown by `ps -L` and `/proc`. Returns `None`
+    /// elsewhere, and if the thread had not begun or was just gone.
     pub fn thread_id(&self) -> Option<u64> {
         self.thread.as_ref().map(|thread| thread.id)
     }
 
-    /// On Linux what the thread was doing: `running`, `sleeping in futex`; `None`
-    /// elsewhere, and if the thread had not begun or was just gone.
+    /// Returns what the thread was doing on Linux, such as `running` or `sleeping in futex`.
+    /// Returns `None` elsewhere, and if the thread had not begun or was just gone.
     pub fn thread_state(&self) -> Option<&str> {
         self.thread.as_ref().map(|thread| thread.doing.as_str())
     }

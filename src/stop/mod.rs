@@ -1,4 +1,4 @@
-//! The stop of a pool: a [`StopHandle`] closes it, waits to the deadline of a [`StopPlan`], and
+//! Stopping a pool: a [`StopHandle`] closes it, waits until the deadline of a [`StopPlan`], and
 //! returns a [`StopReport`].
 
 // - `plan`, `phase`: when each phase is due, and which one it is; pure.

@@ -23,10 +23,10 @@
 pub enum PoolPhase {
     /// Tasks are accepted.
     Open,
-    /// Nothing more gets in; what was accepted goes on.
+    /// New tasks are refused; accepted tasks still run.
     Closed,
-    /// The backlog is out, and the tokens of running tasks are cancelled.
+    /// The backlog has been removed, and the tokens of running tasks are cancelled.
     Cancelling,
-    /// The report is made.
+    /// The report has been made.
     Done,
 }

@@ -3,17 +3,17 @@
 use crate::clock::{Deadline, default_grace};
 use std::time::{Duration, Instant};
 
-/// How a pool is stopped: how long it may take, and what happens to the backlog. Made from
-/// a [`Duration`] or an [`Instant`], which both drain.
+/// How a pool is stopped: how long the stop may take, and what happens to the backlog. A
+/// [`Duration`] or an [`Instant`] converts into a plan that drains.
 ///
 /// | plan | the backlog | the tokens of running tasks are cancelled |
 /// | --- | --- | --- |
-/// | [`drain`](Self::drain) | is run, until the grace begins | when the grace begins |
-/// | [`finish_running`](Self::finish_running) | is handed back at once | when the grace begins |
+/// | [`drain`](Self::drain) | runs until the grace period begins | when the grace period begins |
+/// | [`finish_running`](Self::finish_running) | is handed back at once | when the grace period begins |
 /// | [`cancel`](Self::cancel) | is handed back at once | at once |
 ///
-/// The stop is over as soon as everything has ended, and at the deadline at the
-/// latest: that is when the grace ends and the report is made.
+/// The stop ends as soon as everything has ended, and at the deadline at the latest. Then the grace
+/// period ends and the report is made.
 ///
 /// # Examples
 ///
@@ -56,12 +56,12 @@ impl StopPlan {
         }
     }
 
-    /// Runs the backlog. When the grace begins, what is left of it is handed back, and
+    /// Runs the backlog. When the grace period begins, the rest of the backlog is handed back, and
     /// the tokens of running tasks are cancelled. The report is made when everything has ended,
     /// after `limit` at the latest.
     ///
-    /// A zero limit hands back and reports at once. [`Duration::MAX`] waits
-    /// without limit, and never asks anything to cancel.
+    /// A zero limit hands back and reports at once. [`Duration::MAX`] waits without limit and never
+    /// cancels.
     ///
     /// # Examples
     ///
@@ -80,11 +80,11 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Drain)
     }
 
-    /// Hands the backlog back at once, and lets running tasks finish. When the grace
-    /// begins, their tokens are cancelled. The report is made when everything has ended,
-    /// after `limit` at the latest.
+    /// Hands the backlog back at once, and lets running tasks finish. When the grace period begins,
+    /// their tokens are cancelled. The report is made when everything has ended, after `limit` at
+    /// the latest.
     ///
-    /// [`Duration::MAX`] waits without limit, and never asks anything to cancel.
+    /// [`Duration::MAX`] waits without limit and never cancels.
     ///
     /// # Examples
     ///
@@ -106,10 +106,10 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
     }
 
-    /// Hands the backlog back and asks running tasks to cancel, both at once. The report is
+    /// Hands the backlog back and cancels the tokens of running tasks, both at once. The report is
     /// made when everything has ended, after `limit` at the latest.
     ///
-    /// [`Duration::MAX`] waits without limit for what does not react to its token.
+    /// [`Duration::MAX`] waits without limit for tasks that do not react to their token.
     ///
     /// # Examples
     ///
@@ -127,8 +127,9 @@ impl StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }
 
-    /// How long before the deadline the tasks' tokens are cancelled; a longer grace is cut to
-    /// the whole stop. No effect on [`cancel`](Self::cancel).
+    /// Sets the grace period: how long before the deadline the tasks' tokens are cancelled. A grace
+    /// period longer than the whole stop is shortened to it. Has no effect on
+    /// [`cancel`](Self::cancel).
     ///
     /// Defaults to a quarter of the limit, capped at 3 s.
     ///

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// What a stop did and what it left behind, by name.
 ///
-/// A clone is the same report. Printed (it is [`Display`](std::fmt::Display)), it reads:
+/// A clone is the same report. Its [`Display`](std::fmt::Display) output reads:
 ///
 /// ```text
 /// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
@@ -24,24 +24,24 @@ use std::time::Duration;
 ///   unstarted  #1032 "resize beach.png"  src/main.rs:88:14
 /// ```
 ///
-/// Returned from `main`, it prints itself on stderr if it is not clean, and
-/// gives the [`exit_code`](Self::exit_code).
+/// If a report that is not clean is returned from `main`, it is printed on stderr. The process
+/// exits with [`exit_code`](Self::exit_code).
 ///
 /// # The account
 ///
-/// `accepted` = `completed` + `panicked` + `cancelled` + `expired` +
-/// `unstarted` + `abandoned` + `stopping`, always, whatever raced.
+/// `accepted` = `completed` + `panicked` + `cancelled` + `expired` + `unstarted` + `abandoned` +
+/// `stopping`. This always holds, regardless of races.
 ///
-/// A task of a [`Scope`](crate::parallel::Scope) that the stop found unstarted is in none of these:
-/// it is removed from the accounting, and its scope runs it.
+/// A task of a [`Scope`](crate::parallel::Scope) that had not started is not counted: its scope
+/// runs it.
 ///
 /// # What it holds
 ///
-/// The report owns the tasks that never started, closures and all, until they
-/// are taken, or dropped with [`drop_unstarted`](Self::drop_unstarted), or
-/// every clone of the report is gone. It does not hold the pool. What those
-/// closures hold stays alive with them: if they own the senders of a channel,
-/// a loop over its receiver does not end before they are dropped.
+/// The report owns the tasks that never started, including their closures, until they are taken or
+/// dropped with [`drop_unstarted`](Self::drop_unstarted), or every clone of the report is dropped.
+/// It does not keep the pool alive. What the closures hold stays alive with them. For example, if
+/// they hold the senders of a channel, a loop over its receiver does not end before they are
+/// dropped.
 ///
 /// ```
 /// use groundcrew::{Pool, StopPlan, channel};
@@ -149,8 +149,8 @@ impl StopReport {
         &self.data
     }
 
-    /// Whether nothing is unstarted, abandoned or lingering. Then every worker thread has
-    /// been joined, except the caller's own where `stop` was called from inside a task.
+    /// Returns whether nothing is unstarted, abandoned or lingering. Then every worker thread has
+    /// been joined, except the caller's own if a task called `stop`.
     ///
     /// Panics do not make a stop unclean; see [`panicked`](Self::panicked).
     ///
@@ -172,27 +172,27 @@ impl StopReport {
         data.unstarted.len() == 0 && data.abandoned.is_empty() && data.lingering.is_empty()
     }
 
-    /// The name of the pool.
+    /// Returns the name of the pool.
     pub fn pool(&self) -> &str {
         &self.data.pool
     }
 
-    /// How long the stop took, from the first call to the report.
+    /// Returns how long the stop took, from the first call to the report.
     pub fn elapsed(&self) -> Duration {
         self.data.elapsed
     }
 
-    /// How many tasks the pool accepted during its lifetime.
+    /// Returns how many tasks the pool accepted during its lifetime.
     pub fn accepted(&self) -> u64 {
         self.data.accepted
     }
 
-    /// How many ran to their end, including those that ended because of their token.
+    /// Returns how many tasks ran to their end, including those that ended because of their token.
     pub fn completed(&self) -> u64 {
         self.data.completed
     }
 
-    /// How many panicked. They leave nothing behind, so the stop may still be clean.
+    /// Returns how many tasks panicked. They leave nothing behind, so the stop may still be clean.
     ///
     /// # Examples
     ///
@@ -209,37 +209,36 @@ impl StopReport {
         self.data.panicked
     }
 
-    /// How many were cancelled before they started. One that was running and ended because
+    /// Returns how many tasks were cancelled before they started. A running task that ended because
     /// of its token is [`completed`](Self::completed).
     pub fn cancelled(&self) -> u64 {
         self.data.cancelled
     }
 
-    /// How many were not started in time
+    /// Returns how many tasks were not started in time
     /// ([`start_within`](crate::TaskBuilder::start_within)), and never ran.
     pub fn expired(&self) -> u64 {
         self.data.expired
     }
 
-    /// How many ran for longer than their [limit](crate::TaskBuilder::time_limit) and the
-    /// grace after it, whatever their outcome: a mark, not an outcome.
+    /// Returns how many tasks ran longer than their [limit](crate::TaskBuilder::time_limit) plus
+    /// the grace period, whatever their outcome.
     pub fn overrun(&self) -> u64 {
         self.data.overrun
     }
 
-    /// Which entries of [schedulers](crate::Scheduler) had runs that failed on this pool,
-    /// how often, and the last error of each, by name; of the first thousand entries that
-    /// failed. The tasks of those runs are among the [`completed`](Self::completed), or the
-    /// [`panicked`](Self::panicked) ones, and leave nothing behind, so the stop may still
-    /// be clean.
+    /// Returns the entries of [schedulers](crate::Scheduler) whose runs failed on this pool, by
+    /// name, with the number of failures and the last error. At most a thousand entries are listed.
+    /// The tasks of those runs count as [`completed`](Self::completed) or
+    /// [`panicked`](Self::panicked) and leave nothing behind, so the stop may still be clean.
     pub fn failed_schedules(&self) -> &[FailedSchedule] {
         &self.data.failed_schedules
     }
 
-    /// The tasks that were accepted and never started, the oldest of the queue first.
+    /// Returns the tasks that were accepted and never started, the oldest first.
     ///
-    /// The list is made by the first call, on any clone: a tenth of a
-    /// microsecond a task. It stays when the tasks are taken.
+    /// The first call on any clone makes the list, which takes 0.1 us per task. The list stays the
+    /// same when the tasks are taken.
     ///
     /// # Examples
     ///
@@ -259,13 +258,13 @@ impl StopReport {
         self.data.unstarted.infos()
     }
 
-    /// The tasks that were still running when the report was made, the longest first. The
-    /// list stays when they end.
+    /// Returns the tasks that were still running when the report was made, the longest-running
+    /// first. The list stays the same when they end.
     pub fn abandoned(&self) -> &[AbandonedTask] {
         &self.data.abandoned
     }
 
-    /// The tasks that were themselves inside `stop`, and those below them on the stack of
+    /// Returns the tasks that were themselves inside `stop`, and those below them on the stack of
     /// the same worker, the innermost first. Empty if no task stopped its own pool.
     ///
     /// # Examples
@@ -284,13 +283,13 @@ impl StopReport {
         &self.data.stopping
     }
 
-    /// Workers without a task whose thread had not left the process.
+    /// Returns the workers without a task whose thread had not exited.
     pub fn lingering(&self) -> &[LingeringWorker] {
         &self.data.lingering
     }
 
-    /// Takes the tasks that never started, to run them or to resubmit them. The first call,
-    /// on any clone of the report, returns them all; later calls return none.
+    /// Takes the tasks that never started, to run or resubmit them. The first call on any clone of
+    /// the report returns them all; later calls return none.
     ///
     /// # Examples
     ///
@@ -317,8 +316,8 @@ impl StopReport {
         std::mem::take(&mut *self.closures.0.lock())
     }
 
-    /// Drops the tasks that never started, and with them what they captured.
-    /// Blocks as long as those drops do; a panic in one of them is logged.
+    /// Drops the tasks that never started and what they captured. Blocks until that is done; a
+    /// panic in a drop is logged.
     ///
     /// # Examples
     ///
@@ -337,10 +336,10 @@ impl StopReport {
         drop(self.take_unstarted());
     }
 
-    /// Blocks until no abandoned task runs any more, or `timeout` has passed;
-    /// returns how many still run.
+    /// Blocks until no abandoned task is running, or `timeout` has passed; returns how many still
+    /// run.
     ///
-    /// A zero timeout only looks; [`Duration::MAX`] waits without limit.
+    /// A zero timeout only checks; [`Duration::MAX`] waits without limit.
     ///
     /// # Examples
     ///
@@ -362,12 +361,12 @@ impl StopReport {
         self.data.aftermath.wait(Deadline::after(timeout))
     }
 
-    /// 0 if the stop is [clean](Self::is_clean), 75 if it is not: the code that `sysexits.h`
+    /// Returns 0 if the stop is [clean](Self::is_clean), otherwise 75: the code that `sysexits.h`
     /// calls `EX_TEMPFAIL`, "try again later".
     ///
-    /// It is 75 also where nothing but a [lingering](Self::lingering) thread was left behind,
-    /// whose destructors may not have run yet. A program that knows better what is left to do
-    /// returns a code of its own.
+    /// It is 75 even if only a [lingering](Self::lingering) thread was left behind, whose
+    /// destructors may not have run yet. A program that knows better what is left to do can return
+    /// its own code.
     ///
     /// # Examples
     ///

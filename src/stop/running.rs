@@ -6,7 +6,7 @@ use crate::task::TaskInfo;
 use crate::worker::Running;
 use std::time::{Duration, Instant};
 
-/// A task that runs now: [`Pool::running`](crate::Pool::running).
+/// A running task, returned by [`Pool::running`](crate::Pool::running).
 ///
 /// # Examples
 ///
@@ -52,40 +52,40 @@ impl RunningTask {
         }
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> &TaskInfo {
         &self.info
     }
 
-    /// The name of the thread that runs it.
+    /// Returns the name of the thread that runs the task.
     pub fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// How long it had been running when the list was made; maybe longer, never shorter.
+    /// Returns how long the task had been running when the list was made. This is never too short,
+    /// but may be too long.
     ///
-    /// Between short tasks the clock is not read every time. So it may be longer
-    /// by up to seven tasks before it, which were short or turned long only just
-    /// now; and for a task [run in place], by as much as the task below it.
+    /// Between short tasks the clock is not read every time, so up to seven earlier tasks may be
+    /// included, all of them short except possibly the most recent ones. For a task [run in place],
+    /// the time of the task below it may be included.
     ///
     /// [run in place]: crate::PoolBuilder::caller_runs_when_full
     pub fn running_for(&self) -> Duration {
         self.running_for
     }
 
-    /// Its last note, from [`TaskContext::note`](crate::TaskContext::note); `None` if it
-    /// has none.
+    /// Returns the task's last note, set by [`TaskContext::note`](crate::TaskContext::note).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago its cancellation was requested, by its handle, its token or a stop; `None` if
-    /// it was not.
+    /// Returns how long ago the task's cancellation was requested, by its handle, its token or a
+    /// stop; `None` if it was not.
     pub fn cancel_asked(&self) -> Option<Duration> {
         self.cancel_asked
     }
 
-    /// Whether it has run for longer than its limit and the grace after it.
+    /// Returns whether the task has run longer than its limit plus the grace period.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun
     }

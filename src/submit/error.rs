@@ -34,7 +34,7 @@ use std::fmt;
 /// assert_eq!(run().unwrap_err().to_string(), "the pool is closed");
 /// ```
 ///
-/// # An item that is dropped with its error
+/// # An item that is dropped with its refusal
 ///
 /// A [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refuses an item when it is
 /// closed or the submitter's token is cancelled. If this error is then dropped, for example by `?`,
@@ -115,16 +115,6 @@ impl<F> SubmitError<F> {
 
     /// Returns what was not accepted, unchanged: the closure, the queue item, or the
     /// [`UnstartedTask`](crate::task::UnstartedTask) of a resubmit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.stop_handle().close();
-    /// let closure = pool.submit(|| 7).unwrap_err().into_inner();
-    /// assert_eq!(closure(), 7);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn into_inner(mut self) -> F {
         self.take()
     }

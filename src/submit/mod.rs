@@ -1,7 +1,6 @@
 //! Submitting tasks to a pool: submitters, builders for tasks with a name, limits and retries, the
 //! option for a full queue, and the error that returns a refused task.
 //!
-//! | | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
 //! | when the queue is full | [`Pool`](crate::Pool), [`Submitter`] | [`TaskBuilder`], [`RetryTaskBuilder`], [`ScopedTaskBuilder`] | [`WorkQueue`], [`Batcher`] |
 //! | --- | --- | --- | --- |
 //! | wait | `submit`, `submit_with`, `execute`, `execute_with`, `resubmit` | the same except `resubmit` | `submit` |

@@ -18,8 +18,8 @@ use std::panic::Location;
 /// Between attempts a task waits in a timer. It keeps no worker busy and takes no space in the
 /// queue. But from its submit to its end it holds one of the pool's places for such tasks
 /// ([`PoolBuilder::max_retrying`]), so that failing tasks cannot pile up. If no place is free, the
-/// submit methods do the same as for a full queue: by default they wait, except that a task of the
-/// pool's own exceeds the maximum instead.
+/// submit methods do the same as for a full queue: by default they wait, except in the pool's own
+/// workers, which exceed the maximum.
 ///
 /// A worker that joins the task runs an attempt itself as soon as one is due.
 /// [`PoolStats::waiting`] counts the tasks that wait.

@@ -82,15 +82,15 @@ impl TaskInfo {
         }
     }
 
-    /// The task's number, unique in this process and starting at 1.
+    /// Returns the task's number, which is unique in this process and at least 1.
     ///
-    /// Threads take numbers in blocks of 1024, so that a higher number was not
-    /// necessarily submitted later.
+    /// Threads take numbers in blocks of 1024, so a higher number was not necessarily submitted
+    /// later.
     pub fn id(&self) -> u64 {
         self.meta.origin.id
     }
 
-    /// The name given with [`Pool::task`](crate::Pool::task), otherwise the shortened type
+    /// Returns the name given with [`Pool::task`](crate::Pool::task), or else the shortened type
     /// name of the closure, such as `fetch::{closure}`.
     pub fn name(&self) -> &str {
         match &self.meta.name {
@@ -101,13 +101,13 @@ impl TaskInfo {
         }
     }
 
-    /// Where the task was submitted: file, line and column of the call. A task that is
-    /// resubmitted keeps its first place.
+    /// Returns the file, line and column of the call that submitted the task. A resubmitted task
+    /// keeps its first location.
     pub fn submitted_at(&self) -> &'static Location<'static> {
         self.meta.origin.submitted_at
     }
 
-    /// How many times the task had been started when this was made: 0 for one that was not.
+    /// Returns how many times the task had been started when this snapshot was made.
     ///
     /// # Examples
     ///

@@ -1,7 +1,6 @@
 //! How a task ended.
 
-/// How a task ended, as given to the observer of its pool: see
-/// [`PoolBuilder::observer`](crate::PoolBuilder::observer).
+/// How a task ended, as passed to [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
 /// # Examples
 ///
@@ -23,10 +22,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskOutcome {
-    /// It returned.
+    /// The task returned.
     Completed,
-    /// It panicked, or something that it captured did in its drop.
+    /// The task panicked, or a captured value panicked in its drop.
     Panicked,
-    /// The report of a stop had abandoned it before it ended, either way.
+    /// The task ended, in either way, after the report of a stop had counted it as abandoned.
     Abandoned,
 }

@@ -4,15 +4,14 @@ use std::iter::{Chain, Copied, Enumerate, Rev, Take, Zip};
 use std::ops::{Range, RangeInclusive};
 use std::{array, collections, slice, vec};
 
-/// An iterator that can be cut into chunks: what
-/// [`Pool::map`](crate::Pool::map), `for_each` and `map_reduce` go over.
+/// An iterator that can be cut into chunks, for [`Pool::map`](crate::Pool::map), `for_each` and
+/// `map_reduce`.
 ///
-/// These are the iterators of the standard library that run no code of the
-/// program: those of slices (by shared and by exclusive reference, and in chunks
-/// or windows), of `Vec`, arrays, ranges and the collections, and `enumerate`,
-/// `zip`, `chain`, `take` and `copied` of those, and `rev` of what is no `zip`. Collect any other
-/// iterator into a `Vec` first, or use [`Pool::stream`](crate::Pool::stream), which takes every
-/// iterator and pulls from it as it goes.
+/// It is implemented for the iterators of the standard library that run no code of the program:
+/// those of slices (by shared and exclusive reference, and in chunks or windows), `Vec`, arrays,
+/// ranges and the collections; `enumerate`, `zip`, `chain`, `take` and `copied` of those; and `rev`
+/// except of a `zip`. Collect any other iterator into a `Vec` first, or use
+/// [`Pool::stream`](crate::Pool::stream), which takes any iterator and pulls from it as needed.
 ///
 /// The trait is sealed: it cannot be implemented outside of this crate.
 ///

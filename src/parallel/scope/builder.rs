@@ -8,10 +8,10 @@ use crate::task::TaskFn;
 use std::fmt;
 use std::panic::Location;
 
-/// A task with a name, about to be submitted to a scope: made by
-/// [`Scope::task`], with the verbs of the scope.
+/// A builder for a task of a scope with a name. Created by [`Scope::task`]. It has the submit
+/// methods of the scope.
 ///
-/// One builder submits any number of tasks.
+/// One builder can submit any number of tasks.
 ///
 /// # Examples
 ///
@@ -37,12 +37,11 @@ impl<'scope, 'env> ScopedTaskBuilder<'scope, 'env> {
         }
     }
 
-    /// What the verbs do while the queue is full: the same option as
+    /// Sets what the submit methods do while the queue is full, like
     /// [`TaskBuilder::when_full`](crate::submit::TaskBuilder::when_full).
     ///
-    /// A task that is not accepted stays with its scope, as it does once the pool is closed:
-    /// the first thread that joins it runs it, at the latest the scope's own thread at the
-    /// end of the scope.
+    /// A task that is not accepted stays with its scope, as it does once the pool is closed. The
+    /// first thread that joins it runs it, or the scope's own thread at the end of the scope.
     ///
     /// # Examples
     ///

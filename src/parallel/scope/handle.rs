@@ -6,10 +6,9 @@ use crate::sync::Arc;
 use crate::task::{Joinable, TaskError, TaskInfo};
 use std::fmt;
 
-/// A task of a [`Scope`](crate::parallel::Scope): join it, or cancel it.
+/// A handle to a task of a [`Scope`](crate::parallel::Scope), to join or cancel it.
 ///
-/// Dropping one detaches the task; the scope still waits for it, and then
-/// resumes its panic.
+/// Dropping a handle detaches the task; the scope still waits for it, and resumes its panic.
 ///
 /// # Examples
 ///
@@ -50,16 +49,15 @@ impl<'scope, T> ScopedHandle<'scope, T> {
 
     /// Blocks until the task has ended and returns its result.
     ///
-    /// Called by a worker of the pool it runs the task, if that has not started,
-    /// as [`TaskHandle::join`](crate::TaskHandle#joining-from-inside-a-task)
-    /// does. If a stop has taken the task out of the queue, or the pool was
-    /// closed before it was submitted, any thread that joins it runs it here. So
-    /// the wait goes on beyond the deadline of a stop, to the end of the task.
+    /// In a worker of the pool it may run the task itself, like
+    /// [`TaskHandle::join`](crate::TaskHandle#joining-from-inside-a-task). If a stop has removed
+    /// the task from the queue, or the pool was closed before the task was submitted, any thread
+    /// that joins the task runs it. So the wait continues beyond the deadline of a stop, until the
+    /// task ends.
     ///
     /// # Errors
     ///
-    /// [`TaskError::Panicked`], which is then the caller's to handle: the scope
-    /// does not resume it; and [`TaskError::Cancelled`].
+    /// [`TaskError::Panicked`], which the scope then does not resume, and [`TaskError::Cancelled`].
     ///
     /// # Examples
     ///
@@ -94,19 +92,18 @@ impl<'scope, T> ScopedHandle<'scope, T> {
         }
     }
 
-    /// Whether the task has ended.
+    /// Returns whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.cell().has_ended()
     }
 
-    /// The task's identity: id, name and submit location.
+    /// Returns the task's identity: id, name and submit location.
     pub fn info(&self) -> TaskInfo {
         self.cell().info()
     }
 
-    /// Asks the task to end: like [`TaskHandle::cancel`](crate::TaskHandle::cancel) it
-    /// returns `true` if it had not started and never will. Blocks only on the drop of what
-    /// the task captured, which happens here.
+    /// Cancels the task, like [`TaskHandle::cancel`](crate::TaskHandle::cancel): returns `true` if
+    /// it had not started; it never will. Blocks only to drop what the task captured.
     ///
     /// # Examples
     ///

@@ -21,10 +21,9 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use verbs::verbs;
 
-/// A scope, inside of which tasks may borrow what lives longer than it: see
-/// [`Pool::scope`](crate::Pool::scope).
+/// A scope whose tasks may borrow whatever outlives it: see [`Pool::scope`](crate::Pool::scope).
 ///
-/// It can be shared with its own tasks, which may submit further ones to it.
+/// It can be shared with its own tasks, which may submit more tasks to it.
 ///
 /// # Examples
 ///
@@ -70,9 +69,8 @@ where
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    /// Starts a task with a name, for reports, logs and
-    /// [`TaskInfo::name`](crate::task::TaskInfo::name); submit it with one of the builder's
-    /// verbs.
+    /// Returns a builder for a task with a name. The name appears in reports, logs and
+    /// [`TaskInfo::name`](crate::task::TaskInfo::name).
     pub fn task(&'scope self, name: impl Into<String>) -> ScopedTaskBuilder<'scope, 'env> {
         ScopedTaskBuilder::new(self, name.into())
     }

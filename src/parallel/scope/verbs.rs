@@ -5,10 +5,10 @@ macro_rules! verbs {
     () => {
         /// Submits a task and returns a handle to its result.
         ///
-        /// Blocks while the queue is full, and never in one of the pool's own workers, like
-        /// [`Pool::submit`](crate::Pool::submit). Once the pool is closed the task does not
-        /// go there: it is run by the first thread that joins it, at the latest by the
-        /// scope's own thread at the end of the scope.
+        /// Blocks while the queue is full, but never in one of the pool's own workers, like
+        /// [`Pool::submit`](crate::Pool::submit). If the pool is closed, the task stays with the
+        /// scope. The first thread that joins it runs it, or the scope's own thread at the end of
+        /// the scope.
         ///
         /// # Examples
         ///
@@ -32,9 +32,8 @@ macro_rules! verbs {
             self.push($crate::task::Bare(task), std::panic::Location::caller())
         }
 
-        /// Submits a task without a handle; otherwise like [`submit`](Self::submit),
-        /// also in when it blocks. If it panics, the scope resumes that panic in the
-        /// end.
+        /// Submits a task without a handle. Otherwise the same as [`submit`](Self::submit),
+        /// including when it blocks. If the task panics, the scope resumes the panic at its end.
         ///
         /// # Examples
         ///
@@ -58,10 +57,10 @@ macro_rules! verbs {
             drop(self.push($crate::task::Bare(task), std::panic::Location::caller()));
         }
 
-        /// Submits a task that is given its [`TaskContext`](crate::TaskContext); otherwise like
-        /// [`submit`](Self::submit), also in when it blocks.
+        /// Submits a task that receives its [`TaskContext`](crate::TaskContext). Otherwise the same
+        /// as [`submit`](Self::submit), including when it blocks.
         ///
-        /// Its token is a child of the pool's, also when the pool does not run it.
+        /// Its token is a child of the pool's token, even if the pool does not run the task.
         ///
         /// # Examples
         ///
@@ -90,8 +89,8 @@ macro_rules! verbs {
             )
         }
 
-        /// Submits a task without a handle that is given its [`TaskContext`](crate::TaskContext);
-        /// otherwise like [`execute`](Self::execute), also in when it blocks.
+        /// Submits a task without a handle that receives its [`TaskContext`](crate::TaskContext).
+        /// Otherwise the same as [`execute`](Self::execute), including when it blocks.
         #[track_caller]
         pub fn execute_with<F, T>(&self, task: F)
         where

@@ -22,19 +22,17 @@ use std::panic::Location;
 use std::time::Instant;
 use std::vec;
 
-/// An iterator over the results of a pool's work on the items of another one: see
-/// [`Pool::stream`](crate::Pool::stream).
+/// An iterator that processes the items of another one on a pool and yields the results. Returned
+/// by [`Pool::stream`](crate::Pool::stream).
 ///
-/// `next` blocks until there is a result. It pulls from the source, on the thread
-/// that calls it, only as results are taken, and while the results of what was
-/// pulled are not there yet. So a source that blocks makes `next` block: a result
-/// may wait for one more item, though not if the source is known to be ten times
-/// slower than `f`; no stop can end that wait; and a source that waits for
-/// results itself needs [`in_flight(1)`](Self::in_flight).
+/// `next` blocks until there is a result. On the calling thread it pulls from the source, but only
+/// as results are taken and while it waits for results. So a source that blocks makes `next` block,
+/// and no stop can end that wait. A result may have to wait for one more item, unless the source is
+/// known to be ten times slower than `f`. A source that itself waits for results needs
+/// [`in_flight(1)`](Self::in_flight).
 ///
-/// Dropping it cancels what has not started, and does not wait for what has. A
-/// panic in the drop of a result, an item or the source is logged and goes no
-/// further.
+/// Dropping a stream cancels the items that have not started, and does not wait for the others. A
+/// panic in the drop of a result, an item or the source is logged and not passed on.
 ///
 /// # Examples
 ///
@@ -111,10 +109,10 @@ where
         }
     }
 
-    /// Yields results as they come, instead of in the order of the items.
+    /// Yields results as they become available, instead of in the order of the items.
     ///
-    /// An item that takes long then holds up none behind it. It does not make the
-    /// consumer faster: where that is what takes long, do more in `f`.
+    /// A slow item then delays no other. This does not make the consumer faster: if the consumer is
+    /// slow, do more in `f`.
     ///
     /// # Examples
     ///
@@ -136,17 +134,16 @@ where
         self
     }
 
-    /// How many items may be in flight at a time: pulled from the source, and their results
-    /// not yet yielded. 0 counts as 1.
+    /// Sets how many items may be in flight at a time, which means that they were pulled from the
+    /// source and their results have not been yielded. 0 counts as 1.
     ///
-    /// By default as many as the pool's queue has places
-    /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), up to four times
-    /// as many if those are 512 or more; and no more batches than take each worker
-    /// 10 ms, or four a worker if they are longer: so of items that take long to
-    /// run, only four a worker are in flight. Say more where some items take much
-    /// longer than others, which those behind them would wait for; say less where
-    /// items are large. With fewer than eight a worker each item is a batch of its
-    /// own.
+    /// The default is the capacity of the pool's queue
+    /// ([`queue_capacity`](crate::PoolBuilder::queue_capacity)), or up to four times that if it is
+    /// 512 or more. By default there are also no more batches in flight than take each worker 10
+    /// ms, or four per worker if that is more. So of long items only four per worker are in flight.
+    /// Set a higher number if some items take much longer than others, which would otherwise wait
+    /// behind them. Set a lower number if items are large. With fewer than eight per worker, each
+    /// item is its own batch.
     ///
     /// # Examples
     ///

@@ -172,14 +172,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs a task that a worker submits to a full queue at once, on top of the submitting task,
-    /// instead of adding it to the worker's overflow list. The submit then blocks until the new
-    /// task has ended. Once half of the worker's stack is used, tasks go to the list again.
+    /// When the queue is full, makes a worker run a task that it submits at once, on top of the
+    /// submitting task, instead of adding it to its overflow list. The submit then blocks until the
+    /// new task has ended. While half of the worker's stack or more is in use, tasks go to the
+    /// list.
     ///
-    /// This bounds the memory in use, and is the fastest option for tasks that fan out. However,
-    /// the submitting task now waits for the other one. If it holds a lock, a borrow or a channel
-    /// end that the other one needs, it deadlocks. The reported running time of a task run this way
-    /// may include that of the task below it.
+    /// This keeps memory use low, and is the fastest option for tasks that fan out. However, the
+    /// submitting task now waits for the other one. If it holds a lock, a borrow or a channel end
+    /// that the other one needs, it deadlocks. The reported running time of a task run this way may
+    /// include that of the task below it.
     ///
     /// By default, tasks go to the overflow lists.
     ///
