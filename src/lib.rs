@@ -1,6 +1,5 @@
-//! Background work for programs that do not use async: a fixed pool of threads
-//! fed by one bounded queue, and a stop that keeps its deadline and says, by
-//! name, what it left behind.
+//! A thread pool for programs that do not use async: a fixed number of threads, one bounded
+//! queue, and a stop that keeps its deadline and names what it left behind.
 //!
 //! ```
 //! use groundcrew::Pool;
@@ -18,27 +17,25 @@
 //! # }
 //! ```
 //!
-//! # From the top
+//! # Overview
 //!
-//! A [`Pool`] owns its workers and its queue. A [`Submitter`] is a way in for others; a
-//! [`TaskHandle`] waits for one task, or cancels it. A [`StopHandle`] stops the pool by a
-//! [`StopPlan`] and returns the [`StopReport`]. A task that has to react to the stop takes
-//! a [`TaskContext`] with a [`CancelToken`]. With the feature `signals`,
-//! [`signals::stop_on_signal`] makes Ctrl-C and SIGTERM stop a pool, and
-//! [`Host::run_until_signal`] a host.
+//! A [`Pool`] owns its workers and its queue. A [`Submitter`] lets other code submit tasks,
+//! and a [`TaskHandle`] waits for a task or cancels it. A [`StopHandle`] stops the pool by a
+//! [`StopPlan`] and returns the [`StopReport`]. A task that reacts to a stop takes a
+//! [`TaskContext`] with a [`CancelToken`]. With the feature `signals`, Ctrl-C and SIGTERM can
+//! stop a pool ([`signals::stop_on_signal`]) or a host ([`Host::run_until_signal`]).
 //!
-//! On top of it are the parallel loops, which stop too:
+//! Parallel loops run on a pool:
 //!
-//! | to | use | what a stop does to it |
+//! | to | use | effect of a stop |
 //! | --- | --- | --- |
-//! | run closures that borrow | [`Pool::scope`] | nothing: it ends with its tasks, those that the pool gives back run here |
-//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets it end, if there is time; otherwise it is `Err(Unstarted)` |
-//! | work on an iterator of any length, in order, in little memory | [`Pool::stream`] | an error in the place of what was not done, then the end |
+//! | run closures that borrow | [`Pool::scope`] | none: the scope runs its unstarted tasks itself |
+//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets the loop finish, if there is time; otherwise it returns `Err(Unstarted)` |
+//! | process an iterator of any length, in order, in little memory | [`Pool::stream`] | yields an error in place of each item that was not processed, then ends |
 //!
-//! And a [`Host`] runs long-lived services, each on a thread of its own: they start in
-//! the order in which they need each other, a failure is never silent, and all stop
-//! together by one deadline. A pool is one of them, and so is a [`WorkQueue`] of items with
-//! its workers.
+//! A [`Host`] runs long-lived services, each on its own thread. They start in the order of
+//! their dependencies, every failure is reported, and all stop together by one deadline. A
+//! pool can be a service, and so can a [`WorkQueue`] of items with its workers.
 //!
 //! ```
 //! use groundcrew::host::Restart;
@@ -60,15 +57,15 @@
 //! }
 //! ```
 //!
-//! What has to do with time:
+//! Retries, schedules and other timed work:
 //!
-//! | to | use | what a stop of the pool does to it |
+//! | to | use | effect of a stop of the pool |
 //! | --- | --- | --- |
-//! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | nothing becomes due any more; runs that had not started are handed back |
-//! | try again what failed | [`TaskBuilder::retry`] with a [`Retry`]; in a service [`Retry::call`] | it waits no more, and is handed back |
-//! | ask what takes too long to end | [`TaskBuilder::time_limit`], [`PoolBuilder::max_replacements`] | a task that ran too long is marked in the report |
-//! | handle items of one type together | [`Batcher`] | its own stop handles what there is, and hands back the rest as items |
-//! | spare what is down, and those that call it | [`CircuitBreaker`](retry::CircuitBreaker) | nothing |
+//! | run something every five minutes, or at 17:00 in London | [`Scheduler`] with a [`Schedule`] | no more runs become due; runs that had not started are handed back |
+//! | retry what failed | [`TaskBuilder::retry`] with a [`Retry`]; in a service [`Retry::call`] | the wait for the next attempt ends; the task is handed back |
+//! | cancel a task that takes too long | [`TaskBuilder::time_limit`], [`PoolBuilder::max_replacements`] | a task that ran too long is marked in the report |
+//! | handle items of one type together | [`Batcher`] | its own stop handles the items it holds, and hands back the rest |
+//! | stop calling a system that is down | [`CircuitBreaker`](retry::CircuitBreaker) | none |
 //!
 //! ```
 //! use groundcrew::{Pool, Retry, Schedule, Scheduler};
@@ -94,7 +91,7 @@
 //! # }
 //! ```
 //!
-//! Common questions about a pool, and where the answers are:
+//! Common questions about a pool:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
 //! - [What happens to a panicking task?](Pool#what-happens-to-a-panicking-task)
@@ -102,126 +99,125 @@
 //! - [May a task join another one?](TaskHandle#joining-from-inside-a-task)
 //! - [May a task stop its own pool?](StopHandle#from-inside-a-task)
 //! - [What happens to tasks that never started?](StopReport#what-it-holds)
-//! - [What if a result is of no use later?](TaskBuilder::start_within)
-//! - [What if a task fails, and may succeed later?](submit::RetryTaskBuilder)
+//! - [What if a result is useless after some time?](TaskBuilder::start_within)
+//! - [What if a task fails, but may succeed later?](submit::RetryTaskBuilder)
 //! - [What if a task takes too long?](TaskBuilder::time_limit)
 //!
 //! About a host:
 //!
-//! - [What is waited for at the start, and what if it fails?](Host#the-start)
-//! - [In which order are services stopped, and how much time has each?](Host#the-stop)
-//! - [How long may that take under Docker, Kubernetes, systemd?](Host#how-long-the-stop-may-take)
+//! - [What does the start wait for, and what if it fails?](Host#the-start)
+//! - [In which order do services stop, and how much time does each have?](Host#the-stop)
+//! - [How long may a stop take under Docker, Kubernetes,
+//!   systemd?](Host#how-long-the-stop-may-take)
 //! - [What happens when a service fails?](Host#when-a-service-fails)
-//! - How does one react to changes of files? With the feature `watch`: `FolderWatch::on_change`.
+//! - How can a service react to file changes? With the feature `watch`:
+//!   `FolderWatch::on_change`.
 //!
 //! About schedules and other timed work:
 //!
-//! - [What if the clock is set, or the machine was suspended?](Scheduler#what-is-due-when)
-//! - [What happens when daylight saving begins, or ends?](Schedule)
+//! - [What if the clock is set, or the machine is suspended?](Scheduler#what-is-due-when)
+//! - [What happens when daylight saving time begins or ends?](Schedule)
 //! - [What if a run takes longer than its period?](schedule::OverlapPolicy)
 //! - [What if runs were missed?](schedule::MisfirePolicy)
 //! - [What if one item of a batch is bad?](Batcher#the-handler)
-//! - How is all that tested without waiting? With the feature `testing`: see its module.
+//! - How can timed work be tested without waiting? With the feature `testing`: see its module.
 //!
 //! # Words
 //!
-//! - A *task* is a closure run once by a *worker*, a thread of a pool.
-//! - To *close* a pool is to let nothing more in; to *stop* it is to close it,
-//!   wait to a deadline, and report.
-//! - *Unstarted* is a task that was accepted and that a stop took out before it
-//!   started: it is handed back. *Abandoned* is one that still ran when the
-//!   deadline came: its thread is left behind ("leaked"), since no thread can
-//!   be killed.
-//! - To *cancel* is to ask: running code has to check its token.
-//! - A *service* is a long-lived body with a thread of its own, run by a *host*. It is *up*
-//!   when others that need it may start; *its *stop is requested* when its token is
-//!   cancelled; it is *silent* when its heartbeat is missed.
-//! - A *scope* waits for its tasks, so they may borrow; one that the pool will
-//!   not run is *withdrawn*, and run by its scope.
+//! - A *task* is a closure that is run once by a *worker*, a thread of a pool.
+//! - To *close* a pool is to refuse new tasks; to *stop* it is to close it, wait until a
+//!   deadline, and report.
+//! - An *unstarted* task was accepted, but a stop removed it before it started: it is handed
+//!   back. An *abandoned* task was still running at the deadline: its thread is left behind
+//!   ("leaked"), since no thread can be killed.
+//! - To *cancel* is to request: running code has to check its token.
+//! - A *service* is a long-running function with its own thread, run by a *host*. It is *up*
+//!   when services that need it may start. Its *stop is requested* when its token is
+//!   cancelled. It is *silent* when its heartbeat is missed.
+//! - A *scope* waits for its tasks, so they may borrow. A task that the pool will not run is
+//!   *withdrawn*, and run by its scope.
 //! - A *schedule* is a rule that says when a task is due; an *entry* is a schedule with its
-//!   task. A run is *late* if it begins after it was due, and *missed* if it does not
-//!   begin at all.
-//! - A task that is *retried* has *attempts*; one that ran longer than its limit and the
-//!   grace after it is *overrun*. A *batch* is items of one type, handled together; one
-//!   that is given up is a *dead letter*.
-//! - *Overflow* is where a worker's own submits go when the queue is full; a
-//!   *claim* is a worker's join that runs its unstarted target.
+//!   task. A run is *late* if it begins after it was due, and *missed* if it does not begin at
+//!   all.
+//! - A task that is *retried* has *attempts*. A task is *overrun* if it runs longer than its
+//!   limit plus the *grace period* after it. A *batch* is a number of items of one type,
+//!   handled together. An item that is given up is a *dead letter*.
+//! - *Overflow* lists hold the tasks that workers submit when the queue is full. A worker
+//!   *claims* an unstarted task when it joins it and runs it itself.
 //!
 //! # Blocking
 //!
-//! Methods do not block unless their documentation says so: it then says "blocks", and until
-//! when. An internal lock that is held for a moment does not count as blocking.
+//! Methods do not block unless their documentation says that they do, and until when. An
+//! internal lock that is held for a moment does not count as blocking.
 //!
 //! # Errors
 //!
-//! A builder checks its options in its last method: `build`, or `run` for an entry of a schedule.
-//! Its error is a type of its own ([`PoolBuildError`](pool::PoolBuildError),
+//! A builder checks its options in its last method: `build`, or `run` for an entry of a
+//! schedule. Each builder has its own error type ([`PoolBuildError`](pool::PoolBuildError),
 //! [`HostBuildError`](host::HostBuildError), [`ScheduleError`](schedule::ScheduleError),
-//! [`BatcherError`](batch::BatcherError), [`BreakerError`](retry::BreakerError)), whose text says
-//! what is wrong and what to write instead. [`std::io::Error`] is the error of methods that can
-//! only be refused something by the system, such as a thread.
+//! [`BatcherError`](batch::BatcherError), [`BreakerError`](retry::BreakerError)), whose
+//! message says what is wrong and what to write instead. Methods that fail only if the system
+//! refuses a resource, such as a thread, return [`std::io::Error`].
 //!
-//! `{}` of an error is a sentence. `{:?}` is the same sentence, followed by those causes that it
-//! does not show: it is what Rust prints for an error that `main` returns, and in the panic of an
-//! `unwrap`. `{:#?}` is the type with its fields. Of a [`RetryError`](retry::RetryError) and a
-//! [`CallError`](retry::CallError), which need not hold an error with a text, `{:?}` contains the
-//! `{:?}` of what they hold.
+//! The `{}` format of an error is a sentence. `{:?}` adds the causes that the sentence does
+//! not show: Rust prints it for an error that `main` returns and in the panic of an `unwrap`.
+//! `{:#?}` shows the type with its fields. A [`RetryError`](retry::RetryError) or a
+//! [`CallError`](retry::CallError) may hold a value that is not an error; its `{:?}` contains
+//! the `{:?}` of that value.
 //!
 //! # What it does not do
 //!
-//! - No async runtime, and no futures: what waits blocks its thread.
-//! - No growing and shrinking: a CPU-bound pool wants one thread per core.
-//! - Nothing survives the process. A kill, or a return from `main`, ends what
-//!   runs in the middle of an instruction.
-//! - No thread is ever killed: a task that never ends keeps its thread until
-//!   the process ends.
+//! - No async runtime and no futures: waiting blocks the thread.
+//! - No growing or shrinking: a CPU-bound pool needs one thread per core.
+//! - No persistence: when the process is killed or `main` returns, running tasks end in the
+//!   middle of an instruction.
+//! - No killing of threads: a task that never ends keeps its thread until the process ends.
 //!
 //! # Log levels
 //!
-//! Everything goes to the [`log`](https://docs.rs/log) facade, targets below
+//! All messages go to the [`log`](https://docs.rs/log) facade, with targets below
 //! `groundcrew`. The logger is called without a lock held, and may panic.
-//! Nothing is ever printed, except on stderr: an unclean report returned from
-//! `main`; and, where no logger is enabled for it, the unclean report of a
-//! dropped pool or host, and the line that a signal causes. (Rust's own panic hook
-//! prints panics; see [`std::panic::set_hook`].) None of these waits for a logger that is
-//! stuck, or for a stderr that is a full pipe, for longer than a second; what Rust itself
-//! prints does: a panic, and an error that `main` returns.
+//!
+//! Only these are printed, on stderr: an unclean report returned from `main`; and, if no
+//! logger is enabled for them, the unclean report of a dropped pool or host, and the message
+//! about a received signal. A stuck logger, or a stderr that is a full pipe, delays these by a
+//! second at most. Rust itself prints panics (see [`std::panic::set_hook`]) and an error that
+//! `main` returns, without such a limit.
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (ten a second at most, the rest counted in a later record); a failure of a service; an item of a queue that failed (ten a second, too), and likewise a run of a schedule, items of a batch that are given up, and a retried task without a handle that failed for good; a task that is overrun; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
-//! | warn | a signal was received; a service is started again, is ignored, or is silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is tried again; a circuit breaker opened; a part of a watched folder cannot be read, or not be watched; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, was closed, made its report; a service is up; a host is up, stops, made its report; a circuit breaker tries again, or closed |
-//! | debug | a worker started, or ends; a task that was abandoned has ended |
+//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, and the final failure of a retried task without a handle; an overrun task; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
+//! | warn | a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, closed or made its report; a service is up; a host is up, stops or made its report; a circuit breaker tries again or closed |
+//! | debug | a worker started or ends; an abandoned task has ended |
 //!
 //! # Crate features
 //!
-//! - **`signals`** (default): [`signals`], by way of the `ctrlc` crate.
-//! - **`unix-signals`**: which signals stop the program, and the others from a channel
-//!   ([A choice of signals](signals#a-choice-of-signals)), by way of the `signal-hook`
+//! - **`signals`** (default): [`signals`], with the `ctrlc` crate.
+//! - **`unix-signals`**: a choice of the signals that stop the program, and a channel for
+//!   others ([A choice of signals](signals#a-choice-of-signals)), with the `signal-hook`
 //!   crate, on Unix.
-//! - **`cron`**: `Schedule::cron`, times of day in a time zone, by way of the `croner`
-//!   and `jiff` crates.
-//! - **`serde`**: reports, statistics and statuses implement `serde::Serialize`:
-//!   [`StopReport`], [`PoolStats`](pool::PoolStats), [`HostReport`],
-//!   [`HostStatus`](host::HostStatus), [`QueueStats`](host::QueueStats),
-//!   [`BatchReport`](batch::BatchReport), [`BatchStats`](batch::BatchStats),
-//!   [`EntryStatus`](schedule::EntryStatus), [`CircuitBreaker`](retry::CircuitBreaker), and what
-//!   is in them. A field has the name of its method, without `is_`; durations are in seconds,
-//!   moments of the wall clock in seconds since 1970; closures and items are given by identity
-//!   or count.
-//! - **`watch`**: `watch::FolderWatch`, a service that reports what changes below a folder,
-//!   by way of the `notify` crate.
-//! - **`testing`**: `testing`, for tests that do not sleep: a clock that is moved by hand,
-//!   gates, puppets of services, and a guard against tests that hang.
-//! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`: how
-//!   long tasks waited and ran, by way of the `hdrhistogram` crate.
+//! - **`cron`**: `Schedule::cron`, for times of day in a time zone, with the `croner` and
+//!   `jiff` crates.
+//! - **`serde`**: `serde::Serialize` for reports, statistics and statuses: [`StopReport`],
+//!   [`PoolStats`](pool::PoolStats), [`HostReport`], [`HostStatus`](host::HostStatus),
+//!   [`QueueStats`](host::QueueStats), [`BatchReport`](batch::BatchReport),
+//!   [`BatchStats`](batch::BatchStats), [`EntryStatus`](schedule::EntryStatus),
+//!   [`CircuitBreaker`](retry::CircuitBreaker), and the types in them. A field has the name of
+//!   its method without `is_`. Durations are in seconds, and times in seconds since 1970.
+//!   Closures and items are represented by identity or count.
+//! - **`watch`**: `watch::FolderWatch`, a service that reports changes below a folder, with
+//!   the `notify` crate.
+//! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted
+//!   services, and a guard against tests that hang.
+//! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure
+//!   how long tasks waited and ran, with the `hdrhistogram` crate.
 //!
 //! # Versioning
 //!
-//! Semantic versioning. The minimum Rust version, 1.85, is raised in minor versions only.
-//! `crossbeam-channel`, re-exported as [`channel`], is part of the public API: a new major
-//! version of it is a new major version of this crate.
+//! The crate follows semantic versioning. The minimum Rust version, 1.85, is raised only in
+//! minor versions. `crossbeam-channel`, re-exported as [`channel`], is part of the public API:
+//! a new major version of it requires a new major version of this crate.
 
 // In a model the ordinary unit tests are left out, and locks are large.
 #![cfg_attr(
