@@ -5,9 +5,11 @@
 //!
 //! `core` holds the declarations of what knows each other, and of these are the steps that
 //! take several parts: `push`: how a task gets in; `take`: which one a worker runs next;
-//! `due`: what comes back by itself; `close`: how all of it ends; `wait_idle`. The parts, each
-//! with its fields and its lock, know no core:
+//! `due`: what comes back by itself; `close`: how all of it ends; `wait_idle`. What the types
+//! declared there do is in `queued`, `pool_ref` and `current_worker`. The parts, each with its
+//! fields and its lock, know no core:
 //!
+//! - `entry`: what the parts ask of a task.
 //! - `channel`, and `gate`, where submitters from outside wait for room in it.
 //! - `sleepers`: workers that sleep until there is work.
 //! - `closing`: which side owns a push that raced the close.
@@ -41,8 +43,9 @@
 //!
 //! # Order of locks
 //!
-//! Idle, closing or the sleepers; then slot; then cell, or the gate. A thief has two
-//! slots, but only tries the second. The lists lie in the slots.
+//! Idle, closing or the sleepers; then slot; then the timed queue; then cell. The gate is a
+//! leaf, which is taken under a slot. A thief has two slots, but only tries the second. The
+//! lists lie in the slots.
 
 mod channel;
 mod close;

@@ -2,7 +2,8 @@
 //! and the lock are the supervisor's.
 //!
 //! This file has what the services' threads and the program report; `due`, what the clock
-//! brings; `stop_order`, in which order services are stopped, and when the report is due.
+//! brings; `stop_order`, in which order services are stopped, and when the report is due;
+//! `entry`, one service; `stop`, the moments of the stop; `failure_log`, the failures.
 //!
 //! # Invariants
 //!
