@@ -36,10 +36,10 @@ use std::fmt;
 ///
 /// # An item that is dropped with its refusal
 ///
-/// An item that a [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refused because it
-/// is closed, or because the submitter's token was cancelled, is not lost when this error is
-/// dropped, by `?` for example: it counts as accepted and unprocessed, and is returned by
-/// [`WorkQueue::take_unstarted`](crate::WorkQueue::take_unstarted) or
+/// An item that a [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refused
+/// because it is closed, or because the submitter's token was cancelled, is not lost when
+/// this error is dropped, by `?` for example: it counts as accepted and unprocessed, and is
+/// returned by [`WorkQueue::take_unstarted`](crate::WorkQueue::take_unstarted) or
 /// [`Batcher::take_unstarted`](crate::Batcher::take_unstarted).
 /// [`into_inner`](Self::into_inner) takes it out of the error instead. Items that were refused
 /// because the queue was full are dropped with the error, as are the closures that a pool
@@ -136,7 +136,8 @@ impl<F> SubmitError<F> {
         self.refusal == Refusal::Full
     }
 
-    /// Whether the pool is closed: it will never accept a task again.
+    /// Whether the pool, the queue or the batcher is closed: it will never accept anything
+    /// again.
     pub fn is_closed(&self) -> bool {
         self.refusal == Refusal::Closed
     }
