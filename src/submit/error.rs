@@ -38,7 +38,7 @@ use std::fmt;
 ///
 /// A [`WorkQueue`](crate::WorkQueue) or a [`Batcher`](crate::Batcher) refuses an item when it is
 /// closed or the submitter's token is cancelled. If this error is then dropped, for example by `?`,
-/// the item is not lost. It counts as accepted and unprocessed, and is returned by
+/// the item is not lost. It counts as accepted and unstarted, and is returned by
 /// [`WorkQueue::take_unstarted`](crate::WorkQueue::take_unstarted) or
 /// [`Batcher::take_unstarted`](crate::Batcher::take_unstarted), unless
 /// [`into_inner`](Self::into_inner) took it out of the error. An item that was refused because the
@@ -125,7 +125,8 @@ impl<F> SubmitError<F> {
         self.refusal == Refusal::Full
     }
 
-    /// Returns whether the pool is closed, and so will never accept a task again.
+    /// Returns whether the pool, the queue or the batcher is closed, and so will never accept
+    /// anything again.
     pub fn is_closed(&self) -> bool {
         self.refusal == Refusal::Closed
     }

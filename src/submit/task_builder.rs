@@ -26,7 +26,7 @@ use std::time::Duration;
 /// assert_eq!(handle.join()?, 10);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[must_use = "a task is not submitted before one of the verbs is called"]
+#[must_use = "a task is not submitted before one of its submit methods is called"]
 pub struct TaskBuilder<'a> {
     pool_ref: &'a Arc<PoolRef>,
     name: Arc<str>,

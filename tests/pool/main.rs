@@ -18,3 +18,4 @@ mod scope_soundness;
 mod stop;
 mod stream;
 mod submit;
+mod ways_in;

@@ -3,9 +3,7 @@
 //! A row is a way in, a column what it does while there is no room. Each cell is tried with
 //! room, without, with room that comes while it waits, and with a close, before and meanwhile.
 
-mod common;
-
-use common::{Gate, LONG, occupy, within};
+use crate::common::{Gate, LONG, occupy, within};
 use groundcrew::batch::BatchReport;
 use groundcrew::channel::{Receiver, Sender, bounded};
 use groundcrew::host::RunningHost;
