@@ -71,7 +71,7 @@ use std::panic::Location;
 /// assert_eq!(error.error().kind(), ErrorKind::NotFound);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[must_use = "a task is not submitted before one of the verbs is called"]
+#[must_use = "a task is not submitted before one of its submit methods is called"]
 pub struct RetryTaskBuilder<'a, E> {
     task: TaskBuilder<'a>,
     policy: Retry<E>,

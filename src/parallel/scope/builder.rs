@@ -21,7 +21,7 @@ use std::panic::Location;
 /// assert_eq!(name, "left half");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[must_use = "a task is not submitted before one of the verbs is called"]
+#[must_use = "a task is not submitted before one of its submit methods is called"]
 pub struct ScopedTaskBuilder<'scope, 'env: 'scope> {
     scope: &'scope Scope<'scope, 'env>,
     name: Arc<str>,
