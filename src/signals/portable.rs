@@ -1,6 +1,6 @@
 //! The signals by way of the `ctrlc` crate: all that stop, and not which one came.
 
-use super::SignalError;
+use super::error::SignalError;
 use std::io;
 
 /// Which signal came is not known.
@@ -25,7 +25,8 @@ impl Source {
         }
     }
 
-    pub(super) fn take(&mut self, _: &Stops) -> Result<(), SignalError> {
+    /// Lets signals call `on_signal`.
+    pub(super) fn take(&mut self, _: &Stops, on_signal: fn(Came)) -> Result<(), SignalError> {
         if self.is_installed {
             return Ok(());
         }
@@ -34,7 +35,7 @@ impl Source {
             return Err(SignalError::ForeignHandler);
         }
         self.was_tried = true;
-        ctrlc::set_handler(|| super::on_signal((), true)).map_err(|error| match error {
+        ctrlc::set_handler(move || on_signal(())).map_err(|error| match error {
             ctrlc::Error::MultipleHandlers => SignalError::ForeignHandler,
             ctrlc::Error::NoSuchSignal(_) => {
                 SignalError::System(io::Error::other("no such signal"))
@@ -47,6 +48,16 @@ impl Source {
 
     /// The handler stays, and exits.
     pub(super) fn release(&mut self) {}
+
+    /// None has a receiver, and none is ignored.
+    pub(super) fn deliver(&mut self, (): Came) -> bool {
+        false
+    }
+
+    /// All do.
+    pub(super) fn stops(&self, (): Came) -> bool {
+        true
+    }
 }
 
 /// As in `signal received`.
@@ -55,7 +66,7 @@ pub(super) fn label((): Came) -> String {
 }
 
 /// Exiting has been tried, and has not ended the process.
-pub(super) fn exit_without_cleaning_up() -> ! {
+pub(super) fn exit_without_cleaning_up(_: i32) -> ! {
     std::process::abort()
 }
 

@@ -31,7 +31,7 @@
 //! Then no note is ever set, and what `signal-hook` says counts.
 #![allow(unsafe_code)]
 
-use super::{ALL, Signal};
+use crate::signals::signal::{ALL, Signal};
 use crate::sync::{SeqCst, StaticBool, StaticI32};
 use libc::{SIG_DFL, c_int, sighandler_t};
 use std::os::fd::{IntoRawFd, OwnedFd};

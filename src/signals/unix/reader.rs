@@ -1,14 +1,15 @@
 //! The thread that reads signals, for as long as the process lives.
 
-use super::{ALL, Signal, first};
+use super::first;
+use crate::signals::signal::{ALL, Signal};
 use crate::threads;
 use signal_hook::iterator::backend::{Handle, SignalDelivery};
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
-/// Starts it. It calls `deliver` for each signal.
-pub(super) fn start(mut deliver: impl FnMut(Signal) + Send + 'static) -> io::Result<Handle> {
+/// Starts it. It calls `on_signal` for each signal.
+pub(super) fn start(on_signal: fn(Signal)) -> io::Result<Handle> {
     let (read, write) = UnixStream::pair()?;
     // Also that of `signal-hook`, which does not block anyway.
     write.set_nonblocking(true)?;
@@ -26,7 +27,7 @@ pub(super) fn start(mut deliver: impl FnMut(Signal) + Send + 'static) -> io::Res
             for signal in ALL {
                 let noted = first::take_note(signal);
                 if arrivals.is_new(signal, noted, heard[signal as usize]) {
-                    deliver(signal);
+                    on_signal(signal);
                 }
             }
         }

@@ -1,0 +1,60 @@
+//! What keeps a handler that stops in force.
+
+#[cfg(all(unix, feature = "unix-signals"))]
+use super::signal::Signal;
+use super::source::Came;
+use super::target::TARGET;
+use crate::sync::{Arc, Mutex};
+
+/// Keeps a signal handler of [`stop_on_signal`](super::stop_on_signal) in force; dropping it releases
+/// the signals.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{Pool, signals};
+/// use std::time::Duration;
+///
+/// let pool = Pool::new(1)?;
+/// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// drop(guard);
+/// // and so it can be taken again
+/// let _guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the guard releases the signals"]
+pub struct SignalGuard {
+    /// The first signal. Written by the thread that acts on signals, before it does.
+    pub(super) came: Arc<Mutex<Option<Came>>>,
+}
+
+impl SignalGuard {
+    /// Whether a signal has come.
+    pub fn received(&self) -> bool {
+        self.came.lock().is_some()
+    }
+
+    /// The signal that came first. With the feature `unix-signals`, on Unix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use groundcrew::{Pool, signals};
+    /// # use std::time::Duration;
+    /// # let pool = Pool::new(1)?;
+    /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
+    /// assert_eq!(guard.signal(), None);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[cfg(all(unix, feature = "unix-signals"))]
+    pub fn signal(&self) -> Option<Signal> {
+        *self.came.lock()
+    }
+}
+
+impl Drop for SignalGuard {
+    fn drop(&mut self) {
+        TARGET.lock().release();
+    }
+}
