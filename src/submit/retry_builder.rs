@@ -9,9 +9,9 @@ use std::panic::Location;
 
 /// A builder for a task that is retried when it fails. Created by [`TaskBuilder::retry`].
 ///
-/// The closure makes one attempt and returns a result. It receives the number of the attempt, from
-/// 1. The handle returns the result, or a [`RetryError`] with the last error and the earlier
-/// attempts. One builder can submit any number of tasks.
+/// The closure makes one attempt and returns a result. It receives the number of the attempt, which
+/// starts at 1. The handle returns the result, or a [`RetryError`] with the last error and the
+/// earlier attempts. One builder can submit any number of tasks.
 ///
 /// # While it waits
 ///

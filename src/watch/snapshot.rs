@@ -253,17 +253,17 @@ mod tests {
         fs::write(&inside, "").unwrap();
         let mut snapshot = Snapshot::default();
         let first = look(&mut snapshot, folder.path());
-        assert_eq!(first.changes.added, [inside.clone()]);
+        assert_eq!(first.changes.added, std::slice::from_ref(&inside));
         assert!(first.new_folders.contains(&path));
         fs::remove_dir_all(&path).unwrap();
         fs::write(&path, "").unwrap();
         let second = look(&mut snapshot, folder.path());
         assert_eq!(second.changes.removed, [inside]);
-        assert_eq!(second.changes.added, [path.clone()]);
+        assert_eq!(second.changes.added, std::slice::from_ref(&path));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         let third = look(&mut snapshot, folder.path());
-        assert_eq!(third.changes.removed, [path.clone()]);
+        assert_eq!(third.changes.removed, std::slice::from_ref(&path));
         assert_eq!((third.new_folders, third.changes.len()), (vec![path], 1));
     }
 }
