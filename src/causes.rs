@@ -8,12 +8,11 @@ use std::io;
 /// Any error, as services, handlers and schedules return it.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Marks an error as permanent: neither a restart nor a retry will help. A service that
-/// returns one, alone or as the source of another error, is not started again: the host
-/// stops, as it does without a restart policy. A batch whose
-/// [handler](crate::Batcher#the-handler) returns one is split until the bad items stand
-/// alone. (A task that is [retried](crate::TaskBuilder::retry) asks its own closure
-/// instead, since its errors are of any type.)
+/// Marks an error as permanent: neither a restart nor a retry will help. If a service returns one,
+/// alone or as the source of another error, it is not restarted, and the host stops, as it does
+/// without a restart policy. A batch whose [handler](crate::Batcher#the-handler) returns one is
+/// split until the bad items are isolated. (The [retry](crate::TaskBuilder::retry) policy of a task
+/// decides by its own closure instead, since a task can have errors of any type.)
 ///
 /// # Examples
 ///
@@ -32,7 +31,7 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 pub struct PermanentError(BoxError);
 
 impl PermanentError {
-    /// Declares `error` permanent.
+    /// Marks `error` as permanent.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> PermanentError {
         PermanentError(error.into())
     }

@@ -15,54 +15,53 @@ use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
 
-/// Collects items of one type, and handles them in batches on a pool. A clone is the same
+/// Collects items of one type, and handles them in batches on a pool. A clone refers to the same
 /// batcher.
 ///
 /// A batch is *full*, and handled, when it reaches the maximum number of
 /// [items](BatcherBuilder::max_items) or [bytes](BatcherBuilder::max_bytes), the maximum
-/// [age](BatcherBuilder::max_age), or the maximum [idle time](BatcherBuilder::max_idle),
-/// whichever comes first. The number of items is bounded by the
-/// [capacity](BatcherBuilder::capacity): when that is reached, a submit waits, fails, or
-/// times out, as its verb says. `submit` by a worker of the pool never waits: it exceeds the
-/// capacity.
+/// [age](BatcherBuilder::max_age), or the maximum [idle time](BatcherBuilder::max_idle), whichever
+/// comes first. The [capacity](BatcherBuilder::capacity) bounds the number of items. When it is
+/// reached, [`submit`](Self::submit) waits, [`try_submit`](Self::try_submit) fails, and
+/// [`submit_until`](Self::submit_until) waits up to a limit. `submit` on a worker of the pool never
+/// waits: it exceeds the capacity.
 ///
 /// # The handler
 ///
-/// The handler gets its batch as a `&mut Vec<T>`, so that nothing is lost when it fails, and
-/// the [`TaskContext`](crate::TaskContext) of its task. Its result decides what follows:
+/// The handler gets its batch as a `&mut Vec<T>`, so that no item is lost when it fails, and the
+/// [`TaskContext`](crate::TaskContext) of its task. Its result decides what follows:
 ///
 /// - `Ok`: the whole batch is handled. Items left in the vector are dropped.
-/// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError): no other attempt
-///   would help. The batch is split in halves, and each is handled by itself, until the bad
-///   items stand alone: those go to the closure for
-///   [dead letters](BatcherBuilder::dead_letter). So an item of a batch of *n* is in
-///   ⌈log₂ *n*⌉ + 1 calls at most.
-/// - a panic: the same, since one item may be what it panicked at.
-/// - any other error: the batch is tried again as the [policy](BatcherBuilder::retry) says.
-///   It waits for that in a timer, not on a worker. When the policy gives up, all its items
-///   are dead letters. (By default that is after five attempts, some 1.5 s: set a policy that
-///   outlasts what may be down.)
+/// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError): the batch
+///   is split into halves, which are handled separately, until the bad items are isolated. Those
+///   are passed to the closure for [dead letters](BatcherBuilder::dead_letter). An item of a batch
+///   of *n* is part of at most ⌈log₂ *n*⌉ + 1 calls.
+/// - a panic: the same, since a single item may have caused the panic.
+/// - any other error: the batch is retried according to the [policy](BatcherBuilder::retry). It
+///   waits in a timer and does not occupy a worker. When the policy gives up, all its items are
+///   dead letters. (By default, this is after five attempts, about 1.5 s. Set a policy that
+///   outlasts an outage of the services that the handler calls.)
 ///
-/// Without a closure for dead letters they are dropped, and their number is logged.
-/// [`Pool::wait_idle`](crate::Pool::wait_idle) knows nothing of items that are collected, or
-/// wait to be tried again: for those there is [`flush`](Self::flush).
+/// Without a closure for dead letters, they are dropped, and their number is logged.
+/// [`Pool::wait_idle`](crate::Pool::wait_idle) does not wait for items that are being collected, or
+/// that wait for a retry. [`flush`](Self::flush) does.
 ///
-/// Items that it takes out of the vector before it fails are handled: the next attempt goes
-/// on with the rest.
+/// Items that the handler takes out of the vector before it fails count as handled. The next
+/// attempt gets the rest.
 ///
-/// For items that are handled one by one use a [`WorkQueue`](crate::WorkQueue), or tasks.
+/// To handle items one by one, use a [`WorkQueue`](crate::WorkQueue), or tasks.
 ///
 /// With one batch in flight at a time, the default, items are handled in the order in which
 /// they were submitted.
 ///
 /// # The end
 ///
-/// [`stop`](Self::stop) closes the batcher, handles what there is, including the batch that
-/// is not full, and hands back the items that could not be handled in time. Stop the pool
-/// after it: once its pool is stopped, a batcher keeps its items for its own stop. Dropping
-/// the last clone is a stop with 5 s; the items that are left are logged and become dead
-/// letters. (A handler, or a closure for dead letters, that holds a clone keeps the batcher
-/// alive.) In a host, [`HostBuilder::add`] does all that, in the right order.
+/// [`stop`](Self::stop) closes the batcher, handles the remaining items, including the batch that
+/// is not full, and hands back the items that could not be handled in time. Stop the batcher before
+/// its pool: once the pool is stopped, the batcher keeps its items for its own stop. Dropping the
+/// last clone stops the batcher within 5 s; the items that are left are logged and become dead
+/// letters. (A handler or a closure for dead letters that holds a clone keeps the batcher alive.)
+/// In a host, [`HostBuilder::add`] ensures the right order.
 ///
 /// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
@@ -100,7 +99,7 @@ struct Owner<T: Send + 'static> {
 const DROP_PLAN: Duration = Duration::from_secs(5);
 
 impl<T: Send + 'static> Batcher<T> {
-    /// Returns a builder for a batcher; [`BatcherBuilder::build`] makes it.
+    /// Returns a builder for a batcher with this name.
     pub fn builder(name: impl Into<String>) -> BatcherBuilder<T> {
         BatcherBuilder::new(name.into())
     }
@@ -115,14 +114,13 @@ impl<T: Send + 'static> Batcher<T> {
         &self.owner.store
     }
 
-    /// Adds an item; blocks while there is no room, without limit. A worker of the pool
-    /// never blocks: it goes beyond the capacity.
+    /// Adds an item, and blocks without limit while there is no room. On a worker of the pool this
+    /// never blocks: it exceeds the capacity.
     ///
     /// # Errors
     ///
-    /// [`is_closed`](SubmitError::is_closed) when the batcher was stopped, also while this
-    /// waits; or when there is no room and never will be, since the pool was stopped. The
-    /// item comes back.
+    /// The error [`is_closed`](SubmitError::is_closed) if the batcher was stopped before or during
+    /// the call, or if there never will be room since the pool was stopped. It holds the item.
     ///
     /// # Examples
     ///
@@ -144,25 +142,22 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// # Errors
     ///
-    /// [`is_full`](SubmitError::is_full) when there is none,
-    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item
-    /// comes back.
+    /// The error [`is_full`](SubmitError::is_full) if there is no room, and
+    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). It holds the item.
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store().submit(item, OnFull::Refuse)
     }
 
-    /// Adds an item; while there is no room it does as `when_full` says: it waits for a
-    /// duration, until a moment, or until a token is cancelled, which is for a service that
-    /// has to end when its stop is requested. For what it does in a worker of the pool see
-    /// [`WhenFull`].
+    /// Adds an item. While there is no room, this waits for a duration, until a moment, or until a
+    /// token is cancelled, as `when_full` specifies. A service that has to end when its stop is
+    /// requested passes its token. For the behavior on a worker of the pool, see [`WhenFull`].
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) when there
-    /// was no room; [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled
-    /// before the item was accepted, also if the batcher was stopped as well; otherwise
-    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). The item comes
-    /// back.
+    /// The error [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) if
+    /// there was no room. It [`is_cancelled`](SubmitError::is_cancelled) if the token was cancelled
+    /// before the item was accepted, even if the batcher was stopped as well. Otherwise, it
+    /// [`is_closed`](SubmitError::is_closed) as with [`submit`](Self::submit). It holds the item.
     ///
     /// # Examples
     ///
@@ -192,10 +187,10 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().submit(item, when_full.into().begin())
     }
 
-    /// Takes the items that a stop took out, or that were [dropped with their
-    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal), in the order in which
-    /// they came: for a batcher that is a [service](crate::HostBuilder::add) of a host. The
-    /// first call gets them; afterwards there are none, until more are dropped.
+    /// Takes the items that a stop of its [host](crate::HostBuilder::add) took out, or that were
+    /// [dropped with their refusal](SubmitError#an-item-that-is-dropped-with-its-refusal), in the
+    /// order in which they came. The first call returns them. Later calls return those that were
+    /// dropped since.
     ///
     /// A [`stop`](Self::stop) of the batcher itself returns them in its
     /// [report](BatchReport::take_unstarted) instead.
@@ -225,20 +220,20 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().state.lock().take_unstarted()
     }
 
-    /// Makes a batch of what has been collected, and blocks until everything that was
-    /// submitted before is handled or given up: `true`.
+    /// Makes a batch of the collected items, and blocks until every item that was submitted before
+    /// is handled or given up. Then this returns `true`.
     ///
-    /// `false`: some of it is not, and there is nothing to wait for. The pool is stopped, or
-    /// closed and at its end, so that [`stop`](Self::stop) hands back what is left; a stop did;
-    /// or this is called from the handler, or from the closure for dead letters. A worker of
-    /// the pool that waits here handles batches itself.
+    /// Returns `false` if some items are not handled and never will be by waiting: the pool has
+    /// stopped, so that [`stop`](Self::stop) hands back the rest; a stop handed them back; or this
+    /// is called from the handler or from the closure for dead letters. A worker of the pool that
+    /// waits here handles batches itself.
     pub fn flush(&self) -> bool {
         self.store().flush(Deadline::NEVER)
     }
 
-    /// Like [`flush`](Self::flush), but blocks for `timeout` at most; returns `false` also
-    /// if that has passed. In a worker of the pool it takes as long as the batch that it is
-    /// handling.
+    /// Like [`flush`](Self::flush), but blocks for `timeout` at most, and returns `false` when that
+    /// has passed. On a worker of the pool, it may take longer, until the batch that it handles has
+    /// ended.
     ///
     /// # Examples
     ///
@@ -259,25 +254,26 @@ impl<T: Send + 'static> Batcher<T> {
         self.store().flush(Deadline::after(timeout))
     }
 
-    /// Its items, counted by outcome.
+    /// Returns its items, counted by outcome.
     pub fn stats(&self) -> BatchStats {
         self.store().stats()
     }
 
-    /// Closes the batcher, handles the remaining items as long as the plan allows, and
-    /// returns those that could not be handled. Blocks until then.
+    /// Closes the batcher, handles the remaining items for as long as the plan allows, and returns
+    /// those that could not be handled.
     ///
-    /// When the plan takes the backlog out, nothing more is given to a handler, and nothing
-    /// tried again; when it cancels, the tokens of the handlers are cancelled; at its
-    /// deadline the report is made. A worker of the pool that waits here handles batches
-    /// itself, and returns late if their handler does not react to its token. Called from
-    /// the handler, it does not wait for that, and takes the backlog out at once if no
-    /// other call could handle it, that is with one batch in flight. Handlers that are
-    /// inside this call do not wait for each other.
+    /// When the plan takes the backlog out, no more items are passed to a handler, and none are
+    /// retried. When it cancels, the tokens of the handlers are cancelled. At its deadline, the
+    /// report is made.
     ///
-    /// A batch that fails after its token was cancelled, with an error that is not permanent,
-    /// is handed back, whatever the policy says. A second stop returns no items, and the
-    /// numbers as they are then: it waits again for what was abandoned.
+    /// A worker of the pool that waits here handles batches itself, and returns late if their
+    /// handler does not react to its token. A handler that calls this does not wait for itself, and
+    /// takes the backlog out at once if no other call could handle it, that is, with one batch in
+    /// flight. Handlers that are inside this call do not wait for each other.
+    ///
+    /// A batch that fails after its token was cancelled, with an error that is not permanent, is
+    /// handed back, regardless of the policy. A second stop waits again for abandoned handlers, and
+    /// returns no items, but the current counters.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> BatchReport<T> {
         self.store().stop(plan.into())
     }

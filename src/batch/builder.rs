@@ -82,17 +82,17 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         }
     }
 
-    /// Maximum number of items in a batch. Defaults to 100.
+    /// Sets the maximum number of items in a batch. Defaults to 100.
     pub fn max_items(mut self, items: usize) -> Self {
         self.fill.max_items = items;
         self
     }
 
-    /// Maximum size of a batch in bytes, as the sum of what `measure` returns for its
-    /// items; an item that would make it larger begins the next batch. A larger item is a
-    /// batch by itself. No limit by default.
+    /// Sets the maximum size of a batch in bytes, the sum of what `measure` returns for its items.
+    /// An item that would exceed it begins the next batch. A single item that is larger is a batch
+    /// by itself. There is no limit by default.
     ///
-    /// `measure` is called by the thread that submits the item.
+    /// The thread that submits an item calls `measure`.
     ///
     /// # Examples
     ///
@@ -122,52 +122,51 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         self
     }
 
-    /// Maximum age of a batch, counted from its first item; then it is handled. Defaults to
-    /// 1 s; [`Duration::MAX`] means no limit.
+    /// Sets the maximum age of a batch, counted from its first item, after which it is handled.
+    /// Defaults to 1 s. [`Duration::MAX`] means no limit.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.fill.max_age = age;
         self
     }
 
-    /// Maximum time without a new item, after which a batch is handled. No limit by
-    /// default; one that is not shorter than [`max_age`](Self::max_age) means nothing.
+    /// Sets the maximum time without a new item, after which a batch is handled. There is no limit
+    /// by default. A limit that is not shorter than [`max_age`](Self::max_age) has no effect.
     pub fn max_idle(mut self, idle: Duration) -> Self {
         self.fill.max_idle = idle;
         self
     }
 
-    /// Maximum number of batches in progress: being handled, or waiting for another
-    /// attempt. Defaults to 1, with which batches are handled in their order.
+    /// Sets the maximum number of batches in progress: being handled, or waiting for another
+    /// attempt. Defaults to 1, which handles batches in order.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.in_flight = batches;
         self
     }
 
-    /// Maximum number of items that are waiting or being handled. Defaults to ten full
-    /// batches. When that is reached, what has been collected is handled as a batch.
+    /// Sets the maximum number of items that are waiting or being handled. Defaults to ten full
+    /// batches. When it is reached, the collected items are handled as a batch.
     pub fn capacity(mut self, items: usize) -> Self {
         self.capacity = Some(items);
         self
     }
 
-    /// The retry policy for a batch whose handler failed with an error that is not
-    /// [`PermanentError`](crate::retry::PermanentError). Defaults to five attempts, after pauses of 0.1 s,
-    /// 0.2 s, 0.4 s and 0.8 s, less up to a half at random.
+    /// Sets the retry policy for a batch whose handler failed with an error that is not
+    /// [`PermanentError`](crate::retry::PermanentError). Defaults to five attempts, after pauses of
+    /// 0.1 s, 0.2 s, 0.4 s and 0.8 s, each shortened at random by up to a half.
     pub fn retry(mut self, policy: Retry) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Handler for dead letters (items that were given up). It is called on the pool, for
-    /// one item at a time; a panic in it is logged. Without a handler, the number of dead
-    /// letters is logged, they are dropped, and the report of a [host](crate::HostBuilder::add) is not
-    /// clean.
+    /// Sets the closure for dead letters (items that were given up). It is called on the pool, for
+    /// one item at a time. A panic in it is logged. Without it, dead letters are dropped, their
+    /// number is logged, and the report of a [host](crate::HostBuilder::add) is not clean.
     pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
         self.dead_letter = Some(Box::new(closure));
         self
     }
 
-    /// Makes the batcher, whose batches are handled on the pool of this submitter.
+    /// Builds the batcher, whose batches are handled on the pool of this submitter.
     ///
     /// [`Batcher`](Batcher#the-handler) describes what the handler gets, and what its result
     /// means.

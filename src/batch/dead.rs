@@ -6,7 +6,7 @@ use crate::unwind;
 use std::error::Error;
 use std::fmt;
 
-/// Why an item is given up: passed, with the item, to the closure of
+/// The reason why an item was given up. It is passed with the item to the closure of
 /// [`BatcherBuilder::dead_letter`](crate::batch::BatcherBuilder::dead_letter).
 ///
 /// # Examples
@@ -47,14 +47,15 @@ pub struct DeadLetter {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadLetterReason {
-    /// The handler returned a [`PermanentError`](crate::retry::PermanentError) for it alone.
+    /// The handler returned a [`PermanentError`](crate::retry::PermanentError) for this item alone.
     Permanent,
-    /// The handler panicked with it alone; or a [custom](crate::Retry::custom) policy did.
+    /// The handler panicked with this item alone, or a [custom](crate::Retry::custom) policy
+    /// panicked.
     Panicked,
     /// The handler failed until the retry policy gave up.
     GaveUp(GiveUpReason),
-    /// The handler gave it back after the report of the stop was made; or no caller got
-    /// that report, since the batcher was dropped.
+    /// The handler returned the item after the report of the stop was made, or no caller got that
+    /// report since the batcher was dropped.
     Stopped,
 }
 
@@ -82,18 +83,18 @@ impl DeadLetter {
         }
     }
 
-    /// The reason why it is a dead letter.
+    /// Returns the reason why it is a dead letter.
     pub fn cause(&self) -> DeadLetterReason {
         self.cause
     }
 
-    /// The last error of the handler; `None` if it panicked, and for what was
+    /// Returns the last error of the handler; `None` if it panicked, and for what was
     /// [stopped](DeadLetterReason::Stopped).
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.error.as_deref()
     }
 
-    /// How often the handler failed, or panicked, with the batch that the item was in last.
+    /// Returns how often the handler failed, or panicked, with the batch that the item was in last.
     /// Of what was [stopped](DeadLetterReason::Stopped) it is not known: 1 if a handler gave it
     /// back, 0 otherwise.
     pub fn attempts(&self) -> u32 {

@@ -11,13 +11,13 @@ use crate::stop::StopPlan;
 use crate::submit::{Keeper, SubmitError, Target};
 use crate::sync::{AfterUnlock, Arc};
 
-/// As a service, a batcher is stopped in its turn. What it could not handle in its time is
-/// returned, as items, by [`Batcher::take_unstarted`].
+/// As a service, a batcher is stopped in its turn. [`Batcher::take_unstarted`] returns the items
+/// that it could not handle in its time.
 ///
 /// If the pool that handles its batches is a service of the same host, the batcher is implicitly
-/// [after](crate::host::ServiceBuilder::after) that, so that it stops first; services that submit
-/// have to be declared `after` the batcher. One batcher is one service: to add it twice is an
-/// error of the [build](crate::HostBuilder::build).
+/// [after](crate::host::ServiceBuilder::after) the pool, so that it stops first. Declare services
+/// that submit to the batcher `after` it. A batcher can be added only once; otherwise,
+/// [`build`](crate::HostBuilder::build) fails.
 impl<T: Send + 'static> IntoService for &Batcher<T> {}
 
 impl<T: Send + 'static> IntoParts for &Batcher<T> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The outcome of the items of a [`Batcher`](crate::Batcher) when it was stopped.
 ///
-/// Items that are not taken are dropped with it; a panic in their drop is caught and
+/// Items that are not taken are dropped with the report. A panic in their drop is caught and
 /// logged.
 ///
 /// With the feature `serde` it can be serialized.
@@ -44,35 +44,34 @@ pub struct BatchReport<T> {
 }
 
 impl<T> BatchReport<T> {
-    /// The name of the batcher.
+    /// Returns the name of the batcher.
     pub fn batcher(&self) -> &str {
         &self.name
     }
 
-    /// Whether every item was handled, or given up as a dead letter.
+    /// Returns `true` if every item was handled, or given up as a dead letter.
     pub fn is_clean(&self) -> bool {
         self.stats.unstarted == 0 && self.abandoned == 0
     }
 
-    /// The items that were not handled, in the order in which they came. Only the first
-    /// report of a stop has them, and its first call returns them.
+    /// Takes the items that were not handled, in the order in which they came. Only the first
+    /// report of a stop has them, and the first call returns them.
     pub fn take_unstarted(&mut self) -> Vec<T> {
         std::mem::take(&mut self.unstarted)
     }
 
-    /// How many items were with handlers that had not returned at the deadline. What those
-    /// give back later goes to the closure for
-    /// [dead letters](crate::batch::BatcherBuilder::dead_letter).
+    /// Returns how many items were being handled at the deadline. If their handlers fail later, the
+    /// items go to the closure for [dead letters](crate::batch::BatcherBuilder::dead_letter).
     pub fn abandoned(&self) -> usize {
         self.abandoned
     }
 
-    /// The batcher's counters at the end of the stop.
+    /// Returns the batcher's counters at the end of the stop.
     pub fn stats(&self) -> &BatchStats {
         &self.stats
     }
 
-    /// How long the stop took.
+    /// Returns how long the stop took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
@@ -87,7 +86,8 @@ impl<T> Drop for BatchReport<T> {
 }
 
 impl<T> fmt::Display for BatchReport<T> {
-    /// As in `batcher "lines": NOT CLEAN after 1.5 s: 2 unstarted, 1 abandoned of 9 accepted`.
+    /// Formats the report, as in `batcher "lines": NOT CLEAN after 1.5 s: 2 unstarted, 1 abandoned
+    /// of 9 accepted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.is_clean() {
             "clean"

@@ -12,8 +12,8 @@ use crate::unwind::Payload;
 use std::fmt;
 use std::time::Duration;
 
-/// The context given to a service's methods: its token, ways to report progress, and ways
-/// to wait.
+/// The context passed to a service's methods, with its token and with methods to report progress
+/// and to wait.
 ///
 /// # Examples
 ///
@@ -103,14 +103,14 @@ impl ServiceContext {
         self.liveness.leave();
     }
 
-    /// The name of the service.
+    /// Returns the name of the service.
     pub fn name(&self) -> &str {
         self.shared_name()
     }
 
-    /// The token that is cancelled when the service's stop is requested: in its turn of the
-    /// host's stop, or because it took too long for its start or its heartbeat. Each
-    /// incarnation has its own.
+    /// Returns the token that is cancelled when the service's stop is requested: in its turn when
+    /// the host stops, or after a start timeout or a missed heartbeat. A restarted service has a
+    /// new token.
     ///
     /// # Examples
     ///
@@ -135,17 +135,17 @@ impl ServiceContext {
         &self.token
     }
 
-    /// Whether the service's stop was requested.
+    /// Returns `true` if the service's stop was requested.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Blocks until the service's stop is requested, and returns `Ok`: the last line of a
+    /// Blocks until the service's stop is requested, and returns `Ok`. It can be the last line of a
     /// `run` that has nothing else to do.
     ///
     /// # Errors
     ///
-    /// None. It returns a [`ServiceResult`] to be returned.
+    /// This never fails. It returns a [`ServiceResult`] so that `run` can return it.
     pub fn wait(&self) -> ServiceResult {
         self.token.wait();
         Ok(())
@@ -155,7 +155,7 @@ impl ServiceContext {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the service's stop is requested, at once if it already was.
+    /// Returns [`Cancelled`] when the service's stop is requested, at once if it already was.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         match self.core.clock.sleep(duration, &self.token.receiver()) {
             true => Err(Cancelled),
@@ -163,9 +163,8 @@ impl ServiceContext {
         }
     }
 
-    /// The time that the service has until the services that it needs are stopped, or it is
-    /// abandoned. [`Duration::MAX`] while its stop is not requested, and where there is no
-    /// limit.
+    /// Returns the time left until the services that it needs are stopped, or until it is
+    /// abandoned. This is [`Duration::MAX`] before its stop is requested, and if there is no limit.
     ///
     /// # Examples
     ///
@@ -191,7 +190,7 @@ impl ServiceContext {
         self.core.time_left(self.index)
     }
 
-    /// A handle of the service's host, for a service that answers probes.
+    /// Returns a handle of the service's host, for example to answer probes.
     ///
     /// # Examples
     ///
@@ -213,24 +212,23 @@ impl ServiceContext {
         }
     }
 
-    /// Reports the service as ready, if it was declared to
-    /// [report that](super::ServiceBuilder::signals_ready): services that need it are
-    /// started, now or when its `start` has returned. Otherwise, and when called again, it
-    /// does nothing.
+    /// Reports the service as ready. Services that need it are then started, now or when its
+    /// `start` has returned. Does nothing if the service was not declared with
+    /// [`signals_ready`](super::ServiceBuilder::signals_ready), or on a second call.
     pub fn ready(&self) {
         self.core.ready(self.index);
     }
 
-    /// Blocks until the service called `name` is up, or has done its work if it is
-    /// one-shot. Needs no [`after`](super::ServiceBuilder::after); with one there is
-    /// nothing to wait for, unless `name` is being restarted.
+    /// Blocks until the service called `name` is up, or has done its work if it is one-shot.
+    /// [`after`](super::ServiceBuilder::after) is not required. With it, there is nothing to wait
+    /// for, unless `name` is being restarted.
     ///
-    /// Two services that wait for each other in their `start` do so until their start timeout.
+    /// Two services that wait for each other in their `start` block until their start timeout.
     ///
     /// # Errors
     ///
-    /// [`WaitForError`] when there is no service of that name, when it is over without being
-    /// up, or when the stop of the calling service is requested.
+    /// Returns a [`WaitForError`] if there is no service of that name, if that service has ended
+    /// without being up, or when the stop of the calling service is requested.
     ///
     /// # Examples
     ///
@@ -249,23 +247,23 @@ impl ServiceContext {
         self.core.wait_for(name, &self.token)
     }
 
-    /// Records the service's progress, for the host's status, and for the report of a stop
-    /// that abandons it. Replaces the previous note. Allocates.
+    /// Records a note on the service's progress. The host's status shows the latest note, and so
+    /// does the report if the service is abandoned. Allocates memory.
     pub fn note(&self, text: impl Into<String>) {
         self.liveness.note(text.into());
     }
 
-    /// Records a heartbeat. Reads the clock. The status of every service shows it; it is required
-    /// of services with a [heartbeat timeout](super::ServiceBuilder::heartbeat_timeout).
+    /// Records a heartbeat. The status shows the latest one. A service with a [heartbeat
+    /// timeout](super::ServiceBuilder::heartbeat_timeout) must call this. Reads the clock.
     pub fn heartbeat(&self) {
         self.liveness.beat(self.core.clock.now());
     }
 
     /// Requests the stop of the host, and returns at once. The service itself is stopped in its
-    /// turn. The first reason is the one that is reported.
+    /// turn. The report shows the reason of the first request.
     ///
-    /// This is the way to stop the host from inside a service. [`HostHandle::stop`](super::HostHandle::stop)
-    /// would wait for the report, and so for the service itself.
+    /// Use this to stop the host from inside a service.
+    /// [`HostHandle::stop`](super::HostHandle::stop) would wait for the report.
     ///
     /// # Examples
     ///

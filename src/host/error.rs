@@ -9,7 +9,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a host could not be built. Nothing was started, and the builder is unchanged.
+/// The error returned when a host cannot be built. Nothing was started, and the builder is
+/// unchanged.
 ///
 /// # Examples
 ///
@@ -27,47 +28,47 @@ use std::time::Duration;
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
 pub enum HostBuildError {
-    /// A name that is empty, or has control characters.
+    /// A name is empty, or contains control characters.
     BadName(String),
-    /// Two services of the same name.
+    /// Two services have the same name.
     DoubleName(String),
-    /// A service is to start after one that does not exist.
+    /// A service was declared to start after one that does not exist.
     UnknownDependency {
         /// The service that is to start after it.
         service: String,
-        /// The name that no service has.
+        /// The unknown name.
         dependency: String,
         /// The names of all services.
         known: Vec<String>,
     },
-    /// Services that wait for each other to start. The first one is repeated at the end.
+    /// Services wait for each other to start. The first one is repeated at the end.
     Cycle(Vec<String>),
-    /// A chain of services that stop one after the other and whose limits, with
-    /// the delay, leave no time for all of them within the host's.
+    /// The limits of services that stop one after the other, together with the delay, do not fit
+    /// into the host's stop timeout.
     NoTimeToStop {
-        /// Dependents first.
+        /// The services, dependents first.
         chain: Vec<String>,
-        /// What they take at most, without the delay.
+        /// The sum of their limits, without the delay.
         takes: Duration,
         /// The delay of the stop.
         delay: Duration,
-        /// The host's limit.
+        /// The host's stop timeout.
         total: Duration,
     },
-    /// A limit of zero, which no service can meet.
+    /// A limit is zero, which no service can meet.
     ZeroLimit {
         /// The service that has this limit.
         service: String,
         /// The method that set it.
         limit: &'static str,
     },
-    /// A queue with a capacity of 0, or without workers.
+    /// A queue has a capacity of 0, or no workers.
     EmptyQueue(String),
-    /// A pool with a heartbeat: no thread of it could record one.
+    /// A pool has a heartbeat timeout, but no thread that could record a heartbeat.
     PoolHeartbeat(String),
-    /// A queue or a batcher that is a service of this or another host already.
+    /// A queue or a batcher is already a service of this or another host.
     QueueTaken(String),
-    /// A stack of this size in bytes, which is too small even for a panic.
+    /// A stack of this size, in bytes, is too small even for a panic.
     SmallStack(usize),
 }
 
@@ -172,8 +173,8 @@ error_debug!(enum HostBuildError {
 
 impl Error for HostBuildError {}
 
-/// The host did not come up: a start failed, or the stop was requested before
-/// everything had started. What had started has been stopped, as the report shows.
+/// The error returned when a host does not start: a service failed to start, or a stop was
+/// requested meanwhile. The services that had started were stopped, as the report shows.
 ///
 /// # Examples
 ///
@@ -198,18 +199,18 @@ impl StartError {
         StartError { report }
     }
 
-    /// The report of the stop.
+    /// Returns the report of the stop.
     pub fn report(&self) -> &HostReport {
         &self.report
     }
 
-    /// The same, to return it from `main`.
+    /// Returns the report of the stop, for example to return it from `main`.
     pub fn into_report(self) -> HostReport {
         self.report
     }
 }
 
-/// The reason, then every later failure.
+/// Writes the reason, then every later failure.
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.report.reason())?;
@@ -227,7 +228,7 @@ error_debug!(struct StartError { report });
 
 impl Error for StartError {}
 
-/// Why [`ServiceContext::wait_for`] returned an error.
+/// The error returned by [`ServiceContext::wait_for`].
 ///
 /// # Examples
 ///
@@ -248,7 +249,7 @@ impl Error for StartError {}
 pub enum WaitForError {
     /// There is no service of this name.
     Unknown(String),
-    /// The service of this name is over.
+    /// The service of this name has ended.
     Over(String),
     /// The stop of the waiting service was requested.
     Cancelled,
@@ -275,8 +276,8 @@ error_debug!(
 );
 
 impl Error for WaitForError {
-    /// A cancelled wait is caused by [`Cancelled`], and so no failure of a service
-    /// that returns it by `?`.
+    /// Returns [`Cancelled`] for a cancelled wait, so that a service that returns it by `?` does
+    /// not fail.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             WaitForError::Cancelled => Some(&Cancelled),

@@ -6,21 +6,21 @@ use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// What the parts of a service return: any error, by `?` or by `.into()`.
+/// The result of a service's methods. `?` and `.into()` convert any error into its error type.
 pub type ServiceResult = Result<(), BoxError>;
 
-/// In which of its parts a service failed.
+/// The part of a service that failed.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailedIn {
-    /// In the making of its value, in `start`, or on the way to being ready: it took too
-    /// long, or returned before it had reported that.
+    /// The start: the factory or `start` failed, or the service took too long, or returned before
+    /// it had called `ready`.
     Start,
-    /// In `run`.
+    /// The `run` method.
     Run,
-    /// In `stop`.
+    /// The `stop` method.
     Stop,
-    /// In the drop of its value, of its closure, or of a handler of its queue: a panic.
+    /// The drop of its value, of its closure, or of a handler of its queue, which panicked.
     Drop,
 }
 
@@ -35,8 +35,8 @@ impl fmt::Display for FailedIn {
     }
 }
 
-/// A failure of a service: which service, in which part, and the whole chain of errors. A
-/// clone is the same failure.
+/// A failure of a service: its name, the part that failed, and the whole chain of errors. A clone
+/// refers to the same failure.
 ///
 /// # Examples
 ///
@@ -140,27 +140,27 @@ impl ServiceFailure {
         ServiceFailure::of_error(service, failed_in, text.into())
     }
 
-    /// The name of the service.
+    /// Returns the name of the service.
     pub fn service(&self) -> &str {
         &self.details.service
     }
 
-    /// In which part it failed.
+    /// Returns the part that failed.
     pub fn failed_in(&self) -> FailedIn {
         self.details.failed_in
     }
 
-    /// Whether it was a panic.
+    /// Returns `true` if it was a panic.
     pub fn is_panic(&self) -> bool {
         matches!(self.details.cause, Cause::Panicked)
     }
 
-    /// Whether a limit was exceeded: for its start, its end, or its next heartbeat.
+    /// Returns `true` if a limit was exceeded: for its start, its end, or its next heartbeat.
     pub fn is_timeout(&self) -> bool {
         matches!(self.details.cause, Cause::TimedOut)
     }
 
-    /// The error that the service returned; `None` for a panic and for a timeout.
+    /// Returns the error of the service, or `None` for a panic or a timeout.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match &self.details.cause {
             Cause::Error(error) => error.0.as_deref(),
@@ -168,7 +168,7 @@ impl ServiceFailure {
         }
     }
 
-    /// The error and all its sources, the message of the panic, or what took too long.
+    /// Returns the error and all its sources, the message of the panic, or what took too long.
     pub fn message(&self) -> &str {
         &self.details.text
     }

@@ -11,13 +11,13 @@ use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
 
-/// Stops a host, and reads its status, from any thread and at any time. A clone is the same
-/// handle. It does not keep the host running.
+/// A handle that stops a host and reads its status, from any thread and at any time. A clone refers
+/// to the same host. A handle does not keep the host running.
 ///
 /// # Several stops at once
 ///
-/// One stop happens, and its first reason counts. A later call can only tighten it: the
-/// earlier deadline holds. Every call that waits when the report is made returns it.
+/// A host stops once, and the first reason counts. A later request can only shorten the stop: the
+/// earlier deadline applies. Every call that is waiting when the report is made returns the report.
 ///
 /// # Examples
 ///
@@ -40,13 +40,14 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
-    /// Requests the stop, and returns at once. A host that was not started yet never will be.
+    /// Requests the stop, and returns at once. A host that was not started yet can no longer be
+    /// started.
     pub fn request_stop(&self, reason: impl Into<String>) {
         self.core.request_stop(requested(reason.into()), None);
     }
 
-    /// As [`request_stop`](Self::request_stop), and limits the rest of the stop to `limit`, if it
-    /// has more time than that. With 0 the report is made now.
+    /// Like [`request_stop`](Self::request_stop), but shortens the remaining time to `limit` if it
+    /// is longer. With a limit of zero, the report is made immediately.
     ///
     /// # Examples
     ///
@@ -69,42 +70,42 @@ impl HostHandle {
             .request_stop(requested(reason.into()), Some(limit));
     }
 
-    /// Stops the host, and blocks until the report is made, at most for the time that the host's
-    /// stop may take. After the first stop it returns the same report at once.
+    /// Stops the host, and blocks until the report is made, at most for the host's stop timeout.
+    /// After the first stop, this returns the same report at once.
     ///
-    /// Called by a service, on its own thread, it waits for all others: that service is
-    /// reported as [`Caller`](super::ServiceOutcome::Caller), and its token is cancelled with the
-    /// others'. Prefer [`ServiceContext::request_stop`](super::ServiceContext::request_stop)
-    /// there, and also in a task on a pool of the host or in a queue's handler: the stop would
-    /// wait for the task, and the task for the stop, until the deadline.
+    /// A service that calls this on its own thread waits for all other services. It is reported as
+    /// [`Caller`](super::ServiceOutcome::Caller), and its token is cancelled with the others.
+    /// Prefer [`ServiceContext::request_stop`](super::ServiceContext::request_stop) in a service,
+    /// in a task on a pool of the host, and in a queue's handler: the stop and the task would wait
+    /// for each other until the deadline.
     pub fn stop(&self) -> HostReport {
         self.core.request_stop(StopReason::Stopped, None);
         supervisor::wait_for_report(&self.core, false)
     }
 
-    /// Whether the host is ready to accept work (readiness probe): every service is up,
-    /// one-shot ones may have returned, ones that are ignored may have failed, and no stop
-    /// has begun.
+    /// Returns `true` if the host is ready to accept work (readiness probe): every service is up,
+    /// and no stop has begun. One-shot services may have returned, and services whose failures are
+    /// ignored may have failed.
     pub fn is_ready(&self) -> bool {
         self.core.is_ready()
     }
 
-    /// Whether the host is live (liveness probe): no required
-    /// [heartbeat](super::ServiceBuilder::heartbeat_timeout) is overdue, and the host has
-    /// not made its report. Since a failed liveness probe kills the process, it stays
-    /// `true` while services start, fail, are restarted, and stop.
+    /// Returns `true` if the host is alive (liveness probe): no required
+    /// [heartbeat](super::ServiceBuilder::heartbeat_timeout) is overdue, and the host has not made
+    /// its report. A failed liveness probe kills the process, so this stays `true` while services
+    /// start, fail, are restarted, and stop.
     pub fn is_alive(&self) -> bool {
         self.core.is_alive()
     }
 
-    /// The current status of the host and its services.
+    /// Returns the current status of the host and its services.
     pub fn status(&self) -> HostStatus {
         read_status::read(&self.core)
     }
 
-    /// Blocks until `is_so` returns `true` for the status, or until the host has made its
-    /// report; returns whether `is_so` did. It is called at once, and after each change of a
-    /// service or of the host; notes, heartbeats and items are no change.
+    /// Blocks until `is_so` returns `true` for the status, or until the host has made its report.
+    /// Returns `true` if `is_so` did. `is_so` is called at once, and after each change of a service
+    /// or of the host. Notes, heartbeats and items do not count as changes.
     ///
     /// # Examples
     ///
@@ -123,8 +124,8 @@ impl HostHandle {
         read_status::wait_until(&self.core, is_so)
     }
 
-    /// A new token that is cancelled when the stop begins, for the program's own main loop.
-    /// Cancelling it does not stop the host.
+    /// Returns a new token that is cancelled when the stop begins, for the program's own main loop.
+    /// Cancelling the token does not stop the host.
     ///
     /// # Examples
     ///
@@ -140,16 +141,16 @@ impl HostHandle {
         self.core.token.child()
     }
 
-    /// Lets signals stop the host, until the guard is dropped. The first signal requests the
-    /// stop, the second makes the report now, the third exits with 130. A signal within 0.5 s of
-    /// the one before is the same request. See [`signals`](crate::signals).
+    /// Lets signals stop the host, until the guard is dropped. The first signal requests the stop,
+    /// the second one makes the report immediately, and the third one exits with code 130. A signal
+    /// within 0.5 s of the previous one does not count. See [`signals`](crate::signals).
     ///
-    /// Called before [`start`](super::Host::start), this lets a signal interrupt the start, too.
-    /// [`run_until_signal`](super::Host::run_until_signal) does all that.
+    /// If this is called before [`start`](super::Host::start), a signal also interrupts the start.
+    /// [`run_until_signal`](super::Host::run_until_signal) does both.
     ///
     /// # Errors
     ///
-    /// As [`stop_on_signal`](crate::signals::stop_on_signal).
+    /// Returns the errors of [`stop_on_signal`](crate::signals::stop_on_signal).
     ///
     /// # Examples
     ///
@@ -168,12 +169,12 @@ impl HostHandle {
         self.stop_on(crate::signals::Stops::default())
     }
 
-    /// As [`stop_on_signal`](Self::stop_on_signal), with these signals instead of SIGINT, SIGTERM
-    /// and SIGHUP. With the feature `unix-signals`, on Unix.
+    /// Like [`stop_on_signal`](Self::stop_on_signal), but with the given signals instead of SIGINT,
+    /// SIGTERM and SIGHUP. Requires Unix and the feature `unix-signals`.
     ///
     /// # Errors
     ///
-    /// As [`stop_on_any_of`](crate::signals::stop_on_any_of).
+    /// Returns the errors of [`stop_on_any_of`](crate::signals::stop_on_any_of).
     #[cfg(all(unix, feature = "unix-signals"))]
     pub fn stop_on_any_of(
         &self,

@@ -3,13 +3,15 @@
 use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 
-/// How the host reacts when a service fails: when its `run` returns an error, panics, or returns
-/// though its stop was not requested and it is not [one-shot](super::ServiceBuilder::one_shot); when its
-/// `start` fails in a restart; when its heartbeat is missed, if that is
-/// [declared a failure](super::ServiceBuilder::fail_on_missed_heartbeat).
+/// How the host reacts when a service fails.
 ///
-/// The policy applies once the service was up for the first time. A start that fails before
-/// that stops the host, whatever the policy.
+/// A service fails when its `run` returns an error or panics, or returns before its stop was
+/// requested and it is not [one-shot](super::ServiceBuilder::one_shot). It also fails when its
+/// `start` fails in a restart, or when a heartbeat is missed and that is [declared a
+/// failure](super::ServiceBuilder::fail_on_missed_heartbeat).
+///
+/// The policy applies after the service was up for the first time. A start that fails before that
+/// always stops the host.
 ///
 /// # Examples
 ///
@@ -26,13 +28,13 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum FailurePolicy {
-    /// The host stops, and its report names the service. The default.
+    /// The host stops, and its report names the service. This is the default.
     #[default]
     StopHost,
     /// The service is started again, after a pause and within a limit: see [`Restart`].
     Restart(Restart),
-    /// The failure is logged and reported, and the others go on without the service. The exit
-    /// code will be 1.
+    /// The failure is logged and reported, and the others go on without the service. The exit code
+    /// is 1.
     Ignore,
 }
 
@@ -42,17 +44,17 @@ impl From<Restart> for FailurePolicy {
     }
 }
 
-/// How a failed service is started again: after which pauses, and how often.
+/// How a failed service is restarted: the pauses, and the number of tolerated failures.
 ///
-/// Each failure adds 1 to a count, which decays exponentially: it halves in every half-life.
-/// The rounded count is the attempt number by which the [`Backoff`] chooses the pause. So a
-/// service that ran well for long is restarted after a short one. When a failure raises the
-/// count above the limit, the host gives up on the service, and stops; or, with
-/// [`pause_when_exhausted`](Self::pause_when_exhausted), it makes a longer pause and starts
-/// counting again. (The decaying count is that of the supervisor
-/// [suture](https://github.com/thejerf/suture).)
+/// Each failure adds 1 to a count that decays exponentially: it halves in every half-life. The
+/// rounded count is the attempt number from which the [`Backoff`] computes the pause. A service
+/// that ran well for a long time is therefore restarted after a short pause. When a failure raises
+/// the count above the limit, the host gives up on the service and stops. With
+/// [`pause_when_exhausted`](Self::pause_when_exhausted), it makes a longer pause instead, and
+/// resets the count. (The supervisor library [suture](https://github.com/thejerf/suture) counts in
+/// the same way.)
 ///
-/// Until the service is up again the host is not ready. The services that need it go on;
+/// Until the service is up again, the host is not ready. The services that need it go on;
 /// [`wait_for`](super::ServiceContext::wait_for) waits until it is up again.
 ///
 /// # Examples
@@ -76,8 +78,9 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// Pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, each less up to a half at random. Five
-    /// failures are tolerated, with a half-life of 30 s; the next one stops the host.
+    /// Returns a policy with pauses of 0.1 s, 0.2 s, 0.4 s and so on up to 30 s, each shortened at
+    /// random by up to a half. It tolerates five failures, with a half-life of 30 s. The next one
+    /// stops the host.
     pub fn new() -> Restart {
         let backoff = Backoff::exponential(Duration::from_millis(100));
         Restart {
@@ -88,23 +91,23 @@ impl Restart {
         }
     }
 
-    /// The pauses before each restart.
+    /// Sets the pauses before each restart.
     pub fn backoff(mut self, backoff: Backoff) -> Restart {
         self.backoff = backoff;
         self
     }
 
-    /// Tolerates up to `failures`; the count decays exponentially with `half_life`. One more
-    /// gives up. With 0, no failure is tolerated. With a half-life of zero, each failure is
-    /// forgotten before the next one, so that there is no limit.
+    /// Sets the number of tolerated failures, whose count decays exponentially with `half_life`.
+    /// The host gives up on the service at the next failure. With 0, no failure is tolerated. With
+    /// a half-life of zero, each failure is forgotten before the next one, so there is no limit.
     pub fn limit(mut self, failures: u32, half_life: Duration) -> Restart {
         self.limit = failures;
         self.half_life = half_life;
         self
     }
 
-    /// After too many failures the service is not given up, but started again after `pause`, or
-    /// up to half as long again, at random.
+    /// Restarts the service even after too many failures, instead of giving up. The pause before
+    /// that restart is `pause`, lengthened at random by up to a half.
     pub fn pause_when_exhausted(mut self, pause: Duration) -> Restart {
         self.pause = Some(pause);
         self
@@ -112,7 +115,7 @@ impl Restart {
 }
 
 impl Default for Restart {
-    /// The same as [`Restart::new`].
+    /// Returns the policy of [`Restart::new`].
     fn default() -> Restart {
         Restart::new()
     }

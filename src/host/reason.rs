@@ -4,7 +4,7 @@ use super::failure::ServiceFailure;
 use crate::sync::Arc;
 use std::fmt;
 
-/// Why the stop of a host began. The first reason counts; later failures are in
+/// The reason for the stop of a host. The first reason counts. Later failures are in
 /// [`failures`](super::HostReport::failures).
 ///
 /// # Examples
@@ -26,16 +26,16 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum StopReason {
-    /// It was requested by [`request_stop`](super::HostHandle::request_stop).
+    /// The stop was requested by [`request_stop`](super::HostHandle::request_stop).
     Requested {
-        /// The service that requested it, if it was one.
+        /// The service that requested it, if a service did.
         by: Option<Arc<str>>,
-        /// The reason that was given.
+        /// The given reason.
         reason: Arc<str>,
     },
     /// `stop` was called.
     Stopped,
-    /// A signal came.
+    /// A signal was received.
     Signal,
     /// A service did not start.
     StartFailed(ServiceFailure),
@@ -45,12 +45,12 @@ pub enum StopReason {
     AllReturned,
     /// The owner of the host was dropped.
     Dropped,
-    /// The system had too few threads for the services; none of them was started.
+    /// The system could not create a thread for every service. No service was started.
     NoThreads(Arc<str>),
 }
 
 impl StopReason {
-    /// The failure that was the reason.
+    /// Returns the failure that was the reason, if any.
     pub fn failure(&self) -> Option<&ServiceFailure> {
         match self {
             StopReason::StartFailed(failure) | StopReason::Failed(failure) => Some(failure),

@@ -37,21 +37,21 @@ impl Host {
         HostBuilder::new()
     }
 
-    /// A handle, to stop the host and to read its status.
+    /// Returns a handle to stop the host and to read its status.
     pub fn handle(&self) -> HostHandle {
         HostHandle {
             core: self.core.clone(),
         }
     }
 
-    /// Starts the host, and blocks until every service is up. For tests, and for programs that
-    /// have their own main loop; others call [`run`](Self::run).
+    /// Starts the host, and blocks until every service is up. Use this in tests, and in programs
+    /// that have their own main loop. Other programs call [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// When a service does not start, or a stop is requested meanwhile. What had started is
-    /// stopped first, so that this may take as long as a start and a stop together. When the
-    /// system has too few threads for the services, none is started.
+    /// Fails if a service does not start, or if a stop is requested meanwhile. The services that
+    /// had started are stopped first, so this may take as long as a start and a stop together. If
+    /// the system cannot create a thread for every service, no service is started.
     ///
     /// # Examples
     ///
@@ -66,7 +66,7 @@ impl Host {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     ///
-    /// A host is started once; to run it again, build another one:
+    /// A host can be started only once. To run it again, build another one:
     ///
     /// ```compile_fail,E0382
     /// let host = groundcrew::Host::builder().build().unwrap();
@@ -96,10 +96,10 @@ impl Host {
     }
 
     /// Starts the host, and blocks until it has stopped: after a
-    /// [`request_stop`](HostHandle::request_stop), the failure of a service, or the return of
-    /// every service. A start that fails is in the report, too.
+    /// [`request_stop`](HostHandle::request_stop), the failure of a service, or the return of every
+    /// service. The report also shows a failed start.
     ///
-    /// It takes no signals: Ctrl-C ends the process. See
+    /// This does not handle signals: Ctrl-C ends the process. See
     /// [`run_until_signal`](Self::run_until_signal).
     ///
     /// # Examples
@@ -120,20 +120,21 @@ impl Host {
         supervisor::wait_for_report(&core, drives)
     }
 
-    /// As [`run`](Self::run), and Ctrl-C, SIGTERM and SIGHUP stop the host, from before the first
-    /// service is started. The first signal requests the stop, the second makes the report now,
-    /// the third exits with 130. A signal within 0.5 s of the one before is the same request. See
-    /// [`signals`](crate::signals).
+    /// Like [`run`](Self::run), but also stops the host on Ctrl-C, SIGTERM and SIGHUP, even during
+    /// the start. The first signal requests the stop, the second one makes the report immediately,
+    /// and the third one exits with code 130. A signal within 0.5 s of the previous one does not
+    /// count. See [`signals`](crate::signals).
     ///
-    /// The signals are handled until the last clone of the report is dropped. So the second one
-    /// does not interrupt what `main` does with the report, and only the third exits.
+    /// The signals are handled until the last clone of the report is dropped. The second signal
+    /// therefore does not interrupt what `main` does with the report. Only the third one exits.
     ///
-    /// A clean stop by a signal exits with 0. A program that has to exit with 130 when it was
-    /// interrupted checks [`reason`](HostReport::reason).
+    /// After a clean stop by a signal, the exit code is 0. A program that has to exit with 130 when
+    /// it was interrupted checks [`reason`](HostReport::reason).
     ///
     /// # Errors
     ///
-    /// As [`stop_on_signal`](crate::signals::stop_on_signal); nothing was started.
+    /// Returns the errors of [`stop_on_signal`](crate::signals::stop_on_signal). Nothing was
+    /// started then.
     ///
     /// # Examples
     ///
@@ -153,17 +154,18 @@ impl Host {
         Ok(self.run().holding(guard))
     }
 
-    /// As [`run_until_signal`](Self::run_until_signal), with these signals instead of SIGINT,
-    /// SIGTERM and SIGHUP. With the feature `unix-signals`, on Unix. Other signals keep their
-    /// effect, or go to a [`receiver`](crate::signals::receiver).
+    /// Like [`run_until_signal`](Self::run_until_signal), but with the given signals instead of
+    /// SIGINT, SIGTERM and SIGHUP. Requires Unix and the feature `unix-signals`. Other signals keep
+    /// their effect, or go to a [`receiver`](crate::signals::receiver).
     ///
     /// # Errors
     ///
-    /// As [`stop_on_any_of`](crate::signals::stop_on_any_of); nothing was started.
+    /// Returns the errors of [`stop_on_any_of`](crate::signals::stop_on_any_of). Nothing was
+    /// started then.
     ///
     /// # Examples
     ///
-    /// A daemon that SIGHUP does not stop:
+    /// SIGHUP does not stop this daemon:
     ///
     /// ```
     /// use groundcrew::signals::Signal;
@@ -221,8 +223,8 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// Stops the queues and the pools of a host that was never started. What is left in them is
-    /// logged at error.
+    /// Stops the queues and the pools of a host that was never started. Tasks and items that are
+    /// left in them are logged at level error.
     fn drop(&mut self) {
         if let Some(factories) = self.factories.take() {
             self.core.request_stop(StopReason::Dropped, None);
@@ -262,11 +264,11 @@ impl fmt::Debug for Host {
     }
 }
 
-/// A host that was started, with the methods of a [`HostHandle`].
+/// A host that was started, with the methods of [`HostHandle`].
 ///
-/// It owns the host, and cannot be cloned. Dropping it stops the host, and blocks for as long as
-/// that may take. The report is logged at error if it is not clean, or written to stderr where
-/// no logger is enabled.
+/// It owns the host, and cannot be cloned. Dropping it stops the host, and blocks until it has
+/// stopped. A report that is not clean is logged at level error, or written to stderr if no logger
+/// is enabled.
 ///
 /// # Examples
 ///
@@ -286,7 +288,7 @@ pub struct RunningHost {
 }
 
 impl RunningHost {
-    /// A handle, which can be cloned and sent to other threads.
+    /// Returns a handle, which can be cloned and sent to other threads.
     pub fn handle(&self) -> &HostHandle {
         &self.handle
     }
@@ -299,8 +301,8 @@ impl RunningHost {
     }
 }
 
-/// The methods of its handle: [`stop`](HostHandle::stop), [`status`](HostHandle::status) and the
-/// others.
+/// Provides the methods of its handle, such as [`stop`](HostHandle::stop) and
+/// [`status`](HostHandle::status).
 impl Deref for RunningHost {
     type Target = HostHandle;
 

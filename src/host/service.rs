@@ -3,47 +3,46 @@
 use super::context::ServiceContext;
 use super::failure::ServiceResult;
 
-/// A long-lived body with a thread of its own, run by a [`Host`](super::Host).
+/// A long-running service with its own thread, run by a [`Host`](super::Host).
 ///
 /// # The contract
 ///
-/// The three parts are called one after another, on the service's own thread,
-/// which has the service's name. None of them is ever called while another
-/// one runs, and none after `stop`.
+/// The three methods are called one after another, on the service's own thread, which has the
+/// service's name. They never run at the same time, and none is called after `stop`.
 ///
-/// 1. [`start`](Self::start) prepares: it opens, connects, loads. It may block; services
-///    that need this one wait until it has returned. After a failed `start` nothing else is
+/// 1. [`start`](Self::start) prepares the service: it opens, connects, loads. It may block;
+///    services that need this one wait until it has returned. If it fails, no other method is
 ///    called.
 /// 2. [`run`](Self::run) works until its stop is requested: until
-///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called when the stop
-///    of the host began before `start` had returned.
-/// 3. [`stop`](Self::stop) cleans up. It is called after `run` returned, failed or
-///    panicked, and has [`ctx.time_left()`](ServiceContext::time_left) for that.
+///    [`ctx.token()`](ServiceContext::token) is cancelled. It is not called if the stop of the host
+///    began before `start` had returned.
+/// 3. [`stop`](Self::stop) cleans up. It is called after `run` returned, failed or panicked, and
+///    has [`ctx.time_left()`](ServiceContext::time_left) to finish.
 ///
-/// Then the value is dropped, on the same thread. A [restart](super::Restart) gets a
-/// new value from the factory, on the same thread.
+/// Then the value is dropped. For a [restart](super::Restart), the factory makes a new value. Both
+/// happen on the same thread.
 ///
 /// # When it ignores the stop
 ///
-/// No thread can be killed. A service whose `run` does not return in time is *abandoned*:
-/// its `stop` is not called, its thread is left behind until the process ends, and the
-/// report names it with its last note, its last heartbeat, and what its thread is doing. No
-/// other service is cut short by it: see [the order of a stop](super::Host#the-stop).
+/// A thread cannot be killed. A service whose `run` does not return in time is *abandoned*: its
+/// `stop` is not called, its thread is left running until the process ends, and the report shows
+/// its last note, its last heartbeat, and what its thread is doing. It takes no time from other
+/// services: see [the order of a stop](super::Host#the-stop).
 ///
-/// # Errors that mean more
+/// # How errors are treated
 ///
-/// - An error that is, or is caused by, [`Cancelled`](crate::cancel::Cancelled), after the
-///   stop of the service or of the host was requested, is no failure: `ctx.sleep(pause)?` is
-///   a good way to leave.
-/// - Nor is another error that is due to the stop of the host: the refusal of a pool, a queue
-///   or a batcher of the same host that has stopped already, a task that such a pool did not
-///   start or abandoned, or [`WaitForError::Over`](super::WaitForError::Over). Where the service
-///   should have been declared [after](super::ServiceBuilder::after) the other one, so as to stop
-///   before it, that is logged at warn, once, with both names.
-/// - An error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError) is not
-///   answered by a restart.
-/// - `Ok` from a `run` whose stop was not requested is a failure, too, unless the service
-///   is [one-shot](super::ServiceBuilder::one_shot).
+/// - After the stop of the service or of the host was requested, an error that is, or is caused by,
+///   [`Cancelled`](crate::cancel::Cancelled) is not a failure. A service can therefore end with
+///   `ctx.sleep(pause)?`.
+/// - Other errors that are due to the stop of the host are not failures either: the refusal of a
+///   pool, a queue or a batcher of the same host that has already stopped, a task that such a pool
+///   did not start or abandoned, or [`WaitForError::Over`](super::WaitForError::Over). If the
+///   service should have been declared [after](super::ServiceBuilder::after) the other one, a
+///   warning with both names is logged once.
+/// - After an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError), the
+///   service is not restarted.
+/// - `Ok` from a `run` whose stop was not requested is also a failure, unless the service is
+///   [one-shot](super::ServiceBuilder::one_shot).
 /// - A panic is a failure with its message.
 ///
 /// # Examples
@@ -74,35 +73,37 @@ use super::failure::ServiceResult;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub trait Service {
-    /// Prepares the service. May block, up to the
-    /// [start timeout](super::ServiceBuilder::start_timeout), 30 s by default. Does nothing by
-    /// default.
+    /// Prepares the service. It may block for the [start
+    /// timeout](super::ServiceBuilder::start_timeout), 30 s by default. The default implementation
+    /// does nothing.
     ///
     /// # Errors
     ///
-    /// The service does not run. During the start of the host, this stops the host.
+    /// After an error, the service does not run. During the start of the host, an error stops the
+    /// host.
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let _ = ctx;
         Ok(())
     }
 
-    /// Does the work of the service, and blocks until its stop is requested. By default it only
-    /// waits for that.
+    /// Does the work of the service, and blocks until its stop is requested. The default
+    /// implementation only waits for the request.
     ///
     /// # Errors
     ///
-    /// A failure, to which the host reacts by the [policy](super::FailurePolicy). See the
-    /// [errors that mean more](Self#errors-that-mean-more).
+    /// An error is a failure, to which the host reacts according to the
+    /// [policy](super::FailurePolicy). For exceptions, see [how errors are
+    /// treated](Self#how-errors-are-treated).
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         ctx.wait()
     }
 
-    /// Cleans up, with the time that is [left](ServiceContext::time_left). Does
-    /// nothing by default.
+    /// Cleans up, within the time that is [left](ServiceContext::time_left). The default
+    /// implementation does nothing.
     ///
     /// # Errors
     ///
-    /// A failure. The others are still stopped.
+    /// An error is a failure. The other services are still stopped.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let _ = ctx;
         Ok(())

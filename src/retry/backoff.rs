@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-/// How long to wait before something is tried again: a curve over the attempts, a
-/// cap, and jitter.
+/// The delays between attempts: exponential growth, a cap, and jitter.
 ///
-/// The delay of attempt *n* is `base * factor^(n-1)`, at most `cap`, then
-/// shortened at random by the jitter. The kinds of jitter are those of Marc
-/// Brooker, ["Exponential Backoff and Jitter"][jitter], 2015.
+/// The delay before attempt *n* is `base * factor^(n-1)`, at most `cap`, shortened at random by the
+/// jitter. The kinds of jitter are those of Marc Brooker, ["Exponential Backoff and
+/// Jitter"][jitter], 2015.
 ///
 /// [jitter]: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 ///
@@ -32,8 +31,7 @@ pub struct Backoff {
     jitter: Jitter,
 }
 
-/// By how much a delay is shortened at random, so that callers that failed together do not
-/// come back together.
+/// How a delay is shortened at random, so that callers that failed together do not retry together.
 ///
 /// # Examples
 ///
@@ -48,14 +46,13 @@ pub struct Backoff {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Jitter {
-    /// Not at all.
+    /// The delay is not shortened.
     None,
-    /// To anything between nothing and the whole delay.
+    /// The delay is between zero and the whole delay.
     Full,
-    /// To anything between half of the delay and the whole of it.
+    /// The delay is between half of the delay and the whole delay.
     Equal,
-    /// By this fraction of the delay at most; below 0 and above 1 it counts as 0
-    /// and 1.
+    /// The delay is shortened by at most this fraction, which is clamped to the range from 0 to 1.
     Fraction(f64),
 }
 
@@ -63,8 +60,8 @@ pub enum Jitter {
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 impl Backoff {
-    /// `base` before the first attempt that comes after a failure, and twice as long before
-    /// each further one, up to an hour; with [`Jitter::Equal`].
+    /// Creates delays of `base` before the first retry and twice as long before each further one,
+    /// up to an hour, with [`Jitter::Equal`].
     pub fn exponential(base: Duration) -> Backoff {
         Backoff {
             base,
@@ -74,7 +71,7 @@ impl Backoff {
         }
     }
 
-    /// The same delay each time, without jitter.
+    /// Creates the same delay before each retry, without jitter.
     pub fn fixed(delay: Duration) -> Backoff {
         Backoff {
             base: delay,
@@ -84,20 +81,20 @@ impl Backoff {
         }
     }
 
-    /// By how much the delay grows from one attempt to the next. A value below 1, and NaN,
-    /// counts as 1. Defaults to 2.
+    /// Sets the factor by which the delay grows from one attempt to the next. A value below 1, and
+    /// NaN, counts as 1. Defaults to 2.
     pub fn factor(mut self, factor: f64) -> Backoff {
         self.factor = factor.max(1.0);
         self
     }
 
-    /// The longest delay. Defaults to an hour.
+    /// Sets the longest delay. Defaults to an hour.
     pub fn cap(mut self, cap: Duration) -> Backoff {
         self.cap = cap;
         self
     }
 
-    /// How the delay is shortened at random. Defaults to [`Jitter::Equal`].
+    /// Sets how the delay is shortened at random. Defaults to [`Jitter::Equal`].
     ///
     /// # Examples
     ///
@@ -112,9 +109,8 @@ impl Backoff {
         self
     }
 
-    /// How long to wait before attempt `attempt` of those that come after a failure; the
-    /// first is 1, and so is 0. `random` is a number from 0 to 1. Pure: the same arguments
-    /// give the same delay.
+    /// Returns the delay before the retry with the number `attempt`. The first one is 1, and 0
+    /// counts as 1. `random` is a number from 0 to 1. The same arguments give the same delay.
     ///
     /// # Examples
     ///

@@ -11,21 +11,21 @@ impl<P: ?Sized> Retry<P> {
     /// Calls `call` with the number of the attempt, from 1, until it succeeds or the policy
     /// gives up. Blocks until then, the pauses included.
     ///
-    /// This is for a service or the handler of a [`WorkQueue`](crate::WorkQueue), which have threads
-    /// of their own. A task of a pool that waits like this keeps its worker: use
+    /// Use this in a service or in the handler of a [`WorkQueue`](crate::WorkQueue), which have
+    /// their own threads. A task of a pool would occupy its worker during the pauses: use
     /// [`TaskBuilder::retry`](crate::TaskBuilder::retry) there.
     ///
-    /// The first attempt is always made. When `token` is cancelled, a pause ends at once and
-    /// there is no further attempt. In a service, pass its [own](crate::ServiceContext::token).
-    /// That of a queue's handler is cancelled only in the last part of a stop, so that the
-    /// queue can be drained; [the host's](crate::HostHandle::token) is cancelled when the
-    /// stop begins.
+    /// The first attempt is always made. When `token` is cancelled, a pause ends at once and there
+    /// is no further attempt. A service passes its [own token](crate::ServiceContext::token). The
+    /// token of a queue's handler is cancelled only in the last part of a stop, so that the queue
+    /// can be drained. The [host's token](crate::HostHandle::token) is cancelled when the stop
+    /// begins.
     ///
     /// # Errors
     ///
-    /// The last error and those before it, with the [reason](RetryError::gave_up) to give up:
-    /// [`GiveUpReason::Stopped`] if the token was cancelled. A [postponed](crate::retry::Verdict::Postpone)
-    /// attempt does not count.
+    /// Returns the last error and the previous ones, with the [reason](RetryError::gave_up) to give
+    /// up. The reason is [`GiveUpReason::Stopped`] if the token was cancelled. A
+    /// [postponed](crate::retry::Verdict::Postpone) attempt does not count.
     ///
     /// # Examples
     ///

@@ -6,8 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// All attempts failed: the last error, why there was no further attempt, and the attempts
-/// before.
+/// The error returned when all attempts failed. It has the last error, the reason to give up, and
+/// the previous attempts.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub struct RetryError<E> {
     history: Vec<FailedAttempt<E>>,
 }
 
-/// One attempt that failed.
+/// A failed attempt.
 pub struct FailedAttempt<E> {
     pub(super) number: u32,
     pub(super) began: Duration,
@@ -66,7 +66,7 @@ impl<E> RetryError<E> {
         }
     }
 
-    /// The error of the last attempt.
+    /// Returns the error of the last attempt.
     pub fn error(&self) -> &E {
         self.last().error()
     }
@@ -80,39 +80,39 @@ impl<E> RetryError<E> {
         }
     }
 
-    /// Why there was no further attempt.
+    /// Returns why there was no further attempt.
     pub fn gave_up(&self) -> GiveUpReason {
         self.gave_up
     }
 
-    /// Number of attempts that were made.
+    /// Returns the number of attempts that were made.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The attempts that failed, the oldest first: at most the last 16.
+    /// Returns the failed attempts, oldest first, limited to the last 16.
     pub fn history(&self) -> &[FailedAttempt<E>] {
         &self.history
     }
 }
 
 impl<E> FailedAttempt<E> {
-    /// The number of the attempt, from 1.
+    /// Returns the number of the attempt, from 1.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// How long after the first attempt it began.
+    /// Returns how long after the first attempt it began.
     pub fn began(&self) -> Duration {
         self.began
     }
 
-    /// How long it ran.
+    /// Returns how long it ran.
     pub fn ran(&self) -> Duration {
         self.ran
     }
 
-    /// Why it failed.
+    /// Returns why it failed.
     pub fn error(&self) -> &E {
         match &self.error {
             Some(error) => error,

@@ -1,5 +1,5 @@
-//! What to do about failures: [`Retry`](crate::Retry) says when to try again, a
-//! [`CircuitBreaker`] when not to try at all.
+//! Failure handling: [`Retry`](crate::Retry) retries failed work, and a [`CircuitBreaker`] stops
+//! calls of a dependency that is down.
 
 // `policy` and `backoff` decide, `state` keeps the attempts of one task or call, `call` makes
 // them on the calling thread. The tasks of a pool and the batches of a batcher do their own

@@ -6,22 +6,22 @@ use crate::unwind::Guarded;
 use std::fmt;
 use std::time::Duration;
 
-/// How something that failed is tried again: after which delays, how many times, for how
-/// long, and after which errors.
+/// A retry policy: the delays, the maximum number of attempts, the deadline, and the errors that
+/// are retried.
 ///
-/// The delays are those of a [`Backoff`]. By default there is another attempt after every
-/// error, without a limit on attempts or time. A clone is the same policy.
+/// A [`Backoff`] determines the delays. By default, every error is retried, without a limit on
+/// attempts or time.
 ///
 /// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry),
 /// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry) and [`Retry::call`].
 ///
 /// # Which errors
 ///
-/// [`on_error`](Self::on_error) gives the policy a judge: a closure that returns a
-/// [`Verdict`] for an error. That makes it a `Retry<E>`, which only serves what fails with
-/// an `E`, or with a [`CallError<E>`](CallError) of a
-/// [circuit breaker](crate::retry::CircuitBreaker). A plain `Retry` serves errors of any type; so
-/// one policy can be shared, and each user can add a judge of its own.
+/// [`on_error`](Self::on_error) sets a judge: a closure that returns a [`Verdict`] for an error.
+/// The policy then is a `Retry<E>`, which applies only to errors of type `E`, or
+/// [`CallError<E>`](CallError) of a [circuit breaker](crate::retry::CircuitBreaker). A plain
+/// `Retry` applies to errors of any type, so one policy can be shared, and each user can add its
+/// own judge.
 ///
 /// # Examples
 ///
@@ -57,8 +57,8 @@ enum Delays {
     Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
 
-/// Stands for errors of any type, in `Retry`, which is `Retry<AnyError>`: a policy without
-/// a judge. There are no values of it.
+/// The type parameter of a policy without a judge: `Retry` is `Retry<AnyError>`. This type has no
+/// values.
 // Unsized, so that `impl RetryPolicy<E> for Retry<E>`, which is for sized types, is none for
 // it: the two impls below would overlap.
 #[derive(Debug)]
@@ -66,16 +66,14 @@ pub struct AnyError {
     _unsized: [std::convert::Infallible],
 }
 
-/// A [`Retry`] that can be used for errors of type `E`: one without a judge, one whose
-/// judge takes `&E`, or, if `E` is a [`CallError<F>`](CallError), one whose judge takes
-/// `&F`.
+/// A [`Retry`] for errors of type `E`. It has no judge, or its judge takes `&E`, or, if `E` is a
+/// [`CallError<F>`](CallError), its judge takes `&F`.
 ///
-/// Through the last one, a call that a circuit breaker refused is
-/// [postponed](Verdict::Postpone) until the breaker lets calls through again, so that a task
-/// outlasts an outage, however few attempts it has: bound it by [`Retry::deadline`]. While
-/// the breaker is open until it is [reset](crate::retry::CircuitBreaker::reset), each try counts as
-/// an attempt, after the delay of the policy. A judge that takes `&CallError<F>` decides
-/// otherwise.
+/// In the last case, a call that a circuit breaker refused is [postponed](Verdict::Postpone) until
+/// the breaker permits calls again. The task therefore outlasts an outage, even with few attempts:
+/// use [`Retry::deadline`] to limit it. If the breaker stays open until it is
+/// [reset](crate::retry::CircuitBreaker::reset), each try counts as an attempt, after the delay of
+/// the policy. A judge that takes `&CallError<F>` can decide otherwise.
 ///
 /// # Examples
 ///
@@ -155,24 +153,24 @@ impl<E: 'static> IntoRetry<CallError<E>> for Retry<E> {
 }
 
 impl Retry {
-    /// A policy with these delays.
+    /// Creates a policy with these delays.
     pub fn new(backoff: Backoff) -> Retry {
         Retry::with_delays(Delays::Backoff(backoff))
     }
 
-    /// Delays that double, from `base` up to an hour, less up to a half at random: those of
-    /// [`Backoff::exponential`].
+    /// Creates a policy with the delays of [`Backoff::exponential`]: they double from `base` up to
+    /// an hour, and are shortened at random by up to a half.
     pub fn exponential(base: Duration) -> Retry {
         Retry::new(Backoff::exponential(base))
     }
 
-    /// The same delay each time: that of [`Backoff::fixed`].
+    /// Creates a policy with the same delay each time, that of [`Backoff::fixed`].
     pub fn fixed(delay: Duration) -> Retry {
         Retry::new(Backoff::fixed(delay))
     }
 
-    /// Delays by a function of the number of attempts that have failed, from 1. It is
-    /// called by the worker on which the attempt failed.
+    /// Creates a policy whose delays are a function of the number of failed attempts, from 1. The
+    /// function is called on the worker on which the attempt failed.
     ///
     /// # Examples
     ///
@@ -196,9 +194,8 @@ impl Retry {
         }
     }
 
-    /// Sets the judge, which decides for each error whether and when there is another
-    /// attempt. It is called by the thread on which the attempt failed. A panic in it is one
-    /// of the task.
+    /// Sets the judge, which decides for each error whether and when there is another attempt. It
+    /// is called on the thread on which the attempt failed. A panic in it is a panic of the task.
     ///
     /// # Examples
     ///
@@ -239,7 +236,7 @@ impl<E: ?Sized> Retry<E> {
         }
     }
 
-    /// Maximum number of attempts, the first included; 0 counts as 1. Defaults to
+    /// Sets the maximum number of attempts, including the first. 0 counts as 1. Defaults to
     /// [`u32::MAX`].
     ///
     /// # Examples
@@ -256,10 +253,10 @@ impl<E: ?Sized> Retry<E> {
         self
     }
 
-    /// No attempt becomes due later than `deadline` after the first one began. It may begin
-    /// later, if it has to wait for a worker, and it may take longer: see
-    /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit). Defaults to
-    /// [`Duration::MAX`], which is no deadline.
+    /// Sets the deadline for retries: no attempt becomes due later than `deadline` after the first
+    /// one began. An attempt may begin later, if it has to wait for a worker. To limit its run
+    /// time, use [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit). Defaults to
+    /// [`Duration::MAX`], which means no deadline.
     ///
     /// # Examples
     ///
@@ -275,10 +272,9 @@ impl<E: ?Sized> Retry<E> {
         self
     }
 
-    /// How long to wait before the next attempt, when `failed` attempts have failed and
-    /// `elapsed` has passed since the first one began; `None` if there is none. `random` is
-    /// a number from 0 to 1. The judge is not asked. Pure, except for a
-    /// [custom](Retry::custom) function: for loops of your own.
+    /// Returns the delay before the next attempt, after `failed` failed attempts and `elapsed`
+    /// since the first one began, or `None` if there is no further attempt. `random` is a number
+    /// from 0 to 1. This does not call the judge. It is for retry loops of your own.
     ///
     /// # Examples
     ///

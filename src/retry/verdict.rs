@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What to do about an error: returned by the closure given to
+/// What to do about an error. Returned by the closure passed to
 /// [`Retry::on_error`](crate::Retry::on_error).
 ///
 /// # Examples
@@ -23,25 +23,25 @@ use std::time::Duration;
 pub enum Verdict {
     /// Another attempt is made, after the delay of the policy.
     Retry,
-    /// Another attempt is made, after this delay instead of the policy's: neither cap nor
-    /// jitter apply to it. For errors that say when to come back, such as an HTTP
-    /// `Retry-After`. The limits on attempts and time still apply. [`Duration::MAX`] is
-    /// never: the task waits until it is cancelled or stopped.
+    /// Another attempt is made, after this delay instead of the policy's, without cap or jitter.
+    /// This is for errors that specify a delay, such as an HTTP `Retry-After`. The limits on
+    /// attempts and time still apply. [`Duration::MAX`] means never: the task waits until it is
+    /// cancelled or stopped.
     RetryAfter(Duration),
     /// The call was not made, for example because a [circuit breaker](crate::retry::CircuitBreaker)
-    /// refused it. It does not count as an attempt and is not in the history; the next
-    /// attempt has the same number. That one comes after this delay, plus up to a tenth of
-    /// it at random, so that refused callers do not all come back at once.
+    /// refused it. It does not count as an attempt and is not in the history. The next attempt has
+    /// the same number, and comes after this delay, lengthened at random by up to a tenth, so that
+    /// refused callers do not all retry at once.
     ///
-    /// Only the deadline of the policy bounds this. It counts from the first try, even if
-    /// that was refused. If a task ends there, the error of its last try is in the
+    /// Only the deadline of the policy limits this. It counts from the first try, even if that was
+    /// refused. If a task ends at the deadline, the error of its last try is in the
     /// [`RetryError`](crate::retry::RetryError) as one of an attempt.
     Postpone(Duration),
     /// No other attempt is made.
     GiveUp,
 }
 
-/// Why there was no further attempt.
+/// The reason why there was no further attempt.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GiveUpReason {
@@ -49,7 +49,7 @@ pub enum GiveUpReason {
     Attempts,
     /// The next attempt would have become due after the policy's deadline.
     Deadline,
-    /// The error was judged not to be worth another attempt: [`Verdict::GiveUp`].
+    /// The judge returned [`Verdict::GiveUp`].
     Verdict,
     /// The task was cancelled, by [`TaskHandle::cancel`](crate::TaskHandle::cancel).
     Cancelled,

@@ -13,7 +13,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// An entry about to be added: made by [`Scheduler::entry`], added by [`run`](Self::run).
+/// Builds an entry of a [`Scheduler`]. Returned by [`Scheduler::entry`]; [`run`](Self::run) adds
+/// the entry.
 ///
 /// # Examples
 ///
@@ -77,24 +78,24 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// The policy for a run that is due while the one before it has not ended. Defaults to
+    /// Sets the policy for a run that is due while the one before it has not ended. Defaults to
     /// [`OverlapPolicy::Skip`].
     pub fn overlap(mut self, policy: OverlapPolicy) -> Self {
         self.overlap = policy;
         self
     }
 
-    /// The policy for runs that were missed. Defaults to [`MisfirePolicy::Once`].
+    /// Sets the policy for missed runs. Defaults to [`MisfirePolicy::Once`].
     pub fn misfire(mut self, policy: MisfirePolicy) -> Self {
         self.misfire = policy;
         self
     }
 
-    /// How late a run has to be to count as missed for [`MisfirePolicy::Skip`]; the other
+    /// Sets how late a run has to be to count as missed for [`MisfirePolicy::Skip`]. The other
     /// policies do not use it. Defaults to 60 s.
     ///
-    /// If the whole process was frozen (SIGSTOP, a paused container, a debugger), it grows by
-    /// that time, at most to its double.
+    /// If the whole process was frozen (SIGSTOP, a paused container, a debugger), the threshold
+    /// grows by that time, up to twice its value.
     pub fn missed_after(mut self, threshold: Duration) -> Self {
         self.threshold = threshold;
         self
@@ -107,7 +108,7 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// The time limit of each run: see
+    /// Sets the time limit of each run: see
     /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit).
     ///
     /// # Examples
@@ -132,8 +133,8 @@ impl<'a> EntryBuilder<'a> {
         self
     }
 
-    /// Adds the entry, which calls `closure` for each run, on a worker of the pool. The
-    /// schedule starts now, or, if the scheduler was not started, with the scheduler.
+    /// Adds the entry, which calls `closure` on a worker of the pool for each run. The schedule
+    /// starts now, or with the scheduler if that was not started yet.
     ///
     /// Errors and panics of the closure are logged (at most ten records a second for all
     /// schedules together) and shown by [`ScheduleEntry::status`]. They do not change the
@@ -142,8 +143,8 @@ impl<'a> EntryBuilder<'a> {
     /// # Errors
     ///
     /// Returns a [`ScheduleError`], and adds nothing, if the schedule is not valid (see
-    /// [`Schedule::check`]), if the name is not valid or another entry has it, or if a policy
-    /// would never let a run start.
+    /// [`Schedule::check`]), if the name is not valid or already used, or if a policy would never
+    /// allow a run.
     ///
     /// # Examples
     ///

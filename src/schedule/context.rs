@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
-/// The context given to the closure of an entry for each run: its due time, and everything
-/// of a [`TaskContext`]: its token, a place for a note, a submitter.
+/// The context passed to the closure of an entry for each run. It has the due time of the run, and
+/// everything of a [`TaskContext`], such as the token and the submitter.
 ///
 /// # Examples
 ///
@@ -51,19 +51,19 @@ impl<'a> RunContext<'a> {
         }
     }
 
-    /// The name of the entry.
+    /// Returns the name of the entry.
     pub fn entry(&self) -> &str {
         self.entry
     }
 
-    /// When this run was due by the schedule, without jitter, however late it began. For a
-    /// triggered run, when it was triggered.
+    /// Returns when this run was due by the schedule, without jitter. For a triggered run, this is
+    /// when it was triggered.
     pub fn due(&self) -> SystemTime {
         self.due
     }
 
-    /// How late it began: the time it waited for a worker, or more if it makes up for a run
-    /// that was missed.
+    /// Returns how late it began: the time that it waited for a worker, or more if it makes up for
+    /// a missed run.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }

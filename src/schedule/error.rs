@@ -4,8 +4,8 @@ use crate::causes::error_debug;
 use std::error::Error;
 use std::fmt;
 
-/// Why a [`Schedule`](super::Schedule) cannot be used. Its text names the mistake and what to
-/// write instead; text from the program is quoted in it, with control characters escaped.
+/// Why a [`Schedule`](super::Schedule) cannot be used. The message names the mistake and the
+/// correct form. It quotes text from the program with control characters escaped.
 ///
 /// # Examples
 ///
@@ -24,9 +24,9 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
 pub enum ScheduleError {
-    /// A period of zero.
+    /// The period is zero.
     ZeroPeriod,
-    /// An option that this kind of schedule does not have.
+    /// The option does not apply to this kind of schedule.
     NoSuchOption {
         /// The method that was called.
         method: &'static str,
@@ -35,25 +35,25 @@ pub enum ScheduleError {
         /// The schedule that it was called on.
         schedule: String,
     },
-    /// A cron expression that is too long to be one.
+    /// The cron expression is too long.
     TooLong {
-        /// How many characters it has.
+        /// The number of characters that it has.
         characters: usize,
-        /// How many it may have.
+        /// The maximum number of characters.
         most: usize,
     },
-    /// A cron expression that has neither five nor six fields.
+    /// The cron expression has neither five nor six fields.
     FieldCount {
         /// The expression.
         expression: String,
-        /// How many it has.
+        /// The number of fields that it has.
         fields: usize,
     },
-    /// An `@` with an unknown name.
+    /// The name after `@` is unknown.
     UnknownNickname {
         /// The expression.
         expression: String,
-        /// Those that there are.
+        /// The known names.
         known: &'static [&'static str],
     },
     /// One field of a cron expression is wrong.
@@ -63,44 +63,44 @@ pub enum ScheduleError {
         /// Which field: `"second"`, `"minute"`, `"hour"`, `"day-of-month"`, `"month"` or
         /// `"weekday"`.
         field: &'static str,
-        /// What is in it.
+        /// The text of the field.
         text: String,
-        /// What is wrong with that.
+        /// What is wrong with the text.
         reason: String,
-        /// What it may be instead.
+        /// What the field accepts.
         takes: &'static str,
     },
-    /// A cron expression that is wrong as a whole.
+    /// The cron expression is wrong as a whole.
     Expression {
         /// The expression.
         expression: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A cron expression that no date matches, such as one of February 30.
+    /// No date matches the cron expression, such as February 30.
     NeverMatches {
         /// The expression.
         expression: String,
     },
-    /// A cron expression that matches only times that the clocks of its zone leave out, from
-    /// now on up to the year 9999.
+    /// Until the year 9999, the cron expression matches only times that the clocks of its zone
+    /// skip.
     NeverDue {
         /// The expression.
         expression: String,
         /// The zone.
         zone: String,
     },
-    /// An unknown time zone.
+    /// The time zone is unknown.
     UnknownZone {
         /// The name that was given.
         zone: String,
     },
-    /// The system has no database of time zones, and the program brings none.
+    /// The system has no database of time zones, and the program does not include one.
     NoZoneDatabase {
-        /// The zone that was looked for.
+        /// The requested zone.
         zone: String,
     },
-    /// The name of an entry is empty, or has control characters in it.
+    /// The name of an entry is empty, or contains control characters.
     Name {
         /// That name.
         entry: String,

@@ -3,11 +3,10 @@
 use super::scheduler::Scheduler;
 use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 
-/// As a service, a scheduler starts its schedules with the host, in its turn, and stops them in
-/// its turn.
+/// As a service, a scheduler starts and stops its schedules with the host, in its turn.
 ///
-/// If the pool that its runs go to is a service of the same host, the scheduler is implicitly
-/// [after](crate::host::ServiceBuilder::after) that, so that it stops first.
+/// If the pool of its runs is a service of the same host, the scheduler is implicitly
+/// [after](crate::host::ServiceBuilder::after) the pool, so that it stops first.
 impl IntoService for &Scheduler {}
 
 impl IntoParts for &Scheduler {

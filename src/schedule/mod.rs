@@ -1,4 +1,4 @@
-//! Work that becomes due by the clock: a [`Schedule`] says when, a [`Scheduler`] runs it.
+//! Tasks that run by the clock: a [`Schedule`] defines when, and a [`Scheduler`] runs them.
 
 // From the bottom up:
 //

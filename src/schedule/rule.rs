@@ -14,16 +14,15 @@ use std::time::{Duration, SystemTime};
 ///
 /// | rule | due | clock |
 /// | --- | --- | --- |
-/// | [`every`](Self::every) | again and again, a period apart | monotonic |
+/// | [`every`](Self::every) | repeatedly, at a fixed period | monotonic |
 /// | [`after`](Self::after) | once, after a delay | monotonic |
 /// | [`at`](Self::at) | once, at a time | wall |
 /// | `cron` | at times of the day, on days of the calendar, in a time zone | wall |
 ///
-/// Monotonic schedules are unaffected by changes of the wall clock; wall-clock schedules
-/// follow them.
+/// Changes of the wall clock do not affect monotonic schedules. Wall-clock schedules follow them.
 ///
-/// A schedule is a value, without a thread or a timer. Making one cannot fail;
-/// [`check`](Self::check) returns the error of one that is not valid.
+/// A schedule is a plain value, without a thread or a timer. Creating one never fails.
+/// [`check`](Self::check) returns the error if it is not valid.
 ///
 /// # Examples
 ///
@@ -59,9 +58,9 @@ pub(crate) enum Kind {
 }
 
 impl Schedule {
-    /// Every `period`, on the monotonic clock, from start to start: a run that takes long
-    /// does not delay those after it. `Duration::MAX` is never; zero is an error of
-    /// [`check`](Self::check).
+    /// Creates a schedule that is due every `period` on the monotonic clock, counted from start to
+    /// start: a long run does not delay later ones. `Duration::MAX` means never. For zero,
+    /// [`check`](Self::check) returns an error.
     pub fn every(period: Duration) -> Schedule {
         Schedule::new(Kind::Every {
             period,
@@ -69,8 +68,8 @@ impl Schedule {
         })
     }
 
-    /// The period of [`every`](Self::every) counts from the end of one run to the start of
-    /// the next. On a schedule of another kind it is an error of [`check`](Self::check).
+    /// Counts the period of [`every`](Self::every) from the end of one run to the start of the
+    /// next. On a schedule of another kind, [`check`](Self::check) returns an error.
     pub fn fixed_delay(mut self) -> Schedule {
         match &mut self.kind {
             Kind::Every { fixed_delay, .. } => *fixed_delay = true,
@@ -79,28 +78,29 @@ impl Schedule {
         self
     }
 
-    /// Once, `delay` after it was scheduled, on the monotonic clock. `Duration::MAX` is
-    /// never.
+    /// Creates a schedule that is due once, `delay` after it was scheduled, on the monotonic clock.
+    /// `Duration::MAX` means never.
     pub fn after(delay: Duration) -> Schedule {
         Schedule::new(Kind::After(delay))
     }
 
-    /// Once, at `time`, on the wall clock. A time that has passed is due at once; if by
-    /// more than the [threshold](crate::schedule::EntryBuilder::missed_after) it was missed, and the
-    /// entry's [rule](crate::schedule::MisfirePolicy) says whether it is made up for.
+    /// Creates a schedule that is due once, at `time`, on the wall clock. A time that has passed is
+    /// due at once. If it passed longer ago than the
+    /// [threshold](crate::schedule::EntryBuilder::missed_after), it was missed, and the entry's
+    /// [policy](crate::schedule::MisfirePolicy) decides whether it is made up for.
     pub fn at(time: impl Into<SystemTime>) -> Schedule {
         Schedule::new(Kind::At(time.into()))
     }
 
-    /// Whenever the wall clock of a time zone shows a time that a cron expression matches.
-    /// The zone is the system's, as it is now (the environment variable `TZ` goes before
-    /// what the system is set to), unless [`in_tz`](Self::in_tz) chooses another. Reads
-    /// the system's files on time zones.
+    /// Creates a schedule that is due when the wall clock of a time zone shows a time that a cron
+    /// expression matches. The zone is the current one of the system (the environment variable `TZ`
+    /// takes precedence), unless [`in_tz`](Self::in_tz) sets another. Reads the system's time zone
+    /// files.
     ///
     /// # The expression
     ///
-    /// Five fields: minute, hour, day of month, month, weekday; or six, with the second
-    /// first. There is none for the year.
+    /// An expression has five fields: minute, hour, day of month, month, weekday. With six fields,
+    /// the first one is the second. There is no field for the year.
     ///
     /// | field | numbers | names | more |
     /// | --- | --- | --- | --- |
@@ -110,12 +110,12 @@ impl Schedule {
     /// | month | 1 to 12 | `JAN` to `DEC` | |
     /// | weekday | 0 to 7, 0 and 7 are Sunday | `SUN` to `SAT` | `FRI#2` the second Friday of the month, `FRIL` the last one |
     ///
-    /// In each, `*` is all, `1,5` a list, `1-5` a range (which goes up), `*/5` and `1-30/5` are
-    /// steps; for days `?` is `*`.
+    /// In each field, `*` matches all values, `1,5` is a list, `1-5` is an ascending range, and
+    /// `*/5` and `1-30/5` are steps. In the fields for days, `?` is the same as `*`.
     ///
-    /// The two fields for days are combined as in Vixie's cron: if one of them begins with a
-    /// `*` (or `?`), as in `*` and `*/2`, a day must match both; if neither does, a day matches
-    /// if it matches either. With a `+` before the weekday it must always match both.
+    /// The two fields for days are combined as in Vixie's cron: if one of them begins with a `*`
+    /// (or `?`), as in `*` and `*/2`, a day must match both fields. If neither does, a day must
+    /// match one of them. With a `+` before the weekday, a day must always match both.
     ///
     /// | expression | days |
     /// | --- | --- |
@@ -125,22 +125,22 @@ impl Schedule {
     /// | `0 0 */2 * FRI` | each Friday with an odd date |
     /// | `0 0 1-31/2 * FRI` | each odd date, and each Friday |
     ///
-    /// Case does not matter.
+    /// Case is ignored.
     ///
-    /// And `@hourly`, `@daily` (`@midnight`), `@weekly` (Sunday), `@monthly`, and `@yearly`
-    /// (`@annually`).
+    /// The names `@hourly`, `@daily` (`@midnight`), `@weekly` (Sunday), `@monthly` and `@yearly`
+    /// (`@annually`) are accepted as well.
     ///
     /// # When the clocks change
     ///
-    /// It is an *interval* if the second, the minute or the hour has a `*`, a range or a
-    /// step; otherwise the times are *fixed*.
+    /// An expression is an *interval* if the second, the minute or the hour has a `*`, a range or a
+    /// step. Otherwise, its times are *fixed*.
     ///
     /// | | fixed times | interval |
     /// | --- | --- | --- |
-    /// | clocks go forward, and it is due in the gap | once, at the end of the gap | not |
-    /// | clocks go back, and it is due in the overlap | once, in the first pass | in both passes |
+    /// | due in the gap when clocks go forward | once, at the end of the gap | not at all |
+    /// | due in the overlap when clocks go back | once, in the first pass | in both passes |
     ///
-    /// So a daily run happens once a day, and a run every few minutes keeps its period.
+    /// A daily run therefore happens once a day, and a run every few minutes keeps its period.
     ///
     /// # Examples
     ///
@@ -169,9 +169,9 @@ impl Schedule {
         Schedule::new(Kind::Cron(Arc::new(Cron::new(expression))))
     }
 
-    /// The time zone of a [`cron`](Self::cron): a name of the IANA database, as in
-    /// `"Europe/London"`, or `"UTC"`. On a schedule of another kind it is an error of
-    /// [`check`](Self::check). Reads the system's files on time zones.
+    /// Sets the time zone of a [`cron`](Self::cron) schedule: a name of the IANA database, such as
+    /// `"Europe/London"`, or `"UTC"`. On a schedule of another kind, [`check`](Self::check) returns
+    /// an error. Reads the system's time zone files.
     ///
     /// # Examples
     ///
@@ -190,14 +190,14 @@ impl Schedule {
         self
     }
 
-    /// Whether the schedule can be used. For a cron expression it takes a few milliseconds
+    /// Checks whether the schedule is valid. For a cron expression, this takes a few milliseconds
     /// at most, and reads the clock.
     ///
     /// # Errors
     ///
-    /// A period of zero, an option that this kind of schedule does not have, a cron
-    /// expression that is wrong, matches no date or is never due, a time zone that is not
-    /// known.
+    /// Returns a [`ScheduleError`] if the period is zero, if an option does not apply to this kind
+    /// of schedule, if a cron expression is wrong, matches no date or is never due, or if a time
+    /// zone is unknown.
     ///
     /// # Examples
     ///
@@ -220,9 +220,9 @@ impl Schedule {
         self.misuse.clone().map_or(Ok(()), Err)
     }
 
-    /// The first moment later than `time` at which it is due, for `at` and `cron`; strictly
-    /// later, always. `None`: there is none, up to the year 9999; or it has an error, or is
-    /// not on the wall clock. Pure: reads no clock.
+    /// Returns the first moment strictly later than `time` at which an `at` or `cron` schedule is
+    /// due. Returns `None` if there is none up to the year 9999, if the schedule is not valid, or
+    /// if it is not on the wall clock. Does not read the clock.
     ///
     /// # Examples
     ///
@@ -246,9 +246,9 @@ impl Schedule {
         }
     }
 
-    /// All the moments later than `from` at which it is due, in order, as by
-    /// [`next_after`](Self::next_after). Those of a cron have practically no end: `take`
-    /// some. Pure.
+    /// Returns an iterator over all moments later than `from` at which it is due, in order, as by
+    /// [`next_after`](Self::next_after). For a cron expression, limit the iterator with `take`: it
+    /// is practically endless. Does not read the clock.
     ///
     /// # Examples
     ///

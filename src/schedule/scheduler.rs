@@ -16,38 +16,40 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-/// Runs tasks on a pool by the clock. A clone is the same scheduler.
+/// Runs tasks on a pool by the clock. A clone refers to the same scheduler.
 ///
-/// Each entry has a name, a [`Schedule`] and a closure. When a run is due it becomes a task
-/// of the pool. The timer's thread runs no code of the program and never blocks: an entry
-/// that is slow, fails or panics does not delay the others, as long as a worker is free.
-/// If all workers are busy the run is late; it takes no room in the queue.
+/// Each entry has a name, a [`Schedule`] and a closure. When a run is due it becomes a task of the
+/// pool. The timer's thread runs no code of the program and never blocks: an entry that is slow,
+/// fails or panics does not delay the others, provided that a worker is free. If all workers are
+/// busy, the run is late. It takes no room in the queue.
 ///
-/// A scheduler works from [`start`](Self::start) to [`stop`](Self::stop), or to the drop of
-/// its last clone. In a host that is done by [`HostBuilder::add`]. (An entry whose closure holds
-/// a clone, to add others, keeps its scheduler until it is removed.)
+/// A scheduler is active from [`start`](Self::start) until [`stop`](Self::stop), or until its last
+/// clone is dropped. In a host, [`HostBuilder::add`] arranges this. (An entry whose closure holds a
+/// clone, to add other entries, keeps the scheduler alive until it is removed.)
 ///
 /// # What is due when
 ///
-/// `every` and `after` use the monotonic clock: setting the wall clock does not change them,
-/// and on Linux the time in which the machine is suspended does not count. `at` and `cron`
-/// use the wall clock. What a suspension, a busy machine or a clock that is set forward passes
-/// over is [missed](crate::schedule::MisfirePolicy), and made up for by one run. A clock that is set back is
-/// like autumn: a fixed time that was had is not run again, an interval (with a `*`, a
-/// range or a step for second, minute or hour) goes on in its own time; after one step of
-/// more than three hours all is planned again from the time that the clock shows now, since
-/// the clock was wrong before. (The limit is that of Vixie's cron.)
+/// `every` and `after` use the monotonic clock: setting the wall clock does not change them, and on
+/// Linux the time in which the machine is suspended does not count. `at` and `cron` use the wall
+/// clock.
 ///
-/// A planned run whose time has come is run, however the clock was corrected since it was
-/// planned: no correction, small or large, loses a fixed time. Corrections that come to no
-/// more than a second since then change nothing; more is noticed after 30 s at the latest,
-/// and steps between two such looks count as one.
+/// Runs that a suspension, a busy machine or a clock that is set forward skips are
+/// [missed](crate::schedule::MisfirePolicy), and one run makes up for them. If the clock is set
+/// back, as at the end of summer time, a fixed time that was due already is not run again, and an
+/// interval (with a `*`, a range or a step for second, minute or hour) keeps its period. After a
+/// single step back of more than three hours, all runs are planned again from the current time of
+/// the clock, since the clock was wrong before. (The limit is that of Vixie's cron.)
+///
+/// A planned run whose time has come is run, regardless of corrections of the clock since it was
+/// planned: no correction loses a fixed time. Corrections of at most one second in total since then
+/// have no effect. Larger ones are detected within 30 s, and the steps between two checks count as
+/// one.
 ///
 /// # When the pool stops
 ///
-/// The stop of the pool hands back runs that have not started, as it does with every task,
-/// and from then on no run becomes due. Stop the scheduler first, so that nothing is handed
-/// back. A host does that in the right order.
+/// The stop of the pool hands back runs that have not started, like any other task, and no further
+/// run becomes due. Stop the scheduler first, so that no run is handed back. A host does this in
+/// the right order.
 ///
 /// [`HostBuilder::add`]: crate::HostBuilder::add
 ///
@@ -88,8 +90,8 @@ struct State {
 }
 
 impl Scheduler {
-    /// A scheduler without entries, which submits its runs to the pool of this submitter.
-    /// Starts nothing.
+    /// Creates a scheduler without entries, which submits its runs to the pool of this submitter.
+    /// It is not started yet.
     pub fn new(pool: Submitter) -> Scheduler {
         Scheduler {
             core: Arc::new(Core {
@@ -103,7 +105,7 @@ impl Scheduler {
         &self.core.pool_ref.queue
     }
 
-    /// Begins an entry of this name; [`EntryBuilder::run`] adds it.
+    /// Returns a builder for an entry with this name. [`EntryBuilder::run`] adds the entry.
     pub fn entry(&self, name: impl Into<String>, schedule: Schedule) -> EntryBuilder<'_> {
         EntryBuilder::new(self, name.into(), schedule)
     }
@@ -137,15 +139,15 @@ impl Scheduler {
         })
     }
 
-    /// Starts the schedule of all entries. One that runs already is not changed. After the
-    /// stop of the pool it does nothing.
+    /// Starts the schedules of all entries. Schedules that are already started do not change. After
+    /// the stop of the pool, this does nothing.
     ///
-    /// Blocks only if the system refuses to start the timer thread, which all schedules
-    /// share: it then tries again for up to 2 s.
+    /// Blocks only if the system refuses to start the timer thread, which all schedules share. It
+    /// then retries for up to 2 s.
     ///
     /// # Errors
     ///
-    /// The system's error, if that thread could not be started: nothing is planned then, and
+    /// Returns the system's error if that thread could not be started. No run is planned then, and
     /// the scheduler can be started again.
     pub fn start(&self) -> io::Result<()> {
         // Not under the lock.
@@ -157,10 +159,10 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Stops all schedules: nothing becomes due any more. Runs that are in the pool go on;
-    /// those that wait for another one to end ([`OverlapPolicy::Queue`](crate::schedule::OverlapPolicy::Queue),
-    /// `trigger`) are left out, and so is one that jitter had put off. It can be started
-    /// again.
+    /// Stops all schedules: no further run becomes due. Runs that are in the pool continue. Runs
+    /// that wait for the end of another one
+    /// ([`OverlapPolicy::Queue`](crate::schedule::OverlapPolicy::Queue), `trigger`) are skipped,
+    /// and so are runs that jitter has delayed. The scheduler can be started again.
     pub fn stop(&self) {
         let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
@@ -168,14 +170,14 @@ impl Scheduler {
         state.entries.values().for_each(|e| e.halt(&mut after));
     }
 
-    /// All entries, in the order in which they were added.
+    /// Returns the status of all entries, in the order in which they were added.
     pub fn status(&self) -> Vec<EntryStatus> {
         let state = self.core.state.lock();
         state.entries.values().map(|entry| entry.status()).collect()
     }
 
-    /// When the next run of any entry is due, jitter included; `None`: never, as far as is
-    /// known now.
+    /// Returns when the next run of any entry is due, including jitter, or `None` if no run is
+    /// planned.
     pub fn next_due(&self) -> Option<SystemTime> {
         let now = self.queue().clock().read();
         let state = self.core.state.lock();
@@ -201,8 +203,8 @@ impl fmt::Debug for Scheduler {
     }
 }
 
-/// An entry of a scheduler, to read its status, pause it, trigger it, or remove it.
-/// Dropping this changes nothing; it does not keep the scheduler.
+/// A handle of an entry, to read its status, pause it, trigger it, or remove it. Dropping the
+/// handle changes nothing. It does not keep the scheduler alive.
 ///
 /// # Examples
 ///
@@ -228,39 +230,39 @@ pub struct ScheduleEntry {
 }
 
 impl ScheduleEntry {
-    /// The name of the entry.
+    /// Returns the name of the entry.
     pub fn name(&self) -> &str {
         self.entry.name()
     }
 
-    /// Its status: its runs, counted by outcome.
+    /// Returns its status, with its runs counted by outcome.
     pub fn status(&self) -> EntryStatus {
         self.entry.status()
     }
 
-    /// Runs the entry now, whatever its schedule, also while it is paused or the scheduler
-    /// is stopped. Returns, without waiting for the run, whether there will be one: not if the
-    /// rule for [overlaps](crate::schedule::OverlapPolicy) leaves it out, the pool is closed, or the entry
-    /// was removed.
+    /// Runs the entry now, regardless of its schedule, even while it is paused or the scheduler is
+    /// stopped. Does not wait for the run. Returns `false` if there will be no run, because the
+    /// policy for [overlaps](crate::schedule::OverlapPolicy) skips it, the pool is closed, or the
+    /// entry was removed.
     pub fn trigger(&self) -> bool {
         self.entry.trigger()
     }
 
-    /// Pauses the entry: no run becomes due until it is [resumed](Self::resume), and runs
-    /// that would have been due meanwhile do not count as missed. (But a time of
-    /// [`Schedule::at`] that has passed is due then.) A run that waits for the end of
-    /// another one is left out. It stays paused when its scheduler is started, or stopped.
+    /// Pauses the entry: no run becomes due until it is [resumed](Self::resume), and runs that
+    /// would have been due meanwhile do not count as missed. (A time of [`Schedule::at`] that
+    /// passes meanwhile is due on resumption.) A run that waits for the end of another one is
+    /// skipped. The entry stays paused when its scheduler is started or stopped.
     pub fn pause(&self) {
         self.entry.pause();
     }
 
-    /// Starts its schedule again, if it is paused.
+    /// Resumes the entry, if it is paused.
     pub fn resume(&self) {
         self.entry.resume();
     }
 
-    /// Removes the entry from its scheduler. Its runs that are in the pool go on. Its name
-    /// can be used again.
+    /// Removes the entry from its scheduler. Its runs that are in the pool continue. Its name can
+    /// be used again.
     pub fn remove(&self) {
         self.entry.remove();
         if let Some(core) = self.core.upgrade() {

@@ -4,7 +4,7 @@ use crate::sync::Arc;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// An entry of a scheduler, as it is at one moment: [`ScheduleEntry::status`],
+/// The status of an entry at one moment, returned by [`ScheduleEntry::status`] and
 /// [`Scheduler::status`].
 ///
 /// [`ScheduleEntry::status`]: crate::schedule::ScheduleEntry::status
@@ -75,7 +75,7 @@ impl RunStats {
     }
 }
 
-/// The run of an entry that ended last.
+/// The run of an entry that most recently ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRun {
     pub(super) due: SystemTime,
@@ -85,7 +85,7 @@ pub struct LastRun {
     pub(super) outcome: RunOutcome,
 }
 
-/// How a run of an entry ended. None of these changes the schedule.
+/// How a run of an entry ended. The outcome does not change the schedule.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
@@ -93,7 +93,7 @@ pub enum RunOutcome {
     Completed,
     /// It returned this error, with its sources.
     Failed(String),
-    /// It panicked. The log has the message.
+    /// It panicked. The message is in the log.
     Panicked,
     /// Its cancellation was requested, and it ended with [`Cancelled`](crate::cancel::Cancelled).
     Cancelled,
@@ -122,101 +122,103 @@ impl fmt::Display for RunOutcome {
 }
 
 impl EntryStatus {
-    /// The name of the entry.
+    /// Returns the name of the entry.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its schedule, as [`Schedule`](crate::Schedule) is shown.
+    /// Returns its [`Schedule`](crate::Schedule) as text.
     pub fn schedule(&self) -> &str {
         &self.schedule
     }
 
-    /// When the next run is due, jitter included, as far as is known now; `None`: never, or
-    /// the entry is paused, or its scheduler does not run, or a fixed delay has not begun.
+    /// Returns when the next run is due, including jitter. Returns `None` if there is no further
+    /// run, the entry is paused, its scheduler is not started, or a fixed delay has not begun.
     pub fn next_due(&self) -> Option<SystemTime> {
         self.next_due
     }
 
-    /// Whether it is [paused](crate::schedule::ScheduleEntry::pause).
+    /// Returns `true` if it is [paused](crate::schedule::ScheduleEntry::pause).
     pub fn is_paused(&self) -> bool {
         self.is_paused
     }
 
-    /// How many of its runs are in the pool now: running, or waiting for a worker.
+    /// Returns how many of its runs are in the pool now: running, or waiting for a worker.
     pub fn running(&self) -> u32 {
         self.running
     }
 
-    /// How many of its runs have begun.
+    /// Returns how many of its runs have begun.
     pub fn runs(&self) -> u64 {
         self.stats.begun
     }
 
-    /// How many were due and not run, by the rule for [missed](crate::schedule::MisfirePolicy) runs; of a
-    /// thousand and more at once they are not counted exactly.
+    /// Returns how many runs were skipped by the policy for
+    /// [missed](crate::schedule::MisfirePolicy) runs. The count is not exact if a thousand or more
+    /// were missed at once.
     pub fn missed(&self) -> u64 {
         self.stats.missed
     }
 
-    /// How many were left out by the rule for [overlaps](crate::schedule::OverlapPolicy).
+    /// Returns how many runs were skipped by the policy for
+    /// [overlaps](crate::schedule::OverlapPolicy).
     pub fn overlapped(&self) -> u64 {
         self.stats.overlapped
     }
 
-    /// The run that ended last.
+    /// Returns the run that ended last.
     pub fn last(&self) -> Option<&LastRun> {
         self.stats.last.as_ref()
     }
 
-    /// How many of its runs returned an error or panicked, not counting those that ended
+    /// Returns how many of its runs returned an error or panicked, not counting those that ended
     /// because of their token. The report of the pool's stop has the same count
     /// ([`StopReport::failed_schedules`](crate::StopReport::failed_schedules)).
     pub fn failures(&self) -> u64 {
         self.stats.failed
     }
 
-    /// The error of the latest run that failed, with its sources, also if later ones did
-    /// not; `it panicked` for a panic, whose message is in the log. `None`: none failed.
+    /// Returns the error of the latest failed run, with its sources, even if later runs succeeded.
+    /// Returns `it panicked` for a panic, whose message is in the log, and `None` if no run failed.
     pub fn last_error(&self) -> Option<&str> {
         self.stats.last_error.as_deref()
     }
 
-    /// The maximum lateness of its runs.
+    /// Returns the maximum lateness of its runs.
     pub fn max_lateness(&self) -> Duration {
         self.stats.max_lateness
     }
 }
 
 impl LastRun {
-    /// The scheduled time of the run.
+    /// Returns the scheduled time of the run.
     pub fn due(&self) -> SystemTime {
         self.due
     }
 
-    /// When it began.
+    /// Returns when it began.
     pub fn started(&self) -> SystemTime {
         self.started
     }
 
-    /// How long it ran.
+    /// Returns how long it ran.
     pub fn ran(&self) -> Duration {
         self.ran
     }
 
-    /// How late it began.
+    /// Returns how late it began.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }
 
-    /// How it ended.
+    /// Returns how it ended.
     pub fn outcome(&self) -> &RunOutcome {
         &self.outcome
     }
 }
 
 impl fmt::Display for EntryStatus {
-    /// As in `tidy (every 1h): 3 runs, 0 missed, 1 overlapped, last completed`.
+    /// Formats the status, as in `tidy (every 1h): 3 runs, 0 missed, 1 overlapped, last completed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -3,10 +3,10 @@
 use crate::sync::{Arc, Condvar, Mutex};
 use std::fmt;
 
-/// A record of what happened in a test, in order, from any thread. A clone is the same
+/// A record of what happened in a test, in order, from any thread. A clone refers to the same
 /// diary.
 ///
-/// A [`Puppet`](super::Puppet) writes into it which of its parts were called.
+/// A [`Puppet`](super::Puppet) records the calls of its methods in it.
 ///
 /// # Examples
 ///
@@ -34,24 +34,24 @@ struct Inner {
 }
 
 impl Diary {
-    /// An empty diary.
+    /// Creates an empty diary.
     pub fn new() -> Diary {
         Diary::default()
     }
 
-    /// Writes one entry.
+    /// Adds an entry.
     pub fn write(&self, entry: impl Into<String>) {
         let entry = entry.into();
         self.inner.entries.lock().push(entry);
         self.inner.written.notify_all();
     }
 
-    /// All entries so far.
+    /// Returns all entries so far.
     pub fn entries(&self) -> Vec<String> {
         self.inner.entries.lock().clone()
     }
 
-    /// Blocks until this entry was written `times` times.
+    /// Blocks until `entry` was written `times` times.
     ///
     /// # Examples
     ///

@@ -3,13 +3,11 @@
 use crate::sync::{Arc, Condvar, Mutex};
 use std::fmt;
 
-/// A gate at which the code under test waits until the test lets it through. It is closed
-/// until it is opened.
+/// A gate that blocks the code under test until the test opens it.
 ///
-/// The test holds the gate; tasks and services are given an [`Entrance`]. Dropping the gate
-/// opens it, so that a test that fails, or forgets to, leaves no thread waiting: the pool
-/// or host that the test drops next does not have to abandon a task. For the same reason
-/// only entrances can be cloned.
+/// The test holds the gate, and passes an [`Entrance`] to tasks and services. Dropping the gate
+/// opens it, so that a test that fails leaves no thread waiting, and the pool or host that the test
+/// drops next does not have to abandon a task. For the same reason, only entrances can be cloned.
 ///
 /// # Examples
 ///
@@ -35,8 +33,7 @@ pub struct Gate {
     inner: Arc<Inner>,
 }
 
-/// The side of a [`Gate`] where the code under test waits. A clone is an entrance to the
-/// same gate.
+/// The side of a [`Gate`] where the code under test waits. A clone belongs to the same gate.
 ///
 /// # Examples
 ///
@@ -82,7 +79,7 @@ impl State {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     pub fn new() -> Gate {
         Gate {
             inner: Arc::new(Inner {
@@ -109,12 +106,12 @@ impl Gate {
         }
     }
 
-    /// Blocks until at least `count` threads are waiting at the gate, those not counted
-    /// that were let through already.
+    /// Blocks until at least `count` threads are waiting at the gate. Threads that were already let
+    /// through do not count.
     ///
     /// # Panics
     ///
-    /// When the gate is open, since no thread will ever wait at it; unless `count` is 0.
+    /// Panics if the gate is open, since no thread will ever wait at it, unless `count` is 0.
     ///
     /// # Examples
     ///
@@ -137,14 +134,14 @@ impl Gate {
         }
     }
 
-    /// How many threads are waiting at the gate, those not counted that were let through
-    /// already.
+    /// Returns the number of threads that are waiting at the gate. Threads that were already let
+    /// through do not count.
     pub fn waiting(&self) -> usize {
         self.inner.state.lock().waiting()
     }
 
-    /// Lets `count` threads through, in the order in which they came: those that wait, and
-    /// then those that come.
+    /// Lets `count` threads through, in the order of their arrival: first those that are waiting,
+    /// then those that arrive later.
     ///
     /// # Examples
     ///
@@ -162,7 +159,7 @@ impl Gate {
         self.inner.let_through.notify_all();
     }
 
-    /// Lets all threads through, from now on. Dropping the gate does the same.
+    /// Opens the gate for all threads. Dropping the gate does the same.
     ///
     /// # Examples
     ///
@@ -180,7 +177,7 @@ impl Gate {
         self.inner.come.notify_all();
     }
 
-    /// Whether it was opened.
+    /// Returns `true` if it was opened.
     pub fn is_open(&self) -> bool {
         self.inner.state.lock().is_open
     }
@@ -200,8 +197,8 @@ impl Default for Gate {
 }
 
 impl Entrance {
-    /// Blocks until the gate is open, or lets this thread through. Returns at once when
-    /// the gate was dropped.
+    /// Blocks until the gate is open or lets this thread through. Returns at once if the gate was
+    /// dropped.
     ///
     /// # Examples
     ///

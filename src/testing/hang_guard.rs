@@ -11,16 +11,16 @@ use std::panic::Location;
 use std::process;
 use std::time::Duration;
 
-/// Ends the process if it is not dropped in time, and says on stderr where a test hangs: the
-/// place where the guard was made, the thread that made it, which the test harness calls
-/// after the test, and, on Linux, what each thread of the process is doing.
+/// Aborts the process if it is not dropped in time. Before that, it prints to stderr where the test
+/// hangs: the place where the guard was created, the thread that created it, which the test harness
+/// names after the test, and, on Linux, what each thread of the process is doing.
 ///
-/// It lives in real time, whatever [clock](super::ManualClock) the test has. Choose a limit
-/// that is far beyond what the test takes on a busy machine: the guard costs a thread that
-/// sleeps, and ends at once when the guard is dropped.
+/// It uses real time, even if the test has a [manual clock](super::ManualClock). Choose a limit far
+/// beyond the time that the test takes on a busy machine. The guard costs a sleeping thread, which
+/// ends at once when the guard is dropped.
 ///
-/// The process is aborted, with all other tests in it, and no destructor runs: a thread that
-/// hangs can be ended in no other way.
+/// Aborting also ends all other tests of the process, and no destructor runs: there is no other way
+/// to end a thread that hangs.
 ///
 /// # Examples
 ///
@@ -43,11 +43,11 @@ pub struct HangGuard {
 }
 
 impl HangGuard {
-    /// Guards from now on, until it is dropped; [`Duration::MAX`] means no limit.
+    /// Creates a guard whose limit counts from now. [`Duration::MAX`] means no limit.
     ///
     /// # Panics
     ///
-    /// When no thread can be started.
+    /// Panics if no thread can be started.
     #[track_caller]
     pub fn new(limit: Duration) -> HangGuard {
         let place = Location::caller();

@@ -1,17 +1,17 @@
-//! What a test of a program that uses this crate needs (feature `testing`): tests that
-//! wait for what happens, not for time to pass.
+//! Utilities for tests of programs that use this crate (feature `testing`). With them, tests wait
+//! for events instead of for time to pass.
 //!
 //! | instead of | use |
 //! | --- | --- |
-//! | a sleep until something is due | [`ManualClock`]: the test moves the time |
-//! | a sleep until something has begun, or has been done | [`Gate`]: the test holds it there, and knows that it is there; [`Diary`]: it is written down, and waited for |
-//! | a real service | [`Puppet`]: its parts are closures |
-//! | a test run that is killed after an hour | [`HangGuard`]: says which test hangs, where, and what its threads are doing |
+//! | a sleep until something is due | [`ManualClock`]: the test advances the time |
+//! | a sleep until something has begun, or has been done | [`Gate`]: blocks the code under test, and shows that it has arrived; [`Diary`]: records events, and waits for them |
+//! | a real service | [`Puppet`]: a service made of closures |
+//! | a test run that is killed after an hour | [`HangGuard`]: reports which test hangs, where, and what its threads are doing |
 //!
 //! # Examples
 //!
-//! A sweep every hour needs a database. Does a stop let the sweep that is under way end,
-//! and does the database stay up as long? The test takes no time at all:
+//! An hourly sweep needs a database. This test checks that a stop waits for a running sweep, and
+//! that the database stays up until then. It does not wait for real time to pass:
 //!
 //! ```
 //! use groundcrew::testing::{Diary, Gate, HangGuard, ManualClock, Puppet};
@@ -65,10 +65,10 @@
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 //!
-//! And a schedule (with the feature `cron`). Is the newsletter sent at 17:00 in London when
-//! the clocks have gone forward, too, and how often after a week without power? A pool
-//! that lives by the clock, steps from one moment to the next, and
-//! [`wait_idle`](crate::Pool::wait_idle) after each:
+//! The next test is for a schedule (with the feature `cron`). It checks that a newsletter is sent
+//! at 17:00 in London after the clocks have gone forward as well, and how often it is sent after a
+//! week without power. The pool uses the manual clock. The test advances the clock, and calls
+//! [`wait_idle`](crate::Pool::wait_idle) after each step:
 //!
 //! ```
 //! # #[cfg(feature = "cron")] {

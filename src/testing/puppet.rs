@@ -6,12 +6,12 @@ use std::fmt;
 
 type Part = Box<dyn FnMut(&ServiceContext) -> ServiceResult>;
 
-/// A [`Service`] whose parts are closures, for tests of hosts. A part that is not given
-/// does what [`Service`] does by default: it starts, waits for the stop, and stops.
+/// A [`Service`] made of closures, for tests of hosts. A method without a closure does what
+/// [`Service`] does by default: the service starts, waits for the stop, and stops.
 ///
-/// With a [`diary`](Self::diary) it writes down which parts are called. The entries are the
-/// name of the service and the part: `web start`, `web run`, `web stop`, and `web drop` when
-/// the value goes, as it does before each restart.
+/// With a [`diary`](Self::diary), it records which methods are called. The entries are the name of
+/// the service and the method: `web start`, `web run`, `web stop`, and `web drop` when the value is
+/// dropped, as before each restart.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ pub struct Puppet {
 }
 
 impl Puppet {
-    /// A service that starts, waits and stops.
+    /// Creates a service that starts, waits for the stop, and stops.
     pub fn new() -> Puppet {
         Puppet::default()
     }
@@ -84,7 +84,7 @@ impl Puppet {
         self
     }
 
-    /// Sets a diary in which each part is recorded before it runs. Defaults to none.
+    /// Sets a diary in which each method is recorded before it runs. Defaults to none.
     ///
     /// # Examples
     ///

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 /// The changes below a folder since the last call of the handler: see
 /// [`FolderWatch::on_change`](crate::watch::FolderWatch::on_change).
 ///
-/// Files only, each with the path of the folder before it, and each once: a file that was
-/// created and removed in between is not reported; one that was removed and created again
-/// is reported as changed if it is another file now.
+/// Only files are listed, each once, with paths that begin with that of the folder. A file that was
+/// created and removed in between is not reported. A file that was removed and created again is
+/// reported as changed if it is another file now.
 ///
 /// # Examples
 ///
@@ -36,40 +36,39 @@ pub struct FileChanges {
 }
 
 impl FileChanges {
-    /// The files that were not there, in order.
+    /// Returns the files that are new, in order.
     pub fn added(&self) -> &[PathBuf] {
         &self.added
     }
 
-    /// The files that were there and have changed, in order: another length or time,
-    /// another file in their place, or other metadata, such as permissions or a new hard
-    /// link.
+    /// Returns the existing files that have changed, in order: another length or time, another file
+    /// in their place, or other metadata, such as permissions or a new hard link.
     pub fn changed(&self) -> &[PathBuf] {
         &self.changed
     }
 
-    /// The files that are gone, in order.
+    /// Returns the files that are gone, in order.
     pub fn removed(&self) -> &[PathBuf] {
         &self.removed
     }
 
-    /// The folders and files that cannot be read at present, in order: usually for lack of
+    /// Returns the folders and files that currently cannot be read, in order, usually for lack of
     /// permission.
     ///
-    /// What changes in them is not reported; what was known of them is kept. All of them are
-    /// listed each time, until they can be read. They count neither for [`len`](Self::len)
-    /// nor as a reason to report.
+    /// Changes in them are not reported, and their last known state is kept. All of them are listed
+    /// each time, until they can be read. They do not count for [`len`](Self::len), and do not
+    /// cause a report.
     pub fn unreadable(&self) -> &[PathBuf] {
         &self.unreadable
     }
 
-    /// The files to read: those that were added, and then those that have changed. One of
-    /// them may be gone again when it is opened.
+    /// Returns the files to read: those that were added, and then those that have changed. A file
+    /// may no longer exist when it is opened.
     pub fn present(&self) -> impl Iterator<Item = &Path> {
         self.added.iter().chain(&self.changed).map(PathBuf::as_path)
     }
 
-    /// Whether this is the first scan: then every existing file is in
+    /// Returns `true` if this is the first scan, in which every existing file is in
     /// [`added`](Self::added).
     pub fn is_initial(&self) -> bool {
         self.is_initial
@@ -87,18 +86,19 @@ impl FileChanges {
         }
     }
 
-    /// How many files this is about.
+    /// Returns the number of added, changed and removed files.
     pub fn len(&self) -> usize {
         self.added.len() + self.changed.len() + self.removed.len()
     }
 
-    /// Whether it is about no file, as for the first scan of an empty folder.
+    /// Returns `true` if no file is listed, as for the first scan of an empty folder.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// As in `2 added, 1 changed, 0 removed`, and `, 1 unreadable` if any is.
+/// Formats the counts, as in `2 added, 1 changed, 0 removed`, followed by `, 1 unreadable` if there
+/// are any.
 impl fmt::Display for FileChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (added, changed) = (self.added.len(), self.changed.len());

@@ -1,5 +1,5 @@
-//! A watched folder: [`FolderWatch`] says which one and how, [`FileChanges`] what changed in it.
-//! With the feature `watch`.
+//! Watching a folder: [`FolderWatch`] sets the folder and the options, and [`FileChanges`] lists
+//! what changed. Requires the feature `watch`.
 
 // What the system reports is a hint only, since it may come twice, late, in another order
 // or not at all: it says where to look. What has changed is found by a comparison with

@@ -8,51 +8,52 @@ use crate::host::{
 };
 
 impl FolderWatch {
-    /// The watch as a service that calls `handler` with what changes below the folder:
-    /// [`HostBuilder::add`](crate::HostBuilder::add) takes it.
+    /// Returns a service that calls `handler` with the changes below the folder. Pass it to
+    /// [`HostBuilder::add`](crate::HostBuilder::add).
     ///
-    /// `handler` is called on the service's own thread: at first with all that is there,
-    /// also if that is nothing, as the [first look](FileChanges::is_initial). The service is up
-    /// when that call has returned, so those that are [after](crate::host::ServiceBuilder::after) it
-    /// find the work on what there was done. Then it is called whenever files were added,
-    /// changed or removed and it has been [quiet](FolderWatch::debounce) for a moment, however
-    /// many there are. A file that was created and removed in between is not reported.
+    /// `handler` is called on the service's own thread. The [first call](FileChanges::is_initial)
+    /// gets all existing files, even if there are none. The service is up when that call has
+    /// returned, so services that are [after](crate::host::ServiceBuilder::after) it start once the
+    /// existing files have been handled. After that, one call reports all files that were added,
+    /// changed or removed, once the folder has been [quiet](FolderWatch::debounce).
     ///
-    /// Changes are found by comparing what is there with what was, by the length, the times
-    /// and the inode of each file. The times are those of the contents, that of the last
-    /// change of any kind (`ctime`) and that of the creation, where the system has them; no
-    /// program can set the latter two, so a file that `cp -p` or `tar` replaced by one of
-    /// the same length and time is noticed. So is a file whose permissions, owner or number
-    /// of hard links have changed. The system only says where to look. So nothing is lost
-    /// where the system lost count, and what is added or removed is reported once. A file
-    /// that was written within the last 20 ms, which is how exact the times of files are,
-    /// may be reported as changed once more. (Where they are only exact to a second, as on
-    /// some network drives, a change that leaves the length as it was may be missed.)
+    /// The service finds changes by comparing the length, the times and the inode of each file with
+    /// their previous values. The times are those of the last modification, of the last change of
+    /// any kind (`ctime`) and of the creation, if the system has them. No program can set the
+    /// latter two, so the service detects a file that `cp -p` or `tar` replaced by one of the same
+    /// length and time. It also detects changed permissions, owners and numbers of hard links.
+    /// Events of the system only show where to look, so no change is lost if the system loses
+    /// events, and each added or removed file is reported once.
     ///
-    /// If the folder is removed, all its files are; it is looked for four times a second,
-    /// and its files are reported when it is back. That a folder above it was replaced by
-    /// another one is noticed within two seconds; so is, on Linux, that something was
-    /// mounted below it or no longer is. It may itself be a link. Links to folders below it
-    /// are not followed; those to files are reported as files, and a change of their target
-    /// is seen at the next [full rescan](FolderWatch::rescan_every). Pipes, sockets and devices
-    /// are not reported.
+    /// The times of files are exact to 20 ms. A file that was written within the last 20 ms may be
+    /// reported as changed once more. (If they are only exact to a second, as on some network
+    /// drives, a change that keeps the length may be missed.)
     ///
-    /// When its stop is requested, the service ends at once; a handler that takes long
-    /// should check its [token](ServiceContext::token). (Only a call by which the system is
-    /// asked to watch a huge tree is waited for: 2 s for a hundred thousand folders.) An
-    /// error of the handler is one of the service: after a [restart](crate::host::Restart)
-    /// everything is reported again, as in the beginning. The pauses of this service go by
-    /// the system's clock, also in a host with a manual one.
+    /// If the folder is removed, all its files are reported as removed. The service checks four
+    /// times a second whether the folder is back, and then reports its files. If a folder above it
+    /// is replaced by another one, this is detected within two seconds. On Linux, mounts and
+    /// unmounts below it are detected as quickly.
+    ///
+    /// The folder itself may be a link. Links to folders below it are not followed. Links to files
+    /// are reported as files, and a change of their target is detected at the next [full
+    /// rescan](FolderWatch::rescan_every). Pipes, sockets and devices are not reported.
+    ///
+    /// When its stop is requested, the service ends at once, except during the system call that
+    /// begins to watch a huge tree, which takes 2 s for a hundred thousand folders. A handler that
+    /// takes long should check its [token](ServiceContext::token). An error of the handler is an
+    /// error of the service. After a [restart](crate::host::Restart), all files are reported again,
+    /// as at the start. The pauses of this service use the system's clock, even in a host with a
+    /// manual clock.
     ///
     /// # Errors
     ///
-    /// The start of the service fails if there is no such folder, or it may not be read.
+    /// The start of the service fails if the folder does not exist or cannot be read.
     ///
-    /// What cannot be read below it, or later on, is left out alone: a warning is logged
-    /// once, [`FileChanges::unreadable`] lists it, and what was known of it is kept; once it
-    /// can be read its changes are reported. Where the system watches no more folders (its
-    /// limit is reached: `fs.inotify.max_user_watches`), a warning is logged, and
-    /// everything is scanned every two seconds.
+    /// A folder or file below it, or the folder itself later on, may become unreadable. Then a
+    /// warning is logged once, [`FileChanges::unreadable`] lists the path, and its last known state
+    /// is kept. When it can be read again, its changes are reported. If the system's limit on
+    /// watched folders is reached (`fs.inotify.max_user_watches`), a warning is logged, and all
+    /// folders are scanned every two seconds.
     ///
     /// # Examples
     ///

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
-/// A folder to be watched, and how. [`on_change`](Self::on_change) makes it a service.
+/// A folder to watch, with options. [`on_change`](Self::on_change) turns it into a service.
 ///
 /// # Examples
 ///
@@ -33,10 +33,10 @@ pub struct FolderWatch {
 pub(super) type Only = dyn Fn(&Path) -> bool + Send + Sync;
 
 impl FolderWatch {
-    /// Watches this folder and all folders below it. Starts nothing.
+    /// Creates a watch of this folder and all folders below it. It is not started yet.
     ///
-    /// A relative path is resolved here, against the current folder of the process; a later
-    /// `set_current_dir` does not matter. What changes is reported by the path given here.
+    /// A relative path is resolved here, against the current folder of the process. A later
+    /// `set_current_dir` has no effect. Changes are reported with the path that is passed here.
     pub fn new(folder: impl Into<PathBuf>) -> FolderWatch {
         let given = folder.into();
         FolderWatch {
@@ -50,30 +50,30 @@ impl FolderWatch {
         }
     }
 
-    /// Quiet period: changes are reported once no event has arrived for this long, since an
-    /// editor writes a file in several steps. Defaults to 100 ms.
+    /// Sets the quiet period: changes are reported once no event has arrived for this time, since
+    /// an editor writes a file in several steps. Defaults to 100 ms.
     pub fn debounce(mut self, quiet: Duration) -> FolderWatch {
         self.debounce = quiet;
         self
     }
 
-    /// Maximum delay before changes are reported under continuous activity. Defaults to 1
+    /// Sets the maximum delay before changes are reported under continuous activity. Defaults to 1
     /// s.
     pub fn max_delay(mut self, most: Duration) -> FolderWatch {
         self.max_delay = most;
         self
     }
 
-    /// Interval of full rescans, whatever the system has reported: on a network file system
-    /// it may report nothing. [`Duration::MAX`] means never; less than 10 ms counts as 10
-    /// ms. Defaults to 5 minutes.
+    /// Sets the interval of full rescans, which find changes that the system does not report, as on
+    /// a network file system. [`Duration::MAX`] means never, and less than 10 ms counts as 10 ms.
+    /// Defaults to 5 minutes.
     pub fn rescan_every(mut self, period: Duration) -> FolderWatch {
         self.rescan = period;
         self
     }
 
-    /// Reports only files for which `only` returns true. It is given the path as the
-    /// handler would be, and called on the service's thread, often. Defaults to all.
+    /// Reports only files for which `only` returns `true`. It gets the same path as the handler,
+    /// and is called often, on the service's thread. Defaults to all files.
     pub fn only(mut self, only: impl Fn(&Path) -> bool + Send + Sync + 'static) -> FolderWatch {
         self.only = Some(Arc::new(only));
         self

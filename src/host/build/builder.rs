@@ -70,15 +70,13 @@ impl HostBuilder {
         }
     }
 
-    /// Adds a pool, the workers of a queue, a batcher, a scheduler, or another thing that can
-    /// be a service: see [`IntoService`]. What the rest of the program needs of it, such as a
-    /// [`Submitter`](crate::Submitter) of the pool, it gets from the thing itself, before that
-    /// is added.
+    /// Adds a pool, the workers of a queue, a batcher, a scheduler, or another value that
+    /// implements [`IntoService`]. Before adding it, take from it what the rest of the program
+    /// needs, such as a [`Submitter`](crate::Submitter) of the pool.
     ///
-    /// A service is started after those that it was declared [after](ServiceBuilder::after),
-    /// and stopped before them. A batcher and a scheduler are implicitly after the pool that
-    /// they run on, if that is a service of this host. A pool that runs tasks that use a
-    /// service should be declared after that service.
+    /// A service is started after those that it was declared [after](ServiceBuilder::after), and
+    /// stopped before them. A batcher or a scheduler is implicitly after its pool if the pool is a
+    /// service of this host. If tasks of a pool use a service, declare the pool after that service.
     ///
     /// # Examples
     ///
@@ -120,8 +118,8 @@ impl HostBuilder {
         self.register(name, parts)
     }
 
-    /// Adds a service of the program's own. `factory` makes its value on the service's own thread,
-    /// once for the start and once for each restart. The value never leaves that thread.
+    /// Adds a service that the program implements. `factory` makes its value on the service's own
+    /// thread, once for the start and once for each restart. The value never leaves that thread.
     ///
     /// # Examples
     ///
@@ -153,8 +151,8 @@ impl HostBuilder {
         self.register(name, Parts::from_factory(factory))
     }
 
-    /// Adds a closure as a service: its [`run`](Service::run), which is called again in each
-    /// restart.
+    /// Adds a closure as a service. The closure is the service's [`run`](Service::run), and is
+    /// called again in each restart.
     ///
     /// # Examples
     ///
@@ -179,7 +177,7 @@ impl HostBuilder {
         self.register(name, Parts::new(Background(run)))
     }
 
-    /// Adds a closure that is called once, at the start: services declared
+    /// Adds a closure that is called once, at the start. Services declared
     /// [after](ServiceBuilder::after) it wait until it has returned.
     pub fn startup_task(
         &mut self,
@@ -193,45 +191,44 @@ impl HostBuilder {
         )
     }
 
-    /// The name of the host, in the log and the report. Defaults to `groundcrew`.
+    /// Sets the name of the host, for the log and the report. Defaults to `groundcrew`.
     pub fn name(&mut self, name: impl Into<String>) -> &mut HostBuilder {
         self.name = name.into();
         self
     }
 
-    /// How long each service may take to start; [`Duration::MAX`] means no limit. Defaults
-    /// to 30 s.
+    /// Sets how long each service may take to start. [`Duration::MAX`] means no limit. Defaults to
+    /// 30 s.
     pub fn start_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
         self.start_timeout = limit;
         self
     }
 
-    /// How long the whole stop may take, the [delay](Self::stop_delay) included;
-    /// [`Duration::MAX`] means no limit. Defaults to 8 s. Which values to set is described
-    /// [at the host](Host#how-long-the-stop-may-take).
+    /// Sets how long the whole stop may take, including the [delay](Self::stop_delay).
+    /// [`Duration::MAX`] means no limit. Defaults to 8 s. See [how long the stop may
+    /// take](Host#how-long-the-stop-may-take) for values.
     pub fn stop_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
         self.stop_timeout = limit;
         self
     }
 
-    /// How long the host waits between the end of its readiness and the stop of the first
-    /// service, so that load balancers notice. Defaults to 0. A host that was not up yet does
-    /// not wait, and neither does one whose stop was
-    /// [shortened](crate::HostHandle::request_stop_within).
+    /// Sets how long the host, once it is no longer ready, waits before it stops the first service,
+    /// so that load balancers notice. Defaults to 0. There is no delay if the host was not up yet,
+    /// or if its stop was [shortened](crate::HostHandle::request_stop_within).
     pub fn stop_delay(&mut self, delay: Duration) -> &mut HostBuilder {
         self.stop_delay = delay;
         self
     }
 
-    /// The stack size of each service's thread, in bytes. Defaults to that of the standard
-    /// library; at least 64 KiB, which a panic needs. The workers of a queue get the size that is
-    /// set when the queue is added.
+    /// Sets the stack size of each service's thread, in bytes. Defaults to that of the standard
+    /// library. The minimum is 64 KiB, which a panic needs. The workers of a queue get the size
+    /// that is set when the queue is added.
     pub fn stack_size(&mut self, bytes: usize) -> &mut HostBuilder {
         self.stack_size = bytes;
         self
     }
 
-    /// Uses a manual clock, for tests, with the feature `testing`.
+    /// Uses a manual clock, for tests. Requires the feature `testing`.
     #[cfg(feature = "testing")]
     pub fn clock(&mut self, clock: &ManualClock) -> &mut HostBuilder {
         self.clock.manual = Some(clock.clone());
@@ -242,8 +239,8 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// [`HostBuildError`]: a name that is used twice, unknown or empty; services that wait for
-    /// each other; limits that cannot be met; a stack that is too small. The builder is
+    /// Returns a [`HostBuildError`] if a name is used twice, unknown or empty, if services wait for
+    /// each other, if limits cannot be met, or if a stack is too small. The builder is then
     /// unchanged.
     ///
     /// # Examples

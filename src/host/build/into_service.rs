@@ -2,19 +2,19 @@
 
 use super::parts::Parts;
 
-/// Something that a [`Host`](crate::Host) can run as a service: what
-/// [`HostBuilder::add`](crate::HostBuilder::add) takes.
+/// A value that [`HostBuilder::add`](crate::HostBuilder::add) can add to a [`Host`](crate::Host) as
+/// a service.
 ///
-/// | what | the service |
+/// | value | as a service |
 /// | --- | --- |
-/// | a [`Pool`](crate::Pool) | is stopped in its turn, and drains within its time; its workers run already, and its report becomes part of the host's |
+/// | a [`Pool`](crate::Pool) | its workers already run; it is stopped in its turn and drains within its time, and its report becomes part of the host's |
 /// | [`WorkQueue::workers`](crate::WorkQueue::workers) | threads that handle the items of a queue |
-/// | a [`&Batcher`](crate::Batcher) | is stopped in its turn; what it could not handle in its time is returned by [`take_unstarted`](crate::Batcher::take_unstarted) |
-/// | a [`&Scheduler`](crate::Scheduler) | starts its schedules in its turn, and stops them in its turn |
+/// | a [`&Batcher`](crate::Batcher) | is stopped in its turn; [`take_unstarted`](crate::Batcher::take_unstarted) returns the items that it could not handle in its time |
+/// | a [`&Scheduler`](crate::Scheduler) | starts and stops its schedules in its turn |
 /// | `FolderWatch::on_change` | calls a closure with what changes below a folder (feature `watch`) |
 ///
-/// A type of your own implements [`Service`](crate::Service), and is added by
-/// [`HostBuilder::service`](crate::HostBuilder::service); a closure by
+/// To add a type of your own, implement [`Service`](crate::Service) and call
+/// [`HostBuilder::service`](crate::HostBuilder::service). To add a closure, call
 /// [`background`](crate::HostBuilder::background) or
 /// [`startup_task`](crate::HostBuilder::startup_task).
 ///

@@ -30,36 +30,38 @@ pub struct ServiceBuilder<'a> {
 }
 
 impl ServiceBuilder<'_> {
-    /// The services that this one needs: they have to be up before it is started, and are stopped
-    /// only after it. Another call adds to them. A service that needs none is started at once,
-    /// and one that none needs is among the first to be stopped.
+    /// Declares the services that this one needs. They must be up before it is started, and are
+    /// stopped only after it. A further call adds more. A service that needs no other is started at
+    /// once, and a service that no other needs is among the first to be stopped.
     pub fn after<N: Into<String>>(self, services: impl IntoIterator<Item = N>) -> Self {
         self.spec.after.extend(services.into_iter().map(Into::into));
         self
     }
 
-    /// How long it may take to start; [`Duration::MAX`] means no limit. Defaults to
-    /// [the host's](crate::host::HostBuilder::start_timeout). If it takes longer, its
-    /// token is cancelled, and it has failed. If the whole process was frozen meanwhile
-    /// (SIGSTOP, a paused container, a debugger), which the host notices when it wakes more than
-    /// 100 ms late, that time does not count, and after it there is at most as much time again as
-    /// the limit.
+    /// Sets how long the service may take to start. [`Duration::MAX`] means no limit. Defaults to
+    /// [the host's limit](crate::host::HostBuilder::start_timeout). If the service takes longer,
+    /// its token is cancelled, and it has failed.
+    ///
+    /// Time in which the whole process is frozen (SIGSTOP, a paused container, a debugger) does not
+    /// count. The host notices a freeze when it wakes more than 100 ms late. After it, at most the
+    /// full limit remains.
     pub fn start_timeout(self, limit: Duration) -> Self {
         self.spec.start_timeout = Some(limit);
         self
     }
 
-    /// How long it may take to stop, from the request. Without a limit of its own, it may take
-    /// until the services that it needs must be stopped for each of them to have its time:
-    /// see [the order of a stop](crate::host::Host#the-stop). [`Duration::MAX`] means no limit,
-    /// where [the host](crate::host::HostBuilder::stop_timeout) has none either.
+    /// Sets how long the service may take to stop, from the request. By default, it has an equal
+    /// share of the time that the limits of other services leave: see [the order of a
+    /// stop](crate::host::Host#the-stop). [`Duration::MAX`] means no limit if [the
+    /// host](crate::host::HostBuilder::stop_timeout) has none either.
     pub fn stop_timeout(self, limit: Duration) -> Self {
         self.spec.options.stop_timeout = Some(limit);
         self
     }
 
-    /// The service is up when it calls [`ready`](crate::host::ServiceContext::ready), from `start`
-    /// or from `run`, and not when its `start` has returned. The start timeout applies until then.
+    /// Declares that the service is up when it calls [`ready`](crate::host::ServiceContext::ready),
+    /// from `start` or from `run`, instead of when its `start` has returned. The start timeout
+    /// applies until then.
     ///
     /// # Examples
     ///
@@ -79,7 +81,7 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// Its `run` may return when its work is done. Without this, a `run` that returns before its
+    /// Allows `run` to return when its work is done. Otherwise, a `run` that returns before its
     /// stop was requested is a failure.
     ///
     /// # Examples
@@ -95,21 +97,21 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// How the host reacts when it fails. Defaults to [`FailurePolicy::StopHost`]. A
-    /// [`Restart`](crate::host::Restart) can be given as it is.
+    /// Sets how the host reacts when the service fails. Defaults to [`FailurePolicy::StopHost`]. A
+    /// [`Restart`](crate::host::Restart) can be passed directly.
     pub fn on_failure(self, policy: impl Into<FailurePolicy>) -> Self {
         self.spec.options.policy = policy.into();
         self
     }
 
-    /// Maximum time between two calls of [`heartbeat`](crate::host::ServiceContext::heartbeat),
-    /// from when the service is up. A longer silence is logged and shown in the status, and the
-    /// host is [not alive](crate::host::HostHandle::is_alive) until the next
-    /// heartbeat.
+    /// Sets the maximum time between two calls of
+    /// [`heartbeat`](crate::host::ServiceContext::heartbeat), from when the service is up. A longer
+    /// silence is logged and shown in the status, and the host is [not
+    /// alive](crate::host::HostHandle::is_alive) until the next heartbeat.
     ///
-    /// If the whole process was frozen meanwhile (SIGSTOP, a paused container, a debugger), which
-    /// the host notices when it wakes more than 100 ms late, that time does not
-    /// count, and after it there is at most as much time again as the timeout.
+    /// Time in which the whole process is frozen (SIGSTOP, a paused container, a debugger) does not
+    /// count. The host notices a freeze when it wakes more than 100 ms late. After it, at most the
+    /// full timeout remains.
     ///
     /// # Examples
     ///
@@ -131,9 +133,9 @@ impl ServiceBuilder<'_> {
         self
     }
 
-    /// A missed heartbeat is a failure: the service's token is cancelled, and its
-    /// [policy](Self::on_failure) applies. If it does not end then within its time, it cannot be
-    /// started again, since its thread is still busy: the host stops.
+    /// Makes a missed heartbeat a failure: the service's token is cancelled, and its
+    /// [policy](Self::on_failure) applies. If the service then does not end within its time, it
+    /// cannot be restarted, since its thread is still busy, and the host stops.
     ///
     /// # Examples
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The counters of a batcher: [`Batcher::stats`](crate::Batcher::stats).
+/// The counters of a batcher, returned by [`Batcher::stats`](crate::Batcher::stats).
 ///
 /// Every accepted item is handled, dead, unstarted or [waiting](Self::waiting), which
 /// includes items being handled.
@@ -41,50 +41,50 @@ pub struct BatchStats {
 }
 
 impl BatchStats {
-    /// How many items were accepted.
+    /// Returns how many items were accepted.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many items wait, or are being handled.
+    /// Returns how many items wait, or are being handled.
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// How many of the [waiting](Self::waiting) items are being handled; in a report, those
-    /// that abandoned handlers hold.
+    /// Returns how many of the [waiting](Self::waiting) items are being handled. In a report, these
+    /// are the items that abandoned handlers hold.
     pub fn in_progress(&self) -> u64 {
         self.in_progress
     }
 
-    /// How many items were handled. They include items that a handler took out of its batch
-    /// before it failed.
+    /// Returns how many items were handled. This includes items that a handler took out of its
+    /// batch before it failed.
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// How many items were given up, and went to the closure for
-    /// [dead letters](crate::batch::BatcherBuilder::dead_letter).
+    /// Returns how many items were given up, and went to the closure for [dead
+    /// letters](crate::batch::BatcherBuilder::dead_letter).
     pub fn dead(&self) -> u64 {
         self.dead
     }
 
-    /// How many items a stop handed back.
+    /// Returns how many items a stop handed back.
     pub fn unstarted(&self) -> u64 {
         self.unstarted
     }
 
-    /// How many batches were completed.
+    /// Returns how many batches were completed.
     pub fn batches(&self) -> u64 {
         self.batches
     }
 
-    /// How often the handler was called.
+    /// Returns how often the handler was called.
     pub fn calls(&self) -> u64 {
         self.calls
     }
 
-    /// How many of these calls failed and were to be tried again.
+    /// Returns how many of these calls failed and were to be tried again.
     pub fn retries(&self) -> u64 {
         self.retries
     }

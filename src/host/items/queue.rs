@@ -33,60 +33,64 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// The items that the queue has accepted. An item that its handler puts or hands back is not
-    /// counted again. An item that was
-    /// [dropped with its refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal)
-    /// counts as accepted and as unstarted.
+    /// Returns the number of items that the queue has accepted. An item that its handler puts back
+    /// or hands back is not counted again. An item that was [dropped with its
+    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal) counts as accepted and
+    /// as unstarted.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// The items that wait.
+    /// Returns the number of waiting items.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// The waiting items beyond the capacity: submitted by the queue's own workers, or put back.
+    /// Returns the number of waiting items beyond the capacity: those that the queue's own workers
+    /// submitted, or that were put back.
     pub fn overflow(&self) -> u64 {
         self.overflow
     }
 
-    /// The largest [`overflow`](Self::overflow) so far.
+    /// Returns the largest [`overflow`](Self::overflow) so far.
     pub fn overflow_peak(&self) -> u64 {
         self.overflow_peak
     }
 
-    /// The items that are being handled; in a report, those that abandoned workers held.
+    /// Returns the number of items that are being handled. In a report, these are the items that
+    /// abandoned workers held.
     pub fn in_progress(&self) -> u64 {
         self.in_progress
     }
 
-    /// The items for which the handler returned `Ok`, and which it neither put nor handed back.
+    /// Returns the number of items for which the handler returned `Ok`, without those that it put
+    /// back or handed back.
     pub fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// The items for which the handler returned an error, which was logged.
+    /// Returns the number of items for which the handler returned an error. The error was logged.
     pub fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// The items for which the handler panicked, or that panicked in their drop after it, which
-    /// was logged.
+    /// Returns the number of items for which the handler panicked, or that panicked in their drop
+    /// after it. The panic was logged.
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
-    /// The failed and panicked items that are kept for
-    /// [`WorkQueue::take_failed`](crate::WorkQueue::take_failed). A report with any is not clean.
+    /// Returns the number of failed and panicked items that are kept for
+    /// [`WorkQueue::take_failed`](crate::WorkQueue::take_failed). If there are any, a report is not
+    /// clean.
     pub fn failed_left(&self) -> u64 {
         self.failed_left
     }
 
-    /// The items that a stop has taken out, that a handler has
-    /// [handed back](crate::host::ItemOutcome::HandBack), or that were
-    /// [dropped with their refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal);
-    /// also after they were [taken](crate::WorkQueue::take_unstarted).
+    /// Returns the number of items that a stop has taken out, that a handler has [handed
+    /// back](crate::host::ItemOutcome::HandBack), or that were [dropped with their
+    /// refusal](crate::SubmitError#an-item-that-is-dropped-with-its-refusal). Items that were
+    /// [taken](crate::WorkQueue::take_unstarted) still count.
     pub fn unstarted(&self) -> u64 {
         self.unstarted
     }

@@ -5,7 +5,7 @@ use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// An item whose handler returned an error, or panicked, with the reason; returned by
+/// An item whose handler returned an error or panicked, with the reason. Returned by
 /// [`WorkQueue::take_failed`](crate::host::WorkQueue::take_failed).
 ///
 /// # Examples
@@ -84,32 +84,32 @@ impl<T> FailedItem<T> {
         FailedItem { item, number, why }
     }
 
-    /// The item, as the handler left it.
+    /// Returns the item, as the handler left it.
     pub fn item(&self) -> &T {
         &self.item
     }
 
-    /// The item, as the handler left it.
+    /// Returns the item, as the handler left it.
     pub fn into_inner(self) -> T {
         self.item
     }
 
-    /// The number of the item, as in the log: accepted items are numbered from 1.
+    /// Returns the number of the item, as in the log: accepted items are numbered from 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The error that the handler returned; `None` if it panicked.
+    /// Returns the error that the handler returned, or `None` if it panicked.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.why.error.as_deref()
     }
 
-    /// Whether the handler panicked.
+    /// Returns `true` if the handler panicked.
     pub fn is_panic(&self) -> bool {
         self.why.is_panic()
     }
 
-    /// The error and all its sources, or the message of the panic.
+    /// Returns the error and all its sources, or the message of the panic.
     pub fn message(&self) -> &str {
         &self.why.message
     }

@@ -1,11 +1,12 @@
 //! What a handler returns for an item that it has not failed on.
 
-/// What happens to an item whose handler did not fail: the value that the handler of a
-/// [`WorkQueue`](crate::host::WorkQueue) returns in `Ok`. `()` is [`Handled`](Self::Handled).
+/// What happens to an item whose handler did not fail. The handler of a
+/// [`WorkQueue`](crate::host::WorkQueue) returns this value in `Ok`. `()` stands for
+/// [`Handled`](Self::Handled).
 ///
 /// # Examples
 ///
-/// A handler that hands back what it cannot handle any more, for the next start of the program:
+/// This handler hands back items that it can no longer handle, for the next start of the program:
 ///
 /// ```
 /// use groundcrew::{Host, WorkQueue, Retry, ServiceContext};
@@ -34,16 +35,16 @@
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ItemOutcome {
-    /// It was handled, and is dropped.
+    /// The item was handled, and is dropped.
     #[default]
     Handled,
-    /// It goes back to the front of the queue, also beyond the capacity, and also when the queue is
-    /// closed. A worker gets it again at once, so the handler should pause first, with [`ServiceContext::sleep`](crate::ServiceContext::sleep). What is put
-    /// back after the handlers' token was cancelled is
-    /// [unstarted](crate::host::WorkQueue::take_unstarted).
+    /// The item goes back to the front of the queue, even if the queue is full or closed. A worker
+    /// gets it again at once, so the handler should first pause with
+    /// [`ServiceContext::sleep`](crate::ServiceContext::sleep). An item that is put back after the
+    /// handlers' token was cancelled is [unstarted](crate::host::WorkQueue::take_unstarted).
     PutBack,
-    /// It is [unstarted](crate::host::WorkQueue::take_unstarted): no handler gets it again. For a
-    /// handler that cannot do its work any more when the host stops.
+    /// The item is [unstarted](crate::host::WorkQueue::take_unstarted): no handler gets it again. A
+    /// handler returns this if it can no longer do its work when the host stops.
     HandBack,
 }
 

@@ -13,14 +13,15 @@ use crate::submit::{SubmitError, WhenFull};
 use crate::sync::Arc;
 use std::fmt;
 
-/// A bounded queue whose items are handled by a service of a [`Host`](crate::Host):
-/// [`workers`](Self::workers) makes it one, and [`HostBuilder::add`](crate::HostBuilder::add) adds
-/// it. A clone is the same queue.
+/// A bounded queue whose items are handled by a service of a [`Host`](crate::Host).
+/// [`workers`](Self::workers) returns the service, and
+/// [`HostBuilder::add`](crate::HostBuilder::add) adds it to a host. A clone refers to the same
+/// queue.
 ///
-/// The queue can be filled before the host starts. In a stop it is closed, and what is in it is
-/// handled, until the last part of the service's time: a quarter of it, capped at 3 s. Then
-/// the handlers' token is cancelled, no more items are begun, and those that are left are returned
-/// by [`take_unstarted`](Self::take_unstarted).
+/// The queue can be filled before the host starts. A stop closes it, and its items are handled
+/// until the last part of the service's time: a quarter of it, capped at 3 s. Then the handlers'
+/// token is cancelled, no more items are started, and [`take_unstarted`](Self::take_unstarted)
+/// returns the remaining ones.
 ///
 /// If the service fails, because a handler that panicked could not be replaced or a heartbeat was
 /// missed, the queue still accepts items while the service is restarted. If the host stops
@@ -28,8 +29,8 @@ use std::fmt;
 ///
 /// # Which items come back
 ///
-/// Every accepted item is handled, or comes back through a clone of the queue, before or after the
-/// report of the host. The report counts what was left when it was made:
+/// Every accepted item is handled, or can be taken from a clone of the queue, before or after the
+/// host makes its report. The report counts the items that were left when it was made:
 ///
 /// | the item's outcome | returned by | report |
 /// | --- | --- | --- |
@@ -37,21 +38,21 @@ use std::fmt;
 /// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
 /// | its handler had not returned when the report was made | [`take_maybe_handled`](Self::take_maybe_handled), with [`keep_copy`](Self::keep_copy) | not clean |
 ///
-/// A handler whose error is due to the stop of the host has not failed. Such an error is caused by
-/// [`Cancelled`](crate::cancel::Cancelled) or by the refusal of a queue, a batcher or a pool that the
-/// stop has closed. Its item is unstarted.
+/// An error that is due to the stop of the host is not a failure of the handler: the item is
+/// unstarted. Such an error is caused by [`Cancelled`](crate::cancel::Cancelled) or by the refusal
+/// of a queue, a batcher or a pool that the stop has closed.
 ///
-/// The queue keeps them, however many there are, until its last clone and the last handle of the
-/// host are dropped. So a program that runs for months should take failed items now and then.
+/// The queue keeps these items, without a limit, until its last clone and the last handle of the
+/// host are dropped. A program that runs for months should therefore take failed items regularly.
 ///
 /// # The shutdown bug this prevents
 ///
-/// A service that reads a channel in a loop, as in `for item in receiver`, ends only when
-/// every sender is dropped, and some part of the program usually keeps one: the stop hangs, or
-/// runs into its deadline. A `WorkQueue` is closed by its service's stop, however many clones
-/// exist. Further items are refused and returned, and workers that wait for an item end. What
-/// the bug looks like in hand-written code, and why the host does not hang even then, is
-/// described [at the host](crate::host::Host#a-common-shutdown-bug).
+/// A service that reads a channel in a loop, as in `for item in receiver`, ends only when every
+/// sender is dropped. Some part of the program usually keeps a sender, so the stop hangs, or takes
+/// until its deadline. The stop of its service closes a `WorkQueue`, even if clones exist. Further
+/// items are refused and returned, and idle workers end.
+/// [`Host`](crate::host::Host#a-common-shutdown-bug) shows the bug in hand-written code, and how
+/// the host handles it.
 ///
 /// # Examples
 ///
@@ -80,7 +81,7 @@ pub struct WorkQueue<T> {
 }
 
 impl<T: Send + 'static> WorkQueue<T> {
-    /// A queue with this capacity. A capacity of 0 is an error when the host is
+    /// Creates a queue with this capacity. A capacity of 0 is an error when the host is
     /// [built](crate::host::HostBuilder::build).
     pub fn new(capacity: usize) -> WorkQueue<T> {
         WorkQueue {
@@ -88,10 +89,10 @@ impl<T: Send + 'static> WorkQueue<T> {
         }
     }
 
-    /// Makes the queue copy each item before a handler gets it, so that items that are being
-    /// handled when the report is made are returned by
-    /// [`take_maybe_handled`](Self::take_maybe_handled). This applies to all clones of the queue,
-    /// and to items that a handler gets from now on. Nothing else needs it.
+    /// Makes the queue copy each item before a handler gets it, so that
+    /// [`take_maybe_handled`](Self::take_maybe_handled) can return the items that are being handled
+    /// when the report is made. This applies to all clones of the queue, and to items that a
+    /// handler gets from now on.
     pub fn keep_copy(self) -> WorkQueue<T>
     where
         T: Clone,
@@ -100,21 +101,20 @@ impl<T: Send + 'static> WorkQueue<T> {
         self
     }
 
-    /// The queue with `workers` threads that handle its items, as a service:
-    /// [`HostBuilder::add`](crate::HostBuilder::add) takes it.
+    /// Returns a service with `workers` threads that handle the items of the queue. Pass it to
+    /// [`HostBuilder::add`](crate::HostBuilder::add).
     ///
-    /// `factory` is called by each worker, on the worker's own thread, and returns the handler
-    /// that the worker keeps, with the connection that it needs, for example. The service is up
-    /// when every worker has its handler. After a panic of its handler, the worker calls
-    /// `factory` again. A panic in the drop of a handler is a
-    /// [failure](crate::host::ServiceFailure) of the service, which goes on.
+    /// Each worker calls `factory` on its own thread, and keeps the handler that it returns, for
+    /// example with a connection. The service is up when every worker has its handler. After a
+    /// panic of its handler, the worker calls `factory` again. A panic in the drop of a handler is
+    /// a [failure](crate::host::ServiceFailure) of the service, but does not end it.
     ///
     /// The handler returns `Ok(())` for an item that it has handled, or an [`ItemOutcome`] to put
-    /// it back or to hand it back. After an error, which is logged and counted, the item is kept
-    /// for [`take_failed`](Self::take_failed), and the worker goes on. The handler's
-    /// [token](ServiceContext::token) is cancelled in the last part of the service's time to
-    /// stop, not before: until then the queue is drained. See
-    /// [which items come back](Self#which-items-come-back).
+    /// it back or to hand it back. An error is logged and counted, the item is kept for
+    /// [`take_failed`](Self::take_failed), and the worker continues with the next item. The
+    /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
+    /// time to stop. Until then, the queue is drained. See [which items come
+    /// back](Self#which-items-come-back).
     ///
     /// # Examples
     ///
@@ -150,13 +150,12 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.fallible_workers(workers, move || Ok(factory()))
     }
 
-    /// As [`workers`](Self::workers), with a factory that may fail, as one does that opens a
+    /// Like [`workers`](Self::workers), with a factory that may fail, for example to open a
     /// connection.
     ///
-    /// Its error is a failure of the service: of its start, or, where a worker needs a new
-    /// handler after a panic, of its run. The service's
-    /// [policy](crate::host::ServiceBuilder::on_failure) decides what follows; items stay in the
-    /// queue.
+    /// Its error is a failure of the service: of its start, or of its run if a worker needs a new
+    /// handler after a panic. The service's [policy](crate::host::ServiceBuilder::on_failure)
+    /// decides what follows. Items stay in the queue.
     ///
     /// # Examples
     ///
@@ -189,19 +188,19 @@ impl<T: Send + 'static> WorkQueue<T> {
         QueueWorkers::new(self.store.clone(), workers, factory)
     }
 
-    /// Puts an item into the queue; blocks while the queue is full.
+    /// Puts an item into the queue, and blocks while the queue is full.
     ///
-    /// A worker of the queue, in its handler, never waits: its item goes beyond the capacity,
-    /// as the [stats](QueueStats::overflow) show. To respect the capacity there, use
-    /// [`try_submit`](Self::try_submit), which refuses, or
-    /// [`submit_until`](Self::submit_until) with a duration, which waits. Handlers of two queues that submit
-    /// to each other's full queue can wait for each other.
+    /// In a handler of the queue this never blocks: the item exceeds the capacity, as the
+    /// [stats](QueueStats::overflow) show. To respect the capacity there, use
+    /// [`try_submit`](Self::try_submit), which refuses the item, or
+    /// [`submit_until`](Self::submit_until) with a duration, which waits. Handlers of two queues
+    /// that submit to each other's full queue can deadlock.
     ///
     /// # Errors
     ///
-    /// [`is_closed`](SubmitError::is_closed) when the stop of the queue's service was
-    /// requested, also while this waits. The item comes back: out of the error, or, if that
-    /// is dropped, from [`take_unstarted`](Self::take_unstarted).
+    /// The error [`is_closed`](SubmitError::is_closed) if the stop of the queue's service was
+    /// requested before or during the call. The error holds the item. If it is dropped,
+    /// [`take_unstarted`](Self::take_unstarted) returns the item.
     ///
     /// # Examples
     ///
@@ -220,27 +219,27 @@ impl<T: Send + 'static> WorkQueue<T> {
     ///
     /// # Errors
     ///
-    /// [`is_full`](SubmitError::is_full) when there is none,
-    /// [`is_closed`](SubmitError::is_closed) when the queue is closed. The item comes back.
+    /// The error [`is_full`](SubmitError::is_full) if there is no room, and
+    /// [`is_closed`](SubmitError::is_closed) if the queue is closed. It holds the item.
     pub fn try_submit(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store.submit(item, OnFull::Refuse)
     }
 
-    /// Puts an item into the queue; while the queue is full it does as `when_full` says: it
-    /// waits for a duration, until a moment, or until a token is cancelled, which is for a
-    /// service that has to end when its stop is requested. For what it does in a handler of
-    /// the queue see [`WhenFull`].
+    /// Puts an item into the queue. While the queue is full, this waits for a duration, until a
+    /// moment, or until a token is cancelled, as `when_full` specifies. A service that has to end
+    /// when its stop is requested passes its token. For the behavior in a handler of the queue, see
+    /// [`WhenFull`].
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) when there
-    /// was no room.
+    /// The error [`is_timeout`](SubmitError::is_timeout) or [`is_full`](SubmitError::is_full) if
+    /// there was no room.
     ///
-    /// [`is_cancelled`](SubmitError::is_cancelled) when the token was cancelled before the
-    /// item was accepted, also if the queue was closed as well; otherwise
-    /// [`is_closed`](SubmitError::is_closed) when there never will be room. After these two the
-    /// item comes back out of the error, or, if that is dropped, as by `?` below, from
-    /// [`take_unstarted`](Self::take_unstarted).
+    /// It [`is_cancelled`](SubmitError::is_cancelled) if the token was cancelled before the item
+    /// was accepted, even if the queue was closed as well. Otherwise, it
+    /// [`is_closed`](SubmitError::is_closed) if there never will be room. In these two cases, if
+    /// the error is dropped, as by `?` below, [`take_unstarted`](Self::take_unstarted) returns the
+    /// item.
     ///
     /// # Examples
     ///
@@ -277,15 +276,15 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.store.submit(item, when_full.into().begin())
     }
 
-    /// Takes the items that no handler will get: those that handlers
-    /// [handed back](ItemOutcome::HandBack), then those that the stop took out of the queue,
-    /// each in the order in which they came; then those that were [dropped with their
-    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal). The first call, on any
-    /// clone of the queue, gets them; afterwards there are none, until more come.
+    /// Takes the items that no handler will get: first those that handlers [handed
+    /// back](ItemOutcome::HandBack), then those that the stop took out of the queue, both in the
+    /// order in which they came, and then those that were [dropped with their
+    /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal). The first call, on any clone
+    /// of the queue, returns them. Later calls return those that came since.
     ///
-    /// After the report of the host it returns all of them, except those that an abandoned
-    /// handler puts back later, or that are refused later: another call returns these. Before the
-    /// report it returns what there is, without what waits in the queue.
+    /// After the report of the host is made, this returns all of them. Another call returns those
+    /// that an abandoned handler puts back later, or that are refused later. Before the report is
+    /// made, this does not return the items that wait in the queue.
     ///
     /// # Examples
     ///
@@ -311,10 +310,10 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.store.take_unstarted()
     }
 
-    /// Takes the items whose handler returned an error, or panicked, with the reason, in the
-    /// order in which they failed. The first call, on any clone of the queue, gets them;
-    /// afterwards there are none, until more fail. Those that were taken before the report of
-    /// the host is made leave it clean.
+    /// Takes the items whose handler returned an error or panicked, with the reason, in the order
+    /// in which they failed. The first call, on any clone of the queue, returns them. Later calls
+    /// return those that failed since. Items that are taken before the host makes its report do not
+    /// prevent a clean report.
     ///
     /// # Examples
     ///
@@ -350,14 +349,14 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.store.take_failed()
     }
 
-    /// Takes copies of the items that were being handled when the report of the host was
-    /// made: their handlers were abandoned, and whether the items were handled is not
-    /// known. The first call gets them. None before the report, and without
+    /// Takes copies of the items that were being handled when the report of the host was made.
+    /// Their handlers were abandoned, and it is not known whether the items were handled. The first
+    /// call returns them. There are none before the report is made, or without
     /// [`keep_copy`](Self::keep_copy).
     ///
-    /// If its handler returns before the copy is taken, an item is not among them: it is then
-    /// handled or [failed](Self::take_failed). An item whose copy was taken comes back in no other
-    /// way.
+    /// An item whose handler returns before the copy is taken is not among them: it is then handled
+    /// or [failed](Self::take_failed). An item whose copy was taken is not returned by any other
+    /// method.
     ///
     /// # Examples
     ///
@@ -385,23 +384,23 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.store.take_copies()
     }
 
-    /// Closes the queue: further items are refused, what is in it is handled, and then the
+    /// Closes the queue. Further items are refused, the remaining items are handled, and then the
     /// service ends. The stop of the service does the same.
     pub fn close(&self) {
         self.store.close();
     }
 
-    /// Whether the queue is closed.
+    /// Returns `true` if the queue is closed.
     pub fn is_closed(&self) -> bool {
         self.store.is_closed()
     }
 
-    /// The number of items that it has room for.
+    /// Returns the capacity of the queue.
     pub fn capacity(&self) -> usize {
         self.store.capacity()
     }
 
-    /// The counts of its items so far, by outcome.
+    /// Returns the counts of its items so far, by outcome.
     pub fn stats(&self) -> QueueStats {
         self.store.stats()
     }

@@ -5,8 +5,8 @@ use crate::sync::Arc;
 use crate::threads;
 use std::time::Duration;
 
-/// A service that did not end in time. Its threads are left behind until they end, or the
-/// process does. All values are those at the time of the report.
+/// A service that did not end in time. Its threads are left running until they end, or the process
+/// ends. All values are as of the report.
 ///
 /// # Examples
 ///
@@ -39,23 +39,23 @@ pub struct AbandonedService {
 }
 
 impl AbandonedService {
-    /// How long before the report its stop was requested; `None` if it was not.
+    /// Returns how long before the report its stop was requested, or `None` if it was not.
     pub fn stop_requested_for(&self) -> Option<Duration> {
         self.stop_requested_for
     }
 
-    /// How long before the report its last heartbeat was; `None` if it had none.
+    /// Returns how long before the report its last heartbeat was, or `None` if there was none.
     pub fn heartbeat_age(&self) -> Option<Duration> {
         self.heartbeat_age
     }
 
-    /// Its threads that still ran: its own, and the workers of a queue.
+    /// Returns its threads that were still running: its own, and the workers of a queue.
     pub fn threads(&self) -> &[ServiceThread] {
         &self.threads
     }
 }
 
-/// A thread of a service: one that was abandoned, or in a
+/// A thread of a service that was abandoned, or that is shown in a
 /// [status](crate::host::ServiceStatus::threads).
 ///
 /// # Examples
@@ -102,23 +102,23 @@ impl ServiceThread {
         self
     }
 
-    /// The name of the thread.
+    /// Returns the name of the thread.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its last note, from [`ServiceContext::note`](crate::host::ServiceContext::note).
+    /// Returns its last note, from [`ServiceContext::note`](crate::host::ServiceContext::note).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// On Linux the number of the thread, as `ps -L` and `/proc` show it; `None` elsewhere.
+    /// Returns the thread ID, as `ps -L` and `/proc` show it, on Linux. Returns `None` elsewhere.
     pub fn thread_id(&self) -> Option<u64> {
         self.id
     }
 
-    /// On Linux what the thread was doing when it was abandoned: `running`,
-    /// `sleeping in read`; `None` elsewhere, and in a status.
+    /// Returns what the thread was doing when it was abandoned, such as `running` or `sleeping in
+    /// read`, on Linux. Returns `None` elsewhere, and in a status.
     pub fn thread_state(&self) -> Option<&str> {
         self.doing.as_deref()
     }

@@ -10,9 +10,9 @@ use std::any::Any;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-/// The outcome of a host: how each service ended, what failed, what was left behind.
+/// The outcome of a host: how each service ended, what failed, and what was left behind.
 ///
-/// A clone is the same report. Printed, it looks like this:
+/// A clone refers to the same report. When printed, a report looks like this:
 ///
 /// ```text
 /// host blog: NOT CLEAN after 8.000 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
@@ -25,14 +25,14 @@ use std::time::Duration;
 ///   returned   "warm-up"
 /// ```
 ///
-/// Returned from `main`, it prints itself to stderr if it is not clean, and sets the
-/// [`exit_code`](Self::exit_code).
+/// When `main` returns a report that is not clean, it is printed to stderr. The process exits with
+/// its [`exit_code`](Self::exit_code).
 ///
 /// # What it holds
 ///
-/// The report holds the reports of the pools with their unstarted tasks, until its last clone
-/// is dropped. See [`StopReport`] for what that means for channels whose senders these tasks
-/// own. The items that queues did not get to stay in the queues:
+/// The report holds the reports of the pools with their unstarted tasks, until its last clone is
+/// dropped. See [`StopReport`] for what that means for channels whose senders these tasks own.
+/// Items that were not handled stay in their queues: see
 /// [`WorkQueue::take_unstarted`](crate::host::WorkQueue::take_unstarted).
 ///
 /// With the feature `serde` it can be serialized.
@@ -140,10 +140,10 @@ impl HostReport {
         self
     }
 
-    /// Whether nothing failed, and nothing was left behind: no service failed, panicked
-    /// or was abandoned, no thread lingers, no item is unstarted or failed and
-    /// [not taken](crate::host::WorkQueue::take_failed), and every pool's report is clean. Then every
-    /// thread of the host has been joined, except the thread of a service that itself called
+    /// Returns `true` if nothing failed and nothing was left behind: no service failed, panicked or
+    /// was abandoned, no thread is [lingering](Self::lingering), no item is unstarted, or failed
+    /// and [not taken](crate::host::WorkQueue::take_failed), and every pool's report is clean. Then
+    /// every thread of the host has been joined, except the thread of a service that itself called
     /// `stop`.
     pub fn is_clean(&self) -> bool {
         let data = self.data();
@@ -159,35 +159,35 @@ impl HostReport {
         is_for_lack_of_threads || data.services.iter().any(ServiceReport::has_failed)
     }
 
-    /// The name of the host.
+    /// Returns the name of the host.
     pub fn host(&self) -> &str {
         &self.data.host
     }
 
-    /// Why the stop began.
+    /// Returns why the stop began.
     pub fn reason(&self) -> &StopReason {
         &self.data.reason
     }
 
-    /// How each service ended, in the order in which they were registered.
+    /// Returns how each service ended, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceReport] {
         &self.data.services
     }
 
-    /// Every failure, in the order in which they happened, including those after which a
-    /// restart succeeded. Of each service the latest 16 are kept;
-    /// [`ServiceReport::failures`] counts them all.
+    /// Returns the failures in the order in which they happened, including those after which a
+    /// restart succeeded. Only the latest 16 of each service are kept. [`ServiceReport::failures`]
+    /// counts all of them.
     pub fn failures(&self) -> &[ServiceFailure] {
         &self.data.failures
     }
 
-    /// The services that had ended, but whose threads had not: destructors of thread-locals, or
-    /// of the factory, still ran.
+    /// Returns the services that had ended but whose threads had not: destructors of thread-locals,
+    /// or of the factory, were still running.
     pub fn lingering(&self) -> impl ExactSizeIterator<Item = &str> {
         self.data.lingering.iter().map(|name| &**name)
     }
 
-    /// The reports of the pools that the host ran, which hold their unstarted tasks.
+    /// Returns the reports of the pools that the host ran, which hold their unstarted tasks.
     pub fn pools(&self) -> &[StopReport] {
         match &self.left {
             Some(left) => &left.pools,
@@ -195,29 +195,29 @@ impl HostReport {
         }
     }
 
-    /// How long the start took, until every service was up or the stop began; `None` if the
-    /// host was stopped before it was started.
+    /// Returns how long the start took, until every service was up or the stop began. Returns
+    /// `None` if the host was stopped before it was started.
     pub fn start_took(&self) -> Option<Duration> {
         self.data.start
     }
 
-    /// How long it ran, from when every service was up until the stop began; `None` if it
-    /// never was.
+    /// Returns how long the host ran, from when every service was up until the stop began. Returns
+    /// `None` if it never was up.
     pub fn ran(&self) -> Option<Duration> {
         self.data.ran
     }
 
-    /// The time between readiness going off and the first service's stop.
+    /// Returns the time from when the host was no longer ready until the first service was stopped.
     pub fn delay_took(&self) -> Duration {
         self.data.delay
     }
 
-    /// The time from the end of the delay until the report.
+    /// Returns the time from the end of the delay until the report.
     pub fn stop_took(&self) -> Duration {
         self.data.stop
     }
 
-    /// The exit code for the process: 1 if a service failed and no restart succeeded; else
+    /// Returns the exit code for the process: 1 if a service failed and no restart succeeded; else
     /// 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0.
     ///
     /// # Examples
@@ -245,8 +245,8 @@ impl HostReport {
 }
 
 impl Termination for HostReport {
-    /// Prints the report on stderr if it is not clean. Waits for a stderr that is stuck, a
-    /// pipe that is full and not read, for one second at most.
+    /// Prints the report to stderr if it is not clean. If stderr is blocked, such as a full pipe
+    /// that is not read, this waits for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
             to_stderr_in_time(self.to_string());

@@ -29,15 +29,15 @@ pub enum ServiceOutcome {
     Stopped,
     /// A one-shot service, or a startup task, did its work.
     Returned,
-    /// It failed; the first failure of its last incarnation.
+    /// It failed. This is the first failure since it was last started.
     Failed(ServiceFailure),
-    /// It panicked; the first failure of its last incarnation.
+    /// It panicked. This is the first failure since it was last started.
     Panicked(ServiceFailure),
     /// It had not ended when the report was made.
     Abandoned(AbandonedService),
-    /// It had itself called [`HostHandle::stop`](crate::host::HostHandle::stop).
+    /// It called [`HostHandle::stop`](crate::host::HostHandle::stop) itself.
     Caller,
-    /// The stop came before its start.
+    /// The stop began before it was started.
     NotStarted,
 }
 
@@ -69,58 +69,58 @@ pub struct ServiceReport {
 }
 
 impl ServiceReport {
-    /// The name of the service.
+    /// Returns the name of the service.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How it ended, as of the report.
+    /// Returns how it ended, as of the report.
     pub fn outcome(&self) -> &ServiceOutcome {
         &self.outcome
     }
 
-    /// Whether its last incarnation failed: then the exit code is 1. This can also be true of an
-    /// abandoned service: it failed, and its `stop` did not return.
+    /// Returns `true` if it failed since it was last started. The exit code is then 1. This can
+    /// also be true of an abandoned service that failed and whose `stop` did not return.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// The number of restarts.
+    /// Returns the number of restarts.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 
-    /// The number of failures, in all incarnations, including failures after which a restart
-    /// succeeded.
+    /// Returns the number of failures, including those after which a restart succeeded.
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// How long its first start took; `None` if it never came up.
+    /// Returns how long its first start took, or `None` if it never was up.
     pub fn start_took(&self) -> Option<Duration> {
         self.start_took
     }
 
-    /// How long it took to end after its stop was requested: zero, if it ended by itself
-    /// after the stop of the host had begun; `None` if it ended before the stop, or has not
-    /// ended.
+    /// Returns how long it took to end after its stop was requested. Returns zero if it ended by
+    /// itself after the stop of the host had begun, and `None` if it ended before the stop, or has
+    /// not ended.
     pub fn stop_took(&self) -> Option<Duration> {
         self.stop_took
     }
 
-    /// The counts of its items, if it is a queue.
+    /// Returns the counts of its items, if it is a queue.
     pub fn queue(&self) -> Option<&QueueStats> {
         self.stats().and_then(ItemStats::queue)
     }
 
-    /// The counts of its items, if it is a batcher.
+    /// Returns the counts of its items, if it is a batcher.
     pub fn batcher(&self) -> Option<&BatchStats> {
         self.stats().and_then(ItemStats::batch)
     }
 
-    /// The number of items that it left behind: those that no handler got, those that abandoned
-    /// handlers hold, and those that failed and were neither taken nor given to a closure for
-    /// dead letters. A report with any is not clean. 0 for a service without items.
+    /// Returns the number of items that it left behind: those that no handler got, those that
+    /// abandoned handlers hold, and those that failed and were neither taken nor given to a closure
+    /// for dead letters. If there are any, the report is not clean. Returns 0 for a service without
+    /// items.
     pub fn items_left(&self) -> u64 {
         self.items.as_ref().map_or(0, LeftItems::count)
     }

@@ -6,8 +6,8 @@ use crate::host::items::{BatchStats, QueueStats};
 use crate::host::report::ServiceThread;
 use std::time::Duration;
 
-/// A host and its services at one moment. With the feature `serde` it can be
-/// serialized: durations as seconds, absent ones as nothing.
+/// The status of a host and its services at one moment. With the feature `serde` it can be
+/// serialized, with durations in seconds.
 ///
 /// # Examples
 ///
@@ -35,33 +35,35 @@ pub struct HostStatus {
 }
 
 impl HostStatus {
-    /// The name of the host.
+    /// Returns the name of the host.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The phase of the host.
+    /// Returns the phase of the host.
     pub fn phase(&self) -> HostPhase {
         self.phase
     }
 
-    /// As [`HostHandle::is_ready`](crate::host::HostHandle::is_ready).
+    /// Returns `true` if the host is ready, like
+    /// [`HostHandle::is_ready`](crate::host::HostHandle::is_ready).
     pub fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// As [`HostHandle::is_alive`](crate::host::HostHandle::is_alive).
+    /// Returns `true` if the host is alive, like
+    /// [`HostHandle::is_alive`](crate::host::HostHandle::is_alive).
     pub fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Every service, in the order in which they were registered.
+    /// Returns the services, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceStatus] {
         &self.services
     }
 }
 
-/// A service at one moment.
+/// The status of a service at one moment.
 ///
 /// # Examples
 ///
@@ -100,68 +102,68 @@ pub struct ServiceStatus {
 }
 
 impl ServiceStatus {
-    /// The name of the service.
+    /// Returns the name of the service.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its state.
+    /// Returns its state.
     pub fn state(&self) -> ServiceState {
         self.state
     }
 
-    /// How long it has been in this state; `None` before the host was started.
+    /// Returns how long it has been in this state, or `None` before the host was started.
     pub fn since(&self) -> Option<Duration> {
         self.since
     }
 
-    /// How often it was started again.
+    /// Returns the number of restarts.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 
-    /// How often it has failed.
+    /// Returns the number of failures.
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// The message of its latest failure, also after a restart.
+    /// Returns the message of its latest failure, even after a restart.
     pub fn last_failure(&self) -> Option<&str> {
         self.last_failure.as_deref()
     }
 
-    /// Its last note, from [`ServiceContext::note`](crate::host::ServiceContext::note).
+    /// Returns its last note, from [`ServiceContext::note`](crate::host::ServiceContext::note).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// How long ago its last heartbeat was; `None` if it had none.
+    /// Returns how long ago its last heartbeat was, or `None` if there was none.
     pub fn heartbeat_age(&self) -> Option<Duration> {
         self.heartbeat_age
     }
 
-    /// Whether its required heartbeat is overdue.
+    /// Returns `true` if its required heartbeat is overdue.
     pub fn heartbeat_overdue(&self) -> bool {
         self.heartbeat_overdue
     }
 
-    /// Its threads that run: its own first, then the workers of a queue, each with its last
-    /// note. Those of a pool are in [`pool`](Self::pool).
+    /// Returns its running threads: its own first, then the workers of a queue, each with its last
+    /// note. The workers of a pool are in [`pool`](Self::pool).
     pub fn threads(&self) -> &[ServiceThread] {
         &self.threads
     }
 
-    /// The counts of its items, if it is a queue.
+    /// Returns the counts of its items, if it is a queue.
     pub fn queue(&self) -> Option<&QueueStats> {
         self.queue.as_ref()
     }
 
-    /// The counts of its items, if it is a batcher.
+    /// Returns the counts of its items, if it is a batcher.
     pub fn batcher(&self) -> Option<&BatchStats> {
         self.batcher.as_ref()
     }
 
-    /// Its counters and running tasks, if it is a pool.
+    /// Returns its counters and running tasks, if it is a pool.
     pub fn pool(&self) -> Option<&PoolStatus> {
         self.pool.as_ref()
     }

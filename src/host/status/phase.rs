@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The phase of a host. It only moves forward, and is ordered so.
+/// The phase of a host. A host only moves to later phases, and phases are ordered accordingly.
 ///
 /// # Examples
 ///
@@ -27,18 +27,17 @@ use std::fmt;
     serde(rename_all = "snake_case")
 )]
 pub enum HostPhase {
-    /// Not started yet.
+    /// The host was not started yet.
     Built,
     /// Services are starting.
     Starting,
     /// Every service has been up.
     Running,
-    /// The stop has begun; the host is no longer ready, and no service's stop was requested
-    /// yet.
+    /// The stop has begun. The host is no longer ready, but no service's stop was requested yet.
     Delaying,
     /// Services are being stopped.
     Stopping,
-    /// The report is made.
+    /// The report was made.
     Done,
 }
 
@@ -83,9 +82,9 @@ pub enum ServiceState {
     Waiting,
     /// Its `start` runs, or it has not called `ready` yet.
     Starting,
-    /// It is up, and runs.
+    /// It is up and running.
     Up,
-    /// It has failed and ends, or its one-shot work is done and it ends.
+    /// It is ending because it failed, or because its one-shot work is done.
     Ending,
     /// It failed, and waits to be started again.
     Restarting,
@@ -95,7 +94,7 @@ pub enum ServiceState {
     Stopped,
     /// It has ended with a failure.
     Failed,
-    /// The stop came before its start.
+    /// The stop began before it was started.
     NotStarted,
 }
 

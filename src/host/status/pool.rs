@@ -3,9 +3,9 @@
 use crate::pool::{PoolStats, PoolView};
 use crate::stop::RunningTask;
 
-/// A pool of a host at one moment: its counters, and what each worker does. With the
-/// feature `serde` it can be serialized: the counters, and the tasks that run with their
-/// names, workers, seconds and notes.
+/// The status of a pool of a host at one moment: its counters and its running tasks. With the
+/// feature `serde` it can be serialized: the counters, and the running tasks with their names,
+/// workers, seconds and notes.
 ///
 /// # Examples
 ///
@@ -42,13 +42,13 @@ impl PoolStatus {
         }
     }
 
-    /// Its counters, as [`Pool::stats`](crate::Pool::stats).
+    /// Returns its counters, like [`Pool::stats`](crate::Pool::stats).
     pub fn stats(&self) -> &PoolStats {
         &self.stats
     }
 
-    /// What its workers do, as [`Pool::running`](crate::Pool::running): idle workers are
-    /// not in it.
+    /// Returns its running tasks, like [`Pool::running`](crate::Pool::running). Idle workers are
+    /// not included.
     pub fn running(&self) -> &[RunningTask] {
         &self.running
     }

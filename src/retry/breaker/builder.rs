@@ -55,19 +55,19 @@ impl BreakerBuilder {
         }
     }
 
-    /// Number of consecutive failures that opens the breaker. Defaults to 5, and to no
-    /// limit where a [`failure_rate`](Self::failure_rate) is set.
+    /// Sets the number of consecutive failures that opens the breaker. Defaults to 5, and to no
+    /// limit if a [`failure_rate`](Self::failure_rate) is set.
     pub fn consecutive_failures(mut self, failures: u32) -> BreakerBuilder {
         self.terms.in_a_row = Some(failures);
         self
     }
 
-    /// Share of failures, above 0.0 and up to 1.0, among the calls that ended within
-    /// `window`, that opens the breaker, if there were at least `at_least_calls` of them.
-    /// Defaults to no such limit.
+    /// Sets the failure rate that opens the breaker: the share of failures, above 0.0 and up to
+    /// 1.0, among the calls that ended within `window`. It applies if there were at least
+    /// `at_least_calls` such calls. There is no such limit by default.
     ///
-    /// The window moves on by a tenth of its length at a time, so that it costs the same
-    /// however many calls there are. It starts again when the breaker closes.
+    /// The window moves by a tenth of its length at a time, so its cost does not depend on the
+    /// number of calls. It starts again when the breaker closes.
     ///
     /// # Examples
     ///
@@ -97,16 +97,15 @@ impl BreakerBuilder {
         self
     }
 
-    /// How long an open breaker refuses every call; [`Duration::MAX`] means until it is
-    /// [reset](CircuitBreaker::reset). Defaults to 30 s. The last one of this and
-    /// [`backoff`](Self::backoff) holds.
+    /// Sets how long an open breaker refuses every call. [`Duration::MAX`] means until it is
+    /// [reset](CircuitBreaker::reset). Defaults to 30 s. This and [`backoff`](Self::backoff)
+    /// override each other.
     pub fn open_for(self, pause: Duration) -> BreakerBuilder {
         self.backoff(Backoff::fixed(pause))
     }
 
-    /// For how long an open breaker refuses every call, from the first time that it opens
-    /// on, longer each time that it opens again without having been closed. Defaults to 30
-    /// s each time.
+    /// Sets how long an open breaker refuses every call, with a longer pause each time that it
+    /// opens again without having been closed. Defaults to 30 s each time.
     ///
     /// # Examples
     ///
@@ -124,8 +123,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// Number of trial calls that a half-open breaker lets through at once, and of
-    /// successes after which it closes. Defaults to 1.
+    /// Sets the number of concurrent trial calls that a half-open breaker permits, which is also
+    /// the number of successes after which it closes. Defaults to 1.
     ///
     /// # Examples
     ///
@@ -147,7 +146,7 @@ impl BreakerBuilder {
         self
     }
 
-    /// Uses a manual clock, for tests, with the feature `testing`.
+    /// Uses a manual clock, for tests. Requires the feature `testing`.
     ///
     /// # Examples
     ///
@@ -178,8 +177,8 @@ impl BreakerBuilder {
     ///
     /// # Errors
     ///
-    /// [`BreakerError`], which spells out what was wrong: a name that is empty or has control
-    /// characters, a limit of 0, a share that is none.
+    /// Returns a [`BreakerError`] that names the mistake if the name is empty or contains control
+    /// characters, if a limit is 0, or if the share is out of range.
     ///
     /// # Examples
     ///

@@ -9,54 +9,49 @@ use super::state::BreakerState;
 use crate::sync::Arc;
 use std::fmt;
 
-/// Stops calling a dependency that is failing: after too many failures it refuses calls for
-/// a while, at once, and then tries with a few whether they succeed again. A clone is the
-/// same breaker; all threads share it.
+/// Stops calls of a dependency that is failing. After too many failures, it refuses calls
+/// immediately for a while, and then permits a few trial calls. A clone refers to the same breaker.
 ///
-/// It protects both sides. The callers do not wait for timeout after timeout, and what
-/// they call is left alone to recover. The pattern and its words are Michael Nygard's
-/// (*Release It!*, 2007); the window of time, the least number of calls and the trial
-/// calls are those of [resilience4j](https://resilience4j.readme.io/docs/circuitbreaker).
+/// It protects both sides: the callers do not wait for repeated timeouts, and the dependency gets
+/// time to recover. The pattern and its terms are Michael Nygard's (*Release It!*, 2007). The time
+/// window, the minimum number of calls and the trial calls follow
+/// [resilience4j](https://resilience4j.readme.io/docs/circuitbreaker).
 ///
 /// # States
 ///
-/// - **Closed**: calls are let through, and their failures counted. It opens after a number
-///   of [consecutive failures](BreakerBuilder::consecutive_failures), at a
-///   [failure rate](BreakerBuilder::failure_rate) within a window of time, or at whichever
-///   of the two comes first. A failure is an error that [counts](Self::call_counting), or a
-///   panic.
-/// - **Open**: calls are refused with [`CircuitOpen`], for
-///   [a while](BreakerBuilder::open_for) that may be
-///   [longer each time](BreakerBuilder::backoff). The first call after it makes the breaker
-///   half-open; no thread waits for that.
-/// - **Half-open**: a limited [number of trial calls](BreakerBuilder::half_open_calls) is
-///   let through at once, others are refused. As many successes close the breaker, one
-///   failure opens it again.
+/// - **Closed**: calls are permitted, and their failures are counted. The breaker opens after a
+///   number of [consecutive failures](BreakerBuilder::consecutive_failures), at a [failure
+///   rate](BreakerBuilder::failure_rate) within a time window, or at whichever comes first if both
+///   are set. A failure is an error that [counts](Self::call_counting), or a panic.
+/// - **Open**: calls are refused with [`CircuitOpen`], for a [pause](BreakerBuilder::open_for) that
+///   may be [longer each time](BreakerBuilder::backoff). The first call after the pause makes the
+///   breaker half-open. No thread waits for that.
+/// - **Half-open**: a limited [number of trial calls](BreakerBuilder::half_open_calls) is permitted
+///   at the same time, and others are refused. As many successes close the breaker. One failure
+///   opens it again.
 ///
 /// # Calls that take long
 ///
-/// How a call ends counts only if the breaker is still in the state that let it through. A
-/// call that began before the breaker opened, and ends when it is half-open, neither closes
-/// nor opens it.
+/// The outcome of a call counts only if the breaker is still in the state that permitted it. A call
+/// that began before the breaker opened, and ends when it is half-open, neither closes nor opens
+/// it.
 ///
-/// A trial call that hangs does not keep the breaker half-open forever. When as long as the
-/// breaker was last open, jitter aside, has passed since the last trial call was let
-/// through, those that have not ended lose their places to new ones. How they end still
-/// counts, as long as the breaker is half-open. So a dependency that hangs is called once
-/// in that time (or as often as there are [trial calls](BreakerBuilder::half_open_calls)),
-/// and no more often; give calls timeouts of their own nevertheless.
+/// A trial call that hangs does not keep the breaker half-open forever. If the time for which the
+/// breaker was last open, without jitter, has passed since the last trial call was permitted, new
+/// trial calls take the places of those that have not ended. The outcome of the old ones still
+/// counts while the breaker is half-open. A dependency that hangs is therefore called at most once
+/// in that time (or as often as there are [trial calls](BreakerBuilder::half_open_calls)). Give
+/// calls their own timeouts nevertheless.
 ///
 /// # Cost
 ///
-/// A call locks the breaker twice, reads the clock twice, and allocates nothing: a tenth of
-/// a microsecond in all. No lock is held while the call is made, nor while the log is
-/// written.
+/// A call locks the breaker twice, reads the clock twice, and allocates nothing. This takes a tenth
+/// of a microsecond in total. No lock is held during the call, or while the log is written.
 ///
 /// # The log
 ///
-/// Each change of state is one record, at level warn if the breaker opens, otherwise at
-/// info. It is written by the thread that made the change. Calls that are refused are only
-/// [counted](Self::refused).
+/// Each change of state is logged, at level warn if the breaker opens, otherwise at level info, on
+/// the thread that made the change. Refused calls are only [counted](Self::refused).
 ///
 /// With the feature `serde` it can be serialized.
 ///
@@ -91,8 +86,8 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// A breaker that opens for 30 s after 5 failures in a row, and closes when one trial
-    /// call succeeds. Its name is for the log and for errors.
+    /// Creates a breaker that opens for 30 s after 5 consecutive failures, and closes when one
+    /// trial call succeeds. The name is used in the log and in errors.
     pub fn new(name: impl Into<String>) -> CircuitBreaker {
         BreakerBuilder::new(name.into()).breaker()
     }
@@ -102,13 +97,13 @@ impl CircuitBreaker {
         BreakerBuilder::new(name.into())
     }
 
-    /// Makes the call if the breaker lets it through. Every error is a failure. A panic is
-    /// one, too, and goes on unwinding. Blocks as long as the call does.
+    /// Makes the call if the breaker permits it. Every error is a failure. A panic is also a
+    /// failure, and is propagated.
     ///
     /// # Errors
     ///
-    /// [`CallError::Open`] if the call was not made, [`CallError::Failed`] with its error
-    /// if it was.
+    /// Returns [`CallError::Open`] if the call was not made, and [`CallError::Failed`] with the
+    /// error of the call if it failed.
     ///
     /// # Examples
     ///
@@ -122,16 +117,16 @@ impl CircuitBreaker {
         self.call_counting(call, |_| true)
     }
 
-    /// Makes the call if the breaker lets it through. An error is a failure if `counts`
-    /// returns true for it, otherwise a success: a dependency that rejects a bad request is
-    /// not down. Whether there is another attempt is another question: see
-    /// [`Retry::on_error`](crate::Retry::on_error). A panic in either closure is a failure,
-    /// too, and goes on unwinding. Blocks as long as the two do.
+    /// Makes the call if the breaker permits it. An error counts as a failure if `counts` returns
+    /// `true` for it, and otherwise as a success: a dependency that rejects a bad request is not
+    /// down. (Whether a failed call is retried is decided by
+    /// [`Retry::on_error`](crate::Retry::on_error).) A panic in either closure is also a failure,
+    /// and is propagated.
     ///
     /// # Errors
     ///
-    /// [`CallError::Open`] if the call was not made, [`CallError::Failed`] with its error,
-    /// whether it counts or not, if it was.
+    /// Returns [`CallError::Open`] if the call was not made, and [`CallError::Failed`] with the
+    /// error of the call, whether it counts or not.
     ///
     /// # Examples
     ///
@@ -161,12 +156,12 @@ impl CircuitBreaker {
         result.map_err(CallError::Failed)
     }
 
-    /// Returns a permit to make one call, for code that cannot be a closure. Blocks only where
-    /// the logger does.
+    /// Returns a permit to make one call, for code that cannot be a closure. Blocks only if the
+    /// logger does.
     ///
     /// # Errors
     ///
-    /// [`CircuitOpen`] if the call must not be made.
+    /// Returns [`CircuitOpen`] if the call must not be made.
     pub fn permit(&self) -> Result<Permit, CircuitOpen> {
         match self.shared.decide(Machine::admit) {
             Ok((ticket, change)) => {
@@ -178,10 +173,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Opens the breaker, for as long as a failure would; if it is open, its time begins
-    /// again. For an operator, or for code that learns in another way that the dependency is
-    /// down.
-    /// Blocks only where the logger does.
+    /// Opens the breaker, for as long as a failure would. If it is open, its pause starts again.
+    /// This is for an operator, or for code that detects in another way that the dependency is
+    /// down. Blocks only if the logger does.
     ///
     /// # Examples
     ///
@@ -195,8 +189,8 @@ impl CircuitBreaker {
         self.shared.log(Some(change));
     }
 
-    /// Closes the breaker and forgets all failures. Calls that are still being made do not
-    /// count. Blocks only where the logger does.
+    /// Closes the breaker and forgets all failures. Calls in progress do not count. Blocks only if
+    /// the logger does.
     ///
     /// # Examples
     ///
@@ -211,24 +205,25 @@ impl CircuitBreaker {
         self.shared.log(change);
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// The current state.
+    /// Returns the current state.
     pub fn state(&self) -> BreakerState {
         self.shared.decide(|machine, now| machine.state(now))
     }
 
-    /// Number of consecutive failures: 0 after a success, and after a [reset](Self::reset).
+    /// Returns the number of consecutive failures: 0 after a success, and after a
+    /// [reset](Self::reset).
     pub fn failures(&self) -> u32 {
         self.shared.machine.lock().failures()
     }
 
-    /// The share of failures, from 0.0 to 1.0, by which a closed breaker is
-    /// [judged](BreakerBuilder::failure_rate). `None` as long as there are too few calls,
-    /// while the breaker is not closed, and if it has no such limit.
+    /// Returns the current share of failures, from 0.0 to 1.0, that is compared with the
+    /// [limit](BreakerBuilder::failure_rate). Returns `None` if there were too few calls, if the
+    /// breaker is not closed, or if it has no such limit.
     ///
     /// # Examples
     ///
@@ -250,13 +245,13 @@ impl CircuitBreaker {
         self.shared.decide(Machine::failure_rate)
     }
 
-    /// Number of calls refused since the breaker was built.
+    /// Returns the number of calls refused since the breaker was built.
     pub fn refused(&self) -> u64 {
         self.shared.machine.lock().refused()
     }
 }
 
-/// As in `circuit breaker "smtp": closed, 2 failures in a row`.
+/// Formats the state, as in `circuit breaker "smtp": closed, 2 failures in a row`.
 impl fmt::Display for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (state, failures) = self

@@ -9,8 +9,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A call was not made: its circuit breaker is open, or half-open with all its trial
-/// calls under way.
+/// The error for a call that was not made because its circuit breaker is open, or half-open with
+/// all its trial calls in progress.
 ///
 /// # Examples
 ///
@@ -37,16 +37,16 @@ impl CircuitOpen {
         CircuitOpen { breaker, refusal }
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker.
     pub fn breaker(&self) -> &str {
         &self.breaker
     }
 
-    /// When to try again. An open breaker lets a call through after this time;
-    /// [`Duration::MAX`] means not before it is [reset](super::CircuitBreaker::reset). It is
-    /// not known when the trial calls of a half-open breaker end; then this is a tenth of the
-    /// time for which the breaker was open. A [retried](crate::retry::RetryPolicy) call is
-    /// postponed by this time.
+    /// Returns the time after which to try again. An open breaker permits a call after this time,
+    /// and [`Duration::MAX`] means not before it is [reset](super::CircuitBreaker::reset). For a
+    /// half-open breaker, the end of the trial calls is not known, and this is a tenth of the time
+    /// for which the breaker was open. A [retried](crate::retry::RetryPolicy) call is postponed by
+    /// this time.
     pub fn retry_in(&self) -> Duration {
         self.refusal.retry_in
     }
@@ -83,11 +83,11 @@ error_debug!(struct CircuitOpen { breaker, refusal });
 
 impl Error for CircuitOpen {}
 
-/// What [`CircuitBreaker::call`](super::CircuitBreaker::call) returns instead of a
-/// result: the call was not made, or it failed.
+/// The error of [`CircuitBreaker::call`](super::CircuitBreaker::call): the call was not made, or it
+/// failed.
 ///
-/// It is an [`Error`] if `E` is one, with `E` as its source. A boxed error is none (that
-/// is Rust's rule): for that there is [`into_boxed`](Self::into_boxed).
+/// It implements [`Error`] if `E` does, with `E` as its source. A boxed error does not implement
+/// [`Error`]: for that, use [`into_boxed`](Self::into_boxed).
 ///
 /// # Examples
 ///
@@ -111,7 +111,7 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
-    /// The error of the call, if it was made.
+    /// Returns the error of the call, if the call was made.
     pub fn into_failed(self) -> Option<E> {
         match self {
             CallError::Failed(error) => Some(error),
@@ -119,8 +119,7 @@ impl<E> CallError<E> {
         }
     }
 
-    /// After which time a call is let through again, if this one was not made: see
-    /// [`CircuitOpen::retry_in`].
+    /// Returns [`CircuitOpen::retry_in`] if the call was not made.
     pub fn retry_in(&self) -> Option<Duration> {
         match self {
             CallError::Open(open) => Some(open.retry_in()),
@@ -128,7 +127,7 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The [`CircuitOpen`], or the error of the call, as a boxed error: for `?` where calls
+    /// Returns the [`CircuitOpen`] or the error of the call as a boxed error, for `?` if calls
     /// return boxed errors.
     ///
     /// # Examples
@@ -173,7 +172,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
     }
 }
 
-/// `{:?}` is that of the error itself, `{:#?}` has the variant.
+/// `{:?}` formats the error itself. `{:#?}` includes the variant.
 impl<E: fmt::Debug> fmt::Debug for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, f.alternate()) {
@@ -195,8 +194,7 @@ impl<E: Error + 'static> Error for CallError<E> {
     }
 }
 
-/// Why a circuit breaker could not be built: a limit with which it would never, or
-/// always, be open.
+/// The error returned when a circuit breaker cannot be built.
 #[derive(Clone, PartialEq)]
 pub struct BreakerError {
     breaker: Arc<str>,

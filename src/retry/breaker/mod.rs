@@ -1,4 +1,4 @@
-//! The circuit breaker: does not call what is down.
+//! The circuit breaker, which stops calls of a dependency that is down.
 //!
 //! `machine` decides, `shared` locks it and logs, `circuit` and `permit` are what a program
 //! calls.

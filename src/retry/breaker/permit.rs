@@ -6,16 +6,15 @@ use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
 
-/// A permit to make one call, for code that cannot be a closure: from
-/// [`CircuitBreaker::permit`](super::CircuitBreaker::permit). Report how the call ended with
+/// A permit to make one call, for code that cannot be a closure. Returned by
+/// [`CircuitBreaker::permit`](super::CircuitBreaker::permit). Report the outcome of the call with
 /// [`success`](Self::success) or [`failure`](Self::failure).
 ///
-/// Dropped without either, it counts nothing, and a half-open breaker has the place back
-/// for another trial call: the call was not made. Dropped by a panic it counts as a
-/// failure.
+/// If the permit is dropped without either, the call counts as not made, and a half-open breaker
+/// can permit another trial call. If a panic drops the permit, this counts as a failure.
 ///
-/// It may be kept for as long as the call takes, and moved to another thread. If the
-/// breaker has changed its state meanwhile, how the call ended counts nothing.
+/// A permit can be kept for as long as the call takes, and moved to another thread. If the state of
+/// the breaker changes meanwhile, the outcome of the call does not count.
 ///
 /// # Examples
 ///
@@ -55,13 +54,13 @@ impl Permit {
         }
     }
 
-    /// The call succeeded, or failed in a way that is not the other side's fault. Blocks
-    /// only where the logger does.
+    /// Reports that the call succeeded, or that it failed for a reason other than the dependency.
+    /// Blocks only if the logger does.
     pub fn success(mut self) {
         self.end(End::Success);
     }
 
-    /// The call failed. Blocks only where the logger does.
+    /// Reports that the call failed. Blocks only if the logger does.
     pub fn failure(mut self) {
         self.end(End::Failure);
     }

@@ -20,19 +20,19 @@ use std::time::Duration;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Calls are let through.
+    /// Calls are permitted.
     Closed,
     /// Calls are refused.
     Open {
-        /// After this time a call is let through, as a trial: at once, if zero; not until
-        /// the breaker is [reset](super::CircuitBreaker::reset), if [`Duration::MAX`].
+        /// The time after which a trial call is permitted. Zero means at once, and
+        /// [`Duration::MAX`] not until the breaker is [reset](super::CircuitBreaker::reset).
         retry_in: Duration,
     },
-    /// Some calls are let through, as trials.
+    /// A limited number of trial calls is permitted.
     HalfOpen,
 }
 
-/// As in `closed`, `open, next try in 12.3 s`, `half-open`.
+/// Formats the state, as in `closed`, `open, next try in 12.3 s`, `half-open`.
 impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
