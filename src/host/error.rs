@@ -228,7 +228,7 @@ error_debug!(struct StartError { report });
 
 impl Error for StartError {}
 
-/// The error returned by [`ServiceContext::wait_for`].
+/// The error returned by [`ServiceContext::wait_for`](crate::ServiceContext::wait_for).
 ///
 /// # Examples
 ///

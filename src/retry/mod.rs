@@ -1,4 +1,4 @@
-//! Failure handling: [`Retry`](crate::Retry) retries failed work, and a [`CircuitBreaker`] stops
+//! Failure handling: [`Retry`] retries failed work, and a [`CircuitBreaker`] stops
 //! calls of a dependency that is down.
 
 // `policy` and `backoff` decide, `state` keeps the attempts of one task or call, `call` makes

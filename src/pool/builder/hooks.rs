@@ -98,9 +98,9 @@ impl PoolBuilder {
     ///   [`panicked`](crate::pool::PoolStats::panicked) and
     ///   [`ended_late`](crate::pool::PoolStats::ended_late). Tasks that no worker ran are not
     ///   observed: cancelled, expired and unstarted tasks, even if run by hand later, and tasks
-    ///   that a [scope](Pool::scope) runs itself. A loop is observed as the tasks it consists of,
+    ///   that a [scope](crate::Pool::scope) runs itself. A loop is observed as the tasks it consists of,
     ///   not per item.
-    /// - [`wait_idle`](Pool::wait_idle), scopes, loops and a clean stop wait for the observer. A
+    /// - [`wait_idle`](crate::Pool::wait_idle), scopes, loops and a clean stop wait for the observer. A
     ///   join does not. A stop does not wait beyond its deadline: a worker that is still in the
     ///   observer then is [`lingering`](crate::StopReport::lingering).
     ///
