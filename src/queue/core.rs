@@ -122,11 +122,11 @@ pub(crate) trait Shared: RunningCell {
     fn into_running<'a>(self: Arc<Self>) -> Arc<dyn RunningCell + 'a>
     where
         Self: 'a;
-    /// Runs it on this worker, whose slot this is, unless it ended otherwise. `shell` is the
+    /// Runs it on this worker, whose slot this is, unless it ended otherwise. `erased` is the
     /// task itself, for the worker's stack.
     fn run(
         self: Arc<Self>,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
         how: How,
@@ -140,8 +140,8 @@ pub(crate) trait Shared: RunningCell {
     /// Whether it waits for its next attempt.
     fn is_waiting(&self) -> bool;
     /// Notifies its scope that the pool will not run it: QUEUED -> WITHDRAWN, if it is not
-    /// yet. `shell` is the task itself.
-    fn give_back(&self, shell: Arc<dyn Shared>);
+    /// yet. `erased` is the task itself.
+    fn give_back(&self, erased: Arc<dyn Shared>);
     /// Drops the closure of a task that was taken out.
     fn discard(&self);
     /// Whether it is too late to claim it, judged without the slot's lock.

@@ -31,8 +31,8 @@ impl dyn Shared {
         worker: &CurrentWorker,
         how: How,
     ) -> bool {
-        let shell = self.clone();
-        self.run(shell, slot, worker, how)
+        let erased = self.clone();
+        self.run(erased, slot, worker, how)
     }
 }
 

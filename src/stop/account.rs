@@ -52,7 +52,7 @@ struct SettledWorkers {
     lingering: Vec<(Option<u64>, LingeringWorker)>,
     cells: Vec<Arc<dyn RunningCell>>,
     /// Counts down as abandoned tasks end.
-    aftermath: Arc<AbandonedCounter>,
+    abandoned_counter: Arc<AbandonedCounter>,
 }
 
 impl SettledWorkers {
@@ -71,8 +71,8 @@ impl SettledWorkers {
             false => Settled::Abandoned,
         };
         let mut has_tasks = false;
-        let aftermath = self.aftermath.clone();
-        let counts = slot.report(settled, &aftermath, |running| {
+        let abandoned_counter = self.abandoned_counter.clone();
+        let counts = slot.report(settled, &abandoned_counter, |running| {
             has_tasks = true;
             match settled {
                 Settled::Caller => self.stopping.push(running.info()),
@@ -130,7 +130,7 @@ impl SettledWorkers {
             abandoned: self.abandoned.into_iter().map(|(_, task)| task).collect(),
             stopping: self.stopping,
             lingering: self.lingering.into_iter().map(|(_, left)| left).collect(),
-            aftermath: self.aftermath,
+            abandoned_counter: self.abandoned_counter,
         };
         let pool_ref = PoolRef::new(pool);
         let unstarted = unstarted.into_iter();

@@ -107,7 +107,7 @@ pub(super) struct ReportData {
     pub(super) abandoned: Vec<AbandonedTask>,
     pub(super) stopping: Vec<TaskInfo>,
     pub(super) lingering: Vec<LingeringWorker>,
-    pub(super) aftermath: Arc<AbandonedCounter>,
+    pub(super) abandoned_counter: Arc<AbandonedCounter>,
 }
 
 impl ReportData {
@@ -358,7 +358,7 @@ impl StopReport {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn wait_for_abandoned(&self, timeout: Duration) -> usize {
-        self.data.aftermath.wait(Deadline::after(timeout))
+        self.data.abandoned_counter.wait(Deadline::after(timeout))
     }
 
     /// Returns 0 if the stop is [clean](Self::is_clean), otherwise 75: the code that `sysexits.h`

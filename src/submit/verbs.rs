@@ -210,7 +210,7 @@ impl<'a> Submission<'a> {
 
     /// A task that a stop handed back.
     pub(crate) fn resubmit(&self, task: UnstartedTask) -> Result<(), SubmitError<UnstartedTask>> {
-        let (mut task, ledger) = task.into_parts();
+        let (mut task, left_pool) = task.into_parts();
         let id = task.id();
         let cell = match &mut task {
             Queued::Plain(task) => {
@@ -230,7 +230,7 @@ impl<'a> Submission<'a> {
             }
         }
         pushed.map_err(|(task, refusal)| {
-            self.refuse(Target::Pool, UnstartedTask::new(task, ledger), refusal)
+            self.refuse(Target::Pool, UnstartedTask::new(task, left_pool), refusal)
         })
     }
 }

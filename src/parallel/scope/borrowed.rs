@@ -4,9 +4,9 @@
 //! A scoped task is a `task::TaskCell` in an `Arc`, shared by its handle, the queue, the
 //! worker that runs it and the latch of its scope. It may borrow whatever lives
 //! as long as `'scope`: its *contents* are the closure and, later, the result.
-//! Everything else in the cell is `'static`, and is called its *shell*. To put
-//! it into the queue its type is changed from `dyn Shared + 'scope` to
-//! `dyn Shared`. That is sound because:
+//! Everything else in the cell is `'static`. To put the cell into the queue, its lifetime is
+//! *erased*: its type is changed from `dyn Shared + 'scope` to `dyn Shared`. That is sound
+//! because:
 //!
 //! 1. **The contents are gone before the scope returns**, on every path. Each
 //!    task is counted in the latch before it is pushed, and off by
@@ -19,17 +19,17 @@
 //!    counted to zero: if the body panics, that panic goes on afterwards, and if
 //!    our own waiting unwound, the process would end. What a leaked handle holds is
 //!    never touched again.
-//! 2. **Only an empty shell stays behind.** A tombstone in the queue, the place on a
+//! 2. **Only an empty cell stays behind.** A tombstone in the queue, the place on a
 //!    worker's stack and an entry of the latch may hold the `Arc` for longer.
 //!    The two `Option`s are `None` then, so that its drop reads two words and
 //!    drops neither; a place of an observed or reported task holds names, numbers
 //!    and the cell, of which it asks no more than those.
-//! 3. **A place on a stack or a tombstone is a shell**, for the same reason: it
+//! 3. **A place on a stack and a tombstone hold the erased cell**, for the same reason: it
 //!    reaches the contents only through the cell's lock, where `start` finds no
 //!    closure and gives up.
 //! 4. **No stop, cancel or expiry moves the contents out of the scope's reach.**
 //!    A stop withdraws a scoped task (`Link::SCOPED`) instead of putting it into
-//!    its report; the report's shell of an abandoned one leaves the result to
+//!    its report; the report's erased cell of an abandoned one leaves the result to
 //!    the handle; a cancel drops the closure on the thread of the handle, which
 //!    is inside the scope, and is counted off after that. Scoped tasks have no
 //!    limit for their start.
@@ -77,9 +77,9 @@ pub(super) fn run<R>(latch: &Latch, queue: &PoolCore, body: impl FnOnce() -> R) 
     }
 }
 
-/// The shell of a task, for the pool. The task was counted by the latch of its scope
+/// Erases the lifetime of a task, for the pool. The task was counted by the latch of its scope
 /// ([`Latch::enter`]), which is its link, and which [`run`] waits for.
-pub(super) fn shell<'scope>(
+pub(super) fn erase<'scope>(
     _: &ScopeLifetime<'scope>,
     task: Arc<dyn Shared + 'scope>,
 ) -> Arc<dyn Shared> {

@@ -27,17 +27,17 @@ use std::fmt;
 pub struct ScopedHandle<'scope, T> {
     /// Taken by `join`; there until then.
     cell: Option<Arc<dyn Joinable<T> + 'scope>>,
-    shell: Arc<dyn Shared>,
+    erased: Arc<dyn Shared>,
 }
 
 impl<'scope, T> ScopedHandle<'scope, T> {
     pub(super) fn new(
         cell: Arc<dyn Joinable<T> + 'scope>,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
     ) -> ScopedHandle<'scope, T> {
         ScopedHandle {
             cell: Some(cell),
-            shell,
+            erased,
         }
     }
 
@@ -85,10 +85,10 @@ impl<'scope, T> ScopedHandle<'scope, T> {
             return;
         }
         if let Some(me) = current_worker_in(cell.pool()) {
-            self.shell.clone().claim(&me);
+            self.erased.clone().claim(&me);
         }
         while !cell.wait(Deadline::NEVER) {
-            self.shell.clone().run_unstarted();
+            self.erased.clone().run_unstarted();
         }
     }
 

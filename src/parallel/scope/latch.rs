@@ -94,10 +94,10 @@ impl Latch {
         let mut state = self.state.lock();
         state.is_over = true;
         // Shells that were given back while they were run already.
-        let shells = std::mem::take(&mut state.to_run);
+        let erased = std::mem::take(&mut state.to_run);
         let panic = state.panic.take();
         drop(state);
-        drop(shells);
+        drop(erased);
         panic
     }
 

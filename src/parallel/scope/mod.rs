@@ -107,12 +107,12 @@ impl<'scope> Scope<'scope, '_> {
         let latch = self.latch.clone();
         let cell = TaskCell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
         self.latch.enter();
-        let shell = borrowed::shell(&self.scope, cell.clone());
-        match self.pool_ref.queue.push_shared(shell.clone(), on_full) {
-            true => self.latch.note(shell.clone()),
-            false => shell.give_back(shell.clone()),
+        let erased = borrowed::erase(&self.scope, cell.clone());
+        match self.pool_ref.queue.push_shared(erased.clone(), on_full) {
+            true => self.latch.note(erased.clone()),
+            false => erased.give_back(erased.clone()),
         }
-        ScopedHandle::new(cell, shell)
+        ScopedHandle::new(cell, erased)
     }
 }
 

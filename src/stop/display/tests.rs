@@ -53,7 +53,7 @@ fn report(abandoned: Vec<AbandonedTask>, unstarted: Vec<Meta>) -> StopReport {
         abandoned,
         stopping: Vec::new(),
         lingering: Vec::new(),
-        aftermath: Arc::new(AbandonedCounter::default()),
+        abandoned_counter: Arc::new(AbandonedCounter::default()),
     };
     StopReport::new(Arc::new(data), Arc::new(Closures::default()))
 }

@@ -30,7 +30,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     /// elsewhere.
     pub(super) fn run_on(
         self: Arc<Self>,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
         how: How,
@@ -41,7 +41,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         };
         match self.start(worker, how) {
             Ok(closure) => {
-                self.run_started(closure, shell, slot, worker, how);
+                self.run_started(closure, erased, slot, worker, how);
                 true
             }
             Err(NotStarted::Tombstone(tombstone)) => {
@@ -51,7 +51,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
                     slot.skip_tombstone(tombstone);
                 }
                 // There may be a million of them: others want to look, too.
-                slot.unlocked(|| drop((self, shell)));
+                slot.unlocked(|| drop((self, erased)));
                 false
             }
             Err(NotStarted::Expired(closure)) => {
@@ -103,19 +103,19 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     fn run_started(
         &self,
         closure: B,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
         how: How,
     ) {
-        let shell_to_wait = B::RETRIES.then(|| shell.clone());
-        self.begin(shell, slot, worker, how);
+        let erased_to_wait = B::RETRIES.then(|| erased.clone());
+        self.begin(erased, slot, worker, how);
         let attempted = self.attempt(closure, slot, worker);
-        let result = match (attempted, shell_to_wait) {
+        let result = match (attempted, erased_to_wait) {
             (Ok(Attempt::Ended(result)), _) => Ok(result),
             (Err(panic), _) => Err(panic),
-            (Ok(Attempt::Failed(closure, next)), Some(shell)) => {
-                match self.put_off(closure, next, shell, slot, worker) {
+            (Ok(Attempt::Failed(closure, next)), Some(erased)) => {
+                match self.put_off(closure, next, erased, slot, worker) {
                     Some(result) => result,
                     None => return,
                 }
@@ -131,7 +131,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     #[inline]
     fn begin(
         &self,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
         how: How,
@@ -149,7 +149,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         if worker.is_observed {
             place.queued_at = self.queued_at();
         }
-        place.cell = Some(shell.into_running());
+        place.cell = Some(erased.into_running());
     }
 
     /// Calls the closure, without the slot's lock.
@@ -203,7 +203,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         &self,
         closure: B,
         next: Result<Next, GiveUpReason>,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
     ) -> Option<Result<B::Output, TaskPanic>> {
@@ -214,7 +214,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         match self.wait_to_retry(closure, next, settled, pool_cancelled) {
             Ok(after) => {
                 // Still on the stack: the task is always somewhere.
-                pool_ref.wait_to_retry(shell, after);
+                pool_ref.wait_to_retry(erased, after);
                 worker.put_off_task(slot);
                 None
             }

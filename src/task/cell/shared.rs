@@ -60,12 +60,12 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
 
     fn run(
         self: Arc<Self>,
-        shell: Arc<dyn Shared>,
+        erased: Arc<dyn Shared>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
         how: How,
     ) -> bool {
-        self.run_on(shell, slot, worker, how)
+        self.run_on(erased, slot, worker, how)
     }
 
     fn run_unstarted(self: Arc<Self>) {
@@ -109,14 +109,14 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
         self.body.lock().state == TaskState::Waiting
     }
 
-    fn give_back(&self, shell: Arc<dyn Shared>) {
+    fn give_back(&self, erased: Arc<dyn Shared>) {
         self.change(|body| {
             // Unless a stop has withdrawn it, or its handle called it off.
             if body.state == TaskState::Queued {
                 body.state = TaskState::Withdrawn;
             }
         });
-        self.link.given_back(shell);
+        self.link.given_back(erased);
     }
 
     fn discard(&self) {
