@@ -53,6 +53,9 @@ use std::time::{Duration, Instant};
 /// let parent = CancelToken::new();
 /// let child = parent.child();
 ///
+/// parent.child().cancel();
+/// assert!(!parent.is_cancelled());
+///
 /// parent.cancel();
 /// assert!(child.is_cancelled());
 /// assert!(child.check().is_err());
@@ -219,16 +222,6 @@ impl CancelToken {
 
     /// Returns a child token. It is cancelled when this one is, and can also be cancelled by
     /// itself. A child of a cancelled token is cancelled from the start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let parent = groundcrew::CancelToken::new();
-    /// let child = parent.child();
-    /// child.cancel();
-    /// assert!(child.is_cancelled());
-    /// assert!(!parent.is_cancelled());
-    /// ```
     #[must_use = "a child does nothing unless it is read or waited on"]
     pub fn child(&self) -> CancelToken {
         Node::token(Some(self.node.clone()))
@@ -296,16 +289,6 @@ impl CancelToken {
     }
 
     /// Blocks until this token is cancelled, or forever if it never is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let token = groundcrew::CancelToken::new();
-    /// let waiting = token.clone();
-    /// let waiter = std::thread::spawn(move || waiting.wait());
-    /// token.cancel();
-    /// waiter.join().unwrap();
-    /// ```
     pub fn wait(&self) {
         self.wait_until(Deadline::NEVER);
     }
@@ -314,17 +297,6 @@ impl CancelToken {
     /// cancelled.
     ///
     /// A zero timeout only checks; [`Duration::MAX`] waits like [`wait`](Self::wait).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let token = groundcrew::CancelToken::new();
-    /// assert!(!token.wait_timeout(Duration::from_millis(1)));
-    /// token.cancel();
-    /// assert!(token.wait_timeout(Duration::MAX));
-    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.is_cancelled() || self.wait_until(Deadline::after(timeout))
     }
@@ -343,29 +315,6 @@ impl CancelToken {
     /// `handle.token().receiver()` may be called in a loop. What a token registers with its
     /// ancestors for its receivers is released when the last of them and the last clone of the
     /// token are dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::CancelToken;
-    /// use groundcrew::channel::{bounded, select};
-    ///
-    /// let token = CancelToken::new();
-    /// let (sender, work) = bounded::<u32>(1);
-    /// sender.send(7).unwrap();
-    ///
-    /// let stopped = token.receiver();
-    /// select! {
-    ///     recv(work) -> item => assert_eq!(item, Ok(7)),
-    ///     recv(stopped) -> _ => panic!("not cancelled"),
-    /// }
-    ///
-    /// token.cancel();
-    /// select! {
-    ///     recv(work) -> _ => panic!("nothing was sent"),
-    ///     recv(stopped) -> end => assert!(end.is_err()),
-    /// }
-    /// ```
     pub fn receiver(&self) -> CancelReceiver {
         CancelReceiver {
             receiver: self.node.receiver().clone(),

@@ -83,6 +83,7 @@ use std::time::Duration;
 ///     events.submit(event)?;
 /// }
 /// assert!(events.stop(Duration::from_secs(5)).is_clean());
+/// assert_eq!(events.submit("late").unwrap_err().into_inner(), "late");
 /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["seen clicked scrolled", "left"]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -121,19 +122,6 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// The error [`is_closed`](SubmitError::is_closed) if the batcher was stopped before or during
     /// the call, or if there never will be room since the pool was stopped. It holds the item.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let lines = Batcher::builder("lines").build(pool.submitter(), |_: &mut Vec<&str>, _| Ok(()))?;
-    /// lines.submit("a")?;
-    /// assert!(lines.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(lines.submit("b").unwrap_err().into_inner(), "b");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store().submit(item, OnFull::WAIT)
     }
@@ -234,22 +222,6 @@ impl<T: Send + 'static> Batcher<T> {
     /// Like [`flush`](Self::flush), but blocks for `timeout` at most, and returns `false` when that
     /// has passed. On a worker of the pool, it may take longer, until the batch that it handles has
     /// ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let words = Batcher::builder("words")
-    ///     .build(pool.submitter(), move |_: &mut Vec<&str>, _| Ok(gate.recv().unwrap_or(())))?;
-    /// words.submit("alone")?;
-    /// assert!(!words.flush_timeout(Duration::from_millis(1)));
-    /// drop(open);
-    /// assert!(words.flush_timeout(Duration::MAX));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn flush_timeout(&self, timeout: Duration) -> bool {
         self.store().flush(Deadline::after(timeout))
     }

@@ -176,17 +176,6 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     /// Fails if a limit is zero, so that nothing could ever be handled, or too large; if the
     /// name is empty or contains control characters; or if the timer's thread cannot be
     /// started.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Batcher, Pool};
-    /// # let pool = Pool::new(1)?;
-    /// let none = Batcher::builder("none").max_items(0);
-    /// let error = none.build(pool.submitter(), |_: &mut Vec<u8>, _| Ok(())).unwrap_err();
-    /// assert!(error.to_string().contains("max_items"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn build(
         self,

@@ -127,15 +127,6 @@ impl ManualClock {
     }
 
     /// A clock that stands at this time of day.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::testing::ManualClock;
-    /// use std::time::SystemTime;
-    ///
-    /// assert_eq!(ManualClock::at(SystemTime::UNIX_EPOCH).wall(), SystemTime::UNIX_EPOCH);
-    /// ```
     pub fn at(wall: SystemTime) -> ManualClock {
         ManualClock {
             inner: Arc::new(Inner {
@@ -182,26 +173,6 @@ impl ManualClock {
     /// # Panics
     ///
     /// As [`advance`](Self::advance).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::testing::ManualClock;
-    /// use groundcrew::{Pool, Schedule, Scheduler};
-    /// use std::time::Duration;
-    ///
-    /// let clock = ManualClock::new();
-    /// let pool = Pool::builder().threads(1).clock(&clock).build()?;
-    /// let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("tidy", Schedule::every(Duration::from_secs(3600)))
-    ///     .run(|_| Ok(()))?;
-    /// scheduler.start()?;
-    /// clock.advance_to(scheduler.next_due().unwrap());
-    /// pool.wait_idle();
-    /// assert_eq!(entry.status().runs(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn advance_to(&self, wall: SystemTime) {
         let state = self.inner.state.lock();
         let by = wall.duration_since(state.wall).unwrap_or_default();
@@ -210,17 +181,6 @@ impl ManualClock {
 
     /// Sets the wall clock, later or earlier than it was; the monotonic clock stays. Wakes
     /// and blocks like [`advance`](Self::advance).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::testing::ManualClock;
-    /// use std::time::{Duration, SystemTime};
-    ///
-    /// let clock = ManualClock::new();
-    /// clock.set_wall(clock.wall() - Duration::from_secs(3600)); // an hour back
-    /// assert_eq!(clock.elapsed(), Duration::ZERO);
-    /// ```
     pub fn set_wall(&self, wall: SystemTime) {
         let mut state = self.inner.state.lock();
         state.wall = wall;
@@ -250,22 +210,6 @@ impl ManualClock {
 
     /// Blocks until at least `count` wait by this clock: threads inside a `sleep`, and
     /// retried tasks and batches in the pause before their next attempt.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::testing::ManualClock;
-    /// # use groundcrew::Host;
-    /// # use std::time::Duration;
-    /// let clock = ManualClock::new();
-    /// let mut host = Host::builder();
-    /// host.clock(&clock);
-    /// host.background("sleeper", |ctx| Ok(ctx.sleep(Duration::MAX)?));
-    /// let host = host.build()?.start()?;
-    /// clock.wait_for_sleepers(1);
-    /// host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait_for_sleepers(&self, count: usize) {
         let mut state = self.inner.state.lock();
         while state.sleepers.len() + state.waiting < count {

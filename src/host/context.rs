@@ -264,20 +264,6 @@ impl ServiceContext {
     ///
     /// Use this to stop the host from inside a service.
     /// [`HostHandle::stop`](super::HostHandle::stop) would wait for the report.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("console", |ctx| {
-    ///     ctx.request_stop("quit was typed");
-    ///     ctx.token().wait();
-    ///     Ok(())
-    /// });
-    /// let report = host.build()?.run();
-    /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn request_stop(&self, reason: impl Into<String>) {
         let reason = StopReason::Requested {
             by: Some(self.shared_name().clone()),

@@ -54,6 +54,7 @@ impl fmt::Display for FailedIn {
 /// assert_eq!((failure.service(), failure.failed_in()), ("db", FailedIn::Run));
 /// assert_eq!(failure.to_string(), "service \"db\" failed in run: disk full");
 /// assert!(failure.error().unwrap().is::<io::Error>());
+/// assert_eq!(report.exit_code(), 1);
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]

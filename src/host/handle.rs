@@ -126,24 +126,12 @@ impl HostHandle {
 
     /// Returns a new token that is cancelled when the stop begins, for the program's own main loop.
     /// Cancelling the token does not stop the host.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?.start()?;
-    /// let token = host.handle().token();
-    /// host.handle().request_stop("midnight");
-    /// token.wait();
-    /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn token(&self) -> CancelToken {
         self.core.token.child()
     }
 
-    /// Lets signals stop the host, until the guard is dropped. The first signal requests the stop,
-    /// the second one makes the report immediately, and the third one exits with code 130. A signal
-    /// within 0.5 s of the previous one does not count. See [`signals`](crate::signals).
+    /// Lets signals stop the host, until the guard is dropped. See [`signals`](crate::signals) for
+    /// which ones, and for what the second and the third do.
     ///
     /// If this is called before [`start`](super::Host::start), a signal also interrupts the start.
     /// [`run_until_signal`](super::Host::run_until_signal) does both.
@@ -151,17 +139,6 @@ impl HostHandle {
     /// # Errors
     ///
     /// Returns the errors of [`stop_on_signal`](crate::signals::stop_on_signal).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let host = groundcrew::Host::builder().build()?;
-    /// let guard = host.handle().stop_on_signal()?;
-    /// let running = host.start()?;
-    /// assert!(!guard.received());
-    /// # running.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[cfg(feature = "signals")]
     pub fn stop_on_signal(
         &self,

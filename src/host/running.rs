@@ -122,8 +122,7 @@ impl Host {
 
     /// Like [`run`](Self::run), but also stops the host on Ctrl-C, SIGTERM and SIGHUP, even during
     /// the start. The first signal requests the stop, the second one makes the report immediately,
-    /// and the third one exits with code 130. A signal within 0.5 s of the previous one does not
-    /// count. See [`signals`](crate::signals).
+    /// and the third one exits with code 130. See [`signals`](crate::signals).
     ///
     /// The signals are handled until the last clone of the report is dropped. The second signal
     /// therefore does not interrupt what `main` does with the report. Only the third one exits.

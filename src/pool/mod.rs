@@ -124,18 +124,6 @@ impl Pool {
 
     /// Returns a submitter to this pool, which does not keep it open. Costs an allocation. Once the
     /// pool is closed, the submitter refuses all tasks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let submitter = pool.submitter();
-    /// assert_eq!(submitter.submit(|| 7)?.join()?, 7);
-    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-    /// assert!(submitter.submit(|| 7).unwrap_err().is_closed());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn submitter(&self) -> Submitter {
         Submitter::new(&self.pool_ref.queue)
     }
@@ -178,20 +166,6 @@ impl Pool {
     /// timed out.
     ///
     /// After the report of a stop it returns `true`, even if abandoned tasks still run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// assert!(!pool.wait_idle_timeout(Duration::from_millis(1)));
-    /// drop(open);
-    /// assert!(pool.wait_idle_timeout(Duration::MAX));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
         self.pool_ref.queue.wait_idle(Deadline::after(timeout))
     }
@@ -213,20 +187,6 @@ impl Pool {
 
     /// Returns the tasks that run now, the innermost of each worker first. Locks each worker's
     /// state for a moment.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("wait").execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let running = pool.running();
-    /// assert_eq!(running[0].info().name(), "wait");
-    /// assert_eq!(running[0].worker(), "groundcrew-0");
-    /// drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn running(&self) -> Vec<RunningTask> {
         self.stopper.running()
     }

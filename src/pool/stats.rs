@@ -169,17 +169,6 @@ impl PoolStats {
     }
 
     /// Returns how many tasks panicked. They are not [`completed`](Self::completed).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| panic!("no such row"))?;
-    /// pool.wait_idle();
-    /// let stats = pool.stats();
-    /// assert_eq!((stats.completed(), stats.panicked()), (0, 1));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn panicked(&self) -> u64 {
         self.counts.panicked
     }
@@ -210,39 +199,11 @@ impl PoolStats {
 
     /// Returns how many tasks were on the stack of a worker that was itself inside `stop` when the
     /// report was made. Those that have ended since are still counted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.stop_handle();
-    /// let report = pool.submit(move || handle.stop(Duration::from_secs(5)))?.join()?;
-    /// assert!(report.is_clean());
-    /// assert_eq!(pool.stats().stopping_tasks(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stopping_tasks(&self) -> u64 {
         self.stopping
     }
 
     /// Returns how many abandoned or stopping tasks have ended since the report.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO); // leaves one behind
-    /// assert_eq!(pool.stats().ended_late(), 0);
-    /// drop(open); // lets it end
-    /// report.wait_for_abandoned(Duration::MAX);
-    /// assert_eq!(pool.stats().ended_late(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn ended_late(&self) -> u64 {
         self.counts.ended_late
     }

@@ -95,15 +95,6 @@ impl Backoff {
     }
 
     /// Sets how the delay is shortened at random. Defaults to [`Jitter::Equal`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::retry::{Backoff, Jitter};
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Full);
-    /// assert_eq!(backoff.delay(1, 0.25), Duration::from_millis(250));
-    /// ```
     pub fn jitter(mut self, jitter: Jitter) -> Backoff {
         self.jitter = jitter;
         self
@@ -111,16 +102,6 @@ impl Backoff {
 
     /// Returns the delay before the retry with the number `attempt`. The first one is 1, and 0
     /// counts as 1. `random` is a number from 0 to 1. The same arguments give the same delay.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::retry::{Backoff, Jitter};
-    /// # use std::time::Duration;
-    /// let backoff = Backoff::exponential(Duration::from_secs(1)).jitter(Jitter::Fraction(0.1));
-    /// assert_eq!(backoff.delay(2, 1.0), Duration::from_secs(2));
-    /// assert_eq!(backoff.delay(2, 0.0), Duration::from_millis(1_800));
-    /// ```
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let steps = f64::from(attempt.saturating_sub(1));
         let grown = self.base.as_secs_f64() * self.factor.powf(steps);

@@ -39,6 +39,7 @@ use std::time::Duration;
 /// assert_eq!(delay(1), Some(Duration::from_millis(100)));
 /// assert_eq!(delay(3), Some(Duration::from_millis(400)));
 /// assert_eq!(delay(4), None); // four attempts have been made
+/// assert_eq!(retry.delay(1, Duration::from_secs(60), 0.5), None); // it would be too late
 /// ```
 pub struct Retry<E: ?Sized = AnyError> {
     delays: Delays,
@@ -238,16 +239,6 @@ impl<E: ?Sized> Retry<E> {
 
     /// Sets the maximum number of attempts, including the first. 0 counts as 1. Defaults to
     /// [`u32::MAX`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Retry;
-    /// # use std::time::Duration;
-    /// let twice = Retry::fixed(Duration::ZERO).attempts(2);
-    /// assert!(twice.delay(1, Duration::ZERO, 0.0).is_some());
-    /// assert!(twice.delay(2, Duration::ZERO, 0.0).is_none());
-    /// ```
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
@@ -257,16 +248,6 @@ impl<E: ?Sized> Retry<E> {
     /// one began. An attempt may begin later, if it has to wait for a worker. To limit its run
     /// time, use [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit). Defaults to
     /// [`Duration::MAX`], which means no deadline.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Retry;
-    /// # use std::time::Duration;
-    /// let retry = Retry::fixed(Duration::from_secs(10)).deadline(Duration::from_secs(60));
-    /// assert!(retry.delay(5, Duration::from_secs(50), 0.0).is_some());
-    /// assert!(retry.delay(5, Duration::from_secs(51), 0.0).is_none()); // it would be 61
-    /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -275,16 +256,6 @@ impl<E: ?Sized> Retry<E> {
     /// Returns the delay before the next attempt, after `failed` failed attempts and `elapsed`
     /// since the first one began, or `None` if there is no further attempt. `random` is a number
     /// from 0 to 1. This does not call the judge. It is for retry loops of your own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Retry;
-    /// # use std::time::Duration;
-    /// let retry = Retry::exponential(Duration::from_secs(1)); // less up to a half
-    /// assert_eq!(retry.delay(1, Duration::ZERO, 0.0), Some(Duration::from_millis(500)));
-    /// assert_eq!(retry.delay(1, Duration::ZERO, 1.0), Some(Duration::from_secs(1)));
-    /// ```
     pub fn delay(&self, failed: u32, elapsed: Duration, random: f64) -> Option<Duration> {
         self.decide(failed, elapsed, Verdict::Retry, random).ok()
     }

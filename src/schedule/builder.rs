@@ -110,24 +110,6 @@ impl<'a> EntryBuilder<'a> {
 
     /// Sets the time limit of each run: see
     /// [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use groundcrew::schedule::RunOutcome;
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let entry = scheduler
-    ///     .entry("slow", Schedule::every(Duration::from_secs(3600)))
-    ///     .time_limit(Duration::from_millis(1))
-    ///     .run(|ctx| Ok(ctx.sleep(Duration::MAX)?))?;
-    /// entry.trigger();
-    /// pool.wait_idle();
-    /// assert_eq!(entry.status().last().unwrap().outcome(), &RunOutcome::Cancelled);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
@@ -145,18 +127,6 @@ impl<'a> EntryBuilder<'a> {
     /// Returns a [`ScheduleError`], and adds nothing, if the schedule is not valid (see
     /// [`Schedule::check`]), if the name is not valid or already used, or if a policy would never
     /// allow a run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Schedule, Scheduler};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// # let scheduler = Scheduler::new(pool.submitter());
-    /// let never = scheduler.entry("tidy", Schedule::every(Duration::ZERO)).run(|_| Ok(()));
-    /// assert!(never.unwrap_err().to_string().starts_with("a period of zero"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn run(
         self,

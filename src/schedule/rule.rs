@@ -172,15 +172,6 @@ impl Schedule {
     /// Sets the time zone of a [`cron`](Self::cron) schedule: a name of the IANA database, such as
     /// `"Europe/London"`, or `"UTC"`. On a schedule of another kind, [`check`](Self::check) returns
     /// an error. Reads the system's time zone files.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// let schedule = Schedule::cron("@daily").in_tz("Asia/Tokyo");
-    /// assert_eq!(schedule.to_string(), r#"cron "@daily" in Asia/Tokyo"#);
-    /// assert!(Schedule::cron("@daily").in_tz("Asia/Tokio").check().is_err());
-    /// ```
     #[cfg(feature = "cron")]
     pub fn in_tz(mut self, zone: &str) -> Schedule {
         match &mut self.kind {
@@ -249,15 +240,6 @@ impl Schedule {
     /// Returns an iterator over all moments later than `from` at which it is due, in order, as by
     /// [`next_after`](Self::next_after). For a cron expression, limit the iterator with `take`: it
     /// is practically endless. Does not read the clock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Schedule;
-    /// # use std::time::{Duration, UNIX_EPOCH};
-    /// let noon = UNIX_EPOCH + Duration::from_secs(12 * 3600);
-    /// assert_eq!(Schedule::at(noon).upcoming(UNIX_EPOCH).collect::<Vec<_>>(), [noon]);
-    /// ```
     pub fn upcoming(&self, from: SystemTime) -> impl Iterator<Item = SystemTime> + use<> {
         let schedule = self.clone();
         iter::successors(self.next_after(from), move |last| {

@@ -29,9 +29,8 @@ use std::time::{Duration, SystemTime};
 ///
 /// # What is due when
 ///
-/// `every` and `after` use the monotonic clock: setting the wall clock does not change them, and on
-/// Linux the time in which the machine is suspended does not count. `at` and `cron` use the wall
-/// clock.
+/// The table of [`Schedule`] says which clock a rule uses. On the monotonic clock of Linux, the
+/// time in which the machine is suspended does not count.
 ///
 /// Runs that a suspension, a busy machine or a clock that is set forward skips are
 /// [missed](crate::schedule::MisfirePolicy), and one run makes up for them. If the clock is set

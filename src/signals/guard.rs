@@ -36,17 +36,6 @@ impl SignalGuard {
     }
 
     /// The signal that came first. With the feature `unix-signals`, on Unix.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, signals};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
-    /// assert_eq!(guard.signal(), None);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[cfg(all(unix, feature = "unix-signals"))]
     pub fn signal(&self) -> Option<Signal> {
         *self.came.lock()

@@ -6,14 +6,6 @@ use std::fmt;
 
 /// A signal that a program can choose to be stopped by, or to [receive](super::receiver).
 /// With the feature `unix-signals`, on Unix.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::signals::Signal;
-///
-/// assert_eq!(Signal::Hup.to_string(), "SIGHUP");
-/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {

@@ -63,18 +63,6 @@ pub fn receiver(signal: Signal) -> Result<SignalReceiver, SignalError> {
 /// when the last one is dropped, the signal is ignored.
 ///
 /// It dereferences to the channel's [`Receiver`], whose methods it has.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::signals::{self, Signal};
-///
-/// let usr1 = signals::receiver(Signal::Usr1)?;
-/// if usr1.try_recv().is_ok() {
-///     println!("the statistics are requested");
-/// }
-/// # Ok::<(), signals::SignalError>(())
-/// ```
 #[derive(Clone, Debug)]
 #[must_use = "dropping the receiver lets the signal be ignored"]
 pub struct SignalReceiver {

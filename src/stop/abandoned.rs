@@ -71,23 +71,6 @@ impl AbandonedTask {
     }
 
     /// Returns the task's last note, set by [`TaskContext::note`](crate::TaskContext::note).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute_with(|ctx| {
-    ///     ctx.note("row 3120 of 4000");
-    ///     for () in gate {}
-    /// })?;
-    /// open.send(())?; // now it has been said
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.abandoned()[0].note(), Some("row 3120 of 4000"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn note(&self) -> Option<&str> {
         self.running.note()
     }
@@ -99,43 +82,12 @@ impl AbandonedTask {
     }
 
     /// Returns whether the task had run longer than its limit plus the grace period.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.task("stuck")
-    ///     .time_limit(Duration::from_millis(1))
-    ///     .execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.stats().overrun() == 0 {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert!(report.abandoned()[0].is_overrun());
-    /// assert_eq!(report.overrun(), 1);
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn is_overrun(&self) -> bool {
         self.running.is_overrun()
     }
 
     /// Returns whether the task has a token that it could have checked, because it was submitted by
     /// one of the methods that end in `_with`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?; // not `execute_with`
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert!(!report.abandoned()[0].has_token());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn has_token(&self) -> bool {
         self.has_token
     }

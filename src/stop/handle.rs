@@ -27,7 +27,6 @@ use std::fmt;
 ///
 /// ```
 /// use groundcrew::Pool;
-/// use groundcrew::stop::PoolPhase;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new(2)?;
@@ -50,17 +49,6 @@ impl StopHandle {
     /// Closes the pool: new tasks are refused, including those that wait for space, and accepted
     /// tasks still run. Has no effect on a closed pool. Blocks for at most 100 ms, if the program's
     /// logger is stuck.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let accepted = pool.submit(|| 7)?;
-    /// pool.stop_handle().close();
-    /// assert!(pool.submit(|| 8).unwrap_err().is_closed());
-    /// assert_eq!(accepted.join()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn close(&self) {
         self.stopper.close();
     }
@@ -81,21 +69,6 @@ impl StopHandle {
     /// returns the report; until then the pool keeps it, and drops it when it is dropped. Blocks
     /// for at most 100 ms if the program's logger is stuck, and at most 2 s if the system cannot
     /// start a thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use groundcrew::stop::PoolPhase;
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let handle = pool.stop_handle();
-    /// handle.request_stop(Duration::from_secs(5));
-    /// assert!(handle.phase() > PoolPhase::Open);
-    /// assert!(pool.stop(Duration::MAX).is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn request_stop(&self, plan: impl Into<StopPlan>) {
         self.stopper.request_stop(plan.into());
     }

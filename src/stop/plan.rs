@@ -62,20 +62,6 @@ impl StopPlan {
     ///
     /// A zero limit hands back and reports at once. [`Duration::MAX`] waits without limit and never
     /// cancels.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, StopPlan};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// for _ in 0..10 {
-    ///     pool.execute(|| ())?;
-    /// }
-    /// let report = pool.stop(StopPlan::drain(Duration::from_secs(5)));
-    /// assert_eq!(report.completed(), 10);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn drain(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Drain)
     }
@@ -110,19 +96,6 @@ impl StopPlan {
     /// made when everything has ended, after `limit` at the latest.
     ///
     /// [`Duration::MAX`] waits without limit for tasks that do not react to their token.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, StopPlan};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// pool.execute_with(|ctx| ctx.token().wait())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
-    /// assert_eq!(report.completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn cancel(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Cancel)
     }

@@ -81,6 +81,7 @@ use std::time::Duration;
 /// assert!(report.is_clean());
 /// assert_eq!(report.accepted(), 10);
 /// assert_eq!(report.completed(), 10);
+/// assert_eq!(report.exit_code(), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone)]
@@ -153,20 +154,6 @@ impl StopReport {
     /// been joined, except the caller's own if a task called `stop`.
     ///
     /// Panics do not make a stop unclean; see [`panicked`](Self::panicked).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert!(!report.is_clean()); // that one still ran
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn is_clean(&self) -> bool {
         let data = &self.data;
         data.unstarted.len() == 0 && data.abandoned.is_empty() && data.lingering.is_empty()
@@ -193,18 +180,6 @@ impl StopReport {
     }
 
     /// Returns how many tasks panicked. They leave nothing behind, so the stop may still be clean.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// pool.execute(|| panic!("no such row"))?;
-    /// let report = pool.stop(Duration::from_secs(5));
-    /// assert_eq!(report.panicked(), 1);
-    /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn panicked(&self) -> u64 {
         self.data.panicked
     }
@@ -239,21 +214,6 @@ impl StopReport {
     ///
     /// The first call on any clone makes the list, which takes 0.1 us per task. The list stays the
     /// same when the tasks are taken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.task("left behind").execute(|| ())?; // the only worker is busy
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.unstarted()[0].name(), "left behind");
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn unstarted(&self) -> &[TaskInfo] {
         self.data.unstarted.infos()
     }
@@ -318,20 +278,6 @@ impl StopReport {
 
     /// Drops the tasks that never started and what they captured. Blocks until that is done; a
     /// panic in a drop is logged.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// pool.execute(|| ())?;
-    /// let report = pool.stop(Duration::ZERO);
-    /// report.drop_unstarted();
-    /// assert!(report.take_unstarted().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn drop_unstarted(&self) {
         drop(self.take_unstarted());
     }
@@ -340,23 +286,6 @@ impl StopReport {
     /// run.
     ///
     /// A zero timeout only checks; [`Duration::MAX`] waits without limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// while pool.running().is_empty() {}
-    /// let report = pool.stop(Duration::ZERO);
-    /// assert_eq!(report.wait_for_abandoned(Duration::ZERO), 1);
-    /// drop(open);
-    /// assert_eq!(report.wait_for_abandoned(Duration::MAX), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait_for_abandoned(&self, timeout: Duration) -> usize {
         self.data.abandoned_counter.wait(Deadline::after(timeout))
     }
@@ -367,17 +296,6 @@ impl StopReport {
     /// It is 75 even if only a [lingering](Self::lingering) thread was left behind, whose
     /// destructors may not have run yet. A program that knows better what is left to do can return
     /// its own code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use std::time::Duration;
-    ///
-    /// let report = Pool::new(1)?.stop(Duration::from_secs(5));
-    /// assert_eq!(report.exit_code(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn exit_code(&self) -> u8 {
         match self.is_clean() {
             true => 0,

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 /// })?;
 /// while pool.running().first().and_then(|task| task.note().map(str::to_owned)).is_none() {}
 /// let running = pool.running();
+/// assert_eq!(running[0].worker(), "groundcrew-0");
 /// assert_eq!(running[0].note(), Some("at the gate"));
 /// assert_eq!(running[0].cancel_asked(), None);
 /// drop(open);

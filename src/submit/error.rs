@@ -139,16 +139,6 @@ impl<F> SubmitError<F> {
     /// Returns whether the submitter's token was cancelled before the task or item was accepted.
     /// The source of the error is then [`Cancelled`], so a service that returns it by `?` has not
     /// failed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (queue, token) = (groundcrew::WorkQueue::new(1), groundcrew::CancelToken::new());
-    /// queue.submit("first")?;
-    /// token.cancel();
-    /// assert!(queue.submit_until(&token, "second").unwrap_err().is_cancelled());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.refusal == Refusal::Cancelled
     }

@@ -84,25 +84,6 @@ impl<'a, E> RetryTaskBuilder<'a, E> {
 
     /// Sets what the submit methods do while no [place](Self#while-it-waits) is free or the queue
     /// is full, like [`TaskBuilder::when_full`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::submit::WhenFull;
-    /// use groundcrew::{Pool, Retry};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
-    /// let task = pool
-    ///     .task("send")
-    ///     .retry(Retry::fixed(Duration::from_secs(3600)))
-    ///     .when_full(WhenFull::Refuse);
-    /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
-    /// let second = task.submit(|_| Err::<(), _>("no connection"));
-    /// assert!(second.unwrap_err().is_full());
-    /// # first.cancel();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
         self.task = self.task.when_full(when_full);
         self
@@ -190,22 +171,6 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::{Pool, Retry};
-    /// # use std::time::Duration;
-    /// # let pool = Pool::new(1)?;
-    /// let task = pool.task("send").retry(Retry::fixed(Duration::from_millis(1)));
-    /// task.execute(|attempt| match attempt {
-    ///     1 => Err("no connection"),
-    ///     _ => Ok(()),
-    /// })?;
-    /// pool.wait_idle();
-    /// assert_eq!(pool.stats().completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     #[track_caller]
     pub fn execute<F, T>(&self, task: F) -> Result<(), SubmitError<F>>
     where

@@ -130,17 +130,6 @@ impl<'a> TaskBuilder<'a> {
     /// Takes a [`WhenFull`], or one of the types that convert into it: a [`Duration`] or an
     /// [`Instant`](std::time::Instant) limits the wait, and a [`CancelToken`](crate::CancelToken)
     /// ends it when it is cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let handle = pool.task("seven").when_full(Duration::from_secs(1)).submit(|| 7)?;
-    /// assert_eq!(handle.join()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
         self.when_full = when_full.into();
         self

@@ -250,15 +250,6 @@ macro_rules! verbs {
         /// # Errors
         ///
         /// If the pool is or becomes closed; the error returns the closure.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let handle = pool.submit(|| 6 * 7)?;
-        /// assert_eq!(handle.join()?, 42);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn submit<F, T>(&self, task: F) -> Result<$crate::TaskHandle<T>, $crate::SubmitError<F>>
         where
@@ -275,15 +266,6 @@ macro_rules! verbs {
         /// # Errors
         ///
         /// As [`submit`](Self::submit).
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(1)?;
-        /// let handle = pool.submit_with(|ctx| ctx.is_cancelled())?;
-        /// assert_eq!(handle.join()?, false);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn submit_with<F, T>(
             &self,
@@ -304,23 +286,6 @@ macro_rules! verbs {
         /// # Errors
         ///
         /// As [`submit`](Self::submit).
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use std::sync::Arc;
-        /// use std::sync::atomic::{AtomicU32, Ordering};
-        ///
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let ran = Arc::new(AtomicU32::new(0));
-        /// for _ in 0..100 {
-        ///     let ran = ran.clone();
-        ///     pool.execute(move || ran.fetch_add(1, Ordering::Relaxed))?;
-        /// }
-        /// pool.wait_idle();
-        /// assert_eq!(ran.load(Ordering::Relaxed), 100);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         #[track_caller]
         pub fn execute<F, T>(&self, task: F) -> Result<(), $crate::SubmitError<F>>
         where
@@ -417,25 +382,6 @@ macro_rules! pool_verbs {
         /// # Errors
         ///
         /// If the pool is or becomes closed; the error returns the task.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// # use groundcrew::Pool;
-        /// # use std::time::Duration;
-        /// # let (old, new) = (Pool::new(1)?, Pool::new(1)?);
-        /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-        /// # old.execute(move || gate.recv().unwrap_or_default())?;
-        /// # while old.running().is_empty() {}
-        /// let handle = old.submit(|| 7)?; // the only worker is busy
-        /// let report = old.stop(Duration::ZERO);
-        /// # drop(open);
-        /// for task in report.take_unstarted() {
-        ///     new.resubmit(task)?;
-        /// }
-        /// assert_eq!(handle.join()?, 7);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        /// ```
         pub fn resubmit(
             &self,
             task: $crate::task::UnstartedTask,

@@ -107,20 +107,6 @@ impl TaskContext {
     /// # Errors
     ///
     /// [`Cancelled`] if the token is or becomes cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new(1)?;
-    /// let handle = pool.submit_with(|ctx| ctx.sleep(Duration::MAX))?;
-    /// while pool.running().is_empty() {}
-    /// handle.cancel();
-    /// assert!(handle.join()?.is_err());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         match self.token().wait_timeout(duration) {
             true => Err(Cancelled),
@@ -132,22 +118,6 @@ impl TaskContext {
     /// abandons the task. Replaces the previous note. Costs an allocation.
     ///
     /// [`Pool::running`]: crate::Pool::running
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// pool.execute_with(|ctx| {
-    ///     ctx.note("row 1");
-    ///     ctx.note("row 2");
-    ///     for () in gate {}
-    /// })?;
-    /// open.send(())?; // now both have been said
-    /// assert_eq!(pool.running()[0].note(), Some("row 2"));
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());
         *self.control().note.lock() = Some(note);

@@ -93,18 +93,6 @@ impl<T> TaskHandle<T> {
     /// # Errors
     ///
     /// A [`TaskError`] if the task panicked, was cancelled or expired, or a stop left it behind.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Pool, TaskError};
-    ///
-    /// let pool = Pool::new(1)?;
-    /// assert_eq!(pool.submit(|| "done")?.join()?, "done");
-    /// let panicked = pool.submit(|| -> u32 { panic!("no") })?.join();
-    /// assert!(matches!(panicked, Err(TaskError::Panicked(_))));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn join(mut self) -> Result<T, TaskError>
     where
         T: 'static,
@@ -136,21 +124,6 @@ impl<T> TaskHandle<T> {
     ///
     /// A zero timeout only checks; [`Duration::MAX`] waits forever. A task that a stop removed has
     /// ended, unless it is run after all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// let handle = pool.submit(move || gate.recv().is_err())?;
-    /// assert!(!handle.wait_timeout(Duration::from_millis(1)));
-    /// drop(open);
-    /// assert!(handle.wait_timeout(Duration::MAX));
-    /// assert!(handle.join()?);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.is_finished() || self.cell().wait(Deadline::after(timeout))
     }

@@ -67,23 +67,6 @@ impl UnstartedTask {
     /// panic, which is also logged and passed to the pool's `on_panic` hook; `run` itself does not
     /// panic. A task that takes a context gets a new token, which only its handle can cancel. No
     /// pool counts the run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let handle = pool.submit(|| std::thread::current().id())?; // the only worker is busy
-    /// for task in pool.stop(Duration::ZERO).take_unstarted() {
-    ///     task.run();
-    /// }
-    /// assert_eq!(handle.join()?, std::thread::current().id());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn run(self) {
         match self.into_parts() {
             (Queued::Plain(task), pool_ref) => task.run_unstarted(&pool_ref),

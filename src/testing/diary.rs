@@ -52,18 +52,6 @@ impl Diary {
     }
 
     /// Blocks until `entry` was written `times` times.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let diary = groundcrew::testing::Diary::new();
-    /// std::thread::scope(|scope| {
-    ///     for _ in 0..3 {
-    ///         scope.spawn(|| diary.write("done"));
-    ///     }
-    ///     diary.wait_for("done", 3);
-    /// });
-    /// ```
     pub fn wait_for(&self, entry: &str, times: usize) {
         let mut entries = self.inner.entries.lock();
         let written = |entries: &[String]| entries.iter().filter(|text| *text == entry).count();

@@ -34,19 +34,6 @@ pub struct Gate {
 }
 
 /// The side of a [`Gate`] where the code under test waits. A clone belongs to the same gate.
-///
-/// # Examples
-///
-/// ```
-/// use groundcrew::testing::Gate;
-///
-/// let gate = Gate::new();
-/// let entrance = gate.entrance();
-/// let thread = std::thread::spawn(move || entrance.wait());
-/// gate.wait_for(1);
-/// gate.open();
-/// thread.join().unwrap();
-/// ```
 #[derive(Clone)]
 pub struct Entrance {
     inner: Arc<Inner>,
@@ -91,15 +78,6 @@ impl Gate {
     }
 
     /// Returns an entrance, for the code under test.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let gate = groundcrew::testing::Gate::new();
-    /// let entrance = gate.entrance();
-    /// gate.open();
-    /// entrance.wait(); // returns at once
-    /// ```
     pub fn entrance(&self) -> Entrance {
         Entrance {
             inner: self.inner.clone(),
@@ -112,20 +90,6 @@ impl Gate {
     /// # Panics
     ///
     /// Panics if the gate is open, since no thread will ever wait at it, unless `count` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let gate = groundcrew::testing::Gate::new();
-    /// std::thread::scope(|scope| {
-    ///     for _ in 0..3 {
-    ///         let entrance = gate.entrance();
-    ///         scope.spawn(move || entrance.wait());
-    ///     }
-    ///     gate.wait_for(3);
-    ///     gate.open();
-    /// });
-    /// ```
     pub fn wait_for(&self, count: usize) {
         let mut state = self.inner.state.lock();
         while state.waiting() < count {
@@ -160,16 +124,6 @@ impl Gate {
     }
 
     /// Opens the gate for all threads. Dropping the gate does the same.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let gate = groundcrew::testing::Gate::new();
-    /// let entrance = gate.entrance();
-    /// let task = std::thread::spawn(move || entrance.wait());
-    /// gate.open();
-    /// task.join().unwrap();
-    /// ```
     pub fn open(&self) {
         self.inner.state.lock().is_open = true;
         self.inner.let_through.notify_all();
@@ -199,15 +153,6 @@ impl Default for Gate {
 impl Entrance {
     /// Blocks until the gate is open or lets this thread through. Returns at once if the gate was
     /// dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let gate = groundcrew::testing::Gate::new();
-    /// let entrance = gate.entrance();
-    /// drop(gate);
-    /// entrance.wait();
-    /// ```
     pub fn wait(&self) {
         let mut state = self.inner.state.lock();
         let number = state.come;

@@ -85,24 +85,6 @@ impl Puppet {
     }
 
     /// Sets a diary in which each method is recorded before it runs. Defaults to none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::Host;
-    /// # use groundcrew::testing::{Diary, Puppet};
-    /// let diary = Diary::new();
-    /// let mut host = Host::builder();
-    /// for name in ["db", "web"] {
-    ///     let diary = diary.clone();
-    ///     host.service(name, move || Puppet::new().diary(&diary));
-    /// }
-    /// let host = host.build()?.start()?;
-    /// diary.wait_for("db run", 1);
-    /// diary.wait_for("web run", 1);
-    /// # assert!(host.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn diary(mut self, diary: &Diary) -> Puppet {
         self.diary = Some(diary.clone());
         self

@@ -108,21 +108,6 @@ impl TaskInfo {
     }
 
     /// Returns how many times the task had been started when this snapshot was made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::new(1)?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// let handle = pool.submit(|| ())?; // the only worker is busy
-    /// assert_eq!(handle.info().attempts(), 0);
-    /// drop(open); // no longer
-    /// pool.wait_idle();
-    /// assert_eq!(handle.info().attempts(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -120,29 +120,6 @@ impl HostBuilder {
 
     /// Adds a service that the program implements. `factory` makes its value on the service's own
     /// thread, once for the start and once for each restart. The value never leaves that thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, Service, ServiceContext};
-    /// use groundcrew::host::ServiceResult;
-    ///
-    /// struct Web {
-    ///     port: u16,
-    /// }
-    ///
-    /// impl Service for Web {
-    ///     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
-    ///         ctx.note(format!("listening on {}", self.port));
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// let mut host = Host::builder();
-    /// host.service("web", || Web { port: 8080 });
-    /// assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn service<S: Service + 'static>(
         &mut self,
         name: impl Into<String>,

@@ -83,15 +83,6 @@ impl ServiceBuilder<'_> {
 
     /// Allows `run` to return when its work is done. Otherwise, a `run` that returns before its
     /// stop was requested is a failure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("import", |_| Ok(())).one_shot();
-    /// assert!(host.build()?.run().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn one_shot(self) -> Self {
         self.spec.options.one_shot = true;
         self
@@ -109,25 +100,8 @@ impl ServiceBuilder<'_> {
     /// silence is logged and shown in the status, and the host is [not
     /// alive](crate::host::HostHandle::is_alive) until the next heartbeat.
     ///
-    /// Time in which the whole process is frozen (SIGSTOP, a paused container, a debugger) does not
-    /// count. The host notices a freeze when it wakes more than 100 ms late. After it, at most the
-    /// full timeout remains.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("poller", |ctx| {
-    ///     loop {
-    ///         ctx.heartbeat();
-    ///         ctx.sleep(Duration::from_secs(10))?;
-    ///     }
-    /// })
-    /// .heartbeat_timeout(Duration::from_secs(60));
-    /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
+    /// Time in which the whole process is frozen does not count, as for
+    /// [`start_timeout`](Self::start_timeout).
     pub fn heartbeat_timeout(self, timeout: Duration) -> Self {
         self.spec.options.heartbeat_timeout = Some(timeout);
         self

@@ -47,12 +47,9 @@ use std::fmt;
 ///
 /// # The shutdown bug this prevents
 ///
-/// A service that reads a channel in a loop, as in `for item in receiver`, ends only when every
-/// sender is dropped. Some part of the program usually keeps a sender, so the stop hangs, or takes
-/// until its deadline. The stop of its service closes a `WorkQueue`, even if clones exist. Further
-/// items are refused and returned, and idle workers end.
-/// [`Host`](crate::host::Host#a-common-shutdown-bug) shows the bug in hand-written code, and how
-/// the host handles it.
+/// The stop of its service closes a `WorkQueue`, even if clones exist: further items are refused
+/// and returned, and idle workers end. A loop over a channel ends only when every sender is
+/// dropped: see [a common shutdown bug](crate::host::Host#a-common-shutdown-bug).
 ///
 /// # Examples
 ///
@@ -115,27 +112,6 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
     /// time to stop. Until then, the queue is drained. See [which items come
     /// back](Self#which-items-come-back).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::{Host, ServiceContext, WorkQueue};
-    ///
-    /// let lines = WorkQueue::new(100);
-    /// let mut host = Host::builder();
-    /// host.add("lines", lines.workers(2, || {
-    ///     let mut length = 0; // of this worker
-    ///     move |line: &mut String, ctx: &ServiceContext| {
-    ///         length += line.len();
-    ///         ctx.note(format!("{length} bytes so far"));
-    ///         Ok::<(), String>(())
-    ///     }
-    /// }));
-    /// let host = host.build()?.start()?;
-    /// lines.submit("one".to_owned())?;
-    /// assert_eq!(host.stop().services()[0].queue().unwrap().handled(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn workers<F, H, R, E>(
         &self,
         workers: usize,
@@ -201,16 +177,6 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// The error [`is_closed`](SubmitError::is_closed) if the stop of the queue's service was
     /// requested before or during the call. The error holds the item. If it is dropped,
     /// [`take_unstarted`](Self::take_unstarted) returns the item.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = groundcrew::WorkQueue::new(100);
-    /// queue.submit("a")?;
-    /// queue.close();
-    /// assert_eq!(queue.submit("b").unwrap_err().into_inner(), "b");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn submit(&self, item: T) -> Result<(), SubmitError<T>> {
         self.store.submit(item, OnFull::WAIT)
     }

@@ -219,16 +219,6 @@ impl HostReport {
 
     /// Returns the exit code for the process: 1 if a service failed and no restart succeeded; else
     /// 75 (`EX_TEMPFAIL` of the BSD `sysexits`) if work was left; else 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let mut host = groundcrew::Host::builder();
-    /// host.background("db", |_| Err("disk full")?);
-    /// # let report = host.build()?.run();
-    /// assert_eq!(report.exit_code(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn exit_code(&self) -> u8 {
         match (self.has_failed(), self.is_clean()) {
             (true, _) => 1,

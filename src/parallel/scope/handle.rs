@@ -104,19 +104,6 @@ impl<'scope, T> ScopedHandle<'scope, T> {
 
     /// Cancels the task, like [`TaskHandle::cancel`](crate::TaskHandle::cancel): returns `true` if
     /// it had not started; it never will. Blocks only to drop what the task captured.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(1)?;
-    /// let found = pool.scope(|s| {
-    ///     let search = s.submit_with(|ctx| (0..).take_while(|_| !ctx.is_cancelled()).count());
-    ///     while !search.cancel() && pool.running().is_empty() {}
-    ///     search.join().is_ok() // it had started, and has seen that it is to end
-    /// });
-    /// # let _ = found;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn cancel(&self) -> bool {
         let cancelled = self.cell().cancel();
         if cancelled {

@@ -9,20 +9,6 @@ macro_rules! verbs {
         /// [`Pool::submit`](crate::Pool::submit). If the pool is closed, the task stays with the
         /// scope. The first thread that joins it runs it, or the scope's own thread at the end of
         /// the scope.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let (mut left, mut right) = ([3, 1, 2], [6, 4, 5]);
-        /// pool.scope(|s| {
-        ///     let sorted = s.submit(|| left.sort());
-        ///     right.sort();
-        ///     sorted.join().unwrap();
-        /// });
-        /// assert_eq!((left, right), ([1, 2, 3], [4, 5, 6]));
-        /// # Ok::<(), std::io::Error>(())
-        /// ```
         #[track_caller]
         pub fn submit<F, T>(&self, task: F) -> $crate::parallel::ScopedHandle<'scope, T>
         where
@@ -34,20 +20,6 @@ macro_rules! verbs {
 
         /// Submits a task without a handle. Otherwise the same as [`submit`](Self::submit),
         /// including when it blocks. If the task panics, the scope resumes the panic at its end.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let mut squares = [1, 2, 3, 4];
-        /// pool.scope(|s| {
-        ///     for n in &mut squares {
-        ///         s.execute(move || *n *= *n);
-        ///     }
-        /// });
-        /// assert_eq!(squares, [1, 4, 9, 16]);
-        /// # Ok::<(), std::io::Error>(())
-        /// ```
         #[track_caller]
         pub fn execute<F, T>(&self, task: F)
         where
@@ -61,22 +33,6 @@ macro_rules! verbs {
         /// as [`submit`](Self::submit), including when it blocks.
         ///
         /// Its token is a child of the pool's token, even if the pool does not run the task.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let pool = groundcrew::Pool::new(2)?;
-        /// let name = String::from("beach.png");
-        /// let was_cancelled = pool.scope(|s| {
-        ///     let task = s.submit_with(|ctx| {
-        ///         ctx.note(format!("resizing {name}"));
-        ///         ctx.is_cancelled()
-        ///     });
-        ///     task.join().unwrap()
-        /// });
-        /// assert!(!was_cancelled);
-        /// # Ok::<(), std::io::Error>(())
-        /// ```
         #[track_caller]
         pub fn submit_with<F, T>(&self, task: F) -> $crate::parallel::ScopedHandle<'scope, T>
         where

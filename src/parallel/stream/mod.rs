@@ -113,19 +113,6 @@ where
     ///
     /// A slow item then delays no other. This does not make the consumer faster: if the consumer is
     /// slow, do more in `f`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::new(2)?;
-    /// let squares = pool.stream(1..=10_u64, |n| n * n).unordered();
-    /// let mut sum = 0;
-    /// for square in squares {
-    ///     sum += square?;
-    /// }
-    /// assert_eq!(sum, 385);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn unordered(mut self) -> Self {
         self.is_unordered = true;
         let batches = self.batches.iter();

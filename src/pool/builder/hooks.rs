@@ -27,20 +27,6 @@ impl PoolBuilder {
     /// second hook replaces the first.
     ///
     /// By default there is no hook.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(2)
-    ///     .on_worker_stop(move |index| sender.send(index).unwrap_or_default())
-    ///     .build()?;
-    /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-    /// assert_eq!(receiver.try_iter().count(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn on_worker_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> PoolBuilder {
         let hook = Guarded::new(hook, A_HOOK);
         self.hooks.stop = Some(Arc::new(move |index| {
@@ -55,21 +41,6 @@ impl PoolBuilder {
     /// calling thread does.) A second hook replaces the first.
     ///
     /// By default there is no hook.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = groundcrew::channel::unbounded();
-    /// let pool = groundcrew::Pool::builder()
-    ///     .threads(1)
-    ///     .on_panic(move |info, message| {
-    ///         sender.send(format!("{}: {message}", info.name())).unwrap_or_default();
-    ///     })
-    ///     .build()?;
-    /// pool.task("row 7").execute(|| panic!("no such row"))?;
-    /// assert_eq!(receiver.recv()?, "row 7: no such row");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn on_panic(
         mut self,
         hook: impl Fn(&TaskInfo, &str) + Send + Sync + 'static,

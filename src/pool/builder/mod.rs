@@ -98,19 +98,6 @@ impl PoolBuilder {
     /// the default.
     ///
     /// Defaults to 1024.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = groundcrew::Pool::builder().threads(1).queue_capacity(1).build()?;
-    /// # let (open, gate) = groundcrew::channel::bounded::<()>(0);
-    /// # pool.execute(move || gate.recv().unwrap_or_default())?;
-    /// # while pool.running().is_empty() {}
-    /// pool.try_execute(|| ())?; // waits behind a task that runs
-    /// assert!(pool.try_execute(|| ()).unwrap_err().is_full());
-    /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn queue_capacity(mut self, places: usize) -> PoolBuilder {
         self.capacity = places;
         self
@@ -130,18 +117,6 @@ impl PoolBuilder {
     /// 65,536.
     ///
     /// Defaults to the standard library's default: 2 MiB, or the value of `RUST_MIN_STACK`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    ///
-    /// let pool = Pool::builder().threads(1).stack_size(16 << 20).build()?;
-    /// let large = pool.submit(|| std::hint::black_box([7_u8; 3 << 20])[0])?;
-    /// assert_eq!(large.join()?, 7);
-    /// assert!(Pool::builder().stack_size(1024).build().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn stack_size(mut self, bytes: usize) -> PoolBuilder {
         self.stack_size = Some(bytes);
         self
@@ -293,15 +268,6 @@ impl PoolBuilder {
     /// [`PoolBuildError`] if an option is invalid, with a sentence that says what to write instead,
     /// or if the system cannot start a thread. In that case the threads that were started have
     /// exited, without calling a hook.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::Pool;
-    ///
-    /// let error = Pool::builder().threads(0).build().unwrap_err();
-    /// assert!(error.to_string().contains("at least 1"));
-    /// ```
     pub fn build(self) -> Result<Pool, PoolBuildError> {
         let threads = self.threads.unwrap_or_else(threads::available_parallelism);
         self.check(threads)?;

@@ -63,22 +63,6 @@ impl DurationHistogram {
     ///
     /// What is below 0 or not a number is taken for 0, the shortest; what is above
     /// 1 for 1, the longest.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let pool = groundcrew::Pool::builder().threads(1).latency_histogram().build()?;
-    /// for _ in 0..10 {
-    ///     pool.execute(|| ())?;
-    /// }
-    /// pool.wait_idle();
-    /// let stats = pool.stats();
-    /// let ran = stats.latency().unwrap().ran();
-    /// assert!(ran.quantile(0.5) <= ran.quantile(0.9));
-    /// assert_eq!(ran.quantile(7.0), ran.max());
-    /// assert_eq!(ran.quantile(f64::NAN), ran.quantile(0.0));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// ```
     pub fn quantile(&self, part: f64) -> Duration {
         // That of a NaN and 0 is 0; what is above 1 the histogram takes for 1.
         Duration::from_nanos(self.0.value_at_quantile(part.max(0.0)))

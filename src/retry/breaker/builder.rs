@@ -106,18 +106,6 @@ impl BreakerBuilder {
 
     /// Sets how long an open breaker refuses every call, with a longer pause each time that it
     /// opens again without having been closed. Defaults to 30 s each time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::retry::{Backoff, CircuitBreaker};
-    /// # use std::time::Duration;
-    /// let pause = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
-    /// let breaker = CircuitBreaker::builder("smtp").backoff(pause).build()?;
-    /// breaker.trip();
-    /// assert!(breaker.permit().unwrap_err().retry_in() <= Duration::from_secs(5));
-    /// # Ok::<(), groundcrew::retry::BreakerError>(())
-    /// ```
     pub fn backoff(mut self, pause: Backoff) -> BreakerBuilder {
         self.terms.pause = pause;
         self
@@ -125,22 +113,6 @@ impl BreakerBuilder {
 
     /// Sets the number of concurrent trial calls that a half-open breaker permits, which is also
     /// the number of successes after which it closes. Defaults to 1.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::retry::CircuitBreaker;
-    /// # use std::time::Duration;
-    /// let breaker = CircuitBreaker::builder("smtp")
-    ///     .open_for(Duration::from_nanos(1))
-    ///     .half_open_calls(3)
-    ///     .build()?;
-    /// breaker.trip();
-    /// # while breaker.state() != (groundcrew::retry::BreakerState::Open { retry_in: Duration::ZERO }) {}
-    /// breaker.permit().unwrap().success();
-    /// assert_eq!(breaker.state(), groundcrew::retry::BreakerState::HalfOpen); // two more
-    /// # Ok::<(), groundcrew::retry::BreakerError>(())
-    /// ```
     pub fn half_open_calls(mut self, calls: u32) -> BreakerBuilder {
         self.terms.trials = calls;
         self
@@ -179,17 +151,6 @@ impl BreakerBuilder {
     ///
     /// Returns a [`BreakerError`] that names the mistake if the name is empty or contains control
     /// characters, if a limit is 0, or if the share is out of range.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use groundcrew::retry::CircuitBreaker;
-    /// use std::time::Duration;
-    ///
-    /// let percent = CircuitBreaker::builder("smtp").failure_rate(50.0, Duration::MAX, 20);
-    /// let error = percent.build().unwrap_err();
-    /// assert!(error.to_string().ends_with("give it more than 0.0 and at most 1.0"));
-    /// ```
     pub fn build(self) -> Result<CircuitBreaker, BreakerError> {
         let is_nameless = self.name.is_empty() || self.name.contains(char::is_control);
         let fault = match is_nameless {

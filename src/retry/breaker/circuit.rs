@@ -104,15 +104,6 @@ impl CircuitBreaker {
     ///
     /// Returns [`CallError::Open`] if the call was not made, and [`CallError::Failed`] with the
     /// error of the call if it failed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::retry::CircuitBreaker::new("config");
-    /// let text = breaker.call(|| std::fs::read_to_string("/no/such/file"));
-    /// assert!(text.unwrap_err().into_failed().is_some());
-    /// assert_eq!(breaker.failures(), 1);
-    /// ```
     pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
         self.call_counting(call, |_| true)
     }
@@ -176,14 +167,6 @@ impl CircuitBreaker {
     /// Opens the breaker, for as long as a failure would. If it is open, its pause starts again.
     /// This is for an operator, or for code that detects in another way that the dependency is
     /// down. Blocks only if the logger does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::retry::CircuitBreaker::new("web");
-    /// breaker.trip();
-    /// assert!(breaker.permit().is_err());
-    /// ```
     pub fn trip(&self) {
         let change = self.shared.decide(Machine::trip);
         self.shared.log(Some(change));
@@ -191,15 +174,6 @@ impl CircuitBreaker {
 
     /// Closes the breaker and forgets all failures. Calls in progress do not count. Blocks only if
     /// the logger does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let breaker = groundcrew::retry::CircuitBreaker::new("web");
-    /// breaker.trip();
-    /// breaker.reset();
-    /// assert!(breaker.permit().is_ok());
-    /// ```
     pub fn reset(&self) {
         let change = self.shared.decide(Machine::reset);
         self.shared.log(change);
@@ -224,23 +198,6 @@ impl CircuitBreaker {
     /// Returns the current share of failures, from 0.0 to 1.0, that is compared with the
     /// [limit](BreakerBuilder::failure_rate). Returns `None` if there were too few calls, if the
     /// breaker is not closed, or if it has no such limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use groundcrew::retry::CircuitBreaker;
-    /// # use std::time::Duration;
-    /// let breaker = CircuitBreaker::builder("web")
-    ///     .failure_rate(0.5, Duration::from_secs(60), 4)
-    ///     .build()?;
-    /// for result in [Err("busy"), Ok(()), Ok(())] {
-    ///     let _ = breaker.call(|| result);
-    /// }
-    /// assert_eq!(breaker.failure_rate(), None);
-    /// breaker.call(|| Ok::<_, ()>(())).unwrap();
-    /// assert_eq!(breaker.failure_rate(), Some(0.25));
-    /// # Ok::<(), groundcrew::retry::BreakerError>(())
-    /// ```
     pub fn failure_rate(&self) -> Option<f64> {
         self.shared.decide(Machine::failure_rate)
     }

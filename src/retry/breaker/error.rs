@@ -24,6 +24,8 @@ use std::time::Duration;
 ///     breaker.permit().unwrap_err().to_string(),
 ///     "the circuit breaker \"smtp\" is open until it is reset"
 /// );
+/// breaker.reset();
+/// assert!(breaker.permit().is_ok());
 /// # Ok::<(), groundcrew::retry::BreakerError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
