@@ -6,6 +6,8 @@ mod after_unlock;
 #[cfg(any(loom, shuttle))]
 pub(crate) mod model;
 
+// Its users are not among the models.
+#[cfg_attr(any(loom, shuttle), allow(unused_imports))]
 pub(crate) use after_unlock::AfterUnlock;
 
 #[cfg(not(any(loom, shuttle)))]

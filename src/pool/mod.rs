@@ -18,9 +18,9 @@ pub use stats::PoolStats;
 pub(crate) use view::PoolView;
 
 use crate::clock::Deadline;
-use crate::queue::PoolRef;
 #[cfg(not(any(loom, shuttle)))]
-use crate::queue::{Member, worker_index_in};
+use crate::queue::Member;
+use crate::queue::{PoolRef, worker_index_in};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
 use crate::submit::{Submission, Submitter, TaskBuilder, pool_verbs, verbs};
 use crate::sync::Arc;

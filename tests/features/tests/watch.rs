@@ -457,9 +457,10 @@ fn a_link_that_leads_elsewhere_is_noticed_to_the_folder_itself_and_in_it() {
 
 #[test]
 fn a_relative_path_is_told_of_as_it_was_given() {
-    let folder = TempDir::new_in("target").unwrap();
+    // A folder that is there, below the one that tests run in.
+    let folder = TempDir::new_in("tests").unwrap();
     let name = folder.path().file_name().unwrap();
-    let relative = Path::new("target").join(name);
+    let relative = Path::new("tests").join(name);
     let (host, told) = started(FolderWatch::new(&relative).debounce(10 * MILLI));
     next(&told);
     fs::write(relative.join("a.md"), "a").unwrap();
