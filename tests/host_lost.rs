@@ -677,29 +677,33 @@ fn a_run_that_the_stop_of_another_host_refuses_has_failed() {
 
 #[test]
 fn a_refusal_during_the_start_by_a_stop_is_no_failure_of_the_start() {
-    let pool = Pool::new(1).unwrap();
-    let (submitter, (tell, told)) = (pool.submitter(), signal());
-    let host = host(LONG, |host| {
-        host.add("workers", pool);
-        // Not after the pool, which stops meanwhile.
-        host.startup_task("posts", move |_| {
-            tell.send(())?;
-            loop {
-                submitter.execute(|| ())?;
-                thread::yield_now();
-            }
+    // Often: the stop may come before the thread of the pool's service has begun it. The pool
+    // is stopped nevertheless, or the task below would go on until the deadline.
+    for _ in 0..30 {
+        let pool = Pool::new(1).unwrap();
+        let (submitter, (tell, told)) = (pool.submitter(), signal());
+        let host = host(LONG, |host| {
+            host.add("workers", pool);
+            // Not after the pool, which stops meanwhile.
+            host.startup_task("posts", move |_| {
+                tell.send(())?;
+                loop {
+                    submitter.execute(|| ())?;
+                    thread::yield_now();
+                }
+            });
         });
-    });
-    let handle = host.handle();
-    let stopper = thread::spawn(move || {
-        told.recv().unwrap();
-        handle.request_stop("a signal");
-    });
-    let error = within(LONG, "start", || host.start().unwrap_err());
-    stopper.join().unwrap();
-    let report = error.into_report();
-    assert!(report.failures().is_empty(), "{report}");
-    assert_eq!(report.exit_code(), 0, "{report}");
+        let handle = host.handle();
+        let stopper = thread::spawn(move || {
+            told.recv().unwrap();
+            handle.request_stop("a signal");
+        });
+        let error = within(LONG, "start", || host.start().unwrap_err());
+        stopper.join().unwrap();
+        let report = error.into_report();
+        assert!(report.failures().is_empty(), "{report}");
+        assert_eq!(report.exit_code(), 0, "{report}");
+    }
 }
 
 #[test]

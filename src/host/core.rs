@@ -195,7 +195,8 @@ impl Core {
             let slot = &mut state.slots[index];
             let (begins, token) = (std::mem::take(&mut slot.begins), slot.token.clone());
             let entry = &mut state.machine.entries[index];
-            if begins && entry.stop_request.is_none() {
+            // What serves others is stopped in any case: they may be at it already.
+            if begins && (entry.stop_request.is_none() || entry.options.serves_others) {
                 entry.is_begun = true;
                 return Some(token);
             } else if begins {

@@ -107,7 +107,8 @@ fn a_refusal_is_a_boxed_error_even_when_the_closure_is_not_sync() {
     pool.stop_handle().close();
     let error = submit(&pool).unwrap_err();
     assert_eq!(error.to_string(), "the pool is closed");
-    assert!(format!("{error:?}").contains("Closed"));
+    assert_eq!(format!("{error:?}"), "the pool is closed");
+    assert!(format!("{error:#?}").contains("Closed"));
 }
 
 #[test]
