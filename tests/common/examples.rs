@@ -89,6 +89,21 @@ pub(crate) fn send(child: &Child, signals: &[&str]) {
     assert!(sent.unwrap().success());
 }
 
+/// The signals that stop a child at any moment, also before it has a handler. Not SIGINT where
+/// this process ignores it, as the background jobs of a shell do: its children inherit that.
+pub(crate) fn stop_signals() -> &'static [&'static str] {
+    const SIGINT: u64 = 1 << (2 - 1);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    match ignored.unwrap_or_default() & SIGINT {
+        0 => &["INT", "TERM"],
+        _ => &["TERM"],
+    }
+}
+
 /// Makes the pipe that is the child's stdout (1) or stderr (2) full: the child's next write
 /// to it blocks.
 #[cfg(target_os = "linux")]

@@ -5,7 +5,9 @@
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
-use common::examples::{example, finish, output, send, start_telling, text, wait_until_told};
+use common::examples::{
+    example, finish, output, send, start_telling, stop_signals, text, wait_until_told,
+};
 use common::{Entrance, Gate, LONG, within};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -637,7 +639,8 @@ fn killed_and_restarted(times: usize) -> usize {
         let child = blog(&folder, 20).args(options).spawn().unwrap();
         if let Some(moment) = killed_after {
             thread::sleep(moment);
-            send(&child, &[["INT", "TERM"][fastrand::usize(..2)]]);
+            let signals = stop_signals();
+            send(&child, &[signals[fastrand::usize(..signals.len())]]);
         }
         let output = finish(child);
         let code = output.status.code();

@@ -120,7 +120,7 @@
 //!   stopped    "db"  after 0.000 s
 //!   stopped    "web"  after 0.000 s
 //!   also       service "index" timed out in run: no heartbeat for 0.5 s
-//!   also       service "index" timed out in stop: has not ended within 1 s
+//!   also       service "index" timed out in stop: did not end within 1 s
 //! exit code 1
 //!
 //! $ supervised --fail stop --policy ignore

@@ -187,11 +187,13 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use groundcrew::{Pool, Retry};
+    /// # use groundcrew::submit::WhenFull;
     /// # use std::time::Duration;
     /// let pool = Pool::builder().threads(1).max_retrying(1).build()?;
     /// let task = pool.task("send").retry(Retry::fixed(Duration::from_secs(3600)));
     /// let first = task.submit(|_| Err::<(), _>("no connection"))?;
-    /// assert!(task.try_submit(|_| Ok::<_, &str>(())).unwrap_err().is_full());
+    /// let second = task.when_full(WhenFull::Refuse);
+    /// assert!(second.submit(|_| Err::<(), _>("no connection")).unwrap_err().is_full());
     /// # first.cancel();
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
