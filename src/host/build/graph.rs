@@ -110,10 +110,13 @@ pub(in crate::host) fn check_name(name: &str) -> Result<(), HostBuildError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn graph(services: &[(&str, &str)]) -> Result<Graph, HostBuildError> {
+    /// Of services by name, each with the names that it is after, separated by spaces.
+    pub(in crate::host::build) fn graph(
+        services: &[(&str, &str)],
+    ) -> Result<Graph, HostBuildError> {
         let after: Vec<Vec<String>> = services
             .iter()
             .map(|(_, after)| after.split_whitespace().map(str::to_owned).collect())

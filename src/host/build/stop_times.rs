@@ -187,20 +187,7 @@ fn nanos(count: u128) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::error::HostBuildError;
-
-    fn graph(services: &[(&str, &str)]) -> Result<Graph, HostBuildError> {
-        let after: Vec<Vec<String>> = services
-            .iter()
-            .map(|(_, after)| after.split_whitespace().map(str::to_owned).collect())
-            .collect();
-        let services: Vec<(&str, &[String])> = services
-            .iter()
-            .zip(&after)
-            .map(|((name, _), after)| (*name, after.as_slice()))
-            .collect();
-        Graph::new(&services)
-    }
+    use crate::host::build::graph::tests::graph;
 
     fn share(graph: &Graph, limits: &[Option<Duration>], total: Duration) -> (Duration, usize) {
         Chains {
