@@ -227,10 +227,10 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// .after(["emails"]);
     /// # host.stop_timeout(std::time::Duration::from_millis(50));
     /// let host = host.build()?.start()?;
-    /// while emails.stats().queued() < 16 {}
+    /// while emails.stats().accepted() < 17 {} // one in the handler, 16 in the queue
     /// let report = host.stop();
     /// assert!(report.failures().is_empty()); // a stop is none
-    /// // One is handled; no number is missing, that of the refused submit included.
+    /// // One was handled; no other number is missing, the refused one included.
     /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
