@@ -27,8 +27,10 @@ use std::time::Duration;
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Runs `test` and ends the process if it hangs: nothing else in a test waits
-/// for time to pass.
+/// for time to pass. `GROUNDCREW_PATIENCE` multiplies the limit, for programs that are
+/// instrumented.
 pub(crate) fn within<T>(limit: Duration, name: &str, test: impl FnOnce() -> T) -> T {
+    let limit = limit * rounds::number_in_env("GROUNDCREW_PATIENCE").unwrap_or(1_u32);
     let (done, ended) = bounded::<()>(0);
     let name = name.to_owned();
     let guard = thread::spawn(move || {
