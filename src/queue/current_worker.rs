@@ -4,7 +4,7 @@ use super::core::{CurrentWorker, PoolRef, WorkerSlot, WorkerSlotGuard};
 #[cfg(any(loom, shuttle))]
 use crate::sync::model::{LocalCell as _, thread_local};
 use crate::sync::{Arc, CachePadded};
-use crate::worker::{Ended, How, Settled, SlotGuard, StackSize, TaskClock, TaskInfo};
+use crate::worker::{Ended, How, SlotGuard, StackSize, TaskClock, TaskInfo};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
