@@ -30,11 +30,17 @@ pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Payload> {
 /// Drops `value`; a panic in its `Drop` is logged, as that of `what`, and goes
 /// no further.
 #[inline]
-pub(crate) fn drop_guarded<T>(value: T, what: impl FnOnce() -> String) {
-    if !mem::needs_drop::<T>() {
-        return;
+pub(crate) fn drop_guarded<T>(value: T, what: impl Fn() -> String) {
+    // Not compiled for others.
+    if const { mem::needs_drop::<T>() } {
+        let mut value = Some(value);
+        drop_by(&mut || drop(value.take()), &what);
     }
-    if let Err(payload) = catch(|| drop(value)) {
+}
+
+/// Calls `drop` under guard.
+fn drop_by(drop: &mut dyn FnMut(), what: &dyn Fn() -> String) {
+    if let Err(payload) = catch(drop) {
         log_drop(&what(), text(payload.as_ref()));
         drop_payload(payload);
     }

@@ -4,7 +4,7 @@ use super::core::{CurrentWorker, PoolRef, WorkerSlot, WorkerSlotGuard};
 #[cfg(any(loom, shuttle))]
 use crate::sync::model::{LocalCell as _, thread_local};
 use crate::sync::{Arc, CachePadded};
-use crate::worker::{How, Settled, SlotGuard, StackSize, TaskClock, TaskInfo};
+use crate::worker::{Ended, How, SlotGuard, StackSize, TaskClock, TaskInfo};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
@@ -104,42 +104,49 @@ impl CurrentWorker {
         slot.begin_stamp(&self.clock, how, self.is_observed)
     }
 
-    /// The task on top of the stack has ended: takes it off and counts it, unless a report
-    /// has. For `settle` and `dispose` see [`SlotGuard::take_off`]. After that observers are
-    /// called.
+    /// The task on top of the stack has ended, and left nothing: counts it, unless a report has,
+    /// and takes it off. After that observers are called.
     #[inline]
-    pub(crate) fn end_task<L>(
-        &self,
-        slot: &mut WorkerSlotGuard<'_>,
-        panicked: bool,
-        settle: impl FnOnce(Option<Settled>) -> Option<L>,
-        dispose: impl FnOnce(L),
-    ) {
+    pub(crate) fn end_task(&self, slot: &mut WorkerSlotGuard<'_>, panicked: bool) {
         if self.is_observed {
-            self.end_observed(slot, panicked, settle, dispose);
-        } else {
-            let began = slot.began();
-            slot.take_off(panicked, settle, dispose);
-            slot.pass_time_on(began, false);
-            self.clock.task_ended();
+            return self.end_observed(slot, panicked);
         }
+        let began = slot.began();
+        let settled = slot.count_end(panicked);
+        slot.take_off(settled);
+        self.task_ended(slot, began);
+    }
+
+    #[cold]
+    fn end_observed(&self, slot: &mut WorkerSlotGuard<'_>, panicked: bool) {
+        let ended = self.measure(slot, panicked);
+        let settled = slot.count_end(panicked);
+        slot.take_off(settled);
+        self.observe(slot, &ended);
+    }
+
+    /// A task that is not observed was taken off the stack, and nothing is left of it.
+    #[inline]
+    pub(crate) fn task_ended(&self, slot: &mut WorkerSlotGuard<'_>, began: Instant) {
+        slot.pass_time_on(began, false);
+        self.clock.task_ended();
         self.notify_if_quiet(slot);
     }
 
-    #[inline(never)]
-    fn end_observed<L>(
-        &self,
-        slot: &mut WorkerSlotGuard<'_>,
-        panicked: bool,
-        settle: impl FnOnce(Option<Settled>) -> Option<L>,
-        dispose: impl FnOnce(L),
-    ) {
-        // Before `take_off`, which leaves the place for another task; the observers are called
-        // after it, so that they see the task counted.
-        let ended = slot.measure(self.clock.task_ended_at(), panicked);
-        slot.take_off(panicked, settle, dispose);
-        slot.tidy(|| self.pool_ref.queue.hooks.ended(self.index, &ended));
-        slot.pass_observed_time_on(&ended);
+    /// What observers are given of the task on top of the stack, which has ended. Called before
+    /// its place is left for another one.
+    #[cold]
+    pub(crate) fn measure(&self, slot: &mut WorkerSlotGuard<'_>, panicked: bool) -> Ended {
+        slot.measure(self.clock.task_ended_at(), panicked)
+    }
+
+    /// The same as [`task_ended`](Self::task_ended) for a task that is observed: calls the
+    /// observers, who see it counted.
+    #[cold]
+    pub(crate) fn observe(&self, slot: &mut WorkerSlotGuard<'_>, ended: &Ended) {
+        slot.tidy(&mut || self.pool_ref.queue.hooks.ended(self.index, ended));
+        slot.pass_observed_time_on(ended);
+        self.notify_if_quiet(slot);
     }
 
     /// The attempt on top of the stack has failed, and another one follows: takes it off,

@@ -8,7 +8,6 @@ use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
 use std::any::type_name;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 /// A closure that makes one attempt, with or without a context.
 pub(super) trait AttemptFn<T, E>: Send {
@@ -68,8 +67,6 @@ where
 
 /// What a task that is retried is made of, besides its policy.
 pub(super) struct Terms {
-    /// For each attempt.
-    pub(super) time_limit: Option<Duration>,
     pub(super) clock: Clock,
     /// No caller gets the final error: it is logged that there was one.
     pub(super) is_unheard: bool,
@@ -112,12 +109,7 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
         self.uncounted = None;
         let began = self.terms.clock.now();
         let number = self.state.begin(began);
-        let limit = context
-            .zip(self.terms.time_limit)
-            .and_then(|(context, limit)| context.limit(limit));
-        let attempted = self.closure.attempt(context, number);
-        drop(limit);
-        let error = match attempted {
+        let error = match self.closure.attempt(context, number) {
             Ok(value) => return Attempt::Ended(Ok(value)),
             Err(error) => error,
         };

@@ -55,13 +55,18 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct SubmitError<F> {
-    target: Target,
-    refusal: Refusal,
+    reason: Reason,
     /// Behind a lock only so that the error is `Sync` where the task is not. `None` once it
     /// was taken.
     task: Mutex<Option<F>>,
     /// Where the item goes that is dropped with the error.
     keeper: Option<Arc<dyn Keeper<F>>>,
+}
+
+/// Why it was not accepted, whatever it was: its texts are compiled once.
+struct Reason {
+    target: Target,
+    refusal: Refusal,
     /// The host whose stop caused the refusal.
     stopping: Option<Arc<Member>>,
 }
@@ -86,17 +91,19 @@ pub(crate) trait Keeper<T>: Send + Sync {
 impl<F> SubmitError<F> {
     pub(crate) fn new(task: F, target: Target, refusal: Refusal) -> SubmitError<F> {
         SubmitError {
-            target,
-            refusal,
+            reason: Reason {
+                target,
+                refusal,
+                stopping: None,
+            },
             task: Mutex::new(Some(task)),
             keeper: None,
-            stopping: None,
         }
     }
 
     /// The refusal is due to the stop of this host, if it is `Some`.
     pub(crate) fn due_to(mut self, stopping: Option<Arc<Member>>) -> SubmitError<F> {
-        self.stopping = stopping;
+        self.reason.stopping = stopping;
         self
     }
 
@@ -122,25 +129,25 @@ impl<F> SubmitError<F> {
     /// Returns whether the queue was full, for a method that does not wait. A closed pool is never
     /// full.
     pub fn is_full(&self) -> bool {
-        self.refusal == Refusal::Full
+        self.reason.refusal == Refusal::Full
     }
 
     /// Returns whether the pool, the queue or the batcher is closed, and so will never accept
     /// anything again.
     pub fn is_closed(&self) -> bool {
-        self.refusal == Refusal::Closed
+        self.reason.refusal == Refusal::Closed
     }
 
     /// Returns whether the queue stayed full until the time limit of the wait.
     pub fn is_timeout(&self) -> bool {
-        self.refusal == Refusal::TimedOut
+        self.reason.refusal == Refusal::TimedOut
     }
 
     /// Returns whether the submitter's token was cancelled before the task or item was accepted.
     /// The source of the error is then [`Cancelled`], so a service that returns it by `?` has not
     /// failed.
     pub fn is_cancelled(&self) -> bool {
-        self.refusal == Refusal::Cancelled
+        self.reason.refusal == Refusal::Cancelled
     }
 }
 
@@ -153,6 +160,24 @@ impl<F> Drop for SubmitError<F> {
 }
 
 impl<F> fmt::Display for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.reason, f)
+    }
+}
+
+impl<F> fmt::Debug for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.reason, f)
+    }
+}
+
+impl<F> Error for SubmitError<F> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}
+
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (target, room) = match self.target {
             Target::Pool => ("the pool", "the pool's queue"),
@@ -171,7 +196,7 @@ impl<F> fmt::Display for SubmitError<F> {
     }
 }
 
-impl<F> fmt::Debug for SubmitError<F> {
+impl fmt::Debug for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         causes::debug(self, f, |f| {
             f.debug_struct("SubmitError")
@@ -182,12 +207,12 @@ impl<F> fmt::Debug for SubmitError<F> {
     }
 }
 
-impl<F> Error for SubmitError<F> {
+impl Error for Reason {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match (&self.stopping, self.is_cancelled()) {
-            (_, true) => Some(&Cancelled),
-            (Some(stopping), false) => Some(stopping.as_ref()),
-            (None, false) => None,
+        match (&self.stopping, self.refusal) {
+            (_, Refusal::Cancelled) => Some(&Cancelled),
+            (Some(stopping), _) => Some(stopping.as_ref()),
+            (None, _) => None,
         }
     }
 }

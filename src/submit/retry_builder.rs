@@ -106,10 +106,9 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     {
         let queue = &self.task.pool_ref().queue;
         // Its times to start and to wait begin before the wait for a permit.
-        let submission = self.task.unlimited();
+        let submission = self.task.labelled();
         let (closure, permit) = submission.take_retry_permit(closure, C::into_inner)?;
         let terms = Terms {
-            time_limit: self.task.limit(),
             clock: queue.clock().clone(),
             is_unheard,
             _permit: permit,

@@ -5,7 +5,7 @@ use super::{RetryTaskBuilder, Submission, SubmitError, WhenFull, verbs};
 use crate::queue::PoolRef;
 use crate::retry::RetryPolicy;
 use crate::sync::Arc;
-use crate::task::{Limited, TaskHandle};
+use crate::task::TaskHandle;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -161,36 +161,27 @@ impl<'a> TaskBuilder<'a> {
         self.pool_ref
     }
 
-    pub(super) fn limit(&self) -> Option<Duration> {
-        self.time_limit
-    }
-
     #[inline]
-    pub(super) fn unlimited(&self) -> Submission<'_> {
+    pub(super) fn labelled(&self) -> Submission<'_> {
         Submission::labelled(
             self.pool_ref,
             &self.name,
             self.start_within,
+            self.time_limit,
             &self.when_full,
         )
     }
 
     #[inline]
     fn submission(&self) -> NamedSubmission<'_> {
-        NamedSubmission {
-            submission: self.unlimited(),
-            time_limit: self.time_limit,
-        }
+        NamedSubmission(self.labelled())
     }
 
     verbs!();
 }
 
-/// Where tasks come in that may have a limit: the others do not carry one.
-struct NamedSubmission<'a> {
-    submission: Submission<'a>,
-    time_limit: Option<Duration>,
-}
+/// Where tasks with a name come in.
+struct NamedSubmission<'a>(Submission<'a>);
 
 impl NamedSubmission<'_> {
     fn submit<C: Closure<Output: Send> + 'static>(
@@ -198,14 +189,7 @@ impl NamedSubmission<'_> {
         closure: C,
         submitted_at: &'static Location<'static>,
     ) -> Result<TaskHandle<C::Output>, SubmitError<C::Inner>> {
-        match self.time_limit {
-            None => self.submission.submit(closure, submitted_at),
-            Some(limit) => {
-                let body = closure;
-                let limited = Limited { limit, body };
-                self.submission.submit(limited, submitted_at)
-            }
-        }
+        self.0.submit(closure, submitted_at)
     }
 
     fn execute<C: Closure + 'static>(
@@ -213,14 +197,7 @@ impl NamedSubmission<'_> {
         closure: C,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        match self.time_limit {
-            None => self.submission.execute(closure, submitted_at),
-            Some(limit) => {
-                let body = closure;
-                let limited = Limited { limit, body };
-                self.submission.execute(limited, submitted_at)
-            }
-        }
+        self.0.execute_labelled(closure, submitted_at)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::queue::{
 };
 use crate::sync::Arc;
 use crate::task::{
-    Bare, Labelled, Limited, Plain, TaskCell, TaskFn, TaskHandle, UnstartedTask, WithContext,
+    Bare, Labelled, Plain, TaskCell, TaskFn, TaskHandle, TaskLimits, UnstartedTask, WithContext,
     run_in_place,
 };
 use crate::worker::{Origin, next_id};
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub(crate) struct Submission<'a> {
     pool_ref: &'a Arc<PoolRef>,
     name: Option<&'a Arc<str>>,
-    start_by: Deadline,
+    limits: TaskLimits,
     on_full: OnFull<'a>,
 }
 
@@ -57,19 +57,12 @@ impl<C: Closure> Closure for Labelled<C> {
     }
 }
 
-impl<C: Closure> Closure for Limited<C> {
-    type Inner = C::Inner;
-    fn into_inner(self) -> C::Inner {
-        self.body.into_inner()
-    }
-}
-
 impl<'a> Submission<'a> {
     pub(crate) fn unnamed(pool_ref: &'a Arc<PoolRef>) -> Submission<'a> {
         Submission {
             pool_ref,
             name: None,
-            start_by: Deadline::NEVER,
+            limits: TaskLimits::NONE,
             on_full: OnFull::WAIT,
         }
     }
@@ -80,14 +73,18 @@ impl<'a> Submission<'a> {
         pool_ref: &'a Arc<PoolRef>,
         name: &'a Arc<str>,
         start_within: Duration,
+        time_limit: Option<Duration>,
         when_full: &'a WhenFull,
     ) -> Submission<'a> {
         Submission {
             pool_ref,
             name: Some(name),
-            start_by: match start_within {
-                Duration::MAX => Deadline::NEVER,
-                limit => Deadline::after(limit),
+            limits: TaskLimits {
+                start_by: match start_within {
+                    Duration::MAX => Deadline::NEVER,
+                    limit => Deadline::after(limit),
+                },
+                time_limit,
             },
             on_full: when_full.begin(),
         }
@@ -148,7 +145,7 @@ impl<'a> Submission<'a> {
         let origin = Origin { id, submitted_at };
         let name = self.name.cloned();
         let pool_ref = self.pool_ref.clone();
-        let cell = TaskCell::new(origin, name, self.start_by, closure, pool_ref, ());
+        let cell = TaskCell::new(origin, name, self.limits, closure, pool_ref, ());
         let task: Arc<dyn Shared> = cell.clone();
         match self.pool_ref.queue.push_quickly(task, id, self.on_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
@@ -159,20 +156,29 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// A task without a handle.
+    /// A task without a handle, name and limits.
     pub(crate) fn execute<C: Closure + 'static>(
         &self,
         closure: C,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        let queued_at = self.pool_ref.queue.is_observed().then(clock::now);
-        if self.name.is_none() && queued_at.is_none() {
-            return self.execute_body(closure, submitted_at);
+        match self.pool_ref.queue.is_observed() {
+            true => self.execute_labelled(closure, submitted_at),
+            false => self.execute_body(closure, submitted_at),
         }
+    }
+
+    /// A task without a handle of which there is more to say.
+    pub(super) fn execute_labelled<C: Closure + 'static>(
+        &self,
+        closure: C,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<(), SubmitError<C::Inner>> {
         let labelled = Labelled {
             name: self.name.cloned(),
-            start_by: self.start_by,
-            queued_at,
+            start_by: self.limits.start_by,
+            time_limit: self.limits.time_limit,
+            queued_at: self.pool_ref.queue.is_observed().then(clock::now),
             body: closure,
         };
         self.execute_body(labelled, submitted_at)

@@ -3,7 +3,7 @@
 use super::context::TaskContext;
 use super::error::TaskPanic;
 use crate::clock::{self, Deadline};
-use crate::queue::PoolRef;
+use crate::queue::{Limit, Listed, PoolRef};
 use crate::retry::GiveUpReason;
 use crate::sync::Arc;
 use crate::unwind;
@@ -16,6 +16,10 @@ pub(crate) trait TaskFn: Send {
     type Output;
     /// Whether `call` takes a context.
     const WANTS_CONTEXT: bool;
+    /// Whether this one is given a context even so.
+    fn is_limited(&self) -> bool {
+        false
+    }
     /// Whether the program's closure sees its token.
     const HAS_TOKEN: bool = Self::WANTS_CONTEXT;
     /// Whether a run of it may be one of several attempts.
@@ -119,6 +123,8 @@ pub(crate) struct Labelled<B> {
     pub(crate) name: Option<Arc<str>>,
     /// If it has not started by then it never does.
     pub(crate) start_by: Deadline,
+    /// Of each run by a worker.
+    pub(crate) time_limit: Option<Duration>,
     pub(crate) queued_at: Option<Instant>,
     pub(crate) body: B,
 }
@@ -128,7 +134,12 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
     const WANTS_CONTEXT: bool = B::WANTS_CONTEXT;
     const HAS_TOKEN: bool = B::HAS_TOKEN;
 
+    fn is_limited(&self) -> bool {
+        self.time_limit.is_some()
+    }
+
     fn call(self, context: Option<&TaskContext>) -> B::Output {
+        let _limit = limit_time(context, self.time_limit);
         self.body.call(context)
     }
 
@@ -154,16 +165,23 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
     }
 }
 
-/// Makes an attempt at the body of a task. Otherwise like [`run`].
+/// Makes an attempt at the body of a task, within `limit`. Otherwise like [`run`].
 #[inline]
 pub(crate) fn attempt<B: TaskFn>(
     body: B,
     context: Option<&TaskContext>,
+    limit: Option<Duration>,
     pool_ref: &PoolRef,
-    info: impl FnOnce() -> TaskInfo,
+    info: &dyn Fn() -> TaskInfo,
 ) -> Result<Attempt<B>, TaskPanic> {
-    unwind::catch(|| body.attempt(context))
-        .map_err(|payload| report_panic(payload, pool_ref, info()))
+    let caught = unwind::catch(|| {
+        let _limit = limit_time(context, limit);
+        body.attempt(context)
+    });
+    match caught {
+        Ok(attempt) => Ok(attempt),
+        Err(payload) => Err(report_panic(payload, pool_ref, info)),
+    }
 }
 
 /// There will be no other attempt at the body of a task. Otherwise like [`run`].
@@ -171,10 +189,10 @@ pub(crate) fn give_up<B: TaskFn>(
     body: B,
     gave_up: GiveUpReason,
     pool_ref: &PoolRef,
-    info: impl FnOnce() -> TaskInfo,
+    info: &dyn Fn() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
-    let info = info();
-    unwind::catch(|| body.give_up(gave_up, &info))
+    let known = info();
+    unwind::catch(|| body.give_up(gave_up, &known))
         .map_err(|payload| report_panic(payload, pool_ref, info))
 }
 
@@ -185,14 +203,34 @@ pub(crate) fn run<B: TaskFn>(
     body: B,
     context: Option<&TaskContext>,
     pool_ref: &PoolRef,
-    info: impl FnOnce() -> TaskInfo,
+    info: &dyn Fn() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
-    unwind::catch(|| body.call(context)).map_err(|payload| report_panic(payload, pool_ref, info()))
+    match unwind::catch(|| body.call(context)) {
+        Ok(result) => Ok(result),
+        Err(payload) => Err(report_panic(payload, pool_ref, info)),
+    }
+}
+
+/// Limits the time of the task until what is returned is dropped. In a box, so that the drop of
+/// none costs the others no call.
+#[inline]
+fn limit_time(
+    context: Option<&TaskContext>,
+    limit: Option<Duration>,
+) -> Option<Box<Limit<Listed>>> {
+    match limit {
+        Some(limit) => context?.limit(limit).map(Box::new),
+        None => None,
+    }
 }
 
 #[cold]
-fn report_panic(payload: unwind::Payload, pool_ref: &PoolRef, info: TaskInfo) -> TaskPanic {
+fn report_panic(
+    payload: unwind::Payload,
+    pool_ref: &PoolRef,
+    info: &dyn Fn() -> TaskInfo,
+) -> TaskPanic {
     let panic = TaskPanic::new(payload);
-    pool_ref.panicked(&info, panic.message());
+    pool_ref.panicked(&info(), panic.message());
     panic
 }

@@ -1,10 +1,9 @@
 //! Tasks that are put in when they are due: runs of schedules, and batches.
 
 use super::body::{Labelled, WithContext};
-use super::cell::TaskCell;
+use super::cell::{TaskCell, TaskLimits};
 use super::context::TaskContext;
 use super::handle::TaskHandle;
-use super::limited::Limited;
 use super::plain::Plain;
 use crate::clock::{self, Deadline};
 use crate::queue::{PoolCore, PoolRef, Queued, Shared};
@@ -26,16 +25,11 @@ pub(crate) fn due_task(
     let body = Labelled {
         name: Some(name),
         start_by: Deadline::NEVER,
+        time_limit,
         queued_at: pool.is_observed().then(clock::now),
         body: WithContext(body),
     };
-    Queued::Plain(match time_limit {
-        None => Box::new(Plain { origin, body }),
-        Some(limit) => {
-            let body = Limited { limit, body };
-            Box::new(Plain { origin, body })
-        }
-    })
+    Queued::Plain(Box::new(Plain { origin, body }))
 }
 
 /// A task with its number and its handle. `body` makes what is run of the number.
@@ -51,8 +45,8 @@ where
     let id = next_id();
     let origin = Origin { id, submitted_at };
     let body = WithContext(body(id));
-    let start_by = Deadline::NEVER;
-    let cell = TaskCell::new(origin, Some(name), start_by, body, pool_ref.clone(), ());
+    let limits = TaskLimits::NONE;
+    let cell = TaskCell::new(origin, Some(name), limits, body, pool_ref.clone(), ());
     let task: Arc<dyn Shared> = cell.clone();
     (id, Queued::Shared(task), TaskHandle::new(cell))
 }

@@ -1,7 +1,7 @@
 //! What a submitter holds of its task.
 
 use super::body::TaskFn;
-use super::cell::{Joinable, TaskCell};
+use super::cell::{Contents, Joinable, TaskCell};
 use super::error::TaskError;
 use super::link::Link;
 use crate::clock::Deadline;
@@ -70,7 +70,7 @@ pub struct TaskHandle<T> {
 }
 
 impl<T> TaskHandle<T> {
-    pub(crate) fn new<B, L>(cell: Arc<TaskCell<B, L>>) -> TaskHandle<T>
+    pub(crate) fn new<B, L>(cell: Arc<TaskCell<Contents<B>, L>>) -> TaskHandle<T>
     where
         B: TaskFn<Output = T> + 'static,
         L: Link,

@@ -6,18 +6,16 @@ mod context;
 mod due;
 mod error;
 mod handle;
-mod limited;
 mod link;
 mod plain;
 mod unstarted;
 
 pub(crate) use body::{Attempt, Bare, Labelled, Next, TaskFn, WithContext};
-pub(crate) use cell::{Joinable, TaskCell};
+pub(crate) use cell::{Joinable, TaskCell, TaskLimits};
 #[cfg(not(loom))]
 pub(crate) use due::due_task;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use due::due_task_with_handle;
-pub(crate) use limited::Limited;
 pub(crate) use link::Link;
 #[cfg(all(test, not(any(loom, shuttle))))]
 pub(crate) use plain::deadly;

@@ -8,7 +8,6 @@ use crate::sync::Arc;
 use crate::unwind;
 use crate::worker::{How, Meta, Origin, TaskControl, TaskInfo};
 use std::any::Any;
-use std::convert::Infallible;
 
 pub(crate) struct Plain<B> {
     pub(crate) origin: Origin,
@@ -30,7 +29,8 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
 
     fn run(self: Box<Self>, slot: &mut WorkerSlotGuard<'_>, worker: &CurrentWorker, how: How) {
         if how == How::Popped && self.body.is_late() {
-            slot.pass_expired(|| self.into_queued().discard());
+            let mut late = Some(self.into_queued());
+            slot.pass_expired(&mut || late.take().into_iter().for_each(Queued::discard));
             return;
         }
         // It was taken under this lock, and is on the stack before that is released.
@@ -42,11 +42,11 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
     fn run_unstarted(self: Box<Self>, pool_ref: &Arc<PoolRef>) {
         let meta = self.meta();
         let info = || TaskInfo::new(&meta, 1);
-        let context = B::WANTS_CONTEXT.then(|| {
-            let control = TaskControl::new(CancelToken::new());
-            TaskContext::unstarted(info(), pool_ref.clone(), control)
-        });
-        let result = body::run(self.body, context.as_ref(), pool_ref, info);
+        let context = match B::WANTS_CONTEXT {
+            true => Some(context_here(info(), pool_ref)),
+            false => None,
+        };
+        let result = body::run(self.body, context.as_ref(), pool_ref, &info);
         unwind::drop_guarded(result, || meta.result());
     }
 
@@ -61,6 +61,12 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+/// The context of a task that no worker runs.
+fn context_here(info: TaskInfo, pool_ref: &Arc<PoolRef>) -> TaskContext {
+    let control = TaskControl::new(CancelToken::new());
+    TaskContext::unstarted(info, pool_ref.clone(), control)
 }
 
 /// Runs a task at once, on top of the one that submitted it. `Err`: the pool's
@@ -107,10 +113,13 @@ fn run_begun<B: TaskFn>(
     slot: &mut WorkerSlotGuard<'_>,
     worker: &CurrentWorker,
 ) {
-    let context = B::WANTS_CONTEXT.then(|| TaskContext::lent(worker, origin.id));
+    let context = match B::WANTS_CONTEXT || body.is_limited() {
+        true => Some(TaskContext::lent(worker, origin.id)),
+        false => None,
+    };
     let panicked = slot.unlocked(|| {
         let info = || worker.top_info();
-        match body::run(body, context.as_ref(), &worker.pool_ref, info) {
+        match body::run(body, context.as_ref(), &worker.pool_ref, &info) {
             Ok(result) => {
                 // While it still counts as running, so that a report finds it if this hangs.
                 let what = || format!("the result of task {}", worker.top_info());
@@ -127,7 +136,7 @@ fn run_begun<B: TaskFn>(
         context.give_back(worker);
     }
     // Nothing is left of it that could be dropped.
-    worker.end_task(slot, panicked, |_| None, |never: Infallible| match never {});
+    worker.end_task(slot, panicked);
 }
 
 /// A task that unwinds its worker, as only an internal bug could.

@@ -70,7 +70,7 @@ impl<'a, T> SlotGuard<'a, T> {
 
     /// Runs `call` without the lock, while the worker does not count as quiet.
     #[cold]
-    pub(crate) fn tidy(&mut self, call: impl FnOnce()) {
+    pub(crate) fn tidy(&mut self, call: &mut dyn FnMut()) {
         // The call may run tasks, which tidy up as well.
         let before = std::mem::replace(&mut self.body.is_tidying, true);
         self.unlocked(call);
@@ -105,7 +105,7 @@ impl<'a, T> SlotGuard<'a, T> {
     /// What was taken from the queue should have been taken earlier. `drop` is
     /// called without the lock.
     #[cold]
-    pub(crate) fn pass_expired(&mut self, drop: impl FnOnce()) {
+    pub(crate) fn pass_expired(&mut self, drop: &mut dyn FnMut()) {
         self.body.counts.taken += 1;
         self.body.counts.expired += 1;
         self.tidy(drop);
@@ -190,16 +190,11 @@ impl<'a, T> SlotGuard<'a, T> {
         self.top().info()
     }
 
-    /// Takes it off the stack and counts it, unless a report has (Invariant 3). `settle` is
-    /// given which, and returns what is left of the task, for `dispose` to drop without the
-    /// lock.
-    #[inline]
-    pub(crate) fn take_off<L>(
-        &mut self,
-        panicked: bool,
-        settle: impl FnOnce(Option<Settled>) -> Option<L>,
-        dispose: impl FnOnce(L),
-    ) {
+    /// Counts its end, unless a report has (Invariant 3); returns how that did. Under the same
+    /// lock its cell is given the result, so that no report comes between the two, and then
+    /// [`take_off`](Self::take_off) is called.
+    #[inline(always)]
+    pub(crate) fn count_end(&mut self, panicked: bool) -> Option<Settled> {
         let body = &mut *self.body;
         let settled = body.places[body.depth - 1].settled;
         match settled {
@@ -208,8 +203,12 @@ impl<'a, T> SlotGuard<'a, T> {
             Some(_) => body.counts.ended_late += 1,
         }
         body.epoch += 1;
-        // Under this lock, so that no report comes between the count and the cell's state.
-        let leftover = settle(settled);
+        settled
+    }
+
+    /// Takes it off the stack.
+    #[inline(always)]
+    pub(crate) fn take_off(&mut self, settled: Option<Settled>) {
         if settled == Some(Settled::Abandoned) {
             self.abandoned_ended();
         }
@@ -217,9 +216,6 @@ impl<'a, T> SlotGuard<'a, T> {
         let body = &mut *self.body;
         body.depth -= 1;
         body.places[body.depth].end();
-        if let Some(leftover) = leftover {
-            self.tidy(|| dispose(leftover));
-        }
     }
 
     /// A report abandoned it, and it has ended now.

@@ -9,10 +9,9 @@ mod verbs;
 pub use builder::ScopedTaskBuilder;
 pub use handle::ScopedHandle;
 
-use crate::clock::Deadline;
 use crate::queue::{OnFull, PoolRef};
 use crate::sync::Arc;
-use crate::task::{TaskCell, TaskFn};
+use crate::task::{TaskCell, TaskFn, TaskLimits};
 use crate::worker::{Origin, next_id};
 use borrowed::ScopeLifetime;
 use latch::Latch;
@@ -105,7 +104,7 @@ impl<'scope> Scope<'scope, '_> {
         let origin = Origin { id, submitted_at };
         let pool_ref = self.pool_ref.nearest();
         let latch = self.latch.clone();
-        let cell = TaskCell::new(origin, name, Deadline::NEVER, body, pool_ref, latch);
+        let cell = TaskCell::new(origin, name, TaskLimits::NONE, body, pool_ref, latch);
         self.latch.enter();
         let erased = borrowed::erase(&self.scope, cell.clone());
         match self.pool_ref.queue.push_shared(erased.clone(), on_full) {

@@ -4,11 +4,11 @@ mod batch;
 mod endings;
 mod pacing;
 
-use crate::clock::{self, Deadline};
+use crate::clock;
 use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::{OnFull, PoolRef, Shared};
 use crate::sync::{Arc, AtomicBool, Relaxed};
-use crate::task::{TaskCell, TaskError, TaskHandle};
+use crate::task::{TaskCell, TaskError, TaskHandle, TaskLimits};
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use crate::worker::{Origin, next_id};
 use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Pulled, ResultsCell};
@@ -210,7 +210,7 @@ where
             endings: self.endings.clone(),
         };
         let pool_ref = self.pool_ref.nearest();
-        let cell = TaskCell::new(origin, None, Deadline::NEVER, batch, pool_ref, link);
+        let cell = TaskCell::new(origin, None, TaskLimits::NONE, batch, pool_ref, link);
         if !self.pool_ref.queue.push_shared(cell.clone(), OnFull::WAIT) {
             self.end_source();
             cell.take_out();

@@ -1,14 +1,14 @@
 //! A task as its handle sees it.
 
 use super::state::TaskState;
-use super::task_cell::TaskCell;
+use super::task_cell::{AnyCell, Contents, TaskCell};
 use crate::clock::{self, Deadline};
 use crate::queue::Shared;
 use crate::sync::{Acquire, Arc, Relaxed};
 use crate::task::body::TaskFn;
 use crate::task::error::TaskError;
 use crate::task::link::Link;
-use crate::worker::{Off, RunningCell, TaskInfo};
+use crate::worker::{Off, TaskInfo};
 
 pub(crate) trait Joinable<T>: Send + Sync {
     fn pool(&self) -> u64;
@@ -35,22 +35,24 @@ pub(crate) trait Joinable<T>: Send + Sync {
     fn detach(&self);
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<Contents<B>, L> {
     fn pool(&self) -> u64 {
         self.pool.load(Relaxed)
     }
 
     fn info(&self) -> TaskInfo {
-        TaskInfo::new(&self.meta, self.attempts())
+        self.any().info()
     }
 
     fn has_ended(&self) -> bool {
-        let has_ended = || self.ended.load(Acquire) != 0;
-        if has_ended() || self.start_by() == Deadline::NEVER {
-            return has_ended();
+        if self.ended.load(Acquire) != 0 {
+            return true;
+        }
+        if self.any().start_by() == Deadline::NEVER {
+            return false;
         }
         // Otherwise it would end only when a worker comes to it.
-        self.call_off(Off::Expired) || has_ended()
+        self.call_off(Off::Expired) || self.ended.load(Acquire) != 0
     }
 
     fn into_shell(self: Arc<Self>) -> Arc<dyn Shared>
@@ -61,11 +63,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
     }
 
     fn wait(&self, deadline: Deadline) -> bool {
-        self.wait_ended(self.waiter(deadline))
+        self.wait_ended(self.any().waiter(deadline))
     }
 
     fn wait_and_claim(&self, claim: &dyn Fn()) {
-        let joiner = self.joiner();
+        let joiner = self.any().joiner();
         while !self.wait_ended(joiner) {
             claim();
         }
@@ -74,24 +76,9 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
     fn take(&self) -> Result<B::Output, TaskError> {
         let mut body = self.body.lock();
         body.detached = true;
-        match body.state {
-            TaskState::Completed | TaskState::Panicked => match body.result.take() {
-                Some(Ok(value)) => Ok(value),
-                Some(Err(panic)) => Err(TaskError::Panicked(panic)),
-                None => unreachable!("only a handle takes the result, and there is one"),
-            },
-            TaskState::CalledOff(Off::Expired) | TaskState::CallingOff(Off::Expired) => {
-                Err(TaskError::Expired)
-            }
-            TaskState::CalledOff(_) | TaskState::CallingOff(_) => Err(TaskError::Cancelled),
-            TaskState::Abandoned => Err(TaskError::Abandoned),
-            // Taken out while a thread waited, whatever happened to it since.
-            TaskState::Unstarted
-            | TaskState::Resubmitting
-            | TaskState::Withdrawn
-            | TaskState::Queued
-            | TaskState::Waiting
-            | TaskState::Running => Err(TaskError::Unstarted),
+        match body.contents.result.take() {
+            Some(result) => result.map_err(TaskError::Panicked),
+            None => Err(body.state.error()),
         }
     }
 
@@ -99,16 +86,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
         if self.call_off(Off::Cancelled) {
             return true;
         }
-        let mut body = self.body.lock();
-        if body.state == TaskState::Running {
-            // Kept for a token that the task has not asked for yet.
-            body.cancel_asked.get_or_insert_with(clock::now);
-            let control = body.control.clone();
-            drop(body);
-            if let Some(control) = control {
-                control.token.cancel();
-            }
-        }
+        self.any().ask_to_cancel();
         false
     }
 
@@ -119,8 +97,23 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<B, L> {
     fn detach(&self) {
         let mut body = self.body.lock();
         body.detached = true;
-        let result = body.result.take();
+        let result = body.contents.result.take();
         drop(body);
         self.dispose(result);
+    }
+}
+
+impl<L: Link> AnyCell<'_, L> {
+    fn ask_to_cancel(&self) {
+        let mut body = self.body.lock();
+        if body.state == TaskState::Running {
+            // Kept for a token that the task has not asked for yet.
+            body.cancel_asked.get_or_insert_with(clock::now);
+            let control = body.control.clone();
+            drop(body);
+            if let Some(control) = control {
+                control.token.cancel();
+            }
+        }
     }
 }

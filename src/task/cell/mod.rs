@@ -16,4 +16,4 @@ mod task_cell;
 mod wait;
 
 pub(crate) use joinable::Joinable;
-pub(crate) use task_cell::TaskCell;
+pub(crate) use task_cell::{Contents, TaskCell, TaskLimits};

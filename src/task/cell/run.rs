@@ -1,7 +1,7 @@
 //! How a worker runs a task with a handle.
 
 use super::state::TaskState;
-use super::task_cell::{Body, TaskCell};
+use super::task_cell::{AnyBody, AnyCell, Body, Contents, Leftover, TaskCell};
 use crate::queue::{CurrentWorker, Shared, WorkerSlotGuard};
 use crate::retry::GiveUpReason;
 use crate::sync::{Arc, Release};
@@ -9,8 +9,7 @@ use crate::task::body::{self, Attempt, Next, TaskFn};
 use crate::task::context::TaskContext;
 use crate::task::error::TaskPanic;
 use crate::task::link::Link;
-use crate::unwind;
-use crate::worker::{How, Meta, Off, RunningCell, Settled, TaskInfo, Tombstone};
+use crate::worker::{How, Meta, Off, Running, Settled, Tombstone};
 use std::time::Duration;
 
 /// How a worker's try to start a task may fail.
@@ -25,7 +24,7 @@ enum NotStarted<B> {
 /// What came of an attempt.
 type Attempted<B> = Result<Attempt<B>, TaskPanic>;
 
-impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
     /// Runs it on this worker, whose slot this is; `false`: it ended otherwise, or runs
     /// elsewhere.
     pub(super) fn run_on(
@@ -36,7 +35,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         how: How,
     ) -> bool {
         let how = match how {
-            How::Claimed if B::RETRIES && self.is_taken_from_due(worker) => How::Fetched,
+            How::Claimed if B::RETRIES && self.any().is_taken_from_due(worker) => How::Fetched,
             how => how,
         };
         match self.start(worker, how) {
@@ -55,48 +54,36 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
                 false
             }
             Err(NotStarted::Expired(closure)) => {
-                slot.pass_expired(|| self.expire(closure));
+                let mut closure = Some(closure);
+                slot.pass_expired(&mut || self.expire(closure.take().flatten()));
                 false
             }
         }
     }
 
-    fn is_taken_from_due(&self, worker: &CurrentWorker) -> bool {
-        worker.pool_ref.take_due_task(self.meta.origin.id)
-    }
-
     /// QUEUED -> RUNNING, by this worker.
+    #[inline]
     fn start(&self, worker: &CurrentWorker, how: How) -> Result<B, NotStarted<B>> {
         let mut body = self.body.lock();
-        // A claim may come late: by now a stop may have taken the task out, and it may be
-        // in another pool.
-        let is_here = how != How::Claimed || body.pool_ref.queue.id == worker.pool_ref.queue.id;
-        if body.state.may_start() && is_here {
-            if how == How::Popped && self.is_late(&body) {
-                body.state = TaskState::CallingOff(Off::Expired);
-                body.counted = true;
-                return Err(NotStarted::Expired(body.closure.take()));
+        match self.any().may_start(&mut *body, worker, how) {
+            MayStart::Yes => {
+                if let Some(closure) = body.start() {
+                    self.ended.store(0, Release);
+                    return Ok(closure);
+                }
             }
-            if let Some(closure) = body.start() {
-                self.ended.store(0, Release);
-                return Ok(closure);
+            MayStart::Expired => {
+                return Err(NotStarted::Expired(body.contents.closure.take()));
             }
+            MayStart::No => {}
         }
-        Err(NotStarted::Tombstone(match how.left_the_queue() {
-            true => body.tombstone(),
-            // It stays in the queue, and is counted when it leaves.
-            false => Tombstone {
-                accepted: false,
-                uncounted: None,
-            },
-        }))
+        Err(NotStarted::Tombstone(AnyBody::passed(&mut *body, how)))
     }
 
     /// What the worker counted as expired. Called without the slot's lock.
     fn expire(&self, closure: Option<B>) {
-        unwind::drop_guarded(closure, || self.meta.closure());
-        self.change(|body| body.state = TaskState::CalledOff(Off::Expired));
-        self.link.ended();
+        self.drop_closure(closure);
+        self.any().expired();
     }
 
     #[inline]
@@ -108,48 +95,29 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         worker: &CurrentWorker,
         how: How,
     ) {
-        let erased_to_wait = B::RETRIES.then(|| erased.clone());
-        self.begin(erased, slot, worker, how);
-        let attempted = self.attempt(closure, slot, worker);
-        let result = match (attempted, erased_to_wait) {
-            (Ok(Attempt::Ended(result)), _) => Ok(result),
-            (Err(panic), _) => Err(panic),
-            (Ok(Attempt::Failed(closure, next)), Some(erased)) => {
-                match self.put_off(closure, next, erased, slot, worker) {
+        let erased_to_wait = match B::RETRIES {
+            true => Some(erased.clone()),
+            false => None,
+        };
+        let place = self.any().begin(slot, worker, how, B::HAS_TOKEN);
+        place.cell = Some(erased.into_running());
+        let result = match self.attempt(closure, slot, worker) {
+            Ok(Attempt::Ended(result)) => Ok(result),
+            Err(panic) => Err(panic),
+            Ok(Attempt::Failed(closure, next)) => {
+                // Not compiled for other closures.
+                if !B::RETRIES {
+                    unreachable!("only what retries fails");
+                }
+                match self.put_off(closure, next, erased_to_wait, slot, worker) {
                     Some(result) => result,
                     None => return,
                 }
             }
-            (Ok(Attempt::Failed(..)), None) => unreachable!("only what retries fails"),
         };
         self.end(result, slot, worker);
         // The last that the task does: its scope may return now.
         self.link.ended();
-    }
-
-    /// Puts it on the worker's stack.
-    #[inline]
-    fn begin(
-        &self,
-        erased: Arc<dyn Shared>,
-        slot: &mut WorkerSlotGuard<'_>,
-        worker: &CurrentWorker,
-        how: How,
-    ) {
-        let Meta {
-            origin,
-            type_name,
-            name,
-        } = &self.meta;
-        let since = worker.begin_stamp(slot, how);
-        let place = slot.begin(how, *origin, *type_name, since, B::HAS_TOKEN);
-        if name.is_some() {
-            place.meta.name.clone_from(name);
-        }
-        if worker.is_observed {
-            place.queued_at = self.queued_at();
-        }
-        place.cell = Some(erased.into_running());
     }
 
     /// Calls the closure, without the slot's lock.
@@ -160,10 +128,14 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
     ) -> Attempted<B> {
-        let context = B::WANTS_CONTEXT.then(|| TaskContext::lent(worker, self.meta.origin.id));
-        let info = || TaskInfo::new(&self.meta, self.attempts());
-        let attempted =
-            slot.unlocked(|| body::attempt(closure, context.as_ref(), &worker.pool_ref, info));
+        let limit = self.any().time_limit();
+        let context = match B::WANTS_CONTEXT || limit.is_some() {
+            true => Some(TaskContext::lent(worker, self.meta.origin.id)),
+            false => None,
+        };
+        let info = || self.any().info();
+        let attempted = slot
+            .unlocked(|| body::attempt(closure, context.as_ref(), limit, &worker.pool_ref, &info));
         if let Some(context) = context {
             context.give_back(worker);
         }
@@ -179,22 +151,62 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
     ) {
-        let panicked = result.is_err();
-        let settle = |settled| {
-            self.change(|body| {
-                body.control = None;
-                match settled {
-                    Some(Settled::Abandoned) if !L::SCOPED => {
-                        body.state = TaskState::Abandoned;
-                        Some(result)
-                    }
-                    _ => body.finish(result),
-                }
-            })
+        if worker.is_observed {
+            return self.end_observed(result, slot, worker);
+        }
+        let began = slot.began();
+        self.take_off(result, slot);
+        worker.task_ended(slot, began);
+    }
+
+    #[cold]
+    fn end_observed(
+        &self,
+        result: Result<B::Output, TaskPanic>,
+        slot: &mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+    ) {
+        let ended = worker.measure(slot, result.is_err());
+        self.take_off(result, slot);
+        worker.observe(slot, &ended);
+    }
+
+    /// Counts its end, keeps its result, and takes it off the stack.
+    #[inline(always)]
+    fn take_off(&self, result: Result<B::Output, TaskPanic>, slot: &mut WorkerSlotGuard<'_>) {
+        let settled = slot.count_end(result.is_err());
+        let leftover = self.store(result, settled);
+        slot.take_off(settled);
+        if leftover.is_some() {
+            self.tidy(leftover, slot);
+        }
+    }
+
+    #[cold]
+    fn tidy(&self, mut leftover: Leftover<B>, slot: &mut WorkerSlotGuard<'_>) {
+        slot.tidy(&mut || self.dispose(leftover.take()));
+    }
+
+    /// RUNNING -> COMPLETED, PANICKED or ABANDONED. `settled`: how a report has counted it.
+    #[inline]
+    pub(super) fn store(
+        &self,
+        result: Result<B::Output, TaskPanic>,
+        settled: Option<Settled>,
+    ) -> Leftover<B> {
+        let mut body = self.body.lock();
+        body.control = None;
+        let leftover = match settled {
+            Some(Settled::Abandoned) if !L::SCOPED => {
+                body.state = TaskState::Abandoned;
+                Some(result)
+            }
+            _ => body.finish(result),
         };
-        worker.end_task(slot, panicked, settle, |leftover| {
-            self.dispose(Some(leftover));
-        });
+        let news = self.any().changed_to(body.state);
+        drop(body);
+        self.any().announce(news);
+        leftover
     }
 
     /// An attempt failed, and another one follows: RUNNING -> WAITING. Otherwise returns
@@ -203,7 +215,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         &self,
         closure: B,
         next: Result<Next, GiveUpReason>,
-        erased: Arc<dyn Shared>,
+        erased: Option<Arc<dyn Shared>>,
         slot: &mut WorkerSlotGuard<'_>,
         worker: &CurrentWorker,
     ) -> Option<Result<B::Output, TaskPanic>> {
@@ -214,13 +226,15 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         match self.wait_to_retry(closure, next, settled, pool_cancelled) {
             Ok(after) => {
                 // Still on the stack: the task is always somewhere.
-                pool_ref.wait_to_retry(erased, after);
+                if let Some(erased) = erased {
+                    pool_ref.wait_to_retry(erased, after);
+                }
                 worker.put_off_task(slot);
                 None
             }
             Err((closure, gave_up)) => {
-                let info = || TaskInfo::new(&self.meta, self.attempts());
-                Some(slot.unlocked(|| body::give_up(closure, gave_up, pool_ref, info)))
+                let info = || self.any().info();
+                Some(slot.unlocked(|| body::give_up(closure, gave_up, pool_ref, &info)))
             }
         }
     }
@@ -249,11 +263,84 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     }
 }
 
-impl<B: TaskFn> Body<B> {
+impl<B: TaskFn> Body<Contents<B>> {
     fn wait(&mut self, closure: B) {
         self.state = TaskState::Waiting;
-        self.closure = Some(closure);
+        self.contents.closure = Some(closure);
         self.control = None;
+    }
+}
+
+enum MayStart {
+    Yes,
+    No,
+    /// The worker is too late.
+    Expired,
+}
+
+impl<L: Link> AnyCell<'_, L> {
+    fn is_taken_from_due(&self, worker: &CurrentWorker) -> bool {
+        worker.pool_ref.take_due_task(self.meta.origin.id)
+    }
+
+    #[inline(always)]
+    fn may_start(&self, body: &mut AnyBody<'_>, worker: &CurrentWorker, how: How) -> MayStart {
+        // A claim may come late: by now a stop may have taken the task out, and it may be
+        // in another pool.
+        let is_here = how != How::Claimed || body.pool_ref.queue.id == worker.pool_ref.queue.id;
+        if !body.state.may_start() || !is_here {
+            return MayStart::No;
+        }
+        if how == How::Popped && self.is_late(body) {
+            body.state = TaskState::CallingOff(Off::Expired);
+            body.counted = true;
+            return MayStart::Expired;
+        }
+        MayStart::Yes
+    }
+
+    /// Puts it on the worker's stack.
+    #[inline(always)]
+    fn begin<'a>(
+        &self,
+        slot: &'a mut WorkerSlotGuard<'_>,
+        worker: &CurrentWorker,
+        how: How,
+        has_token: bool,
+    ) -> &'a mut Running {
+        let Meta {
+            origin,
+            type_name,
+            name,
+        } = &self.meta;
+        let since = worker.begin_stamp(slot, how);
+        let place = slot.begin(how, *origin, *type_name, since, has_token);
+        if name.is_some() {
+            place.meta.name.clone_from(name);
+        }
+        if worker.is_observed {
+            place.queued_at = self.queued_at();
+        }
+        place
+    }
+
+    fn expired(&self) {
+        self.change(|body| body.state = TaskState::CalledOff(Off::Expired));
+        self.link.ended();
+    }
+}
+
+impl AnyBody<'_> {
+    /// What a worker is to count that did not start it.
+    fn passed(&mut self, how: How) -> Tombstone {
+        match how.left_the_queue() {
+            true => self.tombstone(),
+            // It stays in the queue, and is counted when it leaves.
+            false => Tombstone {
+                accepted: false,
+                uncounted: None,
+            },
+        }
     }
 }
 

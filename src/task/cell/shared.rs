@@ -1,52 +1,38 @@
 //! A task with a handle, as the pool and its place on a worker's stack see it.
 
 use super::state::TaskState;
-use super::task_cell::{Body, TaskCell};
+use super::task_cell::{AnyBody, AnyCell, Contents, TaskCell};
 use crate::queue::{CurrentWorker, PoolRef, Shared, Withdrawal, WorkerSlotGuard};
 use crate::sync::{Arc, Relaxed};
 use crate::task::body::TaskFn;
 use crate::task::link::Link;
-use crate::unwind;
 use crate::worker::{How, Meta, RunningCell, TaskControl, Tombstone};
 use std::mem;
 use std::time::Instant;
 
-impl<B: TaskFn<Output: Send>, L: Link> RunningCell for TaskCell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> RunningCell for TaskCell<Contents<B>, L> {
     fn attempts(&self) -> u32 {
-        self.body.lock().attempts
+        self.any().body.lock().attempts
     }
 
     fn abandon(&self) {
-        self.change(|body| {
-            // A scope waits for its tasks whatever a report says of them.
-            if body.state == TaskState::Running && !L::SCOPED {
-                body.state = TaskState::Abandoned;
-            }
-        });
+        self.any().abandon();
     }
 
     fn cancel_asked(&self) -> Option<Instant> {
-        self.body.lock().cancel_asked
+        self.any().body.lock().cancel_asked
     }
 
     fn control(&self) -> Option<Arc<TaskControl>> {
-        self.body.lock().control.clone()
+        self.any().body.lock().control.clone()
     }
 
     fn control_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl> {
-        let mut body = self.body.lock();
-        let control = body.control.get_or_insert(new).clone();
-        let is_cancelled = body.cancel_asked.is_some();
-        drop(body);
-        // Requested before the task checked its token for the first time.
-        if is_cancelled {
-            control.token.cancel();
-        }
-        control
+        self.any().control_or(new)
     }
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
+impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<Contents<B>, L> {
     fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -70,6 +56,71 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
 
     fn run_unstarted(self: Arc<Self>) {
         self.run_here();
+    }
+
+    fn take_out(&self) -> Withdrawal {
+        self.any().take_out()
+    }
+
+    fn requeue(&self) -> bool {
+        self.any().requeue()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.any().body.lock().state == TaskState::Waiting
+    }
+
+    fn give_back(&self, erased: Arc<dyn Shared>) {
+        self.any().give_back(erased);
+    }
+
+    fn discard(&self) {
+        let closure = self.body.lock().contents.closure.take();
+        self.drop_closure(closure);
+    }
+
+    fn has_started(&self) -> bool {
+        self.any().has_started()
+    }
+
+    fn tombstone(&self) -> Option<Tombstone> {
+        self.any().tombstone()
+    }
+
+    fn prepare_resubmit(&self, pool_ref: Arc<PoolRef>) -> Arc<PoolRef> {
+        self.any().belongs_to(pool_ref, TaskState::Resubmitting)
+    }
+
+    fn resubmitted(&self) {
+        self.any().resubmitted();
+    }
+
+    fn resubmit_refused(&self, pool_ref: Arc<PoolRef>) {
+        let refused_by = self.any().belongs_to(pool_ref, TaskState::Unstarted);
+        drop(refused_by);
+    }
+}
+
+impl<L: Link> AnyCell<'_, L> {
+    fn abandon(&self) {
+        self.change(|body| {
+            // A scope waits for its tasks whatever a report says of them.
+            if body.state == TaskState::Running && !L::SCOPED {
+                body.state = TaskState::Abandoned;
+            }
+        });
+    }
+
+    fn control_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl> {
+        let mut body = self.body.lock();
+        let control = body.control.get_or_insert(new).clone();
+        let is_cancelled = body.cancel_asked.is_some();
+        drop(body);
+        // Requested before the task checked its token for the first time.
+        if is_cancelled {
+            control.token.cancel();
+        }
+        control
     }
 
     fn take_out(&self) -> Withdrawal {
@@ -105,10 +156,6 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
         waits
     }
 
-    fn is_waiting(&self) -> bool {
-        self.body.lock().state == TaskState::Waiting
-    }
-
     fn give_back(&self, erased: Arc<dyn Shared>) {
         self.change(|body| {
             // Unless a stop has withdrawn it, or its handle called it off.
@@ -117,11 +164,6 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
             }
         });
         self.link.given_back(erased);
-    }
-
-    fn discard(&self) {
-        let closure = self.body.lock().closure.take();
-        unwind::drop_guarded(closure, || self.meta.closure());
     }
 
     fn has_started(&self) -> bool {
@@ -138,10 +180,6 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
         (!may_start).then(|| body.tombstone())
     }
 
-    fn prepare_resubmit(&self, pool_ref: Arc<PoolRef>) -> Arc<PoolRef> {
-        self.change(|body| self.belongs_to(body, pool_ref, TaskState::Resubmitting))
-    }
-
     fn resubmitted(&self) {
         self.change(|body| {
             if body.state == TaskState::Resubmitting {
@@ -150,22 +188,12 @@ impl<B: TaskFn<Output: Send>, L: Link> Shared for TaskCell<B, L> {
         });
     }
 
-    fn resubmit_refused(&self, pool_ref: Arc<PoolRef>) {
-        let refused_by = self.change(|body| self.belongs_to(body, pool_ref, TaskState::Unstarted));
-        drop(refused_by);
-    }
-}
-
-impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
     /// From now on the task is that pool's. Returns the one before.
-    fn belongs_to(
-        &self,
-        body: &mut Body<B>,
-        pool_ref: Arc<PoolRef>,
-        state: TaskState,
-    ) -> Arc<PoolRef> {
-        self.pool.store(pool_ref.queue.id, Relaxed);
-        body.state = state;
-        mem::replace(&mut body.pool_ref, pool_ref)
+    fn belongs_to(&self, pool_ref: Arc<PoolRef>, state: TaskState) -> Arc<PoolRef> {
+        self.change(|body: &mut AnyBody<'_>| {
+            self.pool.store(pool_ref.queue.id, Relaxed);
+            body.state = state;
+            mem::replace(&mut body.pool_ref, pool_ref)
+        })
     }
 }

@@ -33,6 +33,7 @@
 //! Order of locks: slot, then cell. Neither is held while a closure, a drop, a
 //! hook or the logger runs.
 
+use crate::task::error::TaskError;
 use crate::worker::Off;
 
 /// From `CalledOff` on it has ended, for its handle.
@@ -71,6 +72,27 @@ impl TaskState {
                 | TaskState::Waiting
                 | TaskState::CallingOff(_)
         )
+    }
+
+    /// Why its handle has no result, of a task that was waited for.
+    pub(super) fn error(self) -> TaskError {
+        match self {
+            TaskState::CalledOff(Off::Expired) | TaskState::CallingOff(Off::Expired) => {
+                TaskError::Expired
+            }
+            TaskState::CalledOff(_) | TaskState::CallingOff(_) => TaskError::Cancelled,
+            TaskState::Abandoned => TaskError::Abandoned,
+            TaskState::Completed | TaskState::Panicked => {
+                unreachable!("only a handle takes the result, and there is one")
+            }
+            // Taken out while a thread waited, whatever happened to it since.
+            TaskState::Unstarted
+            | TaskState::Resubmitting
+            | TaskState::Withdrawn
+            | TaskState::Queued
+            | TaskState::Waiting
+            | TaskState::Running => TaskError::Unstarted,
+        }
     }
 
     /// Whether its handle, or its scope, may still call it off.

@@ -1,7 +1,7 @@
 //! How a thread waits for the end of a task.
 
 use super::state::{Look, TaskState, look};
-use super::task_cell::{Body, TaskCell};
+use super::task_cell::{AnyBody, AnyCell, Contents, TaskCell};
 use crate::clock::{self, Deadline};
 use crate::queue::worker_index_in;
 use crate::sync::{Acquire, Backoff, Relaxed, Release};
@@ -28,7 +28,40 @@ pub(super) struct Waiter {
     claims: bool,
 }
 
-impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
+/// What a thread that waits does next.
+enum Step {
+    Return(bool),
+    Expire,
+    WaitUntil(Deadline),
+}
+
+impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
+    /// Waits for the end of the task, or until a stop takes it out once more than when the
+    /// wait began; `false` when the deadline came first, or the pool gave the task back to its
+    /// scope, or when its next attempt is due, which this worker may claim.
+    pub(super) fn wait_ended(&self, waiter: Waiter) -> bool {
+        if self.any().ends_while_spinning() {
+            return true;
+        }
+        let mut body = self.body.lock();
+        loop {
+            match self.any().next_step(&mut *body, waiter) {
+                Step::Return(has_ended) => return has_ended,
+                Step::Expire => {
+                    // The closure is dropped there, without the lock.
+                    drop(body);
+                    self.call_off(Off::Expired);
+                    body = self.body.lock();
+                }
+                Step::WaitUntil(moment) => {
+                    moment.wait(&self.changed, &mut body);
+                }
+            }
+        }
+    }
+}
+
+impl<L: Link> AnyCell<'_, L> {
     /// A wait that only waits.
     pub(super) fn waiter(&self, deadline: Deadline) -> Waiter {
         Waiter {
@@ -46,43 +79,6 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         }
     }
 
-    /// Waits for the end of the task, or until a stop takes it out once more than when the
-    /// wait began; `false` when the deadline came first, or the pool gave the task back to its
-    /// scope, or when its next attempt is due, which this worker may claim.
-    pub(super) fn wait_ended(&self, waiter: Waiter) -> bool {
-        if self.ends_while_spinning() {
-            return true;
-        }
-        let mut body = self.body.lock();
-        loop {
-            let look_again = match self.look(&body, waiter) {
-                Look::Over => return true,
-                Look::ToRun => return false,
-                Look::Expired => {
-                    // The closure is dropped there, without the lock.
-                    drop(body);
-                    self.call_off(Off::Expired);
-                    body = self.body.lock();
-                    continue;
-                }
-                Look::CallingOff(off) if body.pool_ref.is_reported() => {
-                    self.end_calling_off(&mut body, off);
-                    return true;
-                }
-                Look::CallingOff(_) => Deadline::after(LOOK_WHILE_CALLING_OFF),
-                Look::Unstarted => self.start_by(),
-                Look::Pending => Deadline::NEVER,
-            };
-            if waiter.deadline.has_passed(clock::now()) {
-                return false;
-            }
-            waiter
-                .deadline
-                .earlier(look_again)
-                .wait(&self.changed, &mut body);
-        }
-    }
-
     /// Short tasks end within microseconds; a sleep costs more than that.
     fn ends_while_spinning(&self) -> bool {
         let backoff = Backoff::new();
@@ -95,7 +91,26 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
         false
     }
 
-    fn look(&self, body: &Body<B>, waiter: Waiter) -> Look {
+    fn next_step(&self, body: &mut AnyBody<'_>, waiter: Waiter) -> Step {
+        let look_again = match self.look(body, waiter) {
+            Look::Over => return Step::Return(true),
+            Look::ToRun => return Step::Return(false),
+            Look::Expired => return Step::Expire,
+            Look::CallingOff(off) if body.pool_ref.is_reported() => {
+                self.report_called_off(body, off);
+                return Step::Return(true);
+            }
+            Look::CallingOff(_) => Deadline::after(LOOK_WHILE_CALLING_OFF),
+            Look::Unstarted => self.start_by(),
+            Look::Pending => Deadline::NEVER,
+        };
+        match waiter.deadline.has_passed(clock::now()) {
+            true => Step::Return(false),
+            false => Step::WaitUntil(waiter.deadline.earlier(look_again)),
+        }
+    }
+
+    fn look(&self, body: &AnyBody<'_>, waiter: Waiter) -> Look {
         look(
             body.state,
             body.taken_out != waiter.taken_out,
@@ -108,7 +123,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<B, L> {
 
     /// No wait outlives the report of a stop: the drop of the closure goes on, and the task
     /// has ended all the same.
-    fn end_calling_off(&self, body: &mut Body<B>, off: Off) {
+    fn report_called_off(&self, body: &mut AnyBody<'_>, off: Off) {
         body.state = TaskState::CalledOff(off);
         self.ended.store(1, Release);
     }
