@@ -165,6 +165,7 @@ impl HostHandle {
         &self,
         stops: crate::signals::Stops,
     ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
+        // The second request leaves no time, so that the report is made at once.
         let (first, second) = (self.core.clone(), self.core.clone());
         crate::signals::take(
             stops,

@@ -81,6 +81,7 @@ impl Host {
         let driver = core.clone();
         match threads::spawn_helper("host".to_owned(), move || supervisor::drive(&driver)) {
             Ok(driver) => core.state.lock().driver = Some(driver),
+            // The threads of the services wait to be begun: this thread ends them.
             Err(error) => {
                 let error = format!("no thread for the host: {error}");
                 core.request_stop(StopReason::NoThreads(error.into()), None);
@@ -196,6 +197,7 @@ impl Host {
             factories.for_each(|(index, factory)| service_thread::close(core, index, factory));
             return false;
         }
+        // `spawn_all` asks once for each name, in order, so that each thread gets its factory.
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
             let (core, factory) = (core.clone(), factories.next());
             move || {
@@ -244,6 +246,7 @@ fn end_with_services(core: &Core) {
 /// it is not clean.
 fn stop_dropped(core: &Core) {
     let state = core.state.lock();
+    // Read before this call fetches it.
     let is_fetched = state.report.as_ref().is_some_and(|it| it.is_fetched());
     drop(state);
     core.request_stop(StopReason::Dropped, None);

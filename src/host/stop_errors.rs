@@ -48,6 +48,8 @@ pub(super) fn unless_due_to_stop(ctx: &ServiceContext, error: BoxError) -> Optio
 fn cut_of(ctx: &ServiceContext, error: &(dyn Error + 'static)) -> Option<Cut> {
     let core = ctx.core();
     let is_stopping = core.is_stopping();
+    // A service's token is also cancelled for a timeout: then its own `Cancelled` follows from
+    // that failure, which is recorded.
     if (is_stopping || ctx.is_cancelled()) && has_cause::<Cancelled>(error) {
         return Some(Cut::Requested);
     }

@@ -52,8 +52,8 @@ use std::time::Duration;
 #[must_use = "the report shows what failed and what was left behind"]
 pub struct HostReport {
     data: Arc<ReportData>,
-    /// `None` in the report of a late caller.
-    left: Option<Arc<Leftovers>>,
+    /// The pools' reports with their unstarted tasks; `None` in the report of a late caller.
+    pools: Option<Arc<Vec<StopReport>>>,
     /// Dropped with the report: the signals of `run_until_signal`.
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -70,34 +70,26 @@ pub(in crate::host) struct ReportData {
     pub(in crate::host) services: Vec<ServiceReport>,
     pub(in crate::host) failures: Vec<ServiceFailure>,
     pub(in crate::host) lingering: Vec<Arc<str>>,
+    /// Without their tasks.
     pub(in crate::host) pools: Vec<StopReport>,
 }
 
-/// What was left, until it is taken.
-pub(in crate::host) struct Leftovers {
-    pools: Vec<StopReport>,
-}
-
-impl Leftovers {
-    pub(in crate::host) fn new(pools: Vec<StopReport>) -> Leftovers {
-        Leftovers { pools }
-    }
-}
-
-/// What the host keeps of its report. What was left is kept only until the threads that waited
-/// for the report have it, or else the first caller.
+/// What the host keeps of its report. The unstarted tasks are kept only until the threads that
+/// waited for the report have it, or else the first caller: a handle of the host may live for
+/// long, and they may own what others wait for.
 pub(in crate::host) struct StoredReport {
     data: Arc<ReportData>,
-    left: Weak<Leftovers>,
-    until_fetched: Option<Arc<Leftovers>>,
+    pools: Weak<Vec<StopReport>>,
+    until_fetched: Option<Arc<Vec<StopReport>>>,
 }
 
 impl StoredReport {
-    pub(in crate::host) fn new(data: Arc<ReportData>, left: Arc<Leftovers>) -> StoredReport {
+    pub(in crate::host) fn new(data: ReportData, pools: Vec<StopReport>) -> StoredReport {
+        let pools = Arc::new(pools);
         StoredReport {
-            data,
-            left: Arc::downgrade(&left),
-            until_fetched: Some(left),
+            data: Arc::new(data),
+            pools: Arc::downgrade(&pools),
+            until_fetched: Some(pools),
         }
     }
 
@@ -105,7 +97,7 @@ impl StoredReport {
     pub(in crate::host) fn fetch(&mut self, is_last: bool) -> HostReport {
         let report = HostReport {
             data: self.data.clone(),
-            left: self.left.upgrade(),
+            pools: self.pools.upgrade(),
             _held: None,
         };
         if is_last {
@@ -118,11 +110,11 @@ impl StoredReport {
         self.until_fetched.is_none()
     }
 
-    /// The same without what was left, to read it.
+    /// The same without the tasks, to read it.
     pub(in crate::host) fn peek(&self) -> HostReport {
         HostReport {
             data: self.data.clone(),
-            left: None,
+            pools: None,
             _held: None,
         }
     }
@@ -189,10 +181,7 @@ impl HostReport {
 
     /// Returns the reports of the pools that the host ran, which hold their unstarted tasks.
     pub fn pools(&self) -> &[StopReport] {
-        match &self.left {
-            Some(left) => &left.pools,
-            None => &self.data.pools,
-        }
+        self.pools.as_deref().unwrap_or(&self.data.pools)
     }
 
     /// Returns how long the start took, until every service was up or the stop began. Returns

@@ -530,9 +530,15 @@ fn a_status_can_be_serialized() {
         thread::sleep(Duration::from_millis(1));
     }
     let json = serde_json::to_value(host.status()).unwrap();
+    let status = host.status();
+    let ids = status.services()[0]
+        .threads()
+        .iter()
+        .map(|it| it.thread_id());
+    let ids: Vec<_> = ids.collect();
     let threads = serde_json::json!([
-        { "name": "items", "note": null },
-        { "name": "items-0", "note": "at it" },
+        { "name": "items", "note": null, "thread_id": ids[0], "thread_state": null },
+        { "name": "items-0", "note": "at it", "thread_id": ids[1], "thread_state": null },
     ]);
     assert_eq!(json["services"][0]["threads"], threads);
     let pool = &json["services"][1]["pool"];
