@@ -5,8 +5,40 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Any error, as services, handlers and schedules return it.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+/// Any error. The code that a program gives to this crate, and that may fail, returns it:
+/// services, startup tasks, the handlers of queues and batches, and the runs of schedules.
+///
+/// `?` converts every error into it, and those of `anyhow` and `eyre`, too; a text is converted
+/// by `?` or `.into()`. So a closure ends with `Ok(())`, and a function that returns another
+/// error is called as `Ok(function()?)`.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{BoxError, Host};
+///
+/// fn count(words: &str) -> Result<usize, std::num::ParseIntError> {
+///     words.parse()
+/// }
+///
+/// fn check(words: &str) -> Result<(), BoxError> {
+///     match count(words)? {
+///         0 => Err("there are none")?,
+///         _ => Ok(()),
+///     }
+/// }
+///
+/// let mut host = Host::builder();
+/// host.startup_task("check", |_| check("7"));
+/// host.startup_task("count", |_| {
+///     println!("{} words", count("7")?);
+///     Ok(())
+/// });
+/// assert!(host.build()?.run().is_clean());
+/// assert_eq!(check("0").unwrap_err().to_string(), "there are none");
+/// # Ok::<(), BoxError>(())
+/// ```
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Marks an error as permanent: neither a restart nor a retry will help. If a service returns one,
 /// alone or as the source of another error, it is not restarted, and the host stops, as it does

@@ -68,6 +68,7 @@ fn service(core: &Core, entry: &Entry, index: usize, now: Instant) -> ServiceRep
         start_took: entry.start_took,
         stop_took: entry.stop_took,
         items: None,
+        pool: core.pools.iter().position(|(service, _)| *service == index),
     }
 }
 

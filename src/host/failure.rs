@@ -6,7 +6,7 @@ use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// The result of a service's methods. `?` and `.into()` convert any error into its error type.
+/// The result of a service's methods. `?` converts any error into a [`BoxError`].
 pub type ServiceResult = Result<(), BoxError>;
 
 /// The part of a service that failed.

@@ -9,6 +9,7 @@ use super::report::HostReport;
 use super::service_thread;
 use super::supervisor;
 use crate::async_log::log_or_stderr_in_time;
+use crate::clock::Clock;
 use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
@@ -42,6 +43,11 @@ impl Host {
         HostHandle {
             core: self.core.clone(),
         }
+    }
+
+    /// Returns the clock of the host, for code of the program that goes by the same time.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
     }
 
     /// Starts the host, and blocks until every service is up. Use this in tests, and in programs

@@ -4,6 +4,7 @@ use crate::cancel::Cancelled;
 use crate::causes;
 use crate::queue::{Member, Refusal};
 use crate::sync::{Arc, Mutex};
+use crate::task::{TaskError, TaskRefusal};
 use std::error::Error;
 use std::fmt;
 
@@ -141,6 +142,14 @@ impl<F> SubmitError<F> {
     /// failed.
     pub fn is_cancelled(&self) -> bool {
         self.refusal == Refusal::Cancelled
+    }
+}
+
+impl<F> From<SubmitError<F>> for TaskError {
+    /// Drops the task. If it is an item, its queue or batcher keeps it.
+    fn from(mut error: SubmitError<F>) -> TaskError {
+        let without_task = SubmitError::new((), error.target, error.refusal);
+        TaskError::Refused(TaskRefusal::new(without_task.due_to(error.stopping.take())))
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod handle;
 mod limited;
 mod link;
+mod panic_hook;
 mod plain;
 mod unstarted;
 
@@ -25,6 +26,7 @@ pub(crate) use plain::{Plain, run_in_place};
 
 pub use crate::worker::{TaskInfo, TaskOutcome};
 pub use context::TaskContext;
-pub use error::{TaskError, TaskPanic};
+pub use error::{TaskError, TaskPanic, TaskRefusal};
 pub use handle::TaskHandle;
+pub use panic_hook::install_panic_hook;
 pub use unstarted::UnstartedTask;

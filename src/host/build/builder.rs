@@ -94,7 +94,7 @@ impl HostBuilder {
     /// host.add("schedules", &scheduler); // implicitly after "render"
     /// host.add("events", &events);
     /// host.add("emails", emails.workers(2, || {
-    ///     |email: &mut String, _: &ServiceContext| Ok::<(), String>(println!("{email}"))
+    ///     |email, _| Ok(println!("{email}"))
     /// }));
     /// host.background("web", move |ctx| {
     ///     render.execute(|| ())?; // for each request

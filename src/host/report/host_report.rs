@@ -3,6 +3,7 @@
 use super::service_report::{ServiceOutcome, ServiceReport};
 use crate::async_log::to_stderr_in_time;
 use crate::host::failure::ServiceFailure;
+use crate::host::items::{BatchStats, QueueStats};
 use crate::host::reason::StopReason;
 use crate::stop::StopReport;
 use crate::sync::{Arc, Weak};
@@ -164,6 +165,44 @@ impl HostReport {
     /// Returns how each service ended, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceReport] {
         &self.data.services
+    }
+
+    /// Returns how the service of this name ended, or `None` if there was no such service.
+    pub fn service(&self, name: &str) -> Option<&ServiceReport> {
+        self.services().iter().find(|service| service.name() == name)
+    }
+
+    /// Returns the report of the pool that is the service of this name, with its unstarted tasks,
+    /// or `None` if no such service is a pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Pool};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let mut host = Host::builder();
+    /// host.add("render", pool);
+    /// let report = host.build()?.start()?.stop();
+    /// assert_eq!(report.pool("render").unwrap().accepted(), 0);
+    /// assert!(report.pool("web").is_none());
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn pool(&self, name: &str) -> Option<&StopReport> {
+        let index = self.service(name)?.pool?;
+        self.pools().get(index)
+    }
+
+    /// Returns the counts of the queue whose workers are the service of this name, or `None` if no
+    /// such service is a queue.
+    pub fn queue(&self, name: &str) -> Option<&QueueStats> {
+        self.service(name)?.queue()
+    }
+
+    /// Returns the counts of the batcher that is the service of this name, or `None` if no such
+    /// service is a batcher.
+    pub fn batcher(&self, name: &str) -> Option<&BatchStats> {
+        self.service(name)?.batcher()
     }
 
     /// Returns the failures in the order in which they happened, including those after which a

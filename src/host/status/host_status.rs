@@ -20,7 +20,7 @@ use std::time::Duration;
 /// let host = host.build()?.start()?;
 /// let status = host.status();
 /// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
-/// assert_eq!(status.services().len(), 1);
+/// assert!(status.service("web").is_some() && status.service("db").is_none());
 /// # host.stop();
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -59,6 +59,11 @@ impl HostStatus {
     /// Returns the services, in the order in which they were registered.
     pub fn services(&self) -> &[ServiceStatus] {
         &self.services
+    }
+
+    /// Returns the service of this name, if there is one.
+    pub fn service(&self, name: &str) -> Option<&ServiceStatus> {
+        self.services.iter().find(|service| service.name == name)
     }
 }
 

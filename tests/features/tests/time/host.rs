@@ -210,7 +210,7 @@ fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
                             tell.send(()).unwrap();
                             ctx.token().wait(); // silent for too long
                         }
-                        Ok::<(), String>(())
+                        Ok(())
                     }
                 }),
             )
@@ -244,7 +244,7 @@ fn a_queue_with_nothing_in_hand_need_give_no_sign_of_life() {
         let host = host(&clock, |host| {
             host.add(
                 "items",
-                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
             )
             .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat();
@@ -487,7 +487,7 @@ fn a_status_can_be_serialized() {
             queue.workers(1, || {
                 |_: &mut u32, ctx: &ServiceContext| {
                     ctx.note("at it");
-                    Ok::<(), String>(())
+                    Ok(())
                 }
             }),
         );
