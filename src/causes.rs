@@ -60,12 +60,17 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// assert_eq!(report.services()[0].restarts(), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-pub struct PermanentError(BoxError);
+pub struct PermanentError(Permanent);
+
+/// The cause of every [`PermanentError`], and what this crate looks for: `anyhow::Error`, when `?`
+/// converts it into a boxed error, hides the type of the error in it, but not its causes. It has
+/// the text and the causes of the program's error.
+pub(crate) struct Permanent(BoxError);
 
 impl PermanentError {
     /// Marks `error` as permanent.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> PermanentError {
-        PermanentError(error.into())
+        PermanentError(Permanent(error.into()))
     }
 }
 
@@ -78,12 +83,31 @@ impl fmt::Display for PermanentError {
 impl fmt::Debug for PermanentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(self, f, |f| {
-            f.debug_tuple("PermanentError").field(&self.0).finish()
+            f.debug_tuple("PermanentError").field(&self.0.0).finish()
         })
     }
 }
 
 impl Error for PermanentError {
+    /// Returns an error with the text and the causes of the one that was marked.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Permanent {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }

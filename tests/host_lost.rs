@@ -9,8 +9,8 @@ use groundcrew::channel::{Sender, unbounded};
 use groundcrew::host::{ItemOutcome, QueueStats, ServiceOutcome, ServiceReport};
 use groundcrew::schedule::RunOutcome;
 use groundcrew::{
-    Batcher, BoxError, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler, ServiceContext,
-    SubmitError, WorkQueue,
+    Batcher, BoxError, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler,
+    ServiceContext, SubmitError, WorkQueue,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::error::Error;

@@ -305,7 +305,9 @@ impl Error for WaitForError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             WaitForError::Cancelled => Some(&Cancelled),
-            WaitForError::Unknown(_) | WaitForError::Over(_) | WaitForError::TimedOut { .. } => None,
+            WaitForError::Unknown(_) | WaitForError::Over(_) | WaitForError::TimedOut { .. } => {
+                None
+            }
         }
     }
 }

@@ -48,10 +48,8 @@ impl fmt::Display for TaskError {
             TaskError::Panicked(panic) => write!(f, "the task panicked: {panic}"),
             TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
             TaskError::Expired => f.write_str("the task was not started in time"),
-            TaskError::Unstarted => f.write_str("the pool was stopped before the task started"),
-            TaskError::Abandoned => {
-                f.write_str("the task was still running when the pool's stop ended")
-            }
+            TaskError::Unstarted => UNSTARTED.fmt(f),
+            TaskError::Abandoned => ABANDONED.fmt(f),
             TaskError::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
         }
     }
@@ -71,12 +69,30 @@ error_debug!(
 impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            TaskError::Unstarted => Some(&UNSTARTED),
+            TaskError::Abandoned => Some(&ABANDONED),
             // Its own text is in this one's.
             TaskError::Refused(refusal) => refusal.source(),
-            _ => None,
+            TaskError::Panicked(_) | TaskError::Cancelled | TaskError::Expired => None,
         }
     }
 }
+
+/// The cause of the errors for tasks that a stop left behind, with the same text, and what this
+/// crate looks for: see [`CancelledCause`](crate::cancel::CancelledCause).
+#[derive(Debug)]
+pub(crate) struct LeftByStop(&'static str);
+
+static UNSTARTED: LeftByStop = LeftByStop("the pool was stopped before the task started");
+static ABANDONED: LeftByStop = LeftByStop("the task was still running when the pool's stop ended");
+
+impl fmt::Display for LeftByStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for LeftByStop {}
 
 /// Why a task was not accepted: a [`SubmitError`](crate::SubmitError) without the task.
 pub struct TaskRefusal {

@@ -26,6 +26,7 @@ pub(crate) use plain::{Plain, run_in_place};
 
 pub use crate::worker::{TaskInfo, TaskOutcome};
 pub use context::TaskContext;
+pub(crate) use error::LeftByStop;
 pub use error::{TaskError, TaskPanic, TaskRefusal};
 pub use handle::TaskHandle;
 pub use panic_hook::install_panic_hook;

@@ -112,11 +112,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
     /// time to stop. Until then, the queue is drained. See [which items come
     /// back](Self#which-items-come-back).
-    pub fn workers<F, H, R>(
-        &self,
-        workers: usize,
-        factory: F,
-    ) -> impl IntoService + use<T, F, H, R>
+    pub fn workers<F, H, R>(&self, workers: usize, factory: F) -> impl IntoService + use<T, F, H, R>
     where
         F: Fn() -> H + Send + Sync + 'static,
         H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,

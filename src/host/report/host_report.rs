@@ -169,7 +169,9 @@ impl HostReport {
 
     /// Returns how the service of this name ended, or `None` if there was no such service.
     pub fn service(&self, name: &str) -> Option<&ServiceReport> {
-        self.services().iter().find(|service| service.name() == name)
+        self.services()
+            .iter()
+            .find(|service| service.name() == name)
     }
 
     /// Returns the report of the pool that is the service of this name, with its unstarted tasks,
