@@ -2,8 +2,10 @@
 
 use crate::common::host::{Puppet, failures, signal, wait};
 use crate::common::{Gate, LONG, within};
-use groundcrew::channel::Receiver;
-use groundcrew::host::{HostPhase, HostStatus, Restart, RunningHost, ServiceOutcome, ServiceState};
+use groundcrew::channel::{Receiver, unbounded};
+use groundcrew::host::{
+    HostPhase, HostStatus, Restart, RunningHost, ServiceOutcome, ServiceState, WaitForError,
+};
 use groundcrew::retry::{Backoff, Jitter};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Host, HostBuilder, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
@@ -581,4 +583,35 @@ fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
         assert_eq!(clock.elapsed(), limit);
         gate.open();
     }
+}
+
+#[test]
+fn code_of_the_program_reads_the_clock_that_the_test_moves() {
+    within(LONG, "an hour", || {
+        let clock = ManualClock::new();
+        let (tell, told) = unbounded();
+        let host = host(&clock, |host| {
+            host.background("it", move |ctx| {
+                let (began, wall) = (ctx.clock().now(), ctx.clock().wall());
+                ctx.sleep(seconds(3600))?;
+                let wall = ctx.clock().wall().duration_since(wall)?;
+                tell.send((ctx.clock().now() - began, wall))?;
+                ctx.wait()
+            });
+        });
+        let of_host = host.clock().clone();
+        let began = of_host.now();
+        let host = host.start().unwrap();
+        clock.wait_for_sleepers(1);
+        clock.advance(seconds(3600));
+        assert_eq!(told.recv().unwrap(), (seconds(3600), seconds(3600)));
+        for other in [host.clock(), &of_host] {
+            assert_eq!(other.now() - began, seconds(3600));
+            assert_eq!(other.wall(), clock.wall());
+        }
+        // Where the test's clock stands, the timeout of a wait for a state passes all the same.
+        let waited = host.wait_for_state("it", ServiceState::Failed, MOMENT);
+        assert!(matches!(waited, Err(WaitForError::TimedOut { .. })));
+        assert!(stopped(&host).is_clean());
+    });
 }
