@@ -97,7 +97,7 @@ pub(crate) fn log_or_stderr(level: log::Level, text: &str) {
 }
 
 /// Ignores errors: stderr may be closed.
-fn to_stderr(text: &str) {
+pub(crate) fn to_stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 

@@ -435,7 +435,25 @@ impl fmt::Debug for Cancelled {
     }
 }
 
-impl Error for Cancelled {}
+impl Error for Cancelled {
+    /// Returns an error with the same text.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&CancelledCause)
+    }
+}
+
+/// The cause of every [`Cancelled`], and what this crate looks for: `anyhow::Error`, when `?`
+/// converts it into a boxed error, hides the type of the error in it, but not its causes.
+#[derive(Debug)]
+pub(crate) struct CancelledCause;
+
+impl fmt::Display for CancelledCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Cancelled.fmt(f)
+    }
+}
+
+impl Error for CancelledCause {}
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

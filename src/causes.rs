@@ -5,8 +5,40 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Any error, as services, handlers and schedules return it.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+/// Any error. The code that a program gives to this crate, and that may fail, returns it:
+/// services, startup tasks, the handlers of queues and batches, and the runs of schedules.
+///
+/// `?` converts every error into it, and those of `anyhow` and `eyre`, too; a text is converted
+/// by `?` or `.into()`. So a closure ends with `Ok(())`, and a function that returns another
+/// error is called as `Ok(function()?)`.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::{BoxError, Host};
+///
+/// fn count(words: &str) -> Result<usize, std::num::ParseIntError> {
+///     words.parse()
+/// }
+///
+/// fn check(words: &str) -> Result<(), BoxError> {
+///     match count(words)? {
+///         0 => Err("there are none")?,
+///         _ => Ok(()),
+///     }
+/// }
+///
+/// let mut host = Host::builder();
+/// host.startup_task("check", |_| check("7"));
+/// host.startup_task("count", |_| {
+///     println!("{} words", count("7")?);
+///     Ok(())
+/// });
+/// assert!(host.build()?.run().is_clean());
+/// assert_eq!(check("0").unwrap_err().to_string(), "there are none");
+/// # Ok::<(), BoxError>(())
+/// ```
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Marks an error as permanent: neither a restart nor a retry will help. If a service returns one,
 /// alone or as the source of another error, it is not restarted, and the host stops, as it does
@@ -28,12 +60,17 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// assert_eq!(report.services()[0].restarts(), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-pub struct PermanentError(BoxError);
+pub struct PermanentError(Permanent);
+
+/// The cause of every [`PermanentError`], and what this crate looks for: `anyhow::Error`, when `?`
+/// converts it into a boxed error, hides the type of the error in it, but not its causes. It has
+/// the text and the causes of the program's error.
+pub(crate) struct Permanent(BoxError);
 
 impl PermanentError {
     /// Marks `error` as permanent.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> PermanentError {
-        PermanentError(error.into())
+        PermanentError(Permanent(error.into()))
     }
 }
 
@@ -46,12 +83,31 @@ impl fmt::Display for PermanentError {
 impl fmt::Debug for PermanentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(self, f, |f| {
-            f.debug_tuple("PermanentError").field(&self.0).finish()
+            f.debug_tuple("PermanentError").field(&self.0.0).finish()
         })
     }
 }
 
 impl Error for PermanentError {
+    /// Returns an error with the text and the causes of the one that was marked.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Permanent {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }

@@ -165,6 +165,13 @@
 //! [`CallError`](retry::CallError) may hold a value that is not an error; its `{:?}` contains
 //! the `{:?}` of that value.
 //!
+//! Whatever a program gives to this crate, and may fail, returns `Result<_, `[`BoxError`]`>`: a
+//! service, a startup task, a handler of a queue or of a batch, a run of a schedule. It ends with
+//! `Ok(())`, and calls a function that returns another error, `anyhow::Result` included, as
+//! `Ok(function()?)`. Only what is retried by a [`Retry`], or called through a
+//! [`CircuitBreaker`](retry::CircuitBreaker), keeps an error type of its own, since their judges
+//! look at it.
+//!
 //! # What it does not do
 //!
 //! - No async runtime and no futures: waiting blocks the thread.
@@ -262,6 +269,7 @@ mod worker;
 #[cfg(not(any(loom, shuttle)))]
 pub use batch::Batcher;
 pub use cancel::CancelToken;
+pub use causes::BoxError;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{Host, HostBuilder, HostHandle, HostReport, Service, ServiceContext, WorkQueue};
 pub use pool::{Pool, PoolBuilder};

@@ -9,8 +9,8 @@ use groundcrew::channel::{Sender, unbounded};
 use groundcrew::host::{ItemOutcome, QueueStats, ServiceOutcome, ServiceReport};
 use groundcrew::schedule::RunOutcome;
 use groundcrew::{
-    Batcher, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler, ServiceContext,
-    SubmitError, WorkQueue,
+    Batcher, BoxError, CancelToken, Host, HostReport, Pool, Retry, Schedule, Scheduler,
+    ServiceContext, SubmitError, WorkQueue,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::error::Error;
@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-type Handled = Result<(), String>;
-type AnyError = Box<dyn Error + Send + Sync>;
+type Handled = Result<(), BoxError>;
+type AnyError = BoxError;
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -48,7 +48,7 @@ fn an_item_whose_handler_fails_or_panics_comes_back_with_the_reason() {
                         "bad" => item.push_str(", tried"),
                         _ => expected_panic(),
                     }
-                    Err("no luck".to_owned())
+                    Err("no luck".into())
                 }
             }),
         );
@@ -85,7 +85,7 @@ fn failed_items_that_were_taken_before_the_report_leave_it_clean() {
         host.add(
             "items",
             queue.workers(1, || {
-                |_: &mut u32, _: &ServiceContext| Handled::Err("no luck".to_owned())
+                |_: &mut u32, _: &ServiceContext| Handled::Err("no luck".into())
             }),
         );
     });
@@ -108,7 +108,7 @@ fn a_panic_in_the_drop_of_a_handled_item_is_counted() {
     let host = host(LONG, |host| {
         host.add(
             "items",
-            queue.workers(1, || |_: &mut Bomb, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut Bomb, _: &ServiceContext| Ok(())),
         );
     });
     queue.submit(Bomb).unwrap();
@@ -160,7 +160,7 @@ fn abandons(
                 move |_: &mut u32, _: &ServiceContext| {
                     tell.send(()).unwrap();
                     entrance.pass();
-                    outcome.clone()
+                    Ok(outcome.clone()?)
                 }
             }),
         );
@@ -257,7 +257,7 @@ fn an_item_without_a_copy_is_not_dropped_for_one() {
     let host = host(SHORT, |host| {
         host.add(
             "items",
-            queue.workers(1, || |_: &mut Slow, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut Slow, _: &ServiceContext| Ok(())),
         );
     });
     let host = host.start().unwrap();
@@ -282,7 +282,7 @@ fn a_copy_that_panics_fails_its_item() {
     let host = host(LONG, |host| {
         host.add(
             "items",
-            queue.workers(1, || |_: &mut Uncopied, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut Uncopied, _: &ServiceContext| Ok(())),
         );
     });
     queue.submit(Uncopied).unwrap();
@@ -306,7 +306,7 @@ fn refused_producer(is_after: bool, waits: bool) -> (WorkQueue<u64>, HostReport)
             move |_: &mut u64, _: &ServiceContext| {
                 let _ = tell.send(());
                 entrance.pass();
-                Handled::Ok(())
+                Ok(())
             }
         }),
     );
@@ -450,7 +450,7 @@ fn an_after_that_is_missing_is_logged_once_with_both_names() {
             host.name(name);
             host.add(
                 "jobs",
-                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
             );
             let producer = host.service("producer", move || {
                 let (run, stop) = (run.clone(), stop.clone());
@@ -500,7 +500,7 @@ fn the_log_says_which_item_failed() {
             "named",
             queue.workers(1, || {
                 |&mut item: &mut u32, _: &ServiceContext| match item {
-                    2 => Err("no luck"),
+                    2 => Err("no luck".into()),
                     _ => Ok(()),
                 }
             }),
@@ -553,7 +553,7 @@ fn a_refusal_by_the_stop_of_its_own_host_is_no_failure_of_a_service() {
         let queue = WorkQueue::new(9);
         host.add(
             "other",
-            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
         Box::new(move || Ok(queue.submit(7).map_err(Wrapped)?))
     });
@@ -597,7 +597,7 @@ fn a_refusal_that_is_not_due_to_the_stop_is_a_failure_still() {
     let other = host(LONG, |host| {
         host.add(
             "jobs",
-            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
     });
     assert!(other.start().unwrap().stop().is_clean());
@@ -622,7 +622,7 @@ fn stopped_elsewhere() -> WorkQueue<u32> {
     let other = host(LONG, |host| {
         host.add(
             "elsewhere",
-            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
     });
     drop(within(LONG, "stop", || other.start().unwrap().stop()));
@@ -720,13 +720,13 @@ fn an_item_whose_handler_is_refused_by_the_stop_has_not_failed() {
                 move |&mut item: &mut u32, _: &ServiceContext| {
                     let _ = tell.send(());
                     entrance.pass();
-                    next.submit(item * 10)
+                    Ok(next.submit(item * 10)?)
                 }
             }),
         );
         host.add(
             "second",
-            second.workers(1, || |_: &mut u32, _: &ServiceContext| Handled::Ok(())),
+            second.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
     });
     let host = host.start().unwrap();
@@ -758,7 +758,7 @@ fn an_item_whose_handler_leaves_at_the_stop_has_not_failed() {
                 let tell = tell.clone();
                 move |_: &mut u32, ctx: &ServiceContext| {
                     tell.send(()).unwrap();
-                    ctx.sleep(LONG)
+                    Ok(ctx.sleep(LONG)?)
                 }
             }),
         );
@@ -801,7 +801,7 @@ fn workers_that_submit_to_their_own_full_queue_do_not_wait() {
                         if counted.fetch_add(1, SeqCst) + 1 == (1 << (DEPTH + 1)) - 1 {
                             tell.send(()).unwrap();
                         }
-                        Handled::Ok(())
+                        Ok(())
                     }
                 }),
             );
@@ -833,7 +833,7 @@ fn a_worker_that_wants_the_bound_of_its_own_queue_is_refused() {
                         let late = own.submit_until(Duration::ZERO, 3).unwrap_err();
                         tell.send((full, late.is_timeout())).unwrap();
                     }
-                    Handled::Ok(())
+                    Ok(())
                 }
             }),
         );

@@ -78,7 +78,7 @@ fn nothing_left() {
             host.add("pool", pool);
             host.add(
                 "queue",
-                queue.workers(2, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+                queue.workers(2, || |_: &mut u32, _: &ServiceContext| Ok(())),
             );
             host.startup_task("warm-up", |_| Ok(()));
             host.service("plain", Puppet::new);
@@ -111,7 +111,7 @@ fn unstartable(stack: usize, called: &Arc<AtomicUsize>) -> (Host, WorkQueue<u32>
     host.add("pool", pool);
     host.add(
         "queue",
-        queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+        queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
     );
     for index in 0..10 {
         let called = called.clone();
@@ -298,7 +298,7 @@ fn drop_and_a_full_stderr() {
     let host = host(LONG, |host| {
         host.add(
             "queue",
-            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
     });
     fill_pipe(2);
@@ -363,7 +363,7 @@ fn dropped() {
         host.name("never");
         host.add(
             "queue",
-            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+            queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
         );
     }));
     let clean = host(LONG, |host| {

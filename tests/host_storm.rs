@@ -98,7 +98,7 @@ fn live(rng: &mut fastrand::Rng) {
             let own = own.clone();
             move |_: &mut u32, _: &ServiceContext| {
                 add(&own.handled);
-                Ok::<(), String>(())
+                Ok(())
             }
         }),
     );

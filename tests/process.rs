@@ -12,7 +12,7 @@ use common::scenario::refusing_threads;
 use common::scenario::{SCENARIO, play};
 use common::{Gate, LONG, expected_panic, hasty, occupy};
 use groundcrew::channel::bounded;
-use groundcrew::{Pool, StopPlan};
+use groundcrew::{BoxError, Host, Pool, StopPlan, WorkQueue};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio, exit};
@@ -31,6 +31,8 @@ fn scenario() {
     match scenario.as_str() {
         "panic while unwinding" => panic_while_unwinding(),
         "panic in the panic hook" => panic_in_the_panic_hook(),
+        "panic with a named task" => panic_with_a_named_task(),
+        "panic outside of tasks" => panic_outside_of_tasks(),
         "panic in a thread-local" => panic_in_a_thread_local(),
         "stack overflow" => stack_overflow(),
         "exit in a task" => exit_in_a_task(),
@@ -82,6 +84,80 @@ fn rust_itself_aborts_on_these_and_no_pool_can_help_it() {
         let abort = status.signal();
         assert!(matches!(abort, Some(6 | 11)), "{scenario}: {status}");
     }
+}
+
+/// The lines that were written to stderr, without those of other things.
+fn messages(scenario: &str) -> Vec<String> {
+    let output = output(scenario);
+    assert!(output.status.success(), "{output:?}");
+    let text = text(&output.stderr);
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_message_of_a_panic_names_the_task_after_what_the_hook_before_has_written() {
+    let messages = messages("panic with a named task");
+    let [hook, note] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(hook, "the hook of the program: boom");
+    let begin = "note: it ran task #";
+    let end = "\"resize \\\"a\\\"\" of pool \"render\", submitted at tests/process.rs:";
+    assert!(note.starts_with(begin) && note.contains(end), "{note}");
+}
+
+fn panic_with_a_named_task() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload().downcast_ref::<&str>().unwrap();
+        let _ = writeln!(std::io::stderr(), "the hook of the program: {text}");
+    }));
+    groundcrew::task::install_panic_hook();
+    groundcrew::task::install_panic_hook(); // has no effect
+    let pool = Pool::builder().threads(1).name("render").build().unwrap();
+    // The task below it on the stack is another one.
+    let outer = pool.task("outer").submit_with(|ctx| {
+        let inner = ctx
+            .submitter()
+            .task("resize \"a\"")
+            .submit(|| panic!("boom"))
+            .unwrap();
+        assert!(inner.join().is_err());
+    });
+    outer.unwrap().join().unwrap();
+}
+
+#[test]
+fn the_message_of_a_panic_outside_of_tasks_names_the_thread_and_no_task() {
+    let messages = messages("panic outside of tasks");
+    for thread in ["web", "emails-0", "own thread"] {
+        let begin = format!("thread '{thread}' ");
+        let of_thread = messages.iter().filter(|line| line.starts_with(&begin));
+        assert_eq!(of_thread.count(), 1, "{thread}: {messages:?}");
+    }
+    let names_tasks = messages.iter().any(|line| line.contains("it ran task"));
+    assert!(!names_tasks, "{messages:?}");
+}
+
+fn panic_outside_of_tasks() {
+    groundcrew::task::install_panic_hook();
+    let emails = WorkQueue::new(1);
+    emails.submit("Dear reader").unwrap();
+    let mut host = Host::builder();
+    host.add(
+        "emails",
+        emails.workers(1, || {
+            |_, _| -> Result<(), BoxError> { panic!("no address") }
+        }),
+    );
+    host.background("web", |_| panic!("no port"))
+        .after("emails");
+    let _ = host.build().unwrap().run();
+    let pool = Pool::new(1).unwrap();
+    pool.submit(|| ()).unwrap().join().unwrap();
+    let thread = thread::Builder::new().name("own thread".to_owned());
+    let joined = thread.spawn(|| panic!("no luck")).unwrap().join();
+    assert!(joined.is_err());
 }
 
 fn panic_while_unwinding() {

@@ -4,7 +4,7 @@
 use super::chunk::Chunk;
 use super::dead::{DeadLetter, DeadLetterReason};
 use super::dead_letters::{DeadLetters, counted};
-use crate::causes::{BoxError, PermanentError, chain, has_cause};
+use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::queue::{Membership, PoolRef};
 use crate::retry::Retry;
@@ -108,7 +108,7 @@ impl<T> BatchHandler<T> {
                     ..Handled::new(before, 0, Rest::None)
                 }
             }
-            Ok(Err(error)) if has_cause::<PermanentError>(error.as_ref()) => {
+            Ok(Err(error)) if has_cause::<Permanent>(error.as_ref()) => {
                 self.isolate(chunk, done, DeadLetterReason::Permanent, Some(error))
             }
             Ok(Err(error)) => self.failed(chunk, done, first, error, context),

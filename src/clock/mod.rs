@@ -25,22 +25,53 @@ use crate::sync::channel;
 use crate::sync::channel::Receiver;
 use crate::sync::{Condvar, MutexGuard};
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// The system's clocks, or one that a test moves by hand.
-#[derive(Clone, Default)]
-pub(crate) struct Clock {
+/// The clock of a host: that of the system, or, in a test, the manual clock that its builder was
+/// given. A program that reads it, instead of calling [`Instant::now`] or [`SystemTime::now`],
+/// can be tested without waiting.
+///
+/// [`Host::clock`](crate::Host::clock), [`HostHandle::clock`](crate::HostHandle::clock) and
+/// [`ServiceContext::clock`](crate::ServiceContext::clock) return it. To wait by it, a service
+/// calls [`ServiceContext::sleep`](crate::ServiceContext::sleep). A clone reads the same clock.
+///
+/// # Examples
+///
+/// ```
+/// use groundcrew::Host;
+/// use std::time::Duration;
+///
+/// let mut host = Host::builder();
+/// host.background("session", |ctx| {
+///     let began = ctx.clock().now();
+///     while ctx.clock().now() - began < Duration::from_secs(3600) {
+///         ctx.sleep(Duration::from_secs(60))?;
+///     }
+///     Ok(()) // the session has ended
+/// })
+/// .one_shot();
+/// assert!(host.build()?.start()?.stop().is_clean());
+/// # Ok::<(), groundcrew::BoxError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
     #[cfg(feature = "testing")]
     pub(crate) manual: Option<ManualClock>,
 }
 
 impl Clock {
-    pub(crate) fn now(&self) -> Instant {
+    /// Returns the time on the monotonic clock, which is never set.
+    pub fn now(&self) -> Instant {
         #[cfg(feature = "testing")]
         if let Some(manual) = &self.manual {
             return manual.now();
         }
         now()
+    }
+
+    /// Returns the time of day.
+    pub fn wall(&self) -> SystemTime {
+        self.read().wall
     }
 
     /// Both hands.

@@ -26,6 +26,7 @@ pub(super) fn collect(
     for (index, left) in items {
         services[*index].items = Some(left.clone());
     }
+    // A host whose report is made has a stop; the other arm only spares a panic.
     let (began, reason, limit) = match &machine.stop {
         Some(stop) => (stop.began, stop.reason.clone(), stop.limit),
         None => (done, StopReason::Stopped, Duration::ZERO),
@@ -67,6 +68,7 @@ fn service(core: &Core, entry: &Entry, index: usize, now: Instant) -> ServiceRep
         start_took: entry.start_took,
         stop_took: entry.stop_took,
         items: None,
+        pool: core.pools.iter().position(|(service, _)| *service == index),
     }
 }
 

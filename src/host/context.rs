@@ -7,6 +7,7 @@ use super::handle::HostHandle;
 use super::liveness::Liveness;
 use super::reason::StopReason;
 use crate::cancel::{CancelToken, Cancelled};
+use crate::clock::Clock;
 use crate::sync::Arc;
 use crate::unwind::Payload;
 use std::fmt;
@@ -188,6 +189,12 @@ impl ServiceContext {
     /// ```
     pub fn time_left(&self) -> Duration {
         self.core.time_left(self.index)
+    }
+
+    /// Returns the clock of the host, for code of the program that goes by the same time. Heartbeats
+    /// and [`sleep`](Self::sleep) go by it.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
     }
 
     /// Returns a handle of the service's host, for example to answer probes.

@@ -124,6 +124,7 @@ impl Core {
         core.join_parts();
         #[cfg(feature = "testing")]
         if let Some(manual) = &core.clock.manual {
+            // Weakly, since a test's clock outlives its hosts.
             let watcher: Arc<dyn crate::clock::Watcher> = core.clone();
             manual.watch(Arc::downgrade(&watcher));
         }
@@ -193,6 +194,7 @@ impl Core {
         let mut state = self.state.lock();
         loop {
             let slot = &mut state.slots[index];
+            // Taken, so that one `Begin` of the machine begins one incarnation.
             let (begins, token) = (std::mem::take(&mut slot.begins), slot.token.clone());
             let entry = &mut state.machine.entries[index];
             // What serves others is stopped in any case: they may be at it already.
@@ -249,7 +251,11 @@ impl Core {
         let mut state = self.state.lock();
         loop {
             let entry = &state.machine.entries[index];
+            // One that failed and is ignored is available: those after it go on without it. A
+            // caller that names it needs it.
             let has_failed = entry.is_over() && entry.failure.is_some();
+            // The token first: a service that is to stop begins nothing more, even if the other
+            // one came up meanwhile.
             if token.is_cancelled() {
                 return Err(WaitForError::Cancelled);
             } else if entry.is_available() && !has_failed {
@@ -286,6 +292,7 @@ impl Core {
     pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
         while !is_done() {
+            // Looked up in each round: a request may have shortened the stop.
             let grace = match state.machine.time_to_end(index) {
                 Some((requested, by)) => grace(requested, by),
                 None => Deadline::NEVER,
@@ -332,6 +339,7 @@ impl Core {
     pub(super) fn request_stop(&self, reason: StopReason, limit: Option<Duration>) {
         let pools = self.change(|state, now| {
             state.machine.request_stop(reason, limit, now);
+            // While the report is made they no longer ask the machine for their time.
             state.stopping_pools.clone()
         });
         self.stop_pools_in_time(pools);
@@ -344,6 +352,8 @@ impl Core {
         if pools.is_empty() {
             return;
         }
+        // Stored before the time is read: a request that shortens the stop comes before that, or
+        // finds the pools here.
         self.state.lock().stopping_pools = pools.clone();
         for pool in pools {
             pool.request_stop(StopPlan::drain(self.stop_left()));

@@ -1,6 +1,7 @@
 //! Why a host cannot be built, or did not start; and why a wait for a service ended.
 
 use super::report::HostReport;
+use super::status::ServiceState;
 use crate::cancel::Cancelled;
 use crate::causes::error_debug;
 use crate::table::trimmed;
@@ -228,7 +229,8 @@ error_debug!(struct StartError { report });
 
 impl Error for StartError {}
 
-/// The error returned by [`ServiceContext::wait_for`](crate::ServiceContext::wait_for).
+/// The error returned by [`ServiceContext::wait_for`](crate::ServiceContext::wait_for) and
+/// [`HostHandle::wait_for_state`](crate::HostHandle::wait_for_state).
 ///
 /// # Examples
 ///
@@ -253,6 +255,15 @@ pub enum WaitForError {
     Over(String),
     /// The stop of the waiting service was requested.
     Cancelled,
+    /// The service did not get into the awaited state in time.
+    TimedOut {
+        /// The service.
+        service: String,
+        /// The state that was waited for.
+        awaited: ServiceState,
+        /// The state when the time was over.
+        now: ServiceState,
+    },
 }
 
 impl fmt::Display for WaitForError {
@@ -263,6 +274,14 @@ impl fmt::Display for WaitForError {
                 write!(f, "service {name:?} is over; it cannot be waited for")
             }
             WaitForError::Cancelled => Cancelled.fmt(f),
+            WaitForError::TimedOut {
+                service,
+                awaited,
+                now,
+            } => write!(
+                f,
+                "service {service:?} was not {awaited} in time; it is {now}"
+            ),
         }
     }
 }
@@ -272,6 +291,11 @@ error_debug!(
         Unknown(name),
         Over(name),
         Cancelled,
+        TimedOut {
+            service,
+            awaited,
+            now
+        },
     }
 );
 
@@ -281,7 +305,9 @@ impl Error for WaitForError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             WaitForError::Cancelled => Some(&Cancelled),
-            WaitForError::Unknown(_) | WaitForError::Over(_) => None,
+            WaitForError::Unknown(_) | WaitForError::Over(_) | WaitForError::TimedOut { .. } => {
+                None
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The failure of a service.
 
-use crate::causes::{self, BoxError, PermanentError, chain, has_cause};
+use crate::causes::{self, BoxError, Permanent, chain, has_cause};
 use crate::sync::Arc;
 use crate::unwind::{self, Payload};
 use std::error::Error;
 use std::fmt;
 
-/// The result of a service's methods. `?` and `.into()` convert any error into its error type.
+/// The result of a service's methods. `?` converts any error into a [`BoxError`].
 pub type ServiceResult = Result<(), BoxError>;
 
 /// The part of a service that failed.
@@ -90,7 +90,7 @@ impl Drop for Guarded {
 impl ServiceFailure {
     fn new(service: &Arc<str>, failed_in: FailedIn, cause: Cause, text: String) -> ServiceFailure {
         let permanent = match &cause {
-            Cause::Error(Guarded(Some(error))) => has_cause::<PermanentError>(error.as_ref()),
+            Cause::Error(Guarded(Some(error))) => has_cause::<Permanent>(error.as_ref()),
             _ => false,
         };
         ServiceFailure {

@@ -1,12 +1,14 @@
 //! The handle of a host.
 
 use super::core::Core;
+use super::error::WaitForError;
 use super::read_status;
 use super::reason::StopReason;
 use super::report::HostReport;
-use super::status::HostStatus;
+use super::status::{HostStatus, ServiceState};
 use super::supervisor;
 use crate::cancel::CancelToken;
+use crate::clock::{Clock, Deadline};
 use crate::sync::Arc;
 use std::fmt;
 use std::time::Duration;
@@ -103,6 +105,11 @@ impl HostHandle {
         read_status::read(&self.core)
     }
 
+    /// Returns the clock of the host, for code of the program that goes by the same time.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
+    }
+
     /// Blocks until `is_so` returns `true` for the status, or until the host has made its report.
     /// Returns `true` if `is_so` did. `is_so` is called at once, and after each change of a service
     /// or of the host. Notes, heartbeats and items do not count as changes.
@@ -122,6 +129,46 @@ impl HostHandle {
     /// ```
     pub fn wait_until(&self, is_so: impl FnMut(&HostStatus) -> bool) -> bool {
         read_status::wait_until(&self.core, is_so)
+    }
+
+    /// Blocks until the service called `name` is in this state, for `timeout` at most. A timeout of
+    /// zero looks once, and [`Duration::MAX`] means no limit. The timeout takes real time, even if
+    /// the host has a manual clock.
+    ///
+    /// A state that the service leaves at once may pass unseen.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`WaitForError`] if there is no service of that name, if the time is over, or if
+    /// the service can no longer get into this state, since the host has made its report.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Host;
+    /// use groundcrew::host::{Restart, ServiceState};
+    /// use std::time::Duration;
+    ///
+    /// let mut host = Host::builder();
+    /// let mut attempts = 1..;
+    /// host.background("db", move |ctx| match attempts.next() {
+    ///     Some(1) => Err("no connection")?,
+    ///     _ => ctx.wait(),
+    /// })
+    /// .on_failure(Restart::new());
+    /// let host = host.build()?.start()?;
+    /// host.wait_until(|status| status.service("db").is_some_and(|db| db.restarts() == 1));
+    /// host.wait_for_state("db", ServiceState::Up, Duration::from_secs(5))?;
+    /// # host.stop();
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn wait_for_state(
+        &self,
+        name: &str,
+        state: ServiceState,
+        timeout: Duration,
+    ) -> Result<(), WaitForError> {
+        read_status::wait_for_state(&self.core, name, state, Deadline::after(timeout))
     }
 
     /// Returns a new token that is cancelled when the stop begins, for the program's own main loop.
@@ -165,6 +212,7 @@ impl HostHandle {
         &self,
         stops: crate::signals::Stops,
     ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
+        // The second request leaves no time, so that the report is made at once.
         let (first, second) = (self.core.clone(), self.core.clone());
         crate::signals::take(
             stops,

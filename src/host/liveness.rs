@@ -96,6 +96,7 @@ impl ServiceLiveness {
     pub(super) fn add(&self, thread: &str) -> Arc<Liveness> {
         let added = Arc::new(Liveness::new(thread));
         let mut threads = self.threads.lock();
+        // The own thread stays first.
         if let Some(place) = threads[1..].iter().position(|other| *other.name == *thread) {
             threads.remove(place + 1);
         }
@@ -104,6 +105,7 @@ impl ServiceLiveness {
     }
 
     pub(super) fn running(&self) -> Vec<Arc<Liveness>> {
+        // Cloned, so that no two of these locks are held while a caller looks at the records.
         let mut threads = self.threads.lock().clone();
         threads.retain(|thread| thread.is_running());
         threads

@@ -35,7 +35,8 @@ mod status;
 mod stop_errors;
 mod supervisor;
 
-pub use build::{HostBuilder, IntoService, ServiceBuilder};
+pub use crate::clock::Clock;
+pub use build::{HostBuilder, IntoService, ServiceBuilder, ServiceNames};
 pub use context::ServiceContext;
 pub use error::{HostBuildError, StartError, WaitForError};
 pub use failure::{FailedIn, ServiceFailure, ServiceResult};

@@ -147,6 +147,7 @@ impl FailureCounter {
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.last = Some(now);
         self.count = match restart.half_life.is_zero() {
+            // No quotient of two zeros.
             true => 1.0,
             false => {
                 let halvings = passed.as_secs_f64() / restart.half_life.as_secs_f64();
@@ -161,6 +162,8 @@ impl FailureCounter {
             }
             Some(pause) => {
                 self.count = 0.0;
+                // Longer at random, never shorter: `pause` is what the other side needs, and
+                // services that failed together should not come back together.
                 let longer = pause.as_secs_f64() * (1.0 + random / 2.0);
                 Decision::Restart(Duration::try_from_secs_f64(longer).unwrap_or(pause))
             }

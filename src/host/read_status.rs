@@ -1,10 +1,12 @@
 //! Reads the status of a host.
 
 use super::core::{Core, State};
+use super::error::WaitForError;
 use super::items::ItemStats;
 use super::machine::{Entry, Lifecycle};
 use super::report::ServiceThread;
 use super::status::{HostStatus, PoolStatus, ServiceState, ServiceStatus};
+use crate::clock::Deadline;
 use crate::sync::MutexGuard;
 use std::time::Instant;
 
@@ -31,6 +33,32 @@ pub(super) fn wait_until(core: &Core, mut is_so: impl FnMut(&HostStatus) -> bool
         while state.changes == seen {
             core.changed.wait(&mut state);
         }
+    }
+}
+
+/// Blocks until the service is in this state.
+pub(super) fn wait_for_state(
+    core: &Core,
+    name: &str,
+    awaited: ServiceState,
+    deadline: Deadline,
+) -> Result<(), WaitForError> {
+    let Some(index) = core.index_of(name) else {
+        return Err(WaitForError::Unknown(name.to_owned()));
+    };
+    let mut state = core.state.lock();
+    let state_now = |state: &mut State| state_of(&state.machine.entries[index]);
+    // The report is the last change.
+    let goes_on = |state: &mut State| state_now(state) != awaited && state.report.is_none();
+    let is_late = deadline.wait_while(&core.changed, &mut state, goes_on);
+    match state_now(&mut state) {
+        now if now == awaited => Ok(()),
+        now if is_late => Err(WaitForError::TimedOut {
+            service: name.to_owned(),
+            awaited,
+            now,
+        }),
+        _ => Err(WaitForError::Over(name.to_owned())),
     }
 }
 

@@ -9,6 +9,7 @@ use super::report::HostReport;
 use super::service_thread;
 use super::supervisor;
 use crate::async_log::log_or_stderr_in_time;
+use crate::clock::Clock;
 use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
@@ -42,6 +43,11 @@ impl Host {
         HostHandle {
             core: self.core.clone(),
         }
+    }
+
+    /// Returns the clock of the host, for code of the program that goes by the same time.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
     }
 
     /// Starts the host, and blocks until every service is up. Use this in tests, and in programs
@@ -81,6 +87,7 @@ impl Host {
         let driver = core.clone();
         match threads::spawn_helper("host".to_owned(), move || supervisor::drive(&driver)) {
             Ok(driver) => core.state.lock().driver = Some(driver),
+            // The threads of the services wait to be begun: this thread ends them.
             Err(error) => {
                 let error = format!("no thread for the host: {error}");
                 core.request_stop(StopReason::NoThreads(error.into()), None);
@@ -196,6 +203,7 @@ impl Host {
             factories.for_each(|(index, factory)| service_thread::close(core, index, factory));
             return false;
         }
+        // `spawn_all` asks once for each name, in order, so that each thread gets its factory.
         let spawned = threads::spawn_all("service", &core.names, self.stack_size, |index| {
             let (core, factory) = (core.clone(), factories.next());
             move || {
@@ -244,6 +252,7 @@ fn end_with_services(core: &Core) {
 /// it is not clean.
 fn stop_dropped(core: &Core) {
     let state = core.state.lock();
+    // Read before this call fetches it.
     let is_fetched = state.report.as_ref().is_some_and(|it| it.is_fetched());
     drop(state);
     core.request_stop(StopReason::Dropped, None);

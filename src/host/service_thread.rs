@@ -39,6 +39,8 @@ fn live(ctx: &ServiceContext, factory: &mut Factory) -> Vec<ServiceFailure> {
         Err(payload) => return vec![of_panic(FailedIn::Start, payload)],
     };
     let last = call_parts(ctx, service.as_mut());
+    // Before the incarnation counts as over: what the value holds, such as a port, is free for
+    // the next one.
     let dropped = unwind::catch(|| drop(service)).err();
     let dropped = dropped.map(|payload| of_panic(FailedIn::Drop, payload));
     last.into_iter().chain(dropped).collect()

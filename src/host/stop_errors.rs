@@ -3,11 +3,11 @@
 use super::context::ServiceContext;
 use super::core::Core;
 use super::error::WaitForError;
-use crate::cancel::Cancelled;
+use crate::cancel::CancelledCause;
 use crate::causes::{BoxError, chain, has_cause, with_cause};
 use crate::queue::Member;
 use crate::sync::Arc;
-use crate::task::TaskError;
+use crate::task::LeftByStop;
 use crate::unwind;
 use std::error::Error;
 
@@ -48,7 +48,9 @@ pub(super) fn unless_due_to_stop(ctx: &ServiceContext, error: BoxError) -> Optio
 fn cut_of(ctx: &ServiceContext, error: &(dyn Error + 'static)) -> Option<Cut> {
     let core = ctx.core();
     let is_stopping = core.is_stopping();
-    if (is_stopping || ctx.is_cancelled()) && has_cause::<Cancelled>(error) {
+    // A service's token is also cancelled for a timeout: then its own `Cancelled` follows from
+    // that failure, which is recorded.
+    if (is_stopping || ctx.is_cancelled()) && has_cause::<CancelledCause>(error) {
         return Some(Cut::Requested);
     }
     if !is_stopping {
@@ -59,7 +61,7 @@ fn cut_of(ctx: &ServiceContext, error: &(dyn Error + 'static)) -> Option<Cut> {
     };
     with_cause(error, refused)
         .or_else(|| with_cause(error, |error: &WaitForError| waited_for(core, error)))
-        .or_else(|| with_cause(error, |error: &TaskError| joined(core, error)))
+        .or_else(|| with_cause(error, |_: &LeftByStop| joined(core)))
 }
 
 fn waited_for(core: &Core, error: &WaitForError) -> Option<Cut> {
@@ -69,9 +71,7 @@ fn waited_for(core: &Core, error: &WaitForError) -> Option<Cut> {
     }
 }
 
-fn joined(core: &Core, error: &TaskError) -> Option<Cut> {
-    match error {
-        TaskError::Unstarted | TaskError::Abandoned if !core.pools.is_empty() => Some(Cut::Pool),
-        _ => None,
-    }
+/// Which pool its task was on is not known: one of this host's, if it has any.
+fn joined(core: &Core) -> Option<Cut> {
+    (!core.pools.is_empty()).then_some(Cut::Pool)
 }

@@ -5,13 +5,13 @@ use super::collect_report;
 use super::core::{Core, PoolSlot, State};
 use super::items::LeftItems;
 use super::machine::{Action, TIME_TO_LEAVE};
-use super::report::{HostReport, Leftovers, StoredReport};
+use super::report::{HostReport, StoredReport};
 use super::status::HostPhase;
 use crate::async_log::AsyncLog;
 use crate::clock::{self, Deadline};
 use crate::pool::Pool;
 use crate::stop::{StopPlan, StopReport};
-use crate::sync::{Arc, MutexGuard};
+use crate::sync::MutexGuard;
 use crate::threads::{self, Thread};
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub(super) fn drive(core: &Core) {
         state.machine.woke(now);
         let (actions, wake) = state.machine.advance(now, |index| core.last_sign(index));
         if !actions.is_empty() {
+            // What follows from them is found in the next round.
             act(core, &mut state, actions, &mut log);
             state.changes += 1;
             core.changed.notify_all();
@@ -52,6 +53,7 @@ pub(super) fn drive(core: &Core) {
             }
             leave_by.wait(&core.changed, &mut state);
         } else {
+            // A clock that a test moves says nothing about when this thread woke.
             if !core.clock.is_manual() {
                 state.machine.freezes.sleeps(wake);
             }
@@ -67,6 +69,7 @@ fn act(core: &Core, state: &mut MutexGuard<'_, State>, actions: Vec<Action>, log
         match action {
             Action::Begin(index) => {
                 let slot = &mut state.slots[index];
+                // The last incarnation's may be cancelled.
                 slot.token = Default::default();
                 slot.begins = true;
             }
@@ -80,9 +83,12 @@ fn act(core: &Core, state: &mut MutexGuard<'_, State>, actions: Vec<Action>, log
 }
 
 fn make_report(core: &Core, mut state: MutexGuard<'_, State>, mut log: AsyncLog) {
+    // The lock is released below: what services report from here on comes too late, so that
+    // the report is of one moment.
     state.machine.is_frozen = true;
     let threads = threads_to_join(&mut state);
     let pools = std::mem::take(&mut state.pools);
+    // Threads that wait for another incarnation leave, and can be joined.
     core.changed.notify_all();
     let (lingering, pools, items) = MutexGuard::unlocked(&mut state, || {
         // The stop may be shortened meanwhile, so the time that is left is read repeatedly.
@@ -92,7 +98,8 @@ fn make_report(core: &Core, mut state: MutexGuard<'_, State>, mut log: AsyncLog)
     });
     state.machine.times.done = Some(core.clock.now());
     let data = collect_report::collect(core, &state.machine, &lingering, &pools, &items);
-    let stored = StoredReport::new(Arc::new(data), Arc::new(Leftovers::new(pools)));
+    let stored = StoredReport::new(data, pools);
+    // A peek is no fetch: the tasks stay for the first caller.
     log.write(log::Level::Info, stored.peek().to_string());
     state.machine.phase = HostPhase::Done;
     state.store_report(stored);
@@ -117,6 +124,7 @@ fn stop_pools(core: &Core, pools: Vec<(usize, Pool, PoolSlot)>) -> Vec<StopRepor
     let handles = pools.iter().map(|(_, pool, _)| pool.stop_handle());
     core.stop_pools_in_time(handles.collect());
     let reports = pools.into_iter().map(|(_, pool, slot)| {
+        // Only waits: plans merge to the earlier deadline, and this pool has one.
         let late = pool.stop(StopPlan::drain(Duration::MAX));
         // The first report is the one that holds the unstarted tasks.
         let first = slot.lock().take();
@@ -159,6 +167,7 @@ pub(super) fn wait_for_report(core: &Core, drives: bool) -> HostReport {
         drive(core);
         state = core.state.lock();
     }
+    // The report is made by the driver, which may be this thread: then it is there at once.
     let report = loop {
         if let Some(report) = fetch(&mut state) {
             break report;
@@ -179,6 +188,7 @@ pub(super) fn wait_for_report(core: &Core, drives: bool) -> HostReport {
 
 /// The report, for one of the threads that wait for it.
 fn fetch(state: &mut State) -> Option<HostReport> {
+    // What the host keeps for waiting threads, it keeps until the last of them.
     let is_last = state.waiting == 1;
     let report = state.report.as_mut()?.fetch(is_last);
     state.waiting -= 1;

@@ -182,7 +182,7 @@ impl Pool {
     /// Returns the current counters of the pool. Locks each worker's state for a moment. Also works
     /// after a stop.
     pub fn stats(&self) -> PoolStats {
-        PoolStats::of(&self.stopper)
+        PoolStats::of(&self.pool_ref.queue)
     }
 
     /// Returns the tasks that run now, the innermost of each worker first. Locks each worker's

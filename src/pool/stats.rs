@@ -1,7 +1,7 @@
 //! The pool in numbers.
 
-use crate::queue::{Latencies, Latency};
-use crate::stop::Stopper;
+use crate::queue::{Latencies, Latency, PoolCore};
+use crate::submit::Submitter;
 use crate::worker::Counts;
 use std::fmt;
 
@@ -49,9 +49,27 @@ pub struct PoolStats {
     latency: Option<Latency>,
 }
 
+impl Submitter {
+    /// Returns the current counters of the pool, like [`Pool::stats`](crate::Pool::stats). Also
+    /// works after a stop, and after the pool was dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = groundcrew::Pool::new(1)?;
+    /// let submitter = pool.submitter();
+    /// submitter.submit(|| ())?.join()?;
+    /// drop(pool);
+    /// assert_eq!((submitter.stats().accepted(), submitter.stats().completed()), (1, 1));
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn stats(&self) -> PoolStats {
+        PoolStats::of(&self.pool_ref().queue)
+    }
+}
+
 impl PoolStats {
-    pub(super) fn of(stopper: &Stopper) -> PoolStats {
-        let queue = &stopper.queue;
+    pub(super) fn of(queue: &PoolCore) -> PoolStats {
         let mut counts = Counts::default();
         let mut running = 0;
         for slot in &queue.slots {
@@ -62,7 +80,7 @@ impl PoolStats {
         let queued = queue.queued();
         let overflow = queue.overflowed();
         let later = queue.backlog();
-        let left = stopper.left_behind();
+        let left = queue.left_behind();
         PoolStats {
             accepted: (counts.taken + left.taken_out + (queued + overflow + later.due) as u64)
                 .saturating_sub(later.repeated),
@@ -75,9 +93,9 @@ impl PoolStats {
             running,
             cancelled: counts.cancelled + left.cancelled + queue.cancelled_outside(),
             expired: counts.expired + left.expired + queue.expired_outside(),
-            unstarted: (left.unstarted + later.out) as u64,
-            abandoned: left.abandoned as u64,
-            stopping: left.stopping as u64,
+            unstarted: left.unstarted + later.out as u64,
+            abandoned: left.abandoned,
+            stopping: left.stopping,
             counts,
             refused: queue.refused(),
             workers_alive: queue.present(),

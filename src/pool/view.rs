@@ -11,7 +11,7 @@ pub(crate) struct PoolView {
 
 impl PoolView {
     pub(crate) fn stats(&self) -> PoolStats {
-        PoolStats::of(&self.stopper)
+        PoolStats::of(&self.stopper.queue)
     }
 
     pub(crate) fn running(&self) -> Vec<RunningTask> {

@@ -7,7 +7,7 @@
 
 use super::channel::Channel;
 use super::closing::Closing;
-use super::counters::Counters;
+use super::counters::{Counters, LeftBehind};
 use super::entry::Withdrawal;
 use super::failed_runs::FailedRuns;
 use super::gate::Gate;
@@ -274,6 +274,15 @@ impl PoolCore {
     /// Expired tasks that no worker has counted.
     pub(crate) fn expired_outside(&self) -> u64 {
         self.counters.expired()
+    }
+
+    pub(crate) fn left_behind(&self) -> LeftBehind {
+        self.counters.left_behind()
+    }
+
+    /// Called by the thread that drives the stop.
+    pub(crate) fn set_left_behind(&self, left: LeftBehind) {
+        self.counters.set_left_behind(left);
     }
 
     /// How long tasks waited and ran, if that is measured.

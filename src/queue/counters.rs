@@ -1,6 +1,6 @@
 //! What threads other than the workers count, on rare occasions.
 
-use crate::sync::{AtomicU64, Relaxed, SeqCst};
+use crate::sync::{AtomicU64, Mutex, Relaxed, SeqCst};
 use crate::worker::Off;
 
 #[derive(Default)]
@@ -10,9 +10,31 @@ pub(super) struct Counters {
     expired: AtomicU64,
     /// SeqCst, as Invariant 2 of `idle` needs it.
     tombstones_made: AtomicU64,
+    /// Written by the thread that drives the stop, when it takes the backlog out and when it makes
+    /// the report. Read for statistics, without the lock of the stop.
+    left_behind: Mutex<LeftBehind>,
+}
+
+/// How many tasks a stop left behind so far, or found as tombstones.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct LeftBehind {
+    pub(crate) taken_out: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) expired: u64,
+    pub(crate) unstarted: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) stopping: u64,
 }
 
 impl Counters {
+    pub(super) fn set_left_behind(&self, left: LeftBehind) {
+        *self.left_behind.lock() = left;
+    }
+
+    pub(super) fn left_behind(&self) -> LeftBehind {
+        *self.left_behind.lock()
+    }
+
     pub(super) fn count_refused(&self) {
         self.refused.fetch_add(1, Relaxed);
     }

@@ -32,6 +32,15 @@ pub(crate) fn current_worker_in(pool: u64) -> Option<Rc<CurrentWorker>> {
     worker.ok().flatten()
 }
 
+/// The task that the current thread runs, and the name of its pool. For a panic hook, so this
+/// neither panics nor waits for a lock: the panic may have come anywhere.
+pub(crate) fn current_task() -> Option<(TaskInfo, Arc<str>)> {
+    let worker = WORKER.try_with(|worker| worker.try_borrow().ok()?.clone());
+    let worker = worker.ok().flatten()?;
+    let task = worker.slot.try_top_info()?;
+    Some((task, worker.pool_ref.queue.name.clone()))
+}
+
 impl CurrentWorker {
     /// Makes the current thread this worker, until [`CurrentWorker::retire`].
     pub(crate) fn install(

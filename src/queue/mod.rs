@@ -84,7 +84,8 @@ pub(crate) use core::{
     CurrentWorker, FireAndForget, Listed, PoolCore, PoolRef, Queued, Settings, Shared, WorkerSlot,
     WorkerSlotGuard,
 };
-pub(crate) use current_worker::{current_worker_in, worker_index_in};
+pub(crate) use counters::LeftBehind;
+pub(crate) use current_worker::{current_task, current_worker_in, worker_index_in};
 pub(crate) use entry::{Entry, TakenOut, Withdrawal};
 pub(crate) use hooks::{Observer, PanicHook};
 pub(crate) use latencies::Latencies;

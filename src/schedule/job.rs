@@ -4,7 +4,7 @@
 use super::context::RunContext;
 use super::planned::{Planned, wall};
 use super::status::RunOutcome;
-use crate::cancel::Cancelled;
+use crate::cancel::CancelledCause;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
 use crate::queue::{PoolCore, Queued};
@@ -47,7 +47,7 @@ impl Job {
     fn judge(&self, context: &TaskContext, error: BoxError) -> RunOutcome {
         static LIMIT: RateLimit = RateLimit::new();
         let name = &self.name;
-        let obeyed_token = has_cause::<Cancelled>(error.as_ref()) && context.is_cancelled();
+        let obeyed_token = has_cause::<CancelledCause>(error.as_ref()) && context.is_cancelled();
         let is_of_stop = self.queue.membership.explains(error.as_ref());
         let text = chain(error.as_ref());
         unwind::drop_guarded(error, || format!("the error of schedule {name:?}"));

@@ -175,6 +175,13 @@ impl Scheduler {
         state.entries.values().map(|entry| entry.status()).collect()
     }
 
+    /// Returns the time of day on the clock by which the entries are due: that of the system, or,
+    /// in a test, the manual clock of the pool. A program that computes with
+    /// [`next_due`](Self::next_due) reads this instead of [`SystemTime::now`].
+    pub fn now(&self) -> SystemTime {
+        self.queue().clock().wall()
+    }
+
     /// Returns when the next run of any entry is due, including jitter, or `None` if no run is
     /// planned.
     pub fn next_due(&self) -> Option<SystemTime> {

@@ -1,12 +1,34 @@
-//! Hosts: their report, and what became of each service.
+//! Hosts: their status, their report, and what became of each service.
 
-use super::{maybe_seconds, seconds, serialize};
+use super::{maybe_seconds, seconds, serialize, serialize_kinds};
 use crate::host::{
-    AbandonedService, FailedIn, HostReport, ServiceFailure, ServiceOutcome, ServiceReport,
-    ServiceThread, StopReason,
+    AbandonedService, FailedIn, HostReport, HostStatus, ServiceFailure, ServiceOutcome,
+    ServiceReport, ServiceStatus, ServiceThread, StopReason,
 };
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+
+serialize!(HostStatus, |status| {
+    host: status.host(),
+    phase: status.phase(),
+    ready: status.is_ready(),
+    alive: status.is_alive(),
+    services: status.services(),
+});
+
+serialize!(ServiceStatus, |service| {
+    name: service.name(),
+    state: service.state(),
+    since: maybe_seconds(service.since()),
+    restarts: service.restarts(),
+    failures: service.failures(),
+    last_failure: service.last_failure(),
+    note: service.note(),
+    heartbeat_age: maybe_seconds(service.heartbeat_age()),
+    heartbeat_overdue: service.heartbeat_overdue(),
+    threads: service.threads(),
+    queue: service.queue(),
+    batcher: service.batcher(),
+    pool: service.pool(),
+});
 
 serialize!(HostReport, |report| {
     host: report.host(),
@@ -50,8 +72,9 @@ fn kind_of(failure: &ServiceFailure) -> &'static str {
     }
 }
 
-impl Serialize for FailedIn {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+// Alone it is a word, since it has no fields.
+impl serde::Serialize for FailedIn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
@@ -69,55 +92,23 @@ serialize!(ServiceThread, |thread| {
     thread_state: thread.thread_state(),
 });
 
-impl Serialize for ServiceOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = serializer.serialize_map(None)?;
-        let kind = match self {
-            ServiceOutcome::Stopped => "stopped",
-            ServiceOutcome::Returned => "returned",
-            ServiceOutcome::Failed(_) => "failed",
-            ServiceOutcome::Panicked(_) => "panicked",
-            ServiceOutcome::Abandoned(_) => "abandoned",
-            ServiceOutcome::Caller => "caller",
-            ServiceOutcome::NotStarted => "not_started",
-        };
-        outcome.serialize_entry("kind", kind)?;
-        match self {
-            ServiceOutcome::Failed(failure) | ServiceOutcome::Panicked(failure) => {
-                outcome.serialize_entry("failure", failure)?;
-            }
-            ServiceOutcome::Abandoned(service) => outcome.serialize_entry("abandoned", service)?,
-            _ => {}
-        }
-        outcome.end()
-    }
-}
+serialize_kinds!(ServiceOutcome {
+    ServiceOutcome::Stopped => "stopped" {},
+    ServiceOutcome::Returned => "returned" {},
+    ServiceOutcome::Failed(failure) => "failed" { failure: failure },
+    ServiceOutcome::Panicked(failure) => "panicked" { failure: failure },
+    ServiceOutcome::Abandoned(service) => "abandoned" { abandoned: service },
+    ServiceOutcome::Caller => "caller" {},
+    ServiceOutcome::NotStarted => "not_started" {},
+});
 
-impl Serialize for StopReason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut reason = serializer.serialize_map(None)?;
-        let kind = match self {
-            StopReason::Requested { .. } => "requested",
-            StopReason::Stopped => "stopped",
-            StopReason::Signal => "signal",
-            StopReason::StartFailed(_) => "start_failed",
-            StopReason::Failed(_) => "failed",
-            StopReason::AllReturned => "all_returned",
-            StopReason::Dropped => "dropped",
-            StopReason::NoThreads(_) => "no_threads",
-        };
-        reason.serialize_entry("kind", kind)?;
-        match self {
-            StopReason::Requested { by, reason: why } => {
-                reason.serialize_entry("by", &by.as_deref())?;
-                reason.serialize_entry("reason", &**why)?;
-            }
-            StopReason::StartFailed(failure) | StopReason::Failed(failure) => {
-                reason.serialize_entry("failure", failure)?;
-            }
-            StopReason::NoThreads(error) => reason.serialize_entry("error", &**error)?,
-            _ => {}
-        }
-        reason.end()
-    }
-}
+serialize_kinds!(StopReason {
+    StopReason::Requested { by, reason } => "requested" { by: by.as_deref(), reason: &**reason },
+    StopReason::Stopped => "stopped" {},
+    StopReason::Signal => "signal" {},
+    StopReason::StartFailed(failure) => "start_failed" { failure: failure },
+    StopReason::Failed(failure) => "failed" { failure: failure },
+    StopReason::AllReturned => "all_returned" {},
+    StopReason::Dropped => "dropped" {},
+    StopReason::NoThreads(error) => "no_threads" { error: &**error },
+});

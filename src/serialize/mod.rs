@@ -5,7 +5,7 @@
 //! back is given by its identity, or, where it has none, by its count. An enum is a map with its
 //! variant as `kind`. New fields may be added; those here keep their names.
 //
-// `QueueStats`, `HostStatus` and what is in them derive theirs, by the same rule.
+// `QueueStats`, `HostPhase` and `ServiceState` derive theirs, by the same rule.
 
 mod host;
 mod pool;
@@ -30,6 +30,27 @@ macro_rules! serialize {
 }
 use serialize;
 
+/// Implements `Serialize` for an enum: the `kind`, and the fields of that variant beside it.
+macro_rules! serialize_kinds {
+    ($type:ident { $($variant:pat => $kind:literal { $($field:ident: $value:expr),* }),+ $(,)? }) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                // The variants differ in their fields, so the length is not known before.
+                let mut data = serializer.serialize_map(None)?;
+                match self {
+                    $($variant => {
+                        data.serialize_entry("kind", $kind)?;
+                        $(data.serialize_entry(stringify!($field), &$value)?;)*
+                    })+
+                }
+                data.end()
+            }
+        }
+    };
+}
+use serialize_kinds;
+
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
@@ -38,10 +59,10 @@ fn maybe_seconds(duration: Option<Duration>) -> Option<f64> {
     duration.map(seconds)
 }
 
-/// Since 1970; below zero before that.
 fn unix_time(moment: SystemTime) -> f64 {
     match moment.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => seconds(after),
+        // A clock that is set to before 1970 is wrong, but its time is still a time.
         Err(before) => -seconds(before.duration()),
     }
 }

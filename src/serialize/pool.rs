@@ -25,18 +25,23 @@ serialize!(StopReport, |report| {
     lingering: report.lingering(),
 });
 
-serialize!(TaskInfo, |task| {
-    id: task.id(),
-    name: task.name(),
-    submitted_at: task.submitted_at().to_string(),
-    attempts: task.attempts(),
-});
+/// A task, with its identity among its own fields: a reader of logs searches for `name`, wherever
+/// the task is mentioned.
+macro_rules! serialize_task {
+    ($type:ident, |$it:ident| $info:expr, { $($fields:tt)* }) => {
+        serialize!($type, |$it| {
+            id: $info.id(),
+            name: $info.name(),
+            submitted_at: $info.submitted_at().to_string(),
+            attempts: $info.attempts(),
+            $($fields)*
+        });
+    };
+}
 
-serialize!(AbandonedTask, |task| {
-    id: task.info().id(),
-    name: task.info().name(),
-    submitted_at: task.info().submitted_at().to_string(),
-    attempts: task.info().attempts(),
+serialize_task!(TaskInfo, |task| task, {});
+
+serialize_task!(AbandonedTask, |task| task.info(), {
     worker: task.worker(),
     running_for: seconds(task.running_for()),
     note: task.note(),
@@ -47,11 +52,7 @@ serialize!(AbandonedTask, |task| {
     thread_state: task.thread_state(),
 });
 
-serialize!(RunningTask, |task| {
-    id: task.info().id(),
-    name: task.info().name(),
-    submitted_at: task.info().submitted_at().to_string(),
-    attempts: task.info().attempts(),
+serialize_task!(RunningTask, |task| task.info(), {
     worker: task.worker(),
     running_for: seconds(task.running_for()),
     note: task.note(),
@@ -71,42 +72,36 @@ serialize!(FailedSchedule, |entry| {
     last_error: entry.last_error(),
 });
 
-serialize!(PoolStats, |stats| {
-    accepted: stats.accepted(),
-    queued: stats.queued(),
+/// The counters of a pool that both its statistics and its status have.
+macro_rules! serialize_counters {
+    ($type:ident, |$it:ident| $stats:expr, { $($fields:tt)* }) => {
+        serialize!($type, |$it| {
+            accepted: $stats.accepted(),
+            queued: $stats.queued(),
+            overflow: $stats.overflow(),
+            waiting: $stats.waiting(),
+            completed: $stats.completed(),
+            panicked: $stats.panicked(),
+            cancelled: $stats.cancelled(),
+            expired: $stats.expired(),
+            unstarted: $stats.unstarted(),
+            abandoned: $stats.abandoned(),
+            stopping_tasks: $stats.stopping_tasks(),
+            refused: $stats.refused(),
+            workers_alive: $stats.workers_alive(),
+            $($fields)*
+        });
+    };
+}
+
+serialize_counters!(PoolStats, |stats| stats, {
     queue_peak: stats.queue_peak(),
-    overflow: stats.overflow(),
     overflow_peak: stats.overflow_peak(),
-    waiting: stats.waiting(),
     due: stats.due(),
     running: stats.running(),
-    completed: stats.completed(),
-    panicked: stats.panicked(),
-    cancelled: stats.cancelled(),
-    expired: stats.expired(),
-    unstarted: stats.unstarted(),
-    abandoned: stats.abandoned(),
-    stopping_tasks: stats.stopping_tasks(),
     ended_late: stats.ended_late(),
     overrun: stats.overrun(),
-    refused: stats.refused(),
-    workers_alive: stats.workers_alive(),
 });
 
 // The counters are not in a map of their own; the tasks take the place of their number.
-serialize!(PoolStatus, |pool| {
-    accepted: pool.stats().accepted(),
-    queued: pool.stats().queued(),
-    overflow: pool.stats().overflow(),
-    waiting: pool.stats().waiting(),
-    completed: pool.stats().completed(),
-    panicked: pool.stats().panicked(),
-    cancelled: pool.stats().cancelled(),
-    expired: pool.stats().expired(),
-    unstarted: pool.stats().unstarted(),
-    abandoned: pool.stats().abandoned(),
-    stopping_tasks: pool.stats().stopping_tasks(),
-    refused: pool.stats().refused(),
-    workers_alive: pool.stats().workers_alive(),
-    running: pool.running(),
-});
+serialize_counters!(PoolStatus, |pool| pool.stats(), { running: pool.running() });

@@ -1,11 +1,9 @@
 //! Batchers, schedules and circuit breakers.
 
-use super::{seconds, serialize, unix_time};
+use super::{seconds, serialize, serialize_kinds, unix_time};
 use crate::batch::{BatchReport, BatchStats};
 use crate::retry::{BreakerState, CircuitBreaker};
 use crate::schedule::{EntryStatus, LastRun, RunOutcome};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use std::time::Duration;
 
 serialize!(BatchReport<T>, |report| {
@@ -51,22 +49,12 @@ serialize!(LastRun, |run| {
     outcome: run.outcome(),
 });
 
-impl Serialize for RunOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = serializer.serialize_map(None)?;
-        let kind = match self {
-            RunOutcome::Completed => "completed",
-            RunOutcome::Failed(_) => "failed",
-            RunOutcome::Panicked => "panicked",
-            RunOutcome::Cancelled => "cancelled",
-        };
-        outcome.serialize_entry("kind", kind)?;
-        if let RunOutcome::Failed(error) = self {
-            outcome.serialize_entry("error", error)?;
-        }
-        outcome.end()
-    }
-}
+serialize_kinds!(RunOutcome {
+    RunOutcome::Completed => "completed" {},
+    RunOutcome::Failed(error) => "failed" { error: error },
+    RunOutcome::Panicked => "panicked" {},
+    RunOutcome::Cancelled => "cancelled" {},
+});
 
 serialize!(CircuitBreaker, |breaker| {
     name: breaker.name(),
@@ -76,20 +64,11 @@ serialize!(CircuitBreaker, |breaker| {
     refused: breaker.refused(),
 });
 
-impl Serialize for BreakerState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut state = serializer.serialize_map(None)?;
-        let kind = match self {
-            BreakerState::Closed => "closed",
-            BreakerState::Open { .. } => "open",
-            BreakerState::HalfOpen => "half_open",
-        };
-        state.serialize_entry("kind", kind)?;
-        if let BreakerState::Open { retry_in } = self {
-            // Until it is reset: never by itself.
-            let retry_in = (*retry_in < Duration::MAX).then(|| seconds(*retry_in));
-            state.serialize_entry("retry_in", &retry_in)?;
-        }
-        state.end()
-    }
-}
+serialize_kinds!(BreakerState {
+    BreakerState::Closed => "closed" {},
+    // One that is open until it is reset has no such time.
+    BreakerState::Open { retry_in } => "open" {
+        retry_in: (*retry_in < Duration::MAX).then(|| seconds(*retry_in))
+    },
+    BreakerState::HalfOpen => "half_open" {},
+});

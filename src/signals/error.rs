@@ -41,11 +41,11 @@ impl fmt::Display for SignalError {
         match self {
             SignalError::AlreadyTaken => f.write_str(
                 "signals already stop a pool or a host; drop that guard first, or, to stop several \
-                 pools, call StopHandle::request on the others when guard.received() is true",
+                 pools, call StopHandle::request_stop on the others when guard.received() is true",
             ),
             SignalError::ForeignHandler => f.write_str(
                 "this process already has a handler for Ctrl-C, SIGTERM or SIGHUP, which would \
-                 be replaced; call StopHandle::request, or HostHandle::request_stop, in it, or, \
+                 be replaced; call StopHandle::request_stop, or HostHandle::request_stop, in it, or, \
                  on Unix, let groundcrew's feature `unix-signals` call both",
             ),
             #[cfg(all(unix, feature = "unix-signals"))]

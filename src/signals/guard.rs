@@ -6,8 +6,8 @@ use super::source::Came;
 use super::target::TARGET;
 use crate::sync::{Arc, Mutex};
 
-/// Keeps a signal handler of [`stop_on_signal`](super::stop_on_signal) in force; dropping it releases
-/// the signals.
+/// The claim of a pool or a host on the signals, from [`stop_on_signal`](super::stop_on_signal).
+/// Dropping it releases them.
 ///
 /// # Examples
 ///
@@ -30,12 +30,12 @@ pub struct SignalGuard {
 }
 
 impl SignalGuard {
-    /// Whether a signal has come.
+    /// Returns `true` if a signal was received.
     pub fn received(&self) -> bool {
         self.came.lock().is_some()
     }
 
-    /// The signal that came first. With the feature `unix-signals`, on Unix.
+    /// Returns the signal that was received first. Requires Unix and the feature `unix-signals`.
     #[cfg(all(unix, feature = "unix-signals"))]
     pub fn signal(&self) -> Option<Signal> {
         *self.came.lock()

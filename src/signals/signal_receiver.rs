@@ -7,8 +7,8 @@ use crate::sync::Arc;
 use crate::sync::channel::Receiver;
 use std::ops::Deref;
 
-/// Sends a signal to the receiver that is returned, instead of ending the process. With the
-/// feature `unix-signals`, on Unix.
+/// Returns a receiver that gets a signal, which then does not end the process. Requires Unix and
+/// the feature `unix-signals`.
 ///
 /// Signals that come before a thread receives them wait: a program that takes SIGHUP first
 /// thing in `main` misses none while it starts. Several that wait are one, as for the
@@ -21,10 +21,10 @@ use std::ops::Deref;
 ///
 /// # Errors
 ///
-/// When the signal already has a receiver, or stops a pool or a host: SIGINT, SIGTERM and
-/// SIGHUP do after [`stop_on_signal`](super::stop_on_signal), and those that were named
-/// after [`stop_on_any_of`](super::stop_on_any_of). When the system refuses the handler or
-/// its thread.
+/// Fails if the signal already has a receiver, or stops a pool or a host, as SIGINT, SIGTERM and
+/// SIGHUP do after [`stop_on_signal`](super::stop_on_signal), and those that were named after
+/// [`stop_on_any_of`](super::stop_on_any_of). Fails if the system refuses the handler or its
+/// thread.
 ///
 /// # Examples
 ///
@@ -71,7 +71,7 @@ pub struct SignalReceiver {
 }
 
 impl SignalReceiver {
-    /// The signal that it receives.
+    /// Returns the signal that it receives.
     pub fn signal(&self) -> Signal {
         self.registration.signal
     }

@@ -15,18 +15,16 @@ use crate::sync::{Arc, Mutex};
 use crate::threads;
 use std::time::Duration;
 
-/// Stops the pool on a signal: see the [module](super) for which ones, and for what the
-/// second and the third do.
+/// Stops the pool on a signal. See the [module](super) for which ones, and for what the second
+/// and the third do.
 ///
-/// It holds until the [`SignalGuard`] is dropped. The handler itself stays
-/// installed after that, and exits with code 130, whichever signal it was; it
-/// can be taken again with another call.
+/// The signals stop the pool until the [`SignalGuard`] is dropped. The handler stays installed
+/// after that: a signal then exits with code 130, until another call takes the signals.
 ///
 /// # Errors
 ///
-/// When signals already stop a pool, when some other code of the program has
-/// installed a handler with `ctrlc`, or when the system refuses the handler or
-/// its thread.
+/// Fails if signals already stop a pool or a host, if other code of the program has installed a
+/// handler, or if the system refuses the handler or its thread.
 ///
 /// # Examples
 ///
@@ -46,15 +44,15 @@ pub fn stop_on_signal(
     stop_on(Stops::default(), handle, plan.into())
 }
 
-/// Stops the pool on any of these signals, instead of on SIGINT, SIGTERM and SIGHUP; else as
-/// [`stop_on_signal`]. With the feature `unix-signals`, on Unix.
+/// Like [`stop_on_signal`], but with the given signals instead of SIGINT, SIGTERM and SIGHUP.
+/// Requires Unix and the feature `unix-signals`.
 ///
-/// The other signals are left as they are: one that was inherited as ignored, as SIGHUP is
-/// under `nohup`, stays so. They may go to a [`receiver`](super::receiver).
+/// Other signals keep their effect: one that was inherited as ignored, as SIGHUP is under
+/// `nohup`, stays ignored. They may go to a [`receiver`](super::receiver).
 ///
 /// # Errors
 ///
-/// As [`stop_on_signal`], and when one of the signals has a receiver.
+/// Fails like [`stop_on_signal`], and if one of the signals has a receiver.
 ///
 /// # Examples
 ///
@@ -94,6 +92,7 @@ pub(crate) fn take(
     first: impl FnOnce() + Send + 'static,
     second: impl FnOnce() + Send + 'static,
 ) -> Result<SignalGuard, SignalError> {
+    // Room for all requests that are acted on: the thread that takes signals never waits.
     let (sender, requests) = channel::bounded(REQUESTS_ACTED_ON);
     let mut target = TARGET.lock();
     if target.is_guarded() {
@@ -120,7 +119,7 @@ fn act(
     if let Ok(came) = requests.recv() {
         *noted.lock() = Some(came);
         let label = label(came);
-        tell(format!(
+        announce(format!(
             "signal received{label}, stopping; the next one reports at once what still runs {}",
             same_request()
         ));
@@ -128,7 +127,7 @@ fn act(
     }
     if let Ok(came) = requests.recv() {
         let label = label(came);
-        tell(format!(
+        announce(format!(
             "second signal received{label}, reporting what still runs; the next one exits {}",
             same_request()
         ));
@@ -142,8 +141,8 @@ fn same_request() -> String {
     format!("(within {seconds} s it is the same request)")
 }
 
-/// Says a line before the program may be gone, but not at any price.
-fn tell(line: String) {
+/// Logs a line before the program may be gone. Waits for a stuck logger for [`LOG_TIMEOUT`].
+fn announce(line: String) {
     threads::run_until("signals-log", Deadline::after(LOG_TIMEOUT), move || {
         log_or_stderr(log::Level::Warn, &line);
     });

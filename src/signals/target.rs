@@ -91,6 +91,7 @@ fn on_signal(came: Came) {
             .guarded
             .as_ref()
             .is_some_and(|requests| requests.try_send(came).is_ok());
+    // Not under the lock: an exit calls the program's code, and may take its time.
     drop(target);
     if !acted_on {
         exit();

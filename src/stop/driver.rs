@@ -24,6 +24,7 @@ impl Stopper {
                     // Invariant 2: what is taken out is moved, and dropped by others.
                     let out = MutexGuard::unlocked(&mut state, || self.queue.take_out());
                     state.out = out;
+                    self.queue.set_left_behind(state.left_behind());
                     state.backlog_out = Some(clock::now());
                 }
                 Step::Cancel => {
@@ -70,6 +71,7 @@ impl Stopper {
             abandoned,
         } = Account::settle(&self.queue, &mut state);
         state.keep_report(data, unstarted);
+        self.queue.set_left_behind(state.left_behind());
         // Before the report is handed out: what it says holds for the handles.
         for cell in abandoned {
             cell.abandon();

@@ -5,7 +5,7 @@ use super::lingering::LingeringWorker;
 use super::unstarted::Unstarted;
 use crate::async_log;
 use crate::clock::Deadline;
-use crate::queue::FailedSchedule;
+use crate::queue::{FailedSchedule, LeftBehind};
 use crate::sync::{Arc, Mutex};
 use crate::task::{TaskInfo, UnstartedTask};
 use crate::worker::AbandonedCounter;
@@ -112,13 +112,14 @@ pub(super) struct ReportData {
 }
 
 impl ReportData {
-    /// How many are unstarted, abandoned, and themselves inside `stop`.
-    pub(super) fn left_behind(&self) -> (usize, usize, usize) {
-        (
-            self.unstarted.len(),
-            self.abandoned.len(),
-            self.stopping.len(),
-        )
+    /// `out`: what the stop took out of the queue.
+    pub(super) fn left_behind(&self, out: LeftBehind) -> LeftBehind {
+        LeftBehind {
+            unstarted: self.unstarted.len() as u64,
+            abandoned: self.abandoned.len() as u64,
+            stopping: self.stopping.len() as u64,
+            ..out
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::phase::PoolPhase;
 use super::plan::Moments;
 use super::report::{Closures, ReportData, StopReport};
 use crate::clock::Deadline;
-use crate::queue::{Queued, TakenOut};
+use crate::queue::{LeftBehind, Queued, TakenOut};
 use crate::sync::{Arc, Weak};
 use crate::task::UnstartedTask;
 use crate::threads::{JoinHelpers, TIME_TO_EXIT, Thread};
@@ -255,30 +255,20 @@ impl StopState {
         stored.is_some_and(|stored| stored.until_fetched.is_none())
     }
 
+    /// For the pool's statistics: what was taken out, and what the report counts.
     pub(super) fn left_behind(&self) -> LeftBehind {
-        let (unstarted, abandoned, stopping) = match &self.report {
-            Some(stored) => stored.data.left_behind(),
-            None => (self.out.unstarted.len(), 0, 0),
-        };
-        LeftBehind {
+        let left = LeftBehind {
             taken_out: self.out.taken,
             cancelled: self.out.cancelled,
             expired: self.out.expired,
-            unstarted,
-            abandoned,
-            stopping,
+            unstarted: self.out.unstarted.len() as u64,
+            ..LeftBehind::default()
+        };
+        match &self.report {
+            Some(stored) => stored.data.left_behind(left),
+            None => left,
         }
     }
-}
-
-/// How many tasks a stop left behind so far, or found as tombstones.
-pub(crate) struct LeftBehind {
-    pub(crate) taken_out: u64,
-    pub(crate) cancelled: u64,
-    pub(crate) expired: u64,
-    pub(crate) unstarted: usize,
-    pub(crate) abandoned: usize,
-    pub(crate) stopping: usize,
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::plan::StopPlan;
 use super::records;
 use super::report::StopReport;
 use super::running::RunningTask;
-use super::state::{LeftBehind, StopState};
+use super::state::StopState;
 use crate::async_log::{LOG_TIMEOUT, UNCLEAN_REPORT_TIMEOUT};
 use crate::clock::{self, Deadline};
 use crate::queue::{PoolCore, worker_index_in};
@@ -60,10 +60,6 @@ impl Stopper {
         let state = self.state.lock();
         let names = state.workers.iter().map(|worker| worker.name.clone());
         names.collect()
-    }
-
-    pub(crate) fn left_behind(&self) -> LeftBehind {
-        self.state.lock().left_behind()
     }
 
     /// What every worker runs, the innermost task of each first.

@@ -4,6 +4,7 @@ use crate::cancel::Cancelled;
 use crate::causes;
 use crate::queue::{Member, Refusal};
 use crate::sync::{Arc, Mutex};
+use crate::task::{TaskError, TaskRefusal};
 use std::error::Error;
 use std::fmt;
 
@@ -148,6 +149,19 @@ impl<F> SubmitError<F> {
     /// failed.
     pub fn is_cancelled(&self) -> bool {
         self.reason.refusal == Refusal::Cancelled
+    }
+}
+
+impl<F> From<SubmitError<F>> for TaskError {
+    /// Drops the task. If it is an item, its queue or batcher keeps it.
+    fn from(mut error: SubmitError<F>) -> TaskError {
+        let Reason {
+            target, refusal, ..
+        } = error.reason;
+        let without_task = SubmitError::new((), target, refusal);
+        TaskError::Refused(TaskRefusal::new(
+            without_task.due_to(error.reason.stopping.take()),
+        ))
     }
 }
 

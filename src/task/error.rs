@@ -1,6 +1,6 @@
 //! Why a task gave no result.
 
-use crate::causes::{self, error_debug};
+use crate::causes::{self, BoxError, error_debug};
 use crate::sync::Mutex;
 use crate::unwind::{self, Payload};
 use std::error::Error;
@@ -36,6 +36,10 @@ pub enum TaskError {
     /// The task was still running when a stop made its report. It keeps its thread; if it ends, its
     /// result is dropped.
     Abandoned,
+    /// The task was not accepted. `join` never returns this: it is what a
+    /// [`SubmitError`](crate::SubmitError) becomes, so that a function which submits and joins
+    /// returns one error by `?`. The closure is dropped.
+    Refused(TaskRefusal),
 }
 
 impl fmt::Display for TaskError {
@@ -44,10 +48,9 @@ impl fmt::Display for TaskError {
             TaskError::Panicked(panic) => write!(f, "the task panicked: {panic}"),
             TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
             TaskError::Expired => f.write_str("the task was not started in time"),
-            TaskError::Unstarted => f.write_str("the pool was stopped before the task started"),
-            TaskError::Abandoned => {
-                f.write_str("the task was still running when the pool's stop ended")
-            }
+            TaskError::Unstarted => UNSTARTED.fmt(f),
+            TaskError::Abandoned => ABANDONED.fmt(f),
+            TaskError::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
         }
     }
 }
@@ -59,10 +62,66 @@ error_debug!(
         Expired,
         Unstarted,
         Abandoned,
+        Refused(refusal),
     }
 );
 
-impl Error for TaskError {}
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            TaskError::Unstarted => Some(&UNSTARTED),
+            TaskError::Abandoned => Some(&ABANDONED),
+            // Its own text is in this one's.
+            TaskError::Refused(refusal) => refusal.source(),
+            TaskError::Panicked(_) | TaskError::Cancelled | TaskError::Expired => None,
+        }
+    }
+}
+
+/// The cause of the errors for tasks that a stop left behind, with the same text, and what this
+/// crate looks for: see [`CancelledCause`](crate::cancel::CancelledCause).
+#[derive(Debug)]
+pub(crate) struct LeftByStop(&'static str);
+
+static UNSTARTED: LeftByStop = LeftByStop("the pool was stopped before the task started");
+static ABANDONED: LeftByStop = LeftByStop("the task was still running when the pool's stop ended");
+
+impl fmt::Display for LeftByStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for LeftByStop {}
+
+/// Why a task was not accepted: a [`SubmitError`](crate::SubmitError) without the task.
+pub struct TaskRefusal {
+    /// In two boxes, which keeps `TaskError` as small as a pointer and its tag: it is part of the
+    /// result of every task with a handle.
+    error: Box<BoxError>,
+}
+
+impl TaskRefusal {
+    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> TaskRefusal {
+        TaskRefusal {
+            error: Box::new(error.into()),
+        }
+    }
+}
+
+impl fmt::Display for TaskRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+causes::error_debug!(struct TaskRefusal { error });
+
+impl Error for TaskRefusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
 
 /// The payload of a task's panic. It is `Send` and `Sync`, whatever the payload is.
 ///

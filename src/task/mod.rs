@@ -7,6 +7,7 @@ mod due;
 mod error;
 mod handle;
 mod link;
+mod panic_hook;
 mod plain;
 mod unstarted;
 
@@ -23,6 +24,8 @@ pub(crate) use plain::{Plain, run_in_place};
 
 pub use crate::worker::{TaskInfo, TaskOutcome};
 pub use context::TaskContext;
-pub use error::{TaskError, TaskPanic};
+pub(crate) use error::LeftByStop;
+pub use error::{TaskError, TaskPanic, TaskRefusal};
 pub use handle::TaskHandle;
+pub use panic_hook::install_panic_hook;
 pub use unstarted::UnstartedTask;

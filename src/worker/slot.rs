@@ -24,7 +24,7 @@ use super::control::TaskControl;
 use super::counts::Counts;
 use super::info::TaskInfo;
 use super::running::{Running, Settled};
-use crate::sync::{Arc, AtomicUsize, Mutex, Relaxed};
+use crate::sync::{Arc, AtomicUsize, Backoff, Mutex, Relaxed};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -169,6 +169,22 @@ impl<T> Slot<T> {
         }
         // Invariant 5.
         self.pop_overflow(&mut *self.body.try_lock()?, VecDeque::pop_front)
+    }
+
+    /// The identity of the task on top of the stack, if there is one, for the worker's own thread.
+    /// It may hold the lock already, if the panic is in the code of this crate: so this only
+    /// tries, for as long as a reader of the slot holds it.
+    pub(crate) fn try_top_info(&self) -> Option<TaskInfo> {
+        let backoff = Backoff::new();
+        loop {
+            if let Some(body) = self.body.try_lock() {
+                // The number of its attempts is behind another lock.
+                return body.stack().next().map(|it| TaskInfo::new(&it.meta, 1));
+            } else if backoff.is_completed() {
+                return None;
+            }
+            backoff.snooze();
+        }
     }
 
     /// Everything in the list, the oldest first.

@@ -4,7 +4,7 @@
 use crate::common::host::{OnDrop, Puppet, at_once, host, run_with, wait};
 use crate::common::{Bomb, LONG, expected_panic, within};
 use groundcrew::host::{FailedIn, FailurePolicy, ServiceFailure, ServiceOutcome, ServiceResult};
-use groundcrew::{HostHandle, HostReport, ServiceContext, WorkQueue};
+use groundcrew::{BoxError, HostHandle, HostReport, ServiceContext, WorkQueue};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -231,7 +231,7 @@ fn closures_of_a_host_that_never_started_are_in_its_report_if_their_drops_panic(
 }
 
 /// Of a worker: it fails where the item says so, and its drop panics.
-fn bombed_handler() -> impl FnMut(&mut bool, &ServiceContext) -> Result<(), String> {
+fn bombed_handler() -> impl FnMut(&mut bool, &ServiceContext) -> Result<(), BoxError> {
     let bomb = Bomb;
     move |panics: &mut bool, _: &ServiceContext| {
         let _ = &bomb;

@@ -8,7 +8,7 @@ use groundcrew::host::{
     ServiceOutcome, ServiceState,
 };
 use groundcrew::retry::Backoff;
-use groundcrew::{Host, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
+use groundcrew::{BoxError, Host, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-type Handled = Result<(), String>;
+type Handled = Result<(), BoxError>;
 
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -588,7 +588,7 @@ fn a_build_that_fails_changes_nothing_and_another_one_follows() {
             "items",
             queue.workers(1, move || {
                 let handled = handled.clone();
-                move |&mut item: &mut u32, _: &ServiceContext| handled.send(item)
+                move |&mut item: &mut u32, _: &ServiceContext| Ok(handled.send(item)?)
             }),
         );
         host.background("web", wait).after(["db", "pool"]);

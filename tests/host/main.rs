@@ -8,6 +8,7 @@ mod ends;
 mod failure;
 mod faults;
 mod items;
+mod look_up;
 mod pool;
 mod queue;
 mod start;

@@ -8,13 +8,13 @@ use groundcrew::host::{
     ServiceState, StopReason,
 };
 use groundcrew::retry::Backoff;
-use groundcrew::{CancelToken, Host, ServiceContext, WorkQueue};
+use groundcrew::{BoxError, CancelToken, Host, ServiceContext, WorkQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-type Handled = Result<(), String>;
+type Handled = Result<(), BoxError>;
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -214,7 +214,7 @@ fn a_submit_that_waits_for_room_goes_in_when_there_is() {
             "items",
             queue.workers(1, move || {
                 let tell = tell.clone();
-                move |&mut item: &mut u32, _: &ServiceContext| tell.send(item)
+                move |&mut item: &mut u32, _: &ServiceContext| Ok(tell.send(item)?)
             }),
         );
     });
@@ -241,7 +241,7 @@ fn a_panicking_handler_costs_its_item_and_a_new_one_is_made() {
                     tell.send((nth, item)).unwrap();
                     match item {
                         1 | 2 => expected_panic(),
-                        3 => Err("no luck".to_owned()),
+                        3 => Err("no luck".into()),
                         _ => Ok(()),
                     }
                 }
@@ -367,7 +367,7 @@ fn a_factory_that_fails_after_a_panic_fails_the_service_which_is_started_again()
                     if item == 0 {
                         expected_panic();
                     }
-                    tell.send(item)
+                    Ok(tell.send(item)?)
                 })
             }),
         )
@@ -406,7 +406,7 @@ fn what_is_put_back_comes_first_and_counts_once() {
                     tries += 1;
                     match tries {
                         // Beyond the capacity, and when it is closed.
-                        1..=3 => Ok::<_, String>(ItemOutcome::PutBack),
+                        1..=3 => Ok(ItemOutcome::PutBack),
                         _ => Ok(ItemOutcome::Handled),
                     }
                 }
@@ -437,7 +437,7 @@ fn what_is_handed_back_is_handled_no_more_and_comes_first_in_the_report() {
                 move |&mut item: &mut u32, ctx: &ServiceContext| {
                     calls.fetch_add(1, SeqCst);
                     match item {
-                        0 | 2 => return Ok::<_, String>(ItemOutcome::HandBack),
+                        0 | 2 => return Ok(ItemOutcome::HandBack),
                         1 => expected_panic(),
                         _ => ctx.request_stop("that is all"),
                     }
@@ -463,7 +463,7 @@ fn a_queue_whose_last_item_is_handed_back_ends() {
         host.add(
             "items",
             queue.workers(3, || {
-                |_: &mut u32, _: &ServiceContext| Ok::<_, String>(ItemOutcome::HandBack)
+                |_: &mut u32, _: &ServiceContext| Ok(ItemOutcome::HandBack)
             }),
         );
     });
@@ -635,7 +635,7 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
                     let (entrance, tell) = (entrance.clone(), tell.clone());
                     move |_: &mut u32, ctx: &ServiceContext| {
                         entrance.pass();
-                        tell.send(ctx.host().stop())
+                        Ok(tell.send(ctx.host().stop())?)
                     }
                 }),
             );

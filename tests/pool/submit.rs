@@ -334,3 +334,35 @@ fn a_waiting_submitter_does_not_sleep_on_beside_free_places_while_the_workers_ar
     assert_eq!(handle.join().unwrap(), 7);
     assert!(pool.stop(LONG).is_clean());
 }
+
+#[test]
+fn a_submitter_has_the_statistics_of_its_pool_and_keeps_them_when_the_pool_is_gone() {
+    let (pool, gate) = occupied_pool(2);
+    let submitter = pool.submitter();
+    pool.execute(|| ()).unwrap();
+    assert!(pool.submit(|| ()).unwrap().cancel());
+    let same = |pool: &Pool| {
+        assert_eq!(submitter.stats().to_string(), pool.stats().to_string());
+        submitter.stats()
+    };
+    let open = same(&pool);
+    assert_eq!(
+        (open.accepted(), open.running(), open.cancelled()),
+        (3, 1, 1)
+    );
+
+    let report = pool.stop(StopPlan::cancel(Duration::ZERO));
+    let stopped = same(&pool);
+    assert_eq!((stopped.accepted(), stopped.cancelled()), (3, 1));
+    assert_eq!((stopped.abandoned(), stopped.unstarted()), (1, 1));
+    drop((pool, report));
+    let dropped = submitter.stats();
+    assert_eq!((dropped.abandoned(), dropped.unstarted()), (1, 1));
+    gate.open();
+    // As a task that was abandoned, it counts when it ends.
+    within(LONG, "the late end", || {
+        while submitter.stats().ended_late() == 0 {
+            thread::yield_now();
+        }
+    });
+}

@@ -319,7 +319,7 @@ impl Target for InWorkQueue {
         let workers = self.queue.workers(1, || {
             |item: &mut Item, _: &ServiceContext| {
                 item.handle();
-                Ok::<(), String>(())
+                Ok(())
             }
         });
         host.add("items", workers);

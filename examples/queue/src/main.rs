@@ -159,7 +159,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             let outbox = outbox.clone();
             move || {
                 let mut sender = Sender::new(server, outbox.clone());
-                move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx)
+                move |email: &mut Email, ctx: &ServiceContext| Ok(sender.send(email, ctx)?)
             }
         }),
     );

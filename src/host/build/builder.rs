@@ -1,6 +1,6 @@
 //! The host's own options, and what is added to it.
 
-use super::factory::{Background, StartupTask};
+use super::factory::Closure;
 use super::graph::{Graph, check_name};
 use super::into_service::IntoService;
 use super::parts::{Kind, Parts};
@@ -94,7 +94,7 @@ impl HostBuilder {
     /// host.add("schedules", &scheduler); // implicitly after "render"
     /// host.add("events", &events);
     /// host.add("emails", emails.workers(2, || {
-    ///     |email: &mut String, _: &ServiceContext| Ok::<(), String>(println!("{email}"))
+    ///     |email, _| Ok(println!("{email}"))
     /// }));
     /// host.background("web", move |ctx| {
     ///     render.execute(|| ())?; // for each request
@@ -151,7 +151,7 @@ impl HostBuilder {
         name: impl Into<String>,
         run: impl FnMut(&ServiceContext) -> ServiceResult + Send + 'static,
     ) -> ServiceBuilder<'_> {
-        self.register(name, Parts::new(Background(run)))
+        self.register(name, Parts::new(Closure::background(run)))
     }
 
     /// Adds a closure that is called once, at the start. Services declared
@@ -161,7 +161,7 @@ impl HostBuilder {
         name: impl Into<String>,
         task: impl FnMut(&ServiceContext) -> ServiceResult + Send + 'static,
     ) -> ServiceBuilder<'_> {
-        let parts = Parts::new(StartupTask(task));
+        let parts = Parts::new(Closure::startup_task(task));
         self.register(
             name,
             parts.with_options(|options| options.only_starts = true),

@@ -71,36 +71,47 @@ impl<S: Service + 'static, F: FnMut() -> S + Send> MakeService for FromFactory<F
     }
 }
 
-/// A closure as a service: its `run`.
-pub(super) struct Background<F>(pub(super) F);
+/// A closure as a service: its `run`, or, for a startup task, its `start`.
+pub(super) struct Closure<F> {
+    closure: F,
+    is_startup: bool,
+}
 
-struct BackgroundService<'a, F>(&'a mut F);
+impl<F: FnMut(&ServiceContext) -> ServiceResult> Closure<F> {
+    pub(super) fn background(closure: F) -> Closure<F> {
+        Closure {
+            closure,
+            is_startup: false,
+        }
+    }
 
-impl<F: FnMut(&ServiceContext) -> ServiceResult + Send> MakeService for Background<F> {
+    pub(super) fn startup_task(closure: F) -> Closure<F> {
+        Closure {
+            closure,
+            is_startup: true,
+        }
+    }
+}
+
+impl<F: FnMut(&ServiceContext) -> ServiceResult + Send> MakeService for Closure<F> {
     fn make(&mut self) -> Box<dyn Service + '_> {
-        Box::new(BackgroundService(&mut self.0))
+        // Lent, since what the closure captured has to be there for the next incarnation.
+        Box::new(Lent(self))
     }
 }
 
-impl<F: FnMut(&ServiceContext) -> ServiceResult> Service for BackgroundService<'_, F> {
-    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        (self.0)(ctx)
-    }
-}
+struct Lent<'a, F>(&'a mut Closure<F>);
 
-/// A closure that is called at the start, before the services that need it: its `start`.
-pub(super) struct StartupTask<F>(pub(super) F);
-
-struct StartupTaskService<'a, F>(&'a mut F);
-
-impl<F: FnMut(&ServiceContext) -> ServiceResult + Send> MakeService for StartupTask<F> {
-    fn make(&mut self) -> Box<dyn Service + '_> {
-        Box::new(StartupTaskService(&mut self.0))
-    }
-}
-
-impl<F: FnMut(&ServiceContext) -> ServiceResult> Service for StartupTaskService<'_, F> {
+impl<F: FnMut(&ServiceContext) -> ServiceResult> Service for Lent<'_, F> {
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        (self.0)(ctx)
+        match self.0.is_startup {
+            true => (self.0.closure)(ctx),
+            false => Ok(()),
+        }
+    }
+
+    // Of a startup task this is never called: see `Options::only_starts`.
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        (self.0.closure)(ctx)
     }
 }

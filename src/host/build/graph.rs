@@ -36,6 +36,7 @@ impl Graph {
                 };
                 needs[index].push(needed);
             }
+            // A service may be named twice, or be named and be the pool that it runs on.
             needs[index].sort_unstable();
             needs[index].dedup();
         }

@@ -1,5 +1,6 @@
 //! The options of one service.
 
+use super::service_names::ServiceNames;
 use super::spec::Spec;
 use crate::host::policy::FailurePolicy;
 use std::fmt;
@@ -33,8 +34,11 @@ impl ServiceBuilder<'_> {
     /// Declares the services that this one needs. They must be up before it is started, and are
     /// stopped only after it. A further call adds more. A service that needs no other is started at
     /// once, and a service that no other needs is among the first to be stopped.
-    pub fn after<N: Into<String>>(self, services: impl IntoIterator<Item = N>) -> Self {
-        self.spec.after.extend(services.into_iter().map(Into::into));
+    ///
+    /// `services` is one name, `"db"`, or several, such as `["db", "cache"]`: see
+    /// [`ServiceNames`].
+    pub fn after(self, services: impl ServiceNames) -> Self {
+        self.spec.after.extend(services.into_names());
         self
     }
 

@@ -96,6 +96,7 @@ pub(super) fn times_to_stop(
         Duration::MAX => Some(total),
         _ => total.checked_sub(delay),
     };
+    // A delay that is longer than the whole stop leaves nothing, even without services.
     let below = match left {
         Some(left) => times_below(graph, &limits, left),
         None => Err((Vec::new(), Duration::ZERO)),

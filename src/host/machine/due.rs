@@ -36,6 +36,8 @@ impl Machine {
         now: Instant,
         heartbeat: impl Fn(usize) -> Option<Instant>,
     ) -> (Vec<Action>, Deadline) {
+        // In this order, so that one call gets as far as possible: what is due may restart a
+        // service or request the stop, and the stop is looked at last.
         for index in 0..self.entries.len() {
             match self.next_event(index, heartbeat(index), now) {
                 Some((due, event)) if due.has_passed(now) => self.happen(index, event, now),
@@ -113,6 +115,7 @@ impl Machine {
             if self.phase == HostPhase::Delaying {
                 wake = Deadline::at(stop.delay_until);
             }
+            // One that has passed would wake this thread again and again.
             if !stop.by.has_passed(now) {
                 wake = wake.earlier(stop.by);
             }
@@ -174,6 +177,7 @@ impl Machine {
         let text = format!("did not end within {}", trimmed(self.end_limit(index)));
         let entry = &mut self.entries[index];
         let failure = ServiceFailure::of_time(&entry.name, FailedIn::Stop, text);
+        // It is waited for without a limit, or this would happen again at once.
         let by = Deadline::NEVER;
         entry.enter(Lifecycle::Ending { by }, now);
         let policy = entry.options.policy;
@@ -228,6 +232,7 @@ impl Machine {
             return;
         }
         // Pools and queues work for others, and never end by themselves.
+        // A host of pools and queues alone runs until it is stopped.
         let works_for_itself = |entry: &&Entry| !entry.options.serves_others;
         let mut active = self.entries.iter().filter(works_for_itself).peekable();
         let has_work = active.peek().is_some() || self.entries.is_empty();

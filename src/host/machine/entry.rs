@@ -156,6 +156,7 @@ impl Entry {
 
     /// A new incarnation. Returns a failure that is kept no longer.
     pub(super) fn begin(&mut self, now: Instant) -> Option<ServiceFailure> {
+        // Until this incarnation is up, the service counts as failed.
         let older = match self.failure.take() {
             Some(failure) => self.unmended.replace(failure),
             None => None,
@@ -172,6 +173,7 @@ impl Entry {
     /// Returns how long the start took, and a failure that is kept no longer.
     pub(super) fn come_up(&mut self, now: Instant) -> (Duration, Option<ServiceFailure>) {
         let took = now.saturating_duration_since(self.since_begun);
+        // That of the first start: restarts are shown by their number.
         self.start_took.get_or_insert(took);
         self.has_been_up = true;
         self.is_heartbeat_missed = false;

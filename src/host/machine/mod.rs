@@ -134,6 +134,7 @@ impl Machine {
         limit: Option<Duration>,
         now: Instant,
     ) {
+        // The report has a reason, which stays.
         if self.phase == HostPhase::Done {
             return;
         }
@@ -226,6 +227,7 @@ impl Machine {
             None => Some(ServiceFailure::returned(&entry.name, was_up)),
             failure => failure,
         };
+        // After a request it has the time of that, not a new limit.
         if entry.stop_request.is_none() {
             self.end(index, now);
         }
@@ -270,6 +272,7 @@ impl Machine {
         }
         let is_stopping = self.stop.is_some();
         let entry = &mut self.entries[index];
+        // Drawn here, so that the decision is pure.
         let after = entry.decide_after_end(is_stopping, now, retry::random());
         self.log_after_end(index, after);
         match after {
@@ -331,6 +334,7 @@ impl Machine {
         let entry = &mut self.entries[index];
         entry.failure_count += 1;
         entry.last_message = Some(failure.message().to_owned());
+        // The first one is the cause; a failed `stop` or drop after it mostly follows from it.
         entry.failure.get_or_insert_with(|| failure.clone());
         self.failures.push(failure.clone());
     }
@@ -338,6 +342,7 @@ impl Machine {
     /// The host stops because of the service's failure.
     fn give_up(&mut self, index: usize, now: Instant) {
         let entry = &self.entries[index];
+        // Only a failure leads here, and it was recorded.
         let Some(failure) = entry.failure.clone() else {
             return;
         };

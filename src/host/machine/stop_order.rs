@@ -13,6 +13,7 @@ impl Machine {
         let Some(stop) = &self.stop else {
             return;
         };
+        // Load balancers still send work.
         if now < stop.delay_until {
             return;
         }

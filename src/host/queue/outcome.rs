@@ -20,7 +20,7 @@
 ///         let retry = Retry::exponential(Duration::from_millis(10));
 ///         let stop = ctx.host().token(); // not to try again once the stop has begun
 ///         match retry.call(&stop, |_| Err::<(), _>("the server is down")) {
-///             Ok(()) => Ok::<_, String>(ItemOutcome::Handled),
+///             Ok(()) => Ok(ItemOutcome::Handled),
 ///             Err(_) => Ok(ItemOutcome::HandBack),
 ///         }
 ///     }

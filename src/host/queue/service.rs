@@ -16,17 +16,17 @@ use crate::unwind;
 use std::marker::PhantomData;
 
 /// A queue with the workers that are to handle its items.
-pub(super) struct QueueWorkers<T, F, H, R, E> {
+pub(super) struct QueueWorkers<T, F, H, R> {
     store: Arc<Store<T>>,
     count: usize,
     factory: F,
-    handler: PhantomData<Makes<H, R, E>>,
+    handler: PhantomData<Makes<H, R>>,
 }
 
 /// What the factory makes, and what that returns.
-type Makes<H, R, E> = fn() -> (H, Result<R, E>);
+type Makes<H, R> = fn() -> (H, Result<R, BoxError>);
 
-impl<T, F, H, R, E> QueueWorkers<T, F, H, R, E> {
+impl<T, F, H, R> QueueWorkers<T, F, H, R> {
     pub(super) fn new(store: Arc<Store<T>>, count: usize, factory: F) -> Self {
         QueueWorkers {
             store,
@@ -37,23 +37,21 @@ impl<T, F, H, R, E> QueueWorkers<T, F, H, R, E> {
     }
 }
 
-impl<T, F, H, R, E> IntoService for QueueWorkers<T, F, H, R, E>
+impl<T, F, H, R> IntoService for QueueWorkers<T, F, H, R>
 where
     T: Send + 'static,
     F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
     R: Into<ItemOutcome> + 'static,
-    E: Into<BoxError> + 'static,
 {
 }
 
-impl<T, F, H, R, E> IntoParts for QueueWorkers<T, F, H, R, E>
+impl<T, F, H, R> IntoParts for QueueWorkers<T, F, H, R>
 where
     T: Send + 'static,
     F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
     R: Into<ItemOutcome> + 'static,
-    E: Into<BoxError> + 'static,
 {
     fn into_parts(self, stack_size: usize) -> Parts {
         let (store, count) = (self.store, self.count);
@@ -64,7 +62,7 @@ where
         };
         let kind = Kind::Queue(store.clone(), workers);
         let factory = Arc::new(self.factory);
-        Parts::from_factory(move || QueueService::<T, F, H, R, E> {
+        Parts::from_factory(move || QueueService::<T, F, H, R> {
             workers: Arc::new(Workers::new(store.clone(), factory.clone())),
             count,
             stack_size,
@@ -81,17 +79,17 @@ where
     }
 }
 
-struct QueueService<T, F, H, R, E> {
+struct QueueService<T, F, H, R> {
     workers: Arc<Workers<T, F>>,
     count: usize,
     stack_size: usize,
     /// Cancelled when the grace begins: the handlers' token.
     token: CancelToken,
     threads: Vec<Thread>,
-    handler: PhantomData<Makes<H, R, E>>,
+    handler: PhantomData<Makes<H, R>>,
 }
 
-impl<T, F, H, R, E> QueueService<T, F, H, R, E> {
+impl<T, F, H, R> QueueService<T, F, H, R> {
     /// Waits until every worker has its handler.
     fn wait_for_handlers(
         &mut self,
@@ -122,13 +120,12 @@ impl<T, F, H, R, E> QueueService<T, F, H, R, E> {
     }
 }
 
-impl<T, F, H, R, E> Service for QueueService<T, F, H, R, E>
+impl<T, F, H, R> Service for QueueService<T, F, H, R>
 where
     T: Send + 'static,
     F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
     R: Into<ItemOutcome> + 'static,
-    E: Into<BoxError> + 'static,
 {
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let names: Vec<String> = (0..self.count)
@@ -142,7 +139,7 @@ where
             let (workers, started) = (self.workers.clone(), started.clone());
             move || {
                 ctx.enter();
-                worker::work::<T, F, H, R, E>(&workers, generation, &ctx, started);
+                worker::work::<T, F, H, R>(&workers, generation, &ctx, started);
                 ctx.leave();
                 workers.leave(&ctx);
             }

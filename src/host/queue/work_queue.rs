@@ -112,16 +112,11 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
     /// time to stop. Until then, the queue is drained. See [which items come
     /// back](Self#which-items-come-back).
-    pub fn workers<F, H, R, E>(
-        &self,
-        workers: usize,
-        factory: F,
-    ) -> impl IntoService + use<T, F, H, R, E>
+    pub fn workers<F, H, R>(&self, workers: usize, factory: F) -> impl IntoService + use<T, F, H, R>
     where
         F: Fn() -> H + Send + Sync + 'static,
-        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
         R: Into<ItemOutcome> + 'static,
-        E: Into<BoxError> + 'static,
     {
         self.fallible_workers(workers, move || Ok(factory()))
     }
@@ -150,16 +145,15 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub fn fallible_workers<F, H, R, E>(
+    pub fn fallible_workers<F, H, R>(
         &self,
         workers: usize,
         factory: F,
-    ) -> impl IntoService + use<T, F, H, R, E>
+    ) -> impl IntoService + use<T, F, H, R>
     where
         F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-        H: FnMut(&mut T, &ServiceContext) -> Result<R, E> + 'static,
+        H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
         R: Into<ItemOutcome> + 'static,
-        E: Into<BoxError> + 'static,
     {
         QueueWorkers::new(self.store.clone(), workers, factory)
     }
@@ -215,7 +209,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let emails = WorkQueue::new(16);
     /// let mut host = Host::builder();
     /// host.add("emails", emails.workers(1, || {
-    ///     |_: &mut u64, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    ///     |_: &mut u64, ctx: &ServiceContext| Ok(ctx.token().wait()) // a slow sink
     /// }));
     /// let queue = emails.clone();
     /// host.background("writer", move |ctx| {
@@ -262,7 +256,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let mut host = Host::builder();
     /// host.stop_timeout(Duration::from_millis(20));
     /// host.add("emails", emails.workers(1, || {
-    ///     |_: &mut &str, ctx: &ServiceContext| Ok::<(), String>(ctx.token().wait()) // a slow sink
+    ///     |_: &mut &str, ctx: &ServiceContext| Ok(ctx.token().wait()) // a slow sink
     /// }));
     /// let host = host.build()?.start()?;
     /// emails.submit("a")?;
@@ -291,7 +285,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// # let emails = WorkQueue::new(16);
     /// # let mut host = Host::builder();
     /// host.add("emails", emails.workers(2, || {
-    ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection")
+    ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection".into())
     /// }));
     /// let queue = emails.clone();
     /// host.background("again", move |ctx| {
@@ -336,7 +330,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// host.stop_timeout(Duration::from_millis(20));
     /// host.add("emails", emails.workers(1, move || {
     ///     let gate = gate.clone();
-    ///     move |_: &mut &str, _: &ServiceContext| Ok::<(), String>(gate.recv().unwrap_or_default())
+    ///     move |_: &mut &str, _: &ServiceContext| Ok(gate.recv().unwrap_or_default())
     /// }));
     /// let host = host.build()?.start()?;
     /// emails.submit("a")?;

@@ -66,16 +66,15 @@ impl<T, F> Workers<T, F> {
 
 /// Handles items until there are none to come for this generation of workers. Sends first
 /// whether the worker has got a handler.
-pub(super) fn work<T, F, H, R, E>(
+pub(super) fn work<T, F, H, R>(
     workers: &Workers<T, F>,
     generation: u64,
     ctx: &ServiceContext,
     started: Sender<Result<(), BoxError>>,
 ) where
     F: Fn() -> Result<H, BoxError>,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, E>,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError>,
     R: Into<ItemOutcome>,
-    E: Into<BoxError>,
 {
     let store = &workers.store;
     let (first, result) = match make_handler(&*workers.factory) {
@@ -121,22 +120,20 @@ fn drop_handler<H>(handler: H, ctx: &ServiceContext) {
 
 /// Calls the handler, and gives the item back to the store as what it has become. Returns
 /// whether the handler panicked.
-fn handle<T, H, R, E>(
+fn handle<T, H, R>(
     store: &Store<T>,
     handler: &mut H,
     mut item: Item<T>,
     ctx: &ServiceContext,
 ) -> bool
 where
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, E>,
+    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError>,
     R: Into<ItemOutcome>,
-    E: Into<BoxError>,
 {
     let number = item.number;
     let result = unwind::catch(|| {
         store.keep_copy(&item);
-        let result = handler(&mut item.value, ctx);
-        result.map(R::into).map_err(E::into)
+        handler(&mut item.value, ctx).map(R::into)
     });
     let has_panicked = result.is_err();
     let end = end_of(item, result, ctx);

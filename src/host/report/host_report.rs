@@ -3,6 +3,7 @@
 use super::service_report::{ServiceOutcome, ServiceReport};
 use crate::async_log::to_stderr_in_time;
 use crate::host::failure::ServiceFailure;
+use crate::host::items::{BatchStats, QueueStats};
 use crate::host::reason::StopReason;
 use crate::stop::StopReport;
 use crate::sync::{Arc, Weak};
@@ -52,8 +53,8 @@ use std::time::Duration;
 #[must_use = "the report shows what failed and what was left behind"]
 pub struct HostReport {
     data: Arc<ReportData>,
-    /// `None` in the report of a late caller.
-    left: Option<Arc<Leftovers>>,
+    /// The pools' reports with their unstarted tasks; `None` in the report of a late caller.
+    pools: Option<Arc<Vec<StopReport>>>,
     /// Dropped with the report: the signals of `run_until_signal`.
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -70,34 +71,26 @@ pub(in crate::host) struct ReportData {
     pub(in crate::host) services: Vec<ServiceReport>,
     pub(in crate::host) failures: Vec<ServiceFailure>,
     pub(in crate::host) lingering: Vec<Arc<str>>,
+    /// Without their tasks.
     pub(in crate::host) pools: Vec<StopReport>,
 }
 
-/// What was left, until it is taken.
-pub(in crate::host) struct Leftovers {
-    pools: Vec<StopReport>,
-}
-
-impl Leftovers {
-    pub(in crate::host) fn new(pools: Vec<StopReport>) -> Leftovers {
-        Leftovers { pools }
-    }
-}
-
-/// What the host keeps of its report. What was left is kept only until the threads that waited
-/// for the report have it, or else the first caller.
+/// What the host keeps of its report. The unstarted tasks are kept only until the threads that
+/// waited for the report have it, or else the first caller: a handle of the host may live for
+/// long, and they may own what others wait for.
 pub(in crate::host) struct StoredReport {
     data: Arc<ReportData>,
-    left: Weak<Leftovers>,
-    until_fetched: Option<Arc<Leftovers>>,
+    pools: Weak<Vec<StopReport>>,
+    until_fetched: Option<Arc<Vec<StopReport>>>,
 }
 
 impl StoredReport {
-    pub(in crate::host) fn new(data: Arc<ReportData>, left: Arc<Leftovers>) -> StoredReport {
+    pub(in crate::host) fn new(data: ReportData, pools: Vec<StopReport>) -> StoredReport {
+        let pools = Arc::new(pools);
         StoredReport {
-            data,
-            left: Arc::downgrade(&left),
-            until_fetched: Some(left),
+            data: Arc::new(data),
+            pools: Arc::downgrade(&pools),
+            until_fetched: Some(pools),
         }
     }
 
@@ -105,7 +98,7 @@ impl StoredReport {
     pub(in crate::host) fn fetch(&mut self, is_last: bool) -> HostReport {
         let report = HostReport {
             data: self.data.clone(),
-            left: self.left.upgrade(),
+            pools: self.pools.upgrade(),
             _held: None,
         };
         if is_last {
@@ -118,11 +111,11 @@ impl StoredReport {
         self.until_fetched.is_none()
     }
 
-    /// The same without what was left, to read it.
+    /// The same without the tasks, to read it.
     pub(in crate::host) fn peek(&self) -> HostReport {
         HostReport {
             data: self.data.clone(),
-            left: None,
+            pools: None,
             _held: None,
         }
     }
@@ -174,6 +167,46 @@ impl HostReport {
         &self.data.services
     }
 
+    /// Returns how the service of this name ended, or `None` if there was no such service.
+    pub fn service(&self, name: &str) -> Option<&ServiceReport> {
+        self.services()
+            .iter()
+            .find(|service| service.name() == name)
+    }
+
+    /// Returns the report of the pool that is the service of this name, with its unstarted tasks,
+    /// or `None` if no such service is a pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Pool};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let mut host = Host::builder();
+    /// host.add("render", pool);
+    /// let report = host.build()?.start()?.stop();
+    /// assert_eq!(report.pool("render").unwrap().accepted(), 0);
+    /// assert!(report.pool("web").is_none());
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn pool(&self, name: &str) -> Option<&StopReport> {
+        let index = self.service(name)?.pool?;
+        self.pools().get(index)
+    }
+
+    /// Returns the counts of the queue whose workers are the service of this name, or `None` if no
+    /// such service is a queue.
+    pub fn queue(&self, name: &str) -> Option<&QueueStats> {
+        self.service(name)?.queue()
+    }
+
+    /// Returns the counts of the batcher that is the service of this name, or `None` if no such
+    /// service is a batcher.
+    pub fn batcher(&self, name: &str) -> Option<&BatchStats> {
+        self.service(name)?.batcher()
+    }
+
     /// Returns the failures in the order in which they happened, including those after which a
     /// restart succeeded. Only the latest 16 of each service are kept. [`ServiceReport::failures`]
     /// counts all of them.
@@ -189,10 +222,7 @@ impl HostReport {
 
     /// Returns the reports of the pools that the host ran, which hold their unstarted tasks.
     pub fn pools(&self) -> &[StopReport] {
-        match &self.left {
-            Some(left) => &left.pools,
-            None => &self.data.pools,
-        }
+        self.pools.as_deref().unwrap_or(&self.data.pools)
     }
 
     /// Returns how long the start took, until every service was up or the stop began. Returns

@@ -9,4 +9,4 @@ pub use abandoned::{AbandonedService, ServiceThread};
 pub use host_report::HostReport;
 pub use service_report::{ServiceOutcome, ServiceReport};
 
-pub(super) use host_report::{Leftovers, ReportData, StoredReport};
+pub(super) use host_report::{ReportData, StoredReport};

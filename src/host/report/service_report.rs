@@ -66,6 +66,8 @@ pub struct ServiceReport {
     pub(in crate::host) start_took: Option<Duration>,
     pub(in crate::host) stop_took: Option<Duration>,
     pub(in crate::host) items: Option<LeftItems>,
+    /// If it is a pool, the place of its report among those of all pools.
+    pub(in crate::host) pool: Option<usize>,
 }
 
 impl ServiceReport {

@@ -20,12 +20,11 @@ use std::time::Duration;
 /// let host = host.build()?.start()?;
 /// let status = host.status();
 /// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
-/// assert_eq!(status.services().len(), 1);
+/// assert!(status.service("web").is_some() && status.service("db").is_none());
 /// # host.stop();
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct HostStatus {
     pub(in crate::host) host: String,
     pub(in crate::host) phase: HostPhase,
@@ -61,6 +60,11 @@ impl HostStatus {
     pub fn services(&self) -> &[ServiceStatus] {
         &self.services
     }
+
+    /// Returns the service of this name, if there is one.
+    pub fn service(&self, name: &str) -> Option<&ServiceStatus> {
+        self.services.iter().find(|service| service.name == name)
+    }
 }
 
 /// The status of a service at one moment.
@@ -81,20 +85,16 @@ impl HostStatus {
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ServiceStatus {
     pub(in crate::host) name: String,
     pub(in crate::host) state: ServiceState,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
     pub(in crate::host) since: Option<Duration>,
     pub(in crate::host) restarts: u64,
     pub(in crate::host) failures: u64,
     pub(in crate::host) last_failure: Option<String>,
     pub(in crate::host) note: Option<String>,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds::maybe"))]
     pub(in crate::host) heartbeat_age: Option<Duration>,
     pub(in crate::host) heartbeat_overdue: bool,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "threads::notes"))]
     pub(in crate::host) threads: Vec<ServiceThread>,
     pub(in crate::host) queue: Option<QueueStats>,
     pub(in crate::host) batcher: Option<BatchStats>,
@@ -166,42 +166,5 @@ impl ServiceStatus {
     /// Returns its counters and running tasks, if it is a pool.
     pub fn pool(&self) -> Option<&PoolStatus> {
         self.pool.as_ref()
-    }
-}
-
-#[cfg(feature = "serde")]
-mod seconds {
-    use serde::{Serialize, Serializer};
-    use std::time::Duration;
-
-    pub(super) fn maybe<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        duration
-            .map(|duration| duration.as_secs_f64())
-            .serialize(serializer)
-    }
-}
-
-#[cfg(feature = "serde")]
-mod threads {
-    use super::ServiceThread;
-    use serde::{Serialize, Serializer};
-
-    /// Of each thread its name and its last note.
-    pub(super) fn notes<S: Serializer>(
-        threads: &[ServiceThread],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Thread<'a> {
-            name: &'a str,
-            note: Option<&'a str>,
-        }
-        serializer.collect_seq(threads.iter().map(|thread| Thread {
-            name: thread.name(),
-            note: thread.note(),
-        }))
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::common::host::{Puppet, failures, signal, wait};
 use crate::common::{Gate, LONG, within};
-use groundcrew::channel::Receiver;
-use groundcrew::host::{HostPhase, HostStatus, Restart, RunningHost, ServiceOutcome, ServiceState};
+use groundcrew::channel::{Receiver, unbounded};
+use groundcrew::host::{
+    HostPhase, HostStatus, Restart, RunningHost, ServiceOutcome, ServiceState, WaitForError,
+};
 use groundcrew::retry::{Backoff, Jitter};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Host, HostBuilder, HostHandle, HostReport, Pool, ServiceContext, WorkQueue};
@@ -210,7 +212,7 @@ fn a_queue_takes_items_while_it_is_restarted_and_handles_them_afterwards() {
                             tell.send(()).unwrap();
                             ctx.token().wait(); // silent for too long
                         }
-                        Ok::<(), String>(())
+                        Ok(())
                     }
                 }),
             )
@@ -244,7 +246,7 @@ fn a_queue_with_nothing_in_hand_need_give_no_sign_of_life() {
         let host = host(&clock, |host| {
             host.add(
                 "items",
-                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok::<(), String>(())),
+                queue.workers(1, || |_: &mut u32, _: &ServiceContext| Ok(())),
             )
             .heartbeat_timeout(seconds(10))
             .fail_on_missed_heartbeat();
@@ -487,7 +489,7 @@ fn a_status_can_be_serialized() {
             queue.workers(1, || {
                 |_: &mut u32, ctx: &ServiceContext| {
                     ctx.note("at it");
-                    Ok::<(), String>(())
+                    Ok(())
                 }
             }),
         );
@@ -530,9 +532,15 @@ fn a_status_can_be_serialized() {
         thread::sleep(Duration::from_millis(1));
     }
     let json = serde_json::to_value(host.status()).unwrap();
+    let status = host.status();
+    let ids = status.services()[0]
+        .threads()
+        .iter()
+        .map(|it| it.thread_id());
+    let ids: Vec<_> = ids.collect();
     let threads = serde_json::json!([
-        { "name": "items", "note": null },
-        { "name": "items-0", "note": "at it" },
+        { "name": "items", "note": null, "thread_id": ids[0], "thread_state": null },
+        { "name": "items-0", "note": "at it", "thread_id": ids[1], "thread_state": null },
     ]);
     assert_eq!(json["services"][0]["threads"], threads);
     let pool = &json["services"][1]["pool"];
@@ -575,4 +583,35 @@ fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
         assert_eq!(clock.elapsed(), limit);
         gate.open();
     }
+}
+
+#[test]
+fn code_of_the_program_reads_the_clock_that_the_test_moves() {
+    within(LONG, "an hour", || {
+        let clock = ManualClock::new();
+        let (tell, told) = unbounded();
+        let host = host(&clock, |host| {
+            host.background("it", move |ctx| {
+                let (began, wall) = (ctx.clock().now(), ctx.clock().wall());
+                ctx.sleep(seconds(3600))?;
+                let wall = ctx.clock().wall().duration_since(wall)?;
+                tell.send((ctx.clock().now() - began, wall))?;
+                ctx.wait()
+            });
+        });
+        let of_host = host.clock().clone();
+        let began = of_host.now();
+        let host = host.start().unwrap();
+        clock.wait_for_sleepers(1);
+        clock.advance(seconds(3600));
+        assert_eq!(told.recv().unwrap(), (seconds(3600), seconds(3600)));
+        for other in [host.clock(), &of_host] {
+            assert_eq!(other.now() - began, seconds(3600));
+            assert_eq!(other.wall(), clock.wall());
+        }
+        // Where the test's clock stands, the timeout of a wait for a state passes all the same.
+        let waited = host.wait_for_state("it", ServiceState::Failed, MOMENT);
+        assert!(matches!(waited, Err(WaitForError::TimedOut { .. })));
+        assert!(stopped(&host).is_clean());
+    });
 }

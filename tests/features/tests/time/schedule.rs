@@ -836,3 +836,20 @@ fn by_the_real_clock_a_time_that_has_come_is_run_before_the_pool_is_idle() {
         }
     });
 }
+
+#[test]
+fn a_scheduler_says_what_time_it_is_by_the_clock_of_its_entries() {
+    let it = stage(1);
+    let daily = it.entry(Schedule::at(it.begin + DAY));
+    daily.run(|_| Ok(())).unwrap();
+    it.scheduler.start().unwrap();
+    let left = || {
+        let due = it.scheduler.next_due().unwrap();
+        due.duration_since(it.scheduler.now()).unwrap()
+    };
+    assert_eq!((it.scheduler.now(), left()), (it.begin, DAY));
+    it.pass(HOUR);
+    assert_eq!((it.scheduler.now(), left()), (it.begin + HOUR, DAY - HOUR));
+    it.set(it.begin);
+    assert_eq!((it.scheduler.now(), left()), (it.begin, DAY));
+}
