@@ -172,6 +172,23 @@
 //! [`CircuitBreaker`](retry::CircuitBreaker), keeps an error type of its own, since their judges
 //! look at it.
 //!
+//! # Zero, and no limit
+//!
+//! One rule holds for every duration that a program gives to this crate. [`Duration::MAX`] means
+//! never: a limit with it is no limit, and a delay does not end by itself.
+//! [`Duration::ZERO`] is over at once: a wait with it only looks, a pause is none, and a
+//! limit has passed.
+//!
+//! A builder refuses a zero with which nothing could ever happen, and names the option: the
+//! timeout for the start, the stop or the heartbeat of a service, the period of a schedule, the
+//! time for which a circuit breaker is open, the window of its failure rate. It also refuses 0
+//! for a number of which at least one is needed, such as that of threads, of workers or of places
+//! in a queue. And a pool whose drop would wait without limit is refused
+//! ([`PoolBuilder::drop_plan`]).
+//!
+//! [`Duration::MAX`]: std::time::Duration::MAX
+//! [`Duration::ZERO`]: std::time::Duration::ZERO
+//!
 //! # What it does not do
 //!
 //! - No async runtime and no futures: waiting blocks the thread.

@@ -99,6 +99,11 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
     let closed = pool.submit(|| ()).map(drop).unwrap_err();
     let mut outcome = outcome;
     outcome.push(("SubmitError", "SubmitError", Box::new(closed)));
+    let closed = pool.submit(|| ()).map(drop).unwrap_err();
+    let TaskError::Refused(refusal) = closed.into() else {
+        unreachable!("it was refused")
+    };
+    outcome.push(("TaskRefusal", "TaskRefusal", refusal.into()));
     outcome
 }
 
@@ -159,7 +164,13 @@ fn an_error_whose_own_error_has_no_text_debugs_nevertheless() {
 fn no_type_of_error_is_left_out() {
     let known: Vec<&str> = all().iter().map(|(name, ..)| *name).collect();
     // They are never returned from a public function, but are causes.
-    let internal = ["Member", "SpawnError"];
+    let internal = [
+        "Member",
+        "SpawnError",
+        "LeftByStop",
+        "CancelledCause",
+        "Permanent",
+    ];
     let mut found = 0;
     for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
         let source = std::fs::read_to_string(&path).unwrap();

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 /// A moment to wait for, or never. "Never" is what an addition that would
 /// overflow gives, so no duration is too long.
+///
+/// This is the one place that gives a meaning to the durations of a program, and the crate's
+/// documentation has the rule: [`Duration::MAX`] is no limit, and zero is over at once. A builder
+/// refuses the zeros with which nothing could ever happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadline(Option<Instant>);
 

@@ -174,8 +174,8 @@ impl HostBuilder {
         self
     }
 
-    /// Sets how long each service may take to start. [`Duration::MAX`] means no limit. Defaults to
-    /// 30 s.
+    /// Sets how long each service may take to start. [`Duration::MAX`] means no limit, and zero is
+    /// refused. Defaults to 30 s.
     pub fn start_timeout(&mut self, limit: Duration) -> &mut HostBuilder {
         self.start_timeout = limit;
         self
@@ -191,7 +191,9 @@ impl HostBuilder {
 
     /// Sets how long the host, once it is no longer ready, waits before it stops the first service,
     /// so that load balancers notice. Defaults to 0. There is no delay if the host was not up yet,
-    /// or if its stop was [shortened](crate::HostHandle::request_stop_within).
+    /// or if its stop was [shortened](crate::HostHandle::request_stop_within). With
+    /// [`Duration::MAX`], which needs a stop timeout without limit, the delay ends only when the
+    /// stop is shortened.
     pub fn stop_delay(&mut self, delay: Duration) -> &mut HostBuilder {
         self.stop_delay = delay;
         self
@@ -238,7 +240,9 @@ impl HostBuilder {
             return Err(HostBuildError::SmallStack(self.stack_size));
         }
         let graph = self.graph()?;
-        self.specs.iter().try_for_each(Spec::check)?;
+        for spec in &self.specs {
+            spec.check(self.start_timeout)?;
+        }
         let stop = StopLimits {
             total: self.stop_timeout,
             delay: self.stop_delay,

@@ -48,9 +48,11 @@ impl Spec {
         self.after.iter().chain(pool).cloned().collect()
     }
 
-    pub(super) fn check(&self) -> Result<(), HostBuildError> {
+    /// `start_timeout`: that of the host.
+    pub(super) fn check(&self, start_timeout: Duration) -> Result<(), HostBuildError> {
+        let start_timeout = self.start_timeout.unwrap_or(start_timeout);
         let limits = [
-            (self.start_timeout, "start_timeout"),
+            (Some(start_timeout), "start_timeout"),
             (self.options.stop_timeout, "stop_timeout"),
             (self.options.heartbeat_timeout, "heartbeat_timeout"),
         ];

@@ -113,7 +113,7 @@ impl Machine {
         let mut wake = Deadline::NEVER;
         if let Some(stop) = &self.stop {
             if self.phase == HostPhase::Delaying {
-                wake = Deadline::at(stop.delay_until);
+                wake = stop.delay_until;
             }
             // One that has passed would wake this thread again and again.
             if !stop.by.has_passed(now) {

@@ -24,7 +24,7 @@ pub(in crate::host) struct Stop {
     pub(in crate::host) began: Instant,
     pub(in crate::host) reason: StopReason,
     /// No service's stop is requested before this moment.
-    pub(in crate::host) delay_until: Instant,
+    pub(in crate::host) delay_until: Deadline,
     pub(in crate::host) by: Deadline,
     pub(in crate::host) limit: Duration,
     /// The fraction of their planned time that services have: 1, unless a request shortens
@@ -50,7 +50,7 @@ impl Stop {
         Stop {
             began: now,
             reason,
-            delay_until: now.checked_add(delay).unwrap_or(now),
+            delay_until: Deadline::after_from(now, delay),
             by: Deadline::after_from(now, limit),
             limit,
             scale: scale(limit, limits.for_services()),
@@ -65,7 +65,7 @@ impl Stop {
             return;
         }
         // A shortened stop has no time for the rest of a delay.
-        (self.by, self.delay_until) = (by, now);
+        (self.by, self.delay_until) = (by, Deadline::at(now));
         let passed = now.saturating_duration_since(self.began);
         self.limit = passed.saturating_add(limit);
         self.scale = scale(limit, limits.for_services());
@@ -110,9 +110,10 @@ mod tests {
     #[test]
     fn only_a_ready_host_whose_stop_has_its_whole_time_waits_for_the_delay() {
         let now = clock::now();
-        assert_eq!(stop(None, true, now).delay_until, now + seconds(2));
-        assert_eq!(stop(None, false, now).delay_until, now);
-        assert_eq!(stop(Some(seconds(9)), true, now).delay_until, now);
+        let delay_until = |limit, was_ready| stop(limit, was_ready, now).delay_until;
+        assert_eq!(delay_until(None, true), Deadline::at(now + seconds(2)));
+        assert_eq!(delay_until(None, false), Deadline::at(now));
+        assert_eq!(delay_until(Some(seconds(9)), true), Deadline::at(now));
         assert_eq!(stop(Some(seconds(99)), true, now).limit, seconds(10));
     }
 
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(stop.by, Deadline::at(now + seconds(5)));
         assert_eq!(
             (stop.limit, stop.delay_until),
-            (seconds(5), now + seconds(1))
+            (seconds(5), Deadline::at(now + seconds(1)))
         );
     }
 

@@ -14,14 +14,14 @@ impl Machine {
             return;
         };
         // Load balancers still send work.
-        if now < stop.delay_until {
+        if !stop.delay_until.has_passed(now) {
             return;
         }
         let is_late = stop.by.has_passed(now);
         if self.phase == HostPhase::Delaying {
             self.phase = HostPhase::Stopping;
             // As planned: how late the driver looks is not part of the delay.
-            self.times.stopping = Some(stop.delay_until);
+            self.times.stopping = stop.delay_until.moment();
         }
         // Invariant 2.
         let is_needed = match is_late {
