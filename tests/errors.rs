@@ -170,6 +170,7 @@ fn no_type_of_error_is_left_out() {
         "LeftByStop",
         "CancelledCause",
         "Permanent",
+        "Reason",
     ];
     let mut found = 0;
     for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {

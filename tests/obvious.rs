@@ -1,6 +1,11 @@
 //! The code that a new user writes first: it compiles as it stands here, without a type that only
 //! the compiler needs, and does what it says. With `anyhow`: `tests/features/tests/anyhow.rs`.
 
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "users write them, and they compile"
+)]
+
 mod common;
 
 use common::{LONG, within};
@@ -33,6 +38,8 @@ fn serve(ctx: &ServiceContext) -> Result<(), BoxError> {
 fn warm_up(_: &ServiceContext) -> ServiceResult {
     Ok(flush()?)
 }
+
+type Run = fn(&ServiceContext) -> Result<(), BoxError>;
 
 /// The dependency of a service that is declared after `names`, none of which exists.
 fn dependency(names: impl ServiceNames) -> String {
@@ -118,7 +125,7 @@ fn closures_and_functions_are_services_without_further_types() {
 
 #[test]
 fn an_error_of_any_type_fails_a_service_with_its_text() {
-    let failing: [(&str, fn(&ServiceContext) -> Result<(), BoxError>); 4] = [
+    let failing: [(&str, Run); 4] = [
         ("disk full", |_| Ok(full()?)),
         ("disk full", |_| {
             full()?;

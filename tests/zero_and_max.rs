@@ -27,7 +27,7 @@ fn host(set: impl FnOnce(&mut HostBuilder)) -> Result<(), BoxError> {
     let mut host = Host::builder();
     set(&mut host);
     host.background("web", |ctx| ctx.wait());
-    host.build()?;
+    drop(host.build()?);
     Ok(())
 }
 
@@ -65,17 +65,17 @@ const DURATIONS: [(&str, Build, Option<&str>); 18] = [
     ),
     (
         "start_timeout",
-        |d| host(|h| drop(h.background("it", |ctx| ctx.wait()).start_timeout(d))),
+        |d| host(|h| _ = h.background("it", |ctx| ctx.wait()).start_timeout(d)),
         Some("start_timeout"),
     ),
     (
         "stop_timeout",
-        |d| endless_host(|h| drop(h.background("it", |ctx| ctx.wait()).stop_timeout(d))),
+        |d| endless_host(|h| _ = h.background("it", |ctx| ctx.wait()).stop_timeout(d)),
         Some("stop_timeout"),
     ),
     (
         "heartbeat_timeout",
-        |d| host(|h| drop(h.background("it", |ctx| ctx.wait()).heartbeat_timeout(d))),
+        |d| host(|h| _ = h.background("it", |ctx| ctx.wait()).heartbeat_timeout(d)),
         Some("heartbeat_timeout"),
     ),
     (
@@ -94,28 +94,31 @@ const DURATIONS: [(&str, Build, Option<&str>); 18] = [
     ("missed_after", |d| entry(|it| it.missed_after(d)), None),
     (
         "open_for",
-        |d| Ok(drop(CircuitBreaker::builder("it").open_for(d).build()?)),
+        |d| {
+            Ok(CircuitBreaker::builder("it")
+                .open_for(d)
+                .build()
+                .map(drop)?)
+        },
         Some("open_for"),
     ),
     (
         "breaker backoff",
         |d| {
-            Ok(drop(
-                CircuitBreaker::builder("it")
-                    .backoff(Backoff::fixed(d))
-                    .build()?,
-            ))
+            Ok(CircuitBreaker::builder("it")
+                .backoff(Backoff::fixed(d))
+                .build()
+                .map(drop)?)
         },
         Some("backoff"),
     ),
     (
         "failure_rate",
         |d| {
-            Ok(drop(
-                CircuitBreaker::builder("it")
-                    .failure_rate(0.5, d, 1)
-                    .build()?,
-            ))
+            Ok(CircuitBreaker::builder("it")
+                .failure_rate(0.5, d, 1)
+                .build()
+                .map(drop)?)
         },
         Some("failure_rate"),
     ),
@@ -164,7 +167,7 @@ fn a_drop_of_a_pool_that_would_not_end_is_refused_and_one_that_waits_for_nothing
 fn where_one_is_needed_none_is_refused_by_name() {
     fn with_queue(capacity: usize, workers: usize) -> Result<(), BoxError> {
         let queue = WorkQueue::<u32>::new(capacity);
-        host(|host| drop(host.add("items", queue.workers(workers, || |_, _| Ok(())))))
+        host(|host| _ = host.add("items", queue.workers(workers, || |_, _| Ok(()))))
     }
     let breaker = || CircuitBreaker::builder("it");
     let refusals: [(&str, Result<(), BoxError>); 11] = [
@@ -262,7 +265,10 @@ fn a_host_that_may_take_no_time_to_stop_reports_at_once() {
         let entrance = gate.entrance();
         let mut host = Host::builder();
         host.stop_timeout(ZERO);
-        host.background("deaf", move |_| Ok(entrance.pass()));
+        host.background("deaf", move |_| {
+            entrance.pass();
+            Ok(())
+        });
         let report = host.build().unwrap().start().unwrap().stop();
         assert_eq!(report.exit_code(), 75);
         gate.open();

@@ -155,13 +155,11 @@ impl<F> SubmitError<F> {
 impl<F> From<SubmitError<F>> for TaskError {
     /// Drops the task. If it is an item, its queue or batcher keeps it.
     fn from(mut error: SubmitError<F>) -> TaskError {
-        let Reason {
-            target, refusal, ..
-        } = error.reason;
-        let without_task = SubmitError::new((), target, refusal);
-        TaskError::Refused(TaskRefusal::new(
-            without_task.due_to(error.reason.stopping.take()),
-        ))
+        TaskError::Refused(TaskRefusal::new(Reason {
+            target: error.reason.target,
+            refusal: error.reason.refusal,
+            stopping: error.reason.stopping.take(),
+        }))
     }
 }
 

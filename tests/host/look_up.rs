@@ -13,7 +13,10 @@ fn a_wait_for_a_state_ends_when_the_service_gets_into_it() {
         let gate = Gate::new();
         let entrance = gate.entrance();
         let host = host(LONG, |host| {
-            host.startup_task("migrate", move |_| Ok(entrance.pass()));
+            host.startup_task("migrate", move |_| {
+                entrance.pass();
+                Ok(())
+            });
             host.background("web", |ctx| ctx.wait()).after("migrate");
         });
         let handle = host.handle();
@@ -73,7 +76,10 @@ fn a_status_and_a_report_have_their_parts_by_the_name_of_the_service() {
         let pools = [(); 2].map(|()| Pool::new(1).unwrap());
         let tasks = pools[1].submitter();
         let events = Batcher::builder("their own name")
-            .build(tasks.clone(), |items: &mut Vec<u32>, _| Ok(items.clear()))
+            .build(tasks.clone(), |items: &mut Vec<u32>, _| {
+                items.clear();
+                Ok(())
+            })
             .unwrap();
         let emails = WorkQueue::new(2);
         let host = host(Duration::from_millis(50), |host| {
