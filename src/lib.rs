@@ -182,8 +182,8 @@
 //!
 //! # Log levels
 //!
-//! All messages go to the [`log`](https://docs.rs/log) facade, with targets below
-//! `groundcrew`. The logger is called without a lock held, and may panic.
+//! All messages go to the [`log`](https://docs.rs/log) facade. The logger is called without a
+//! lock held, and may panic.
 //!
 //! Only these are printed, on stderr: an unclean report returned from `main`; and, if no
 //! logger is enabled for them, the unclean report of a dropped pool or host, and the message
@@ -194,9 +194,26 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, and the final failure of a retried task without a handle; an overrun task; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
-//! | warn | a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, closed or made its report; a service is up; a host is up, stops or made its report; a circuit breaker tries again or closed |
-//! | debug | a worker started or ends; an abandoned task has ended |
+//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed |
+//! | debug | a worker started or ends; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
+//!
+//! # Log targets
+//!
+//! A record has one of these targets, by which a logger can filter. They are part of the public
+//! API.
+//!
+//! | target | what |
+//! | --- | --- |
+//! | `groundcrew::pool` | pools, their workers and their tasks |
+//! | `groundcrew::retry` | retried tasks that failed for good, circuit breakers |
+//! | `groundcrew::signals` | received signals |
+//! | `groundcrew::host` | hosts and their services |
+//! | `groundcrew::queue` | items of work queues |
+//! | `groundcrew::schedule` | entries of schedulers and their runs |
+//! | `groundcrew::batch` | batchers and their dead letters |
+//! | `groundcrew::watch` | watched folders |
+//! | `groundcrew::drop` | a value of the program that panicked in its drop |
 //!
 //! # Crate features
 //!
@@ -245,6 +262,7 @@ mod model;
 pub mod parallel;
 pub mod pool;
 mod queue;
+mod record;
 pub mod retry;
 #[cfg(not(any(loom, shuttle)))]
 pub mod schedule;

@@ -8,6 +8,7 @@ use crate::cancel::CancelledCause;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
 use crate::queue::{PoolCore, Queued};
+use crate::record::record;
 use crate::sync::Arc;
 use crate::task::{TaskContext, due_task};
 use crate::unwind::{self, RateLimit};
@@ -55,12 +56,12 @@ impl Job {
             return RunOutcome::Cancelled;
         }
         if is_of_stop {
-            unwind::log_guarded(|| log::warn!("schedule {name:?} was cut short: {text}"));
+            record!(Warn, SCHEDULE, "schedule {name:?} was cut short: {text}");
             return RunOutcome::Cancelled;
         }
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let more = unwind::and_more(unlogged, "failed");
-            unwind::log_guarded(|| log::error!("schedule {name:?} failed: {text}{more}"));
+            record!(Error, SCHEDULE, "schedule {name:?} failed: {text}{more}");
         }
         RunOutcome::Failed(text)
     }

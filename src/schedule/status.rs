@@ -1,6 +1,7 @@
 //! The status of an entry: its runs, counted by outcome.
 
 use crate::sync::Arc;
+use crate::table::escaped;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -114,7 +115,7 @@ impl fmt::Display for RunOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunOutcome::Completed => f.write_str("completed"),
-            RunOutcome::Failed(error) => write!(f, "failed: {}", error.escape_debug()),
+            RunOutcome::Failed(error) => write!(f, "failed: {}", escaped(error)),
             RunOutcome::Panicked => f.write_str("panicked"),
             RunOutcome::Cancelled => f.write_str("cancelled"),
         }

@@ -3,6 +3,7 @@
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
 use crate::queue::RetryPermit;
+use crate::record::record;
 use crate::retry::{FailedAttempt, GiveUpReason, Retry, RetryError, RetryState};
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
 use crate::unwind::{self, RateLimit};
@@ -150,8 +151,10 @@ fn log_unheard(info: &TaskInfo, gave_up: GiveUpReason, attempts: u32) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "failed");
-        unwind::log_guarded(|| {
-            log::error!("task {info} failed for good: {gave_up} ({attempts}){more}");
-        });
+        record!(
+            Error,
+            RETRY,
+            "task {info} failed for good: {gave_up} ({attempts}){more}"
+        );
     }
 }
