@@ -1,6 +1,7 @@
 //! A few items of a stream, as one task.
 
 use crate::clock;
+use crate::parallel::options::LoopOptions;
 use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::{PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
@@ -15,6 +16,7 @@ use std::vec;
 pub(super) struct Common<F> {
     pub(super) f: Guarded<F>,
     pub(super) pool_ref: Arc<PoolRef>,
+    pub(super) options: LoopOptions,
     /// The results are no longer wanted. Written once, by the consumer; it saves work and
     /// orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
@@ -82,8 +84,8 @@ where
 }
 
 impl<F> Common<F> {
-    /// Works on items until there are no more, the results are no longer wanted, the pool
-    /// takes nothing more, or the batch takes much longer than planned.
+    /// Works on items until there are no more, the results are no longer wanted, the token is
+    /// cancelled, the pool takes nothing more, or the batch takes much longer than planned.
     ///
     /// A batch that a stop handed back, and that is run after all, is not cut short: no
     /// other batch could take the rest.
@@ -97,7 +99,8 @@ impl<F> Common<F> {
             return;
         }
         let looks = items.len().div_ceil(LOOKS);
-        while !self.is_dropped.load(Relaxed) && !queue.is_sealed() {
+        let goes_on = || !self.is_dropped.load(Relaxed) && !self.options.is_cancelled();
+        while goes_on() && !queue.is_sealed() {
             let Some(item) = items.next() else { break };
             results.push((self.f)(item));
             let looks_now = results.len() % looks == 0 && items.len() > 0;
