@@ -30,7 +30,8 @@
 //! | to | use | effect of a stop |
 //! | --- | --- | --- |
 //! | run closures that borrow | [`Pool::scope`] | none: the scope runs its unstarted tasks itself |
-//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets the loop finish, if there is time; otherwise it returns `Err(Unstarted)` |
+//! | change or compute every item of a collection | [`Pool::map`], [`Pool::try_map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets the loop finish, if there is time; otherwise it returns `Err(Unstarted)` |
+//! | search a collection, up to the first hit | [`Pool::find_any`] | as for the row above |
 //! | process an iterator of any length, in order, in little memory | [`Pool::stream`] | yields an error in place of each item that was not processed, then ends |
 //!
 //! A [`Host`] runs long-lived services, each on its own thread. They start in the order of
@@ -130,7 +131,8 @@
 //! - An *unstarted* task was accepted, but a stop removed it before it started: it is handed
 //!   back. An *abandoned* task was still running at the deadline: its thread is left behind
 //!   ("leaked"), since no thread can be killed.
-//! - To *cancel* is to request: running code has to check its token.
+//! - To *cancel* is to request: running code has to check its token. A task that ends because
+//!   of its token has *completed*; a *cancelled* task never started.
 //! - A *service* is a long-running function with its own thread, run by a *host*. It is *up*
 //!   when services that need it may start. Its *stop is requested* when its token is
 //!   cancelled. It is *silent* when its heartbeat is missed.
@@ -296,6 +298,32 @@ pub use retry::Retry;
 pub use schedule::{Schedule, Scheduler};
 pub use stop::{StopHandle, StopPlan, StopReport};
 pub use submit::{SubmitError, Submitter, TaskBuilder};
+/// The crate `crossbeam-channel`, re-exported.
+///
+/// When the last receiver of a [`bounded`](channel::bounded) channel is dropped, the messages in it
+/// are not: they are destroyed with the last sender. If a message owns something that others wait
+/// for, such as a sender of another channel, and a thread keeps a sender of this one, take the
+/// messages out by `try_iter` before the receiver is dropped. (An
+/// [`unbounded`](channel::unbounded) channel destroys its messages with its last receiver.)
+///
+/// ```
+/// use groundcrew::channel;
+/// use std::sync::Arc;
+///
+/// let value = Arc::new(7);
+/// let (sender, receiver) = channel::bounded(1);
+/// sender.send(value.clone())?;
+/// drop(receiver);
+/// assert_eq!(Arc::strong_count(&value), 2); // still in the channel
+/// drop(sender);
+/// assert_eq!(Arc::strong_count(&value), 1);
+///
+/// let (sender, receiver) = channel::unbounded();
+/// sender.send(value.clone())?;
+/// drop(receiver);
+/// assert_eq!(Arc::strong_count(&value), 1);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[doc(inline)]
 pub use sync::channel;
 pub use task::{TaskContext, TaskError, TaskHandle};

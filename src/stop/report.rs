@@ -198,7 +198,8 @@ impl StopReport {
     }
 
     /// Returns how many tasks were cancelled before they started. A running task that ended because
-    /// of its token is [`completed`](Self::completed).
+    /// of its token is [`completed`](Self::completed): the stop cannot know whether its result is
+    /// whole.
     pub fn cancelled(&self) -> u64 {
         self.data.cancelled
     }
