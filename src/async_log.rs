@@ -2,6 +2,7 @@
 //! code, and may be stuck. So may be a stderr that is a full pipe.
 
 use crate::clock::Deadline;
+use crate::record;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
@@ -42,7 +43,7 @@ impl AsyncLog {
 
     /// Never blocks.
     pub(crate) fn write(&mut self, target: &'static str, level: log::Level, text: String) {
-        if level > log::max_level() {
+        if !record::is_wanted(level) {
             return;
         }
         let channel = || channel::bounded(MOST_RECORDS);
@@ -77,7 +78,7 @@ fn start(name: &str, records: &Receiver<Record>) -> io::Result<Thread> {
     let records = records.clone();
     threads::spawn_helper(format!("{name}-log"), move || {
         while let Ok((target, level, text)) = records.recv() {
-            unwind::log_guarded(|| log::log!(target: target, level, "{text}"));
+            record::write(target, level, format_args!("{text}"));
         }
     })
 }
@@ -85,12 +86,8 @@ fn start(name: &str, records: &Receiver<Record>) -> io::Result<Thread> {
 /// Logs what must not get lost, or writes it to stderr where that level is not logged.
 pub(crate) fn log_or_stderr(target: &'static str, level: log::Level, text: &str) {
     let mut is_logged = false;
-    unwind::log_guarded(|| {
-        if log::log_enabled!(target: target, level) {
-            log::log!(target: target, level, "{text}");
-            is_logged = true;
-        }
-    });
+    unwind::log_guarded(|| is_logged = log::log_enabled!(target: target, level));
+    record::write(target, level, format_args!("{text}"));
     if !is_logged {
         to_stderr(text);
     }

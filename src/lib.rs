@@ -236,6 +236,14 @@
 //!   the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted
 //!   services, and a guard against tests that hang.
+//! - **`tracing`**: spans and events for subscribers of the `tracing` crate. A span is made for
+//!   each run or attempt of a task (`task`, with the fields `id`, `name`, `location`, `attempt`
+//!   and `outcome`), each incarnation of a service (`service`: `host`, `name`, `outcome`) and,
+//!   inside of its task, each run of a schedule (`schedule`: `name`, `due`, `outcome`). It is a
+//!   child of the span that was current where the task was submitted, the loop was called, or the
+//!   service or the entry was registered. If the subscriber does not want it, that span is entered
+//!   instead. The records of the log are events, too, with the same targets; they go on being
+//!   logged. All spans have the level `INFO`.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure
 //!   how long tasks waited and ran, with the `hdrhistogram` crate.
 //!
@@ -281,6 +289,7 @@ pub mod task;
 pub mod testing;
 mod threads;
 mod timer;
+mod trace;
 mod unwind;
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
 pub mod watch;

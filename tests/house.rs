@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "sync",
     "clock",
     "unwind",
@@ -18,6 +18,7 @@ const ORDER: [&str; 26] = [
     "timer",
     "retry",
     "worker",
+    "trace",
     "queue",
     "task",
     "submit",

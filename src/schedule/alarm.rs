@@ -84,7 +84,7 @@ impl EntryAlarm {
     /// Logs what is said of the entry, without blocking; nothing while that is not live. The
     /// text is not made where the level is not logged: a schedule may have a high rate.
     pub(super) fn log(&self, level: log::Level, text: impl FnOnce() -> Option<String>) {
-        let Some(timer) = self.timer.as_ref().filter(|_| level <= log::max_level()) else {
+        let Some(timer) = self.timer.as_ref().filter(|_| record::is_wanted(level)) else {
             return;
         };
         if let Some(text) = text() {

@@ -11,7 +11,7 @@ use crate::threads;
 
 /// Whether it is worthwhile to start a thread for a record of that level.
 pub(super) fn logs_infos() -> bool {
-    log::max_level() >= log::LevelFilter::Info
+    record::is_wanted(log::Level::Info)
 }
 
 /// Calls the program's code on a thread of its own, and waits for it until `deadline`.

@@ -16,6 +16,7 @@ use crate::queue::{PoolCore, PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskError, TaskFn};
 use crate::threads;
+use crate::trace::Parent;
 use std::any::type_name;
 use std::panic::Location;
 
@@ -40,6 +41,7 @@ pub(in crate::parallel) fn run<W: Work>(
         queue,
         work,
         options,
+        parent: Parent::current(),
         cursor: Mutex::new(cursor),
         parts: Parts::new(),
         is_cut_short: AtomicBool::new(false),
@@ -63,6 +65,7 @@ struct Loop<'a, W: Work> {
     queue: &'a PoolCore,
     work: &'a W,
     options: &'a LoopOptions,
+    parent: Parent,
     cursor: Mutex<Cursor<W::Items>>,
     parts: Parts<W::Part>,
     /// A runner left its chunk unfinished: a stop took the backlog out, the token is cancelled,
@@ -170,6 +173,10 @@ impl<W: Work> TaskFn for Runner<'_, '_, W> {
         if worker_index_in(self.0.queue.id).is_some() {
             self.0.take_chunks();
         }
+    }
+
+    fn take_parent(&mut self) -> Parent {
+        self.0.parent.clone()
     }
 
     fn type_name() -> &'static str {

@@ -6,6 +6,7 @@ use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::{PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskFn};
+use crate::trace::Parent;
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use std::any::type_name;
 use std::panic::resume_unwind;
@@ -17,6 +18,7 @@ pub(super) struct Common<F> {
     pub(super) f: Guarded<F>,
     pub(super) pool_ref: Arc<PoolRef>,
     pub(super) options: LoopOptions,
+    pub(super) parent: Parent,
     /// The results are no longer wanted. Written once, by the consumer; it saves work and
     /// orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
@@ -76,6 +78,10 @@ where
         if let Err(panic) = ran {
             resume_unwind(panic);
         }
+    }
+
+    fn take_parent(&mut self) -> Parent {
+        self.common.parent.clone()
     }
 
     fn type_name() -> &'static str {

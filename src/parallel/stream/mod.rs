@@ -11,6 +11,7 @@ use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::{PoolRef, Shared};
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{TaskCell, TaskError, TaskHandle, TaskLimits};
+use crate::trace::Parent;
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use crate::worker::{Origin, next_id};
 use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Pulled, ResultsCell};
@@ -98,6 +99,7 @@ where
             f: Guarded::new(f, "the closure of a stream"),
             pool_ref: pool_ref.clone(),
             options,
+            parent: Parent::current(),
             is_dropped: AtomicBool::new(false),
         });
         Stream {
