@@ -159,8 +159,7 @@ impl StopReport {
 
     /// How many tasks are unstarted, and how many abandoned.
     pub(crate) fn left_behind(&self) -> (usize, usize) {
-        let (unstarted, abandoned, _) = self.data.left_behind();
-        (unstarted, abandoned)
+        (self.data.unstarted.len(), self.data.abandoned.len())
     }
 
     /// Returns whether nothing is unstarted, abandoned or lingering. Then every worker thread has
