@@ -2,6 +2,7 @@
 //! code, and may be stuck. So may be a stderr that is a full pipe.
 
 use crate::clock::Deadline;
+use crate::record;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::threads::{self, Thread};
 use crate::unwind;
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// The logger is the program's code, and may be stuck: so it is called, record after
 /// record, by a thread of its own, which is not waited for before the end.
 pub(crate) struct AsyncLog {
-    /// What its thread and the target of its records are called after.
+    /// What its thread is called after.
     name: &'static str,
     /// Made with the first record that the logger wants.
     records: Option<(Sender<Record>, Receiver<Record>)>,
@@ -25,7 +26,8 @@ pub(crate) const LOG_TIMEOUT: Duration = Duration::from_millis(100);
 /// that is not clean and that is shown nowhere else.
 pub(crate) const UNCLEAN_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Record = (log::Level, String);
+/// With its target, one of the constants in `record`.
+type Record = (&'static str, log::Level, String);
 
 /// The number of records that wait for a logger that is stuck; further ones are lost.
 const MOST_RECORDS: usize = 1024;
@@ -40,13 +42,13 @@ impl AsyncLog {
     }
 
     /// Never blocks.
-    pub(crate) fn write(&mut self, level: log::Level, text: String) {
-        if level > log::max_level() {
+    pub(crate) fn write(&mut self, target: &'static str, level: log::Level, text: String) {
+        if !record::is_wanted(level) {
             return;
         }
         let channel = || channel::bounded(MOST_RECORDS);
         let (records, received) = self.records.get_or_insert_with(channel);
-        let _ = records.try_send((level, text));
+        let _ = records.try_send((target, level, text));
         if self.writer.is_none() {
             self.writer = start(self.name, received).ok();
         }
@@ -73,24 +75,19 @@ impl AsyncLog {
 }
 
 fn start(name: &str, records: &Receiver<Record>) -> io::Result<Thread> {
-    let target = format!("groundcrew::{name}");
     let records = records.clone();
     threads::spawn_helper(format!("{name}-log"), move || {
-        while let Ok((level, text)) = records.recv() {
-            unwind::log_guarded(|| log::log!(target: &target, level, "{text}"));
+        while let Ok((target, level, text)) = records.recv() {
+            record::write(target, level, format_args!("{text}"));
         }
     })
 }
 
 /// Logs what must not get lost, or writes it to stderr where that level is not logged.
-pub(crate) fn log_or_stderr(level: log::Level, text: &str) {
+pub(crate) fn log_or_stderr(target: &'static str, level: log::Level, text: &str) {
     let mut is_logged = false;
-    unwind::log_guarded(|| {
-        if log::log_enabled!(level) {
-            log::log!(level, "{text}");
-            is_logged = true;
-        }
-    });
+    unwind::log_guarded(|| is_logged = log::log_enabled!(target: target, level));
+    record::write(target, level, format_args!("{text}"));
     if !is_logged {
         to_stderr(text);
     }
@@ -103,9 +100,9 @@ pub(crate) fn to_stderr(text: &str) {
 
 /// As [`log_or_stderr`], for [`UNCLEAN_REPORT_TIMEOUT`] at most.
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) fn log_or_stderr_in_time(level: log::Level, text: String) {
+pub(crate) fn log_or_stderr_in_time(target: &'static str, level: log::Level, text: String) {
     let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
-    threads::run_until("log", deadline, move || log_or_stderr(level, &text));
+    threads::run_until("log", deadline, move || log_or_stderr(target, level, &text));
 }
 
 /// Writes to stderr, for [`UNCLEAN_REPORT_TIMEOUT`] at most.

@@ -37,7 +37,9 @@ use std::time::{Duration, Instant};
 /// clone is the same token; a [`child`](Self::child) is a new one below it. A cancelled token stays
 /// cancelled.
 ///
-/// Cancelling never interrupts anything: the code that holds the token has to check it.
+/// Cancelling never interrupts anything: the code that holds the token has to check it. A task that
+/// ends because of its token counts as completed, and its handle returns its result; only a task
+/// that was cancelled before it started counts as cancelled.
 ///
 /// # Cost
 ///

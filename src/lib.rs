@@ -30,7 +30,8 @@
 //! | to | use | effect of a stop |
 //! | --- | --- | --- |
 //! | run closures that borrow | [`Pool::scope`] | none: the scope runs its unstarted tasks itself |
-//! | change or compute every item of a collection | [`Pool::map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets the loop finish, if there is time; otherwise it returns `Err(Unstarted)` |
+//! | change or compute every item of a collection | [`Pool::map`], [`Pool::try_map`], [`Pool::for_each`], [`Pool::map_reduce`] | a drain lets the loop finish, if there is time; otherwise it returns `Err(Unstarted)` |
+//! | search a collection, up to the first hit | [`Pool::find_any`] | as for the row above |
 //! | process an iterator of any length, in order, in little memory | [`Pool::stream`] | yields an error in place of each item that was not processed, then ends |
 //!
 //! A [`Host`] runs long-lived services, each on its own thread. They start in the order of
@@ -130,7 +131,8 @@
 //! - An *unstarted* task was accepted, but a stop removed it before it started: it is handed
 //!   back. An *abandoned* task was still running at the deadline: its thread is left behind
 //!   ("leaked"), since no thread can be killed.
-//! - To *cancel* is to request: running code has to check its token.
+//! - To *cancel* is to request: running code has to check its token. A task that ends because
+//!   of its token has *completed*; a *cancelled* task never started.
 //! - A *service* is a long-running function with its own thread, run by a *host*. It is *up*
 //!   when services that need it may start. Its *stop is requested* when its token is
 //!   cancelled. It is *silent* when its heartbeat is missed.
@@ -199,8 +201,8 @@
 //!
 //! # Log levels
 //!
-//! All messages go to the [`log`](https://docs.rs/log) facade, with targets below
-//! `groundcrew`. The logger is called without a lock held, and may panic.
+//! All messages go to the [`log`](https://docs.rs/log) facade. The logger is called without a
+//! lock held, and may panic.
 //!
 //! Only these are printed, on stderr: an unclean report returned from `main`; and, if no
 //! logger is enabled for them, the unclean report of a dropped pool or host, and the message
@@ -211,9 +213,26 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, and the final failure of a retried task without a handle; an overrun task; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
-//! | warn | a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, closed or made its report; a service is up; a host is up, stops or made its report; a circuit breaker tries again or closed |
-//! | debug | a worker started or ends; an abandoned task has ended |
+//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed |
+//! | debug | a worker started or ends; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
+//!
+//! # Log targets
+//!
+//! A record has one of these targets, by which a logger can filter. They are part of the public
+//! API.
+//!
+//! | target | what |
+//! | --- | --- |
+//! | `groundcrew::pool` | pools, their workers and their tasks |
+//! | `groundcrew::retry` | retried tasks that failed for good, circuit breakers |
+//! | `groundcrew::signals` | received signals |
+//! | `groundcrew::host` | hosts and their services |
+//! | `groundcrew::queue` | items of work queues |
+//! | `groundcrew::schedule` | entries of schedulers and their runs |
+//! | `groundcrew::batch` | batchers and their dead letters |
+//! | `groundcrew::watch` | watched folders |
+//! | `groundcrew::drop` | a value of the program that panicked in its drop |
 //!
 //! # Crate features
 //!
@@ -234,6 +253,14 @@
 //!   the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted
 //!   services, and a guard against tests that hang.
+//! - **`tracing`**: spans and events for subscribers of the `tracing` crate. A span is made for
+//!   each run or attempt of a task (`task`, with the fields `id`, `name`, `location`, `attempt`
+//!   and `outcome`), each incarnation of a service (`service`: `host`, `name`, `outcome`) and,
+//!   inside of its task, each run of a schedule (`schedule`: `name`, `due`, `outcome`). It is a
+//!   child of the span that was current where the task was submitted, the loop was called, or the
+//!   service or the entry was registered. If the subscriber does not want it, that span is entered
+//!   instead. The records of the log are events, too, with the same targets; they go on being
+//!   logged. All spans have the level `INFO`.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure
 //!   how long tasks waited and ran, with the `hdrhistogram` crate.
 //!
@@ -262,6 +289,7 @@ mod model;
 pub mod parallel;
 pub mod pool;
 mod queue;
+mod record;
 pub mod retry;
 #[cfg(not(any(loom, shuttle)))]
 pub mod schedule;
@@ -278,6 +306,7 @@ pub mod task;
 pub mod testing;
 mod threads;
 mod timer;
+mod trace;
 mod unwind;
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
 pub mod watch;
@@ -295,6 +324,32 @@ pub use retry::Retry;
 pub use schedule::{Schedule, Scheduler};
 pub use stop::{StopHandle, StopPlan, StopReport};
 pub use submit::{SubmitError, Submitter, TaskBuilder};
+/// The crate `crossbeam-channel`, re-exported.
+///
+/// When the last receiver of a [`bounded`](channel::bounded) channel is dropped, the messages in it
+/// are not: they are destroyed with the last sender. If a message owns something that others wait
+/// for, such as a sender of another channel, and a thread keeps a sender of this one, take the
+/// messages out by `try_iter` before the receiver is dropped. (An
+/// [`unbounded`](channel::unbounded) channel destroys its messages with its last receiver.)
+///
+/// ```
+/// use groundcrew::channel;
+/// use std::sync::Arc;
+///
+/// let value = Arc::new(7);
+/// let (sender, receiver) = channel::bounded(1);
+/// sender.send(value.clone())?;
+/// drop(receiver);
+/// assert_eq!(Arc::strong_count(&value), 2); // still in the channel
+/// drop(sender);
+/// assert_eq!(Arc::strong_count(&value), 1);
+///
+/// let (sender, receiver) = channel::unbounded();
+/// sender.send(value.clone())?;
+/// drop(receiver);
+/// assert_eq!(Arc::strong_count(&value), 1);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[doc(inline)]
 pub use sync::channel;
 pub use task::{TaskContext, TaskError, TaskHandle};

@@ -156,8 +156,8 @@ impl Timer {
     }
 
     /// Logs it. Never blocks.
-    pub(crate) fn log(&self, level: log::Level, text: String) {
-        self.shared.async_log.lock().write(level, text);
+    pub(crate) fn log(&self, target: &'static str, level: log::Level, text: String) {
+        self.shared.async_log.lock().write(target, level, text);
     }
 }
 

@@ -189,11 +189,18 @@ pub(crate) fn drop_payload(payload: Payload) {
     }
 }
 
+/// The target of the records about drops, whichever part of the crate made them.
+pub(crate) const DROP: &str = "groundcrew::drop";
+
 fn log_drop(what: &str, text: &str) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let and_more = and_more(unlogged, "panicked");
-        log_guarded(|| log::error!("{what} panicked in its drop: {text}{and_more}"));
+        log_guarded(|| log::error!(target: DROP, "{what} panicked in its drop: {text}{and_more}"));
+        #[cfg(feature = "tracing")]
+        log_guarded(
+            || tracing::error!(target: DROP, "{what} panicked in its drop: {text}{and_more}"),
+        );
     }
 }
 

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 27] = [
     "sync",
     "clock",
     "unwind",
+    "record",
     "causes",
     "table",
     "cancel",
@@ -17,6 +18,7 @@ const ORDER: [&str; 25] = [
     "timer",
     "retry",
     "worker",
+    "trace",
     "queue",
     "task",
     "submit",
@@ -146,6 +148,70 @@ fn the_library_never_prints_and_is_safe_code_but_for_two_modules() {
             );
         }
     }
+}
+
+#[test]
+fn every_log_record_has_one_of_the_documented_targets() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let documented: BTreeSet<String> = read("lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `groundcrew::"))
+        .map(|rest| rest.split('`').next().unwrap().to_owned())
+        .collect();
+    let defined = |text: &str| {
+        let values = text.split("&str = \"groundcrew::").skip(1);
+        let values = values.map(|rest| rest.split('"').next().unwrap().to_owned());
+        values.collect::<BTreeSet<String>>()
+    };
+    let mut targets = defined(&read("record.rs"));
+    targets.extend(defined(&read("unwind.rs")));
+    assert_eq!(targets, documented);
+
+    // The macros of `log` are called in three files. What others log names a constant of `record`.
+    let mut records = 0;
+    for (_, path, lines) in code() {
+        let text = lines.join(" ");
+        let is_one_of = |files: &[&str]| files.iter().any(|file| path == Path::new(file));
+        for level in [
+            "error",
+            "warn",
+            "info",
+            "debug",
+            "trace",
+            "log",
+            "log_enabled",
+        ] {
+            for (at, call) in text.match_indices(&format!("log::{level}!(")) {
+                let arguments = text[at + call.len()..].trim_start();
+                assert!(
+                    is_one_of(&["async_log.rs", "record.rs", "unwind.rs"])
+                        && arguments.starts_with("target: "),
+                    "{path:?}: {call}{}",
+                    &arguments[..60]
+                );
+            }
+        }
+        if is_one_of(&["async_log.rs"]) {
+            continue;
+        }
+        for call in [
+            "timer.log(",
+            "log.write(",
+            "log_or_stderr(",
+            "log_or_stderr_in_time(",
+        ] {
+            for (at, _) in text.match_indices(call) {
+                let arguments = text[at + call.len()..].trim_start();
+                let target = arguments.strip_prefix("record::").unwrap_or_else(|| {
+                    panic!("{path:?}: {call}{}", &arguments[..60]);
+                });
+                assert!(target.starts_with(|c: char| c.is_uppercase()), "{target}");
+                records += 1;
+            }
+        }
+    }
+    assert!(records > 5, "the calls have other names now: {records}");
 }
 
 /// One file, by the path of its module: `["queue", "gate"]`; a `mod.rs` by its folder's.

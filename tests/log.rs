@@ -5,15 +5,17 @@ mod common;
 
 use common::{LONG, expected_panic, within};
 use groundcrew::retry::CircuitBreaker;
-use groundcrew::{Pool, Retry};
+use groundcrew::{Host, Pool, Retry, Schedule, Scheduler};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 struct Logger {
-    records: Mutex<Vec<(Level, String)>>,
+    /// Level, target and text.
+    records: Mutex<Vec<(Level, String, String)>>,
     /// Looked at by the logger: whatever it calls must not deadlock.
     pool: Mutex<Option<groundcrew::Submitter>>,
     /// The same.
@@ -42,7 +44,8 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         let text = record.args().to_string();
-        self.records.lock().unwrap().push((record.level(), text));
+        let record = (record.level(), record.target().to_owned(), text);
+        self.records.lock().unwrap().push(record);
         let submitter = self.pool.lock().unwrap().clone();
         if let Some(submitter) = submitter {
             let _ = submitter.try_execute(|| ());
@@ -81,8 +84,17 @@ fn records(level: Level, begins: &str) -> Vec<String> {
     let records = LOGGER.records.lock().unwrap();
     let own = records
         .iter()
-        .filter(|(of, text)| *of == level && text.starts_with(begins));
-    own.map(|(_, text)| text.clone()).collect()
+        .filter(|(of, _, text)| *of == level && text.starts_with(begins));
+    own.map(|(_, _, text)| text.clone()).collect()
+}
+
+/// The targets of the records that begin so.
+fn targets(begins: &str) -> BTreeSet<String> {
+    let records = LOGGER.records.lock().unwrap();
+    let own = records
+        .iter()
+        .filter(|(_, _, text)| text.starts_with(begins));
+    own.map(|(_, target, _)| target.clone()).collect()
 }
 
 /// Waits for a record that a stop leaves to a helper: on a machine that is busy
@@ -111,6 +123,95 @@ fn opening_closing_and_stopping_are_infos() {
     );
     assert_eq!(infos.len(), 3);
     assert!(records(Level::Error, "pool logged").is_empty());
+}
+
+#[test]
+fn the_report_of_a_stop_that_is_not_clean_is_a_warning() {
+    let _turn = logger();
+    let pool = common::hasty().name("warned").build().unwrap();
+    let gate = common::Gate::new();
+    drop(common::occupy(&pool, &gate));
+    assert!(!pool.stop(Duration::ZERO).is_clean());
+    wait_for(Level::Warn, "pool warned: stop: NOT CLEAN");
+    assert!(records(Level::Info, "pool warned: stop").is_empty());
+    gate.open();
+
+    let gate = common::Gate::new();
+    let entrance = gate.entrance();
+    let mut host = Host::builder();
+    host.name("warned").stop_timeout(Duration::ZERO);
+    host.background("deaf", move |_| Ok(entrance.pass()));
+    let report = host.build().unwrap().start().unwrap().stop();
+    assert!(!report.is_clean());
+    wait_for(Level::Warn, "host warned: NOT CLEAN");
+    gate.open();
+}
+
+#[test]
+fn records_are_filed_by_what_they_are_about() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).name("filed").build().unwrap();
+    pool.execute(|| common::Bomb).unwrap();
+    let task = pool
+        .task("filed")
+        .retry(Retry::fixed(Duration::ZERO).attempts(1));
+    task.execute(|_| Err::<(), _>("no")).unwrap();
+    let scheduler = Scheduler::new(pool.submitter());
+    let hourly = Schedule::every(Duration::from_secs(3600));
+    let entry = scheduler.entry("filed", hourly).run(|_| Err("no")?);
+    assert!(entry.unwrap().trigger());
+    pool.wait_idle();
+    let mut host = Host::builder();
+    host.name("filed");
+    host.background("web", |ctx| ctx.wait());
+    assert!(host.build().unwrap().start().unwrap().stop().is_clean());
+    wait_for(Level::Info, "host filed: clean");
+    for (begins, target) in [
+        ("pool filed: ", "groundcrew::pool"),
+        ("the result of task #", "groundcrew::drop"),
+        ("task #", "groundcrew::retry"),
+        ("schedule \"filed\"", "groundcrew::schedule"),
+        ("host filed: ", "groundcrew::host"),
+    ] {
+        assert_eq!(targets(begins), BTreeSet::from([target.to_owned()]));
+    }
+}
+
+#[test]
+fn a_run_of_a_schedule_its_outcome_a_skip_and_the_next_due_time_are_debug_records() {
+    let _turn = logger();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let scheduler = Scheduler::new(pool.submitter());
+    let gate = common::Gate::new();
+    let entrance = gate.entrance();
+    let entry = scheduler
+        .entry("seen", Schedule::every(Duration::from_secs(3600)))
+        .run(move |_| Ok(entrance.pass()))
+        .unwrap();
+    let failing = scheduler
+        .entry("failing", Schedule::every(Duration::from_secs(7200)))
+        .run(|_| Err("it's \"full\"\n")?)
+        .unwrap();
+    scheduler.start().unwrap();
+    assert!(entry.trigger() && !entry.trigger() && failing.trigger());
+    let skip = "schedule \"seen\": overlap: 1 due and skipped, since a run goes on";
+    wait_for(Level::Debug, skip);
+    gate.open();
+    pool.wait_idle();
+    let runs = records(Level::Debug, "schedule \"seen\": a run ");
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    assert!(runs[0].contains("Z begins, ") && runs[0].ends_with(" late"));
+    assert!(runs[1].contains("ends after ") && runs[1].ends_with(": completed"));
+    let failed = records(Level::Debug, "schedule \"failing\": a run ends");
+    assert!(
+        failed[0].ends_with(": failed: it's \"full\"\\n"),
+        "{failed:?}"
+    );
+    for (name, left) in [("seen", "in 1h"), ("failing", "in 2h")] {
+        wait_for(Level::Debug, &format!("schedule {name:?}: next due 2"));
+        let next = records(Level::Debug, &format!("schedule {name:?}: next due 2"));
+        assert!(next[0].ends_with(left) && next.len() == 1, "{next:?}");
+    }
 }
 
 #[test]

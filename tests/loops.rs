@@ -585,15 +585,22 @@ fn some_stream(submitter: &Submitter, is_stopped: bool, alive: &Alive, rng: &mut
                 assert!(is_unordered || n == place);
                 assert!(!std::mem::replace(&mut seen[n], true), "{n} twice");
             }
-            Err(TaskError::Panicked(_)) => {
-                panicked += 1;
-                assert!(is_unordered || panics(place as u64), "not in its place");
+            Err(error) => {
+                let index = error.index();
+                assert!(is_unordered || index == place, "not in its place");
+                assert!(!std::mem::replace(&mut seen[index], true), "{index} twice");
+                match error.into_error() {
+                    TaskError::Panicked(_) => {
+                        panicked += 1;
+                        assert!(panics(index as u64));
+                    }
+                    TaskError::Unstarted | TaskError::Abandoned => {
+                        assert!(is_stopped);
+                        lost += 1;
+                    }
+                    other => panic!("{other}"),
+                }
             }
-            Err(TaskError::Unstarted | TaskError::Abandoned) => {
-                assert!(is_stopped);
-                lost += 1;
-            }
-            Err(other) => panic!("{other}"),
         }
     }
     if ended {

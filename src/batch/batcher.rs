@@ -9,6 +9,7 @@ use crate::async_log::log_or_stderr_in_time;
 use crate::clock::{self, Deadline};
 use crate::host::items::BatchStats;
 use crate::queue::OnFull;
+use crate::record;
 use crate::stop::StopPlan;
 use crate::submit::{SubmitError, WhenFull};
 use crate::sync::Arc;
@@ -294,7 +295,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
         drop(state);
         let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
-            log_or_stderr_in_time(log::Level::Error, report.to_string());
+            log_or_stderr_in_time(record::BATCH, log::Level::Error, report.to_string());
         }
         let unstarted = report.take_unstarted();
         if !unstarted.is_empty() {

@@ -4,6 +4,7 @@
 use super::dead::DeadLetter;
 use crate::async_log::LOG_TIMEOUT;
 use crate::clock::{self, Deadline};
+use crate::record::record;
 use crate::sync::Arc;
 use crate::threads;
 use crate::unwind::{self, Guarded, RateLimit};
@@ -83,7 +84,7 @@ impl<T> DeadLetters<T> {
 }
 
 fn log_error(text: &str) {
-    unwind::log_guarded(|| log::error!("{text}"));
+    record!(Error, BATCH, "{text}");
 }
 
 pub(super) fn counted(items: usize) -> String {

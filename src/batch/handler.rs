@@ -7,6 +7,7 @@ use super::dead_letters::{DeadLetters, counted};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
 use crate::clock::{self, Deadline};
 use crate::queue::{Membership, PoolRef};
+use crate::record::record;
 use crate::retry::Retry;
 use crate::sync::Arc;
 use crate::task::TaskContext;
@@ -210,12 +211,12 @@ impl<T> BatchHandler<T> {
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
             let (items, failed) = (counted(chunk.items.len()), chunk.failed);
-            unwind::log_guarded(|| {
-                log::warn!(
-                    "batcher {name:?}: {items} failed, attempt {failed}; again in {pause:.1?}: \
+            record!(
+                Warn,
+                BATCH,
+                "batcher {name:?}: {items} failed, attempt {failed}; again in {pause:.1?}: \
                      {error}{more}"
-                );
-            });
+            );
         }
     }
 }

@@ -30,10 +30,11 @@ use crate::cancel::CancelToken;
 use crate::clock::{Clock, Deadline, default_grace};
 use crate::pool::{Pool, PoolView};
 use crate::queue::Member;
+use crate::record::record;
 use crate::stop::{StopHandle, StopPlan, StopReport};
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::threads::Thread;
-use crate::unwind::{self, Payload};
+use crate::unwind::Payload;
 use std::time::{Duration, Instant};
 
 pub(super) struct Core {
@@ -181,7 +182,7 @@ impl Core {
         for failure in evicted {
             if is_late && failure.failed_in() == FailedIn::Drop {
                 let host = &self.name;
-                unwind::log_guarded(|| log::error!("host {host}: {failure}"));
+                record!(Error, HOST, "host {host}: {failure}");
             }
         }
         result

@@ -2,6 +2,7 @@
 
 use super::failure::ServiceFailure;
 use crate::sync::Arc;
+use crate::table::escaped;
 use std::fmt;
 
 /// The reason for the stop of a host. The first reason counts. Later failures are in
@@ -63,16 +64,12 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopReason::Requested { by: None, reason } => {
-                write!(f, "requested: {}", reason.escape_debug())
+                write!(f, "requested: {}", escaped(reason))
             }
             StopReason::Requested {
                 by: Some(service),
                 reason,
-            } => write!(
-                f,
-                "service {service:?} requested it: {}",
-                reason.escape_debug()
-            ),
+            } => write!(f, "service {service:?} requested it: {}", escaped(reason)),
             StopReason::Stopped => f.write_str("stop was called"),
             StopReason::Signal => f.write_str("signal received"),
             StopReason::StartFailed(failure) | StopReason::Failed(failure) => failure.fmt(f),

@@ -10,6 +10,7 @@ use super::service_thread;
 use super::supervisor;
 use crate::async_log::log_or_stderr_in_time;
 use crate::clock::Clock;
+use crate::record;
 use crate::sync::Arc;
 use crate::threads;
 use std::fmt;
@@ -259,7 +260,7 @@ fn stop_dropped(core: &Core) {
     let report = supervisor::wait_for_report(core, false);
     if !is_fetched && !report.is_clean() {
         let text = format!("host {} was dropped: {report}", core.name);
-        log_or_stderr_in_time(log::Level::Error, text);
+        log_or_stderr_in_time(record::HOST, log::Level::Error, text);
     }
 }
 

@@ -10,6 +10,7 @@ use super::status::HostPhase;
 use crate::async_log::AsyncLog;
 use crate::clock::{self, Deadline};
 use crate::pool::Pool;
+use crate::record;
 use crate::stop::{StopPlan, StopReport};
 use crate::sync::MutexGuard;
 use crate::threads::{self, Thread};
@@ -75,7 +76,9 @@ fn act(core: &Core, state: &mut MutexGuard<'_, State>, actions: Vec<Action>, log
             }
             Action::Cancel(index) => tokens.push(state.slots[index].token.clone()),
             Action::CancelHost => tokens.push(core.token.clone()),
-            Action::Log(level, text) => log.write(level, format!("host {}: {text}", core.name)),
+            Action::Log(level, text) => {
+                log.write(record::HOST, level, format!("host {}: {text}", core.name));
+            }
         }
     }
     // Those that wait for a token may be the program's code (invariant 1 of the core).
@@ -100,7 +103,12 @@ fn make_report(core: &Core, mut state: MutexGuard<'_, State>, mut log: AsyncLog)
     let data = collect_report::collect(core, &state.machine, &lingering, &pools, &items);
     let stored = StoredReport::new(data, pools);
     // A peek is no fetch: the tasks stay for the first caller.
-    log.write(log::Level::Info, stored.peek().to_string());
+    let report = stored.peek();
+    let level = match report.is_clean() {
+        true => log::Level::Info,
+        false => log::Level::Warn,
+    };
+    log.write(record::HOST, level, report.to_string());
     state.machine.phase = HostPhase::Done;
     state.store_report(stored);
     drop(state);

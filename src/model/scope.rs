@@ -4,7 +4,7 @@
 use super::{Captured, Count, FOREVER, any_plan, builder, chance, check, outcome, pool};
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
-use crate::{Pool, StopHandle, StopReport, Submitter, TaskError};
+use crate::{CancelToken, Pool, StopHandle, StopReport, Submitter, TaskError};
 use std::time::Duration;
 
 /// A thread that stops the pool, or only closes it and stops it then.
@@ -248,6 +248,79 @@ fn a_map_is_whole_if_nobody_stops_the_pool_and_its_late_runners_are_not_counted(
         pool.wait_idle();
         let report = pool.stop(FOREVER);
         assert!(report.is_clean() && report.cancelled() == 0, "{report}");
+        end(pool, report);
+    });
+}
+
+#[test]
+fn a_token_wakes_a_loop_whose_runners_wait_for_a_worker_that_is_stuck() {
+    check(|| {
+        let pool = pool(1, 2);
+        let (open, gate) = channel::bounded::<()>(0);
+        pool.execute(move || drop(gate.recv())).unwrap();
+        let token = CancelToken::new();
+        let own = token.clone();
+        let canceller = thread::spawn(move || own.cancel());
+        let loops = pool.parallel("loop").cancel_token(&token);
+        match loops.map(0..2_u64, |n| n) {
+            Err(TaskError::Cancelled) => {}
+            other => panic!("the worker is stuck: {other:?}"),
+        }
+        drop(open);
+        canceller.join().unwrap();
+        pool.wait_idle();
+        let report = pool.stop(FOREVER);
+        assert!(report.is_clean() && report.accepted() == 1, "{report}");
+        end(pool, report);
+    });
+}
+
+#[test]
+fn a_loop_with_a_token_is_whole_or_cut_short_by_it_or_by_a_stop() {
+    check(|| {
+        let pool = pool(2, 1);
+        let stopper = stopper(pool.stop_handle());
+        let token = CancelToken::new();
+        let own = token.clone();
+        let canceller = thread::spawn(move || own.cancel());
+        match pool
+            .parallel("loop")
+            .cancel_token(&token)
+            .map(0..4_u64, |n| n)
+        {
+            Ok(all) => assert_eq!(all, [0, 1, 2, 3]),
+            Err(TaskError::Cancelled | TaskError::Unstarted) => {}
+            Err(other) => panic!("{other}"),
+        }
+        canceller.join().unwrap();
+        end(pool, stopper.join().unwrap());
+    });
+}
+
+#[test]
+fn a_token_wakes_a_stream_that_waits_for_a_worker_that_is_stuck() {
+    check(|| {
+        let pool = pool(1, 2);
+        let (open, gate) = channel::bounded::<()>(0);
+        pool.execute(move || drop(gate.recv())).unwrap();
+        let token = CancelToken::new();
+        let own = token.clone();
+        let canceller = thread::spawn(move || own.cancel());
+        let stream = pool
+            .parallel("stream")
+            .cancel_token(&token)
+            .stream(0..2, |n| n);
+        let stream = match chance::one_of(&[false, true]) {
+            true => stream.unordered(),
+            false => stream,
+        };
+        for result in stream {
+            let error = result.unwrap_err();
+            assert!(matches!(error.error(), TaskError::Cancelled), "{error}");
+        }
+        drop(open);
+        canceller.join().unwrap();
+        let report = pool.stop(FOREVER);
         end(pool, report);
     });
 }

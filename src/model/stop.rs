@@ -5,6 +5,7 @@ use crate::stop::PoolPhase;
 use crate::sync::model::thread;
 use crate::sync::{Arc, channel};
 use crate::task::due_task;
+use crate::trace::Parent;
 use crate::{Pool, StopPlan, StopReport, Submitter};
 use std::panic::Location;
 use std::time::Duration;
@@ -270,7 +271,14 @@ fn a_task_that_comes_due_while_the_pool_closes_is_run_or_refused() {
         let submitter = pool.submitter();
         let pusher = thread::spawn(move || {
             let queue = &submitter.pool_ref().queue;
-            let tick = due_task(queue, "tick".into(), Location::caller(), None, |_| ());
+            let tick = due_task(
+                queue,
+                "tick".into(),
+                Location::caller(),
+                None,
+                Parent::default(),
+                |_| (),
+            );
             queue.push_due(tick).is_ok()
         });
         let report = pool.stop(StopPlan::drain(FOREVER));

@@ -1,16 +1,14 @@
 //! The parallel loops and the scope, as methods: written once, for `Pool` and
 //! for `Submitter`.
 
-use super::map::{self, ForEach, Map, MapReduce, ParallelItems};
+use super::builder::ParallelBuilder;
+use super::error::TryMapError;
+use super::map::ParallelItems;
 use super::scope::{self, Scope};
 use super::stream::Stream;
 use crate::pool::Pool;
 use crate::submit::Submitter;
 use crate::task::TaskError;
-use crate::unwind::{Guarded, GuardedVec};
-use std::panic::Location;
-
-const A_CLOSURE: &str = "the closure of a parallel loop";
 
 macro_rules! loops {
     ($type:ty) => {
@@ -202,14 +200,7 @@ macro_rules! loops {
                 F: Fn(I::Item) -> R + Sync,
                 R: Send,
             {
-                let f = Guarded::new(f, A_CLOSURE);
-                let results = map::run(
-                    self.pool_ref(),
-                    items.into_iter(),
-                    &Map::new(&*f),
-                    Location::caller(),
-                )?;
-                Ok(results.map_or_else(Vec::new, GuardedVec::into_vec))
+                ParallelBuilder::new(self.pool_ref()).map(items, f)
             }
 
             /// Calls `f` with every item, on the workers, like [`map`](Self::map) without results.
@@ -238,15 +229,7 @@ macro_rules! loops {
                 I: IntoIterator<IntoIter: ParallelItems>,
                 F: Fn(I::Item) + Sync,
             {
-                let f = Guarded::new(f, A_CLOSURE);
-                let work = ForEach::new(&*f);
-                map::run(
-                    self.pool_ref(),
-                    items.into_iter(),
-                    &work,
-                    Location::caller(),
-                )?;
-                Ok(())
+                ParallelBuilder::new(self.pool_ref()).for_each(items, f)
             }
 
             /// Calls `f` with every item, on the workers, and combines the results with `reduce`,
@@ -290,16 +273,104 @@ macro_rules! loops {
                 G: Fn(R, R) -> R + Sync,
                 R: Send,
             {
-                let f = Guarded::new(f, A_CLOSURE);
-                let reduce = Guarded::new(reduce, A_CLOSURE);
-                let work = MapReduce::new(&*f, &*reduce);
-                let whole = map::run(
-                    self.pool_ref(),
-                    items.into_iter(),
-                    &work,
-                    Location::caller(),
-                )?;
-                Ok(whole.map(Guarded::into_inner))
+                ParallelBuilder::new(self.pool_ref()).map_reduce(items, f, reduce)
+            }
+
+            /// Returns a loop with a name and options, which has the methods
+            /// [`map`](ParallelBuilder::map), [`try_map`](ParallelBuilder::try_map),
+            /// [`for_each`](ParallelBuilder::for_each),
+            /// [`map_reduce`](ParallelBuilder::map_reduce),
+            /// [`find_any`](ParallelBuilder::find_any) and [`stream`](ParallelBuilder::stream).
+            /// Lists of running tasks and reports show its tasks with this name, instead of that
+            /// of the closure.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let pool = groundcrew::Pool::new(2)?;
+            /// let view = &pool;
+            /// let names = view.parallel("thumbnails").map(0..2, |_| {
+            ///     let running = view.running();
+            ///     running.iter().any(|task| task.info().name() == "thumbnails")
+            /// })?;
+            /// assert_eq!(names, [true, true]);
+            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// ```
+            pub fn parallel(&self, name: impl Into<String>) -> ParallelBuilder<'_> {
+                ParallelBuilder::new(self.pool_ref()).name(name.into())
+            }
+
+            /// Calls `f` with every item, on the workers, until it returns an error, and returns
+            /// the results in the order of the items. Blocks until all items are done, or, after an
+            /// error, those that have begun. Otherwise the same as [`map`](Self::map).
+            ///
+            /// # Errors
+            ///
+            /// [`TryMapError::Item`] with the error and the index of its item. If several items
+            /// fail, it is the first of them by index, as in a sequential loop, whichever came
+            /// first in time: the items before it have all been done, unless a stop cut the loop
+            /// short. Of the items behind it, only those begin that others take at the same time.
+            ///
+            /// [`TryMapError::Loop`] as [`map`](Self::map), if no item failed.
+            ///
+            /// # Panics
+            ///
+            /// As [`map`](Self::map).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use groundcrew::parallel::TryMapError;
+            ///
+            /// let pool = groundcrew::Pool::new(2)?;
+            /// let numbers = pool.try_map(["4", "8", "15"], str::parse::<u32>)?;
+            /// assert_eq!(numbers, [4, 8, 15]);
+            /// match pool.try_map(["4", "x", "15", "y"], str::parse::<u32>) {
+            ///     Err(TryMapError::Item { index, .. }) => assert_eq!(index, 1),
+            ///     other => panic!("{other:?}"),
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// ```
+            #[track_caller]
+            pub fn try_map<I, F, R, E>(&self, items: I, f: F) -> Result<Vec<R>, TryMapError<E>>
+            where
+                I: IntoIterator<IntoIter: ParallelItems>,
+                F: Fn(I::Item) -> Result<R, E> + Sync,
+                R: Send,
+                E: Send,
+            {
+                ParallelBuilder::new(self.pool_ref()).try_map(items, f)
+            }
+
+            /// Calls `f` with the items, on the workers, until it returns `true`, and returns the
+            /// item for which it did: any such item, not necessarily the first. Returns `None` if
+            /// there is none. Blocks until all items are done, or, after a hit, those that have
+            /// begun. Otherwise the same as [`map`](Self::map).
+            ///
+            /// # Errors
+            ///
+            /// As [`map`](Self::map), if there was no hit by then.
+            ///
+            /// # Panics
+            ///
+            /// As [`map`](Self::map).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let pool = groundcrew::Pool::new(2)?;
+            /// let divides = |n: &u64| 1_000_000_007 * 13 % n == 0;
+            /// assert_eq!(pool.find_any(2..100_u64, divides)?, Some(13));
+            /// assert_eq!(pool.find_any(14..100_u64, divides)?, None);
+            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// ```
+            #[track_caller]
+            pub fn find_any<I, F>(&self, items: I, f: F) -> Result<Option<I::Item>, TaskError>
+            where
+                I: IntoIterator<IntoIter: ParallelItems, Item: Send>,
+                F: Fn(&I::Item) -> bool + Sync,
+            {
+                ParallelBuilder::new(self.pool_ref()).find_any(items, f)
             }
 
             /// Returns an iterator that calls `f` with the items of another one, on the workers,
@@ -313,7 +384,8 @@ macro_rules! loops {
             /// order does not matter. Items, results and `f` may not borrow, since the stream can
             /// be dropped at any time without waiting.
             ///
-            /// Each item yields one result, or a [`TaskError`] in its place:
+            /// Each item yields one result, or in its place a
+            /// [`StreamError`](crate::parallel::StreamError) with its index and a [`TaskError`]:
             /// [`Panicked`](TaskError::Panicked), for that item only;
             /// [`Unstarted`](TaskError::Unstarted), if a stop removed it from the queue;
             /// [`Abandoned`](TaskError::Abandoned), if it was still running at the stop's deadline.
@@ -350,8 +422,7 @@ macro_rules! loops {
                 F: Fn(I::Item) -> R + Send + Sync + 'static,
                 R: Send + 'static,
             {
-                let pool_ref = self.pool_ref().clone();
-                Stream::new(pool_ref, items.into_iter(), f, Location::caller())
+                ParallelBuilder::new(self.pool_ref()).stream(items, f)
             }
         }
     };

@@ -1,6 +1,7 @@
 //! A worker: the whole life of one thread of a pool.
 
 use crate::queue::{CurrentWorker, PoolRef};
+use crate::record::record;
 use crate::stop::Stopper;
 use crate::sync::{Arc, Backoff};
 use crate::threads;
@@ -103,7 +104,7 @@ impl Worker {
 
     fn log(&self, what: &str) {
         let (pool, index) = (&self.stopper.queue.name, self.index);
-        unwind::log_guarded(|| log::debug!("pool {pool}: worker {index} {what}"));
+        record!(Debug, POOL, "pool {pool}: worker {index} {what}");
     }
 
     fn call(&self, hook: Option<&Hook>, name: &str) {
@@ -111,9 +112,11 @@ impl Worker {
         if let Err(payload) = unwind::catch(|| hook(self.index)) {
             let (pool, index) = (&self.stopper.queue.name, self.index);
             let text = unwind::text(payload.as_ref());
-            unwind::log_guarded(|| {
-                log::error!("pool {pool}: the {name} hook of worker {index} panicked: {text}");
-            });
+            record!(
+                Error,
+                POOL,
+                "pool {pool}: the {name} hook of worker {index} panicked: {text}"
+            );
             unwind::drop_payload(payload);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::core::{PoolCore, Queued};
 use crate::clock::{self, Deadline, Now};
+use crate::record::record;
 use crate::sync::Arc;
 use crate::timer::{Alarm, Timer, drop_elsewhere};
 use crate::unwind::{self, RateLimit};
@@ -57,12 +58,12 @@ impl PoolCore {
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let name = &self.name;
             let more = unwind::and_more(unlogged, "were not logged");
-            unwind::log_guarded(|| {
-                log::error!(
-                    "the timer's thread could not be started: {error}; idle workers of pool \
+            record!(
+                Error,
+                POOL,
+                "the timer's thread could not be started: {error}; idle workers of pool \
                      {name} try again{more}"
-                );
-            });
+            );
         }
     }
 }

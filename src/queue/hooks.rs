@@ -5,6 +5,7 @@
 
 use super::latencies::Latencies;
 use crate::clock;
+use crate::record::record;
 use crate::sync::Arc;
 use crate::unwind::{self, RateLimit};
 use crate::worker::{Ended, TaskInfo, TaskOutcome};
@@ -76,9 +77,11 @@ impl Hooks {
         let name = &self.pool;
         if let Some(unlogged) = self.panic_log.admit(clock::now()) {
             let and_more = unwind::and_more(unlogged, "panicked");
-            unwind::log_guarded(|| {
-                log::error!("pool {name}: task {info} panicked: {message}{and_more}");
-            });
+            record!(
+                Error,
+                POOL,
+                "pool {name}: task {info} panicked: {message}{and_more}"
+            );
         }
         if let Some(hook) = &self.on_panic {
             self.call("on_panic hook", || hook(info, message));
@@ -96,9 +99,11 @@ impl Hooks {
                 unwind::text(payload.as_ref()),
                 unwind::and_more(unlogged, "panicked"),
             );
-            unwind::log_guarded(|| {
-                log::error!("pool {name}: the {hook} panicked: {text}{and_more}");
-            });
+            record!(
+                Error,
+                POOL,
+                "pool {name}: the {hook} panicked: {text}{and_more}"
+            );
         }
         // Its drop may panic as well.
         unwind::drop_payload(payload);
@@ -109,9 +114,11 @@ impl Hooks {
         let unlogged = self.panic_log.take_unlogged();
         if unlogged > 0 {
             let name = &self.pool;
-            unwind::log_guarded(|| {
-                log::error!("pool {name}: {unlogged} more tasks panicked since the last record");
-            });
+            record!(
+                Error,
+                POOL,
+                "pool {name}: {unlogged} more tasks panicked since the last record"
+            );
         }
     }
 }

@@ -15,6 +15,7 @@
 use super::pool_timer::PoolTimer;
 use crate::cancel::CancelToken;
 use crate::clock::{self, Now, default_grace, grown};
+use crate::record;
 use crate::sync::{Arc, CachePadded, Mutex, OnceLock, Weak};
 use crate::timer::{Alarm, Due, Key, Timer, drop_elsewhere};
 use crate::worker::{Slot, TaskControl};
@@ -217,6 +218,7 @@ impl<T: Send + 'static> Limits<T> {
         control.token.cancel();
         let (name, grace) = (&self.pool, default_grace(limit));
         timer.log(
+            record::POOL,
             log::Level::Warn,
             format!(
                 "pool {name}: task {info} has run for longer than its limit of {limit:?} and is \
@@ -235,6 +237,7 @@ impl<T: Send + 'static> Limits<T> {
         };
         let name = &self.pool;
         timer.log(
+            record::POOL,
             log::Level::Error,
             format!(
                 "pool {name}: task {info} was asked to end after its limit of {limit:?}, and \

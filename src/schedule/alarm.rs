@@ -7,12 +7,17 @@
 //! 2. The timer is held while the entry is live. Its drop waits for its thread, which may be
 //!    about to ring at the same entry: it is never dropped under the entry's lock.
 
+use super::planned::wall;
+use super::shown::{span, utc};
 use crate::clock::Now;
+use crate::record;
 use crate::sync::{Arc, Weak};
 use crate::timer::{Alarm, Due, Key, Timer};
 use std::time::Duration;
 
 pub(super) struct EntryAlarm {
+    /// The name of the entry, for the log.
+    name: Arc<str>,
     entry: Weak<dyn Alarm>,
     timer: Option<Arc<Timer>>,
     key: Option<Key>,
@@ -21,8 +26,9 @@ pub(super) struct EntryAlarm {
 
 impl EntryAlarm {
     /// Without a timer: nothing can be set.
-    pub(super) fn new(entry: Weak<dyn Alarm>) -> EntryAlarm {
+    pub(super) fn new(name: Arc<str>, entry: Weak<dyn Alarm>) -> EntryAlarm {
         EntryAlarm {
+            name,
             entry,
             timer: None,
             key: None,
@@ -51,6 +57,10 @@ impl EntryAlarm {
         }
         if let Some((due, planned_at)) = next {
             self.key = Some(timer.set_as_of(planned_at, due, &self.entry, self.epoch));
+            self.log(log::Level::Debug, || {
+                let (at, left) = (wall(due, planned_at), due.left(planned_at));
+                Some(format!("next due {}, in {}", utc(at), span(left)))
+            });
         }
     }
 
@@ -71,10 +81,15 @@ impl EntryAlarm {
         }
     }
 
-    /// Logs without blocking; nothing while the entry is not live.
+    /// Logs what is said of the entry, without blocking; nothing while that is not live. The
+    /// text is not made where the level is not logged: a schedule may have a high rate.
     pub(super) fn log(&self, level: log::Level, text: impl FnOnce() -> Option<String>) {
-        if let (Some(timer), Some(text)) = (&self.timer, text()) {
-            timer.log(level, text);
+        let Some(timer) = self.timer.as_ref().filter(|_| record::is_wanted(level)) else {
+            return;
+        };
+        if let Some(text) = text() {
+            let text = format!("schedule {:?}: {text}", self.name);
+            timer.log(record::SCHEDULE, level, text);
         }
     }
 }

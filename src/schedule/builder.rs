@@ -9,6 +9,7 @@ use super::rule::Schedule;
 use super::scheduler::{ScheduleEntry, Scheduler};
 use super::timetable::Timetable;
 use crate::causes::BoxError;
+use crate::trace::Parent;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -139,6 +140,7 @@ impl<'a> EntryBuilder<'a> {
             time_limit: self.time_limit,
             queue: self.scheduler.queue().clone(),
             added_at: Location::caller(),
+            parent: Parent::current(),
         };
         let schedule = self.schedule.clone();
         let timetable = Timetable::new(self.schedule, self.misfire, self.threshold, self.jitter);

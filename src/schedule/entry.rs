@@ -16,10 +16,12 @@ use super::job::Job;
 use super::planned::{Planned, wall};
 use super::policy::OverlapPolicy;
 use super::rule::Schedule;
+use super::shown::utc;
 use super::state::{Mode, State};
 use super::status::{EntryStatus, LastRun, RunOutcome};
 use super::timetable::Timetable;
 use crate::clock::{self, Now};
+use crate::record::record;
 use crate::retry::random;
 use crate::sync::{AfterUnlock, Arc, Mutex, Weak};
 use crate::task::TaskContext;
@@ -45,12 +47,15 @@ impl Entry {
         overlap: OverlapPolicy,
         run_at_start: bool,
     ) -> Arc<Entry> {
-        Arc::new_cyclic(|me: &Weak<Entry>| Entry {
-            me: me.clone(),
-            job,
-            schedule,
-            run_at_start,
-            state: Mutex::new(State::new(timetable, EntryAlarm::new(me.clone()), overlap)),
+        Arc::new_cyclic(|me: &Weak<Entry>| {
+            let alarm = EntryAlarm::new(job.name.clone(), me.clone());
+            Entry {
+                me: me.clone(),
+                job,
+                schedule,
+                run_at_start,
+                state: Mutex::new(State::new(timetable, alarm, overlap)),
+            }
         })
     }
 
@@ -132,7 +137,7 @@ impl Entry {
         let tick = state.look(now);
         if tick.missed > 0 {
             state.stats.missed += tick.missed;
-            self.log_missed(state, tick.missed);
+            Self::log_missed(state, tick.missed);
         }
         state.set_alarm();
         if !tick.runs.is_empty() {
@@ -158,7 +163,15 @@ impl Entry {
             return false;
         }
         let runs = runs.into_iter().map(|nominal| Planned { nominal, jitter });
-        state.stats.overlapped += state.active.add(runs.collect());
+        let skipped = state.active.add(runs.collect());
+        if skipped > 0 {
+            state.stats.overlapped += skipped;
+            state.alarm.log(log::Level::Debug, || {
+                Some(format!(
+                    "overlap: {skipped} due and skipped, since a run goes on"
+                ))
+            });
+        }
         self.submit_waiting(state, after)
     }
 
@@ -219,14 +232,12 @@ impl Entry {
         }
     }
 
-    fn log_missed(&self, state: &State, missed: u64) {
+    fn log_missed(state: &State, missed: u64) {
         static LIMIT: RateLimit = RateLimit::new();
         state.alarm.log(log::Level::Warn, || {
             let unlogged = LIMIT.admit(clock::now())?;
-            let (name, more) = (&self.job.name, unwind::and_more(unlogged, "such records"));
-            Some(format!(
-                "schedule {name:?}: {missed} runs were missed{more}"
-            ))
+            let more = unwind::and_more(unlogged, "such records");
+            Some(format!("{missed} runs were missed{more}"))
         });
     }
 }
@@ -264,6 +275,13 @@ impl Run {
         self.phase = Phase::Began(now);
         let lateness = self.due.lateness(now);
         self.entry.state.lock().stats.begin(lateness);
+        let (name, due) = (self.entry.name(), wall(self.due.nominal, now));
+        record!(
+            Debug,
+            SCHEDULE,
+            "schedule {name:?}: a run of {} begins, {lateness:.1?} late",
+            utc(due)
+        );
         let outcome = self.entry.job.call(context, self.due, now);
         self.end(outcome);
     }
@@ -273,10 +291,17 @@ impl Run {
             Phase::Submitted => None,
             Phase::Began(began) => {
                 let ended = self.entry.job.queue.clock().now();
+                let ran = ended.saturating_duration_since(began.mono);
+                let name = self.entry.name();
+                record!(
+                    Debug,
+                    SCHEDULE,
+                    "schedule {name:?}: a run ends after {ran:.1?}: {outcome}"
+                );
                 Some(LastRun {
                     due: wall(self.due.nominal, began),
                     started: began.wall,
-                    ran: ended.saturating_duration_since(began.mono),
+                    ran,
                     lateness: self.due.lateness(began),
                     outcome,
                 })

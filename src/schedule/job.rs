@@ -3,13 +3,16 @@
 
 use super::context::RunContext;
 use super::planned::{Planned, wall};
+use super::shown::utc;
 use super::status::RunOutcome;
 use crate::cancel::CancelledCause;
 use crate::causes::{BoxError, chain, has_cause};
 use crate::clock::{self, Now};
 use crate::queue::{PoolCore, Queued};
+use crate::record::record;
 use crate::sync::Arc;
 use crate::task::{TaskContext, due_task};
+use crate::trace::{self, Parent};
 use crate::unwind::{self, RateLimit};
 use std::mem;
 use std::panic::Location;
@@ -23,23 +26,36 @@ pub(super) struct Job {
     pub(super) time_limit: Option<Duration>,
     pub(super) queue: Arc<PoolCore>,
     pub(super) added_at: &'static Location<'static>,
+    /// The span in which the entry was added.
+    pub(super) parent: Parent,
 }
 
 impl Job {
     /// A task of the pool, under the name of the entry.
     pub(super) fn task(&self, body: impl FnOnce(&TaskContext) + Send + 'static) -> Queued {
         let name = self.name.clone();
-        due_task(&self.queue, name, self.added_at, self.time_limit, body)
+        let parent = self.parent.clone();
+        due_task(
+            &self.queue,
+            name,
+            self.added_at,
+            self.time_limit,
+            parent,
+            body,
+        )
     }
 
     /// Calls the closure for a run that begins now. Its panic unwinds out of here.
     pub(super) fn call(&self, context: &TaskContext, due: Planned, now: Now) -> RunOutcome {
         let (nominal, lateness) = (wall(due.nominal, now), due.lateness(now));
         let run = RunContext::new(context, &self.name, nominal, lateness);
-        match (self.closure)(&run) {
+        let span = trace::schedule_run(&self.name, || utc(nominal));
+        let outcome = match (self.closure)(&run) {
             Ok(()) => RunOutcome::Completed,
             Err(error) => self.judge(context, error),
-        }
+        };
+        span.end(outcome.word());
+        outcome
     }
 
     /// An error is a failure, unless a stop explains it: that of the run itself, or of
@@ -55,12 +71,12 @@ impl Job {
             return RunOutcome::Cancelled;
         }
         if is_of_stop {
-            unwind::log_guarded(|| log::warn!("schedule {name:?} was cut short: {text}"));
+            record!(Warn, SCHEDULE, "schedule {name:?} was cut short: {text}");
             return RunOutcome::Cancelled;
         }
         if let Some(unlogged) = LIMIT.admit(clock::now()) {
             let more = unwind::and_more(unlogged, "failed");
-            unwind::log_guarded(|| log::error!("schedule {name:?} failed: {text}{more}"));
+            record!(Error, SCHEDULE, "schedule {name:?} failed: {text}{more}");
         }
         RunOutcome::Failed(text)
     }

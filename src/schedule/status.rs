@@ -1,6 +1,7 @@
 //! The status of an entry: its runs, counted by outcome.
 
 use crate::sync::Arc;
+use crate::table::escaped;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -110,13 +111,24 @@ impl RunOutcome {
     }
 }
 
+impl RunOutcome {
+    /// The outcome without the error.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            RunOutcome::Completed => "completed",
+            RunOutcome::Failed(_) => "failed",
+            RunOutcome::Panicked => "panicked",
+            RunOutcome::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl fmt::Display for RunOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
         match self {
-            RunOutcome::Completed => f.write_str("completed"),
-            RunOutcome::Failed(error) => write!(f, "failed: {}", error.escape_debug()),
-            RunOutcome::Panicked => f.write_str("panicked"),
-            RunOutcome::Cancelled => f.write_str("cancelled"),
+            RunOutcome::Failed(error) => write!(f, ": {}", escaped(error)),
+            _ => Ok(()),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::source::{Came, Stops, label};
 use super::target::{REQUESTS_ACTED_ON, TARGET};
 use crate::async_log::{LOG_TIMEOUT, log_or_stderr};
 use crate::clock::Deadline;
+use crate::record;
 use crate::stop::{StopHandle, StopPlan};
 use crate::sync::channel::{self, Receiver};
 use crate::sync::{Arc, Mutex};
@@ -144,6 +145,6 @@ fn same_request() -> String {
 /// Logs a line before the program may be gone. Waits for a stuck logger for [`LOG_TIMEOUT`].
 fn announce(line: String) {
     threads::run_until("signals-log", Deadline::after(LOG_TIMEOUT), move || {
-        log_or_stderr(log::Level::Warn, &line);
+        log_or_stderr(record::SIGNALS, log::Level::Warn, &line);
     });
 }

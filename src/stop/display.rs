@@ -4,8 +4,11 @@ use super::abandoned::AbandonedTask;
 use super::lingering::LingeringWorker;
 use super::report::{ReportData, StopReport};
 use crate::queue::FailedSchedule;
-use crate::table::{COLUMNS, GAP, INDENT, Row, cut, section, short, trimmed, width};
+use crate::table::{
+    GAP, INDENT, Row, columns, cut, escaped, quoted, section, short, trimmed, width,
+};
 use crate::task::TaskInfo;
+use std::collections::HashMap;
 use std::fmt;
 
 impl fmt::Display for StopReport {
@@ -20,16 +23,22 @@ impl fmt::Display for StopReport {
         if data.overrun > 0 {
             write!(f, "   overrun {}", data.overrun)?;
         }
+        let columns = columns(f);
         let failed = data.failed_schedules.iter();
-        section(f, "schedule", failed.map(failed_schedule_row))?;
-        let abandoned = data.abandoned.iter().map(abandoned_row);
-        section(f, "abandoned", abandoned)?;
-        let unstarted = self.unstarted().iter();
-        section(f, "unstarted", unstarted.map(unstarted_row))?;
-        let stopping = data.stopping.iter();
-        let stopping = stopping.map(|info| task_row(info, "inside stop"));
-        section(f, "stopping", stopping)?;
-        section(f, "lingering", data.lingering.iter().map(lingering_row))
+        let rows = failed.map(|failed| failed_schedule_row(failed, columns));
+        section(f, "schedule", rows.len(), rows)?;
+        let rows = data.abandoned.iter();
+        let rows = rows.map(|task| abandoned_row(task, columns));
+        section(f, "abandoned", rows.len(), rows)?;
+        let unstarted = self.unstarted();
+        let rows = alike(unstarted).into_iter();
+        let rows = rows.map(|(info, count)| unstarted_row(info, count));
+        section(f, "unstarted", unstarted.len(), rows)?;
+        let rows = data.stopping.iter();
+        let rows = rows.map(|info| task_row(info, "inside stop"));
+        section(f, "stopping", rows.len(), rows)?;
+        let rows = data.lingering.iter().map(lingering_row);
+        section(f, "lingering", rows.len(), rows)
     }
 }
 
@@ -84,38 +93,65 @@ fn task_row(info: &TaskInfo, middle: &str) -> Row {
     Row {
         id: format!("#{}", info.id()),
         name: match info.is_named() {
-            true => format!("{:?}", info.name()),
-            false => info.name().escape_debug().to_string(),
+            true => quoted(info.name()),
+            false => escaped(info.name()),
         },
         middle: middle.to_owned(),
         place: info.submitted_at().to_string(),
-        more: String::new(),
-    }
-}
-
-fn unstarted_row(info: &TaskInfo) -> Row {
-    match info.attempts() {
-        0 => task_row(info, ""),
-        1 => task_row(info, "1 attempt failed"),
-        attempts => task_row(info, &format!("{attempts} attempts failed")),
-    }
-}
-
-fn failed_schedule_row(failed: &FailedSchedule) -> Row {
-    let runs = match failed.failures() {
-        1 => "1 run".to_owned(),
-        many => format!("{many} runs"),
-    };
-    let error = failed.last_error().escape_debug();
-    Row {
-        name: format!("{:?}", failed.name()),
-        middle: runs,
-        more: cut(&format!("last error: {error}"), COLUMNS - INDENT),
         ..Row::default()
     }
 }
 
-fn abandoned_row(task: &AbandonedTask) -> Row {
+/// The tasks that differ in more than their ids, each with the number of those that are like it:
+/// a backlog is often one closure, submitted in one place. In the order of their first ones.
+fn alike(tasks: &[TaskInfo]) -> Vec<(&TaskInfo, usize)> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<(&TaskInfo, usize)> = Vec::new();
+    for task in tasks {
+        let key = (
+            task.name(),
+            task.is_named(),
+            task.submitted_at(),
+            task.attempts(),
+        );
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((task, 1)),
+        }
+    }
+    groups
+}
+
+fn unstarted_row(info: &TaskInfo, count: usize) -> Row {
+    let attempts = match info.attempts() {
+        0 => String::new(),
+        1 => "1 attempt failed".to_owned(),
+        attempts => format!("{attempts} attempts failed"),
+    };
+    let mut row = task_row(info, &attempts);
+    if count > 1 {
+        row.id = format!("{count} x");
+        row.alike = count - 1;
+    }
+    row
+}
+
+fn failed_schedule_row(failed: &FailedSchedule, columns: usize) -> Row {
+    let runs = match failed.failures() {
+        1 => "1 run".to_owned(),
+        many => format!("{many} runs"),
+    };
+    let error = format!("last error: {}", escaped(failed.last_error()));
+    Row {
+        name: quoted(failed.name()),
+        middle: runs,
+        more: cut(&error, columns.saturating_sub(INDENT)),
+        ..Row::default()
+    }
+}
+
+fn abandoned_row(task: &AbandonedTask, columns: usize) -> Row {
     let cancel = match task.cancel_asked() {
         Some(ago) => format!("cancel requested {} ago", short(ago)),
         None => "no cancel requested".to_owned(),
@@ -132,12 +168,12 @@ fn abandoned_row(task: &AbandonedTask) -> Row {
         false => "takes no cancel token".to_owned(),
     };
     let note = match task.note() {
-        Some(note) => format!("last note: {note:?}"),
+        Some(note) => format!("last note: {}", quoted(note)),
         None => String::new(),
     };
     let facts = [thread, token].into_iter().filter(|fact| !fact.is_empty());
     let facts = facts.collect::<Vec<_>>().join("   ");
-    let room = COLUMNS - INDENT - "   ".len();
+    let room = columns.saturating_sub(INDENT + "   ".len());
     let note = cut(&note, room.saturating_sub(width(&facts)));
     let parts = [note, facts].into_iter().filter(|part| !part.is_empty());
     Row {
@@ -150,16 +186,15 @@ fn lingering_row(worker: &LingeringWorker) -> Row {
     Row {
         id: worker_name(worker.worker()),
         name: "runs no task, but has not ended".to_owned(),
-        middle: String::new(),
         place: thread(worker.thread_id(), worker.thread_state()),
-        more: String::new(),
+        ..Row::default()
     }
 }
 
 /// It was cut to what a thread can show, but what is escaped in it takes more
 /// columns than that.
 fn worker_name(name: &str) -> String {
-    cut(&name.escape_debug().to_string(), 15)
+    cut(&escaped(name), 15)
 }
 
 fn thread(id: Option<u64>, state: Option<&str>) -> String {

@@ -5,9 +5,9 @@ use super::records;
 use super::state::{Step, StopState, WorkerStatus};
 use super::stopper::Stopper;
 use crate::clock::{self, Deadline};
+use crate::record::record;
 use crate::sync::{Arc, MutexGuard};
 use crate::threads::{self, Thread};
-use crate::unwind;
 use std::io;
 
 impl Stopper {
@@ -108,9 +108,11 @@ impl Stopper {
                 // closed all the same.
                 drop(state);
                 let name = &self.queue.name;
-                return unwind::log_guarded(|| {
-                    log::error!("pool {name}: closed, but no thread to stop it with: {error}");
-                });
+                return record!(
+                    Error,
+                    POOL,
+                    "pool {name}: closed, but no thread to stop it with: {error}"
+                );
             }
             state.has_driver = true;
         }

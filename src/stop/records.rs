@@ -5,13 +5,13 @@ use super::report::StopReport;
 use crate::async_log::{self, LOG_TIMEOUT};
 use crate::clock::Deadline;
 use crate::queue::PoolCore;
+use crate::record::{self, record};
 use crate::sync::Arc;
 use crate::threads;
-use crate::unwind;
 
 /// Whether it is worthwhile to start a thread for a record of that level.
 pub(super) fn logs_infos() -> bool {
-    log::max_level() >= log::LevelFilter::Info
+    record::is_wanted(log::Level::Info)
 }
 
 /// Calls the program's code on a thread of its own, and waits for it until `deadline`.
@@ -24,7 +24,7 @@ pub(super) fn run_until(pool: &PoolCore, deadline: Deadline, call: impl FnOnce()
 pub(super) fn closed(pool: &PoolCore, queued: Option<usize>) {
     if let Some(queued) = queued {
         let name = &pool.name;
-        unwind::log_guarded(|| log::info!("pool {name}: closed, {queued} queued"));
+        record!(Info, POOL, "pool {name}: closed, {queued} queued");
     }
 }
 
@@ -42,7 +42,10 @@ pub(super) fn closed_in_time(pool: &Arc<PoolCore>, queued: Option<usize>) {
 pub(super) fn stopped(pool: &PoolCore, report: &StopReport) {
     let name = &pool.name;
     pool.log_unlogged_panics();
-    unwind::log_guarded(|| log::info!("pool {name}: {report}"));
+    match report.is_clean() {
+        true => record!(Info, POOL, "pool {name}: {report}"),
+        false => record!(Warn, POOL, "pool {name}: {report}"),
+    }
 }
 
 /// The record of a dropped pool, whose report no caller receives.
@@ -53,5 +56,5 @@ pub(super) fn dropped(pool: &PoolCore, report: &StopReport) {
     pool.log_unlogged_panics();
     let name = &pool.name;
     let text = format!("pool {name} was dropped: {report}");
-    async_log::log_or_stderr(log::Level::Error, &text);
+    async_log::log_or_stderr(record::POOL, log::Level::Error, &text);
 }

@@ -7,6 +7,7 @@ use crate::async_log;
 use crate::clock::Deadline;
 use crate::queue::{FailedSchedule, LeftBehind};
 use crate::sync::{Arc, Mutex};
+use crate::table;
 use crate::task::{TaskInfo, UnstartedTask};
 use crate::worker::AbandonedCounter;
 use std::process::{ExitCode, Termination};
@@ -14,18 +15,23 @@ use std::time::Duration;
 
 /// What a stop did and what it left behind, by name.
 ///
-/// A clone is the same report. Its [`Display`](std::fmt::Display) output reads:
+/// A clone is the same report. Its [`Display`](std::fmt::Display) output reads as below. Each line
+/// is as long as it has to be; with a width, as in `{:100}`, no line is longer than that.
 ///
 /// ```text
-/// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 1 unstarted of 1042 accepted
-///   completed 1039   panicked 1   cancelled 0   expired 0
+/// stop: NOT CLEAN after 5.002 s (deadline 5 s): 1 abandoned, 17 unstarted of 1042 accepted
+///   completed 1023   panicked 1   cancelled 0   expired 0
 ///   abandoned  #1031 "resize holiday.png"  render-3  running 41.2 s  cancel requested 1.3 s ago  src/main.rs:88:14
 ///              last note: "row 3120 of 4000"   thread 40213: running
-///   unstarted  #1032 "resize beach.png"  src/main.rs:88:14
+///   unstarted  17 x  render::{closure}  src/main.rs:88:14
 /// ```
 ///
-/// If a report that is not clean is returned from `main`, it is printed on stderr. The process
-/// exits with [`exit_code`](Self::exit_code).
+/// Control characters in names and messages are escaped, quotes are not. Unstarted tasks that
+/// differ in their ids alone are one line.
+///
+/// If a report that is not clean is returned from `main`, it is printed on stderr, where a terminal
+/// gets lines of its width (the environment variable `COLUMNS`, or 120). The process exits with
+/// [`exit_code`](Self::exit_code).
 ///
 /// # The account
 ///
@@ -151,6 +157,11 @@ impl StopReport {
         &self.data
     }
 
+    /// How many tasks are unstarted, and how many abandoned.
+    pub(crate) fn left_behind(&self) -> (usize, usize) {
+        (self.data.unstarted.len(), self.data.abandoned.len())
+    }
+
     /// Returns whether nothing is unstarted, abandoned or lingering. Then every worker thread has
     /// been joined, except the caller's own if a task called `stop`.
     ///
@@ -186,7 +197,8 @@ impl StopReport {
     }
 
     /// Returns how many tasks were cancelled before they started. A running task that ended because
-    /// of its token is [`completed`](Self::completed).
+    /// of its token is [`completed`](Self::completed): the stop cannot know whether its result is
+    /// whole.
     pub fn cancelled(&self) -> u64 {
         self.data.cancelled
     }
@@ -310,7 +322,7 @@ impl Termination for StopReport {
     /// pipe that is full and not read, for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
-            async_log::to_stderr_in_time(self.to_string());
+            async_log::to_stderr_in_time(table::for_stderr(&self));
         }
         ExitCode::from(self.exit_code())
     }

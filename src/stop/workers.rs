@@ -8,9 +8,9 @@ use super::plan::StopPlan;
 use super::state::WorkerStatus;
 use super::stopper::Stopper;
 use crate::clock::{self, Deadline};
+use crate::record::record;
 use crate::sync::Arc;
 use crate::threads::{self, Thread};
-use crate::unwind;
 use crate::worker::{SlotGuard, WorkerState};
 use std::io;
 use std::time::Duration;
@@ -52,9 +52,11 @@ impl Stopper {
         }
         if logs {
             let name = &self.queue.name;
-            unwind::log_guarded(|| {
-                log::info!("pool {name}: dropped by one of its own tasks; drained and gone");
-            });
+            record!(
+                Info,
+                POOL,
+                "pool {name}: dropped by one of its own tasks; drained and gone"
+            );
         }
     }
 
@@ -68,9 +70,11 @@ impl Stopper {
         if left == 0 {
             self.request_stop(StopPlan::cancel(Duration::ZERO));
         }
-        unwind::log_guarded(|| {
-            log::error!("pool {name}: worker {index} died of a fault in groundcrew, {left} left");
-        });
+        record!(
+            Error,
+            POOL,
+            "pool {name}: worker {index} died of a fault in groundcrew, {left} left"
+        );
     }
 }
 

@@ -3,8 +3,10 @@
 use super::verbs::Closure;
 use crate::clock::{self, Clock};
 use crate::queue::RetryPermit;
+use crate::record::record;
 use crate::retry::{FailedAttempt, GiveUpReason, Retry, RetryError, RetryState};
 use crate::task::{Attempt, Next, TaskContext, TaskFn, TaskInfo};
+use crate::trace::Parent;
 use crate::unwind::{self, RateLimit};
 use std::any::type_name;
 use std::marker::PhantomData;
@@ -72,6 +74,8 @@ pub(super) struct Terms {
     pub(super) is_unheard: bool,
     /// Held for as long as the task is there.
     pub(super) _permit: RetryPermit,
+    /// Of each attempt.
+    pub(super) parent: Parent,
 }
 
 pub(super) struct Attempts<C, T, E> {
@@ -103,6 +107,10 @@ impl<C: AttemptFn<T, E>, T, E: Send> TaskFn for Attempts<C, T, E> {
 
     fn call(self, _: Option<&TaskContext>) -> Self::Output {
         unreachable!("what is retried is run attempt by attempt")
+    }
+
+    fn take_parent(&mut self) -> Parent {
+        self.terms.parent.clone()
     }
 
     fn attempt(mut self, context: Option<&TaskContext>) -> Attempt<Self> {
@@ -150,8 +158,10 @@ fn log_unheard(info: &TaskInfo, gave_up: GiveUpReason, attempts: u32) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "failed");
-        unwind::log_guarded(|| {
-            log::error!("task {info} failed for good: {gave_up} ({attempts}){more}");
-        });
+        record!(
+            Error,
+            RETRY,
+            "task {info} failed for good: {gave_up} ({attempts}){more}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::attempts::{AttemptFn, Attempts, Numbered, NumberedWithContext, Terms}
 use super::{SubmitError, TaskBuilder, WhenFull};
 use crate::retry::{Retry, RetryError};
 use crate::task::{TaskContext, TaskHandle};
+use crate::trace::Parent;
 use std::fmt;
 use std::panic::Location;
 
@@ -112,6 +113,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
             clock: queue.clock().clone(),
             is_unheard,
             _permit: permit,
+            parent: Parent::current(),
         };
         let attempts = Attempts::new(closure, self.policy.clone(), terms);
         submission.submit(attempts, submitted_at)

@@ -36,7 +36,7 @@ pub(crate) trait Closure: TaskFn {
 impl<F: FnOnce() -> T + Send, T> Closure for Bare<F> {
     type Inner = F;
     fn into_inner(self) -> F {
-        self.0
+        self.f
     }
 }
 
@@ -46,7 +46,7 @@ where
 {
     type Inner = F;
     fn into_inner(self) -> F {
-        self.0
+        self.f
     }
 }
 
@@ -263,7 +263,8 @@ macro_rules! verbs {
             T: Send + 'static,
         {
             let caller = std::panic::Location::caller();
-            self.submission().submit($crate::task::Bare(task), caller)
+            self.submission()
+                .submit($crate::task::Bare::new(task), caller)
         }
 
         /// Submits a task that receives its [`TaskContext`](crate::TaskContext). Otherwise the same
@@ -283,7 +284,7 @@ macro_rules! verbs {
         {
             let caller = std::panic::Location::caller();
             self.submission()
-                .submit($crate::task::WithContext(task), caller)
+                .submit($crate::task::WithContext::new(task), caller)
         }
 
         /// Submits a task without a handle, which is the cheapest way. The worker drops what the
@@ -298,7 +299,8 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'static,
         {
             let caller = std::panic::Location::caller();
-            self.submission().execute($crate::task::Bare(task), caller)
+            self.submission()
+                .execute($crate::task::Bare::new(task), caller)
         }
 
         /// Submits a task without a handle that receives its [`TaskContext`](crate::TaskContext).
@@ -314,7 +316,7 @@ macro_rules! verbs {
         {
             let caller = std::panic::Location::caller();
             self.submission()
-                .execute($crate::task::WithContext(task), caller)
+                .execute($crate::task::WithContext::new(task), caller)
         }
     };
 }
@@ -360,7 +362,7 @@ macro_rules! pool_verbs {
             let caller = std::panic::Location::caller();
             self.submission()
                 .on_full($crate::queue::OnFull::Refuse)
-                .submit($crate::task::Bare(task), caller)
+                .submit($crate::task::Bare::new(task), caller)
         }
 
         /// Submits a task without a handle if there is space in the queue.
@@ -376,7 +378,7 @@ macro_rules! pool_verbs {
             let caller = std::panic::Location::caller();
             self.submission()
                 .on_full($crate::queue::OnFull::Refuse)
-                .execute($crate::task::Bare(task), caller)
+                .execute($crate::task::Bare::new(task), caller)
         }
 
         /// Submits a task that another pool's stop handed back. Blocks while the queue is full, but

@@ -6,9 +6,11 @@ use crate::clock::{self, Deadline};
 use crate::queue::{Limit, Listed, PoolRef};
 use crate::retry::GiveUpReason;
 use crate::sync::Arc;
+use crate::trace::{self, Parent};
 use crate::unwind;
 use crate::worker::TaskInfo;
 use std::any::type_name;
+use std::mem;
 use std::time::{Duration, Instant};
 
 /// The closure of a task, with or without a context.
@@ -43,6 +45,11 @@ pub(crate) trait TaskFn: Send {
     /// The attempt that failed last was none, or cut short, and does not count. Runs no code of the
     /// program.
     fn uncount(&mut self) {}
+    /// The span of which that of the next run is a child.
+    #[inline]
+    fn take_parent(&mut self) -> Parent {
+        Parent::default()
+    }
     /// The type name of the program's closure, in full.
     fn type_name() -> &'static str;
     /// The name that the program gave it.
@@ -78,7 +85,19 @@ pub(crate) struct Next {
 }
 
 /// A closure without a context.
-pub(crate) struct Bare<F>(pub(crate) F);
+pub(crate) struct Bare<F> {
+    pub(crate) f: F,
+    parent: Parent,
+}
+
+impl<F> Bare<F> {
+    /// As a child of the span that is current here.
+    #[inline]
+    pub(crate) fn new(f: F) -> Bare<F> {
+        let parent = Parent::current();
+        Bare { f, parent }
+    }
+}
 
 impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
     type Output = T;
@@ -86,7 +105,12 @@ impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
 
     #[inline]
     fn call(self, _: Option<&TaskContext>) -> T {
-        (self.0)()
+        (self.f)()
+    }
+
+    #[inline]
+    fn take_parent(&mut self) -> Parent {
+        mem::take(&mut self.parent)
     }
 
     fn type_name() -> &'static str {
@@ -95,7 +119,23 @@ impl<F: FnOnce() -> T + Send, T> TaskFn for Bare<F> {
 }
 
 /// A closure that is given its context.
-pub(crate) struct WithContext<F>(pub(crate) F);
+pub(crate) struct WithContext<F> {
+    pub(crate) f: F,
+    parent: Parent,
+}
+
+impl<F> WithContext<F> {
+    /// As a child of the span that is current here.
+    #[inline]
+    pub(crate) fn new(f: F) -> WithContext<F> {
+        WithContext::below(Parent::current(), f)
+    }
+
+    #[inline]
+    pub(crate) fn below(parent: Parent, f: F) -> WithContext<F> {
+        WithContext { f, parent }
+    }
+}
 
 impl<F, T> TaskFn for WithContext<F>
 where
@@ -107,9 +147,14 @@ where
     #[inline]
     fn call(self, context: Option<&TaskContext>) -> T {
         match context {
-            Some(context) => (self.0)(context),
+            Some(context) => (self.f)(context),
             None => unreachable!("WANTS_CONTEXT says that there is one"),
         }
+    }
+
+    #[inline]
+    fn take_parent(&mut self) -> Parent {
+        mem::take(&mut self.parent)
     }
 
     fn type_name() -> &'static str {
@@ -143,6 +188,10 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
         self.body.call(context)
     }
 
+    fn take_parent(&mut self) -> Parent {
+        self.body.take_parent()
+    }
+
     fn type_name() -> &'static str {
         B::type_name()
     }
@@ -168,19 +217,30 @@ impl<B: TaskFn> TaskFn for Labelled<B> {
 /// Makes an attempt at the body of a task, within `limit`. Otherwise like [`run`].
 #[inline]
 pub(crate) fn attempt<B: TaskFn>(
-    body: B,
+    mut body: B,
     context: Option<&TaskContext>,
     limit: Option<Duration>,
     pool_ref: &PoolRef,
     info: &dyn Fn() -> TaskInfo,
 ) -> Result<Attempt<B>, TaskPanic> {
+    let span = trace::task(body.take_parent(), info);
     let caught = unwind::catch(|| {
         let _limit = limit_time(context, limit);
         body.attempt(context)
     });
     match caught {
-        Ok(attempt) => Ok(attempt),
-        Err(payload) => Err(report_panic(payload, pool_ref, info)),
+        Ok(attempt) => {
+            span.end(match attempt {
+                Attempt::Ended(_) => "completed",
+                Attempt::Failed(..) => "failed",
+            });
+            Ok(attempt)
+        }
+        Err(payload) => {
+            let panic = report_panic(payload, pool_ref, info);
+            span.end("panicked");
+            Err(panic)
+        }
     }
 }
 
@@ -200,14 +260,22 @@ pub(crate) fn give_up<B: TaskFn>(
 /// logged and passed to the hook, with what `info` returns.
 #[inline]
 pub(crate) fn run<B: TaskFn>(
-    body: B,
+    mut body: B,
     context: Option<&TaskContext>,
     pool_ref: &PoolRef,
     info: &dyn Fn() -> TaskInfo,
 ) -> Result<B::Output, TaskPanic> {
+    let span = trace::task(body.take_parent(), info);
     match unwind::catch(|| body.call(context)) {
-        Ok(result) => Ok(result),
-        Err(payload) => Err(report_panic(payload, pool_ref, info)),
+        Ok(result) => {
+            span.end("completed");
+            Ok(result)
+        }
+        Err(payload) => {
+            let panic = report_panic(payload, pool_ref, info);
+            span.end("panicked");
+            Err(panic)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::plain::Plain;
 use crate::clock::{self, Deadline};
 use crate::queue::{PoolCore, PoolRef, Queued, Shared};
 use crate::sync::Arc;
+use crate::trace::Parent;
 use crate::worker::{Origin, next_id};
 use std::panic::Location;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub(crate) fn due_task(
     name: Arc<str>,
     submitted_at: &'static Location<'static>,
     time_limit: Option<Duration>,
+    parent: Parent,
     body: impl FnOnce(&TaskContext) + Send + 'static,
 ) -> Queued {
     let id = next_id();
@@ -27,7 +29,7 @@ pub(crate) fn due_task(
         start_by: Deadline::NEVER,
         time_limit,
         queued_at: pool.is_observed().then(clock::now),
-        body: WithContext(body),
+        body: WithContext::below(parent, body),
     };
     Queued::Plain(Box::new(Plain { origin, body }))
 }
@@ -44,7 +46,7 @@ where
 {
     let id = next_id();
     let origin = Origin { id, submitted_at };
-    let body = WithContext(body(id));
+    let body = WithContext::below(Parent::default(), body(id));
     let limits = TaskLimits::NONE;
     let cell = TaskCell::new(origin, Some(name), limits, body, pool_ref.clone(), ());
     let task: Arc<dyn Shared> = cell.clone();

@@ -174,7 +174,9 @@ impl<T> TaskHandle<T> {
     ///
     /// Returns `true` if the task had not started; it never will. Returns `false` if the task has
     /// ended, if a stop removed it, or if it is running. A running task has its token cancelled,
-    /// which it has to check ([`TaskContext`]).
+    /// which it has to check ([`TaskContext`]). If it obeys, it has completed: [`join`](Self::join)
+    /// returns its result, and statistics and reports do not count it as cancelled, which is for
+    /// tasks that never started.
     ///
     /// [`TaskContext`]: crate::TaskContext
     ///

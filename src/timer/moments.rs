@@ -19,6 +19,14 @@ impl Due {
             Due::Wall(at) => at <= now.wall,
         }
     }
+
+    /// The time until then.
+    pub(crate) fn left(self, now: Now) -> Duration {
+        match self {
+            Due::Mono(at) => at.saturating_duration_since(now.mono),
+            Due::Wall(at) => at.duration_since(now.wall).unwrap_or_default(),
+        }
+    }
 }
 
 /// What is called when a moment has come.

@@ -2,6 +2,7 @@
 
 use super::tree;
 use crate::clock;
+use crate::record::record;
 use crate::unwind::{self, RateLimit};
 
 /// Logs, at a limited rate, a warning about the service of this name.
@@ -9,7 +10,7 @@ pub(super) fn warn(service: &str, what: &str) {
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "warnings");
-        unwind::log_guarded(|| log::warn!("watch {service:?}: {what}{more}"));
+        record!(Warn, WATCH, "watch {service:?}: {what}{more}");
     }
 }
 

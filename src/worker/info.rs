@@ -1,6 +1,7 @@
 //! What identifies a task: its number, its name and where it was submitted.
 
 use crate::sync::{Arc, PureOnceLock, Relaxed, StaticU64};
+use crate::table::quoted;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -144,7 +145,7 @@ impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} ", self.id())?;
         match self.is_named() {
-            true => write!(f, "{:?}", self.name())?,
+            true => f.write_str(&quoted(self.name()))?,
             false => write!(f, "{}", self.name())?,
         }
         write!(f, " {}", self.submitted_at())

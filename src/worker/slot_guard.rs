@@ -14,8 +14,8 @@ use super::slot::{Body, Slot, WorkerState};
 use super::task_clock::TaskClock;
 use super::tombstone::Tombstone;
 use crate::clock;
+use crate::record::record;
 use crate::sync::MutexGuard;
-use crate::unwind;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -226,7 +226,7 @@ impl<'a, T> SlotGuard<'a, T> {
         }
         let info = self.top_info();
         self.unlocked(|| {
-            unwind::log_guarded(|| log::debug!("task {info} was abandoned, and has ended now"));
+            record!(Debug, POOL, "task {info} was abandoned, and has ended now");
         });
     }
 

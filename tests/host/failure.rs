@@ -14,6 +14,30 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+fn a_report_quotes_an_error_as_it_was_written_on_one_line_or_on_as_many_as_a_width_asks_for() {
+    let message = format!("can't open \"C:\\new\"\n{}", "word ".repeat(60));
+    let shown = message.trim_end().replace('\n', "\\n");
+    let report = run_with(
+        FailurePolicy::StopHost,
+        move |_, _| Err(message.trim_end())?,
+    );
+    let text = report.to_string();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(&shown)).collect();
+    assert!(
+        lines[0].starts_with("  why ") && lines[1].starts_with("  failed "),
+        "{text}"
+    );
+    assert_eq!(lines.len(), 2, "{text}");
+    let text = format!("{report:80}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").matches(&shown).count() == 2, "{text}");
+}
+
+#[test]
 fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
     type Way = fn() -> ServiceResult;
     let ways: [(Way, &str); 3] = [

@@ -58,6 +58,12 @@ fn check_leftovers(report: &HostReport, ran: &AtomicUsize) {
     );
     let pool = &report.pools()[0];
     assert_eq!((pool.abandoned().len(), pool.unstarted().len()), (1, 1));
+    let text = report.to_string();
+    let headline = text.lines().next().unwrap();
+    assert!(
+        headline.ends_with(", 1 task abandoned, 1 task unstarted"),
+        "{headline}"
+    );
     assert_eq!(ran.load(SeqCst), 0);
     let mut unstarted = report.clone().pools()[0].take_unstarted();
     unstarted.pop().unwrap().run();

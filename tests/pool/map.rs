@@ -1,11 +1,12 @@
 //! `map`, `for_each` and `map_reduce`.
 
-use crate::common::{Gate, LONG, expected_panic, is_expected, occupied_pool, within};
-use groundcrew::{Pool, StopPlan, TaskError, TaskHandle};
+use crate::common::{Gate, LONG, expected_panic, is_expected, occupied_pool, occupy, within};
+use groundcrew::parallel::TryMapError;
+use groundcrew::{CancelToken, Pool, StopPlan, TaskError, TaskHandle};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ fn reduce_is_given_neighbours_in_order() {
 fn all_workers_take_part() {
     within(LONG, "a map whose items wait for each other", || {
         let pool = Pool::new(2).unwrap();
-        let met = std::sync::Barrier::new(2);
+        let met = Barrier::new(2);
         pool.for_each(0..2, |_| {
             met.wait();
         })
@@ -121,7 +122,7 @@ fn it_does_not_wait_for_workers_that_are_busy_elsewhere() {
     within(LONG, "a map beside a busy worker", || {
         let pool = Pool::new(2).unwrap();
         let gate = Gate::new();
-        drop(crate::common::occupy(&pool, &gate));
+        drop(occupy(&pool, &gate));
         assert_eq!(pool.map(0..1000, |n| n).unwrap().len(), 1000);
         gate.open();
         pool.wait_idle();
@@ -257,6 +258,265 @@ fn one_that_waits_in_the_queue_is_ended_by_a_stop_and_is_in_nobodys_books() {
 }
 
 #[test]
+fn try_map_returns_all_results_or_the_error_of_a_sequential_run() {
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let fails = |n: u32| match n % 997 {
+            500 => Err(n),
+            _ => Ok(n * 2),
+        };
+        for length in [0, 1, 500, 501, 100_000] {
+            let sequential: Result<Vec<u32>, u32> = (0..length).map(fails).collect();
+            let done: Vec<AtomicBool> = (0..length).map(|_| AtomicBool::new(false)).collect();
+            let parallel = pool.try_map(0..length, |n| {
+                done[n as usize].store(true, SeqCst);
+                fails(n)
+            });
+            match (parallel, sequential) {
+                (Ok(results), Ok(expected)) => assert_eq!(results, expected),
+                (Err(TryMapError::Item { index, error }), Err(expected)) => {
+                    assert_eq!((index as u32, error), (expected, expected));
+                    assert!(done[..=index].iter().all(|done| done.load(SeqCst)));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn after_an_error_or_a_hit_no_further_item_begins() {
+    let pool = Pool::new(1).unwrap();
+    let begun = AtomicUsize::new(0);
+    let is_seven = |n: &u32| {
+        begun.fetch_add(1, SeqCst);
+        *n == 7
+    };
+    assert_eq!(pool.find_any(0..1_000_000, is_seven).unwrap(), Some(7));
+    assert_eq!(begun.swap(0, SeqCst), 8);
+    let failed = pool.try_map(0..1_000_000, |n| {
+        is_seven(&n).then_some(()).map_or(Ok(n), Err)
+    });
+    assert!(matches!(failed, Err(TryMapError::Item { index: 7, .. })));
+    assert_eq!(begun.swap(0, SeqCst), 8);
+    assert_eq!(pool.find_any(8..1000, is_seven).unwrap(), None);
+    assert_eq!(begun.load(SeqCst), 992);
+    assert_eq!(pool.find_any(0..0, is_seven).unwrap(), None);
+}
+
+#[test]
+fn a_hit_ends_the_loop_while_others_still_look() {
+    within(LONG, "the search", || {
+        let pool = Pool::new(2).unwrap();
+        let both = Barrier::new(2);
+        // Neither is in the other's chunk, since the first chunks are of one item.
+        let hit = pool.find_any([1, 2], |n| {
+            both.wait();
+            *n == 2
+        });
+        assert_eq!(hit.unwrap(), Some(2));
+    });
+}
+
+#[test]
+fn what_these_loops_do_not_return_is_dropped_once_and_a_panic_goes_on() {
+    let pool = Pool::new(2).unwrap();
+    let alive = Arc::new(());
+    let items = || (0..1000).map(|_| alive.clone()).collect::<Vec<_>>();
+    assert!(pool.find_any(items(), |_| true).unwrap().is_some());
+    let failed = pool.try_map(items(), |item| match Arc::strong_count(&item) % 2 {
+        0 => Ok(item),
+        _ => Err(item),
+    });
+    drop(failed);
+    assert_eq!(Arc::strong_count(&alive), 1);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        pool.try_map(items(), |item| -> Result<(), ()> {
+            let _item: Arc<()> = item;
+            expected_panic()
+        })
+    }));
+    assert!(is_expected(panicked.unwrap_err().as_ref()));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        pool.find_any(items(), |_| expected_panic())
+    }));
+    assert!(is_expected(panicked.unwrap_err().as_ref()));
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn a_hit_and_an_error_are_returned_though_a_stop_cut_the_loop_short() {
+    let stopping = || {
+        let pool = Pool::new(1).unwrap();
+        pool.stop_handle()
+            .request_stop(StopPlan::finish_running(LONG));
+        pool
+    };
+    // From a task: on a closed pool only a worker begins a loop.
+    let loops = |looped: fn(&groundcrew::Submitter, &groundcrew::StopHandle) -> bool| {
+        let pool = Pool::new(1).unwrap();
+        let (stop, submitter) = (pool.stop_handle(), pool.submitter());
+        assert!(
+            pool.submit(move || looped(&submitter, &stop))
+                .unwrap()
+                .join()
+                .unwrap()
+        );
+    };
+    loops(|pool, stop| {
+        let hit = pool.find_any(0..1000, |n| {
+            stop.request_stop(StopPlan::finish_running(LONG));
+            *n == 0
+        });
+        hit.unwrap() == Some(0)
+    });
+    loops(|pool, stop| {
+        let failed = pool.try_map(0..1000, |n| {
+            stop.request_stop(StopPlan::finish_running(LONG));
+            Err::<(), i32>(n)
+        });
+        matches!(failed, Err(TryMapError::Item { index: 0, error: 0 }))
+    });
+    let unstarted = stopping().try_map(0..10, Ok::<i32, i32>);
+    assert!(matches!(
+        unstarted,
+        Err(TryMapError::Loop(TaskError::Unstarted))
+    ));
+}
+
+#[test]
+fn a_token_ends_a_loop_between_two_items() {
+    let (pool, token) = (Pool::new(1).unwrap(), CancelToken::new());
+    let begun = AtomicUsize::new(0);
+    let loops = pool.parallel("cut").cancel_token(&token);
+    let cut = loops.for_each(0..1000, |n| {
+        begun.fetch_add(1, SeqCst);
+        if n == 7 {
+            token.cancel();
+        }
+    });
+    assert!(matches!(cut, Err(TaskError::Cancelled)));
+    assert_eq!(begun.load(SeqCst), 8);
+    // None begins, and a loop without items is complete.
+    assert!(matches!(loops.map(0..3, |n| n), Err(TaskError::Cancelled)));
+    assert!(matches!(loops.map(0..0, |n| n), Ok(results) if results.is_empty()));
+    assert_eq!(begun.load(SeqCst), 8);
+    assert!(matches!(
+        loops.map_reduce(0..3, |n| n, |a, b| a + b),
+        Err(TaskError::Cancelled)
+    ));
+    assert!(matches!(
+        loops.find_any(0..3, |_| true),
+        Err(TaskError::Cancelled)
+    ));
+    let failed = loops.try_map(0..3, Ok::<i32, ()>);
+    assert!(matches!(
+        failed,
+        Err(TryMapError::Loop(TaskError::Cancelled))
+    ));
+}
+
+#[test]
+fn a_token_that_is_cancelled_by_the_last_item_changes_nothing() {
+    let (pool, token) = (Pool::new(1).unwrap(), CancelToken::new());
+    let loops = pool.parallel("whole").cancel_token(&token);
+    let results = loops.map(0..8, |n| {
+        if n == 7 {
+            token.cancel();
+        }
+        n
+    });
+    assert_eq!(results.unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn a_token_ends_a_loop_that_waits_for_a_pool_that_is_busy_elsewhere() {
+    within(LONG, "the loops", || {
+        // With one place the second runner waits for room.
+        for capacity in [1, 16] {
+            let gate = Gate::new();
+            let pool = Pool::builder().threads(2).queue_capacity(capacity);
+            let pool = pool.build().unwrap();
+            let occupied = [occupy(&pool, &gate), occupy(&pool, &gate)];
+            let token = CancelToken::new();
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    while pool.stats().queued() == 0 {
+                        thread::yield_now();
+                    }
+                    token.cancel();
+                });
+                let results = pool.parallel("cut").cancel_token(&token).map(0..10, |n| n);
+                assert!(matches!(results, Err(TaskError::Cancelled)));
+            });
+            gate.open();
+            for handle in occupied {
+                handle.join().unwrap();
+            }
+            let report = pool.stop(LONG);
+            assert!(report.is_clean(), "{report}");
+            assert_eq!((report.accepted(), report.cancelled()), (2, 0));
+        }
+    });
+}
+
+#[test]
+fn a_loop_with_a_token_goes_on_while_the_pool_drains_and_ends_with_a_stop() {
+    within(LONG, "the loops", || {
+        let token = CancelToken::new();
+        for drains in [true, false] {
+            let (pool, gate) = occupied_pool(16);
+            let stop = pool.stop_handle();
+            let results = thread::scope(|threads| {
+                let stopper = threads.spawn(|| {
+                    while pool.stats().queued() == 0 {
+                        thread::yield_now();
+                    }
+                    match drains {
+                        true => stop.close(),
+                        false => drop(stop.stop(Duration::ZERO)),
+                    }
+                    gate.open();
+                });
+                let results = pool
+                    .parallel("drained")
+                    .cancel_token(&token)
+                    .map(0..10, |n| n);
+                stopper.join().unwrap();
+                results
+            });
+            match drains {
+                true => assert_eq!(results.unwrap().len(), 10),
+                false => assert!(matches!(results, Err(TaskError::Unstarted))),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_loop_with_a_name_shows_it_among_the_running_and_the_abandoned_tasks() {
+    let pool = Pool::new(1).unwrap();
+    let (gate, stop) = (Gate::new(), pool.stop_handle());
+    let entrance = gate.entrance();
+    thread::scope(|threads| {
+        let loops = pool.parallel("thumbnails");
+        let looping = threads.spawn(move || loops.for_each(0..1, |_| entrance.pass()));
+        let running = loop {
+            if let Some(running) = pool.running().pop() {
+                break running;
+            }
+            thread::yield_now();
+        };
+        assert_eq!(running.info().name(), "thumbnails");
+        let report = stop.stop(StopPlan::cancel(Duration::ZERO));
+        assert_eq!(report.abandoned()[0].info().name(), "thumbnails");
+        assert!(report.to_string().contains("\"thumbnails\""), "{report}");
+        gate.open();
+        looping.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn its_tasks_have_the_name_of_the_closure_and_the_place_of_the_call() {
     let pool = Pool::new(1).unwrap();
     let line = line!() + 1;
@@ -302,7 +562,7 @@ fn maps_in_a_task_leave_no_husks_behind() {
             .build()
             .unwrap();
         let gate = Gate::new();
-        drop(crate::common::occupy(&pool, &gate));
+        drop(occupy(&pool, &gate));
         let submitter = pool.submitter();
         let handle = pool.submit(move || {
             for _ in 0..1000 {

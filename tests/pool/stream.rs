@@ -1,7 +1,8 @@
 //! `stream`.
 
 use crate::common::{Gate, LONG, expected_panic, occupied_pool, within};
-use groundcrew::{Pool, StopPlan, TaskError};
+use groundcrew::parallel::StreamError;
+use groundcrew::{CancelToken, Pool, StopPlan, TaskError};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -143,12 +144,15 @@ fn a_panic_appears_at_its_items_place_and_costs_no_other() {
                     assert!(unordered || n == next);
                     sum += n;
                 }
-                Err(TaskError::Panicked(panic)) => {
+                Err(error) => {
                     assert!(unordered || next % 1000 == 999);
+                    assert_eq!(error.index() % 1000, 999);
+                    let TaskError::Panicked(panic) = error.into_error() else {
+                        panic!("it did not panic")
+                    };
                     assert_eq!(panic.message(), "expected by the test");
                     panics += 1;
                 }
-                Err(other) => panic!("{other}"),
             }
             next += 1;
         }
@@ -198,7 +202,7 @@ fn a_closed_pool_gives_one_error_and_then_the_end() {
         };
         let first = stream.next();
         assert!(
-            matches!(first, Some(Err(TaskError::Unstarted))),
+            matches!(&first, Some(Err(error)) if is_unstarted(error, 0)),
             "{first:?} {unordered}"
         );
         assert!(stream.next().is_none());
@@ -206,6 +210,102 @@ fn a_closed_pool_gives_one_error_and_then_the_end() {
     }
     let nothing = std::iter::empty::<u32>();
     assert!(pool.stream(nothing, |n| n).next().is_none());
+}
+
+fn is_unstarted(error: &StreamError, index: usize) -> bool {
+    matches!(error.error(), TaskError::Unstarted) && error.index() == index
+}
+
+#[test]
+fn a_token_ends_a_stream_between_two_items_and_says_which_it_left_out() {
+    for unordered in [false, true] {
+        let (pool, token) = (Pool::new(1).unwrap(), CancelToken::new());
+        let own = token.clone();
+        let stream =
+            pool.parallel("parse")
+                .cancel_token(&token)
+                .stream(0..1_000_000_u32, move |n| {
+                    if n == 7 {
+                        own.cancel();
+                    }
+                    n
+                });
+        let stream = match unordered {
+            true => stream.unordered(),
+            false => stream,
+        };
+        let results: Vec<_> = within(LONG, "the stream", || stream.collect());
+        for (place, result) in results.iter().enumerate() {
+            match result {
+                Ok(n) => assert!(*n as usize == place && place <= 7),
+                Err(error) => {
+                    assert!(matches!(error.error(), TaskError::Cancelled), "{error}");
+                    assert!(error.index() > 7);
+                    assert!(unordered || error.index() == place);
+                }
+            }
+        }
+        assert_eq!(results.iter().flatten().count(), 8);
+        assert!((9..1_000_000).contains(&results.len()), "{}", results.len());
+        let mut left: Vec<_> = results.iter().filter_map(|it| it.as_ref().err()).collect();
+        left.sort_by_key(|error| error.index());
+        assert!(left.iter().map(|error| error.index()).eq(8..results.len()));
+        assert!(pool.stop(LONG).is_clean());
+    }
+}
+
+#[test]
+fn a_token_ends_a_stream_that_waits_for_a_pool_that_is_busy_elsewhere() {
+    within(LONG, "the streams", || {
+        for unordered in [false, true] {
+            for capacity in [1, 16] {
+                let (pool, gate) = occupied_pool(capacity);
+                let token = CancelToken::new();
+                let loops = pool.parallel("parse").cancel_token(&token);
+                let stream = loops.stream(0..100_u32, |n| n);
+                let stream = match unordered {
+                    true => stream.unordered(),
+                    false => stream,
+                };
+                let results: Vec<_> = thread::scope(|threads| {
+                    threads.spawn(|| {
+                        while pool.stats().queued() == 0 {
+                            thread::yield_now();
+                        }
+                        token.cancel();
+                    });
+                    stream.collect()
+                });
+                assert!(!results.is_empty());
+                for (index, result) in results.into_iter().enumerate() {
+                    let error = result.unwrap_err();
+                    assert!(matches!(error.error(), TaskError::Cancelled), "{error}");
+                    assert!(unordered || error.index() == index);
+                }
+                gate.open();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stream_with_a_name_shows_it_in_the_report() {
+    let (pool, gate) = occupied_pool(16);
+    let mut stream = pool.parallel("parse").stream(0..3, |n| n).in_flight(3);
+    let stop = pool.stop_handle();
+    let report = thread::scope(|threads| {
+        let stopper = threads.spawn(move || {
+            while pool.stats().queued() == 0 {
+                thread::yield_now();
+            }
+            stop.stop(Duration::ZERO)
+        });
+        assert!(stream.next().unwrap().is_err());
+        stopper.join().unwrap()
+    });
+    assert!(report.unstarted().iter().all(|task| task.name() == "parse"));
+    assert!(!report.unstarted().is_empty(), "{report}");
+    gate.open();
 }
 
 #[test]
@@ -223,7 +323,7 @@ fn a_drain_lets_what_was_pulled_end_and_says_where_it_broke_off() {
             for result in stream {
                 match result {
                     Ok(_) => results += 1,
-                    Err(TaskError::Unstarted) => errors += 1,
+                    Err(error) if matches!(error.error(), TaskError::Unstarted) => errors += 1,
                     Err(other) => panic!("{other}"),
                 }
                 if results == 1000 {
@@ -260,7 +360,7 @@ fn what_a_stop_takes_out_or_abandons_is_an_error_in_its_place() {
             let results: Vec<_> = stream.in_flight(3).collect();
             let said = |want: fn(&TaskError) -> bool| {
                 let errors = results.iter().filter_map(|result| result.as_ref().err());
-                errors.filter(|error| want(error)).count()
+                errors.filter(|error| want(error.error())).count()
             };
             assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
             assert_eq!(said(|error| matches!(error, TaskError::Abandoned)), 1);
@@ -410,7 +510,7 @@ fn a_batch_whose_items_become_slow_is_left_to_a_stop_and_to_other_workers() {
         for result in stream {
             match result {
                 Ok(()) => done += 1,
-                Err(error) => assert!(matches!(error, TaskError::Unstarted)),
+                Err(error) => assert!(matches!(error.error(), TaskError::Unstarted)),
             }
         }
         // Both workers may have been at one of them, and none began another.

@@ -57,7 +57,9 @@ impl Job {
             .in_flight(in_flight);
         for (number, member) in members.enumerate() {
             // No more than this one is written when the pool was stopped.
-            let member = member.map_err(Failure::Task)?.map_err(Failure::Read)?;
+            let member = member
+                .map_err(|failed| Failure::Task(failed.into()))?
+                .map_err(Failure::Read)?;
             output.write(&member.bytes).map_err(Failure::Write)?;
             debug!("member {number} is written");
             done.read += member.length as u64;

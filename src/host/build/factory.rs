@@ -3,6 +3,7 @@
 use crate::host::context::ServiceContext;
 use crate::host::failure::ServiceResult;
 use crate::host::service::Service;
+use crate::trace::Parent;
 use crate::unwind::{self, Payload};
 
 /// Makes the service of each incarnation. The service may borrow from it: closures are lent to
@@ -17,6 +18,8 @@ pub(crate) trait MakeService: Send {
 pub(in crate::host) struct Factory {
     service: String,
     make: Box<dyn MakeService>,
+    /// The span in which the service was registered.
+    parent: Parent,
 }
 
 impl Factory {
@@ -24,7 +27,12 @@ impl Factory {
         Factory {
             service: service.to_owned(),
             make,
+            parent: Parent::current(),
         }
+    }
+
+    pub(in crate::host) fn parent(&self) -> &Parent {
+        &self.parent
     }
 
     pub(in crate::host) fn make(&mut self) -> Box<dyn Service + '_> {

@@ -1,6 +1,7 @@
 //! What is logged of items: not each of them, where many fail.
 
 use crate::clock;
+use crate::record::record;
 use crate::unwind::{self, RateLimit};
 
 /// An error record of an item, unless there were too many.
@@ -8,18 +9,18 @@ pub(super) fn item_failed(queue: &str, number: u64, why: impl FnOnce() -> String
     static LIMIT: RateLimit = RateLimit::new();
     if let Some(unlogged) = LIMIT.admit(clock::now()) {
         let more = unwind::and_more(unlogged, "failed");
-        unwind::log_guarded(|| ::log::error!("queue {queue}: item {number} {}{more}", why()));
+        record!(Error, QUEUE, "queue {queue}: item {number} {}{more}", why());
     }
 }
 
 /// Items that failed are kept, which a program that never takes them may not expect.
 pub(super) fn warn_of_kept(queue: &str, kept: usize) {
     if kept >= MANY && kept.is_power_of_two() {
-        unwind::log_guarded(|| {
-            ::log::warn!(
-                "queue {queue}: {kept} items that failed are kept; `take_failed` takes them"
-            );
-        });
+        record!(
+            Warn,
+            QUEUE,
+            "queue {queue}: {kept} items that failed are kept; `take_failed` takes them"
+        );
     }
 }
 

@@ -5,7 +5,8 @@ use super::host_report::HostReport;
 use super::service_report::{ServiceOutcome, ServiceReport};
 use crate::host::failure::ServiceFailure;
 use crate::host::items::{BatchStats, ItemStats, LeftItems, QueueStats};
-use crate::table::{COLUMNS, INDENT, cut, short, trimmed};
+use crate::stop::StopReport;
+use crate::table::{INDENT, columns, cut, escaped, quoted, short, trimmed, width};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ const LINES_OF_A_KIND: usize = 20;
 impl fmt::Display for HostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let data = self.data();
-        write!(f, "{}", headline(self))?;
+        let columns = columns(f);
+        write!(f, "{}", headline(self, columns))?;
         line(f, "why", &data.reason.to_string())?;
         line(f, "phases", &phases(self))?;
         // What went wrong comes first.
@@ -34,16 +36,21 @@ impl fmt::Display for HostReport {
         }
         more(f, others.len(), "failures")?;
         for name in &data.lingering {
+            let name = quoted(name);
             line(
                 f,
                 "lingering",
-                &format!("{name:?}  has ended, but its thread has not"),
+                &format!("{name}  has ended, but its thread has not"),
             )?;
         }
         for pool in self.pools() {
-            let name = cut(&format!("{:?}", pool.pool()), 40);
+            let name = cut_in(columns, &quoted(pool.pool()), 40);
             write!(f, "\n  pool {name}: ")?;
-            write!(f, "{}", pool.to_string().replace('\n', "\n  "))?;
+            let report = match f.width() {
+                None => pool.to_string(),
+                Some(columns) => format!("{pool:0$}", columns.saturating_sub(2)),
+            };
+            write!(f, "{}", report.replace('\n', "\n  "))?;
         }
         Ok(())
     }
@@ -85,7 +92,15 @@ fn kind_of(ending: &ServiceOutcome) -> &'static str {
     }
 }
 
-fn headline(report: &HostReport) -> String {
+/// What is cut where there are columns to keep to.
+fn cut_in(columns: usize, text: &str, room: usize) -> String {
+    match columns {
+        usize::MAX => text.to_owned(),
+        _ => cut(text, room),
+    }
+}
+
+fn headline(report: &HostReport, columns: usize) -> String {
     let data = report.data();
     let how = match report.is_clean() {
         true => "clean",
@@ -96,12 +111,13 @@ fn headline(report: &HostReport) -> String {
         limit => format!("deadline {}", trimmed(limit)),
     };
     format!(
-        "host {}: {how} after {:.3} s ({limit}): {}{}{}",
-        cut(&data.host, 30),
+        "host {}: {how} after {:.3} s ({limit}): {}{}{}{}",
+        cut_in(columns, &escaped(&data.host), 30),
         (data.delay + data.stop).as_secs_f64(),
         bad_services(report),
         counted(data.services.len(), "service"),
         left_items(report),
+        left_tasks(report),
     )
 }
 
@@ -150,6 +166,18 @@ fn left_items(report: &HostReport) -> String {
         .collect()
 }
 
+/// `, 2 tasks abandoned, 1 task unstarted`, or nothing: of the pools.
+fn left_tasks(report: &HostReport) -> String {
+    let pools = report.pools().iter();
+    let left = pools.map(StopReport::left_behind);
+    let (unstarted, abandoned) = left.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    let counts = [(abandoned, "abandoned"), (unstarted, "unstarted")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    counts
+        .map(|(count, what)| format!(", {} {what}", counted(*count, "task")))
+        .collect()
+}
+
 fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
@@ -186,11 +214,10 @@ fn other_failures(report: &HostReport) -> impl Iterator<Item = &ServiceFailure> 
 }
 
 fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::Result {
-    let mut parts = vec![format!("{:?}", service.name())];
+    let mut parts = vec![quoted(service.name())];
     match service.outcome() {
         ServiceOutcome::Failed(failure) | ServiceOutcome::Panicked(failure) => {
-            let message = failure.message().escape_debug();
-            parts.push(format!("{}: {message}", failure.failed_in()));
+            parts.push(format!("{}: {}", failure.failed_in(), failure.message()));
         }
         ServiceOutcome::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
         ServiceOutcome::NotStarted => {}
@@ -257,11 +284,12 @@ fn thread_line(f: &mut fmt::Formatter<'_>, thread: &ServiceThread) -> fmt::Resul
         (Some(id), Some(state)) => format!("thread {id}: {state}"),
         _ => String::new(),
     };
-    let name = cut(&thread.name().escape_debug().to_string(), 24);
+    let columns = columns(f);
+    let name = cut_in(columns, &escaped(thread.name()), 24);
     let note = match thread.note() {
         Some(note) => {
-            let room = COLUMNS.saturating_sub(INDENT + name.len() + state.len() + 6);
-            cut(&format!("last note: {note:?}"), room)
+            let room = columns.saturating_sub(INDENT + width(&name) + width(&state) + 6);
+            cut(&format!("last note: {}", quoted(note)), room)
         }
         None => String::new(),
     };
@@ -271,16 +299,15 @@ fn thread_line(f: &mut fmt::Formatter<'_>, thread: &ServiceThread) -> fmt::Resul
     line(f, "", &parts.collect::<Vec<_>>().join("   "))
 }
 
-/// Text of one kind, on as many lines as it needs, so that no error is cut off.
+/// Text of one kind, on one line, or on as many as it needs where there are columns to keep to,
+/// so that no error is cut off.
 fn line(f: &mut fmt::Formatter<'_>, kind: &str, text: &str) -> fmt::Result {
-    let shown: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let shown = escaped(text);
+    let room = columns(f).saturating_sub(INDENT).max(1);
     let mut rest = shown.as_str();
     let mut kind = kind;
     for _ in 0..MOST_LINES {
-        let (now, later) = break_line(rest, COLUMNS - INDENT);
+        let (now, later) = break_line(rest, room);
         write!(f, "\n  {kind:<9}  {now}")?;
         if later.is_empty() {
             return Ok(());

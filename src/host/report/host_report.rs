@@ -7,13 +7,15 @@ use crate::host::items::{BatchStats, QueueStats};
 use crate::host::reason::StopReason;
 use crate::stop::StopReport;
 use crate::sync::{Arc, Weak};
+use crate::table::for_stderr;
 use std::any::Any;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 /// The outcome of a host: how each service ended, what failed, and what was left behind.
 ///
-/// A clone refers to the same report. When printed, a report looks like this:
+/// A clone refers to the same report. When printed, a report looks as below. Each line is as long
+/// as it has to be; with a width, as in `{:100}`, no line is longer than that.
 ///
 /// ```text
 /// host blog: NOT CLEAN after 8.000 s (deadline 8 s): 1 failed, 1 abandoned of 4 services
@@ -26,8 +28,12 @@ use std::time::Duration;
 ///   returned   "warm-up"
 /// ```
 ///
-/// When `main` returns a report that is not clean, it is printed to stderr. The process exits with
-/// its [`exit_code`](Self::exit_code).
+/// If pools left tasks behind, the first line counts these, too. Control characters in names and
+/// messages are escaped, quotes are not.
+///
+/// When `main` returns a report that is not clean, it is printed to stderr, where a terminal gets
+/// lines of its width (the environment variable `COLUMNS`, or 120). The process exits with its
+/// [`exit_code`](Self::exit_code).
 ///
 /// # What it holds
 ///
@@ -269,7 +275,7 @@ impl Termination for HostReport {
     /// that is not read, this waits for one second at most.
     fn report(self) -> ExitCode {
         if !self.is_clean() {
-            to_stderr_in_time(self.to_string());
+            to_stderr_in_time(for_stderr(&self));
         }
         self.exit_code().into()
     }

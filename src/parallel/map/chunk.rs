@@ -15,8 +15,9 @@ const AN_ITEM: &str = "an item of a parallel loop";
 /// What the runners have not taken yet.
 pub(super) struct Cursor<S: ParallelItems> {
     items: Guarded<GuardedItems<S>>,
-    /// The number of the next chunk.
+    /// The number of the next chunk, and of its first item.
     chunk: usize,
+    item: usize,
     is_closed: bool,
 }
 
@@ -26,6 +27,7 @@ impl<S: ParallelItems> Cursor<S> {
             // What is not taken of them may panic in its drop, and so may what they lay in.
             items: Guarded::new(GuardedItems::new(items, AN_ITEM), AN_ITEM),
             chunk: 0,
+            item: 0,
             is_closed: false,
         }
     }
@@ -47,10 +49,13 @@ impl<S: ParallelItems> Cursor<S> {
         }
         let count = chunk_size(size, left, workers);
         let number = self.chunk;
+        let start = self.item;
         self.chunk += 1;
+        self.item += count;
         Some(Chunk {
             items: GuardedItems::new(self.items.items.take_chunk(count), AN_ITEM),
             number,
+            start,
             count,
             // The others' results are going to be put behind the first's.
             room: if number == 0 { left } else { count },
@@ -69,6 +74,8 @@ fn chunk_size(size: usize, left: usize, workers: usize) -> usize {
 pub(in crate::parallel) struct Chunk<S: ParallelItems> {
     items: GuardedItems<S::Chunk>,
     pub(super) number: usize,
+    /// The index of its first item.
+    pub(super) start: usize,
     pub(super) count: usize,
     /// The number of results to reserve room for in the output.
     pub(super) room: usize,

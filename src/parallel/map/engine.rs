@@ -9,12 +9,14 @@ use super::chunk::{Chunk, Cursor};
 use super::parts::Parts;
 use super::work::Work;
 use crate::clock;
+use crate::parallel::options::LoopOptions;
 use crate::parallel::pace::next_size;
-use crate::parallel::scope::{Scope, ScopedHandle, scope};
+use crate::parallel::scope::{Latch, Scope, ScopedHandle, scope_with};
 use crate::queue::{PoolCore, PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskError, TaskFn};
 use crate::threads;
+use crate::trace::Parent;
 use std::any::type_name;
 use std::panic::Location;
 
@@ -23,6 +25,7 @@ pub(in crate::parallel) fn run<W: Work>(
     pool_ref: &Arc<PoolRef>,
     items: W::Items,
     work: &W,
+    options: &LoopOptions,
     submitted_at: &'static Location<'static>,
 ) -> Result<Option<W::Part>, TaskError> {
     let queue = &*pool_ref.queue;
@@ -37,11 +40,14 @@ pub(in crate::parallel) fn run<W: Work>(
     let looping = Loop {
         queue,
         work,
+        options,
+        parent: Parent::current(),
         cursor: Mutex::new(cursor),
         parts: Parts::new(),
         is_cut_short: AtomicBool::new(false),
     };
-    scope(pool_ref, |s| looping.run(s, left, submitted_at));
+    let latch = Latch::new(queue, options.token.is_some());
+    scope_with(pool_ref, latch, |s| looping.run(s, left, submitted_at));
     let Loop {
         cursor,
         parts,
@@ -49,6 +55,7 @@ pub(in crate::parallel) fn run<W: Work>(
         ..
     } = looping;
     match is_cut_short.load(Relaxed) || cursor.into_inner().left() > 0 {
+        true if options.is_cancelled() => Err(TaskError::Cancelled),
         true => Err(TaskError::Unstarted),
         false => Ok(parts.into_whole()),
     }
@@ -57,9 +64,12 @@ pub(in crate::parallel) fn run<W: Work>(
 struct Loop<'a, W: Work> {
     queue: &'a PoolCore,
     work: &'a W,
+    options: &'a LoopOptions,
+    parent: Parent,
     cursor: Mutex<Cursor<W::Items>>,
     parts: Parts<W::Part>,
-    /// A runner left its chunk unfinished, since a stop took the backlog out.
+    /// A runner left its chunk unfinished: a stop took the backlog out, the token is cancelled,
+    /// or the outcome is decided.
     /// Written by runners, read when they have ended.
     is_cut_short: AtomicBool,
 }
@@ -72,19 +82,36 @@ impl<'a, W: Work> Loop<'a, W> {
         submitted_at: &'static Location<'static>,
     ) {
         let runners = left.min(self.queue.workers);
+        let token = self.options.token.as_ref();
+        // Before the first runner is pushed: the cancel wakes the wait below.
+        let _listening = token.map(|token| s.listen(token));
         let is_worker = worker_index_in(self.queue.id).is_some();
         let handles: Vec<_> = (usize::from(is_worker)..runners)
-            .map(|_| s.push(Runner(self), submitted_at))
+            .map(|_| self.push_runner(s, submitted_at))
             // So that the first panic is the first in time.
             .inspect(ScopedHandle::detach)
             .collect();
         // The queue keeps the order: when the first has ended, or when this
         // thread has, being a worker, there is nothing left to take.
-        match is_worker {
-            true => self.take_chunks(),
-            false => handles.iter().take(1).for_each(ScopedHandle::wait),
+        match (is_worker, handles.first(), token) {
+            (true, ..) => self.take_chunks(),
+            (false, Some(first), None) => first.wait(),
+            // It may lie in the queue for long: a token takes it back from there.
+            (false, Some(first), Some(token)) => {
+                s.run_until(|| first.is_finished() || token.is_cancelled());
+            }
+            (false, None, _) => {}
         }
         handles.iter().for_each(ScopedHandle::take_back);
+    }
+
+    fn push_runner<'scope>(
+        &'scope self,
+        s: &'scope Scope<'scope, '_>,
+        submitted_at: &'static Location<'static>,
+    ) -> ScopedHandle<'scope, ()> {
+        let name = self.options.name.clone();
+        s.push_as(Runner(self), name, self.options.on_full(), submitted_at)
     }
 
     fn take_chunks(&self) {
@@ -94,7 +121,7 @@ impl<'a, W: Work> Loop<'a, W> {
         while let Some(chunk) = self.next_chunk(size) {
             let number = chunk.number;
             let count = chunk.count;
-            let part = self.work.on(chunk, || !self.queue.is_sealed());
+            let part = self.work.on(chunk, || self.goes_on());
             let Some(part) = part else {
                 self.is_cut_short.store(true, Relaxed);
                 break;
@@ -108,12 +135,18 @@ impl<'a, W: Work> Loop<'a, W> {
         drop(close);
     }
 
+    /// Neither has a stop taken the backlog out, nor is the token cancelled.
+    #[inline]
+    fn goes_on(&self) -> bool {
+        !self.queue.is_sealed() && !self.options.is_cancelled()
+    }
+
     /// The next chunk, of `size` items at most; `None` when there is no more, or
-    /// a stop took the backlog out.
+    /// none is to begin.
     fn next_chunk(&self, size: usize) -> Option<Chunk<W::Items>> {
-        match self.queue.is_sealed() {
-            true => None,
-            false => self.cursor.lock().take(size, self.queue.workers),
+        match self.goes_on() && !self.work.is_decided() {
+            false => None,
+            true => self.cursor.lock().take(size, self.queue.workers),
         }
     }
 }
@@ -140,6 +173,10 @@ impl<W: Work> TaskFn for Runner<'_, '_, W> {
         if worker_index_in(self.0.queue.id).is_some() {
             self.0.take_chunks();
         }
+    }
+
+    fn take_parent(&mut self) -> Parent {
+        self.0.parent.clone()
     }
 
     fn type_name() -> &'static str {

@@ -1,11 +1,11 @@
-//! What the three parallel loops do with their chunks.
+//! What the parallel loops do with their chunks.
 
 use super::chunk::Chunk;
 use super::items::ParallelItems;
 use crate::unwind::{Guarded, GuardedVec};
 use std::marker::PhantomData;
 
-const A_RESULT: &str = "a result of a parallel loop";
+pub(super) const A_RESULT: &str = "a result of a parallel loop";
 
 /// What a loop does with its items.
 pub(in crate::parallel) trait Work: Sync {
@@ -13,9 +13,14 @@ pub(in crate::parallel) trait Work: Sync {
     type Part: Send;
     /// The program's closure, whose type names the runners.
     type Closure;
-    /// Works on a chunk, as long as `go_on` says so; `None` if it said no.
+    /// Works on a chunk, as long as `go_on` says so; `None` if it said no, or this chunk
+    /// decided the outcome.
     fn on(&self, chunk: Chunk<Self::Items>, go_on: impl Fn() -> bool) -> Option<Self::Part>;
     fn combine(&self, earlier: Self::Part, later: Self::Part) -> Self::Part;
+    /// Whether no further chunk is to begin, since the outcome does not depend on it.
+    fn is_decided(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps what `f` returns.

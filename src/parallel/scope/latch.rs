@@ -13,20 +13,24 @@
 //!
 //! Order of locks: the pool's close state or a slot, then this one, then a cell.
 
+use crate::cancel::Listener;
 use crate::queue::{PoolCore, Shared, current_worker_in, worker_index_in};
 use crate::sync::{AcqRel, Acquire, Arc, AtomicUsize, Backoff, Condvar, Mutex, Relaxed};
 use crate::task::{Link, TaskPanic};
 
-pub(super) struct Latch {
+pub(in crate::parallel) struct Latch {
     /// The index of the scope's thread, if it is a worker of the scope's pool.
     worker: Option<usize>,
+    /// The scope's thread waits for less than the end of all tasks: see `run_until`.
+    notifies_each: bool,
     /// How many tasks have not ended. Added to by submitters (Relaxed: each is itself
     /// counted, or is the scope's thread), decremented by the thread that ended a task
     /// (AcqRel), read by the scope's thread (Acquire), which so has seen everything that
     /// the tasks did.
     open: AtomicUsize,
     state: Mutex<State>,
-    /// Notified when `to_run` grows, and when `open` is 0.
+    /// Notified when `to_run` grows, when `open` is 0, and, if `notifies_each`, when any task
+    /// ends and when the token of a loop is cancelled.
     changed: Condvar,
 }
 
@@ -45,9 +49,10 @@ const TIDY_AT_LEAST: usize = 64;
 
 impl Latch {
     /// The latch of a scope that the current thread opens.
-    pub(super) fn new(queue: &PoolCore) -> Arc<Latch> {
+    pub(in crate::parallel) fn new(queue: &PoolCore, notifies_each: bool) -> Arc<Latch> {
         Arc::new(Latch {
             worker: worker_index_in(queue.id),
+            notifies_each,
             open: AtomicUsize::new(0),
             state: Mutex::new(State {
                 tidy_at: TIDY_AT_LEAST,
@@ -82,15 +87,7 @@ impl Latch {
     /// Runs what is for this thread to run, and waits for the others. Returns the first
     /// panic that no join returned.
     pub(super) fn complete(&self, queue: &PoolCore) -> Option<TaskPanic> {
-        let me = current_worker_in(queue.id);
-        let backoff = Backoff::new();
-        while let Some(task) = self.next_to_run(&backoff) {
-            // Invariant 3: both do nothing for a task that has started meanwhile.
-            if let Some(me) = &me {
-                task.clone().claim(me);
-            }
-            task.run_unstarted();
-        }
+        self.run_until(queue, || self.open.load(Acquire) == 0);
         let mut state = self.state.lock();
         state.is_over = true;
         // Shells that were given back while they were run already.
@@ -101,14 +98,32 @@ impl Latch {
         panic
     }
 
-    /// Waits for the next task to be tried; `None` when all have ended.
-    fn next_to_run(&self, backoff: &Backoff) -> Option<Arc<dyn Shared>> {
+    /// Runs what is for this thread to run, until there is no more and `is_over` says so. That
+    /// is asked under the lock, and again after each notification.
+    pub(super) fn run_until(&self, queue: &PoolCore, is_over: impl Fn() -> bool) {
+        let me = current_worker_in(queue.id);
+        let backoff = Backoff::new();
+        while let Some(task) = self.next_to_run(&backoff, &is_over) {
+            // Invariant 3: both do nothing for a task that has started meanwhile.
+            if let Some(me) = &me {
+                task.clone().claim(me);
+            }
+            task.run_unstarted();
+        }
+    }
+
+    /// Waits for the next task to be tried; `None` when it is over.
+    fn next_to_run(
+        &self,
+        backoff: &Backoff,
+        is_over: impl Fn() -> bool,
+    ) -> Option<Arc<dyn Shared>> {
         loop {
             let mut state = self.state.lock();
             if let Some(task) = state.to_run.pop() {
                 return Some(task);
             }
-            if self.open.load(Acquire) == 0 {
+            if is_over() {
                 return None;
             }
             if backoff.is_completed() {
@@ -142,11 +157,24 @@ impl Link for Arc<Latch> {
     }
 
     fn ended(&self) {
-        if self.open.fetch_sub(1, AcqRel) == 1 {
-            // The lock orders this after the look of the scope's thread: it either sees 0, or
-            // waits already and is notified.
-            drop(self.state.lock());
-            self.changed.notify_one();
+        if self.open.fetch_sub(1, AcqRel) == 1 || self.notifies_each {
+            self.look_again();
         }
+    }
+}
+
+/// The token of a loop.
+impl Listener for Latch {
+    fn cancelled(&self) {
+        self.look_again();
+    }
+}
+
+impl Latch {
+    /// Something has changed that the scope's thread looks at under the lock. That orders this
+    /// after its look: it either sees the change, or waits already and is notified.
+    fn look_again(&self) {
+        drop(self.state.lock());
+        self.changed.notify_one();
     }
 }

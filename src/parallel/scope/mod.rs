@@ -8,13 +8,14 @@ mod verbs;
 
 pub use builder::ScopedTaskBuilder;
 pub use handle::ScopedHandle;
+pub(super) use latch::Latch;
 
+use crate::cancel::{CancelToken, Listening};
 use crate::queue::{OnFull, PoolRef};
 use crate::sync::Arc;
 use crate::task::{TaskCell, TaskFn, TaskLimits};
 use crate::worker::{Origin, next_id};
 use borrowed::ScopeLifetime;
-use latch::Latch;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -58,9 +59,18 @@ pub(super) fn scope<'env, F, R>(pool_ref: &Arc<PoolRef>, body: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
+    let latch = Latch::new(&pool_ref.queue, false);
+    scope_with(pool_ref, latch, body)
+}
+
+/// The same with a latch that was made before.
+pub(super) fn scope_with<'env, F, R>(pool_ref: &Arc<PoolRef>, latch: Arc<Latch>, body: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
     let scope = Scope {
         pool_ref: pool_ref.clone(),
-        latch: Latch::new(&pool_ref.queue),
+        latch,
         scope: ScopeLifetime(PhantomData),
         env: PhantomData,
     };
@@ -90,7 +100,17 @@ impl<'scope> Scope<'scope, '_> {
     }
 
     /// Submits any body. What is refused is given back to the scope.
-    fn push_as<B>(
+    /// Lets the cancel of `token` wake [`run_until`](Self::run_until).
+    pub(super) fn listen<'a>(&self, token: &'a CancelToken) -> Listening<'a> {
+        token.listen(self.latch.clone())
+    }
+
+    /// Runs what the pool gives back, until `is_over`. The latch has to notify of each end.
+    pub(super) fn run_until(&self, is_over: impl Fn() -> bool) {
+        self.latch.run_until(&self.pool_ref.queue, is_over);
+    }
+
+    pub(super) fn push_as<B>(
         &self,
         body: B,
         name: Option<Arc<str>>,

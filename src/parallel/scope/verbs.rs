@@ -15,7 +15,10 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'scope,
             T: Send + 'scope,
         {
-            self.push($crate::task::Bare(task), std::panic::Location::caller())
+            self.push(
+                $crate::task::Bare::new(task),
+                std::panic::Location::caller(),
+            )
         }
 
         /// Submits a task without a handle. Otherwise the same as [`submit`](Self::submit),
@@ -26,7 +29,10 @@ macro_rules! verbs {
             F: FnOnce() -> T + Send + 'scope,
             T: Send + 'scope,
         {
-            drop(self.push($crate::task::Bare(task), std::panic::Location::caller()));
+            drop(self.push(
+                $crate::task::Bare::new(task),
+                std::panic::Location::caller(),
+            ));
         }
 
         /// Submits a task that receives its [`TaskContext`](crate::TaskContext). Otherwise the same
@@ -40,7 +46,7 @@ macro_rules! verbs {
             T: Send + 'scope,
         {
             self.push(
-                $crate::task::WithContext(task),
+                $crate::task::WithContext::new(task),
                 std::panic::Location::caller(),
             )
         }
@@ -54,7 +60,7 @@ macro_rules! verbs {
             T: Send + 'scope,
         {
             drop(self.push(
-                $crate::task::WithContext(task),
+                $crate::task::WithContext::new(task),
                 std::panic::Location::caller(),
             ));
         }

@@ -1,10 +1,12 @@
 //! A few items of a stream, as one task.
 
 use crate::clock;
+use crate::parallel::options::LoopOptions;
 use crate::parallel::pace::CHUNK_TIME;
 use crate::queue::{PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskFn};
+use crate::trace::Parent;
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use std::any::type_name;
 use std::panic::resume_unwind;
@@ -15,6 +17,8 @@ use std::vec;
 pub(super) struct Common<F> {
     pub(super) f: Guarded<F>,
     pub(super) pool_ref: Arc<PoolRef>,
+    pub(super) options: LoopOptions,
+    pub(super) parent: Parent,
     /// The results are no longer wanted. Written once, by the consumer; it saves work and
     /// orders nothing: hence Relaxed.
     pub(super) is_dropped: AtomicBool,
@@ -76,14 +80,18 @@ where
         }
     }
 
+    fn take_parent(&mut self) -> Parent {
+        self.common.parent.clone()
+    }
+
     fn type_name() -> &'static str {
         type_name::<F>()
     }
 }
 
 impl<F> Common<F> {
-    /// Works on items until there are no more, the results are no longer wanted, the pool
-    /// takes nothing more, or the batch takes much longer than planned.
+    /// Works on items until there are no more, the results are no longer wanted, the token is
+    /// cancelled, the pool takes nothing more, or the batch takes much longer than planned.
     ///
     /// A batch that a stop handed back, and that is run after all, is not cut short: no
     /// other batch could take the rest.
@@ -97,7 +105,8 @@ impl<F> Common<F> {
             return;
         }
         let looks = items.len().div_ceil(LOOKS);
-        while !self.is_dropped.load(Relaxed) && !queue.is_sealed() {
+        let goes_on = || !self.is_dropped.load(Relaxed) && !self.options.is_cancelled();
+        while goes_on() && !queue.is_sealed() {
             let Some(item) = items.next() else { break };
             results.push((self.f)(item));
             let looks_now = results.len() % looks == 0 && items.len() > 0;

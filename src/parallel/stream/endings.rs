@@ -1,5 +1,6 @@
 //! Which batches of a stream have ended, in the order in which they did.
 
+use crate::cancel::Listener;
 use crate::queue::Shared;
 use crate::sync::{Arc, Backoff, Condvar, Mutex, MutexGuard};
 use crate::task::{Link, TaskPanic};
@@ -35,19 +36,28 @@ impl Endings {
         self.ended.lock().numbers.pop_front()
     }
 
-    /// Waits until there is one.
-    pub(super) fn wait(&self) {
+    /// Waits until `is_over` says so, which is asked again after each end and each cancel.
+    pub(super) fn wait_until(&self, is_over: impl Fn(&VecDeque<u64>) -> bool) {
         // To yield to the workers is to find several, when it is this thread's
         // turn again.
         let backoff = Backoff::new();
         let mut ended = self.ended.lock();
-        while ended.numbers.is_empty() {
+        while !is_over(&ended.numbers) {
             if backoff.is_completed() {
                 self.changed.wait(&mut ended);
             } else {
                 MutexGuard::unlocked(&mut ended, || backoff.snooze());
             }
         }
+    }
+}
+
+/// The token of a stream.
+impl Listener for Endings {
+    fn cancelled(&self) {
+        // The lock orders this after the look of the consumer.
+        drop(self.ended.lock());
+        self.changed.notify_one();
     }
 }
 
@@ -64,9 +74,9 @@ impl Link for Ending {
         let mut ended = self.endings.ended.lock();
         if ended.is_wanted {
             ended.numbers.push_back(self.number);
-            drop(ended);
-            self.endings.changed.notify_one();
         }
+        drop(ended);
+        self.endings.changed.notify_one();
     }
 
     fn given_back(&self, _: Arc<dyn Shared>) {}

@@ -5,10 +5,13 @@ mod endings;
 mod pacing;
 
 use crate::clock;
+use crate::parallel::error::StreamError;
+use crate::parallel::options::LoopOptions;
 use crate::parallel::pace::CHUNK_TIME;
-use crate::queue::{OnFull, PoolRef, Shared};
+use crate::queue::{PoolRef, Shared};
 use crate::sync::{Arc, AtomicBool, Relaxed};
 use crate::task::{TaskCell, TaskError, TaskHandle, TaskLimits};
+use crate::trace::Parent;
 use crate::unwind::{self, Guarded, GuardedItems, GuardedVec};
 use crate::worker::{Origin, next_id};
 use batch::{AN_ITEM, Batch, Common, Done, LOOKS, Pulled, ResultsCell};
@@ -18,6 +21,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem;
+use std::ops::Range;
 use std::panic::Location;
 use std::time::Instant;
 use std::vec;
@@ -59,16 +63,19 @@ pub struct Stream<I: Iterator, F, R> {
     /// What to yield next: results of one batch, and then the errors in place of those that
     /// it has not.
     ready: GuardedItems<vec::IntoIter<R>>,
-    errors: vec::IntoIter<TaskError>,
+    errors: vec::IntoIter<StreamError>,
     /// How many items were pulled and are not yielded.
     outstanding: usize,
-    /// The number of the next batch.
+    /// The number of the next batch, and the index of the next item.
     number: u64,
+    index: usize,
 }
 
 /// A batch that was submitted.
 struct SubmittedBatch<T, R> {
     number: u64,
+    /// The index of its first item.
+    first: usize,
     count: usize,
     handle: TaskHandle<()>,
     results: ResultsCell<T, R>,
@@ -84,12 +91,15 @@ where
         pool_ref: Arc<PoolRef>,
         source: I,
         f: F,
+        options: LoopOptions,
         submitted_at: &'static Location<'static>,
     ) -> Self {
         let pacing = Pacing::new(pool_ref.queue.capacity(), pool_ref.queue.workers);
         let common = Arc::new(Common {
             f: Guarded::new(f, "the closure of a stream"),
             pool_ref: pool_ref.clone(),
+            options,
+            parent: Parent::current(),
             is_dropped: AtomicBool::new(false),
         });
         Stream {
@@ -106,6 +116,7 @@ where
             errors: Vec::new().into_iter(),
             outstanding: 0,
             number: 0,
+            index: 0,
         }
     }
 
@@ -150,7 +161,7 @@ where
     /// Pulls one more batch and submits it, if there may be one. Returns whether
     /// it did.
     fn pull(&mut self) -> bool {
-        let is_closed = self.pool_ref.queue.is_closed();
+        let is_closed = self.pool_ref.queue.is_closed() || self.is_cancelled();
         let next = self
             .pacing
             .next(self.outstanding, self.batches.len(), is_closed);
@@ -167,7 +178,9 @@ where
         let next = GuardedVec::with_capacity(count, AN_ITEM);
         let items = mem::replace(&mut self.pulled, next);
         self.outstanding += items.len();
-        let batch = self.submit(items.into_items());
+        let first = self.index;
+        self.index += items.len();
+        let batch = self.submit(first, items.into_items());
         self.batches.push_back(batch);
         true
     }
@@ -189,9 +202,13 @@ where
         }
     }
 
-    /// A pool that is closed refuses the batch: then its items are unstarted, and
-    /// no more are pulled.
-    fn submit(&mut self, items: Pulled<I::Item>) -> SubmittedBatch<I::Item, R> {
+    fn is_cancelled(&self) -> bool {
+        self.common.options.is_cancelled()
+    }
+
+    /// A pool that is closed refuses the batch, and so does a token that is cancelled: then its
+    /// items are unstarted, and no more are pulled.
+    fn submit(&mut self, first: usize, items: Pulled<I::Item>) -> SubmittedBatch<I::Item, R> {
         let number = self.number;
         self.number += 1;
         let origin = Origin {
@@ -210,14 +227,18 @@ where
             endings: self.endings.clone(),
         };
         let pool_ref = self.pool_ref.nearest();
-        let cell = TaskCell::new(origin, None, TaskLimits::NONE, batch, pool_ref, link);
-        if !self.pool_ref.queue.push_shared(cell.clone(), OnFull::WAIT) {
+        let options = &self.common.options;
+        let name = options.name.clone();
+        let cell = TaskCell::new(origin, name, TaskLimits::NONE, batch, pool_ref, link);
+        let queue = &self.pool_ref.queue;
+        if self.is_cancelled() || !queue.push_shared(cell.clone(), options.on_full()) {
             self.end_source();
             cell.take_out();
             cell.discard();
         }
         SubmittedBatch {
             number,
+            first,
             count,
             handle: TaskHandle::new(cell),
             results,
@@ -244,7 +265,12 @@ where
             }
             // A worker may not wait for what only it can run.
             if !self.batches.iter().any(|batch| batch.handle.claim()) {
-                self.endings.wait();
+                self.wait_until(|numbers| !numbers.is_empty());
+                if self.is_cancelled() {
+                    for batch in &self.batches {
+                        batch.handle.cancel();
+                    }
+                }
             }
         }
     }
@@ -273,18 +299,37 @@ where
         None
     }
 
+    /// Waits until the batches that have ended are `enough`, or the token is cancelled.
+    fn wait_until(&self, enough: impl Fn(&VecDeque<u64>) -> bool) {
+        let token = self.common.options.token.as_ref();
+        let _listening = token.map(|token| token.listen(self.endings.clone()));
+        let endings = &self.endings;
+        endings.wait_until(|numbers| enough(numbers) || self.is_cancelled());
+    }
+
+    /// Waits for a batch, and cancels it with the token. A join does not look at that.
+    fn join(&self, handle: TaskHandle<()>) -> Result<(), TaskError> {
+        if self.common.options.token.is_some() && !handle.is_finished() && !handle.claim() {
+            self.wait_until(|_| handle.is_finished());
+            if self.is_cancelled() {
+                handle.cancel();
+            }
+        }
+        handle.join()
+    }
+
     /// Waits for a batch and makes its results those to be yielded next.
     fn take(&mut self, batch: SubmittedBatch<I::Item, R>) {
-        let joined = batch.handle.join();
-        if let Err(error @ (TaskError::Unstarted | TaskError::Abandoned)) = joined {
-            let again = || match error {
-                TaskError::Abandoned => TaskError::Abandoned,
-                _ => TaskError::Unstarted,
-            };
-            self.errors = (0..batch.count)
-                .map(|_| again())
-                .collect::<Vec<_>>()
-                .into_iter();
+        let joined = self.join(batch.handle);
+        let end = batch.first + batch.count;
+        let no_results = match joined {
+            Err(TaskError::Abandoned) => Some(Refused::Abandoned),
+            Err(TaskError::Unstarted) if !self.is_cancelled() => Some(Refused::Unstarted),
+            Err(TaskError::Unstarted | TaskError::Cancelled) => Some(Refused::Cancelled),
+            Ok(()) | Err(_) => None,
+        };
+        if let Some(refused) = no_results {
+            self.errors = refused.errors(batch.first..end).into_iter();
             return;
         }
         let Some(Done {
@@ -295,28 +340,62 @@ where
         else {
             unreachable!("a batch that ran has left something there");
         };
+        let mut errors = Vec::new();
         match joined {
-            Ok(()) => {
-                self.pacing.ran(results.len(), took);
-            }
-            Err(panicked) => self.errors = vec![panicked].into_iter(),
+            Ok(()) => self.pacing.ran(results.len(), took),
+            Err(error) => errors.push(StreamError {
+                index: batch.first + results.len(),
+                error,
+            }),
         }
         self.ready = results.into_items();
-        self.submit_again(rest);
+        let left = end - rest.len()..end;
+        if self.is_cancelled() {
+            errors.extend(Refused::Cancelled.errors(left));
+        } else {
+            self.submit_again(left.start, rest);
+        }
+        self.errors = errors.into_iter();
     }
 
-    /// What a batch left of its items, as batches in front of all others, in their order.
-    fn submit_again(&mut self, mut rest: Pulled<I::Item>) {
+    /// What a batch left of its items, from the index `first` on, as batches in front of all
+    /// others, in their order.
+    fn submit_again(&mut self, mut first: usize, mut rest: Pulled<I::Item>) {
         let size = self.pacing.run_size();
         let mut pieces = Vec::new();
         while rest.len() > 0 {
             let mut piece = GuardedVec::with_capacity(size.min(rest.len()), AN_ITEM);
             piece.extend(rest.by_ref().take(size));
-            pieces.push(self.submit(piece.into_items()));
+            let length = piece.len();
+            pieces.push(self.submit(first, piece.into_items()));
+            first += length;
         }
         for batch in pieces.into_iter().rev() {
             self.batches.push_front(batch);
         }
+    }
+}
+
+/// Why the items of a batch have no results.
+#[derive(Clone, Copy)]
+enum Refused {
+    Unstarted,
+    Cancelled,
+    Abandoned,
+}
+
+impl Refused {
+    fn errors(self, indexes: Range<usize>) -> Vec<StreamError> {
+        let error = || match self {
+            Refused::Unstarted => TaskError::Unstarted,
+            Refused::Cancelled => TaskError::Cancelled,
+            Refused::Abandoned => TaskError::Abandoned,
+        };
+        let of = |index| StreamError {
+            index,
+            error: error(),
+        };
+        indexes.map(of).collect()
     }
 }
 
@@ -326,9 +405,9 @@ where
     F: Fn(I::Item) -> R + Send + Sync + 'static,
     R: Send + 'static,
 {
-    type Item = Result<R, TaskError>;
+    type Item = Result<R, StreamError>;
 
-    fn next(&mut self) -> Option<Result<R, TaskError>> {
+    fn next(&mut self) -> Option<Result<R, StreamError>> {
         loop {
             let ready = self.ready.next().map(Ok);
             if let Some(next) = ready.or_else(|| self.errors.next().map(Err)) {

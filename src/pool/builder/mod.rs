@@ -11,10 +11,10 @@ use super::worker::{Hooks, Worker};
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
 use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings};
+use crate::record::record;
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
 use crate::threads;
-use crate::unwind;
 use std::fmt;
 use std::time::Duration;
 
@@ -274,9 +274,11 @@ impl PoolBuilder {
         let threads = self.threads.unwrap_or_else(threads::available_parallelism);
         self.check(threads)?;
         if cfg!(panic = "abort") {
-            unwind::log_guarded(|| {
-                log::warn!("panic = \"abort\": a panic in a task ends the process");
-            });
+            record!(
+                Warn,
+                POOL,
+                "panic = \"abort\": a panic in a task ends the process"
+            );
         }
         let stack_size = self.stack_size.unwrap_or_else(threads::default_stack_size);
         let names: Vec<Arc<str>> = (0..threads + self.max_replacements)
@@ -317,12 +319,12 @@ impl PoolBuilder {
             replacer.map_or_else(String::new, |replacer| replacer.replace(stuck))
         }));
         let name = &queue.name;
-        unwind::log_guarded(|| {
-            log::info!(
-                "pool {name}: open, {threads} workers, {} places",
-                self.capacity
-            );
-        });
+        record!(
+            Info,
+            POOL,
+            "pool {name}: open, {threads} workers, {} places",
+            self.capacity
+        );
         Ok(Pool {
             pool_ref: PoolRef::new(&queue),
             stopper,

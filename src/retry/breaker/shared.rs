@@ -3,8 +3,8 @@
 use super::change::Change;
 use super::machine::{End, Machine, Ticket};
 use crate::clock::Clock;
+use crate::record::record;
 use crate::sync::{Arc, Mutex};
-use crate::unwind;
 use std::time::Instant;
 
 pub(super) struct Shared {
@@ -30,9 +30,7 @@ impl Shared {
     pub(super) fn log(&self, change: Option<Change>) {
         if let Some(change) = change {
             let name = &self.name;
-            unwind::log_guarded(|| {
-                log::log!(change.level(), "circuit breaker {name:?}: {change}");
-            });
+            record!(@ change.level(), RETRY, "circuit breaker {name:?}: {change}");
         }
     }
 }
