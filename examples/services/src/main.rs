@@ -24,7 +24,7 @@
 //! ```
 //!
 //! The lines that begin with `host guests` are the host's own, from the log. Meanwhile,
-//! in another terminal: `curl http://127.0.0.1:8080/Ada`. `--help` lists the options.
+//! in another terminal: `curl http://127.0.0.1:8080/Ada`. `--help` lists the options and exit codes.
 //!
 //! # How it works
 //!
@@ -37,16 +37,6 @@
 //! "book" opens a file, "pages" renders what the web shows: neither needs the other, so
 //! they start together. "web" needs both, and so it starts after the slower of the two,
 //! and its stop is requested before either: everybody who is greeted still gets into the book.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | it was stopped, and everything ended well |
-//! | 1 | a service failed: the port is taken, the file cannot be written |
-//! | 2 | the command line is wrong |
-//! | 75 | somebody did not end in time; the report says who |
-//! | 130 | the third Ctrl-C |
 
 mod book;
 mod pages;
@@ -64,9 +54,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use web::Web;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  it was stopped, and everything ended well
+    1  a service failed: the port is taken, the file cannot be written
+    2  the command line is wrong
+   75  a task or a service did not end in time; the report names it
+  130  the third Ctrl-C";
+
 /// A guest book on the web, until Ctrl-C.
 #[derive(Parser)]
-#[command(name = "services")]
+#[command(name = "services", after_help = EXIT_CODES)]
 struct Options {
     /// Where the guests are written down
     #[arg(long, value_name = "FILE", default_value = "target/guests")]
