@@ -175,11 +175,21 @@ pub(crate) fn expect_help(name: &str) {
     for option in ["--help", "-h"] {
         let output = output(example(name, ".").arg(option));
         let (help, told) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!((output.status.code(), told.as_str()), (Some(0), ""), "{name}");
+        assert_eq!(
+            (output.status.code(), told.as_str()),
+            (Some(0), ""),
+            "{name}"
+        );
         let (about, rest) = help.split_once("\n\n").unwrap_or_default();
         assert!(!about.is_empty(), "{name}: {help}");
         let usage = format!("Usage: {name}");
-        for part in [usage.as_str(), "Options:", "--help", "\nExit codes:\n", "\n    2  "] {
+        for part in [
+            usage.as_str(),
+            "Options:",
+            "--help",
+            "\nExit codes:\n",
+            "\n    2  ",
+        ] {
             assert!(rest.contains(part), "{name} lacks {part:?}: {help}");
         }
     }

@@ -2,8 +2,9 @@
 
 use crate::connections::{Connections, accept};
 use groundcrew::host::ServiceResult;
+use groundcrew::stop::PoolPhase;
 use groundcrew::submit::WhenFull;
-use groundcrew::{ServiceContext, Submitter, TaskContext};
+use groundcrew::{ServiceContext, StopHandle, Submitter, TaskContext};
 use log::{info, warn};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,15 +21,16 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) fn serve(
     listener: &TcpListener,
     workers: &Submitter,
+    pool: &StopHandle,
     ctx: &ServiceContext,
 ) -> ServiceResult {
     let mut connections = Connections::default();
     for stream in accept(listener, ctx.token())? {
         match stream.and_then(|stream| Ok((stream.peer_addr()?, connections.add(stream)))) {
             Ok((client, connection)) => {
-                let stream = connection.stream.clone();
+                let (stream, pool) = (connection.stream.clone(), pool.clone());
                 let task = workers.task(client.to_string()).when_full(WhenFull::Refuse);
-                let task = task.execute_with(move |ctx| converse(&connection.stream, ctx));
+                let task = task.execute_with(move |ctx| converse(&connection.stream, &pool, ctx));
                 if task.is_err() {
                     let _ = writeln!(&*stream, "busy");
                 }
@@ -43,13 +45,13 @@ pub(crate) fn serve(
     Ok(())
 }
 
-fn converse(stream: &TcpStream, ctx: &TaskContext) {
-    if let Err(error) = answer_lines(stream, ctx) {
+fn converse(stream: &TcpStream, pool: &StopHandle, ctx: &TaskContext) {
+    if let Err(error) = answer_lines(stream, pool, ctx) {
         info!("{}: {error}", ctx.info().name());
     }
 }
 
-fn answer_lines(mut stream: &TcpStream, ctx: &TaskContext) -> io::Result<()> {
+fn answer_lines(mut stream: &TcpStream, pool: &StopHandle, ctx: &TaskContext) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let (mut reader, mut line) = (BufReader::new(stream), String::new());
@@ -57,7 +59,7 @@ fn answer_lines(mut stream: &TcpStream, ctx: &TaskContext) -> io::Result<()> {
         ctx.note(line.trim_end());
         writeln!(stream, "{}", answer(line.trim_end(), ctx))?;
         line.clear();
-        if ctx.is_cancelled() {
+        if pool.phase() != PoolPhase::Open {
             break; // a client that sends one line after the other would go on
         }
     }

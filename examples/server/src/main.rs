@@ -42,10 +42,15 @@
 //!    `--stop-delay` it goes on as before, so that the load balancer can notice.
 //! 2. The listener stops. It closes its socket and ends the reading of every connection, so that
 //!    a client that says nothing holds up no worker. A line that has arrived is still answered.
-//! 3. The pool stops. A client that sends one line after the other would keep its task; it looks
-//!    at `ctx.stopping()` after each answer.
+//! 3. The pool stops. A client that sends one line after the other would keep its task, which looks
+//!    whether the pool is still open after each answer.
 //! 4. In the last quarter of the time `ctx.token()` is cancelled: a `wait` ends early. A task that
 //!    goes on even then is named in the report, and the exit code is 75.
+//!
+//! # Under systemd
+//!
+//! As `Type=notify` it says when it is ready and when it stops, and with `WatchdogSec` that it is
+//! alive. `SuccessExitStatus=75` belongs into the unit; `groundcrew::guide::systemd` says why.
 //!
 //! `listener.rs` is the server; `connections.rs`, in the folder common, has what
 //! ends an `accept` and a read.
@@ -56,6 +61,8 @@ mod health;
 mod listener;
 #[path = "../../common/program.rs"]
 mod program;
+#[cfg(unix)]
+mod systemd;
 
 use clap::Parser;
 use groundcrew::{Host, Pool};
@@ -118,7 +125,7 @@ fn run(options: &Options) -> program::Result<ExitCode> {
         .threads(options.clients)
         .queue_capacity(options.waiting)
         .build()?;
-    let workers = pool.submitter();
+    let (workers, stop) = (pool.submitter(), pool.stop_handle());
 
     let mut host = Host::builder();
     host.name("server")
@@ -127,8 +134,11 @@ fn run(options: &Options) -> program::Result<ExitCode> {
     host.background("health", move |ctx| health::answer(&health, ctx));
     host.add("clients", pool);
     host.background("listener", move |ctx| {
-        listener::serve(&listener, &workers, ctx)
+        listener::serve(&listener, &workers, &stop, ctx)
     })
     .after(["clients"]);
+    #[cfg(unix)]
+    host.background("systemd", systemd::supervise)
+        .after(["listener", "health"]);
     Ok(host.build()?.run_until_signal()?.report())
 }

@@ -8,8 +8,10 @@ use common::examples::{example, send};
 use common::{LONG, within};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, ChildStderr, Command};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 struct Server {
     child: Child,
@@ -20,7 +22,10 @@ struct Server {
 
 impl Server {
     fn start(options: &[&str]) -> Server {
-        let mut command = example("server", ".");
+        Server::start_with(example("server", "."), options)
+    }
+
+    fn start_with(mut command: Command, options: &[&str]) -> Server {
         command.args(["--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"]);
         let mut child = command.args(options).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -190,5 +195,28 @@ fn it_is_not_ready_before_it_stops_and_answers_meanwhile() {
     server.wait_for_health("HTTP/1.1 503 Service Unavailable");
     assert_eq!(client.ask("still there"), "STILL THERE");
     assert_eq!(server.connect().ask("and new ones"), "AND NEW ONES");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn systemd_hears_that_it_is_ready_alive_and_stopping() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    let message = || {
+        let mut bytes = [0; 100];
+        let length = within(LONG, "a message", || systemd.recv(&mut bytes).unwrap());
+        String::from_utf8_lossy(&bytes[..length]).trim().to_owned()
+    };
+    let mut command = example("server", ".");
+    command
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "100000");
+    let server = Server::start_with(command, &[]);
+    assert_eq!(message(), "READY=1");
+    assert_eq!(server.health(), "HTTP/1.1 200 OK");
+    assert_eq!(message(), "WATCHDOG=1");
+    server.interrupt();
+    while message() != "STOPPING=1" {}
     assert_eq!(server.end().0, Some(0));
 }

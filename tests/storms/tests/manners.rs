@@ -66,7 +66,11 @@ fn a_closed_pipe_ends_every_example_quietly() {
         ("analytics", "--events 10 --bad-in 0", ITS_WORK_IS_DONE),
         ("backpressure", "", ITS_OUTPUT_IS_MISSING),
         ("blog", "posts --generate 3", ITS_OUTPUT_IS_MISSING),
-        ("blog", "posts --visitors 0 --run-for 1000", ITS_WORK_IS_DONE),
+        (
+            "blog",
+            "posts --visitors 0 --run-for 1000",
+            ITS_WORK_IS_DONE,
+        ),
         ("checksum", "posts", ITS_OUTPUT_IS_MISSING),
         ("gzip", "posts/post.md", ITS_OUTPUT_IS_MISSING),
         ("mailer", "--mails 3", ITS_WORK_IS_DONE),
