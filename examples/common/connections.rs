@@ -2,10 +2,9 @@
 //! client that says nothing. Here both end at once when a stop begins, and nothing polls.
 
 use groundcrew::CancelToken;
-use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 /// The connections that clients open, until the token is cancelled.
@@ -29,43 +28,25 @@ pub(crate) fn accept(
         .take_while(move |_| !stopped.is_cancelled()))
 }
 
-/// Those that are open. A clone is the same.
-#[derive(Clone, Default)]
+/// Those that are open, since a task holds them.
+#[derive(Default)]
 pub(crate) struct Connections {
-    open: Arc<Mutex<HashMap<u64, Arc<TcpStream>>>>,
-    next: u64,
-}
-
-/// A connection; it is open until this is dropped.
-pub(crate) struct Connection {
-    pub(crate) stream: Arc<TcpStream>,
-    number: u64,
-    of: Connections,
+    open: Vec<Weak<TcpStream>>,
 }
 
 impl Connections {
-    pub(crate) fn add(&mut self, stream: TcpStream) -> Connection {
-        let (stream, number) = (Arc::new(stream), self.next);
-        self.next += 1;
-        self.open.lock().unwrap().insert(number, stream.clone());
-        Connection {
-            stream,
-            number,
-            of: self.clone(),
-        }
+    pub(crate) fn add(&mut self, stream: TcpStream) -> Arc<TcpStream> {
+        let stream = Arc::new(stream);
+        self.open.retain(|stream| stream.strong_count() > 0);
+        self.open.push(Arc::downgrade(&stream));
+        stream
     }
 
     /// Ends the reading, not the writing: a client that says nothing has said all, and a request
     /// that has arrived is still read and answered.
     pub(crate) fn hang_up(&self) {
-        for stream in self.open.lock().unwrap().values() {
+        for stream in self.open.iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Read);
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.of.open.lock().unwrap().remove(&self.number);
     }
 }

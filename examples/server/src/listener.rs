@@ -27,10 +27,10 @@ pub(crate) fn serve(
     let mut connections = Connections::default();
     for stream in accept(listener, ctx.token())? {
         match stream.and_then(|stream| Ok((stream.peer_addr()?, connections.add(stream)))) {
-            Ok((client, connection)) => {
-                let (stream, pool) = (connection.stream.clone(), pool.clone());
+            Ok((client, stream)) => {
+                let (connection, pool) = (stream.clone(), pool.clone());
                 let task = workers.task(client.to_string()).when_full(WhenFull::Refuse);
-                let task = task.execute_with(move |ctx| converse(&connection.stream, &pool, ctx));
+                let task = task.execute_with(move |ctx| converse(&connection, &pool, ctx));
                 if task.is_err() {
                     let _ = writeln!(&*stream, "busy");
                 }

@@ -52,13 +52,13 @@ impl Web {
         self.requests += 1;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let connection = self.connections.add(stream);
+        let stream = self.connections.add(stream);
         let desk = self.desk.clone();
         let task = format!("request {} from {client}", self.requests);
         let task = self.workers.task(task);
         let task = task.when_full(WhenFull::WaitUntilCancelled(stopped.clone()));
         let accepted = task.execute(move || {
-            if let Err(error) = desk.greet(&connection.stream) {
+            if let Err(error) = desk.greet(&stream) {
                 info!("web: {client}: {error}");
             }
         });
