@@ -179,7 +179,7 @@ fn run(options: &Options) -> program::Result<ExitCode> {
     host.background("visitors", move |ctx| {
         visit(&mut visitors, pause, &batcher, &made, ctx)
     })
-    .after(["events"]);
+    .after("events");
     let host = host.build()?;
 
     program::bounded_by(host.handle().stop_on_signal()?);

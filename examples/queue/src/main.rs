@@ -155,7 +155,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
     host.background("writer", move |ctx| {
         write(options.emails, &emails, &writers, ctx)
     })
-    .after(["emails"]);
+    .after("emails");
     let host = host.build()?;
 
     program::bounded_by(host.handle().stop_on_signal()?);

@@ -136,7 +136,7 @@ fn run(options: &Options) -> program::Result<ExitCode> {
     host.background("listener", move |ctx| {
         listener::serve(&listener, &workers, &stop, ctx)
     })
-    .after(["clients"]);
+    .after("clients");
     #[cfg(unix)]
     host.background("systemd", systemd::supervise)
         .after(["listener", "health"]);

@@ -120,7 +120,7 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
     });
     host.add("workers", pool).after(["book", "pages"]);
     host.service("web", move || Web::new(port, &workers, &desk))
-        .after(["workers"]);
+        .after("workers");
     let host = host.build()?;
     log_to_stdout::stop_when_unread(host.handle());
     Ok(host.run_until_signal()?)

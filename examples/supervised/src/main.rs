@@ -206,7 +206,7 @@ fn main() -> program::Result<HostReport> {
             fail: options.fail.filter(|_| incarnation <= options.times),
         }
     })
-    .after(["db"])
+    .after("db")
     .heartbeat_timeout(Duration::from_millis(500))
     .fail_on_missed_heartbeat()
     .on_failure(options.policy);
@@ -215,7 +215,7 @@ fn main() -> program::Result<HostReport> {
         ctx.request_stop("the example is over");
         wait_for_the_stop(ctx)
     })
-    .after(["index"]);
+    .after("index");
 
     let report = host.build()?.run_until_signal()?;
     if report.is_clean() {
