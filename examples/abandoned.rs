@@ -5,13 +5,13 @@
 //! $ cargo run --example abandoned
 //! stop: NOT CLEAN after 1.000 s (deadline 1 s): 2 abandoned, 3 unstarted of 7 accepted
 //!   completed 1   panicked 1   cancelled 0   expired 0
-//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:80:34
+//!   abandoned  #3 "slow"  crew-1  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:101:34
 //!              thread 9526: sleeping in futex   takes no cancel token
-//!   abandoned  #4 "stuck"  crew-0  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:81:34
+//!   abandoned  #4 "stuck"  crew-0  running 2.0 s  cancel requested 0.7 s ago  examples/abandoned.rs:102:34
 //!              last note: "asked the mirror, waiting for its answer"   thread 9525: sleeping in futex
-//!   unstarted  #5 "first mail"   examples/abandoned.rs:82:41
-//!   unstarted  #6 "second mail"  examples/abandoned.rs:83:43
-//!   unstarted  #7 "third mail"   examples/abandoned.rs:84:41
+//!   unstarted  #5 "first mail"   examples/abandoned.rs:103:41
+//!   unstarted  #6 "second mail"  examples/abandoned.rs:104:43
+//!   unstarted  #7 "third mail"   examples/abandoned.rs:105:41
 //!
 //! Every accepted task is counted once:
 //!   accepted 7 = completed 1 + panicked 1 + cancelled 0 + expired 0 + unstarted 3 + abandoned 2 + stopping 0
@@ -21,9 +21,9 @@
 //!   stuck has a token and did not check it; its last note: asked the mirror, waiting for its answer
 //!
 //! Unstarted: in the queue when the backlog was taken out. Nothing of them has run:
-//!   first mail, submitted at examples/abandoned.rs:82:41
-//!   second mail, submitted at examples/abandoned.rs:83:43
-//!   third mail, submitted at examples/abandoned.rs:84:41
+//!   first mail, submitted at examples/abandoned.rs:103:41
+//!   second mail, submitted at examples/abandoned.rs:104:43
+//!   third mail, submitted at examples/abandoned.rs:105:41
 //!
 //! No join outlives the stop, so the handles know:
 //!   panics: the task panicked: no such row
@@ -58,19 +58,40 @@
 //!                            cancelled
 //! ```
 //!
-//! # Exit codes
-//!
-//! 75, that of a report that is not clean: the `EX_TEMPFAIL` of `sysexits.h`.
+//! The exit code is 75, that of a report that is not clean: the `EX_TEMPFAIL` of `sysexits.h`.
+
+#[path = "common/program.rs"]
+mod program;
 
 use groundcrew::channel::{self, Receiver};
 use groundcrew::{Pool, StopPlan, StopReport, TaskContext, TaskError};
-use std::error::Error;
 use std::fmt::Debug;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+const HELP: &str = "\
+Stop a pool whose tasks are slow, stuck, panic or never start, and explain the report.
+
+Usage: abandoned
+
+Options:
+  -h, --help  Print help
+
+Exit codes:
+    1  something failed; stderr says what
+    2  the command line is wrong
+   75  the report is not clean, as it should be
+  141  the reader of stdout has gone, as in `abandoned | head -1`
+";
+
+fn main() -> ExitCode {
+    program::run_without_options(HELP, stop_with_everything)
+}
+
+fn stop_with_everything() -> program::Result<ExitCode> {
+    let mut out = io::stdout();
     let pool = Pool::builder().threads(3).name("crew").build()?;
     let (late, answer) = channel::bounded(0);
     let (_never, silence) = channel::bounded(0);
@@ -87,16 +108,19 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let plan = StopPlan::drain(Duration::from_secs(1)).grace(Duration::from_millis(700));
     let report = pool.stop(plan);
 
-    println!("{report}");
-    explain(&report);
+    writeln!(out, "{report}")?;
+    explain(&mut out, &report)?;
 
-    println!("\nNo join outlives the stop, so the handles know:");
-    tell("panics", panics.join());
-    tell("cooperative", cooperative.join());
-    tell("slow", slow.join());
-    tell("stuck", stuck.join());
+    writeln!(out, "\nNo join outlives the stop, so the handles know:")?;
+    tell(&mut out, "panics", panics.join())?;
+    tell(&mut out, "cooperative", cooperative.join())?;
+    tell(&mut out, "slow", slow.join())?;
+    tell(&mut out, "stuck", stuck.join())?;
 
-    println!("\nWhat is unstarted is yours to run, to resubmit or to drop:");
+    writeln!(
+        out,
+        "\nWhat is unstarted is yours to run, to resubmit or to drop:"
+    )?;
     let other = Pool::new(1)?;
     for task in report.take_unstarted() {
         match task.info().name() {
@@ -105,22 +129,30 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             _ => drop(task),
         }
     }
-    tell("first mail, run here", first.join());
-    tell("second mail, resubmitted", second.join());
-    tell("third mail, dropped", third.join());
+    tell(&mut out, "first mail, run here", first.join())?;
+    tell(&mut out, "second mail, resubmitted", second.join())?;
+    tell(&mut out, "third mail, dropped", third.join())?;
 
-    println!("\nWhat was abandoned may still end. Now slow gets its answer:");
+    writeln!(
+        out,
+        "\nWhat was abandoned may still end. Now slow gets its answer:"
+    )?;
     drop(late);
     let still_running = report.wait_for_abandoned(Duration::from_millis(500));
-    println!(
+    writeln!(
+        out,
         "  {still_running} of {} still runs",
         report.abandoned().len()
-    );
+    )?;
     for task in pool.running() {
-        println!("  {} will be cut off when main returns", task.info().name());
+        writeln!(
+            out,
+            "  {} will be cut off when main returns",
+            task.info().name()
+        )?;
     }
 
-    println!("\nExit code {}: try again later.", report.exit_code());
+    writeln!(out, "\nExit code {}: try again later.", report.exit_code())?;
     Ok(ExitCode::from(report.exit_code()))
 }
 
@@ -151,9 +183,10 @@ fn stuck(ctx: &TaskContext, silence: Receiver<()>) {
 }
 
 /// Says in words what the report says in numbers.
-fn explain(report: &StopReport) {
-    println!("\nEvery accepted task is counted once:");
-    println!(
+fn explain(out: &mut impl Write, report: &StopReport) -> io::Result<()> {
+    writeln!(out, "\nEvery accepted task is counted once:")?;
+    writeln!(
+        out,
         "  accepted {} = completed {} + panicked {} + cancelled {} + expired {} + unstarted {} \
          + abandoned {} + stopping {}",
         report.accepted(),
@@ -164,31 +197,51 @@ fn explain(report: &StopReport) {
         report.unstarted().len(),
         report.abandoned().len(),
         report.stopping_tasks().len(),
-    );
+    )?;
 
-    println!("\nAbandoned: still running at the deadline. No thread can be killed, so look why:");
+    writeln!(
+        out,
+        "\nAbandoned: still running at the deadline. No thread can be killed, so look why:"
+    )?;
     for task in report.abandoned() {
         let name = task.info().name();
         match (task.has_token(), task.note()) {
             (false, _) => {
-                println!("  {name} takes no cancel token; a verb that ends in _with gives it one")
+                writeln!(
+                    out,
+                    "  {name} takes no cancel token; a verb that ends in _with gives it one"
+                )
             }
-            (true, note) => println!(
+            (true, note) => writeln!(
+                out,
                 "  {name} has a token and did not check it; its last note: {}",
                 note.unwrap_or("none")
             ),
-        }
+        }?;
     }
 
-    println!("\nUnstarted: in the queue when the backlog was taken out. Nothing of them has run:");
+    writeln!(
+        out,
+        "\nUnstarted: in the queue when the backlog was taken out. Nothing of them has run:"
+    )?;
     for task in report.unstarted() {
-        println!("  {}, submitted at {}", task.name(), task.submitted_at());
+        writeln!(
+            out,
+            "  {}, submitted at {}",
+            task.name(),
+            task.submitted_at()
+        )?;
     }
+    Ok(())
 }
 
-fn tell(what: &str, outcome: Result<impl Debug, TaskError>) {
+fn tell(
+    out: &mut impl Write,
+    what: &str,
+    outcome: Result<impl Debug, TaskError>,
+) -> io::Result<()> {
     match outcome {
-        Ok(result) => println!("  {what}: {result:?}"),
-        Err(error) => println!("  {what}: {error}"),
+        Ok(result) => writeln!(out, "  {what}: {result:?}"),
+        Err(error) => writeln!(out, "  {what}: {error}"),
     }
 }

@@ -90,13 +90,13 @@
 //! up. A producer that is itself a task keeps one of the workers busy, so more
 //! waits there. Meanwhile the main thread draws what waits every 50 ms: `#` is a task in
 //! the queue, `+` one in an overflow list.
-//!
-//! # Exit codes
-//!
-//! 0; or 1 if a pool cannot be built, for want of threads.
+
+#[path = "common/program.rs"]
+mod program;
 
 use groundcrew::{Pool, Submitter};
-use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -155,23 +155,43 @@ fn work() {
     thread::sleep(TIME_OF_A_TASK);
 }
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+const HELP: &str = "\
+Draw the queue of a pool whose producer is faster than its workers, once for each verb.
+
+Usage: backpressure
+
+Options:
+  -h, --help  Print help
+
+Exit codes:
+    0  everything is drawn
+    1  a pool cannot be built, for want of threads
+    2  the command line is wrong
+  141  the reader of stdout has gone, as in `backpressure | head -1`
+";
+
+fn main() -> ExitCode {
+    program::run_without_options(HELP, compare)
+}
+
+fn compare() -> program::Result<ExitCode> {
     let mut table = format!(
         "{:<18}{:>10}{:>10}{:>10}{:>16}{:>12}{:>15}\n",
         "", "offered", "accepted", "refused", "producer waits", "queue peak", "overflow peak"
     );
     for verb in VERBS {
-        println!("{}: on a full queue it {}\n", verb.name, verb.does);
+        let (name, does) = (verb.name, verb.does);
+        writeln!(io::stdout(), "{name}: on a full queue it {does}\n")?;
         table += &run(&verb)?;
-        println!();
+        writeln!(io::stdout())?;
     }
-    print!("{table}");
-    Ok(())
+    program::print(table)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Draws the queue while the producer offers its tasks and the workers do them;
 /// returns a line for the table.
-fn run(verb: &Verb) -> Result<String, Box<dyn Error + Send + Sync>> {
+fn run(verb: &Verb) -> program::Result<String> {
     let pool = Pool::builder()
         .threads(WORKERS)
         .queue_capacity(PLACES)
@@ -187,11 +207,11 @@ fn run(verb: &Verb) -> Result<String, Box<dyn Error + Send + Sync>> {
                     .join()?,
             };
             pool.wait_idle();
-            Ok::<_, Box<dyn Error + Send + Sync>>(outcome)
+            program::Result::Ok(outcome)
         });
         while !producer.is_finished() {
             thread::sleep(BETWEEN_LINES);
-            draw(&pool, started.elapsed());
+            draw(&pool, started.elapsed())?;
         }
         producer.join().expect("the producer does not panic")
     })?;
@@ -236,15 +256,16 @@ fn produce(pool: &Submitter, offer: fn(&Submitter) -> bool) -> Outcome {
     outcome
 }
 
-fn draw(pool: &Pool, time: Duration) {
+fn draw(pool: &Pool, time: Duration) -> io::Result<()> {
     let stats = pool.stats();
     let (queued, overflow) = (stats.queued(), stats.overflow());
-    println!(
+    writeln!(
+        io::stdout(),
         "{:>6} ms   refused {:>2}   waiting {:>2} {}{}",
         time.as_millis(),
         stats.refused(),
         queued + overflow,
         "#".repeat(queued),
         "+".repeat(overflow)
-    );
+    )
 }

@@ -92,6 +92,10 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] has complete programs for common jobs: a TCP server, a daemon that reloads its
+//! configuration, a unit of systemd, probes of Kubernetes, tests that do not sleep, and the same
+//! ten lines with rayon, threadpool, crossbeam and tokio.
+//!
 //! Common questions about a pool:
 //!
 //! - [What happens when the queue is full?](Pool#when-the-queue-is-full)
@@ -282,6 +286,8 @@ pub mod batch;
 pub mod cancel;
 mod causes;
 mod clock;
+#[cfg(not(any(loom, shuttle)))]
+pub mod guide;
 #[cfg(not(any(loom, shuttle)))]
 pub mod host;
 #[cfg(all(test, any(loom, shuttle)))]

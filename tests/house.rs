@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "sync",
     "clock",
     "unwind",
@@ -32,6 +32,7 @@ const ORDER: [&str; 27] = [
     "watch",
     "serialize",
     "testing",
+    "guide",
     "model",
 ];
 

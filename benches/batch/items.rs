@@ -73,5 +73,4 @@ pub(crate) fn measure<const SIZE: usize, const PRODUCERS: u64>(
             ),
         ],
     )
-    .aim(0.8, &["by hand"])
 }

@@ -14,7 +14,7 @@
 //! of them, the medians of the speed-up over one thread, of the CPU time of the
 //! whole process, and of the context switches of all threads, the submitters
 //! included; then the median of the ratio ours / theirs within a round, with
-//! its 5 % to 95 % range.
+//! its 10 % to 90 % range.
 
 #[path = "../throughput/crews.rs"]
 #[allow(dead_code, reason = "each bench uses its part of it")]
@@ -49,18 +49,20 @@ struct Arguments {
 fn main() {
     let arguments = Arguments::parse();
     let quick = arguments.quick || !arguments.bench;
-    let mut missed = 0;
     println!(
-        "| row | contender | speed-up | CPU, ms | waits | switches | speed-up, ours / this | CPU | waits |"
+        "groundcrew wins where the ratio of speed-ups is above 1, and the others are below 1.\n"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| row | contender | speed-up | CPU, ms | switches | speed-up, groundcrew / this | CPU | switches |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for load in Load::all(quick) {
         if !load.to_string().contains(&arguments.row) {
             continue;
         }
-        let row = Row::measure(load, if quick { 2 } else { arguments.rounds });
-        print!("{row}");
-        missed += row.verdicts().filter(|verdict| !verdict.reached).count();
+        print!(
+            "{}",
+            Row::measure(load, if quick { 2 } else { arguments.rounds })
+        );
     }
-    println!("\naims missed: {missed}");
 }

@@ -1,7 +1,7 @@
 //! A load, its contenders, and what they showed.
 
 use crate::crews::{Crew, Raw, RustyPool, WORKERS};
-use crate::harness::figure::{median, quantile};
+use crate::harness::figure::{Ratio, median};
 use crate::harness::process;
 use crate::harness::report::number;
 use crate::load::{Load, Sample};
@@ -31,15 +31,8 @@ struct Contender {
 type Measure = fn(&Sample) -> f64;
 const SPEED: Measure = |sample| 1.0 / sample.took.as_secs_f64();
 const CPU: Measure = |sample| sample.usage.cpu.as_secs_f64() * 1e3;
-/// One more or less is no difference where there are hardly any.
-const WAITS: Measure = |sample| sample.usage.waits.max(1) as f64;
-const SWITCHES: Measure = |sample| sample.usage.switches as f64;
-
-/// An aim, and whether it was met.
-pub(crate) struct Verdict {
-    text: String,
-    pub(crate) reached: bool,
-}
+/// None counts as one, so that a ratio is a number.
+const SWITCHES: Measure = |sample| sample.usage.switches.max(1) as f64;
 
 fn ours(load: Load) -> Sample {
     let builder = Pool::builder().threads(WORKERS);
@@ -55,8 +48,8 @@ fn unbounded<C: Crew>(load: Load) -> Sample {
     load.run(&C::new())
 }
 
-/// The default capacity of a pool, at which it has to keep up with pools whose
-/// queue has no bound.
+/// The default capacity of a pool, at which it is compared with pools whose queue
+/// has no bound.
 const DEFAULT_CAPACITY: usize = 1024;
 
 fn contenders(load: Load) -> Vec<Contender> {
@@ -103,51 +96,11 @@ impl Row {
         median(&ratios.collect::<Vec<f64>>())
     }
 
-    /// Ours divided by theirs, for every round.
-    fn ratios(&self, theirs: &Contender, measure: Measure) -> Vec<f64> {
+    /// Ours divided by theirs, within each round.
+    fn ratio(&self, theirs: &Contender, measure: Measure) -> Ratio {
         let pairs = self.contenders[0].samples.iter().zip(&theirs.samples);
         let ratio = |(ours, theirs)| measure(ours) / measure(theirs);
-        pairs.map(ratio).collect()
-    }
-
-    /// Against the raw loop; at the default capacity also against the best of the others.
-    pub(crate) fn verdicts(&self) -> impl Iterator<Item = Verdict> {
-        let raw = &self.contenders[1];
-        let speed = median(&self.ratios(raw, SPEED));
-        let cpu = median(&self.ratios(raw, CPU));
-        let waits = median(&self.ratios(raw, WAITS));
-        let least = if self.load.capacity < DEFAULT_CAPACITY {
-            1.0
-        } else {
-            0.98
-        };
-        let mut verdicts = vec![
-            Verdict::at_least(least, speed, "speed-up of the raw loop"),
-            Verdict::at_most(1.03, cpu, "CPU of the raw loop"),
-            Verdict::at_most(1.5, waits, "waits of the raw loop"),
-        ];
-        let others = self.contenders[2..].iter();
-        let ratios = others.map(|other| median(&self.ratios(other, SPEED)));
-        if let Some(least) = ratios.min_by(f64::total_cmp) {
-            verdicts.push(Verdict::at_least(1.0, least, "speed-up of the best pool"));
-        }
-        verdicts.into_iter()
-    }
-}
-
-impl Verdict {
-    fn at_least(least: f64, got: f64, what: &str) -> Verdict {
-        Verdict {
-            text: format!("{got:.2} x {what} (at least {least})"),
-            reached: got >= least,
-        }
-    }
-
-    fn at_most(most: f64, got: f64, what: &str) -> Verdict {
-        Verdict {
-            text: format!("{got:.2} x {what} (at most {most})"),
-            reached: got <= most,
-        }
+        Ratio::new(pairs.map(ratio).collect())
     }
 }
 
@@ -169,25 +122,14 @@ impl fmt::Display for Row {
                 contender.name,
                 self.speed_up(contender)
             )?;
-            write!(
-                f,
-                "| {} | {} | {} ",
-                middle(CPU),
-                middle(WAITS),
-                middle(SWITCHES)
-            )?;
-            for measure in [SPEED, CPU, WAITS] {
-                let ratios = self.ratios(contender, measure);
-                let [low, middle, high] = [0.05, 0.5, 0.95].map(|of| quantile(&ratios, of));
+            write!(f, "| {} | {} ", middle(CPU), middle(SWITCHES))?;
+            for measure in [SPEED, CPU, SWITCHES] {
                 match index {
                     0 => write!(f, "| ")?,
-                    _ => write!(f, "| {middle:.2} ({low:.2} to {high:.2}) ")?,
+                    _ => write!(f, "| {} ", self.ratio(contender, measure))?,
                 }
             }
             writeln!(f, "|")?;
-        }
-        for verdict in self.verdicts().filter(|verdict| !verdict.reached) {
-            writeln!(f, "| | MISSED: {} | | | | | | | |", verdict.text)?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What the benches have in common: contenders measured in turn, figures with
-//! their aims, a table, a CSV file and a chart.
+//! What the benches have in common: contenders measured in turn, a table, a
+//! CSV file and a chart.
 //!
 //! The machines that this runs on are noisy, and the cost of passing a cache
 //! line from core to core flips between modes for minutes at a time. So all

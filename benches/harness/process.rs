@@ -47,8 +47,6 @@ pub(crate) fn wait_for_threads(most: usize) {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
-    /// How often one gave up its core to wait for something.
-    pub(crate) waits: u64,
     /// How often one left its core for any reason.
     pub(crate) switches: u64,
 }
@@ -66,7 +64,6 @@ impl Usage {
     pub(crate) fn plus(self, other: Usage) -> Usage {
         Usage {
             cpu: self.cpu + other.cpu,
-            waits: self.waits + other.waits,
             switches: self.switches + other.switches,
         }
     }
@@ -76,7 +73,6 @@ impl Usage {
         let waits = field(&status, "voluntary_ctxt_switches").unwrap_or_default();
         let preempted = field(&status, "nonvoluntary_ctxt_switches").unwrap_or_default();
         Usage {
-            waits,
             switches: waits + preempted,
             cpu: timed(thread).1,
         }
@@ -86,7 +82,6 @@ impl Usage {
     pub(crate) fn since(self, before: Usage) -> Usage {
         Usage {
             cpu: self.cpu.saturating_sub(before.cpu),
-            waits: self.waits.saturating_sub(before.waits),
             switches: self.switches.saturating_sub(before.switches),
         }
     }

@@ -1,7 +1,7 @@
 //! The tables that a bench ends with, and the files that it leaves.
 
 use super::chart;
-use super::figure::{Figure, median, quantile};
+use super::figure::{Better, Figure, Series, quantile};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,27 +44,41 @@ fn version(name: &str) -> &'static str {
     entry.and_then(|rest| rest.split('"').next()).unwrap_or("?")
 }
 
+/// As in BENCHMARKS.md.
 fn table(figure: &Figure) -> String {
-    let ours = figure.series[0].name;
-    let mut text = format!("**{}** ({})\n\n", figure.title, figure.unit);
-    let _ = writeln!(text, "| | median | 10 % to 90 % | {ours} / this |");
-    let _ = writeln!(text, "| --- | --- | --- | --- |");
-    for series in &figure.series {
-        let ratio = match series.name == ours {
-            true => String::new(),
-            false => number(median(&figure.ratios(ours, series.name))),
-        };
-        let [middle, low, high] = [0.5, 0.1, 0.9].map(|of| number(quantile(&series.values, of)));
+    let (ours, peers) = figure
+        .series
+        .split_first()
+        .expect("a figure has a contender");
+    let (better, win) = match figure.better {
+        Better::Higher => ("higher", "above"),
+        Better::Lower => ("lower", "below"),
+    };
+    let mut text = format!(
+        "### {}\n\nIn {}; {better} is better",
+        figure.title, figure.unit
+    );
+    if peers.is_empty() {
+        let values = values(ours);
         let _ = writeln!(
             text,
-            "| {} | {middle} | {low} to {high} | {ratio} |",
-            series.name
+            ".\n\n| | median | 10 % to 90 % |\n| --- | --- | --- |\n{values}"
         );
+    } else {
+        let (name, values) = (ours.name, values(ours));
+        let _ = writeln!(text, ": groundcrew wins where the ratio is {win} 1.\n");
+        let _ = writeln!(
+            text,
+            "| | median | 10 % to 90 % | {name} / this (10 % to 90 %) |"
+        );
+        let _ = writeln!(text, "| --- | --- | --- | --- |\n{values}  |");
     }
-    text.push('\n');
-    for verdict in &figure.verdicts {
-        let mark = if verdict.reached { "reached" } else { "MISSED" };
-        let _ = writeln!(text, "- {mark}: {}", verdict.text);
+    for peer in peers {
+        let ratio = figure.ratio(ours.name, peer.name);
+        let _ = writeln!(text, "{} {ratio} |", values(peer));
+    }
+    if !figure.notes.is_empty() {
+        text.push('\n');
     }
     for note in &figure.notes {
         let _ = writeln!(text, "- {note}");
@@ -72,11 +86,18 @@ fn table(figure: &Figure) -> String {
     text
 }
 
+/// The cells of its values.
+fn values(series: &Series) -> String {
+    let [middle, low, high] = [0.5, 0.1, 0.9].map(|of| number(quantile(&series.values, of)));
+    format!("| {} | {middle} | {low} to {high} |", series.name)
+}
+
 /// With as many places as say something.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
+        small if small < 0.1 && small > 0.0 => format!("{value:.3}"),
         _ => format!("{value:.2}"),
     }
 }

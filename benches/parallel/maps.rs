@@ -52,30 +52,28 @@ fn contenders(items: &[u64]) -> Vec<Contender<'_>> {
     ]
 }
 
-fn measure(title: &'static str, scale: &Scale, items: &[u64], aim: f64) -> Figure {
+fn measure(title: &'static str, scale: &Scale, items: &[u64]) -> Figure {
     let us = steps_a_microsecond() as f64;
     let total = items.iter().sum::<u64>() as f64 / us / 1e3;
     let longest = *items.iter().max().unwrap() as f64 / us;
     let count = items.len();
     let rounds = scale.rounds;
-    let figure = Figure::measure(title, "ms", Better::Lower, rounds, contenders(items))
-        .aim(aim, &["rayon par_iter"])
-        .note(format!(
-            "{count} items, {total:.0} ms of work, the longest {longest:.2} us."
-        ));
+    let figure = Figure::measure(title, "ms", Better::Lower, rounds, contenders(items)).note(
+        format!("{count} items, {total:.0} ms of work, the longest {longest:.2} us."),
+    );
     latency::note(figure, |pool| drop(pool.map(items, work)))
 }
 
 pub(crate) fn microseconds(title: &'static str, quick: bool) -> Figure {
     let scale = Scale::new(quick);
     let items = vec![steps_a_microsecond(); scale.tasks(200_000) as usize];
-    measure(title, &scale, &items, 1.0 / 0.98)
+    measure(title, &scale, &items)
 }
 
 pub(crate) fn fifty_nanoseconds(title: &'static str, quick: bool) -> Figure {
     let scale = Scale::new(quick);
     let items = vec![steps_a_microsecond() / 20; scale.tasks(4_000_000) as usize];
-    measure(title, &scale, &items, 1.0 / 0.98)
+    measure(title, &scale, &items)
 }
 
 pub(crate) fn rare(title: &'static str, quick: bool) -> Figure {
@@ -85,7 +83,7 @@ pub(crate) fn rare(title: &'static str, quick: bool) -> Figure {
     let items: Vec<u64> = (0..scale.tasks(60_000))
         .map(|_| if random.u8(..100) == 0 { 200 * us } else { us })
         .collect();
-    measure(title, &scale, &items, 1.0)
+    measure(title, &scale, &items)
 }
 
 pub(crate) fn falling(title: &'static str, quick: bool) -> Figure {
@@ -97,5 +95,5 @@ pub(crate) fn falling(title: &'static str, quick: bool) -> Figure {
         .rev()
         .map(|left| (40.0 * us as f64 * (left as f64 / count as f64).powi(3)) as u64)
         .collect();
-    measure(title, &scale, &items, 1.0)
+    measure(title, &scale, &items)
 }

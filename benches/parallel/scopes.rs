@@ -75,6 +75,5 @@ pub(crate) fn fibonacci(title: &'static str, quick: bool) -> Figure {
         ),
     ];
     Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(1.5, &["rayon scope"])
         .note(format!("Sequential below fib({CUTOFF})."))
 }

@@ -117,8 +117,7 @@ fn measure(title: &'static str, quick: bool, items: u64, micros: u64) -> Figure 
             }),
         ),
     ];
-    let figure = Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(1.0, &["rayon par_bridge", "scoped threads"]);
+    let figure = Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders);
     latency::note(figure, |pool| {
         pool.stream(source(items), work).for_each(drop);
     })

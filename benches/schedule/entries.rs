@@ -117,7 +117,6 @@ pub(crate) fn adding(title: &'static str, quick: bool) -> Figure {
         ),
     ];
     Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(5.0, &["heap, names and closures"])
 }
 
 pub(crate) fn removing(title: &'static str, quick: bool) -> Figure {
@@ -163,7 +162,6 @@ pub(crate) fn removing(title: &'static str, quick: bool) -> Figure {
         ),
     ];
     Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(5.0, &["heap, names and closures"])
 }
 
 /// The memory that is there while they wait, each contender in a process of its own.
@@ -228,7 +226,5 @@ pub(crate) fn waiting(title: &'static str, quick: bool) -> Figure {
         vec![("10,000 entries", keep(10_000)), ("10 entries", keep(10))];
     let figure = Figure::measure(title, "us of CPU", Better::Lower, rounds, contenders);
     let most = wakes.get();
-    figure
-        .limit(1.0, 100.0)
-        .note(format!("Wake-ups in that second: {most} at most."))
+    figure.note(format!("Wake-ups in that second: {most} at most."))
 }

@@ -82,12 +82,28 @@ fn beside<T>(busy: usize, measure: impl FnOnce() -> T) -> T {
     })
 }
 
-pub(crate) fn late(title: &'static str, quick: bool) -> Figure {
+pub(crate) fn idle(title: &'static str, quick: bool) -> Figure {
+    measure(title, quick, 0)
+}
+
+pub(crate) fn half_busy(title: &'static str, quick: bool) -> Figure {
+    measure(title, quick, cores() / 2)
+}
+
+pub(crate) fn busy(title: &'static str, quick: bool) -> Figure {
+    measure(title, quick, cores())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// While `busy` other threads keep a core busy each.
+fn measure(title: &'static str, quick: bool, busy: usize) -> Figure {
     let (rounds, millis) = if quick { (1, 300) } else { (5, 3000) };
     let time = Duration::from_millis(millis);
-    let cores = thread::available_parallelism().map_or(2, usize::from);
     let all: RefCell<Vec<(&str, Vec<f64>)>> = RefCell::default();
-    let measure = |name: &'static str, busy: usize, of: fn(Duration) -> Vec<f64>| {
+    let measure = |name: &'static str, of: fn(Duration) -> Vec<f64>| {
         let all = &all;
         let measure = move || {
             let latenesses = beside(busy, || of(time));
@@ -98,16 +114,11 @@ pub(crate) fn late(title: &'static str, quick: bool) -> Figure {
         (name, Box::new(measure) as Box<dyn FnMut() -> f64>)
     };
     let contenders: Vec<Contender<'_>> = vec![
-        measure("groundcrew, idle", 0, ours),
-        measure("groundcrew, half busy", cores / 2, ours),
-        measure("groundcrew, busy", cores, ours),
-        measure("scheduled-thread-pool, idle", 0, theirs),
-        measure("scheduled-thread-pool, half busy", cores / 2, theirs),
-        measure("scheduled-thread-pool, busy", cores, theirs),
+        measure("groundcrew", ours),
+        measure("scheduled-thread-pool", theirs),
     ];
     let names: Vec<_> = contenders.iter().map(|(name, _)| *name).collect();
     let figure = Figure::measure(title, "ms", Better::Lower, rounds, contenders);
-    let figure = figure.limit(0.5, 2.0);
     let all = all.into_inner();
     names.into_iter().fold(figure, |figure, name| {
         let of_name = all.iter().filter(|(of, _)| *of == name);

@@ -31,7 +31,15 @@ struct Arguments {
 }
 
 const FIGURES: &[Measure] = &[
-    ("19. Lateness, 99 % within, 1,000 entries", lateness::late),
+    ("19a. Lateness of 99 %, 1,000 entries, idle", lateness::idle),
+    (
+        "19b. Lateness of 99 %, 1,000 entries, half busy",
+        lateness::half_busy,
+    ),
+    (
+        "19c. Lateness of 99 %, 1,000 entries, all cores busy",
+        lateness::busy,
+    ),
     ("20a. Adding 100,000 entries", entries::adding),
     ("20b. Removing 100,000 entries", entries::removing),
     ("20c. Holding 100,000 entries", entries::holding),

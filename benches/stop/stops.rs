@@ -47,7 +47,7 @@ pub(crate) fn idle(title: &'static str, quick: bool) -> Figure {
             }),
         ),
     ];
-    Figure::measure(title, "ms", Better::Lower, rounds, contenders).limit(0.5, 5.0)
+    Figure::measure(title, "ms", Better::Lower, rounds, contenders)
 }
 
 /// How much later than its deadline a stop returns that leaves tasks behind
@@ -82,7 +82,5 @@ pub(crate) fn overshoot(title: &'static str, quick: bool) -> Figure {
         late
     };
     let contenders: Vec<Contender<'_>> = vec![("groundcrew", Box::new(late))];
-    Figure::measure(title, "ms", Better::Lower, rounds, contenders)
-        .limit(0.5, 1.0)
-        .limit(0.99, 10.0)
+    Figure::measure(title, "ms", Better::Lower, rounds, contenders).note_quantiles(&[0.5, 0.99])
 }

@@ -126,13 +126,15 @@ pub(crate) fn measure(title: &'static str, quick: bool) -> Figure {
             }),
         ),
     ];
-    let figure = Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders)
-        .aim(2.0, &["rayon spawn"])
-        .aim(1.3, &["rayon scope"])
-        .aim_of("groundcrew, in place", 3.0, &["rayon spawn"])
-        .aim_of("groundcrew, in place", 2.0, &["rayon scope"]);
+    let figure = Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders);
     let (peak, nodes) = (peak.get(), nodes(depth));
-    figure.note(format!(
-        "The overflow lists held {peak} of {nodes} tasks at most."
-    ))
+    let in_place = |theirs| figure.ratio("groundcrew, in place", theirs).to_string();
+    let (spawn, scope) = (in_place("rayon spawn"), in_place("rayon scope"));
+    figure
+        .note(format!(
+            "In place, groundcrew / rayon spawn is {spawn}, and groundcrew / rayon scope {scope}."
+        ))
+        .note(format!(
+            "The overflow lists held at most {peak} of {nodes} tasks."
+        ))
 }

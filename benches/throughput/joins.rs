@@ -76,7 +76,6 @@ pub(crate) fn fibonacci(title: &'static str, quick: bool) -> Figure {
         ),
     ];
     Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
-        .aim(1.5, &["rayon join"])
         .note(format!("Sequential below fib({cutoff})."))
 }
 
@@ -154,5 +153,5 @@ pub(crate) fn quicksort(title: &'static str, quick: bool) -> Figure {
             }),
         ),
     ];
-    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders).aim(1.5, &["rayon join"])
+    Figure::measure(title, "ms", Better::Lower, scale.rounds, contenders)
 }

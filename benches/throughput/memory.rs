@@ -29,11 +29,11 @@ pub(crate) fn peak(title: &'static str, quick: bool) -> Figure {
         (*name, Box::new(measure) as Box<dyn FnMut() -> f64>)
     });
     let contenders: Vec<Contender<'_>> = contenders.collect();
-    let figure = Figure::measure(title, "MiB", Better::Lower, 1, contenders).limit(1.0, 8.0);
+    let figure = Figure::measure(title, "MiB", Better::Lower, 1, contenders);
     let queued = child(&["--flood", "queued", "--tasks", "1000000"]) * 1024.0 / 1e6;
     figure
         .note(format!(
-            "{tasks} tasks, which their producer makes faster than two workers run them."
+            "{tasks} tasks, submitted faster than two workers run them."
         ))
         .note(format!(
             "A queued task with 8 bytes captured takes {queued:.0} bytes, its place in the channel \

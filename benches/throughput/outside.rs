@@ -80,26 +80,16 @@ fn contenders(producers: u64, tasks: u64, body: fn(u64)) -> Vec<Contender<'stati
     ]
 }
 
-const PEERS: [&str; 4] = [
-    "rayon spawn",
-    "threadpool",
-    "rusty_pool",
-    "scheduled-thread-pool",
-];
-
 pub(crate) fn one_producer(title: &'static str, quick: bool) -> Figure {
     let scale = Scale::new(quick);
     let contenders = contenders(1, scale.tasks(400_000), empty);
     Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders)
-        .aim(1.25, &["rayon spawn"])
-        .aim(1.1, &["threadpool", "rusty_pool"])
-        .aim(0.85, &["raw channel loop"])
 }
 
 pub(crate) fn four_producers(title: &'static str, quick: bool) -> Figure {
     let scale = Scale::new(quick);
     let contenders = contenders(4, scale.tasks(400_000), empty);
-    Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders).aim(1.0, &PEERS)
+    Figure::measure(title, "million/s", Better::Higher, scale.rounds, contenders)
 }
 
 /// The speed-up over running them one after the other.
@@ -113,7 +103,7 @@ pub(crate) fn short_tasks(title: &'static str, quick: bool) -> Figure {
         tasks as f64 / start.elapsed().as_secs_f64() / 1e6
     };
     contenders.push(("one after the other", Box::new(in_turn)));
-    let unit = "x sequential";
+    let unit = "multiples of the sequential speed";
     let mut figure = Figure::measure(title, unit, Better::Higher, scale.rounds, contenders);
     let sequential = figure
         .series
@@ -124,7 +114,7 @@ pub(crate) fn short_tasks(title: &'static str, quick: bool) -> Figure {
             *value /= sequential;
         }
     }
-    latency::note(figure.aim(1.0, &PEERS), |pool| {
+    latency::note(figure, |pool| {
         run(pool, 1, tasks, work::microsecond);
     })
 }

@@ -9,6 +9,7 @@
     reason = "every example is a crate of its own and uses a part"
 )]
 
+use crate::program::{FAILED, TRY_AGAIN};
 use crate::spool;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -206,6 +207,14 @@ impl<T: Item> Outbox<T> {
         self.shared.state.lock().unsent.values().cloned().collect()
     }
 
+    /// As in "14 found in target/spool", on a line of its own; nothing if there was none.
+    pub(crate) fn found(&self) -> String {
+        match self.shared.state.lock().account.found {
+            0 => String::new(),
+            found => format!("{found} found in {}\n", self.path.display()),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -282,6 +291,26 @@ impl<T: Item> State<T> {
 }
 
 impl<T: fmt::Display> Saved<T> {
+    /// As in "14 kept in target/spool".
+    pub(crate) fn kept(&self, path: &Path) -> String {
+        let kept = match self.result {
+            Ok(()) => "kept in",
+            Err(_) => "not saved in",
+        };
+        format!("{} {kept} {}", self.unsent.len(), path.display())
+    }
+
+    /// The exit code of a program whose host ended with `host`.
+    pub(crate) fn exit_code(&self, host: u8) -> u8 {
+        match (&self.result, host) {
+            (Err(_), _) => FAILED,
+            // What the stop did not wait for may have ended since.
+            (Ok(()), 0 | TRY_AGAIN) if self.unsent.is_empty() => 0,
+            (Ok(()), 0) => TRY_AGAIN,
+            (Ok(()), code) => code,
+        }
+    }
+
     /// Names what may be sent twice; nothing if there is none.
     pub(crate) fn unknown(&self) -> String {
         let title = "no answer came in time, may be sent twice";

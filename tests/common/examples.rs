@@ -169,3 +169,51 @@ pub(crate) fn expect_write_error(name: &str, command: &mut Command) {
     assert!(told.starts_with(&expected), "{told}");
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// `--help` says what the example does, and lists its usage, options and exit codes.
+pub(crate) fn expect_help(name: &str) {
+    for option in ["--help", "-h"] {
+        let output = output(example(name, ".").arg(option));
+        let (help, told) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(
+            (output.status.code(), told.as_str()),
+            (Some(0), ""),
+            "{name}"
+        );
+        let (about, rest) = help.split_once("\n\n").unwrap_or_default();
+        assert!(!about.is_empty(), "{name}: {help}");
+        let usage = format!("Usage: {name}");
+        for part in [
+            usage.as_str(),
+            "Options:",
+            "--help",
+            "\nExit codes:\n",
+            "\n    2  ",
+        ] {
+            assert!(rest.contains(part), "{name} lacks {part:?}: {help}");
+        }
+    }
+}
+
+/// An option that the example does not know is named in one sentence, and the exit code is 2.
+pub(crate) fn expect_refusal(name: &str) {
+    let output = output(example(name, ".").arg("--no-such"));
+    let told = text(&output.stderr);
+    let sentence = told.lines().next().unwrap_or_default();
+    assert!(sentence.contains("--no-such"), "{name}: {told}");
+    assert_eq!(output.status.code(), Some(2), "{name}: {told}");
+    assert_eq!(text(&output.stdout), "", "{name}");
+}
+
+/// The reader of its stdout has gone, as in `example | head -1`: it ends by itself, with this code,
+/// and says nothing about that.
+pub(crate) fn expect_quiet_end(command: &mut Command, code: i32) {
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = finish(child);
+    let told = text(&output.stderr);
+    for complaint in ["roken pipe", "failed printing", "os error"] {
+        assert!(!told.contains(complaint), "{command:?}: {told}");
+    }
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {told}");
+}

@@ -19,8 +19,8 @@
 //! 0 made, 266 written to 3 files, 0 dead, 0 kept in target/analytics/spool.jsonl
 //! ```
 //!
-//! (Without what the log says of the two that are dead.) `--help` lists the options,
-//! `RUST_LOG=warn` tells of the full disk, too.
+//! (Without what the log says of the two that are dead.) `--help` lists the options and exit
+//! codes, `RUST_LOG=warn` tells of the full disk, too.
 //!
 //! # How it works
 //!
@@ -61,16 +61,6 @@
 //! the run has made and not written is lost.
 //!
 //! One `analytics` at a time may use a folder; another one is refused.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | every event is in a file, or a dead letter |
-//! | 1 | something failed, and is named; events could not be saved, and are listed |
-//! | 2 | the command line is wrong |
-//! | 75 | there are events in the spool: start it again |
-//! | 130 | the third Ctrl-C |
 
 mod disk;
 mod event;
@@ -78,8 +68,8 @@ mod event;
 mod lock;
 #[path = "../../common/outbox.rs"]
 mod outbox;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 #[path = "../../common/spool.rs"]
 mod spool;
 mod visitors;
@@ -92,16 +82,24 @@ use groundcrew::retry::Backoff;
 use groundcrew::{Batcher, Host, Pool, Retry, ServiceContext};
 use log::info;
 use outbox::{Item, Outbox, TIME_TO_ANSWER};
-use std::error::Error;
+use program::milliseconds;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use visitors::Visitors;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every event is in a file, or a dead letter
+    1  something failed, and is named; events could not be saved, and are listed
+    2  the command line is wrong
+   75  there are events in the spool: start it again
+  130  the third Ctrl-C";
+
 /// Write what visitors do into files, many events at a time.
 #[derive(Parser)]
-#[command(name = "analytics")]
+#[command(name = "analytics", after_help = EXIT_CODES)]
 struct Options {
     /// How many events there are
     #[arg(long, value_name = "COUNT", default_value = "2000")]
@@ -144,22 +142,12 @@ struct Options {
     stop_timeout: Duration,
 }
 
-fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::from_millis(text.parse()?))
-}
-
-const FAILED: u8 = 1;
-const TRY_AGAIN: u8 = 75;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        output::complain(format!("analytics: {error}"));
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: &Options) -> program::Result<ExitCode> {
     let mut lock = lock::open(&options.folder.join("lock"))?;
     let what = options.folder.display();
     let _lock = lock::take(&mut lock, "analytics", what, "--folder another one")?;
@@ -191,31 +179,20 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     host.background("visitors", move |ctx| {
         visit(&mut visitors, pause, &batcher, &made, ctx)
     })
-    .after(["events"]);
+    .after("events");
     let host = host.build()?;
 
-    output::bounded_by(host.handle().stop_on_signal()?);
+    program::bounded_by(host.handle().stop_on_signal()?);
     for event in found {
         let _ = events.submit(event); // or it stays in the outbox
     }
     let report = host.run();
     let saved = outbox.save(Instant::now() + TIME_TO_ANSWER);
 
-    let (account, unsent) = (saved.account, saved.unsent.len());
-    let (kept, code) = match (&saved.result, report.exit_code()) {
-        (Err(_), _) => ("not saved in", FAILED),
-        // What the stop did not wait for may have ended since.
-        (Ok(()), 0 | TRY_AGAIN) if unsent == 0 => ("kept in", 0),
-        (Ok(()), 0) => ("kept in", TRY_AGAIN),
-        (Ok(()), code) => ("kept in", code),
-    };
-    let path = outbox.path().display();
-    let mut told = match account.found {
-        0 => String::new(),
-        found => format!("{found} found in {path}\n"),
-    };
+    let (account, kept) = (saved.account, saved.kept(outbox.path()));
+    let mut told = outbox.found();
     told += &format!(
-        "{} made, {} written to {} files, {} dead, {unsent} {kept} {path}\n",
+        "{} made, {} written to {} files, {} dead, {kept}\n",
         account.made,
         account.sent,
         disk.files(),
@@ -224,9 +201,10 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     if let Some(error) = disk.not_buried() {
         told += &format!("not all dead letters could be written, the others are left: {error}\n");
     }
-    output::tell(told + &saved.unknown() + &saved.unsaved());
+    program::tell(told, saved.unknown() + &saved.unsaved());
+    let code = saved.exit_code(report.exit_code());
     if code != 0 || !report.is_clean() {
-        output::complain(report);
+        program::complain(report);
     }
     Ok(code.into())
 }

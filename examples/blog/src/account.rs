@@ -2,15 +2,12 @@
 
 use crate::blog::Blog;
 use crate::outbox::{Account, Item, Outbox, Saved, TIME_TO_ANSWER};
-use crate::output;
+use crate::program::{self, FAILED, TRY_AGAIN};
 use crate::screen::visible;
 use groundcrew::HostReport;
 use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Instant;
-
-const FAILED: u8 = 1;
-const TRY_AGAIN: u8 = 75;
 
 /// Saves what there is to save, tells of it, and says how the process is to end.
 pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
@@ -40,18 +37,19 @@ pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
     told += &list("not indexed", &unread, NAMED);
     told += &left("not sent", &emails);
     told += &left("not flushed", &events);
+    let mut lost = emails.unknown() + &events.unknown();
     for error in [index_saved, emails.result, events.result]
         .into_iter()
         .filter_map(Result::err)
     {
-        told += &format!("not saved, it is as before this run: {error}\n");
+        lost += &format!("not saved, it is as before this run: {error}\n");
         code = FAILED;
     }
     // If nobody reads it, it is saved all the same.
     blog.screen.clear();
-    output::tell(visible(&told));
+    program::tell(visible(&told), visible(&lost));
     if code != 0 {
-        output::complain(report);
+        program::complain(report);
     }
     code.into()
 }
@@ -63,20 +61,14 @@ fn account<T: Item>(what: &str, outbox: &Outbox<T>, saved: &Saved<T>) -> String 
         sent,
         refused,
     } = saved.account;
-    let kept = match saved.result {
-        Ok(()) => "kept in",
-        Err(_) => "not saved in",
-    };
-    let (unsent, path) = (saved.unsent.len(), outbox.path().display());
-    format!(
-        "{what}: {found} found, {made} made, {sent} sent, {refused} refused, {unsent} {kept} {path}\n"
-    )
+    let kept = saved.kept(outbox.path());
+    format!("{what}: {found} found, {made} made, {sent} sent, {refused} refused, {kept}\n")
 }
 
-/// What was not sent. What is in no file is named in full, and so is what may be sent twice.
+/// What was not sent. What is in no file is named in full.
 fn left<T: Item>(title: &str, saved: &Saved<T>) -> String {
     let most = saved.result.as_ref().map_or(usize::MAX, |()| NAMED);
-    list(title, &saved.unsent, most) + &saved.unknown()
+    list(title, &saved.unsent, most)
 }
 
 fn list(what: &str, items: &[impl Display], most: usize) -> String {

@@ -53,7 +53,7 @@ pub(crate) fn add(host: &mut HostBuilder, blog: &Blog, config: &Config, schedule
             blog.triggers.0.lock().unwrap().insert(name, entry);
             Ok(())
         })
-        .after(["posts"]);
+        .after("posts");
     }
 }
 

@@ -47,7 +47,7 @@
 //!
 //! `--once` reads and indexes everything with one worker and with all of them, seven times in
 //! turn, and exits. `--chaos SERVICE=FAULT` lets a service fail: `chaos.rs` lists what
-//! follows from it, for each. `--help` lists the other options.
+//! follows from it, for each. `--help` lists the other options and the exit codes.
 //!
 //! # What becomes of the work
 //!
@@ -61,16 +61,6 @@
 //! made is lost then, and what it sent of that file is sent again. So it is for a file that
 //! cannot be written, since the disk is full, say; but then everything is named that should be
 //! in it. A post that was not read is read by the next start.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | everything is indexed and sent, or refused for good |
-//! | 1 | a service failed, or there is something wrong with a file; stderr says what |
-//! | 2 | the command line is wrong |
-//! | 75 | something is left: start it again |
-//! | 130 | the third Ctrl-C; `--once` was interrupted |
 
 mod account;
 mod archive;
@@ -88,9 +78,9 @@ mod lock;
 mod once;
 #[path = "../../common/outbox.rs"]
 mod outbox;
-#[path = "../../common/output.rs"]
-mod output;
 mod post;
+#[path = "../../common/program.rs"]
+mod program;
 mod screen;
 mod search;
 mod services;
@@ -106,19 +96,27 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use config::Config;
 use env_logger::Env;
-use std::error::Error;
+use program::milliseconds;
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  everything is indexed and sent, or refused for good
+    1  a service failed, or there is something wrong with a file; stderr says what
+    2  the command line is wrong
+   75  something is left: start it again
+  130  the third Ctrl-C; `--once` was interrupted";
+
 /// A blog, from a folder of markdown.
 #[derive(Parser)]
-#[command(name = "blog")]
+#[command(name = "blog", after_help = EXIT_CODES)]
 struct Options {
     /// Where the posts are
     folder: PathBuf,
@@ -176,10 +174,6 @@ struct Options {
     stop_timeout: Duration,
 }
 
-fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::from_millis(text.parse()?))
-}
-
 fn percent() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(..=100)
 }
@@ -195,17 +189,14 @@ impl Options {
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(Env::default().default_filter_or("warn")).init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        output::complain(format!("blog: {error}"));
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: &Options) -> program::Result<ExitCode> {
     if let Some(count) = options.generate {
         generate::generate(&options.folder, count)?;
         let folder = options.folder.display();
-        writeln!(io::stdout(), "{count} posts are in {folder}")?;
+        program::print(format!("{count} posts are in {folder}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let about = |what: &dyn Display| format!("{}: {what}", options.folder.display());
@@ -218,7 +209,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let state = options.state.display();
     let _lock = lock::take(&mut lock, "blog", state, "--state another folder")?;
     let (blog, host) = services::assemble(options, &config)?;
-    output::bounded_by(host.handle().stop_on_signal()?);
+    program::bounded_by(host.handle().stop_on_signal()?);
     let report = host.run();
     Ok(account::settle(&blog, &report))
 }

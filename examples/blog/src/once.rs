@@ -1,8 +1,8 @@
 //! `--once`: reads and indexes everything, and says how much faster than with one worker.
 
 use crate::index::Index;
-use crate::output;
 use crate::post::Post;
+use crate::program;
 use groundcrew::{Pool, StopPlan, TaskError, signals};
 use log::debug;
 use std::error::Error;
@@ -37,7 +37,7 @@ pub(crate) fn index_once(
             let indexed = index(&pool, &files);
             if signals.received() {
                 let text = "interrupted: nothing is indexed";
-                let _ = output::finish(|| true, move || writeln!(io::stdout(), "{text}"));
+                let _ = program::finish(|| true, move || writeln!(io::stdout(), "{text}"));
                 return Ok(ExitCode::from(130));
             }
             let index = indexed??;

@@ -1,6 +1,6 @@
 //! The terminal: what is printed, and the table below it.
 
-use crate::output;
+use crate::program;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 
@@ -45,7 +45,7 @@ impl Screen {
     /// The end: who still prints above the table has had the time of the stop.
     pub(crate) fn clear(&self) {
         let table = self.table.clone();
-        let _ = output::finish(
+        let _ = program::finish(
             || true,
             move || {
                 table.finish_and_clear();

@@ -151,7 +151,7 @@ fn add_events(host: &mut HostBuilder, blog: &Blog) {
         blog.events.resume();
         Ok(())
     };
-    host.startup_task("analytics", resume).after(["events"]);
+    host.startup_task("analytics", resume).after("events");
 }
 
 fn add_posts(host: &mut HostBuilder, blog: &Blog, options: &Options, reindexes: bool) {

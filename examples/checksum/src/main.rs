@@ -7,7 +7,7 @@
 //! 6f0378f21a495f5c13247317d158e9d51da45a5bf68fc2f366e450deafdc8302  words/it
 //! ```
 //!
-//! `--help` lists the options, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! # How it works
 //!
@@ -33,23 +33,13 @@
 //! A path given is followed if it is a link, to a file or to a folder, as by
 //! `find -H`. Below a folder it is regular files that count, and nothing else.
 //! A pipe, a socket or a device given is an error: it might never end.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | every file has its line |
-//! | 1 | a file has none, or the output cannot be written; stderr says why |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: what is printed holds, the stop report is on stderr |
-//! | 141 | nobody reads on, as in `checksum \| head`: what SIGPIPE makes of `sha256sum` |
 
 mod failure;
 mod line;
 mod options;
-#[path = "../../common/output.rs"]
-mod output;
 mod printer;
+#[path = "../../common/program.rs"]
+mod program;
 mod sum;
 mod walk;
 
@@ -59,9 +49,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::debug;
 use options::{Command, Options};
 use printer::Turn;
-use std::error::Error;
-use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use program::{INTERRUPTED, USAGE, say};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, thread};
@@ -70,32 +59,22 @@ use walk::Walk;
 /// How many files wait to be printed, read or not.
 const MOST_WAITING: usize = 100_000;
 
-const WRONG_USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
-const BROKEN_PIPE: u8 = 141;
-
 fn main() -> ExitCode {
     env_logger::init();
-    let done = match Command::parse() {
+    program::run(|| match Command::parse() {
         Ok(Command::Sum(options)) => run(options),
-        Ok(Command::Help) => help(),
-        Err(error) => {
-            output::complain(format!("checksum: {error}; `--help` lists the options"));
-            return ExitCode::from(WRONG_USAGE);
+        Ok(Command::Help) => {
+            program::print(options::HELP)?;
+            Ok(ExitCode::SUCCESS)
         }
-    };
-    done.unwrap_or_else(|error| {
-        output::complain(format!("checksum: {error}"));
-        ExitCode::FAILURE
+        Err(error) => {
+            say(format!("{error}; `--help` lists the options"));
+            Ok(USAGE.into())
+        }
     })
 }
 
-fn help() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    output::print(options::HELP)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: Options) -> program::Result<ExitCode> {
     let mut builder = Pool::builder()
         .name("checksum")
         .queue_capacity(options.queue.get());
@@ -106,7 +85,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     // A quarter of the time is left to print what is done by then.
     let plan = StopPlan::cancel(options.stop_timeout / 4 * 3);
-    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     // The walk may hang on a dead disk, the printer on somebody who does not
     // read. On threads of their own they do not keep this one from stopping.
@@ -130,15 +109,15 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
     if ctrl_c.received() {
         if outcome.is_none() {
-            output::complain("checksum: nobody reads the output: some lines are lost");
+            say("nobody reads the output: some lines are lost");
         }
-        output::complain(&report);
+        program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match outcome.ok_or("the printer has ended early")? {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::FAILURE),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(error.into()),
         Err(error) => Err(format!("write error: {}", failure::reason(&error)).into()),
     }
 }
@@ -177,9 +156,4 @@ fn progress_bar() -> ProgressBar {
         .with_style(style.expect("this template is right"));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// One line on stderr. If that is closed there is nobody to tell.
-fn complain(what: impl Display) {
-    let _ = writeln!(io::stderr(), "checksum: {what}");
 }

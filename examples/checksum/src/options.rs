@@ -19,6 +19,13 @@ Options:
       --queue <COUNT>           How many files wait to be read, at most [default: 1024]
       --stop-timeout <SECONDS>  How long it takes to stop after Ctrl-C, at most [default: 5]
   -h, --help                    Print help
+
+Exit codes:
+    0  every file has its line
+    1  a file has none, or the output cannot be written; stderr says why
+    2  the command line is wrong
+  130  interrupted: what is printed holds, the stop report is on stderr
+  141  the reader of stdout has gone, as in `checksum | head`: what SIGPIPE makes of `sha256sum`
 ";
 
 /// What the command line asks for.

@@ -1,7 +1,7 @@
 //! Prints the lines in the order of the walk.
 
-use crate::complain;
 use crate::failure::Failure;
+use crate::say;
 use groundcrew::channel::{Receiver, RecvTimeoutError};
 use groundcrew::{TaskError, TaskHandle};
 use indicatif::ProgressBar;
@@ -92,7 +92,7 @@ impl Printer<'_> {
     /// On stderr, after the lines that come before it.
     fn complain(&mut self, what: impl Display) -> io::Result<()> {
         self.flush()?;
-        self.beside_bar(|| complain(what));
+        self.beside_bar(|| say(what));
         self.complete = false;
         Ok(())
     }

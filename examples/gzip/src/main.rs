@@ -5,7 +5,7 @@
 //! $ gzip -dc doc.tar.gz | tar -t | wc -l
 //! ```
 //!
-//! `--help` lists the options, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! # How it works
 //!
@@ -36,16 +36,6 @@
 //! what is there, without a warning. (If nobody reads for two seconds the last
 //! member is cut, and stderr says so.)
 //!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | the output is complete |
-//! | 1 | it is not, or `--check` found a difference; stderr says why |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: the stop report is on stderr |
-//! | 141 | nobody reads on, as in `gzip \| head`: what SIGPIPE makes of others |
-//!
 //! The third Ctrl-C exits at once, and leaves a file behind whose name begins
 //! with `.gzip-`.
 
@@ -54,8 +44,8 @@ mod check;
 mod failure;
 mod job;
 mod output;
-#[path = "../../common/output.rs"]
-mod report;
+#[path = "../../common/program.rs"]
+mod program;
 
 use clap::Parser;
 use failure::Failure;
@@ -65,8 +55,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use job::Job;
 use os_display::Quotable;
 use output::{NewFile, SharedWriter};
-use std::error::Error;
-use std::fmt::Display;
+use program::{INTERRUPTED, say};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::num::NonZeroUsize;
@@ -75,9 +64,17 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  the output is complete
+    1  it is not, or `--check` found a difference; stderr says why
+    2  the command line is wrong
+  130  interrupted: the stop report is on stderr
+  141  the reader of stdout has gone, as in `gzip | head`: what SIGPIPE makes of others";
+
 /// Compress a file or a pipe on every core.
 #[derive(Parser)]
-#[command(name = "gzip")]
+#[command(name = "gzip", after_help = EXIT_CODES)]
 struct Options {
     /// The file to compress; `-` is stdin
     #[arg(default_value = "-")]
@@ -108,25 +105,19 @@ struct Options {
 /// How long the stop after Ctrl-C may take, and then the write that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-const INTERRUPTED: u8 = 130;
-const BROKEN_PIPE: u8 = 141;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(Options::parse()).unwrap_or_else(|error| {
-        say(error);
-        ExitCode::FAILURE
-    })
+    program::run(|| run(Options::parse()))
 }
 
-fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: Options) -> program::Result<ExitCode> {
     let mut builder = Pool::builder().name("gzip");
     if let Some(threads) = options.threads {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(PATIENCE);
-    let ctrl_c = report::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let (input, length) = open(&options)?;
     let (writer, file) = create(options.output.as_deref())?;
@@ -157,7 +148,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         if !writer.close(PATIENCE) {
             say("nobody takes the output: its last member is cut");
         }
-        report::complain(&report);
+        program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match done.ok_or("a thread has ended early")? {
@@ -170,9 +161,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => {
-            Ok(ExitCode::from(BROKEN_PIPE))
-        }
+        Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Err(error.into()),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -212,9 +201,4 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(length.unwrap_or(0)).with_style(style.expect("this template is right"))
-}
-
-/// One line on stderr.
-fn say(what: impl Display) {
-    report::complain(format!("gzip: {what}"));
 }

@@ -37,8 +37,8 @@
 //!   unstarted  #42 "mail 42 to ada@example.com"                         examples/mailer/main.rs:198:14
 //! ```
 //!
-//! Left alone it ends when every mail is sent or given up. `--help` lists the ways to fail,
-//! `RUST_LOG=mailer=debug` tells of each attempt.
+//! Left alone it ends when every mail is sent or given up. `--help` lists the ways to fail
+//! and the exit codes, `RUST_LOG=mailer=debug` tells of each attempt.
 //!
 //! # How it works
 //!
@@ -66,21 +66,11 @@
 //! and the server each keep an account, and the two have to agree. Where a stop did not
 //! wait for the answer to a mail, it is unknown who has it: that takes a second Ctrl-C, or a
 //! server that says nothing for longer than the stop may take.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | nothing is left to do: every mail was sent or given up; also if the report is not clean, since an idle thread had not left in time |
-//! | 1 | something failed, or the two accounts differ; stderr says what |
-//! | 2 | the command line is wrong |
-//! | 75 | it was stopped, and there are mails that were not sent, or of which that is unknown |
-//! | 130 | the third Ctrl-C |
 
 mod mail;
 mod outcome;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 mod server;
 mod smtp;
 
@@ -93,16 +83,26 @@ use groundcrew::{Pool, Retry, StopPlan, signals};
 use log::debug;
 use mail::Mail;
 use outcome::Outcome;
+use program::{TRY_AGAIN, milliseconds};
 use server::{Failures, Server};
 use smtp::SendError;
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  nothing is left to do: every mail was sent or given up; also if the report is not
+       clean, since an idle thread had not left in time
+    1  something failed, or the two accounts differ; stderr says what
+    2  the command line is wrong
+   75  it was stopped, and there are mails that were not sent, or of which that is
+       unknown
+  130  the third Ctrl-C";
+
 /// Send mails to a server that fails.
 #[derive(Parser)]
-#[command(name = "mailer")]
+#[command(name = "mailer", after_help = EXIT_CODES)]
 struct Options {
     /// How many mails there are
     #[arg(long, value_name = "COUNT", default_value = "60")]
@@ -141,10 +141,6 @@ struct Options {
     stop_timeout: Duration,
 }
 
-fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::from_millis(text.parse()?))
-}
-
 fn percent() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(..=100)
 }
@@ -153,18 +149,19 @@ fn percent() -> RangedU64ValueParser<u32> {
 /// included.
 const PLACES: usize = 32;
 
-const TRY_AGAIN: u8 = 75;
-
 /// What becomes of a mail, attempt by attempt.
 type Attempted = Result<(), RetryError<CallError<SendError>>>;
 
-fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn main() -> ExitCode {
     // Of the crate's own records those of the breaker, and what is wrong.
     let filter = "warn,mailer=info,groundcrew::retry=info";
     env_logger::Builder::from_env(Env::default().default_filter_or(filter))
         .format(|line, record| writeln!(line, "{}", record.args()))
         .init();
-    let options = Options::parse();
+    program::run(|| run(&Options::parse()))
+}
+
+fn run(options: &Options) -> program::Result<ExitCode> {
     let mut rng = Rng::with_seed(options.seed);
     let mails = Mail::write(options.mails, &mut rng);
     let server = Server::start(Failures {
@@ -181,7 +178,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .queue_capacity(PLACES)
         .build()?;
     let plan = StopPlan::finish_running(options.stop_timeout);
-    output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
     let breaker = CircuitBreaker::builder("smtp")
         .consecutive_failures(3)
         .open_for(Duration::from_millis(200))
@@ -213,12 +210,13 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     outcome.add_unstarted(&report);
 
     let account = server.account();
-    output::tell(format!(
+    let account_of_both = format!(
         "{outcome}\nserver: {} acknowledged, {} of them twice\n",
         account.acknowledged, account.repeated
-    ));
+    );
+    program::tell(account_of_both, String::new());
     if !report.is_clean() {
-        output::complain(&report);
+        program::complain(&report);
     }
     if !outcome.agrees(&account) {
         return Err("the server's account is another one".into());

@@ -5,7 +5,7 @@
 //! mandelbrot: 1920x1080 in 0.48 s: 4.3 million pixels a second
 //! ```
 //!
-//! `--help` lists the options, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! # How it works
 //!
@@ -25,21 +25,12 @@
 //! The file is written under another name in the same folder, and takes its own
 //! when it is complete. Until then the one that was there stays as it is.
 //!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | the picture is there |
-//! | 1 | it is not, or a row of it is missing; stderr says why |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: the picture is there, rows that were not finished are grey, the stop report is on stderr |
-//!
 //! The third Ctrl-C exits at once, and leaves a file behind whose name begins
 //! with `.mandelbrot-`.
 
 mod image;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 mod view;
 
 use clap::Parser;
@@ -47,8 +38,7 @@ use groundcrew::cancel::Cancelled;
 use groundcrew::{Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
-use std::error::Error;
-use std::fmt::Display;
+use program::{INTERRUPTED, say};
 use std::iter;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -56,9 +46,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use view::{Size, View};
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  the picture is there
+    1  it is not, or a row of it is missing; stderr says why
+    2  the command line is wrong
+  130  interrupted: the picture is there, rows that were not finished are grey, the stop
+       report is on stderr";
+
 /// Draw the Mandelbrot set into a PNG file.
 #[derive(Parser)]
-#[command(name = "mandelbrot")]
+#[command(name = "mandelbrot", after_help = EXIT_CODES)]
 struct Options {
     /// The file to write; one that is there is replaced
     output: PathBuf,
@@ -80,17 +78,12 @@ struct Options {
 /// How many rows are begun and not yet written, at most.
 const AHEAD: usize = 256;
 
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        say(error);
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: &Options) -> program::Result<ExitCode> {
     let started = Instant::now();
     let size = options.size;
 
@@ -100,7 +93,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
-    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let view = View::new(size, options.steps);
     let mut unfinished = 0;
@@ -118,7 +111,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         say(format!("{unfinished} of {} rows are grey", size.height));
     }
     if ctrl_c.received() {
-        output::complain(&report);
+        program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if unfinished > 0 {
@@ -153,9 +146,4 @@ fn rows(pool: &Pool, view: View) -> impl Iterator<Item = Option<Vec<u8>>> {
 fn progress_bar(rows: u32) -> ProgressBar {
     let style = ProgressStyle::with_template("[{wide_bar}] {pos} of {len} rows, {elapsed}");
     ProgressBar::new(rows.into()).with_style(style.expect("this template is right"))
-}
-
-/// One line on stderr.
-fn say(what: impl Display) {
-    output::complain(format!("mandelbrot: {what}"));
 }

@@ -38,7 +38,7 @@
 //! ```
 //!
 //! The lines that begin with a date are runs. With `--table` it prints the table alone.
-//! `--help` lists the options.
+//! `--help` lists the options and exit codes.
 //!
 //! # A year
 //!
@@ -85,38 +85,38 @@
 //!
 //! `--zone America/New_York` is the year of another zone, but for the newsletter, which
 //! goes by London's; on `Australia/Lord_Howe` the clocks are changed by half an hour.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | it was stopped by Ctrl-C, and everything ended well; or all is printed |
-//! | 1 | something failed; stderr says what |
-//! | 2 | the command line is wrong: a zone that there is not, say |
-//! | 75 | a job did not end in time; the report says which |
-//! | 130 | the third Ctrl-C |
 
 mod jobs;
+#[path = "../../common/log_to_stdout.rs"]
+mod log_to_stdout;
+#[path = "../../common/program.rs"]
+mod program;
 mod simulation;
 mod table;
 
 use clap::Parser;
 use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
-use env_logger::{Env, Target};
 use groundcrew::{Host, HostReport, Pool, Schedule, Scheduler};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use jobs::JOBS;
 use log::info;
-use std::error::Error;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::{ExitCode, Termination};
 use std::time::SystemTime;
 use table::Table;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  it was stopped by Ctrl-C, and everything ended well; or all is printed
+    1  something failed; stderr says what
+    2  the command line is wrong: a zone that there is not, say
+   75  a job did not end in time; the report says which
+  130  the third Ctrl-C";
+
 /// Jobs by the clock, until Ctrl-C.
 #[derive(Parser)]
-#[command(name = "nightly")]
+#[command(name = "nightly", after_help = EXIT_CODES)]
 struct Options {
     /// The zone that the jobs go by; the newsletter goes by that of London
     #[arg(long, default_value = "Europe/London", value_parser = zone)]
@@ -150,7 +150,7 @@ struct Options {
     simulate: Option<i16>,
 }
 
-fn zone(name: &str) -> Result<TimeZone, Box<dyn Error + Send + Sync>> {
+fn zone(name: &str) -> program::Result<TimeZone> {
     Schedule::cron("@daily").in_tz(name).check()?;
     Ok(TimeZone::get(name)?)
 }
@@ -163,8 +163,6 @@ fn year() -> RangedI64ValueParser<i16> {
     RangedI64ValueParser::new().range(1970..=9998)
 }
 
-const BROKEN_PIPE: u8 = 141;
-
 fn main() -> ExitCode {
     let options = Options::parse();
     let level = if options.simulate.is_some() {
@@ -172,21 +170,11 @@ fn main() -> ExitCode {
     } else {
         "info"
     };
-    env_logger::Builder::from_env(Env::default().default_filter_or(level))
-        .format(|line, record| writeln!(line, "{}", record.args()))
-        .target(Target::Stdout)
-        .init();
-    match run(options) {
-        Ok(code) => code,
-        Err(error) if is_broken_pipe(&*error) => ExitCode::from(BROKEN_PIPE),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "nightly: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    log_to_stdout::init(level);
+    program::run(|| run(options))
 }
 
-fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: Options) -> program::Result<ExitCode> {
     let mut out = BufWriter::new(io::stdout().lock());
     if let Some(year) = options.simulate {
         simulation::print(&mut out, year, &options.zone)?;
@@ -208,7 +196,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
 }
 
-fn run_jobs(zone: &TimeZone) -> Result<HostReport, Box<dyn Error + Send + Sync>> {
+fn run_jobs(zone: &TimeZone) -> program::Result<HostReport> {
     let pool = Pool::builder().name("nightly").threads(2).build()?;
     let scheduler = Scheduler::new(pool.submitter());
     for job in &JOBS {
@@ -227,18 +215,13 @@ fn run_jobs(zone: &TimeZone) -> Result<HostReport, Box<dyn Error + Send + Sync>>
     host.name("nightly");
     host.add("workers", pool);
     host.add("schedules", &scheduler);
-    Ok(host.build()?.run_until_signal()?)
+    let host = host.build()?;
+    log_to_stdout::stop_when_unread(host.handle());
+    Ok(host.run_until_signal()?)
 }
 
 /// As in `2026-03-29T02:00:00+01:00`.
 fn date(time: SystemTime, zone: &TimeZone) -> Result<String, jiff::Error> {
     let time = Timestamp::try_from(time)?.to_zoned(zone.clone());
     Ok(time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
-}
-
-/// Whoever read the output has gone.
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

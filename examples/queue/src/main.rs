@@ -17,7 +17,7 @@
 //! ```
 //!
 //! What the server has acknowledged is in `target/inbox`: `sort target/inbox | uniq -d` prints nothing.
-//! `--help` lists the options, `RUST_LOG=info` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=info` tells more.
 //!
 //! # How it works
 //!
@@ -56,24 +56,14 @@
 //! them down first.
 //!
 //! One `queue` at a time may use a spool; another one is refused.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | every email was sent |
-//! | 1 | something failed, and is named; emails could not be saved, and are listed |
-//! | 2 | the command line is wrong |
-//! | 75 | there are emails in the spool: start it again |
-//! | 130 | the third Ctrl-C |
 
 mod email;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/outbox.rs"]
 mod outbox;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 mod sender;
 mod server;
 #[path = "../../common/spool.rs"]
@@ -85,15 +75,23 @@ use groundcrew::host::ServiceResult;
 use groundcrew::{Host, ServiceContext, WorkQueue};
 use log::info;
 use outbox::{Outbox, TIME_TO_ANSWER};
+use program::milliseconds;
 use sender::Sender;
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every email was sent
+    1  something failed, and is named; emails could not be saved, and are listed
+    2  the command line is wrong
+   75  there are emails in the spool: start it again
+  130  the third Ctrl-C";
+
 /// Send emails, and keep those that were not sent for the next time.
 #[derive(Parser)]
-#[command(name = "queue")]
+#[command(name = "queue", after_help = EXIT_CODES)]
 struct Options {
     /// How many emails are written
     #[arg(long, value_name = "COUNT", default_value = "100")]
@@ -120,25 +118,15 @@ struct Options {
     stop_timeout: Duration,
 }
 
-fn milliseconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::from_millis(text.parse()?))
-}
-
 /// So many emails wait before the writer does.
 const PLACES: usize = 20;
 
-const FAILED: u8 = 1;
-const TRY_AGAIN: u8 = 75;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(Options::parse()).unwrap_or_else(|error| {
-        output::complain(format!("queue: {error}"));
-        ExitCode::FAILURE
-    })
+    program::run(|| run(Options::parse()))
 }
 
-fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: Options) -> program::Result<ExitCode> {
     let mut lock = lock::open(&options.spool.with_extension("lock"))?;
     let what = options.spool.display();
     let _lock = lock::take(&mut lock, "queue", &what, "--spool another file")?;
@@ -167,30 +155,23 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     host.background("writer", move |ctx| {
         write(options.emails, &emails, &writers, ctx)
     })
-    .after(["emails"]);
+    .after("emails");
     let host = host.build()?;
 
-    output::bounded_by(host.handle().stop_on_signal()?);
+    program::bounded_by(host.handle().stop_on_signal()?);
     let report = host.run();
     let saved = outbox.save(Instant::now() + TIME_TO_ANSWER);
 
-    let (written, sent, unsent) = (saved.account.made, saved.account.sent, saved.unsent.len());
-    let (kept, code) = match (&saved.result, report.exit_code()) {
-        (Err(_), _) => ("not saved in", FAILED),
-        // What the stop did not wait for may have ended since.
-        (Ok(()), 0 | TRY_AGAIN) if unsent == 0 => ("kept in", 0),
-        (Ok(()), 0) => ("kept in", TRY_AGAIN),
-        (Ok(()), code) => ("kept in", code),
-    };
-    let path = outbox.path().display();
-    let found = match saved.account.found {
-        0 => String::new(),
-        found => format!("{found} found in {path}\n"),
-    };
-    let summary = format!("{found}{written} written, {sent} sent, {unsent} {kept} {path}\n");
-    output::tell(summary + &saved.unknown() + &saved.unsaved());
+    let (written, sent, kept) = (
+        saved.account.made,
+        saved.account.sent,
+        saved.kept(outbox.path()),
+    );
+    let summary = format!("{}{written} written, {sent} sent, {kept}\n", outbox.found());
+    program::tell(summary, saved.unknown() + &saved.unsaved());
+    let code = saved.exit_code(report.exit_code());
     if code != 0 || !report.is_clean() {
-        output::complain(report);
+        program::complain(report);
     }
     Ok(code.into())
 }

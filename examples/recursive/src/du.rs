@@ -1,7 +1,7 @@
 //! The command `du`.
 
 use crate::folders::{Failure, Folder, measure, measure_alone};
-use crate::{Outcome, output, progress_bar, say, say_speedup};
+use crate::{Outcome, program, progress_bar, say, say_speedup};
 use clap::Args;
 use groundcrew::Pool;
 use groundcrew::cancel::Cancelled;
@@ -72,7 +72,7 @@ fn print(folders: &[Folder], depth: usize) -> io::Result<()> {
         lines.extend(folder.path.as_os_str().as_encoded_bytes());
         lines.push(b'\n');
     }
-    output::print(lines)
+    program::print(lines)
 }
 
 /// Whether one thread finds the same. The time is taken of a second run, since

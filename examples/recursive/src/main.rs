@@ -11,7 +11,7 @@
 //! 5       words/few
 //! ```
 //!
-//! `--help` lists the commands and options, `RUST_LOG=debug` tells more.
+//! `--help` lists the commands, options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! # How it works
 //!
@@ -37,36 +37,34 @@
 //! Ctrl-C stops the pool, but nothing stops a scope: tasks borrow from its
 //! caller. So every task looks at its token and ends early. Those that the stop
 //! finds unstarted are run by the scope's own thread, look too, and take no time.
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | all is sorted, or every folder has its size |
-//! | 1 | a folder could not be read, so that sizes lack something; or `--check` has found a difference; stderr says which |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: no result is printed, the stop report is on stderr |
-//! | 141 | nobody reads on, as in `recursive du \| head` |
 
 mod du;
 mod folders;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 mod quicksort;
 mod sort;
 
 use clap::{Args, Parser, Subcommand};
 use groundcrew::{Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::error::Error;
-use std::fmt::Display;
+use program::{BROKEN_PIPE, INTERRUPTED, say};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  all is sorted, or every folder has its size
+    1  a folder could not be read, so that sizes lack something; or `--check` has found
+       a difference; stderr says which
+    2  the command line is wrong
+  130  interrupted: no result is printed, the stop report is on stderr
+  141  the reader of stdout has gone, as in `recursive du | head`";
+
 /// Recursion on a pool: sort numbers, or sum up folders.
 #[derive(Parser)]
-#[command(name = "recursive")]
+#[command(name = "recursive", after_help = EXIT_CODES)]
 struct Options {
     #[command(subcommand)]
     command: Command,
@@ -105,25 +103,19 @@ enum Outcome {
     BrokenPipe,
 }
 
-const INTERRUPTED: u8 = 130;
-const BROKEN_PIPE: u8 = 141;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        say(error);
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: &Options) -> program::Result<ExitCode> {
     let mut builder = Pool::builder().name("recursive");
     if let Some(threads) = options.common.threads {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(Duration::from_secs(2));
-    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let check = options.common.check;
     let outcome = match &options.command {
@@ -136,7 +128,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         Outcome::Bad => Ok(ExitCode::FAILURE),
         Outcome::Interrupted => {
             debug_assert!(ctrl_c.received());
-            output::complain(&report);
+            program::complain(&report);
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
@@ -161,9 +153,4 @@ fn progress_bar(length: Option<u64>, template: &str) -> ProgressBar {
     };
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.with_style(style.expect("this template is right"))
-}
-
-/// One line on stderr.
-fn say(what: impl Display) {
-    output::complain(format!("recursive: {what}"));
 }

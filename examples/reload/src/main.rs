@@ -20,87 +20,18 @@
 //! ```
 //!
 //! A configuration that is missing or empty is an error at the start. A daemon that runs
-//! keeps the one it has.
+//! keeps the one it has. `--help` lists the options and exit codes.
 
 #[cfg(unix)]
-mod daemon {
-    use groundcrew::channel::select;
-    use groundcrew::host::ServiceResult;
-    use groundcrew::signals::{self, Signal, SignalReceiver};
-    use groundcrew::{Host, HostReport, ServiceContext};
-    use std::error::Error;
-    use std::io::{self, Write};
-    use std::path::{Path, PathBuf};
-    use std::time::Duration;
-    use std::{env, fs};
-
-    pub(crate) fn run() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
-        env_logger::init();
-        let mut arguments = env::args_os().skip(1);
-        let file = PathBuf::from(arguments.next().ok_or("give the file with the greeting")?);
-        let every = match arguments.next() {
-            Some(millis) => millis.to_string_lossy().parse()?,
-            None => 1_000,
-        };
-        // First thing of all: until then these two end the process.
-        let (hangup, usr1) = (
-            signals::receiver(Signal::Hup)?,
-            signals::receiver(Signal::Usr1)?,
-        );
-        let mut host = Host::builder();
-        host.background("greeter", move |ctx| {
-            greet(ctx, &file, Duration::from_millis(every), &hangup, &usr1)
-        });
-        Ok(host
-            .build()?
-            .run_until_any_of([Signal::Int, Signal::Term])?)
-    }
-
-    fn greet(
-        ctx: &ServiceContext,
-        file: &Path,
-        every: Duration,
-        hangup: &SignalReceiver,
-        usr1: &SignalReceiver,
-    ) -> ServiceResult {
-        let mut greeting = read(file)?;
-        let (mut greetings, mut times) = (0, 1);
-        writeln!(io::stdout(), "greeting: {greeting}")?;
-        let stopped = ctx.token().receiver();
-        loop {
-            select! {
-                recv(stopped) -> _ => return Ok(()),
-                recv(hangup) -> _ => match read(file) {
-                    Ok(new) => {
-                        greeting = new;
-                        times += 1;
-                        writeln!(io::stdout(), "greeting: {greeting}")?;
-                    }
-                    Err(error) => writeln!(io::stdout(), "greeting: {error}; {greeting} stays")?,
-                },
-                recv(usr1) -> _ => {
-                    writeln!(io::stdout(), "{greetings} greetings, read {times} times")?;
-                }
-                default(every) => {
-                    greetings += 1;
-                    writeln!(io::stdout(), "{greeting}")?;
-                }
-            }
-        }
-    }
-
-    fn read(file: &Path) -> io::Result<String> {
-        let text = fs::read_to_string(file)?;
-        match text.trim() {
-            "" => Err(io::Error::other("the file is empty")),
-            greeting => Ok(greeting.to_owned()),
-        }
-    }
-}
+mod daemon;
+#[cfg(unix)]
+#[path = "../../common/program.rs"]
+mod program;
 
 #[cfg(unix)]
-fn main() -> Result<groundcrew::HostReport, Box<dyn std::error::Error + Send + Sync>> {
-    daemon::run()
+fn main() -> std::process::ExitCode {
+    env_logger::init();
+    program::run(daemon::run)
 }
 
 #[cfg(not(unix))]

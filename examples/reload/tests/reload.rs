@@ -4,7 +4,9 @@
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
-use common::examples::{example, finish, output, send, text};
+use common::examples::{
+    example, expect_help, expect_quiet_end, expect_refusal, finish, output, send, text,
+};
 use common::{LONG, within};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -74,4 +76,13 @@ fn without_a_configuration_it_does_not_start() {
     let told = text(&output.stderr);
     assert!(told.contains("  failed     \"greeter\""), "{told}");
     assert_eq!(output.status.code(), Some(1), "{told}");
+}
+
+#[test]
+fn it_takes_help_refuses_unknown_options_and_ends_quietly_on_a_closed_pipe() {
+    expect_help("reload");
+    expect_refusal("reload");
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("greeting"), "hello\n").unwrap();
+    expect_quiet_end(example("reload", &folder).args(["greeting", "10"]), 0);
 }

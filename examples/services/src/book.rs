@@ -54,7 +54,7 @@ impl Service for Book {
             select! {
                 recv(self.entries) -> guest => match guest {
                     Ok(guest) => self.write(&guest)?,
-                    Err(_) => break, // "web" has ended, and this one is told next
+                    Err(_) => break, // "workers" has ended, and this one is next
                 },
                 recv(told_to_stop) -> _ => break,
             }
@@ -63,7 +63,7 @@ impl Service for Book {
         Ok(())
     }
 
-    /// By now "web" has ended, so nobody enters any more.
+    /// By now "workers" has ended, so no more guests come.
     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
         for guest in self.entries.clone().try_iter() {
             self.write(&guest)?;

@@ -1,44 +1,78 @@
 //! The service that greets.
 
+use crate::connections::{Connections, accept};
 use crate::count;
 use crate::pages::Pages;
 use groundcrew::channel::Sender;
 use groundcrew::host::ServiceResult;
-use groundcrew::{Service, ServiceContext};
+use groundcrew::submit::WhenFull;
+use groundcrew::{CancelToken, Service, ServiceContext, Submitter};
 use log::{debug, info};
-use std::error::Error;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Greets whoever comes, one after the other.
+/// Accepts connections, and lets the workers greet.
 pub(crate) struct Web {
     port: u16,
-    guests: Sender<String>,
-    pages: Arc<Mutex<Pages>>,
+    workers: Submitter,
+    desk: Desk,
     listener: Option<TcpListener>,
+    connections: Connections,
     requests: usize,
 }
 
+/// What a worker needs to greet a guest.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) guests: Sender<String>,
+    pub(crate) pages: Arc<Mutex<Pages>>,
+}
+
+/// How long a client may take to say what it wants, and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Web {
-    pub(crate) fn new(port: u16, guests: &Sender<String>, pages: &Arc<Mutex<Pages>>) -> Web {
+    pub(crate) fn new(port: u16, workers: &Submitter, desk: &Desk) -> Web {
         Web {
             port,
-            guests: guests.clone(),
-            pages: pages.clone(),
+            workers: workers.clone(),
+            desk: desk.clone(),
             listener: None,
+            connections: Connections::default(),
             requests: 0,
         }
     }
 
-    /// The path of the request is the name of the guest.
-    fn answer(&self, mut stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync>> {
-        stream.set_nonblocking(false)?;
+    /// Waits for a place in the queue of the workers; meanwhile clients wait for an `accept`.
+    fn serve(&mut self, stream: TcpStream, stopped: &CancelToken) -> io::Result<()> {
+        let client = stream.peer_addr()?;
+        debug!("web: {client} is here");
+        self.requests += 1;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut lines = BufReader::new(&stream).lines();
-        let request = lines.next().unwrap_or(Ok(String::new()))?;
+        let stream = self.connections.add(stream);
+        let desk = self.desk.clone();
+        let task = format!("request {} from {client}", self.requests);
+        let task = self.workers.task(task);
+        let task = task.when_full(WhenFull::WaitUntilCancelled(stopped.clone()));
+        let accepted = task.execute(move || {
+            if let Err(error) = desk.greet(&stream) {
+                info!("web: {client}: {error}");
+            }
+        });
+        accepted.map_err(io::Error::other)
+    }
+}
+
+impl Desk {
+    /// The path of the request is the name of the guest.
+    fn greet(&self, mut stream: &TcpStream) -> ServiceResult {
+        let mut lines = BufReader::new(stream).lines();
+        let Some(request) = lines.next().transpose()? else {
+            return Ok(()); // it has said nothing
+        };
         // A client that is answered before it has said all sees a broken connection.
         for header in lines {
             if header?.is_empty() {
@@ -62,15 +96,9 @@ impl Web {
     }
 }
 
-/// So long a client that says nothing is borne.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// `accept` knows no token, and so it is not waited for.
-const PAUSE: Duration = Duration::from_millis(20);
-
 impl Service for Web {
     fn start(&mut self, _: &ServiceContext) -> ServiceResult {
         let listener = TcpListener::bind(("127.0.0.1", self.port))?;
-        listener.set_nonblocking(true)?;
         info!("web: http://{}/your-name", listener.local_addr()?);
         self.listener = Some(listener);
         Ok(())
@@ -78,25 +106,22 @@ impl Service for Web {
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let listener = self.listener.take().ok_or("it is not listening")?;
-        while !ctx.is_cancelled() {
-            match listener.accept() {
-                Ok((stream, client)) => {
-                    debug!("web: {client} is here");
-                    self.requests += 1;
-                    ctx.note(format!("request {} from {client}", self.requests));
-                    if let Err(error) = self.answer(stream) {
-                        info!("web: {client}: {error}");
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => ctx.sleep(PAUSE)?,
-                Err(error) => return Err(error.into()),
+        for stream in accept(&listener, ctx.token())? {
+            if let Err(error) = stream.and_then(|stream| self.serve(stream, ctx.token())) {
+                info!("web: {error}");
+                ctx.sleep(PAUSE)?;
             }
         }
         Ok(())
     }
 
+    /// The requests that have come are answered: "workers" stops after this.
     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
+        self.connections.hang_up();
         info!("web: closed after {}", count(self.requests, "request"));
         Ok(())
     }
 }
+
+/// After an error, of too many open files, say: the next one might come at once.
+const PAUSE: Duration = Duration::from_millis(20);

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Up to the report this is the log, on stderr; `RUST_LOG=info` tells more. A report
-//! that is clean is printed on stdout. `--help` lists the ways to fail.
+//! that is clean is printed on stdout. `--help` lists the ways to fail and the exit codes.
 //!
 //! # The last lines
 //!
@@ -129,20 +129,10 @@
 //!   stopped    "web"  after 0.000 s
 //! exit code 1
 //! ```
-//!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | nothing failed, or a restart mended it |
-//! | 1 | "index" failed, and that was its end |
-//! | 2 | the command line is wrong |
-//! | 75 | "index" did not end in time, and had not failed before |
-//! | 130 | the third Ctrl-C |
 
 mod index;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 
 use clap::{Parser, ValueEnum};
 use env_logger::Env;
@@ -150,13 +140,20 @@ use groundcrew::host::{FailurePolicy, Restart};
 use groundcrew::retry::Backoff;
 use groundcrew::{Host, HostReport};
 use index::{Fail, Index, wait_for_the_stop};
-use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  nothing failed, or a restart mended it
+    1  \"index\" failed, and that was its end
+    2  the command line is wrong
+   75  \"index\" did not end in time, and had not failed before
+  130  the third Ctrl-C";
+
 /// A service that fails, and what becomes of its host.
 #[derive(Parser)]
-#[command(name = "supervised")]
+#[command(name = "supervised", after_help = EXIT_CODES)]
 struct Options {
     /// How "index" fails; without this it does not
     #[arg(long, value_name = "HOW")]
@@ -191,7 +188,7 @@ impl From<Policy> for FailurePolicy {
     }
 }
 
-fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
+fn main() -> program::Result<HostReport> {
     env_logger::Builder::from_env(Env::default().default_filter_or("warn"))
         .format(|line, record| writeln!(line, "{}", record.args()))
         .init();
@@ -209,7 +206,7 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
             fail: options.fail.filter(|_| incarnation <= options.times),
         }
     })
-    .after(["db"])
+    .after("db")
     .heartbeat_timeout(Duration::from_millis(500))
     .fail_on_missed_heartbeat()
     .on_failure(options.policy);
@@ -218,13 +215,13 @@ fn main() -> Result<HostReport, Box<dyn Error + Send + Sync>> {
         ctx.request_stop("the example is over");
         wait_for_the_stop(ctx)
     })
-    .after(["index"]);
+    .after("index");
 
     let report = host.build()?.run_until_signal()?;
     if report.is_clean() {
         // Returned from `main` it is printed if it is not clean.
         let text = report.to_string();
-        let _ = output::finish(|| true, move || writeln!(io::stdout(), "{text}"));
+        let _ = program::finish(|| true, move || writeln!(io::stdout(), "{text}"));
     }
     Ok(report)
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The first command draws the pictures first; leave `--make` out to use your
-//! own. `--help` lists the options, `RUST_LOG=debug` tells more.
+//! own. `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! # How it works
 //!
@@ -29,23 +29,14 @@
 //! at the next few kilobytes that they read. A thumbnail is written under
 //! another name in the same folder, and takes its own when it is complete.
 //!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | every picture has its thumbnail |
-//! | 1 | one has not, or `--check` has found a difference; stderr says which and why |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: the thumbnails that are there are complete, stderr says how many were made, and has the stop report |
-//!
 //! The third Ctrl-C exits at once, and may leave files behind whose names begin
 //! with `.thumbnails-`.
 
 mod check;
 mod folder;
 mod make;
-#[path = "../../common/output.rs"]
-mod output;
+#[path = "../../common/program.rs"]
+mod program;
 mod thumbnail;
 mod write;
 
@@ -53,17 +44,24 @@ use clap::Parser;
 use groundcrew::{Pool, StopPlan, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use os_display::Quotable;
-use std::error::Error;
-use std::fmt::Display;
+use program::{INTERRUPTED, Result, say};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every picture has its thumbnail
+    1  one has not, or `--check` has found a difference; stderr says which and why
+    2  the command line is wrong
+  130  interrupted: the thumbnails that are there are complete, stderr says how many
+       were made, and has the stop report";
+
 /// Make thumbnails of all PNG files in a folder.
 #[derive(Parser)]
-#[command(name = "thumbnails")]
+#[command(name = "thumbnails", after_help = EXIT_CODES)]
 struct Options {
     /// The folder with the pictures; those in folders below it do not count
     folder: PathBuf,
@@ -93,16 +91,9 @@ struct Options {
     make: Option<u32>,
 }
 
-const INTERRUPTED: u8 = 130;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        say(error);
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<ExitCode> {
@@ -112,7 +103,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
-    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let worked = work(&pool, options);
     let report = pool.stop(plan);
@@ -120,7 +111,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         if let Err(error) = worked {
             say(error);
         }
-        output::complain(&report);
+        program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     match worked? {
@@ -163,9 +154,4 @@ fn progress_bar(length: u64, what: &str) -> ProgressBar {
     let template = format!("[{{wide_bar}}] {{pos}} of {{len}} {what}, {{elapsed}}");
     let style = ProgressStyle::with_template(&template);
     ProgressBar::new(length).with_style(style.expect("this template is right"))
-}
-
-/// One line on stderr.
-fn say(what: impl Display) {
-    output::complain(format!("thumbnails: {what}"));
 }

@@ -8,7 +8,7 @@
 //!         1 a
 //! ```
 //!
-//! `--help` lists the options, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
 //!
 //! A word is what lies between characters that are neither letters nor digits,
 //! in lower case. Bytes that are no UTF-8 count as such characters.
@@ -40,24 +40,14 @@
 //! Ctrl-C stops the pool: the stream then yields errors in place of counts, and
 //! ends. The words of a part of the files are of no use, so none are printed.
 //!
-//! # Exit codes
-//!
-//! | code | meaning |
-//! | --- | --- |
-//! | 0 | every file is counted |
-//! | 1 | a file is not, or not to its end, or `--check` found a difference, or the output cannot be written; stderr says why |
-//! | 2 | the command line is wrong |
-//! | 130 | interrupted: nothing is printed, the stop report is on stderr |
-//! | 141 | nobody reads on, as in `wordcount \| head` |
-//!
 //! A folder on a disk that does not answer holds up the walk, and with it the
 //! main thread: then it is the third Ctrl-C that ends it.
 
 mod count;
-#[path = "../../common/output.rs"]
-mod output;
 mod piece;
 mod portion;
+#[path = "../../common/program.rs"]
+mod program;
 mod total;
 
 use clap::Parser;
@@ -67,8 +57,8 @@ use groundcrew::{CancelToken, Pool, StopPlan, TaskError, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
 use portion::Portions;
-use std::error::Error;
-use std::fmt::{Display, Write};
+use program::{INTERRUPTED, say};
+use std::fmt::Write;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -76,9 +66,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use total::Total;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every file is counted
+    1  a file is not, or not to its end, or `--check` found a difference, or the output
+       cannot be written; stderr says why
+    2  the command line is wrong
+  130  interrupted: nothing is printed, the stop report is on stderr
+  141  the reader of stdout has gone, as in `wordcount | head`";
+
 /// Print the most frequent words of all the files below the paths.
 #[derive(Parser)]
-#[command(name = "wordcount")]
+#[command(name = "wordcount", after_help = EXIT_CODES)]
 struct Options {
     /// Files and folders
     #[arg(default_value = ".")]
@@ -97,25 +96,19 @@ struct Options {
     check: bool,
 }
 
-const INTERRUPTED: u8 = 130;
-const BROKEN_PIPE: u8 = 141;
-
 fn main() -> ExitCode {
     env_logger::init();
-    run(&Options::parse()).unwrap_or_else(|error| {
-        say(error);
-        ExitCode::FAILURE
-    })
+    program::run(|| run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+fn run(options: &Options) -> program::Result<ExitCode> {
     let mut builder = Pool::builder().name("wordcount");
     if let Some(threads) = options.threads {
         builder = builder.threads(threads.get());
     }
     let pool = builder.build()?;
     let plan = StopPlan::cancel(Duration::from_secs(2));
-    let ctrl_c = output::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
+    let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
     let started = Instant::now();
     let counted = count_all(options, &pool);
@@ -128,7 +121,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let report = pool.stop(plan);
     if ctrl_c.received() {
         say("interrupted: nothing is printed, not all files are counted");
-        output::complain(&report);
+        program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let total = counted?;
@@ -153,7 +146,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
     match print(&total, options.top) {
         Ok(()) => Ok(code),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(error.into()),
         Err(error) => Err(format!("write error: {error}").into()),
     }
 }
@@ -206,16 +199,11 @@ fn print(total: &Total, top: usize) -> io::Result<()> {
     for (word, count) in total.most_frequent(top) {
         let _ = writeln!(lines, "{count:>9} {word}"); // a string takes everything
     }
-    output::print(lines)
+    program::print(lines)
 }
 
 /// A line on stderr, if that is a terminal. How much is to come is not known.
 fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {bytes} counted, {elapsed}");
     ProgressBar::new_spinner().with_style(style.expect("this template is right"))
-}
-
-/// One line on stderr.
-fn say(what: impl Display) {
-    output::complain(format!("wordcount: {what}"));
 }
