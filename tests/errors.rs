@@ -163,7 +163,8 @@ fn an_error_whose_own_error_has_no_text_debugs_nevertheless() {
 #[test]
 fn no_type_of_error_is_left_out() {
     let known: Vec<&str> = all().iter().map(|(name, ..)| *name).collect();
-    // They are never returned from a public function, but are causes.
+    // They are never returned from a public function, but are causes, or, as that of a
+    // `SubmitError`, what another error of the list is made of.
     let internal = [
         "Member",
         "SpawnError",
