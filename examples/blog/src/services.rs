@@ -136,7 +136,7 @@ fn add_emails(host: &mut HostBuilder, blog: &Blog, after: Vec<&str>) -> Result<(
     let make = move || {
         blog.chaos.at_start("emails")?;
         let sender = Sender::new(&blog, &breaker);
-        Ok(move |email: &mut Email, ctx: &ServiceContext| Ok(sender.send(email, ctx)?))
+        Ok(move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx))
     };
     host.add("emails", queue.fallible_workers(2, make))
         .after(after);
