@@ -41,6 +41,8 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
     let batcher = Batcher::builder("none").max_items(0);
     let batcher = batcher.build(pool.submitter(), |_: &mut Vec<u8>, _| Ok(()));
     let breaker = CircuitBreaker::builder("").build();
+    let of_item = pool.try_map([1], |_| Err::<(), _>(Cancelled)).unwrap_err();
+    let of_stream = pool.stream([1], |_| -> u32 { expected_panic() }).next();
     let outcome = vec![
         (
             "TaskError",
@@ -74,6 +76,12 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
         ),
         ("StartError", "StartError", start.into()),
         ("ServiceFailure", "ServiceFailure", failure.into()),
+        ("TryMapError", "Item", of_item.into()),
+        (
+            "StreamError",
+            "StreamError",
+            of_stream.unwrap().unwrap_err().into(),
+        ),
         ("BatcherError", "BatcherError", batcher.unwrap_err().into()),
         (
             "PoolBuildError",
