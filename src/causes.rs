@@ -43,7 +43,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Marks an error as permanent: neither a restart nor a retry will help. If a service returns one,
 /// alone or as the source of another error, it is not restarted, and the host stops, as it does
 /// without a restart policy. A batch whose [handler](crate::Batcher#the-handler) returns one is
-/// split until the bad items are isolated. (The [retry](crate::TaskBuilder::retry) policy of a task
+/// split until the bad items are isolated, and an item of a [queue](crate::WorkQueue::retry) is not
+/// tried again. (The [retry](crate::TaskBuilder::retry) policy of a task
 /// decides by its own closure instead, since a task can have errors of any type.)
 ///
 /// # Examples

@@ -2,11 +2,11 @@
 //! pool, what they do, and their end.
 
 use super::chunk::Chunk;
-use super::dead::{DeadLetter, DeadLetterReason};
 use super::handler::{Handled, Rest};
 use super::inside::Inside;
 use super::state::{Phase, State};
 use super::store::Store;
+use crate::retry::DeadLetter;
 use crate::sync::{AfterUnlock, Arc, MutexGuard};
 use crate::task::{TaskContext, due_task_with_handle};
 use std::mem;
@@ -210,13 +210,17 @@ impl<T: Send + 'static> Drop for BatchTask<T> {
         }
         after.drop(task);
         self.store.send_tasks(&mut state, &mut after);
+        if self.store.queue().is_closed() {
+            // It may have been the last one that could make room.
+            after.call(|| self.store.room.announce_to_all());
+        }
     }
 }
 
 impl<T: Send + 'static> Store<T> {
     /// Items that a handler gave back when the report had been made.
     fn give_up_late(&self, items: Vec<T>) {
-        let why = DeadLetter::new(DeadLetterReason::Stopped, None, 1);
+        let why = DeadLetter::stopped(1);
         self.handler.dead_letters.give_up(items, &why);
     }
 }

@@ -1,7 +1,6 @@
 //! The handle of a batcher.
 
 use super::builder::BatcherBuilder;
-use super::dead::{DeadLetter, DeadLetterReason};
 use super::report::BatchReport;
 use super::state::Phase;
 use super::store::Store;
@@ -10,9 +9,10 @@ use crate::clock::{self, Deadline};
 use crate::host::items::BatchStats;
 use crate::queue::OnFull;
 use crate::record;
+use crate::retry::DeadLetter;
 use crate::stop::StopPlan;
 use crate::submit::{SubmitError, WhenFull};
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use std::fmt;
 use std::time::Duration;
 
@@ -33,10 +33,12 @@ use std::time::Duration;
 /// [`TaskContext`](crate::TaskContext) of its task. Its result decides what follows:
 ///
 /// - `Ok`: the whole batch is handled. Items left in the vector are dropped.
-/// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError): the batch
-///   is split into halves, which are handled separately, until the bad items are isolated. Those
-///   are passed to the closure for [dead letters](BatcherBuilder::dead_letter). An item of a batch
-///   of *n* is part of at most ⌈log₂ *n*⌉ + 1 calls.
+/// - an error that is, or is caused by, [`PermanentError`](crate::retry::PermanentError), or for
+///   which the policy's [judge](crate::Retry::on_error) returns
+///   [`Verdict::GiveUp`](crate::retry::Verdict::GiveUp): the batch is split into halves, which are
+///   handled separately, until the bad items are isolated. Those are passed to the closure for
+///   [dead letters](BatcherBuilder::dead_letter). An item of a batch of *n* is part of at most
+///   ⌈log₂ *n*⌉ + 1 calls.
 /// - a panic: the same, since a single item may have caused the panic.
 /// - any other error: the batch is retried according to the [policy](BatcherBuilder::retry). It
 ///   waits in a timer and does not occupy a worker. When the policy gives up, all its items are
@@ -263,7 +265,7 @@ impl<T: Send + 'static> Store<T> {
             elapsed: clock::now().saturating_duration_since(began),
             stats: state.stats(),
             abandoned: state.held,
-            unstarted,
+            unstarted: Mutex::new(unstarted),
         }
     }
 
@@ -278,7 +280,7 @@ impl<T: Send + 'static> Store<T> {
         drop(state);
         self.handler
             .dead_letters
-            .give_up_in_time(items, &DeadLetter::new(DeadLetterReason::Stopped, None, 0));
+            .give_up_in_time(items, &DeadLetter::stopped(0));
     }
 }
 
@@ -293,7 +295,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
             return;
         }
         drop(state);
-        let mut report = self.store.stop(StopPlan::drain(DROP_PLAN));
+        let report = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
             log_or_stderr_in_time(record::BATCH, log::Level::Error, report.to_string());
         }

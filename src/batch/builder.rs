@@ -2,8 +2,7 @@
 
 use super::alarms::BatchAlarms;
 use super::batcher::Batcher;
-use super::dead::DeadLetter;
-use super::dead_letters::{DeadLetterFn, DeadLetters};
+use super::dead_letters::DeadLetters;
 use super::fill::Fill;
 use super::filling::Filling;
 use super::handler::BatchHandler;
@@ -11,8 +10,8 @@ use super::state::State;
 use super::store::{Measure, Store};
 use crate::causes::{self, BoxError};
 use crate::clock::Deadline;
-use crate::queue::{Membership, Room};
-use crate::retry::{Backoff, IntoRetry, Retry};
+use crate::queue::{CloseWatcher, Membership, Room};
+use crate::retry::{Backoff, DeadLetter, DeadLetterHandler, IntoRetry, Retry, RetryPolicy};
 use crate::submit::Submitter;
 use crate::sync::{Arc, CachePadded, Condvar, Mutex, Weak};
 use crate::task::TaskContext;
@@ -53,8 +52,8 @@ pub struct BatcherBuilder<T> {
     measure: Option<Box<Measure<T>>>,
     in_flight: usize,
     capacity: Option<usize>,
-    retry: Retry,
-    dead_letter: Option<Box<DeadLetterFn<T>>>,
+    retry: Retry<BoxError>,
+    dead_letter: Option<DeadLetterHandler<T>>,
 }
 
 /// The default maximum number of items in a batch; the default capacity is ten times that.
@@ -77,7 +76,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             measure: None,
             in_flight: 1,
             capacity: None,
-            retry: Retry::new(backoff).attempts(5),
+            retry: Retry::new(backoff).attempts(5).into_retry(),
             dead_letter: None,
         }
     }
@@ -153,8 +152,42 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     /// Sets the retry policy for a batch whose handler failed with an error that is not
     /// [`PermanentError`](crate::retry::PermanentError). Defaults to five attempts, after pauses of
     /// 0.1 s, 0.2 s, 0.4 s and 0.8 s, each shortened at random by up to a half.
-    pub fn retry(mut self, policy: Retry) -> Self {
-        self.retry = policy;
+    ///
+    /// A [judge](Retry::on_error) takes the error that the handler returned, a
+    /// [`&BoxError`](crate::BoxError). [`Verdict::GiveUp`](crate::retry::Verdict::GiveUp) means
+    /// that the batch is split, as for a permanent error, since a few of its items may be the
+    /// cause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Batcher, BoxError, Pool, Retry};
+    /// use groundcrew::retry::Verdict;
+    /// use std::io::{self, ErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// # let pool = Pool::new(1)?;
+    /// let retry = Retry::exponential(Duration::from_millis(100)).on_error(
+    ///     |error: &BoxError| match error.downcast_ref::<io::Error>() {
+    ///         Some(error) if error.kind() == ErrorKind::InvalidData => Verdict::GiveUp,
+    ///         _ => Verdict::Retry,
+    ///     },
+    /// );
+    /// let lines = Batcher::builder("lines")
+    ///     .retry(retry)
+    ///     .build(pool.submitter(), |lines: &mut Vec<&str>, _| match lines.contains(&"") {
+    ///         true => Err(io::Error::from(ErrorKind::InvalidData))?,
+    ///         false => Ok(()),
+    ///     })?;
+    /// for line in ["a", "", "b"] {
+    ///     lines.submit(line)?;
+    /// }
+    /// assert!(lines.stop(Duration::from_secs(5)).is_clean());
+    /// assert_eq!((lines.stats().handled(), lines.stats().dead()), (2, 1));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn retry(mut self, policy: impl RetryPolicy<BoxError>) -> Self {
+        self.retry = policy.into_retry();
         self
     }
 
@@ -162,7 +195,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     /// one item at a time. A panic in it is logged. Without it, dead letters are dropped, their
     /// number is logged, and the report of a [host](crate::HostBuilder::add) is not clean.
     pub fn dead_letter(mut self, closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static) -> Self {
-        self.dead_letter = Some(Box::new(closure));
+        self.dead_letter = Some(DeadLetterHandler::new(closure));
         self
     }
 
@@ -199,13 +232,13 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         let handler = BatchHandler {
             name: name.clone(),
             closure: guarded(Box::new(handler)),
-            retry: self.retry.into_retry(),
-            dead_letters: DeadLetters::new(name, self.dead_letter.map(guarded)),
+            retry: self.retry,
+            dead_letters: DeadLetters::new(name, self.dead_letter),
             pool_ref: pool_ref.clone(),
             membership: Membership::default(),
         };
         let filling = Filling::new(self.fill, now);
-        Ok(Batcher::new(Arc::new_cyclic(|me: &Weak<Store<T>>| {
+        let store = Arc::new_cyclic(|me: &Weak<Store<T>>| {
             let alarms = BatchAlarms::new(me.clone(), timer);
             let state = State::new(filling, self.in_flight, alarms);
             Store {
@@ -219,7 +252,10 @@ impl<T: Send + 'static> BatcherBuilder<T> {
                 room: Room::default(),
                 changed: Condvar::new(),
             }
-        })))
+        });
+        let watcher: Weak<dyn CloseWatcher> = store.me.clone();
+        store.queue().watch(watcher);
+        Ok(Batcher::new(store))
     }
 
     fn check(&self) -> Result<(), BatcherError> {

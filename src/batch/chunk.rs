@@ -1,7 +1,7 @@
 //! A batch, whole or in pieces.
 
+use crate::retry::ItemAttempts;
 use std::collections::VecDeque;
-use std::time::Instant;
 
 pub(super) struct Batch<T> {
     pub(super) number: u64,
@@ -51,18 +51,14 @@ impl<T> Batch<T> {
 
 pub(super) struct Chunk<T> {
     pub(super) items: Vec<T>,
-    /// How often it failed.
-    pub(super) failed: u32,
-    /// When it was tried for the first time.
-    pub(super) began: Option<Instant>,
+    pub(super) attempts: ItemAttempts,
 }
 
 impl<T> Chunk<T> {
     pub(super) fn new(items: Vec<T>) -> Chunk<T> {
         Chunk {
             items,
-            failed: 0,
-            began: None,
+            attempts: ItemAttempts::default(),
         }
     }
 }

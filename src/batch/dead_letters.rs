@@ -1,27 +1,22 @@
 //! The end of items that are given up, or dropped. They are the program's code: no lock is
 //! held here.
 
-use super::dead::DeadLetter;
 use crate::async_log::LOG_TIMEOUT;
 use crate::clock::{self, Deadline};
 use crate::record::record;
+use crate::retry::{DeadLetter, DeadLetterHandler};
 use crate::sync::Arc;
 use crate::threads;
-use crate::unwind::{self, Guarded, RateLimit};
+use crate::unwind::{self, RateLimit};
 use std::mem;
-
-pub(super) type DeadLetterFn<T> = dyn Fn(T, &DeadLetter) + Send + Sync;
 
 pub(super) struct DeadLetters<T> {
     name: Arc<str>,
-    handler: Option<Guarded<Box<DeadLetterFn<T>>>>,
+    handler: Option<DeadLetterHandler<T>>,
 }
 
 impl<T> DeadLetters<T> {
-    pub(super) fn new(
-        name: Arc<str>,
-        handler: Option<Guarded<Box<DeadLetterFn<T>>>>,
-    ) -> DeadLetters<T> {
+    pub(super) fn new(name: Arc<str>, handler: Option<DeadLetterHandler<T>>) -> DeadLetters<T> {
         DeadLetters { name, handler }
     }
 
@@ -32,13 +27,13 @@ impl<T> DeadLetters<T> {
 
     /// Logs that items are given up, and passes each to the program's handler.
     pub(super) fn give_up(&self, items: Vec<T>, why: &DeadLetter) {
-        self.log_failure(items.len(), &format!("given up: {}", why.text()));
+        self.log_failure(items.len(), &given_up(why));
         self.pass(items, why);
     }
 
     /// The same for the drop of a batcher, which waits only briefly for the logger.
     pub(super) fn give_up_in_time(&self, items: Vec<T>, why: &DeadLetter) {
-        if let Some(text) = self.failure(items.len(), &format!("given up: {}", why.text())) {
+        if let Some(text) = self.failure(items.len(), &given_up(why)) {
             threads::run_until("log", Deadline::after(LOG_TIMEOUT), move || {
                 log_error(&text)
             });
@@ -51,10 +46,8 @@ impl<T> DeadLetters<T> {
             return self.drop_all(items.into_iter());
         };
         for item in items {
-            if let Err(payload) = unwind::catch(|| handler(item, why)) {
-                let text = unwind::text(payload.as_ref());
-                self.log_failure(1, &format!("the closure for dead letters panicked: {text}"));
-                unwind::drop_payload(payload);
+            if let Some(wrong) = handler.pass(item, why) {
+                self.log_failure(1, &wrong);
             }
         }
     }
@@ -80,6 +73,13 @@ impl<T> DeadLetters<T> {
         let unlogged = LIMIT.admit(clock::now())?;
         let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
         Some(format!("batcher {name:?}: {} {how}{more}", counted(items)))
+    }
+}
+
+fn given_up(why: &DeadLetter) -> String {
+    match why.error() {
+        Some(_) => format!("given up: {}: {}", why.cause(), why.message()),
+        None => format!("given up: {}", why.cause()),
     }
 }
 

@@ -2,17 +2,15 @@
 //! the other batches, and no lock is held here.
 
 use super::chunk::Chunk;
-use super::dead::{DeadLetter, DeadLetterReason};
 use super::dead_letters::{DeadLetters, counted};
 use crate::causes::{BoxError, Permanent, chain, has_cause};
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 use crate::queue::{Membership, PoolRef};
-use crate::record::record;
-use crate::retry::Retry;
+use crate::record;
+use crate::retry::{DeadLetter, DeadLetterReason, GiveUpReason, Retry};
 use crate::sync::Arc;
 use crate::task::TaskContext;
-use crate::unwind::{self, Guarded, RateLimit};
-use std::mem;
+use crate::unwind::{self, Guarded};
 use std::time::{Duration, Instant};
 
 pub(super) type Handler<T> =
@@ -92,7 +90,7 @@ impl<T> BatchHandler<T> {
         now: Instant,
     ) -> Handled<T> {
         let before = chunk.items.len();
-        let first = *chunk.began.get_or_insert(now);
+        chunk.attempts.begin(now);
         let result = unwind::catch(|| (self.closure)(&mut chunk.items, context));
         if chunk.items.len() > before {
             // What the handler put in was never accepted.
@@ -109,28 +107,19 @@ impl<T> BatchHandler<T> {
                     ..Handled::new(before, 0, Rest::None)
                 }
             }
-            Ok(Err(error)) if has_cause::<Permanent>(error.as_ref()) => {
-                self.isolate(chunk, done, DeadLetterReason::Permanent, Some(error))
-            }
-            Ok(Err(error)) => self.failed(chunk, done, first, error, context),
+            Ok(Err(error)) => self.failed(chunk, done, error, context),
             Err(payload) => {
-                let how = format!("the handler panicked: {}", unwind::text(payload.as_ref()));
+                let attempts = chunk.attempts.failed() + 1;
+                let why = DeadLetter::panicked(payload, attempts);
+                let how = format!("the handler panicked: {}", why.message());
                 self.dead_letters.log_failure(chunk.items.len(), &how);
-                unwind::drop_payload(payload);
-                self.isolate(chunk, done, DeadLetterReason::Panicked, None)
+                self.isolate(chunk, done, &why)
             }
         }
     }
 
     /// No other attempt would help: splits the chunk, until the bad item stands alone.
-    fn isolate(
-        &self,
-        mut chunk: Chunk<T>,
-        done: usize,
-        reason: DeadLetterReason,
-        error: Option<BoxError>,
-    ) -> Handled<T> {
-        let why = DeadLetter::new(reason, error, chunk.failed + 1);
+    fn isolate(&self, mut chunk: Chunk<T>, done: usize, why: &DeadLetter) -> Handled<T> {
         let left = chunk.items.len();
         if left > 1 {
             let second = chunk.items.split_off(left / 2);
@@ -138,17 +127,17 @@ impl<T> BatchHandler<T> {
             return Handled::new(done, 0, Rest::Halves(halves));
         }
         if left == 1 {
-            self.dead_letters.give_up(chunk.items, &why);
+            self.dead_letters.give_up(chunk.items, why);
         }
         Handled::new(done, left, Rest::None)
     }
 
-    /// Another attempt may help.
+    /// Decides what follows an error: another attempt, the search for the items that cause it,
+    /// or the end of them all.
     fn failed(
         &self,
         mut chunk: Chunk<T>,
         done: usize,
-        first: Instant,
         error: BoxError,
         context: &TaskContext,
     ) -> Handled<T> {
@@ -161,24 +150,35 @@ impl<T> BatchHandler<T> {
         if chunk.items.is_empty() {
             return Handled::new(done, 0, Rest::None);
         }
-        if context.is_cancelled() {
-            // It was cut short: that is none of the attempts.
-            return retry_after(chunk, Duration::ZERO);
-        }
-        if self.is_of_stop(&error) {
-            // Its own stop follows, and hands it back.
-            return retry_after(chunk, UNTIL_STOP);
-        }
-        chunk.failed = chunk.failed.saturating_add(1);
-        match self.judge(&error, chunk.failed, now.saturating_duration_since(first)) {
-            Ok(pause) => {
-                self.log_retry(&chunk, pause, &chain(error.as_ref()));
-                retry_after(chunk, pause)
+        if !has_cause::<Permanent>(error.as_ref()) {
+            if context.is_cancelled() {
+                // It was cut short: that is none of the attempts.
+                return retry_after(chunk, Duration::ZERO);
             }
-            Err(reason) => {
+            if self.is_of_stop(&error) {
+                // Its own stop follows, and hands it back.
+                return retry_after(chunk, UNTIL_STOP);
+            }
+        }
+        let reason = match chunk.attempts.fail(&self.retry, &error, now) {
+            Ok(pause) => {
+                let (name, items) = (&self.name, counted(chunk.items.len()));
+                let what = format_args!("batcher {name:?}: {items}");
+                let text = chain(error.as_ref());
+                chunk.attempts.log_retry(record::BATCH, what, pause, &text);
+                return retry_after(chunk, pause);
+            }
+            Err(reason) => reason,
+        };
+        let why = DeadLetter::new(reason, error.into_inner(), chunk.attempts.failed());
+        match reason {
+            // Of some of the items, it may be.
+            DeadLetterReason::Permanent | DeadLetterReason::GaveUp(GiveUpReason::Verdict) => {
+                self.isolate(chunk, done, &why)
+            }
+            _ => {
                 let dead = chunk.items.len();
-                let why = DeadLetter::new(reason, Some(error.into_inner()), chunk.failed);
-                self.dead_letters.give_up(mem::take(&mut chunk.items), &why);
+                self.dead_letters.give_up(chunk.items, &why);
                 Handled::new(done, dead, Rest::None)
             }
         }
@@ -188,35 +188,5 @@ impl<T> BatchHandler<T> {
     fn is_of_stop(&self, error: &BoxError) -> bool {
         let hosts = [&self.membership, &self.pool_ref.queue.membership];
         hosts.iter().any(|host| host.explains(error.as_ref()))
-    }
-
-    /// The pause before the next attempt, by the policy, which may call the program's code.
-    fn judge(
-        &self,
-        error: &BoxError,
-        failed: u32,
-        elapsed: Duration,
-    ) -> Result<Duration, DeadLetterReason> {
-        match unwind::catch(|| self.retry.judge(error, failed, elapsed)) {
-            Ok(judged) => judged.next.map_err(DeadLetterReason::GaveUp),
-            Err(payload) => {
-                unwind::drop_payload(payload);
-                Err(DeadLetterReason::Panicked)
-            }
-        }
-    }
-
-    fn log_retry(&self, chunk: &Chunk<T>, pause: Duration, error: &str) {
-        static LIMIT: RateLimit = RateLimit::new();
-        if let Some(unlogged) = LIMIT.admit(clock::now()) {
-            let (name, more) = (&self.name, unwind::and_more(unlogged, "failed"));
-            let (items, failed) = (counted(chunk.items.len()), chunk.failed);
-            record!(
-                Warn,
-                BATCH,
-                "batcher {name:?}: {items} failed, attempt {failed}; again in {pause:.1?}: \
-                     {error}{more}"
-            );
-        }
     }
 }

@@ -1,11 +1,10 @@
-//! Items of one type that are handled together: the [`Batcher`], its builder, its report and its
-//! dead letters.
+//! Items of one type that are handled together: the [`Batcher`], its builder and its report.
 
 // From the bottom up:
 //
 // - `fill`, `filling`: when a batch is full, and the one that is being filled; pure.
 // - `chunk`, `sequence`: a batch, whole or in pieces; and which batches are done; pure.
-// - `dead`, `dead_letters`: items that are given up.
+// - `dead_letters`: items that are given up.
 // - `handler`: the call of the program's handler, and what follows from its result.
 // - `in_progress`, `unstarted`: batches with a permit; items for the report.
 // - `alarms`: what is set in the timer.
@@ -20,7 +19,6 @@ mod batch_task;
 mod batcher;
 mod builder;
 mod chunk;
-mod dead;
 mod dead_letters;
 mod fill;
 mod filling;
@@ -39,7 +37,6 @@ mod unstarted;
 pub use crate::host::items::BatchStats;
 pub use batcher::Batcher;
 pub use builder::{BatcherBuilder, BatcherError};
-pub use dead::{DeadLetter, DeadLetterReason};
 pub use report::BatchReport;
 
 #[cfg(all(test, feature = "testing", not(any(loom, shuttle))))]

@@ -1,7 +1,7 @@
 //! The report of a stop.
 
 use crate::host::items::BatchStats;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use crate::table::trimmed;
 use crate::unwind;
 use std::fmt;
@@ -27,7 +27,7 @@ use std::time::Duration;
 /// lines.submit("a")?;
 /// lines.submit("b")?;
 ///
-/// let mut report = lines.stop(Duration::from_millis(20));
+/// let report = lines.stop(Duration::from_millis(20));
 /// assert!(!report.is_clean());
 /// assert_eq!(report.take_unstarted(), ["a", "b"]);
 /// assert_eq!(report.stats().unstarted(), 2);
@@ -40,7 +40,7 @@ pub struct BatchReport<T> {
     pub(super) stats: BatchStats,
     /// Being handled by handlers that had not returned.
     pub(super) abandoned: usize,
-    pub(super) unstarted: Vec<T>,
+    pub(super) unstarted: Mutex<Vec<T>>,
 }
 
 impl<T> BatchReport<T> {
@@ -56,8 +56,8 @@ impl<T> BatchReport<T> {
 
     /// Takes the items that were not handled, in the order in which they came. Only the first
     /// report of a stop has them, and the first call returns them.
-    pub fn take_unstarted(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.unstarted)
+    pub fn take_unstarted(&self) -> Vec<T> {
+        std::mem::take(&mut self.unstarted.lock())
     }
 
     /// Returns how many items were being handled at the deadline. If their handlers fail later, the
@@ -79,7 +79,7 @@ impl<T> BatchReport<T> {
 
 impl<T> Drop for BatchReport<T> {
     fn drop(&mut self) {
-        for item in self.unstarted.drain(..) {
+        for item in self.unstarted.get_mut().drain(..) {
             unwind::drop_guarded(item, || "an item that was not handled".to_owned());
         }
     }

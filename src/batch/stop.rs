@@ -2,7 +2,7 @@
 
 use super::alarms::CANCEL;
 use super::state::{Phase, State};
-use super::store::{LOOK_AT_POOL, Store};
+use super::store::Store;
 use crate::clock::{self, Clock, Deadline};
 use crate::stop::Moments;
 use crate::sync::{AfterUnlock, Arc, MutexGuard, Weak};
@@ -128,10 +128,7 @@ impl<T: Send + 'static> Store<T> {
         state.advance(Phase::Closed);
         state.end_filling();
         self.send_tasks(&mut state, &mut after);
-        after.call(|| {
-            self.room.announce_to_all();
-            self.changed.notify_all();
-        });
+        after.call(|| self.wake_all());
     }
 
     /// Takes out everything that is not being handled, if that has not been done: nothing is
@@ -144,8 +141,7 @@ impl<T: Send + 'static> Store<T> {
             self.clock().count_waiting(false);
         }
         after.drop(state.alarms.close());
-        self.room.announce_to_all();
-        self.changed.notify_all();
+        self.wake_all();
     }
 
     /// Cancels the tokens of what runs, and calls off what has not begun.
@@ -177,8 +173,7 @@ impl<T: Send + 'static> Store<T> {
                 return;
             }
         }
-        let look = Deadline::after(LOOK_AT_POOL);
-        deadline.earlier(look).wait(&self.changed, state);
+        deadline.wait(&self.changed, state);
     }
 }
 

@@ -11,11 +11,11 @@ use super::handler::BatchHandler;
 use super::inside;
 use super::state::State;
 use crate::clock::{Clock, Deadline};
-use crate::queue::{PoolCore, PoolRef, Room, worker_index_in};
+use crate::queue::{CloseWatcher, PoolCore, PoolRef, Room, worker_index_in};
 use crate::sync::{Arc, CachePadded, Condvar, Mutex, Weak};
+use crate::timer::drop_elsewhere;
 use crate::unwind::{Guarded, GuardedItems};
 use std::panic::Location;
-use std::time::Duration;
 
 pub(super) type Measure<T> = dyn Fn(&T) -> usize + Send + Sync;
 
@@ -32,10 +32,6 @@ pub(super) struct Store<T> {
     /// A batch is done, or is to be handled, or a task is gone.
     pub(super) changed: Condvar,
 }
-
-/// How often a waiter checks whether the pool runs nothing any more: the pool does not
-/// notify.
-pub(super) const LOOK_AT_POOL: Duration = Duration::from_millis(10);
 
 impl<T> Store<T> {
     pub(super) fn name(&self) -> &Arc<str> {
@@ -95,9 +91,27 @@ impl<T> Store<T> {
         }
     }
 
+    /// Lets every waiting thread look: what it waits for may never come.
+    pub(super) fn wake_all(&self) {
+        self.room.announce_to_all();
+        self.changed.notify_all();
+    }
+
     /// There is room for this number of items more than before.
     pub(super) fn wake_submitters(&self, waiting: usize, room: usize) {
         self.room.announce(room.min(waiting));
+    }
+}
+
+impl<T: Send + 'static> CloseWatcher for Store<T> {
+    /// What the pool held back may be lost by now.
+    fn pool_changed(self: Arc<Self>) {
+        // A thread that looked at the pool before it changed waits by now: it looks, and begins
+        // to wait, without letting go of this lock.
+        drop(self.state.lock());
+        self.wake_all();
+        // The drops of items and closures must not delay what closes the pool.
+        drop_elsewhere(self);
     }
 }
 

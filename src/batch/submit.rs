@@ -2,8 +2,8 @@
 
 use super::alarms::{CANCEL, FILLING};
 use super::state::{Phase, State};
-use super::store::{LOOK_AT_POOL, Store};
-use crate::clock::{Deadline, Now};
+use super::store::Store;
+use crate::clock::Now;
 use crate::queue::{OnFull, Refusal, Wait};
 use crate::submit::SubmitError;
 use crate::sync::{AfterUnlock, Arc, Backoff, MutexGuard};
@@ -45,8 +45,6 @@ impl<T: Send + 'static> Store<T> {
         }
         state.submitters += 1;
         let ticket = self.room.ticket();
-        // Nothing announces that the pool runs nothing any more.
-        let wait = wait.up_to(Deadline::after(LOOK_AT_POOL));
         MutexGuard::unlocked(state, || self.room.wait(ticket, wait));
         state.submitters -= 1;
     }

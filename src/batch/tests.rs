@@ -2,10 +2,11 @@
 //! that uses the timer.
 
 use super::Batcher;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
+use crate::host::ServiceResult;
 use crate::sync::Arc;
 use crate::timer::Timer;
-use crate::{Pool, Retry, Schedule, Scheduler, StopPlan};
+use crate::{Host, Pool, Retry, Schedule, Scheduler, ServiceContext, StopPlan, WorkQueue};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -84,6 +85,28 @@ fn a_task_that_waits_for_its_next_attempt_leaves_nothing_in_the_timer() {
     assert_eq!(timer.count_set(), 1);
     assert_eq!(pool.stop(LONG).unstarted().len(), 1);
     assert_eq!(timer.count_set(), 0);
+}
+
+#[test]
+fn an_item_of_a_queue_that_waits_for_its_next_attempt_leaves_nothing_in_the_timer() {
+    let clock = ManualClock::new();
+    let timer = Timer::of(&Clock {
+        manual: Some(clock.clone()),
+    });
+    let queue = WorkQueue::new(4).retry(Retry::fixed(HOUR));
+    let mut host = Host::builder();
+    host.clock(&clock);
+    let failing = || |_: &mut u32, _: &ServiceContext| -> ServiceResult { Err("no".into()) };
+    host.add("items", queue.workers(1, failing));
+    let host = host.build().unwrap().start().unwrap();
+    queue.submit(1).unwrap();
+    queue.submit(2).unwrap();
+    wait_for_set(&timer, 2);
+    assert_eq!(host.stop().exit_code(), 75);
+    assert_eq!((queue.take_unstarted().len(), timer.count_set()), (2, 0));
+    // The queue holds the timer no longer.
+    drop(host);
+    assert_eq!(Arc::strong_count(&timer), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::handle::HostHandle;
 use super::liveness::Liveness;
 use super::reason::StopReason;
 use crate::cancel::{CancelToken, Cancelled};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::sync::Arc;
 use crate::unwind::Payload;
 use std::fmt;
@@ -87,6 +87,11 @@ impl ServiceContext {
 
     pub(super) fn shared_name(&self) -> &Arc<str> {
         &self.core.names[self.index]
+    }
+
+    /// When the last part of its time to stop begins.
+    pub(super) fn grace(&self) -> Deadline {
+        self.core.grace(self.index)
     }
 
     /// See [`Core::wait_until_grace`].

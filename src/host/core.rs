@@ -294,16 +294,18 @@ impl Core {
         let mut state = self.state.lock();
         while !is_done() {
             // Looked up in each round: a request may have shortened the stop.
-            let grace = match state.machine.time_to_end(index) {
-                Some((requested, by)) => grace(requested, by),
-                None => Deadline::NEVER,
-            };
+            let grace = grace_of(&state, index);
             if grace.has_passed(self.clock.now()) {
                 return false;
             }
             self.clock.wait(grace, &self.changed, &mut state);
         }
         true
+    }
+
+    /// When the service is in its grace.
+    pub(super) fn grace(&self, index: usize) -> Deadline {
+        grace_of(&self.state.lock(), index)
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -380,8 +382,10 @@ impl State {
 }
 
 /// When the grace of a service begins, as that of a pool: the last part of its time.
-fn grace(requested: Instant, by: Deadline) -> Deadline {
-    let Some(moment) = by.moment() else {
+fn grace_of(state: &State, index: usize) -> Deadline {
+    let time = state.machine.time_to_end(index);
+    let Some((requested, by, moment)) = time.and_then(|(at, by)| Some((at, by, by.moment()?)))
+    else {
         return Deadline::NEVER;
     };
     let whole = moment.saturating_duration_since(requested);

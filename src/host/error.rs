@@ -63,7 +63,7 @@ pub enum HostBuildError {
         /// The method that set it.
         limit: &'static str,
     },
-    /// A queue has a capacity of 0, or no workers.
+    /// A queue has a capacity or a `max_retrying` of 0, or no workers.
     EmptyQueue(String),
     /// A pool has a heartbeat timeout, but no thread that could record a heartbeat.
     PoolHeartbeat(String),
@@ -134,7 +134,7 @@ impl fmt::Display for HostBuildError {
             ),
             HostBuildError::EmptyQueue(name) => write!(
                 f,
-                "queue {name:?} needs a capacity and workers, at least 1 of each"
+                "queue {name:?} needs a capacity, workers and a `max_retrying`, at least 1 of each"
             ),
             HostBuildError::PoolHeartbeat(name) => write!(
                 f,

@@ -1,7 +1,9 @@
 //! How a pool is closed, how its workers leave, and how a stop takes the backlog out.
 
+use super::close_watchers::CloseWatcher;
 use super::core::{PoolCore, Queued};
 use super::entry::TakenOut;
+use crate::sync::Weak;
 
 impl PoolCore {
     #[inline]
@@ -26,6 +28,9 @@ impl PoolCore {
             self.retry_permits.close();
         }
         self.idle.notify();
+        if was_open {
+            self.watchers.notify();
+        }
         was_open
     }
 
@@ -51,7 +56,16 @@ impl PoolCore {
     /// something to do after all. A thief may have missed it, since it does not wait for a
     /// list that is locked.
     pub(crate) fn leave(&self, is_marked: bool) -> bool {
-        self.closing.leave(is_marked, || self.has_tasks())
+        let has_left = self.closing.leave(is_marked, || self.has_tasks());
+        if has_left && self.is_sealed() {
+            self.watchers.notify();
+        }
+        has_left
+    }
+
+    /// Lets `watcher` know when the pool is closed and when it is sealed.
+    pub(crate) fn watch(&self, watcher: Weak<dyn CloseWatcher>) {
+        self.watchers.add(watcher);
     }
 
     /// One more worker, in the place of one that is stuck.
@@ -85,6 +99,7 @@ impl PoolCore {
             self.timed.take_out(&mut out);
         });
         self.idle.notify();
+        self.watchers.notify();
         out
     }
 

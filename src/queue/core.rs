@@ -6,6 +6,7 @@
 //! know this one. A part owns its fields and its lock.
 
 use super::channel::Channel;
+use super::close_watchers::CloseWatchers;
 use super::closing::Closing;
 use super::counters::{Counters, LeftBehind};
 use super::entry::Withdrawal;
@@ -52,6 +53,7 @@ pub(crate) struct PoolCore {
     pub(super) timer: Arc<PoolTimer>,
     pub(crate) retry_permits: RetryPermits,
     pub(super) limits: Arc<Limits<Listed>>,
+    pub(super) watchers: CloseWatchers,
     /// The threads in `wait_idle`.
     pub(super) idle: CachePadded<IdleWaiters>,
     pub(super) counters: CachePadded<Counters>,
@@ -208,6 +210,7 @@ impl PoolCore {
             limits: Limits::new(name.clone(), token.clone(), timer.clone()),
             timer,
             retry_permits: RetryPermits::new(retry_permits),
+            watchers: CloseWatchers::default(),
             idle: CachePadded::default(),
             counters: CachePadded::default(),
             hooks: Hooks::new(name.clone(), observer, latencies, panic_hook),

@@ -12,7 +12,7 @@
 //! - `entry`: what the parts ask of a task.
 //! - `channel`, and `gate`, where submitters from outside wait for room in it.
 //! - `sleepers`: workers that sleep until there is work.
-//! - `closing`: which side owns a push that raced the close.
+//! - `closing`: which side owns a push that raced the close; `close_watchers`: what depends on it.
 //! - `timed_queue`: retries that wait, and what is due; `pool_timer`: what rings for them.
 //! - `retry_permits`: how many tasks with a retry policy there may be.
 //! - `limits`: how long a task may run.
@@ -49,6 +49,7 @@
 
 mod channel;
 mod close;
+mod close_watchers;
 mod closing;
 mod core;
 mod counters;
@@ -80,6 +81,8 @@ mod take;
 mod timed_queue;
 mod wait_idle;
 
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use close_watchers::CloseWatcher;
 pub(crate) use core::{
     CurrentWorker, FireAndForget, Listed, PoolCore, PoolRef, Queued, Settings, Shared, WorkerSlot,
     WorkerSlotGuard,

@@ -67,14 +67,6 @@ impl<'a> Wait<'a> {
         self.deadline
     }
 
-    /// The same wait, but only up to a moment at which the waiter looks by itself.
-    pub(crate) fn up_to(self, look: Deadline) -> Wait<'a> {
-        Wait {
-            deadline: self.deadline.earlier(look),
-            ..self
-        }
-    }
-
     /// Lets the cancel of the token, if there is one, wake those that wait on `monitor`, for
     /// as long as the value returned lives.
     pub(super) fn listen<T: Send + 'static>(

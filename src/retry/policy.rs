@@ -13,6 +13,7 @@ use std::time::Duration;
 /// attempts or time.
 ///
 /// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry),
+/// [`WorkQueue::retry`](crate::WorkQueue::retry),
 /// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry) and [`Retry::call`].
 ///
 /// # Which errors
@@ -196,7 +197,12 @@ impl Retry {
     }
 
     /// Sets the judge, which decides for each error whether and when there is another attempt. It
-    /// is called on the thread on which the attempt failed. A panic in it is a panic of the task.
+    /// is called on the thread on which the attempt failed. A panic in it is a panic of the task. It
+    /// makes an item of a queue, or all items of a batch, [dead
+    /// letters](crate::retry::DeadLetterReason::Panicked).
+    ///
+    /// For a queue and for a batch, the type of the error is [`BoxError`](crate::BoxError), and the judge
+    /// is not asked about a [`PermanentError`](crate::retry::PermanentError).
     ///
     /// # Examples
     ///
@@ -303,6 +309,12 @@ pub(crate) struct Judged {
 }
 
 impl<E> Retry<E> {
+    /// Whether there may be more than one try.
+    pub(crate) fn may_retry(&self) -> bool {
+        // A judge may postpone even the only attempt.
+        self.attempts > 1 || self.judge.is_some()
+    }
+
     /// Judges the error of the last of `failed` attempts, `elapsed` after the first one
     /// began. Every retry in the crate is decided here. Calls the program's judge, and its
     /// function for delays.

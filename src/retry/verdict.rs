@@ -25,8 +25,8 @@ pub enum Verdict {
     Retry,
     /// Another attempt is made, after this delay instead of the policy's, without cap or jitter.
     /// This is for errors that specify a delay, such as an HTTP `Retry-After`. The limits on
-    /// attempts and time still apply. [`Duration::MAX`] means never: the task waits until it is
-    /// cancelled or stopped.
+    /// attempts and time still apply. [`Duration::MAX`] means never: the task or the item waits until
+    /// it is cancelled or stopped.
     RetryAfter(Duration),
     /// The call was not made, for example because a [circuit breaker](crate::retry::CircuitBreaker)
     /// refused it. It does not count as an attempt and is not in the history. The next attempt has
@@ -37,7 +37,8 @@ pub enum Verdict {
     /// refused. If a task ends at the deadline, the error of its last try is in the
     /// [`RetryError`](crate::retry::RetryError) as one of an attempt.
     Postpone(Duration),
-    /// No other attempt is made.
+    /// No other attempt is made. A [batch](crate::Batcher#the-handler) is split to isolate the items
+    /// that cause the error.
     GiveUp,
 }
 

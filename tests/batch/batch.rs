@@ -287,7 +287,7 @@ fn a_handler_that_a_stop_handed_back_may_submit_as_well_wherever_it_is_run() {
             .into_iter()
             .for_each(|task| task.run());
     });
-    let mut report = items.stop(Duration::ZERO);
+    let report = items.stop(Duration::ZERO);
     expect_sum(report.stats());
     let left = report.take_unstarted();
     assert_eq!(left.len() as u64 + report.stats().handled(), 10);
@@ -435,7 +435,7 @@ fn flush_does_not_wait_for_a_pool_that_is_closed_and_runs_nothing() {
         assert!(!items.flush_timeout(Duration::MAX));
     });
     assert_eq!(items.stats().waiting(), 1);
-    let mut report = within(LONG, "stop", || items.stop(LONG));
+    let report = within(LONG, "stop", || items.stop(LONG));
     assert_eq!(report.take_unstarted(), [1]);
     assert!(told.is_empty());
 }
@@ -463,7 +463,7 @@ fn a_flush_that_waits_returns_when_the_pool_is_stopped() {
                 report
             });
             gate.open();
-            let mut left = items.stop(LONG);
+            let left = items.stop(LONG);
             assert_eq!(left.take_unstarted(), [1]);
             drop((report, occupied));
         });

@@ -3,9 +3,9 @@
 
 use crate::common::batch::{Dead, all, burying, expect_sum};
 use crate::common::{Bomb, LONG, expected_panic, within};
-use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
+use groundcrew::batch::BatcherBuilder;
 use groundcrew::channel::unbounded;
-use groundcrew::retry::{GiveUpReason, PermanentError};
+use groundcrew::retry::{DeadLetterReason, GiveUpReason, PermanentError, Verdict};
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -202,6 +202,64 @@ fn when_the_policy_gives_up_all_items_are_dead_letters_with_the_last_error() {
         assert_eq!(all(&told), [dead("a"), dead("b")]);
         assert_eq!(items.stats().retries(), u64::from(attempts) - 1);
     }
+}
+
+#[test]
+fn what_the_judge_gives_up_is_split_until_the_bad_item_stands_alone() {
+    let pool = Pool::new(1).unwrap();
+    let (bury, told) = burying();
+    let judge = |error: &Box<dyn Error + Send + Sync>| match error.to_string().as_str() {
+        "bad" => Verdict::GiveUp,
+        _ => Verdict::Retry,
+    };
+    let items = builder()
+        .max_items(8)
+        .retry(Retry::fixed(Duration::ZERO).attempts(2).on_error(judge))
+        .dead_letter(bury)
+        .build(pool.submitter(), |batch: &mut Vec<u32>, _| {
+            match batch.contains(&5) {
+                true => Err("bad")?,
+                false => Ok(()),
+            }
+        })
+        .unwrap();
+    (0..8).for_each(|item| items.submit(item).unwrap());
+    within(LONG, "flush", || items.flush());
+    let dead = Dead {
+        item: 5,
+        cause: DeadLetterReason::GaveUp(GiveUpReason::Verdict),
+        error: Some("bad".to_owned()),
+        attempts: 1,
+    };
+    assert_eq!(all(&told), [dead]);
+    let stats = items.stats();
+    // 8, 4, 4, 2, 1, 1, 2
+    assert_eq!((stats.handled(), stats.calls(), stats.retries()), (7, 7, 0));
+}
+
+#[test]
+fn a_batch_that_the_judge_postpones_was_not_tried() {
+    let pool = Pool::new(1).unwrap();
+    let (bury, told) = burying();
+    let judge = |error: &Box<dyn Error + Send + Sync>| match error.to_string().as_str() {
+        "closed" => Verdict::Postpone(Duration::ZERO),
+        _ => Verdict::RetryAfter(Duration::from_nanos(1)),
+    };
+    let tries = AtomicU32::new(0);
+    let items = builder()
+        .retry(Retry::fixed(LONG).attempts(2).on_error(judge))
+        .dead_letter(bury)
+        .build(pool.submitter(), move |_: &mut Vec<u32>, _| {
+            match tries.fetch_add(1, SeqCst) {
+                0..5 => Err("closed")?,
+                _ => Err("busy")?,
+            }
+        })
+        .unwrap();
+    items.submit(1).unwrap();
+    within(LONG, "flush", || items.flush());
+    assert_eq!(all(&told)[0].attempts, 2);
+    assert_eq!((items.stats().calls(), items.stats().retries()), (7, 6));
 }
 
 #[test]

@@ -10,8 +10,8 @@
 
 use crate::common::batch::Handled;
 use crate::common::{Bomb, expected_panic};
-use groundcrew::batch::{BatchReport, DeadLetter};
-use groundcrew::retry::PermanentError;
+use groundcrew::batch::BatchReport;
+use groundcrew::retry::{DeadLetter, PermanentError};
 use groundcrew::{Batcher, Pool, Retry, StopPlan, SubmitError, TaskContext};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
@@ -242,7 +242,7 @@ fn stop(world: &Arc<World>, rng: &mut fastrand::Rng) {
         _ if world.is_patient.load(SeqCst) => StopPlan::drain(limit),
         _ => StopPlan::drain(Duration::from_secs(30)),
     };
-    let mut report = items.stop(plan);
+    let report = items.stop(plan);
     let stats = report.stats();
     let sum = stats.handled() + stats.dead() + stats.unstarted() + report.abandoned() as u64;
     assert_eq!(stats.accepted(), sum, "{report:?}");

@@ -3,9 +3,9 @@
 
 use crate::common::batch::{Dead, Handled, all, burying, expect_sum, telling};
 use crate::common::{Gate, LONG, hasty, occupied_pool, occupy, within};
-use groundcrew::batch::{BatchReport, BatcherBuilder, DeadLetterReason};
+use groundcrew::batch::{BatchReport, BatcherBuilder};
 use groundcrew::channel::{Receiver, Sender, bounded, unbounded};
-use groundcrew::retry::PermanentError;
+use groundcrew::retry::{DeadLetterReason, PermanentError};
 use groundcrew::{Batcher, Host, Pool, Retry, StopPlan, TaskContext};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ fn batcher(
     items.build(pool.submitter(), handler).unwrap()
 }
 
-fn expect_left(report: &mut BatchReport<u32>, left: impl IntoIterator<Item = u32>) {
+fn expect_left(report: &BatchReport<u32>, left: impl IntoIterator<Item = u32>) {
     let stats = report.stats();
     let sum = stats.handled() + stats.dead() + stats.unstarted() + report.abandoned() as u64;
     assert_eq!(stats.accepted(), sum, "{report}");
@@ -64,10 +64,10 @@ fn a_drain_handles_everything_the_partial_batch_included() {
     let (handler, told) = telling();
     let items = batcher(&pool, handler);
     (0..5).for_each(|item| items.submit(item).unwrap());
-    let mut report = within(LONG, "stop", || items.stop(LONG));
+    let report = within(LONG, "stop", || items.stop(LONG));
     assert!(report.is_clean() && report.elapsed() < LONG);
     assert_eq!(all(&told), [vec![0, 1], vec![2, 3], vec![4]]);
-    expect_left(&mut report, []);
+    expect_left(&report, []);
     let refused = items.submit(5).unwrap_err();
     assert!(refused.is_closed());
     assert_eq!(refused.to_string(), "the batcher is closed");
@@ -110,7 +110,7 @@ fn finish_lets_the_running_batch_finish_and_hands_back_the_rest_in_order() {
     let items = batcher(&pool, handler);
     (0..7).for_each(|item| items.submit(item).unwrap());
     told.recv().unwrap();
-    let mut report = within(LONG, "stop", || {
+    let report = within(LONG, "stop", || {
         thread::scope(|scope| {
             let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
             while items.stats().unstarted() == 0 {
@@ -121,7 +121,7 @@ fn finish_lets_the_running_batch_finish_and_hands_back_the_rest_in_order() {
         })
     });
     assert_eq!(report.stats().handled(), 2);
-    expect_left(&mut report, 2..7);
+    expect_left(&report, 2..7);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
         let items = batcher(&pool, handler);
         (0..2).for_each(|item| items.submit(item).unwrap());
         told.recv().unwrap();
-        let (flushed, mut report) = within(LONG, "flush", || {
+        let (flushed, report) = within(LONG, "flush", || {
             thread::scope(|scope| {
                 let first = scope.spawn(|| items.flush());
                 thread::sleep(Duration::from_millis(20)); // until it waits, probably
@@ -148,7 +148,7 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
             })
         });
         assert_eq!(flushed, !fails);
-        expect_left(&mut report, kept);
+        expect_left(&report, kept);
         assert!(!items.flush(), "2 and 3 were taken out");
     }
 }
@@ -161,7 +161,7 @@ fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it(
         let items = batcher(&pool, handler);
         (0..7).for_each(|item| items.submit(item).unwrap());
         told.recv().unwrap();
-        let mut report = within(LONG, "stop", || {
+        let report = within(LONG, "stop", || {
             thread::scope(|scope| {
                 let stop = scope.spawn(|| items.stop(StopPlan::finish_running(LONG)));
                 while items.stats().unstarted() == 0 {
@@ -175,7 +175,7 @@ fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it(
                 stop.join().unwrap()
             })
         });
-        expect_left(&mut report, 0..7);
+        expect_left(&report, 0..7);
     }
 }
 
@@ -198,8 +198,8 @@ fn cancel_cancels_the_tokens_and_what_was_cut_short_is_no_failed_attempt() {
         (0..9).for_each(|item| items.submit(item).unwrap());
         begun.recv().unwrap();
         begun.recv().unwrap();
-        let mut report = within(LONG, "stop", || items.stop(plan));
-        expect_left(&mut report, 0..9);
+        let report = within(LONG, "stop", || items.stop(plan));
+        expect_left(&report, 0..9);
         assert!(told.is_empty());
     }
 }
@@ -221,8 +221,8 @@ fn a_stop_takes_a_batch_out_of_its_wait_for_another_attempt() {
         while items.stats().retries() == 0 {
             thread::yield_now();
         }
-        let mut report = within(LONG, "stop", || items.stop(plan));
-        expect_left(&mut report, 0..5);
+        let report = within(LONG, "stop", || items.stop(plan));
+        expect_left(&report, 0..5);
     }
 }
 
@@ -232,12 +232,12 @@ fn a_stop_of_zero_or_by_a_past_moment_returns_at_once() {
         let (pool, gate) = occupied_pool(1);
         let items = batcher(&pool, |_, _| Ok(()));
         (0..5).for_each(|item| items.submit(item).unwrap());
-        let mut report = within(LONG, "stop", || match past {
+        let report = within(LONG, "stop", || match past {
             true => items.stop(Instant::now()),
             false => items.stop(Duration::ZERO),
         });
         gate.open();
-        expect_left(&mut report, 0..5);
+        expect_left(&report, 0..5);
         assert!(!report.is_clean());
     }
     let pool = Pool::new(1).unwrap();
@@ -255,7 +255,7 @@ fn a_hung_handler_is_abandoned_and_what_it_gives_back_later_is_a_dead_letter() {
     (0..5).for_each(|item| items.submit(item).unwrap());
     begun.recv().unwrap();
     let limit = Duration::from_millis(30);
-    let mut report = within(LONG, "stop", || items.stop(limit));
+    let report = within(LONG, "stop", || items.stop(limit));
     assert!(report.elapsed() >= limit);
     assert_eq!(report.abandoned(), 3);
     let text = report.to_string();
@@ -263,7 +263,7 @@ fn a_hung_handler_is_abandoned_and_what_it_gives_back_later_is_a_dead_letter() {
         text.ends_with(": 2 unstarted, 3 abandoned of 5 accepted"),
         "{text}"
     );
-    expect_left(&mut report, [3, 4]);
+    expect_left(&report, [3, 4]);
 
     command.send(Err(PermanentError::new("no").into())).unwrap();
     let dead = |item| Dead {
@@ -289,8 +289,8 @@ fn a_second_stop_returns_the_same_numbers_and_no_items() {
     let (pool, gate) = occupied_pool(1);
     let items = batcher(&pool, |_, _| Ok(()));
     (0..5).for_each(|item| items.submit(item).unwrap());
-    let mut first = items.stop(Duration::ZERO);
-    let mut second = within(LONG, "stop", || items.clone().stop(LONG));
+    let first = items.stop(Duration::ZERO);
+    let second = within(LONG, "stop", || items.clone().stop(LONG));
     gate.open();
     assert_eq!(second.stats(), first.stats());
     assert!(!second.is_clean() && second.take_unstarted().is_empty());
@@ -345,8 +345,8 @@ fn a_stop_wakes_those_who_wait_for_room() {
                 })
                 .collect();
             let timed = scope.spawn(|| items.submit_until(Duration::MAX, 4));
-            let mut report = items.stop(Duration::ZERO);
-            expect_left(&mut report, [0]);
+            let report = items.stop(Duration::ZERO);
+            expect_left(&report, [0]);
             for refused in waiting.into_iter().chain([timed]) {
                 assert!(refused.join().unwrap().unwrap_err().is_closed());
             }
@@ -378,9 +378,9 @@ fn a_stop_by_the_only_worker_of_the_pool_cancels_the_handler_on_its_own_stack() 
         (0..5).for_each(|item| inside.submit(item).unwrap());
         inside.stop(StopPlan::drain(LONG).grace(LONG - Duration::from_millis(20)))
     };
-    let mut report = within(LONG, "stop", || pool.submit(task).unwrap().join().unwrap());
+    let report = within(LONG, "stop", || pool.submit(task).unwrap().join().unwrap());
     assert!(report.elapsed() < LONG / 2);
-    expect_left(&mut report, 0..5);
+    expect_left(&report, 0..5);
 }
 
 /// A batcher whose handler has it in its hands.
@@ -408,7 +408,7 @@ fn a_stop_from_inside_the_handler_hands_back_at_once_what_only_that_could_handle
     let (tell, told) = unbounded();
     let items = with_itself(&pool, 1, move |own, batch| {
         let own = own.lock().unwrap().clone().unwrap();
-        let mut report = own.stop(LONG);
+        let report = own.stop(LONG);
         tell.send((
             report.elapsed(),
             report.abandoned(),
@@ -512,8 +512,8 @@ fn what_the_pool_left_the_batcher_hands_back() {
             }
         });
         (5..8).for_each(|item| items.submit(item).unwrap());
-        let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
-        expect_left(&mut report, 0..8);
+        let report = within(LONG, "stop", || items.stop(Duration::MAX));
+        expect_left(&report, 0..8);
         drop(kept);
         assert!(items.submit(9).unwrap_err().is_closed());
         gate.open();
@@ -529,10 +529,10 @@ fn a_pool_that_is_only_closed_runs_the_batches_that_have_a_task_and_no_more() {
     pool.stop_handle().close();
     items.submit(3).unwrap();
     gate.open();
-    let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
+    let report = within(LONG, "stop", || items.stop(Duration::MAX));
     let handled: Vec<u32> = all(&told).concat();
     assert!(handled.starts_with(&[0, 1]), "{handled:?}");
-    expect_left(&mut report, handled.len() as u32..4);
+    expect_left(&report, handled.len() as u32..4);
     assert!(pool.stop(LONG).is_clean());
 }
 
@@ -552,8 +552,8 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
     assert!(refused.is_closed());
     assert_eq!(refused.into_inner(), 5);
     assert!(!within(LONG, "flush", || items.flush()), "nobody will");
-    let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
-    expect_left(&mut report, 0..5);
+    let report = within(LONG, "stop", || items.stop(Duration::MAX));
+    expect_left(&report, 0..5);
     assert!(!items.flush(), "the stop took them out");
 }
 
@@ -580,8 +580,71 @@ fn who_waits_for_room_is_told_when_the_pool_ends() {
     assert_eq!(refused.into_inner(), 4);
     assert!(late.is_timeout());
     gate.open();
-    let mut report = within(LONG, "stop", || items.stop(Duration::MAX));
-    expect_left(&mut report, 0..4);
+    let report = within(LONG, "stop", || items.stop(Duration::MAX));
+    expect_left(&report, 0..4);
+}
+
+/// The times at which the current thread went to sleep, and whether it sleeps.
+#[cfg(target_os = "linux")]
+struct Sleeps(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Sleeps {
+    fn of_this_thread() -> Sleeps {
+        let thread = std::fs::read_link("/proc/thread-self").unwrap();
+        Sleeps(std::path::Path::new("/proc").join(thread).join("status"))
+    }
+
+    fn field(&self, name: &str) -> String {
+        let status = std::fs::read_to_string(&self.0).unwrap();
+        let field = status.lines().find_map(|line| line.strip_prefix(name));
+        field.unwrap().trim().to_owned()
+    }
+
+    fn count(&self) -> u64 {
+        self.field("voluntary_ctxt_switches:").parse().unwrap()
+    }
+
+    /// Until it has gone to sleep for what it waits for.
+    fn wait_until_asleep(&self) {
+        while !self.field("State:").starts_with('S') {
+            thread::yield_now();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_wait_for_a_batcher_sleep_until_there_is_something_to_do() {
+    let (pool, gate) = occupied_pool(1);
+    let items = builder().max_items(2).capacity(2);
+    let items = items
+        .build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()))
+        .unwrap();
+    (0..2).for_each(|item| items.submit(item).unwrap());
+    let (tell, told) = unbounded();
+    within(LONG, "waits", || {
+        thread::scope(|scope| {
+            let (tell_other, items) = (tell.clone(), &items);
+            scope.spawn(move || {
+                tell.send(Sleeps::of_this_thread()).unwrap();
+                items.submit(2).unwrap();
+            });
+            scope.spawn(move || {
+                tell_other.send(Sleeps::of_this_thread()).unwrap();
+                assert!(items.flush());
+            });
+            let waiting: Vec<Sleeps> = told.iter().take(2).collect();
+            // What comes before the wait may sleep, too, for a lock.
+            thread::sleep(Duration::from_millis(50));
+            waiting.iter().for_each(Sleeps::wait_until_asleep);
+            let before: Vec<u64> = waiting.iter().map(Sleeps::count).collect();
+            thread::sleep(Duration::from_millis(200));
+            let after: Vec<u64> = waiting.iter().map(Sleeps::count).collect();
+            assert_eq!(before, after, "they looked by themselves");
+            gate.open();
+        });
+    });
 }
 
 #[test]
@@ -591,7 +654,7 @@ fn a_pool_that_ends_while_a_batcher_drains_hands_the_rest_to_it() {
     let items = batcher(&pool, handler);
     (0..6).for_each(|item| items.submit(item).unwrap());
     begun.recv().unwrap();
-    let mut report = within(LONG, "stop", || {
+    let report = within(LONG, "stop", || {
         thread::scope(|scope| {
             let stop = scope.spawn(|| items.stop(Duration::MAX));
             let stopped = pool.stop(Duration::ZERO);
@@ -600,7 +663,7 @@ fn a_pool_that_ends_while_a_batcher_drains_hands_the_rest_to_it() {
             stop.join().unwrap()
         })
     });
-    expect_left(&mut report, 0..6);
+    expect_left(&report, 0..6);
 }
 
 #[test]
@@ -620,10 +683,10 @@ fn a_task_that_a_pool_handed_back_can_be_run_and_handles_what_is_there() {
     }
     assert_eq!(told.recv().unwrap(), [0, 1]);
     other.wait_idle();
-    let mut report = within(LONG, "stop", || items.stop(LONG));
+    let report = within(LONG, "stop", || items.stop(LONG));
     let handled = report.stats().handled();
     assert!(handled >= 2);
-    expect_left(&mut report, handled as u32..4);
+    expect_left(&report, handled as u32..4);
 }
 
 // Drops.

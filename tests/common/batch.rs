@@ -1,8 +1,9 @@
 //! Handlers for the tests of batchers.
 
 use groundcrew::TaskContext;
-use groundcrew::batch::{BatchStats, DeadLetter, DeadLetterReason};
+use groundcrew::batch::BatchStats;
 use groundcrew::channel::{Receiver, Sender, unbounded};
+use groundcrew::retry::{DeadLetter, DeadLetterReason};
 use std::error::Error;
 
 /// What a handler returns.

@@ -4,6 +4,7 @@
 //!
 //! Each round lets producers and handlers use all the verbs, and handlers do all that handlers
 //! can: fail, panic, put or hand their item back, submit to their own queue, ignore the stop.
+//! Some queues try again what fails, and have a closure for dead letters.
 //! Meanwhile the host is stopped at some moment. What the report says is compared with a count
 //! of its own: of what became of each item.
 //!
@@ -11,8 +12,10 @@
 
 use crate::common::host::{host, wait};
 use crate::common::{Bomb, expected_panic};
+use groundcrew::channel::{Receiver, unbounded};
 use groundcrew::host::{FailurePolicy, ItemOutcome, QueueStats, RunningHost};
-use groundcrew::{HostReport, ServiceContext, SubmitError, WorkQueue};
+use groundcrew::retry::{PermanentError, Verdict};
+use groundcrew::{HostReport, Retry, ServiceContext, SubmitError, WorkQueue};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -98,6 +101,8 @@ struct World {
     fates: Mutex<Vec<Arc<Fate>>>,
     /// For handlers that do not heed their token.
     is_reported: AtomicBool,
+    /// Those that the closure for dead letters got.
+    buried: Receiver<Item>,
 }
 
 impl World {
@@ -183,7 +188,10 @@ fn handle(
     match rng.u8(..12) {
         0 => {
             counts.failed.fetch_add(1, SeqCst);
-            Err("no luck")?;
+            match rng.u8(..4) {
+                0 => Err(PermanentError::new("never any luck"))?,
+                _ => Err("no luck")?,
+            }
         }
         1 => {
             counts.panicked.fetch_add(1, SeqCst);
@@ -227,11 +235,37 @@ fn round(seed: u64) {
     if rng.bool() {
         queue = queue.keep_copy();
     }
+    if rng.bool() {
+        let soon = Duration::from_micros(rng.u64(..2_000));
+        let retry = Retry::fixed(soon).attempts(rng.u32(1..4));
+        queue = match rng.u8(..3) {
+            0 => queue.retry(retry.on_error(move |_: &groundcrew::BoxError| {
+                match fastrand::u8(..4) {
+                    0 => Verdict::GiveUp,
+                    1 => Verdict::Postpone(soon),
+                    2 => Verdict::RetryAfter(Duration::MAX),
+                    _ => Verdict::Retry,
+                }
+            })),
+            1 => queue.retry(retry).max_retrying(rng.usize(1..4)),
+            _ => queue.retry(retry),
+        };
+    }
+    let (bury, buried) = unbounded();
+    if rng.bool() {
+        queue = queue.dead_letter(move |item: Item, _| {
+            let _ = bury.send(item);
+            if fastrand::u8(..8) == 0 {
+                expected_panic();
+            }
+        });
+    }
     let world = Arc::new(World {
         queue,
         counts: Counts::default(),
         fates: Mutex::default(),
         is_reported: AtomicBool::new(false),
+        buried,
     });
     let limit = Duration::from_millis(rng.u64(1..40));
     let workers = rng.usize(1..=3);
@@ -288,9 +322,13 @@ struct Taken {
 impl Taken {
     fn take(&mut self, world: &World) {
         let queue = &world.queue;
+        if fastrand::bool() {
+            let waited = queue.take_retrying().into_iter();
+            self.unprocessed.extend(waited.map(|it| it.into_inner()));
+        }
         self.unprocessed.extend(queue.take_unstarted());
         let failed = queue.take_failed().into_iter().map(|it| it.into_inner());
-        self.failed.extend(failed);
+        self.failed.extend(failed.chain(world.buried.try_iter()));
         self.in_doubt.extend(queue.take_maybe_handled());
     }
 }
@@ -322,7 +360,8 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     let told = report.services()[0].queue().unwrap().clone();
     let ended = |stats: &QueueStats| stats.handled() + stats.failed() + stats.panicked();
     let sum = |stats: &QueueStats| {
-        assert_eq!((stats.queued(), stats.overflow()), (0, 0));
+        let waiting = stats.queued() + stats.retrying();
+        assert_eq!((waiting, stats.overflow()), (0, 0));
         stats.in_progress() + ended(stats) + stats.unstarted()
     };
     assert_eq!(told.accepted(), sum(&told), "{told:?}");
@@ -339,7 +378,7 @@ fn check(world: &World, report: &HostReport, mut taken: Taken) {
     let count = |count: &AtomicU64| count.load(SeqCst);
     assert_eq!(late.accepted(), count(&counts.accepted));
     assert_eq!(late.handled(), count(&counts.well));
-    assert_eq!(late.failed(), count(&counts.failed));
+    assert_eq!(late.failed() + late.retries(), count(&counts.failed));
     assert_eq!(late.panicked(), count(&counts.panicked));
     // What came since the report was in hand, or refused and dropped.
     let since = ended(&late) + late.unstarted() - ended(&told) - told.unstarted();

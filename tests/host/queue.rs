@@ -7,8 +7,8 @@ use groundcrew::host::{
     FailedIn, HostBuildError, HostStatus, ItemOutcome, QueueStats, Restart, ServiceOutcome,
     ServiceState, StopReason,
 };
-use groundcrew::retry::Backoff;
-use groundcrew::{BoxError, CancelToken, Host, ServiceContext, WorkQueue};
+use groundcrew::retry::{Backoff, DeadLetterReason, GiveUpReason};
+use groundcrew::{BoxError, CancelToken, Host, Retry, ServiceContext, WorkQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -31,7 +31,8 @@ fn holds(tell: &Sender<()>) -> impl Fn(&mut u32, &ServiceContext) -> Handled + u
 /// The terms that have to add up.
 fn adds_up(stats: &QueueStats) -> bool {
     let ended = stats.handled() + stats.failed() + stats.panicked();
-    stats.accepted() == stats.queued() + stats.in_progress() + ended + stats.unstarted()
+    let waiting = stats.queued() + stats.retrying() + stats.in_progress();
+    stats.accepted() == waiting + ended + stats.unstarted()
 }
 
 #[test]
@@ -573,7 +574,13 @@ fn a_queue_has_one_service_room_and_workers_or_the_host_is_not_built() {
     let _first = host(LONG, |host| {
         host.add("a", queue.workers(1, handler));
     });
-    for (queue, workers) in [(queue, 1), (WorkQueue::new(0), 1), (WorkQueue::new(1), 0)] {
+    let no_retries = WorkQueue::new(1).max_retrying(0);
+    let wrong = [
+        (WorkQueue::new(0), 1),
+        (WorkQueue::new(1), 0),
+        (no_retries, 1),
+    ];
+    for (queue, workers) in [(queue, 1)].into_iter().chain(wrong) {
         let free = WorkQueue::new(1);
         let mut builder = Host::builder();
         builder.add("free", free.workers(1, handler));
@@ -653,5 +660,136 @@ fn a_handler_that_waits_for_the_stop_waits_for_itself_until_the_deadline() {
         assert_eq!((stats.in_progress(), stats.unstarted()), (1, 1));
         assert_eq!(queue.take_unstarted(), [2]);
         drop(host);
+    });
+}
+
+/// What a handler returns that fails on purpose.
+type Failing = Result<(), BoxError>;
+
+#[test]
+fn a_closure_for_dead_letters_gets_what_failed_or_panicked_and_the_report_is_clean() {
+    let (bury, buried) = unbounded();
+    let queue = WorkQueue::new(9).dead_letter(move |item: u32, why| {
+        bury.send((item, why.cause(), why.message().to_owned()))
+            .unwrap();
+        if item == 1 {
+            expected_panic();
+        }
+    });
+    let host = host(LONG, |host| {
+        host.add(
+            "items",
+            queue.workers(1, || {
+                |&mut item: &mut u32, _: &ServiceContext| -> Failing {
+                    match item {
+                        0 => Ok(()),
+                        2 => expected_panic(),
+                        _ => Err("no luck".into()),
+                    }
+                }
+            }),
+        );
+    });
+    (0..4).for_each(|item| queue.submit(item).unwrap());
+    let report = within(LONG, "dead letters", || host.start().unwrap().stop());
+    assert!(report.is_clean(), "{report}");
+    let gave_up = DeadLetterReason::GaveUp(GiveUpReason::Attempts);
+    let no_luck = |item| (item, gave_up, "no luck".to_owned());
+    let panicked = (
+        2,
+        DeadLetterReason::Panicked,
+        "expected by the test".to_owned(),
+    );
+    let expected = [no_luck(1), panicked, no_luck(3)];
+    assert_eq!(buried.try_iter().collect::<Vec<_>>(), expected);
+    let stats = queue.stats();
+    assert_eq!(
+        (stats.failed(), stats.panicked(), stats.failed_left()),
+        (2, 1, 0)
+    );
+    assert!(adds_up(&stats) && queue.take_failed().is_empty());
+}
+
+#[test]
+fn a_late_failure_goes_to_the_closure_unless_the_owner_has_taken_the_copy() {
+    within(LONG, "late", || {
+        for is_taken in [false, true] {
+            let (bury, buried) = unbounded();
+            let closure = move |item: u32, _: &_| bury.send(item).unwrap();
+            let queue = WorkQueue::new(9).keep_copy().dead_letter(closure);
+            let (gate, (tell, told)) = (Gate::new(), signal());
+            let entrance = gate.entrance();
+            let host = host(SHORT, |host| {
+                host.add(
+                    "items",
+                    queue.workers(1, move || {
+                        let (entrance, tell) = (entrance.clone(), tell.clone());
+                        move |_: &mut u32, _: &ServiceContext| -> Failing {
+                            tell.send(()).unwrap();
+                            entrance.pass();
+                            Err("no luck".into())
+                        }
+                    }),
+                );
+            });
+            let host = host.start().unwrap();
+            queue.submit(7).unwrap();
+            told.recv().unwrap();
+            assert_eq!(host.stop().exit_code(), 75);
+            let copies = match is_taken {
+                true => queue.take_maybe_handled(),
+                false => Vec::new(),
+            };
+            gate.open();
+            while queue.stats().failed() == 0 {
+                thread::yield_now();
+            }
+            let has = copies.into_iter().chain(buried.try_iter());
+            assert_eq!(has.collect::<Vec<_>>(), [7], "taken: {is_taken}");
+            assert!(queue.take_maybe_handled().is_empty() && adds_up(&queue.stats()));
+        }
+    });
+}
+
+#[test]
+fn items_wait_for_their_next_attempt_while_their_service_is_restarted() {
+    within(LONG, "restart", || {
+        let queue = WorkQueue::new(9).retry(Retry::fixed(SHORT).attempts(2));
+        let (starts, (tell, told)) = (AtomicUsize::new(0), unbounded());
+        let backoff = Backoff::fixed(Duration::ZERO);
+        let host = host(LONG, |host| {
+            host.add(
+                "items",
+                queue.fallible_workers(1, move || {
+                    // There is no handler after the first panic.
+                    if starts.fetch_add(1, SeqCst) == 1 {
+                        Err("no connection")?;
+                    }
+                    let (tell, nth) = (tell.clone(), starts.load(SeqCst));
+                    Ok(move |&mut item: &mut u32, _: &ServiceContext| -> Failing {
+                        tell.send((nth, item)).unwrap();
+                        match (item, nth) {
+                            (2, _) => expected_panic(),
+                            (_, 1) => Err("no luck".into()),
+                            _ => Ok(()),
+                        }
+                    })
+                }),
+            )
+            .on_failure(Restart::new().backoff(backoff));
+        });
+        let host = host.start().unwrap();
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        assert_eq!(
+            told.iter().take(3).collect::<Vec<_>>(),
+            [(1, 1), (1, 2), (3, 1)]
+        );
+        let report = host.stop();
+        let stats = report.services()[0].queue().unwrap();
+        assert_eq!(
+            (stats.handled(), stats.panicked(), stats.retries()),
+            (1, 1, 1)
+        );
     });
 }

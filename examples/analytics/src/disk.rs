@@ -2,8 +2,7 @@
 
 use crate::event::Event;
 use crate::outbox::{Item, Outbox, Sealed};
-use groundcrew::batch::{DeadLetter, DeadLetterReason};
-use groundcrew::retry::PermanentError;
+use groundcrew::retry::{DeadLetter, DeadLetterReason, PermanentError};
 use log::{debug, error};
 use parking_lot::Mutex;
 use serde_json::json;

@@ -32,7 +32,10 @@
 //! What the run before has kept is in the queue before the host starts. On the first
 //! Ctrl-C the writer, which comes after the queue, stops first. Then the queue is closed
 //! and drained, in three quarters of its time. Then each worker takes back the email
-//! that the server is still busy with, and puts it back into the queue.
+//! that the server is still busy with, and hands it back.
+//!
+//! An email that could not be sent, since the connection broke, is tried again by the queue a
+//! moment later.
 //!
 //! # Who has the email
 //!
@@ -72,7 +75,7 @@ mod spool;
 use clap::Parser;
 use email::Email;
 use groundcrew::host::ServiceResult;
-use groundcrew::{Host, ServiceContext, WorkQueue};
+use groundcrew::{Host, Retry, ServiceContext, WorkQueue};
 use log::info;
 use outbox::{Outbox, TIME_TO_ANSWER};
 use program::milliseconds;
@@ -134,7 +137,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
 
     let outbox = Outbox::<Email>::open(options.spool.clone())?;
     let found = outbox.unsent();
-    let emails = WorkQueue::new(found.len().max(PLACES));
+    let emails = WorkQueue::new(found.len().max(PLACES)).retry(Retry::fixed(A_MOMENT));
     for email in found {
         emails.submit(email)?;
     }
@@ -147,7 +150,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
             let outbox = outbox.clone();
             move || {
                 let mut sender = Sender::new(server, outbox.clone());
-                move |email: &mut Email, ctx: &ServiceContext| Ok(sender.send(email, ctx)?)
+                move |email: &mut Email, ctx: &ServiceContext| sender.send(email, ctx)
             }
         }),
     );

@@ -4,7 +4,8 @@ use crate::email::Email;
 use crate::outbox::{Outbox, Sealed};
 use groundcrew::ServiceContext;
 use groundcrew::host::ItemOutcome;
-use log::{debug, warn};
+use log::debug;
+use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::slice;
@@ -34,20 +35,23 @@ impl Sender {
         }
     }
 
-    /// Sends the email, or puts it back into the queue. It stays in the outbox until the
-    /// server has acknowledged it.
-    pub(crate) fn send(&mut self, email: &Email, ctx: &ServiceContext) -> io::Result<ItemOutcome> {
+    /// Sends the email. It stays in the outbox until the server has acknowledged it. After an
+    /// error, the queue tries it again.
+    pub(crate) fn send(
+        &mut self,
+        email: &Email,
+        ctx: &ServiceContext,
+    ) -> Result<ItemOutcome, Box<dyn Error + Send + Sync>> {
         let outbox = self.outbox.clone();
-        match outbox.send(slice::from_ref(email), || self.offer(email, ctx)) {
-            Ok(()) => return Ok(ItemOutcome::Handled),
-            Err(NotSent::TakenBack | NotSent::TooLate) => debug!("{email} is back"),
-            Err(NotSent::Failed(error)) => {
-                warn!("{email} is not sent yet: {error}");
-                let _ = ctx.sleep(PAUSE); // or it would be tried again at once
-            }
+        let sent = outbox.send(slice::from_ref(email), || self.offer(email, ctx));
+        if sent.is_err() {
+            self.connection = None;
         }
-        self.connection = None;
-        Ok(ItemOutcome::PutBack)
+        match sent {
+            Ok(()) => Ok(ItemOutcome::Handled),
+            Err(NotSent::TakenBack | NotSent::TooLate) => Ok(ItemOutcome::HandBack),
+            Err(NotSent::Failed(error)) => Err(error.into()),
+        }
     }
 
     /// Returns once the server has acknowledged it. Asked to stop, this asks for it back.

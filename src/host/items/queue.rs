@@ -1,7 +1,7 @@
 //! Counts of a queue's items, by outcome.
 
 /// Counts of the items of a [`WorkQueue`](crate::host::WorkQueue), by outcome. At any moment,
-/// accepted = queued + in progress + handled + failed + panicked + unstarted.
+/// accepted = queued + retrying + in progress + handled + failed + panicked + unstarted.
 ///
 /// # Examples
 ///
@@ -14,6 +14,7 @@
 /// assert_eq!((stats.accepted(), stats.queued(), stats.in_progress()), (1, 1, 0));
 /// assert_eq!((stats.handled(), stats.failed(), stats.panicked()), (0, 0, 0));
 /// assert_eq!((stats.failed_left(), stats.unstarted()), (0, 0));
+/// assert_eq!((stats.retrying(), stats.retries()), (0, 0));
 /// assert_eq!((stats.overflow(), stats.overflow_peak()), (0, 0));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -22,11 +23,13 @@
 pub struct QueueStats {
     pub(crate) accepted: u64,
     pub(crate) queued: u64,
+    pub(crate) retrying: u64,
     pub(crate) in_progress: u64,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
     pub(crate) unstarted: u64,
+    pub(crate) retries: u64,
     pub(crate) failed_left: u64,
     pub(crate) overflow: u64,
     pub(crate) overflow_peak: u64,
@@ -41,13 +44,25 @@ impl QueueStats {
         self.accepted
     }
 
-    /// Returns the number of waiting items.
+    /// Returns the number of items that wait for a worker.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
+    /// Returns the number of items that wait for the time of their [next
+    /// attempt](crate::WorkQueue::retry). In a report, these are among the
+    /// [unstarted](Self::unstarted).
+    pub fn retrying(&self) -> u64 {
+        self.retrying
+    }
+
+    /// Returns how often a handler failed with an item that was to be tried again.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
     /// Returns the number of waiting items beyond the capacity: those that the queue's own workers
-    /// submitted, or that were put back.
+    /// submitted, that were put back, or whose next attempt is due.
     pub fn overflow(&self) -> u64 {
         self.overflow
     }
@@ -69,7 +84,8 @@ impl QueueStats {
         self.handled
     }
 
-    /// Returns the number of items for which the handler returned an error. The error was logged.
+    /// Returns the number of items for which the handler returned an error, and that were not to be
+    /// tried again. The error was logged.
     pub fn failed(&self) -> u64 {
         self.failed
     }
@@ -81,7 +97,8 @@ impl QueueStats {
     }
 
     /// Returns the number of failed and panicked items that are kept for
-    /// [`WorkQueue::take_failed`](crate::WorkQueue::take_failed). If there are any, a report is not
+    /// [`WorkQueue::take_failed`](crate::WorkQueue::take_failed), which are none if the queue has a
+    /// closure for [dead letters](crate::WorkQueue::dead_letter). If there are any, a report is not
     /// clean.
     pub fn failed_left(&self) -> u64 {
         self.failed_left

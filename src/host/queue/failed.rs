@@ -1,12 +1,12 @@
 //! Items whose handler failed.
 
-use crate::causes::{BoxError, chain};
-use crate::unwind::{self, Payload};
+use crate::retry::DeadLetter;
 use std::error::Error;
 use std::fmt;
 
 /// An item whose handler returned an error or panicked, with the reason. Returned by
-/// [`WorkQueue::take_failed`](crate::host::WorkQueue::take_failed).
+/// [`WorkQueue::take_failed`](crate::host::WorkQueue::take_failed) and
+/// [`take_retrying`](crate::host::WorkQueue::take_retrying).
 ///
 /// # Examples
 ///
@@ -36,51 +36,11 @@ use std::fmt;
 pub struct FailedItem<T> {
     item: T,
     number: u64,
-    why: Why,
-}
-
-/// Why a handler failed.
-pub(super) struct Why {
-    /// `None`: it panicked.
-    error: Option<BoxError>,
-    message: String,
-}
-
-impl Why {
-    /// Calls the program's code: never with a lock held.
-    pub(super) fn error(error: BoxError) -> Why {
-        Why {
-            message: chain(error.as_ref()),
-            error: Some(error),
-        }
-    }
-
-    pub(super) fn panic(payload: Payload) -> Why {
-        let message = unwind::text(payload.as_ref()).to_owned();
-        unwind::drop_payload(payload);
-        Why {
-            error: None,
-            message,
-        }
-    }
-
-    pub(super) fn is_panic(&self) -> bool {
-        self.error.is_none()
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = match self.is_panic() {
-            true => "panicked",
-            false => "failed",
-        };
-        write!(f, "{how}: {}", self.message)
-    }
+    why: DeadLetter,
 }
 
 impl<T> FailedItem<T> {
-    pub(super) fn new(item: T, number: u64, why: Why) -> FailedItem<T> {
+    pub(super) fn new(item: T, number: u64, why: DeadLetter) -> FailedItem<T> {
         FailedItem { item, number, why }
     }
 
@@ -99,25 +59,40 @@ impl<T> FailedItem<T> {
         self.number
     }
 
+    /// Returns why there was no further attempt, with the number of attempts and the last error.
+    pub fn why(&self) -> &DeadLetter {
+        &self.why
+    }
+
     /// Returns the error that the handler returned, or `None` if it panicked.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.why.error.as_deref()
+        self.why.error()
     }
 
     /// Returns `true` if the handler panicked.
     pub fn is_panic(&self) -> bool {
-        self.why.is_panic()
+        self.error().is_none()
     }
 
     /// Returns the error and all its sources, or the message of the panic.
     pub fn message(&self) -> &str {
-        &self.why.message
+        self.why.message()
     }
+}
+
+/// As in `failed: no address`, or `failed 3 times: no connection`.
+pub(super) fn text(why: &DeadLetter) -> String {
+    let how = match (why.error(), why.attempts()) {
+        (None, _) => "panicked".to_owned(),
+        (Some(_), 0 | 1) => "failed".to_owned(),
+        (Some(_), attempts) => format!("failed {attempts} times"),
+    };
+    format!("{how}: {}", why.message())
 }
 
 impl<T> fmt::Display for FailedItem<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "item {} {}", self.number, self.why)
+        write!(f, "item {} {}", self.number, text(&self.why))
     }
 }
 
@@ -125,8 +100,7 @@ impl<T> fmt::Debug for FailedItem<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FailedItem")
             .field("number", &self.number)
-            .field("is_panic", &self.is_panic())
-            .field("message", &self.why.message)
+            .field("why", &self.why)
             .finish_non_exhaustive()
     }
 }

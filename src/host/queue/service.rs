@@ -1,74 +1,48 @@
 //! The service that handles the items of a queue.
 
-use super::outcome::ItemOutcome;
 use super::store::Store;
-use super::worker::{self, Workers};
+use super::worker::{self, MakeHandler, Workers};
 use crate::cancel::CancelToken;
 use crate::causes::BoxError;
+use crate::clock::Deadline;
 use crate::host::build::{self, IntoParts, IntoService, Kind, Parts};
 use crate::host::context::ServiceContext;
 use crate::host::failure::ServiceResult;
 use crate::host::service::Service;
 use crate::sync::Arc;
 use crate::sync::channel::{self, Receiver};
-use crate::threads::{self, Thread};
+use crate::threads::{self, SPAWN_TIMEOUT, Thread};
+use crate::timer::Timer;
 use crate::unwind;
-use std::marker::PhantomData;
+use std::io;
 
 /// A queue with the workers that are to handle its items.
-pub(super) struct QueueWorkers<T, F, H, R> {
-    store: Arc<Store<T>>,
-    count: usize,
-    factory: F,
-    handler: PhantomData<Makes<H, R>>,
+pub(super) struct QueueWorkers<T> {
+    pub(super) store: Arc<Store<T>>,
+    pub(super) count: usize,
+    pub(super) factory: Box<MakeHandler<T>>,
 }
 
-/// What the factory makes, and what that returns.
-type Makes<H, R> = fn() -> (H, Result<R, BoxError>);
+impl<T: Send + 'static> IntoService for QueueWorkers<T> {}
 
-impl<T, F, H, R> QueueWorkers<T, F, H, R> {
-    pub(super) fn new(store: Arc<Store<T>>, count: usize, factory: F) -> Self {
-        QueueWorkers {
-            store,
-            count,
-            factory,
-            handler: PhantomData,
-        }
-    }
-}
-
-impl<T, F, H, R> IntoService for QueueWorkers<T, F, H, R>
-where
-    T: Send + 'static,
-    F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
-    R: Into<ItemOutcome> + 'static,
-{
-}
-
-impl<T, F, H, R> IntoParts for QueueWorkers<T, F, H, R>
-where
-    T: Send + 'static,
-    F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
-    R: Into<ItemOutcome> + 'static,
-{
+impl<T: Send + 'static> IntoParts for QueueWorkers<T> {
     fn into_parts(self, stack_size: usize) -> Parts {
         let (store, count) = (self.store, self.count);
         let workers = build::Workers {
             count,
-            capacity: store.capacity(),
+            capacity: store
+                .capacity()
+                .min(store.options().most_retrying(store.capacity())),
             stack_size,
         };
         let kind = Kind::Queue(store.clone(), workers);
-        let factory = Arc::new(self.factory);
-        Parts::from_factory(move || QueueService::<T, F, H, R> {
+        let factory: Arc<MakeHandler<T>> = self.factory.into();
+        Parts::from_factory(move || QueueService {
             workers: Arc::new(Workers::new(store.clone(), factory.clone())),
             count,
             stack_size,
             token: CancelToken::new(),
             threads: Vec::new(),
-            handler: PhantomData,
         })
         .of_kind(kind)
         .with_options(|options| {
@@ -79,17 +53,29 @@ where
     }
 }
 
-struct QueueService<T, F, H, R> {
-    workers: Arc<Workers<T, F>>,
+struct QueueService<T> {
+    workers: Arc<Workers<T>>,
     count: usize,
     stack_size: usize,
     /// Cancelled when the grace begins: the handlers' token.
     token: CancelToken,
     threads: Vec<Thread>,
-    handler: PhantomData<Makes<H, R>>,
 }
 
-impl<T, F, H, R> QueueService<T, F, H, R> {
+impl<T> QueueService<T> {
+    /// Where the policy has items wait for a retry, and how many. Blocks while the system has no
+    /// thread for that.
+    fn start_timer(&self, ctx: &ServiceContext) -> io::Result<Option<(usize, Arc<Timer>)>> {
+        let options = &self.workers.options;
+        if !options.retry.may_retry() {
+            return Ok(None);
+        }
+        let timer = Timer::of(&ctx.core().clock);
+        threads::try_until(Deadline::after(SPAWN_TIMEOUT), || timer.start())?;
+        let capacity = self.workers.store.capacity();
+        Ok(Some((options.most_retrying(capacity), timer)))
+    }
+
     /// Waits until every worker has its handler.
     fn wait_for_handlers(
         &mut self,
@@ -120,31 +106,26 @@ impl<T, F, H, R> QueueService<T, F, H, R> {
     }
 }
 
-impl<T, F, H, R> Service for QueueService<T, F, H, R>
-where
-    T: Send + 'static,
-    F: Fn() -> Result<H, BoxError> + Send + Sync + 'static,
-    H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
-    R: Into<ItemOutcome> + 'static,
-{
+impl<T: Send + 'static> Service for QueueService<T> {
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let names: Vec<String> = (0..self.count)
             .map(|index| threads::worker_name(ctx.name(), index))
             .collect();
         let (started, results) = channel::bounded(self.count);
-        let generation = self.workers.store.begin();
+        let retries = self.start_timer(ctx)?;
+        let generation = self.workers.store.begin(retries, &ctx.core().clock);
         self.workers.expect(self.count);
         let threads = threads::spawn_all("queue worker", &names, self.stack_size, |index| {
             let ctx = ctx.fork(&names[index], self.token.clone());
             let (workers, started) = (self.workers.clone(), started.clone());
             move || {
                 ctx.enter();
-                worker::work::<T, F, H, R>(&workers, generation, &ctx, started);
+                worker::work(&workers, generation, &ctx, started);
                 ctx.leave();
                 workers.leave(&ctx);
             }
         });
-        self.threads = threads.map_err(std::io::Error::from)?;
+        self.threads = threads.map_err(io::Error::from)?;
         // Without this one, a worker that ends without a result would not be noticed.
         drop(started);
         self.wait_for_handlers(ctx, &results)
@@ -164,11 +145,15 @@ where
     }
 
     /// With the host's stop the queue is drained, within the time that there is: the workers
-    /// are cut short in its last part. In a stop of this service alone, after a failure, what
+    /// are cut short in its last part, and items whose next attempt would come only then are
+    /// handed back at once. In a stop of this service alone, after a failure, what
     /// waits is left to the next incarnation.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
         match ctx.is_last_stop() {
-            true => self.workers.store.close(),
+            true => {
+                self.workers.store.close();
+                self.workers.store.end_retries_at(ctx.grace());
+            }
             false => self.workers.store.halt(),
         }
         if !ctx.wait_until_grace(|| self.workers.have_left()) {

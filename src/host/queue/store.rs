@@ -1,25 +1,30 @@
-//! The items of a queue, from their submit to their end.
+//! The items of a queue with their lock, and the threads that wait for them.
 //!
 //! # Invariants
 //!
-//! 1. Everything is decided under one lock: an item that was accepted is waiting, or was given
-//!    to one worker, or is kept for the owner of the queue, as unstarted or as failed, or was
-//!    handled; never two of them.
+//! 1. Everything is decided under one lock: an item that was accepted is waiting for a worker or
+//!    for its next attempt, or was given to one worker, or is kept for the owner of the queue, as
+//!    unstarted or as failed, or was handled; never two of them.
 //! 2. Once `closed` is set, no item is accepted except as unstarted. Once `sealed` is set, no item
 //!    waits: it is handled or kept.
 //! 3. No code of the program is called, and no item is dropped, under the lock.
 //! 4. The copy of an item is in `copies` from before its handler is called until the item is
 //!    no longer in progress, or until the owner took the copy: then its number is in `given`, and the
 //!    item itself is dropped. An item of which there is no copy is never dropped for that.
+//! 5. An item that waits for its next attempt is rung for once, by its number. The alarm, which
+//!    holds the store weakly, moves it to those that are due, unless it was taken out before.
 
-use super::failed::{FailedItem, Why};
+use super::failed::FailedItem;
+use super::item::{Item, drop_items};
+use super::items::{End, Items};
+use super::options::Options;
+use crate::clock::{Clock, Deadline, Now};
 use crate::host::items::{ItemStats, ItemStore, LeftItems, QueueStats};
 use crate::queue::{Member, Membership, OnFull, Refusal, Room};
 use crate::submit::{Keeper, SubmitError, Target};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-use crate::unwind;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
+use crate::timer::{Alarm, Timer, drop_elsewhere};
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 
 pub(super) struct Store<T> {
@@ -33,41 +38,21 @@ pub(super) struct Store<T> {
     membership: Membership,
     /// Copies an item before it is given to a handler.
     copy: OnceLock<fn(&T) -> T>,
-}
-
-/// An item, and its number.
-pub(super) struct Item<T> {
-    pub(super) value: T,
-    pub(super) number: u64,
+    /// A leaf among the locks.
+    options: Mutex<Options<T>>,
 }
 
 struct Inner<T> {
-    items: VecDeque<Item<T>>,
-    /// Handed back by handlers, then taken out by the stop. Counted as unstarted already.
-    unstarted: VecDeque<T>,
-    /// Dropped with their refusal. Counted as accepted and unstarted already.
-    refused: Vec<T>,
-    failed: Vec<FailedItem<T>>,
-    /// Of the items being handled, by their numbers.
-    copies: BTreeMap<u64, T>,
-    /// The numbers of items in progress whose copy the owner has.
-    given: BTreeSet<u64>,
-    /// The number of the last item that went in.
-    last_number: u64,
-    /// Nothing more gets in.
-    closed: bool,
+    items: Items<T>,
     /// The generation of workers that takes items: one for each incarnation of the service.
     generation: Option<u64>,
     generations: u64,
-    /// What waited was taken out.
-    sealed: bool,
     /// It is a service of a host.
     hosted: bool,
     /// Submitters that wait for room: without any, no thread is woken.
     submitters: usize,
     /// Workers that wait for work.
     idle: usize,
-    stats: QueueStats,
 }
 
 thread_local! {
@@ -75,44 +60,23 @@ thread_local! {
     static WORKS_ON: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// What happens to an item that was being handled.
-pub(super) enum End<T> {
-    /// It is gone.
-    Handled,
-    /// It was handled, and panicked in its drop.
-    DropPanicked,
-    /// To the front of the queue.
-    PutBack(Item<T>),
-    /// To the unstarted ones.
-    HandBack(Item<T>),
-    Failed(Item<T>, Why),
-}
-
 impl<T> Store<T> {
     pub(super) fn new(capacity: usize) -> Store<T> {
         Store {
             capacity,
             inner: Mutex::new(Inner {
-                items: VecDeque::new(),
-                unstarted: VecDeque::new(),
-                refused: Vec::new(),
-                failed: Vec::new(),
-                copies: BTreeMap::new(),
-                given: BTreeSet::new(),
-                last_number: 0,
-                closed: false,
+                items: Items::new(capacity),
                 generation: None,
                 generations: 0,
-                sealed: false,
                 hosted: false,
                 submitters: 0,
                 idle: 0,
-                stats: QueueStats::default(),
             }),
             room: Room::default(),
             work: Condvar::new(),
             membership: Membership::default(),
             copy: OnceLock::new(),
+            options: Mutex::default(),
         }
     }
 
@@ -121,13 +85,13 @@ impl<T> Store<T> {
     }
 
     pub(super) fn close(&self) {
-        self.inner.lock().closed = true;
+        self.inner.lock().items.closed = true;
         self.room.announce_to_all();
         self.work.notify_all();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.inner.lock().closed
+        self.inner.lock().items.closed
     }
 
     /// Lets the workers take nothing more.
@@ -137,47 +101,49 @@ impl<T> Store<T> {
     }
 
     pub(super) fn stats(&self) -> QueueStats {
-        self.stats_of(&self.inner.lock())
+        self.inner.lock().items.stats()
     }
 
-    fn stats_of(&self, inner: &Inner<T>) -> QueueStats {
-        let queued = inner.items.len();
-        QueueStats {
-            queued: queued as u64,
-            overflow: queued.saturating_sub(self.capacity) as u64,
-            failed_left: inner.failed.len() as u64,
-            ..inner.stats.clone()
-        }
+    // How items are handled.
+
+    pub(super) fn options(&self) -> Options<T> {
+        self.options.lock().clone()
     }
 
-    // What the owner takes.
-
-    pub(super) fn take_unstarted(&self) -> Vec<T> {
-        let mut inner = self.inner.lock();
-        let mut items = Vec::from(mem::take(&mut inner.unstarted));
-        items.append(&mut inner.refused);
-        items
-    }
-
-    pub(super) fn take_failed(&self) -> Vec<FailedItem<T>> {
-        mem::take(&mut self.inner.lock().failed)
-    }
-
-    /// The copies of the items being handled, once the report is made.
-    pub(super) fn take_copies(&self) -> Vec<T> {
-        let mut inner = self.inner.lock();
-        if !inner.sealed {
-            return Vec::new();
-        }
-        let copies = mem::take(&mut inner.copies);
-        inner.given.extend(copies.keys());
-        copies.into_values().collect()
+    /// For the next incarnation of the service.
+    pub(super) fn set_options(&self, set: impl FnOnce(&mut Options<T>)) {
+        let mut options = self.options();
+        set(&mut options);
+        let before = mem::replace(&mut *self.options.lock(), options);
+        // Without the lock: closures are the program's code.
+        drop(before);
     }
 
     /// From now on, items are copied.
     pub(super) fn copy_with(&self, copy: fn(&T) -> T) {
         // A second one would be the same.
         let _ = self.copy.set(copy);
+    }
+
+    // What the owner takes.
+
+    pub(super) fn take_unstarted(&self) -> Vec<T> {
+        let (unstarted, refused) = self.inner.lock().items.take_unstarted();
+        let unstarted = unstarted.into_iter().map(|item| item.value);
+        unstarted.chain(refused).collect()
+    }
+
+    pub(super) fn take_retrying(&self) -> Vec<FailedItem<T>> {
+        self.inner.lock().items.take_retrying()
+    }
+
+    pub(super) fn take_failed(&self) -> Vec<FailedItem<T>> {
+        self.inner.lock().items.take_failed()
+    }
+
+    pub(super) fn take_copies(&self) -> Vec<T> {
+        let copies = self.inner.lock().items.take_copies();
+        copies.into_values().collect()
     }
 
     // What workers do.
@@ -197,12 +163,19 @@ impl<T> Store<T> {
         std::ptr::from_ref(self).addr()
     }
 
-    /// A new generation of workers begins, unless what waited was taken out.
-    pub(super) fn begin(&self) -> u64 {
+    /// A new generation of workers begins, unless what waited was taken out. `retries`: how many
+    /// items may wait for a retry, and in which timer.
+    pub(super) fn begin(&self, retries: Option<(usize, Arc<Timer>)>, clock: &Clock) -> u64 {
         let mut inner = self.inner.lock();
         inner.generations += 1;
         let generation = inner.generations;
-        inner.generation = (!inner.sealed).then_some(generation);
+        let is_sealed = inner.items.sealed;
+        inner.generation = (!is_sealed).then_some(generation);
+        let before = retries
+            .filter(|_| !is_sealed)
+            .and_then(|(most, timer)| inner.items.retrying.begin(most, timer, clock));
+        drop(inner);
+        drop(before);
         generation
     }
 
@@ -214,18 +187,16 @@ impl<T> Store<T> {
             if inner.generation != Some(generation) {
                 return None;
             }
-            if let Some(item) = inner.items.pop_front() {
+            if let Some(item) = inner.items.next() {
                 beat();
-                inner.stats.in_progress += 1;
-                let wakes = inner.submitters > 0 && inner.items.len() < self.capacity;
+                let wakes = inner.submitters > 0 && inner.items.has_room();
                 drop(inner);
                 if wakes {
                     self.room.announce(1);
                 }
                 return Some(item);
             }
-            // An item being handled may be put back, and its handler may submit others.
-            if inner.closed && inner.stats.in_progress == 0 {
+            if inner.items.are_over() {
                 return None;
             }
             inner.idle += 1;
@@ -239,37 +210,47 @@ impl<T> Store<T> {
     pub(super) fn keep_copy(&self, item: &Item<T>) {
         if let Some(copy) = self.copy.get() {
             let copy = copy(&item.value);
-            self.inner.lock().copies.insert(item.number, copy);
+            self.inner.lock().items.add_copy(item.number, copy);
         }
     }
 
+    /// From now on the owner gets no copy of an item that is being handled. `false`: it has one.
+    pub(super) fn forget_copy(&self, number: u64) -> bool {
+        let taken = self.inner.lock().items.take_copy(number);
+        let is_forgotten = taken.is_ok();
+        drop_items(taken.ok().flatten());
+        is_forgotten
+    }
+
+    /// No retry is made later than this.
+    pub(super) fn end_retries_at(&self, last_moment: Deadline) {
+        self.inner.lock().items.end_retries_at(last_moment);
+        self.work.notify_all();
+    }
+}
+
+impl<T: Send + 'static> Store<T> {
     /// The item with that number is no longer in progress. Returns how many failed items are kept.
-    pub(super) fn end(&self, number: u64, end: End<T>) -> usize {
+    pub(super) fn end(self: &Arc<Self>, number: u64, end: End<T>) -> usize {
         let mut inner = self.inner.lock();
-        let copy = inner.copies.remove(&number);
-        inner.stats.in_progress -= 1;
-        let is_put_back = matches!(end, End::PutBack(_)) && !inner.sealed;
-        let dropped = inner.keep(number, end);
-        if is_put_back {
-            inner.note_overflow(self.capacity);
-        }
-        let was_last = inner.closed && inner.stats.in_progress == 0;
-        let failed = inner.failed.len();
+        let is_put_back = matches!(end, End::PutBack(_));
+        let copy = inner.items.take_copy(number);
+        let alarm = || -> Weak<dyn Alarm> { Arc::<Store<T>>::downgrade(self) };
+        let dropped = inner.items.end(number, end, alarm);
+        let (are_over, kept) = (inner.items.are_over(), inner.items.count_kept());
         drop(inner);
         // After the last item of a closed queue, every worker leaves.
-        if was_last {
+        if are_over {
             self.work.notify_all();
         } else if is_put_back {
             self.work.notify_one();
         }
         // Invariant 3.
-        drop_item(copy);
-        drop_item(dropped);
-        failed
+        drop_items(copy.ok().flatten());
+        drop_items(dropped);
+        kept
     }
-}
 
-impl<T: Send + 'static> Store<T> {
     pub(super) fn submit(
         self: &Arc<Self>,
         item: T,
@@ -278,9 +259,9 @@ impl<T: Send + 'static> Store<T> {
         let overflows = on_full.overflows() && self.is_own_worker();
         let mut inner = self.inner.lock();
         loop {
-            let refusal = if inner.closed {
+            let refusal = if inner.items.closed {
                 Refusal::Closed
-            } else if overflows || inner.items.len() < self.capacity {
+            } else if overflows || inner.items.has_room() {
                 break;
             } else {
                 match on_full.wait().map(|wait| (wait, wait.is_over())) {
@@ -298,24 +279,15 @@ impl<T: Send + 'static> Store<T> {
             drop(inner);
             return Err(self.refuse(item, on_full.reason(refusal)));
         }
-        inner.last_number += 1;
-        let number = inner.last_number;
-        inner.items.push_back(Item {
-            value: item,
-            number,
-        });
-        inner.stats.accepted += 1;
-        inner.note_overflow(self.capacity);
-        let wakes = inner.idle > 0;
+        inner.items.accept(item);
+        let wakes = inner.idle > 0 && inner.items.retrying.has_room();
         drop(inner);
         if wakes {
             self.work.notify_one();
         }
         Ok(())
     }
-}
 
-impl<T: Send + 'static> Store<T> {
     /// What the queue may never take, or not for this submitter, comes back to it if the
     /// error is dropped.
     fn refuse(self: &Arc<Self>, item: T, refusal: Refusal) -> SubmitError<T> {
@@ -330,39 +302,19 @@ impl<T: Send + 'static> Store<T> {
     }
 }
 
-impl<T> Inner<T> {
-    /// Counts an item by its end, and keeps it where it did not end well. Returns the item if the
-    /// owner has its copy already (invariant 4).
-    fn keep(&mut self, number: u64, end: End<T>) -> Option<T> {
-        let is_given = self.given.remove(&number);
-        match end {
-            End::Handled => self.stats.handled += 1,
-            End::DropPanicked => self.stats.panicked += 1,
-            End::PutBack(item) if !self.sealed => self.items.push_front(item),
-            End::PutBack(item) | End::HandBack(item) => {
-                self.stats.unstarted += 1;
-                if is_given {
-                    return Some(item.value);
-                }
-                self.unstarted.push_back(item.value);
-            }
-            End::Failed(item, why) => {
-                match why.is_panic() {
-                    true => self.stats.panicked += 1,
-                    false => self.stats.failed += 1,
-                }
-                if is_given {
-                    return Some(item.value);
-                }
-                self.failed.push(FailedItem::new(item.value, number, why));
-            }
+impl<T: Send + 'static> Alarm for Store<T> {
+    /// The next attempt of the item with this number is due.
+    fn ring(self: Arc<Self>, number: u64, _: Now) {
+        let mut inner = self.inner.lock();
+        let held_others_up = !inner.items.retrying.has_room();
+        inner.items.ring(number);
+        drop(inner);
+        if held_others_up {
+            self.work.notify_all();
+        } else {
+            self.work.notify_one();
         }
-        None
-    }
-
-    fn note_overflow(&mut self, capacity: usize) {
-        let overflow = self.items.len().saturating_sub(capacity) as u64;
-        self.stats.overflow_peak = self.stats.overflow_peak.max(overflow);
+        drop_elsewhere(self);
     }
 }
 
@@ -380,7 +332,7 @@ impl<T: Send + 'static> ItemStore for Store<T> {
     }
 
     fn is_idle(&self) -> bool {
-        self.inner.lock().stats.in_progress == 0
+        self.inner.lock().items.is_idle()
     }
 
     fn stats(&self) -> ItemStats {
@@ -392,12 +344,11 @@ impl<T: Send + 'static> ItemStore for Store<T> {
         self.halt();
         let mut inner = self.inner.lock();
         // Invariant 2: from now on, what is put back is unstarted.
-        inner.sealed = true;
-        inner.stats.unstarted += inner.items.len() as u64;
-        let items = mem::take(&mut inner.items);
-        let items = items.into_iter().map(|item| item.value);
-        inner.unstarted.extend(items);
-        let stats = self.stats_of(&inner);
+        let timer = inner.items.seal();
+        let stats = inner.items.stats();
+        drop(inner);
+        // The last holder of the timer joins its thread, which may be about to ring here.
+        drop(timer);
         LeftItems {
             unstarted: stats.unstarted,
             in_progress: stats.in_progress,
@@ -409,30 +360,6 @@ impl<T: Send + 'static> ItemStore for Store<T> {
 
 impl<T: Send> Keeper<T> for Store<T> {
     fn keep(&self, item: T) {
-        let mut inner = self.inner.lock();
-        inner.stats.accepted += 1;
-        inner.stats.unstarted += 1;
-        inner.refused.push(item);
+        self.inner.lock().items.keep_refused(item);
     }
-}
-
-impl<T> Drop for Store<T> {
-    fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        let waiting = mem::take(&mut inner.items);
-        waiting
-            .into_iter()
-            .for_each(|item| drop_item(Some(item.value)));
-        let unstarted = mem::take(&mut inner.unstarted);
-        unstarted.into_iter().map(Some).for_each(drop_item);
-        inner.refused.drain(..).map(Some).for_each(drop_item);
-        inner.failed.drain(..).map(Some).for_each(drop_item);
-        let copies = mem::take(&mut inner.copies);
-        copies.into_values().map(Some).for_each(drop_item);
-    }
-}
-
-/// Items are the program's code, their drops too.
-fn drop_item<T>(item: Option<T>) {
-    unwind::drop_guarded(item, || "an item of a queue".to_owned());
 }

@@ -4,11 +4,13 @@ use super::failed::FailedItem;
 use super::outcome::ItemOutcome;
 use super::service::QueueWorkers;
 use super::store::Store;
+use super::worker::Handler;
 use crate::causes::BoxError;
 use crate::host::build::IntoService;
 use crate::host::context::ServiceContext;
 use crate::host::items::QueueStats;
 use crate::queue::OnFull;
+use crate::retry::{DeadLetter, DeadLetterHandler, RetryPolicy};
 use crate::submit::{SubmitError, WhenFull};
 use crate::sync::Arc;
 use std::fmt;
@@ -35,7 +37,8 @@ use std::fmt;
 /// | the item's outcome | returned by | report |
 /// | --- | --- | --- |
 /// | no handler got it before the stop was over, or one [handed it back](ItemOutcome::HandBack); or it was [dropped with its refusal](SubmitError#an-item-that-is-dropped-with-its-refusal) | [`take_unstarted`](Self::take_unstarted) | not clean |
-/// | its handler returned an error, or panicked | [`take_failed`](Self::take_failed) | not clean, unless it was taken before |
+/// | it waited for its [next attempt](Self::retry), which would have come too late for the stop | [`take_retrying`](Self::take_retrying), with its last error, or `take_unstarted` | not clean |
+/// | its handler returned an error and the retry policy gave up, or panicked | the closure for [dead letters](Self::dead_letter), or [`take_failed`](Self::take_failed) if there is none | not clean, unless it was taken before |
 /// | its handler had not returned when the report was made | [`take_maybe_handled`](Self::take_maybe_handled), with [`keep_copy`](Self::keep_copy) | not clean |
 ///
 /// An error that is due to the stop of the host is not a failure of the handler: the item is
@@ -98,6 +101,85 @@ impl<T: Send + 'static> WorkQueue<T> {
         self
     }
 
+    /// Sets the retry policy for items whose handler returned an error. By default, there is one
+    /// attempt. The policy, like the other two options below, applies to all clones of the queue,
+    /// from the next start of its service.
+    ///
+    /// An item waits for its next attempt in a timer, and does not occupy a worker. When the next
+    /// attempt is due, the item comes before all others, even if the queue is full. When the policy
+    /// gives up, the item is a [dead letter](Self::dead_letter). This is at once for a
+    /// [`PermanentError`](crate::retry::PermanentError) and for a panic. A
+    /// [judge](crate::Retry::on_error) takes the error that the handler returned, a
+    /// [`&BoxError`](crate::BoxError).
+    ///
+    /// A stop waits for those attempts that are due before the last part of the service's time.
+    /// Items whose next attempt would come later are handed back at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{BoxError, Host, Retry, ServiceContext, WorkQueue};
+    /// use groundcrew::retry::Verdict;
+    /// use std::io::{self, ErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, dead) = groundcrew::channel::unbounded();
+    /// let retry = Retry::exponential(Duration::from_millis(1)).attempts(3).on_error(
+    ///     |error: &BoxError| match error.downcast_ref::<io::Error>() {
+    ///         Some(error) if error.kind() == ErrorKind::InvalidInput => Verdict::GiveUp,
+    ///         _ => Verdict::Retry,
+    ///     },
+    /// );
+    /// let emails = WorkQueue::new(100).retry(retry).dead_letter(move |email, why| {
+    ///     sender.send((email, why.attempts(), why.message().to_owned())).unwrap();
+    /// });
+    /// let mut host = Host::builder();
+    /// host.add("emails", emails.workers(1, || {
+    ///     |email: &mut &str, _: &ServiceContext| match *email {
+    ///         "" => Err(io::Error::new(ErrorKind::InvalidInput, "no text"))?,
+    ///         _ => Err::<(), _>(io::Error::other("no connection").into()),
+    ///     }
+    /// }));
+    /// let host = host.build()?.start()?;
+    /// emails.submit("")?;
+    /// emails.submit("Dear reader")?;
+    /// assert_eq!(dead.recv()?, ("", 1, "no text".to_owned()));
+    /// assert_eq!(dead.recv()?, ("Dear reader", 3, "no connection".to_owned()));
+    /// assert!(host.stop().is_clean());
+    /// assert_eq!((emails.stats().failed(), emails.stats().retries()), (2, 2));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn retry(self, policy: impl RetryPolicy<BoxError>) -> WorkQueue<T> {
+        let retry = policy.into_retry();
+        self.store.set_options(|options| options.retry = retry);
+        self
+    }
+
+    /// Sets the maximum number of items that wait for a retry. Defaults to the capacity of the
+    /// queue. While this number of items wait, the workers begin no items but those whose next
+    /// attempt is due, so that the queue fills up and [`submit`](Self::submit) waits. Each worker
+    /// but one may exceed the maximum by the item that it has in hand.
+    ///
+    /// A maximum of 0 is an error when the host is [built](crate::host::HostBuilder::build).
+    pub fn max_retrying(self, items: usize) -> WorkQueue<T> {
+        self.store
+            .set_options(|options| options.max_retrying = Some(items));
+        self
+    }
+
+    /// Sets the closure for dead letters (items that were given up). The worker whose handler
+    /// failed calls it, after the error was logged. A panic in it is logged. Without it, dead
+    /// letters are kept for [`take_failed`](Self::take_failed).
+    pub fn dead_letter(
+        self,
+        closure: impl Fn(T, &DeadLetter) + Send + Sync + 'static,
+    ) -> WorkQueue<T> {
+        let closure = Arc::new(DeadLetterHandler::new(closure));
+        self.store
+            .set_options(|options| options.dead_letter = Some(closure));
+        self
+    }
+
     /// Returns a service with `workers` threads that handle the items of the queue. Pass it to
     /// [`HostBuilder::add`](crate::HostBuilder::add).
     ///
@@ -107,8 +189,9 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// a [failure](crate::host::ServiceFailure) of the service, but does not end it.
     ///
     /// The handler returns `Ok(())` for an item that it has handled, or an [`ItemOutcome`] to put
-    /// it back or to hand it back. An error is logged and counted, the item is kept for
-    /// [`take_failed`](Self::take_failed), and the worker continues with the next item. The
+    /// it back or to hand it back. After an error, the item is [tried again](Self::retry) if there
+    /// is a policy for that. Otherwise the error is logged and counted, and the item is a [dead
+    /// letter](Self::dead_letter). In each case, the worker continues with the next item. The
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
     /// time to stop. Until then, the queue is drained. See [which items come
     /// back](Self#which-items-come-back).
@@ -155,7 +238,16 @@ impl<T: Send + 'static> WorkQueue<T> {
         H: FnMut(&mut T, &ServiceContext) -> Result<R, BoxError> + 'static,
         R: Into<ItemOutcome> + 'static,
     {
-        QueueWorkers::new(self.store.clone(), workers, factory)
+        let factory = move || {
+            let mut handler = factory()?;
+            let handler = move |item: &mut T, ctx: &ServiceContext| handler(item, ctx).map(R::into);
+            Ok(Box::new(handler) as Box<Handler<T>>)
+        };
+        QueueWorkers {
+            store: self.store.clone(),
+            count: workers,
+            factory: Box::new(factory),
+        }
     }
 
     /// Puts an item into the queue, and blocks while the queue is full.
@@ -237,8 +329,9 @@ impl<T: Send + 'static> WorkQueue<T> {
     }
 
     /// Takes the items that no handler will get: first those that handlers [handed
-    /// back](ItemOutcome::HandBack), then those that the stop took out of the queue, both in the
-    /// order in which they came, and then those that were [dropped with their
+    /// back](ItemOutcome::HandBack), then those that waited for a [retry](Self::retry), then those
+    /// that the stop took out of the queue, each in the order in which they came, and then those
+    /// that were [dropped with their
     /// refusal](SubmitError#an-item-that-is-dropped-with-its-refusal). The first call, on any clone
     /// of the queue, returns them. Later calls return those that came since.
     ///
@@ -270,39 +363,55 @@ impl<T: Send + 'static> WorkQueue<T> {
         self.store.take_unstarted()
     }
 
-    /// Takes the items whose handler returned an error or panicked, with the reason, in the order
-    /// in which they failed. The first call, on any clone of the queue, returns them. Later calls
+    /// Takes those of the unstarted items that have failed and were to be [tried
+    /// again](Self::retry), with the error of the last attempt. Items that this takes are not
+    /// returned by [`take_unstarted`](Self::take_unstarted), and the other way round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Host, Retry, ServiceContext, WorkQueue};
+    /// use std::time::Duration;
+    ///
+    /// let emails = WorkQueue::new(16).retry(Retry::fixed(Duration::from_secs(3600)));
+    /// let mut host = Host::builder();
+    /// host.add("emails", emails.workers(1, || {
+    ///     |_: &mut &str, _: &ServiceContext| Err::<(), _>("no connection".into())
+    /// }));
+    /// let host = host.build()?.start()?;
+    /// emails.submit("a")?;
+    /// while emails.stats().retrying() == 0 {}
+    /// assert_eq!(host.stop().exit_code(), 75); // an hour would be too late
+    /// let waited = emails.take_retrying().remove(0);
+    /// assert_eq!((*waited.item(), waited.message()), ("a", "no connection"));
+    /// assert_eq!(emails.take_unstarted(), [""; 0]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn take_retrying(&self) -> Vec<FailedItem<T>> {
+        self.store.take_retrying()
+    }
+
+    /// Takes the items that were given up, because their handler returned an error or panicked,
+    /// with the reason, in the order in which they failed. With a closure for [dead
+    /// letters](Self::dead_letter), there are none. The first call, on any clone of the queue, returns them. Later calls
     /// return those that failed since. Items that are taken before the host makes its report do not
     /// prevent a clean report.
     ///
     /// # Examples
     ///
-    /// Items that failed are submitted once more, a minute later:
-    ///
     /// ```
-    /// # use groundcrew::{Host, WorkQueue, ServiceContext};
-    /// # use std::time::Duration;
-    /// # let emails = WorkQueue::new(16);
-    /// # let mut host = Host::builder();
+    /// use groundcrew::{Host, ServiceContext, WorkQueue};
+    ///
+    /// let emails = WorkQueue::new(16);
+    /// let mut host = Host::builder();
     /// host.add("emails", emails.workers(2, || {
-    ///     |_: &mut String, _: &ServiceContext| Err::<(), _>("no connection".into())
+    ///     |_: &mut &str, _: &ServiceContext| Err::<(), _>("no connection".into())
     /// }));
-    /// let queue = emails.clone();
-    /// host.background("again", move |ctx| {
-    ///     loop {
-    ///         ctx.sleep(Duration::from_secs(60))?;
-    ///         for failed in queue.take_failed() {
-    ///             // What is refused at the stop is unstarted.
-    ///             let _ = queue.submit_until(ctx.token(), failed.into_inner());
-    ///         }
-    ///     }
-    /// })
-    /// .after(["emails"]);
-    /// # let host = host.build()?.start()?;
-    /// # emails.submit("Dear reader".to_owned())?;
-    /// # let report = host.stop();
+    /// let host = host.build()?.start()?;
+    /// emails.submit("Dear reader")?;
+    /// let report = host.stop();
     /// assert_eq!(report.services()[0].queue().unwrap().failed_left(), 1);
-    /// assert_eq!(emails.take_failed()[0].item(), "Dear reader");
+    /// assert_eq!(emails.take_failed()[0].item(), &"Dear reader");
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn take_failed(&self) -> Vec<FailedItem<T>> {

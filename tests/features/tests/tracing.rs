@@ -275,10 +275,11 @@ fn a_service_is_below_the_span_that_registered_it_and_each_incarnation_is_one() 
         host.background("flaky", move |ctx| {
             runs += 1;
             info!("in flaky {runs}");
-            match runs {
-                1 => Err("not yet")?,
-                _ => Ok(ctx.request_stop("done")),
+            if runs == 1 {
+                return Err("not yet".into());
             }
+            ctx.request_stop("done");
+            Ok(())
         })
         .on_failure(Restart::new());
     });

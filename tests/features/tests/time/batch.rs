@@ -2,9 +2,9 @@
 
 use crate::common::batch::{Handled, all, burying, telling};
 use crate::common::{LONG, within};
-use groundcrew::batch::{BatcherBuilder, DeadLetterReason};
+use groundcrew::batch::BatcherBuilder;
 use groundcrew::channel::{Receiver, unbounded};
-use groundcrew::retry::{Backoff, GiveUpReason, Jitter, PermanentError};
+use groundcrew::retry::{Backoff, DeadLetterReason, GiveUpReason, Jitter, PermanentError};
 use groundcrew::testing::ManualClock;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -215,7 +215,7 @@ fn a_batch_that_waits_for_its_next_attempt_is_in_flight_and_on_no_worker() {
         assert_eq!(all(&told), [1]);
         assert!(!items.flush_timeout(Duration::ZERO));
     });
-    let mut report = items.stop(Duration::ZERO);
+    let report = items.stop(Duration::ZERO);
     assert_eq!(report.take_unstarted(), [1, 1, 4]);
 }
 

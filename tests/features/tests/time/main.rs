@@ -7,6 +7,7 @@ mod batch;
 mod breaker;
 mod host;
 mod limits;
+mod queue;
 mod retry;
 mod schedule;
 mod schedule_clock;
