@@ -18,7 +18,7 @@ use std::fmt;
 /// host.add("emails", emails.workers(1, || {
 ///     |email: &mut &str, _: &ServiceContext| match email.contains('@') {
 ///         true => Ok(()),
-///         false => Err("no address"),
+///         false => Err("no address".into()),
 ///     }
 /// }));
 /// let host = host.build()?.start()?;

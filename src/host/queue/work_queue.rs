@@ -64,7 +64,7 @@ use std::fmt;
 /// let mut host = Host::builder();
 /// host.add("emails", emails.workers(2, || {
 ///     let mut connection = Vec::new(); // each worker makes its own
-///     move |email: &mut String, _: &ServiceContext| connection.write_all(email.as_bytes())
+///     move |email: &mut String, _: &ServiceContext| Ok(connection.write_all(email.as_bytes())?)
 /// }));
 /// let host = host.build()?.start()?;
 /// emails.submit("Dear reader".to_owned())?;
@@ -222,7 +222,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let mut host = Host::builder();
     /// host.add("lines", lines.fallible_workers(2, || {
     ///     let mut file = File::options().append(true).open("no/such/file")?;
-    ///     Ok(move |line: &mut String, _: &ServiceContext| file.write_all(line.as_bytes()))
+    ///     Ok(move |line: &mut String, _: &ServiceContext| Ok(file.write_all(line.as_bytes())?))
     /// }));
     /// let report = host.build()?.run();
     /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
