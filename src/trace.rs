@@ -160,13 +160,13 @@ mod on {
 mod off {
     use crate::worker::TaskInfo;
 
-    #[derive(Clone, Copy, Default)]
-    pub(crate) struct Parent;
+    #[derive(Clone, Default)]
+    pub(crate) struct Parent(());
 
     impl Parent {
         #[inline(always)]
         pub(crate) fn current() -> Parent {
-            Parent
+            Parent(())
         }
     }
 

@@ -6,7 +6,7 @@ use crate::common::{Bomb, LONG, expected_panic, within};
 use groundcrew::batch::BatcherBuilder;
 use groundcrew::channel::unbounded;
 use groundcrew::retry::{DeadLetterReason, GiveUpReason, PermanentError, Verdict};
-use groundcrew::{Batcher, Pool, Retry, TaskContext};
+use groundcrew::{Batcher, BoxError, Pool, Retry, TaskContext};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
@@ -208,7 +208,7 @@ fn when_the_policy_gives_up_all_items_are_dead_letters_with_the_last_error() {
 fn what_the_judge_gives_up_is_split_until_the_bad_item_stands_alone() {
     let pool = Pool::new(1).unwrap();
     let (bury, told) = burying();
-    let judge = |error: &Box<dyn Error + Send + Sync>| match error.to_string().as_str() {
+    let judge = |error: &BoxError| match error.to_string().as_str() {
         "bad" => Verdict::GiveUp,
         _ => Verdict::Retry,
     };
@@ -241,7 +241,7 @@ fn what_the_judge_gives_up_is_split_until_the_bad_item_stands_alone() {
 fn a_batch_that_the_judge_postpones_was_not_tried() {
     let pool = Pool::new(1).unwrap();
     let (bury, told) = burying();
-    let judge = |error: &Box<dyn Error + Send + Sync>| match error.to_string().as_str() {
+    let judge = |error: &BoxError| match error.to_string().as_str() {
         "closed" => Verdict::Postpone(Duration::ZERO),
         _ => Verdict::RetryAfter(Duration::from_nanos(1)),
     };
