@@ -7,7 +7,7 @@ use crate::clock::{self, Clock, Deadline};
 use crate::stop::Moments;
 use crate::sync::{AfterUnlock, Arc, MutexGuard, Weak};
 use crate::timer::{Alarm, Due, Key, Timer};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a stop sees of the batcher.
 #[derive(Clone, Copy)]
@@ -165,6 +165,7 @@ impl<T: Send + 'static> Store<T> {
     /// A worker of the pool runs a task that has not begun, if there is one: it may be the
     /// only worker. Otherwise waits for something to happen.
     fn help_or_wait(&self, state: &mut MutexGuard<'_, State<T>>, deadline: Deadline) {
+        let mut deadline = deadline;
         if self.is_worker_of_pool() {
             let handles = state.in_progress.handles_to_begin();
             let may_claim = !handles.is_empty();
@@ -172,10 +173,16 @@ impl<T: Send + 'static> Store<T> {
             {
                 return;
             }
+            // A task that cannot be claimed may be in the hands of a worker that puts it back
+            // into the queue, which nothing announces.
+            deadline = deadline.earlier(Deadline::after(LOOK_AT_TASKS));
         }
         deadline.wait(&self.changed, state);
     }
 }
+
+/// How often a worker that waits in a flush or a stop looks for a task that it can run itself.
+const LOOK_AT_TASKS: Duration = Duration::from_millis(10);
 
 struct AlarmGuard {
     timer: Arc<Timer>,
