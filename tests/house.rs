@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "sync",
     "clock",
     "unwind",
@@ -15,6 +15,7 @@ const ORDER: [&str; 25] = [
     "threads",
     "async_log",
     "timer",
+    "store",
     "retry",
     "worker",
     "queue",
