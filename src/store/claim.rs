@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 pub struct ClaimRequest<'a> {
     /// The process that will run them.
     pub worker: WorkerId,
-    /// The queues, in the order in which they are looked at. The caller orders them by their
-    /// weights, anew for each claim.
+    /// The queues, each once, in the order in which they are looked at. The caller orders them by
+    /// their weights, again for each claim.
     pub queues: &'a [&'a str],
-    /// The kinds that the process has handlers for.
+    /// The kinds that the process has handlers for, each once.
     pub kinds: &'a [KindRequest<'a>],
     /// Jobs are claimed until their expected times add up to this. One is claimed in any case.
     pub budget: Duration,
@@ -28,8 +28,8 @@ pub struct KindRequest<'a> {
     pub kind: &'a str,
     /// How long a job of it is expected to take.
     pub expected: Duration,
-    /// The maximum number of attempts of a job that has none of its own. The claim writes it into
-    /// the job, so that a process without this handler can judge the job if it is lost.
+    /// The maximum number of attempts of a job that has none of its own. The first claim writes it
+    /// into the job, so that a process without this handler can judge the job if it is lost.
     pub max_attempts: u32,
 }
 

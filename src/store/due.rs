@@ -16,8 +16,9 @@ pub enum Due {
 }
 
 impl Due {
-    /// The moment, if the store's clock shows `now`. Stores keep whole milliseconds since 1970:
-    /// the moment is rounded up, so that nothing is due early. A moment after the year 9999 is
+    /// The moment, if the store's clock shows `now`. Stores keep whole milliseconds since 1970.
+    /// They read their clock [rounded down](Due::reading), and the moment is rounded up, so that
+    /// nothing is due early. A moment after the year 9999 is
     /// the end of that year.
     pub fn resolve(self, now: SystemTime) -> SystemTime {
         let moment = match self {
@@ -27,10 +28,25 @@ impl Due {
         };
         let last = UNIX_EPOCH + LAST;
         let moment = moment.unwrap_or(last).min(last);
-        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = since.as_nanos().div_ceil(1_000_000);
-        UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        let nanos = since_1970(moment).as_nanos();
+        at_millis(nanos.div_ceil(NANOS_IN_MILLI))
     }
+
+    /// What a store reads from a clock that shows `now`: whole milliseconds, rounded down.
+    pub fn reading(now: SystemTime) -> SystemTime {
+        at_millis(since_1970(now).as_nanos() / NANOS_IN_MILLI)
+    }
+}
+
+const NANOS_IN_MILLI: u128 = 1_000_000;
+
+/// Before 1970 it is 1970.
+fn since_1970(moment: SystemTime) -> Duration {
+    moment.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn at_millis(millis: u128) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// The last moment of the year 9999.
@@ -46,6 +62,7 @@ mod tests {
         let six = UNIX_EPOCH + Duration::from_millis(6);
         assert_eq!(Due::Now.resolve(now), six);
         assert_eq!(Due::At(six).resolve(now), six);
+        assert_eq!(Due::reading(now), UNIX_EPOCH + Duration::from_millis(5));
         let eight = UNIX_EPOCH + Duration::from_millis(8);
         assert_eq!(Due::After(Duration::from_millis(2)).resolve(now), eight);
     }

@@ -240,7 +240,8 @@ pub trait Store: Send + Sync + 'static {
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError>;
 
     /// How far the store has come, as far as this process knows. It changes when there may be
-    /// something to claim that was not there before, or to find in [`held`](Self::held).
+    /// something that was not there before: a job to claim, a scheduled one, or something to find
+    /// in [`held`](Self::held). It may change without any.
     fn version(&self) -> Version;
 
     /// Blocks until the version is no longer `seen`, or until `timeout` has passed; returns the

@@ -33,7 +33,7 @@
 //   candidates it gets.
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
 // - `list`, `counts`: what an operator reads.
-// - `error`, `interface`, `transaction`.
+// - `error`, `interface`, `transaction`; `memory`.
 
 mod beats;
 mod claim;
@@ -46,6 +46,7 @@ mod interface;
 mod lease;
 mod list;
 mod lost;
+mod memory;
 mod outcome;
 mod pick;
 mod spec;
@@ -63,6 +64,7 @@ pub use interface::Store;
 pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
 pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
+pub use memory::MemoryStore;
 pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
 pub use pick::{Candidate, Picker};
 pub use spec::{Enqueued, JobSpec};
