@@ -214,6 +214,7 @@
 //!   its method without `is_`. Durations are in seconds, and times in seconds since 1970.
 //!   Closures and items are represented by identity or count.
 //! - **`jobs`**: `store`, where durable jobs are kept, with the `serde` and `serde_json` crates.
+//!   With `testing`, `testing::store` checks stores.
 //! - **`watch`**: `watch::FolderWatch`, a service that reports changes below a folder, with
 //!   the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted

@@ -241,3 +241,94 @@ error_debug!(enum StoreError {
 });
 
 impl Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_what_is_in_the_way_and_says_what_to_do() {
+        let id = JobId::new(7);
+        let key = || "welcome-7".to_owned();
+        let wrong = |state, verb| StoreError::WrongState { id, state, verb };
+        let waited = Duration::from_secs(5);
+        let texts = [
+            (
+                StoreError::Busy { waited },
+                "the store has been locked for 5 s by a write transaction of another connection; \
+                 end that one sooner, and do no slow work inside it",
+            ),
+            (
+                StoreError::NewerSchema { found: 3, known: 2 },
+                "the store has tables of version 3, and this program knows those up to 2; use a \
+                 program built with the newer version of groundcrew",
+            ),
+            (
+                StoreError::PayloadTooLarge {
+                    kind: "send".to_owned(),
+                    size: 17,
+                    limit: 16,
+                },
+                "a job \"send\" has a payload of 17 bytes, and the store takes 16; keep the data \
+                 elsewhere, and its place in the job, or raise the limit of the store",
+            ),
+            (
+                StoreError::UniqueKeyHeld {
+                    key: key(),
+                    holder: Some(id),
+                },
+                "job 7 has the unique key \"welcome-7\" until it has ended; wait for it, or \
+                 choose another key",
+            ),
+            (
+                StoreError::UniqueKeyHeld {
+                    key: key(),
+                    holder: None,
+                },
+                "two jobs that are enqueued together have the unique key \"welcome-7\"; leave one \
+                 out",
+            ),
+            (
+                wrong(JobState::Running, "delete"),
+                "job 7 is running, and so there is no delete; cancel it first, and wait until it \
+                 has ended",
+            ),
+            (
+                wrong(JobState::Available, "retry"),
+                "job 7 is available, and so there is no retry; only dead and cancelled jobs can \
+                 be retried",
+            ),
+            (
+                wrong(JobState::Dead, "cancel"),
+                "job 7 is dead, and so there is no cancel; only jobs that have not ended can be \
+                 cancelled",
+            ),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(format!("{error:?}"), text);
+        }
+    }
+
+    #[test]
+    fn an_error_is_temporary_if_the_same_call_may_succeed_later() {
+        let detail = || "disk I/O error".to_owned();
+        let waited = Duration::from_secs(5);
+        let temporary = [
+            StoreError::Busy { waited },
+            StoreError::Full { detail: detail() },
+            StoreError::ReadOnly { detail: detail() },
+            StoreError::Unavailable { detail: detail() },
+            StoreError::OutcomeUnknown { detail: detail() },
+        ];
+        assert!(temporary.iter().all(StoreError::is_temporary));
+        let worker = WorkerId::new(1);
+        let lasting = [
+            StoreError::Corrupt { detail: detail() },
+            StoreError::NotFound { id: JobId::new(1) },
+            StoreError::LeaseLost { worker },
+            StoreError::Unsupported { detail: detail() },
+        ];
+        assert!(!lasting.iter().any(StoreError::is_temporary));
+    }
+}

@@ -99,8 +99,8 @@ impl AttemptInfo {
 pub enum AttemptOutcome {
     /// Its handler failed.
     Failed,
-    /// Its process ended, or did not renew its lease.
+    /// Its process ended, or did not renew its lease, after it had or may have begun.
     Lost,
-    /// A stop interrupted it.
+    /// A stop interrupted it, or left it behind when the process ended.
     Interrupted,
 }

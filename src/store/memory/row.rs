@@ -99,10 +99,12 @@ impl Row {
             Outcome::Abandoned => &Outcome::Interrupted { error: None },
             other => other,
         };
-        if is_suspect {
-            self.job.info.lost += 1;
-        }
-        self.end_attempt(outcome, AttemptOutcome::Lost, now);
+        let failure = match is_suspect {
+            true => AttemptOutcome::Lost,
+            false => AttemptOutcome::Interrupted,
+        };
+        self.job.info.lost += u32::from(is_suspect);
+        self.end_attempt(outcome, failure, now);
         self.job.info.fence = Some(fence);
     }
 

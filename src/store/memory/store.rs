@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 /// ```
 /// use groundcrew::store::{JobSpec, MemoryStore, Store, StoreError};
 ///
-/// let store = MemoryStore::new().max_payload(16);
+/// let store = MemoryStore::new().limit_payload(16);
 /// let mut job = JobSpec::new("send-welcome", r#"{"user":7}"#);
 /// job.unique_key = Some("welcome-7".to_owned());
 /// let first = store.enqueue(vec![job.clone()])?;
@@ -66,7 +66,7 @@ impl MemoryStore {
 
     /// Sets the maximum size of the payload and the meta data of a job, in bytes.
     #[must_use]
-    pub fn max_payload(mut self, bytes: usize) -> MemoryStore {
+    pub fn limit_payload(mut self, bytes: usize) -> MemoryStore {
         self.max_payload = bytes;
         self
     }

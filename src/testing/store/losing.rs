@@ -3,8 +3,8 @@
 use super::checks;
 use super::probe::{HOUR, Probe, a, at_once, claim_from, dead, failed, ids, judge, of, with};
 use crate::store::{
-    Answer, AttemptOutcome, Beat, Begun, Due, JobState, LostJob, Outcome, ProcessInfo, StoreError,
-    TakenOver, WorkerId,
+    Answer, AttemptInfo, AttemptOutcome, Beat, Begun, Due, JobState, LostJob, Outcome, ProcessInfo,
+    StoreError, TakenOver, WorkerId,
 };
 
 checks![
@@ -263,6 +263,10 @@ fn an_abandoned_attempt_is_interrupted_when_its_lease_ends(probe: &Probe) {
             Answer::Lost
         );
         let info = probe.info(id);
+        let attempts = probe.job(id).attempts;
+        let is_interrupted = |attempt: &AttemptInfo| attempt.outcome == AttemptOutcome::Interrupted;
+        assert_eq!(attempts.len(), interrupted as usize);
+        assert!(attempts.iter().all(is_interrupted));
         if interrupted == 3 {
             assert_eq!(info.state, JobState::Dead); // `judge` bears two
             break;

@@ -25,10 +25,13 @@ mod claiming;
 mod counting;
 mod due;
 mod enqueuing;
+#[cfg(test)]
+mod faults;
 mod listing;
 mod losing;
 mod operating;
 mod plain;
+mod plain_job;
 mod probe;
 mod random;
 mod subject;
@@ -59,10 +62,25 @@ use checks;
 ///
 /// # Panics
 ///
-/// If the store fails a check: all failed checks are listed, by name. What each panicked with is
-/// printed as panics are.
+/// If the store fails a check: all failed checks are listed, by name, with the text of their panic.
 pub fn check(make: impl Fn() -> Subject) {
-    let all = [
+    let results = all().map(|check| (check.0, run(check, make())));
+    let failed = results.filter_map(|(name, result)| Some(format!("{name}: {}", result.err()?)));
+    let failed: Vec<String> = failed.collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} checks failed:\n{}",
+        failed.len(),
+        all().count(),
+        failed.join("\n")
+    );
+    for seed in 0..8 {
+        check_random(&make, RandomRun::new(seed));
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Check> {
+    let files = [
         enqueuing::CHECKS,
         due::CHECKS,
         claiming::CHECKS,
@@ -73,25 +91,17 @@ pub fn check(make: impl Fn() -> Subject) {
         counting::CHECKS,
         changes::CHECKS,
     ];
-    let mut failed = Vec::new();
-    let all: Vec<&Check> = all.into_iter().flatten().collect();
-    for (name, check) in &all {
-        let probe = Probe::new(make());
-        if let Err(payload) = unwind::catch(|| check(&probe)) {
-            failed.push(format!("{name}: {}", unwind::text(&*payload)));
-            unwind::drop_payload(payload);
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} of {} checks failed:\n{}",
-        failed.len(),
-        all.len(),
-        failed.join("\n")
-    );
-    for seed in 0..8 {
-        check_random(&make, RandomRun::new(seed));
-    }
+    files.into_iter().flatten()
+}
+
+/// The text of the panic with which the check fails.
+fn run((_, check): &Check, subject: Subject) -> Result<(), String> {
+    let probe = Probe::new(subject);
+    unwind::catch(|| check(&probe)).map_err(|payload| {
+        let text = unwind::text(&*payload).to_owned();
+        unwind::drop_payload(payload);
+        text
+    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 //! other. It takes over what a store is free to choose: ids, fences, and what it knows of attempts
 //! that were lost.
 
+use super::plain_job::PlainJob;
 use super::probe::Probe;
 use crate::store::{
-    Answer, AttemptId, AttemptOutcome, Begun, CancelOutcome, ClaimRequest, ClaimedJob, Due,
-    Enqueued, Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError,
-    TakenOver, WorkerId,
+    Answer, AttemptId, AttemptOutcome, Begun, CancelOutcome, ClaimRequest, ClaimedJob, Enqueued,
+    Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError, TakenOver,
+    WorkerId,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -24,96 +25,6 @@ pub(super) struct Plain {
     fence_before: Option<Fence>,
     /// Whether the clock stands still during a step, so that all times are known.
     knows_times: bool,
-}
-
-#[derive(Clone)]
-pub(super) struct PlainJob {
-    pub(super) id: JobId,
-    spec: JobSpec,
-    pub(super) state: JobState,
-    due: SystemTime,
-    first_due: SystemTime,
-    expires: Option<SystemTime>,
-    attempt: u32,
-    max_attempts: Option<u32>,
-    lost: u32,
-    interrupted: u32,
-    fence: Option<Fence>,
-    worker: Option<WorkerId>,
-    is_cancel_requested: bool,
-    is_abandoned: bool,
-    claimed_at: Option<SystemTime>,
-    ended_at: Option<SystemTime>,
-    history: Vec<(u32, AttemptOutcome)>,
-}
-
-impl PlainJob {
-    fn attempt_id(&self) -> Option<AttemptId> {
-        let (job, fence) = (self.id, self.fence?);
-        Some(AttemptId { job, fence })
-    }
-
-    fn end(&mut self, state: JobState, now: SystemTime) {
-        self.state = state;
-        self.ended_at = Some(now);
-        self.stop_running();
-    }
-
-    fn stop_running(&mut self) {
-        self.worker = None;
-        self.is_cancel_requested = false;
-        self.is_abandoned = false;
-    }
-
-    fn wait_until(&mut self, due: SystemTime, now: SystemTime) {
-        let is_cancelled = self.is_cancel_requested;
-        self.due = due;
-        self.stop_running();
-        if is_cancelled {
-            return self.end(JobState::Cancelled, now);
-        }
-        self.state = match due <= now {
-            true => JobState::Available,
-            false => JobState::Scheduled,
-        };
-    }
-
-    fn remember(&mut self, outcome: AttemptOutcome) {
-        self.history.push((self.attempt, outcome));
-        let more = self.history.len().saturating_sub(16);
-        self.history.drain(..more);
-    }
-
-    /// `failure` is how an attempt is remembered that failed.
-    fn apply(&mut self, outcome: &Outcome, failure: AttemptOutcome, now: SystemTime) {
-        match outcome {
-            Outcome::Completed => self.end(JobState::Completed, now),
-            Outcome::Cancelled { .. } => self.end(JobState::Cancelled, now),
-            Outcome::Dead { .. } => {
-                self.remember(failure);
-                self.end(JobState::Dead, now);
-            }
-            Outcome::Failed { retry, .. } => {
-                self.remember(failure);
-                self.wait_until(retry.resolve(now), now);
-            }
-            Outcome::Snoozed { due } => {
-                self.attempt -= 1;
-                self.wait_until(due.resolve(now), now);
-            }
-            Outcome::GivenBack => {
-                self.attempt -= 1;
-                self.wait_until(self.due, now);
-            }
-            Outcome::Interrupted { .. } => {
-                self.remember(AttemptOutcome::Interrupted);
-                self.attempt -= 1;
-                self.interrupted += 1;
-                self.wait_until(self.due, now);
-            }
-            Outcome::Abandoned => self.is_abandoned = true,
-        }
-    }
 }
 
 impl Plain {
@@ -159,27 +70,7 @@ impl Plain {
             // A call that the store refused has no ids. It has to be refused here too, further on.
             let placeholder = JobId::new(i64::MAX - specs.len() as i64 + index as i64);
             let id = answer.get(index).map_or(placeholder, |job| job.id);
-            let due = spec.due.resolve(now);
-            let mut job = PlainJob {
-                id,
-                spec: spec.clone(),
-                state: JobState::Scheduled,
-                due,
-                first_due: due,
-                expires: spec.expires.map(|after| Due::After(after).resolve(now)),
-                attempt: 0,
-                max_attempts: spec.max_attempts,
-                lost: 0,
-                interrupted: 0,
-                fence: None,
-                worker: None,
-                is_cancel_requested: false,
-                is_abandoned: false,
-                claimed_at: None,
-                ended_at: None,
-                history: Vec::new(),
-            };
-            job.wait_until(due, now);
+            let job = PlainJob::new(id, spec, now);
             self.jobs.insert(id, job);
             enqueued.push(Enqueued { id, is_new: true });
         }
@@ -205,7 +96,7 @@ impl Plain {
         self.lanes.entry(lane).or_default()
     }
 
-    pub(super) fn to_claim(&mut self, request: &ClaimRequest<'_>, now: SystemTime) -> Vec<JobId> {
+    pub(super) fn next_claim(&mut self, request: &ClaimRequest<'_>, now: SystemTime) -> Vec<JobId> {
         self.fence_before = self.last_fence;
         let (mut ids, mut expected) = (Vec::new(), Duration::ZERO);
         for queue in request.queues {
@@ -331,10 +222,12 @@ impl Plain {
             };
             let may_not_know = lost.begun == Begun::Unknown && !job.is_abandoned;
             assert!(lost.begun == known || may_not_know, "{lost:?}");
-            if matches!(lost.begun, Begun::Yes | Begun::Unknown) {
-                job.lost += 1;
-            }
-            job.apply(&judge(lost), AttemptOutcome::Lost, now);
+            let failure = match lost.begun {
+                Begun::Yes | Begun::Unknown => AttemptOutcome::Lost,
+                Begun::No | Begun::Abandoned => AttemptOutcome::Interrupted,
+            };
+            job.lost += u32::from(failure == AttemptOutcome::Lost);
+            job.apply(&judge(lost), failure, now);
             assert_eq!(*state, job.state);
             let fence = fence_of(id);
             assert!(Some(fence) > fence_before, "a takeover has no new fence");
@@ -443,7 +336,7 @@ impl Plain {
         self.expire(probe);
         let knows_times = self.knows_times;
         for job in self.jobs.values_mut() {
-            compare_job(job, probe, knows_times);
+            job.compare(probe, knows_times);
         }
         for state in JobState::ALL {
             let mut jobs: Vec<&PlainJob> = self.jobs.values().collect();
@@ -485,35 +378,4 @@ impl Plain {
             }
         }
     }
-}
-
-/// Where the model cannot know the times, it takes over those of the store.
-fn compare_job(job: &mut PlainJob, probe: &Probe, knows_times: bool) {
-    let stored = probe.job(job.id);
-    let info = stored.info;
-    assert_eq!(info.state, job.state, "job {}", job.id);
-    assert_eq!(info.attempt, job.attempt, "attempts of job {}", job.id);
-    assert_eq!(info.max_attempts, job.max_attempts);
-    assert_eq!((info.lost, info.interrupted), (job.lost, job.interrupted));
-    assert_eq!((info.fence, info.worker), (job.fence, job.worker));
-    assert_eq!(info.cancel_requested.is_some(), job.is_cancel_requested);
-    assert_eq!(info.priority, job.spec.priority);
-    assert_eq!((&info.queue, &info.kind), (&job.spec.queue, &job.spec.kind));
-    assert_eq!(info.unique_key, job.spec.unique_key);
-    assert_eq!(info.ended_at.is_some(), job.state.is_ended());
-    assert_eq!(stored.client_id, job.spec.client_id);
-    assert_eq!(stored.payload, job.spec.payload);
-    let attempts = stored.attempts.iter();
-    let history: Vec<_> = attempts.map(|it| (it.attempt, it.outcome)).collect();
-    assert_eq!(history, job.history);
-    if knows_times {
-        assert_eq!((info.due, info.first_due), (job.due, job.first_due));
-        assert_eq!(
-            (info.claimed_at, info.ended_at),
-            (job.claimed_at, job.ended_at)
-        );
-        assert_eq!(info.expires, job.expires);
-    }
-    (job.due, job.first_due) = (info.due, info.first_due);
-    (job.claimed_at, job.ended_at) = (info.claimed_at, info.ended_at);
 }

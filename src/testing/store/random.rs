@@ -1,6 +1,7 @@
 //! Random verbs by several processes, beside a plain model.
 
-use super::plain::{Plain, PlainJob};
+use super::plain::Plain;
+use super::plain_job::PlainJob;
 use super::probe::{HOUR, MS, Probe, a};
 use super::subject::Subject;
 use crate::store::{
@@ -180,7 +181,7 @@ impl Walk<'_> {
         let now = self.now();
         let claim = self.probe.claim(&request).expect("claim failed");
         let ids: Vec<JobId> = claim.jobs.iter().map(|job| job.id).collect();
-        assert_eq!(ids, self.plain.to_claim(&request, now), "{request:?}");
+        assert_eq!(ids, self.plain.next_claim(&request, now), "{request:?}");
         for job in claim.jobs {
             let policy = kinds.iter().find(|kind| kind.kind == job.kind);
             let policy = policy.expect("the kind was asked for").max_attempts;
