@@ -253,6 +253,8 @@
 //!   [`CircuitBreaker`](retry::CircuitBreaker), and the types in them. A field has the name of
 //!   its method without `is_`. Durations are in seconds, and times in seconds since 1970.
 //!   Closures and items are represented by identity or count.
+//! - **`jobs`**: `store`, where durable jobs are kept, with the `serde` and `serde_json` crates.
+//!   With `testing`, `testing::store` checks stores.
 //! - **`watch`**: `watch::FolderWatch`, a service that reports changes below a folder, with
 //!   the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted
@@ -304,6 +306,8 @@ mod serialize;
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub mod signals;
 pub mod stop;
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub mod store;
 pub mod submit;
 mod sync;
 mod table;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "sync",
     "clock",
     "unwind",
@@ -16,6 +16,7 @@ const ORDER: [&str; 28] = [
     "threads",
     "async_log",
     "timer",
+    "store",
     "retry",
     "worker",
     "trace",

@@ -1,0 +1,265 @@
+//! The trait.
+
+use super::claim::{Claim, ClaimRequest};
+use super::counts::LaneCounts;
+use super::error::StoreError;
+use super::ids::{AttemptId, Beat, JobId, Version, WorkerId};
+use super::info::JobDetails;
+use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
+use super::list::{Cursor, JobFilter, JobPage};
+use super::lost::{LostJob, TakenOver};
+use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
+use super::spec::{Enqueued, JobSpec};
+use super::state::JobState;
+use super::transaction::Statement;
+use std::time::{Duration, SystemTime};
+
+/// Keeps jobs.
+///
+/// # What holds for every method
+///
+/// - It happens as a whole or, if it returns an error, not at all. It happens at one moment, also
+///   for other processes. Only [`StoreError::OutcomeUnknown`] leaves open which.
+/// - It blocks until that is so, but not for long: a store that cannot be reached, or that another
+///   connection has locked, is an error within seconds. [`mark_begun`](Self::mark_begun),
+///   [`version`](Self::version) and [`wake`](Self::wake) do not block.
+/// - It may be called from any number of threads. What they ask for at the same time may share a
+///   commit, but no call sees the error of another.
+/// - Times are those of the store's wall clock, in whole milliseconds.
+///
+/// # Invariants
+///
+/// 1. A job is running if and only if a process with a lease runs it. A lease ends by
+///    [`withdraw`](Self::withdraw) or by [`take_over`](Self::take_over), and leaves no running job.
+/// 2. Only its current attempt changes a running job. Each claim and each takeover gives the job a
+///    fence that is higher than all before in the whole store.
+/// 3. At most one job that has not ended has a given unique key, and at most one job has a given
+///    client id.
+/// 4. `attempt` is the number of claims since the job was enqueued or retried by hand, without those
+///    that were given back, snoozed or interrupted.
+/// 5. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
+pub trait Store: Send + Sync + 'static {
+    /// Enqueues jobs, all or none. When it returns `Ok` they are durable: a killed process or, with
+    /// the durability that the store was opened with, a power failure does not lose them.
+    ///
+    /// For each job in order, it returns its id, and whether it is new: a job whose client id is
+    /// known is not enqueued again, whatever else it says.
+    ///
+    /// # Errors
+    ///
+    /// What [`JobSpec::check`] refuses; [`StoreError::UniqueKeyHeld`]; and what the store itself
+    /// cannot do.
+    fn enqueue(&self, jobs: Vec<JobSpec>) -> Result<Vec<Enqueued>, StoreError>;
+
+    /// The maximum size of the payload and the meta data of a job, in bytes.
+    fn max_payload(&self) -> usize;
+
+    /// A statement that enqueues a job, in the SQL of this store, for a driver that this crate does
+    /// not know. After its transaction has committed, [`wake`](Self::wake) makes this process
+    /// notice the job at once.
+    ///
+    /// # Errors
+    ///
+    /// What [`JobSpec::check`] refuses, and [`StoreError::Unsupported`] if the store has no SQL, as
+    /// by default.
+    fn statement(&self, job: &JobSpec) -> Result<Statement, StoreError> {
+        let _ = job;
+        Err(StoreError::Unsupported {
+            detail: "this store has no SQL; enqueue the job through its `Jobs`".to_owned(),
+        })
+    }
+
+    /// Gives the calling process a lease.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn register(&self, process: &ProcessInfo) -> Result<WorkerId, StoreError>;
+
+    /// Renews a lease: its beat changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] if another process has taken the lease over.
+    fn renew(&self, worker: WorkerId) -> Result<(), StoreError>;
+
+    /// Ends a lease, unless jobs still run in its name. Returns their number: if it is not 0, the
+    /// lease stays, and another process takes it over when this one has ended. A lease that has
+    /// ended already is 0.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn withdraw(&self, worker: WorkerId) -> Result<usize, StoreError>;
+
+    /// The processes that have a lease, in the order in which they registered.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn workers(&self) -> Result<Vec<WorkerInfo>, StoreError>;
+
+    /// Ends the lease of another process, if its beat is still `seen`, and puts an end to each
+    /// attempt that runs in its name: `judge` says which ([`LostJob::outcome`]). Returns these jobs;
+    /// `None` if the beat has changed or the lease has ended, in which case nothing happens.
+    ///
+    /// If the attempt had or may have begun ([`LostJob::is_suspect`]), the job's
+    /// [`lost`](super::JobInfo::lost) grows by one, until an attempt fails or is snoozed by its
+    /// worker. Whether to take over is the caller's decision ([`BeatWatch`](super::BeatWatch)): the
+    /// store does not ask whether the process has ended.
+    ///
+    /// `judge` is called while the store may be locked, and perhaps more than once for a job. It
+    /// must not call the store, block or panic, or return [`Outcome::Abandoned`].
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn take_over(
+        &self,
+        worker: WorkerId,
+        seen: Beat,
+        judge: &dyn Fn(&LostJob) -> Outcome,
+    ) -> Result<Option<Vec<TakenOver>>, StoreError>;
+
+    /// Claims available jobs for a process, as [`ClaimRequest`] and [`Picker`](super::Picker) say.
+    /// They become running in its name, and the attempt counts. No other job is changed, except
+    /// that those found expired are cancelled.
+    ///
+    /// A power failure may undo a claim, though never the use of its fence; the death of a process
+    /// does not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] if the process has no lease.
+    fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError>;
+
+    /// Notes that a thread of the process begins an attempt, so that a takeover can tell it from
+    /// those that were only claimed. `slot` is the number of the thread, from 0; each thread
+    /// overwrites its own.
+    ///
+    /// It is not durable beyond the life of the machine, and costs no commit. A store that cannot
+    /// keep the note does nothing, as by default; all attempts of the process are then
+    /// [`Begun::Unknown`](super::Begun::Unknown) when it is lost. So they are if one of its notes
+    /// could not be written.
+    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+        let _ = (worker, slot, attempt);
+    }
+
+    /// Records how attempts ended. The answers are in the order of `ends`. An attempt that is no
+    /// longer the job's is answered with [`Answer::Lost`], and does not keep the others from being
+    /// recorded.
+    ///
+    /// It blocks until the answers are durable, so a worker that should go on meanwhile leaves the
+    /// call to another thread. That thread best hands over at once all that has come together.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do. The same call can then be repeated.
+    fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError>;
+
+    /// The jobs that run in the name of a process, in the order of their ids. It finds two things in
+    /// there: what an operator has cancelled, and what it did not know of, because the answer to
+    /// its claim was lost.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] if the process has no lease.
+    fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError>;
+
+    /// Makes scheduled jobs available that are due, the earliest first, and `most` at once.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn promote_due(&self, most: usize) -> Result<Promoted, StoreError>;
+
+    /// Removes jobs that ended in `state` at least `age` ago, the earliest first, and `most` at
+    /// once. Returns how many. In a state that is not an end nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError>;
+
+    /// All that the store has of a job; `None` if it has none with this id.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError>;
+
+    /// Cancels a job. If it runs, its worker is asked to cancel it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], and [`StoreError::WrongState`] if it has ended.
+    fn cancel(&self, id: JobId) -> Result<CancelOutcome, StoreError>;
+
+    /// Makes a dead or cancelled job available, as if it had had no attempt and no interruption yet.
+    /// It does not expire any more. If its last attempt was lost, it is still claimed alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`]; [`StoreError::WrongState`] if it is neither dead nor cancelled;
+    /// [`StoreError::UniqueKeyHeld`] if another job has its unique key now.
+    fn retry(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// Removes a job with all that belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], and [`StoreError::WrongState`] if it runs.
+    fn delete(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// The jobs that fit `filter`, in its order, after the place of `after`, and `most` at once.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn list(
+        &self,
+        filter: &JobFilter,
+        after: Option<Cursor>,
+        most: usize,
+    ) -> Result<JobPage, StoreError>;
+
+    /// The numbers of jobs, by queue and kind, in the order of their names. A lane in which there
+    /// never was a job has none.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn counts(&self) -> Result<Vec<LaneCounts>, StoreError>;
+
+    /// Since when the available job of a queue that has waited the longest has been due; `None` if
+    /// none is available.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError>;
+
+    /// How far the store has come, as far as this process knows. It changes when there may be
+    /// something that was not there before: a job to claim, a scheduled one, or something to find
+    /// in [`held`](Self::held). It may change without any.
+    fn version(&self) -> Version;
+
+    /// Blocks until the version is no longer `seen`, or until `timeout` has passed; returns the
+    /// version. What this process did itself is known at once, and what others on the same machine
+    /// did within 0.1 s, if the store can know it at all: a caller looks now and then in any case.
+    /// The timeout is in real time, also if the store's clock is moved by a test.
+    ///
+    /// Nothing is missed if the version is read before the claim that finds nothing.
+    fn wait_for_change(&self, seen: Version, timeout: Duration) -> Version;
+
+    /// Changes the version, so that all waits of this process end: after a commit that the store
+    /// does not know of, and for a stop.
+    fn wake(&self);
+
+    /// The store's wall clock.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn now(&self) -> Result<SystemTime, StoreError>;
+}

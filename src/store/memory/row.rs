@@ -1,0 +1,212 @@
+//! One job, and what its outcome makes of it.
+
+use crate::store::{
+    AttemptInfo, AttemptOutcome, Due, Fence, JobDetails, JobId, JobInfo, JobSpec, JobState,
+    Outcome, WorkerId,
+};
+use std::time::SystemTime;
+
+pub(super) struct Row {
+    pub(super) job: JobDetails,
+    /// A stop has left the running attempt behind.
+    pub(super) is_abandoned: bool,
+}
+
+/// The reason of a job that was cancelled by [`Store::cancel`](crate::store::Store::cancel).
+const BY_OPERATOR: &str = "cancelled by an operator";
+
+impl Row {
+    pub(super) fn new(id: JobId, spec: JobSpec, now: SystemTime) -> Row {
+        let due = spec.due.resolve(now);
+        let info = JobInfo {
+            id,
+            queue: spec.queue,
+            kind: spec.kind,
+            state: waiting_until(due, now),
+            priority: spec.priority,
+            due,
+            first_due: due,
+            attempt: 0,
+            max_attempts: spec.max_attempts,
+            lost: 0,
+            interrupted: 0,
+            fence: None,
+            worker: None,
+            cancel_requested: None,
+            expires: spec.expires.map(|after| Due::After(after).resolve(now)),
+            timeout: spec.timeout,
+            unique_key: spec.unique_key,
+            enqueued_at: now,
+            claimed_at: None,
+            ended_at: None,
+            reason: None,
+        };
+        let job = JobDetails {
+            info,
+            payload: spec.payload,
+            meta: spec.meta,
+            client_id: spec.client_id,
+            attempts: Vec::new(),
+        };
+        Row {
+            job,
+            is_abandoned: false,
+        }
+    }
+
+    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
+        self.job.info.expires.is_some_and(|expires| expires <= now)
+    }
+
+    pub(super) fn promote(&mut self) {
+        self.job.info.state = JobState::Available;
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        worker: WorkerId,
+        fence: Fence,
+        max_attempts: u32,
+        now: SystemTime,
+    ) {
+        let info = &mut self.job.info;
+        info.state = JobState::Running;
+        info.attempt += 1;
+        info.max_attempts.get_or_insert(max_attempts);
+        info.fence = Some(fence);
+        info.worker = Some(worker);
+        info.claimed_at = Some(now);
+    }
+
+    /// The running attempt ends, by its worker.
+    pub(super) fn finish(&mut self, outcome: &Outcome, now: SystemTime) {
+        if let Outcome::Failed { .. } | Outcome::Snoozed { .. } = outcome {
+            self.job.info.lost = 0;
+        }
+        self.end_attempt(outcome, AttemptOutcome::Failed, now);
+    }
+
+    /// The running attempt ends with its process, of which no outcome counts from now on.
+    pub(super) fn take_over(
+        &mut self,
+        outcome: &Outcome,
+        is_suspect: bool,
+        fence: Fence,
+        now: SystemTime,
+    ) {
+        // The process is gone: there is no other end for what it left behind.
+        let outcome = match outcome {
+            Outcome::Abandoned => &Outcome::Interrupted { error: None },
+            other => other,
+        };
+        let failure = match is_suspect {
+            true => AttemptOutcome::Lost,
+            false => AttemptOutcome::Interrupted,
+        };
+        self.job.info.lost += u32::from(is_suspect);
+        self.end_attempt(outcome, failure, now);
+        self.job.info.fence = Some(fence);
+    }
+
+    /// `failure` is how an attempt is remembered that failed.
+    fn end_attempt(&mut self, outcome: &Outcome, failure: AttemptOutcome, now: SystemTime) {
+        let is_cancelled = self.job.info.cancel_requested.is_some();
+        match outcome {
+            Outcome::Completed => return self.end(JobState::Completed, None, now),
+            Outcome::Dead { error } => {
+                self.remember(failure, Some(error), now);
+                return self.end(JobState::Dead, Some(error), now);
+            }
+            Outcome::Cancelled { reason } => {
+                return self.end(JobState::Cancelled, Some(reason), now);
+            }
+            Outcome::Abandoned => {
+                self.is_abandoned = true;
+                return;
+            }
+            Outcome::Failed { error, retry } => {
+                self.remember(failure, Some(error), now);
+                self.job.info.reason = Some(error.clone());
+                self.job.info.due = retry.resolve(now);
+            }
+            Outcome::Snoozed { due } => {
+                self.job.info.attempt -= 1;
+                self.job.info.due = due.resolve(now);
+            }
+            Outcome::GivenBack => self.job.info.attempt -= 1,
+            Outcome::Interrupted { error } => {
+                self.remember(AttemptOutcome::Interrupted, error.as_ref(), now);
+                self.job.info.attempt -= 1;
+                self.job.info.interrupted += 1;
+            }
+        }
+        if is_cancelled {
+            return self.end(JobState::Cancelled, Some(BY_OPERATOR), now);
+        }
+        self.leave();
+        self.job.info.state = waiting_until(self.job.info.due, now);
+    }
+
+    fn remember(&mut self, outcome: AttemptOutcome, error: Option<&String>, now: SystemTime) {
+        let info = &self.job.info;
+        let (Some(fence), Some(worker), Some(claimed_at)) =
+            (info.fence, info.worker, info.claimed_at)
+        else {
+            return; // it does not run
+        };
+        let attempts = &mut self.job.attempts;
+        if attempts.len() == AttemptInfo::KEPT {
+            attempts.remove(0);
+        }
+        attempts.push(AttemptInfo {
+            attempt: info.attempt,
+            fence,
+            worker,
+            claimed_at,
+            ended_at: now,
+            outcome,
+            error: error.cloned(),
+        });
+    }
+
+    /// An operator cancels a job that does not run.
+    pub(super) fn cancel(&mut self, now: SystemTime) {
+        self.end(JobState::Cancelled, Some(BY_OPERATOR), now);
+    }
+
+    pub(super) fn expire(&mut self, now: SystemTime) {
+        self.end(JobState::Cancelled, Some("expired"), now);
+    }
+
+    fn end(&mut self, state: JobState, reason: Option<&str>, now: SystemTime) {
+        self.leave();
+        let info = &mut self.job.info;
+        info.state = state;
+        info.reason = reason.map(str::to_owned);
+        info.ended_at = Some(now);
+    }
+
+    /// No process runs it any more.
+    fn leave(&mut self) {
+        self.is_abandoned = false;
+        self.job.info.worker = None;
+        self.job.info.cancel_requested = None;
+    }
+
+    pub(super) fn retry(&mut self, now: SystemTime) {
+        let info = &mut self.job.info;
+        info.state = JobState::Available;
+        info.attempt = 0;
+        info.interrupted = 0;
+        info.due = now;
+        info.expires = None;
+        info.ended_at = None;
+    }
+}
+
+fn waiting_until(due: SystemTime, now: SystemTime) -> JobState {
+    match due <= now {
+        true => JobState::Available,
+        false => JobState::Scheduled,
+    }
+}

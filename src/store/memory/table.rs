@@ -1,0 +1,202 @@
+//! The jobs and their indexes.
+
+use super::place::Place;
+use super::row::Row;
+use crate::store::{Cursor, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts};
+use crate::store::{Enqueued, JobSpec, WorkerId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::time::SystemTime;
+
+/// # Invariants
+///
+/// 1. Each job is in the index of its state; an available one also in that of its lane, a running
+///    one in that of its worker, one that has not ended under its unique key, each under its client
+///    id. The counts of its lane are those of its state.
+/// 2. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
+///    and they keep 1.
+#[derive(Default)]
+pub(super) struct Table {
+    rows: HashMap<JobId, Row>,
+    last_id: i64,
+    states: BTreeMap<JobState, BTreeSet<Place>>,
+    running: HashMap<WorkerId, BTreeSet<JobId>>,
+    by_unique_key: HashMap<String, JobId>,
+    by_client_id: HashMap<String, JobId>,
+    /// By queue, then by kind.
+    lanes: BTreeMap<String, BTreeMap<String, Lane>>,
+}
+
+#[derive(Default)]
+struct Lane {
+    available: BTreeSet<Place>,
+    counts: StateCounts,
+    deleted: u64,
+    pruned: u64,
+}
+
+/// Why a job is removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    Deleted,
+    Pruned,
+}
+
+impl Table {
+    pub(super) fn get(&self, id: JobId) -> Option<&Row> {
+        self.rows.get(&id)
+    }
+
+    pub(super) fn insert(&mut self, spec: JobSpec, now: SystemTime) -> Enqueued {
+        self.last_id += 1;
+        let id = JobId::new(self.last_id);
+        let row = Row::new(id, spec, now);
+        if let Some(client_id) = &row.job.client_id {
+            self.by_client_id.insert(client_id.clone(), id);
+        }
+        self.index(&row.job.info);
+        self.rows.insert(id, row);
+        Enqueued { id, is_new: true }
+    }
+
+    pub(super) fn change(&mut self, id: JobId, change: impl FnOnce(&mut Row)) {
+        if let Some(mut row) = self.rows.remove(&id) {
+            self.unindex(&row.job.info);
+            change(&mut row);
+            self.index(&row.job.info);
+            self.rows.insert(id, row);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: JobId, removal: Removal) {
+        if let Some(row) = self.rows.remove(&id) {
+            self.unindex(&row.job.info);
+            if let Some(client_id) = &row.job.client_id {
+                self.by_client_id.remove(client_id);
+            }
+            let lane = self.lane(&row.job.info);
+            match removal {
+                Removal::Deleted => lane.deleted += 1,
+                Removal::Pruned => lane.pruned += 1,
+            }
+        }
+    }
+
+    fn index(&mut self, job: &JobInfo) {
+        self.states
+            .entry(job.state)
+            .or_default()
+            .insert(Place::of(job));
+        let lane = self.lane(job);
+        lane.counts[job.state] += 1;
+        if job.state == JobState::Available {
+            lane.available.insert(Place::of(job));
+        }
+        if let Some(worker) = job.worker {
+            self.running.entry(worker).or_default().insert(job.id);
+        }
+        if let Some(key) = job.unique_key.as_ref().filter(|_| !job.state.is_ended()) {
+            self.by_unique_key.insert(key.clone(), job.id);
+        }
+    }
+
+    fn unindex(&mut self, job: &JobInfo) {
+        if let Some(places) = self.states.get_mut(&job.state) {
+            places.remove(&Place::of(job));
+        }
+        let lane = self.lane(job);
+        lane.counts[job.state] -= 1;
+        lane.available.remove(&Place::of(job));
+        if let Some(running) = job.worker.and_then(|worker| self.running.get_mut(&worker)) {
+            running.remove(&job.id);
+        }
+        if let Some(key) = job.unique_key.as_ref().filter(|_| !job.state.is_ended()) {
+            self.by_unique_key.remove(key);
+        }
+    }
+
+    /// The lane of a job; a new one if it is the first there.
+    fn lane(&mut self, job: &JobInfo) -> &mut Lane {
+        let kinds = self.lanes.entry(job.queue.clone()).or_default();
+        kinds.entry(job.kind.clone()).or_default()
+    }
+
+    pub(super) fn with_unique_key(&self, key: &str) -> Option<JobId> {
+        self.by_unique_key.get(key).copied()
+    }
+
+    pub(super) fn with_client_id(&self, client_id: &str) -> Option<JobId> {
+        self.by_client_id.get(client_id).copied()
+    }
+
+    /// The available jobs of a lane, in the order in which they are claimed.
+    pub(super) fn available(&self, queue: &str, kind: &str) -> impl Iterator<Item = &Row> {
+        let kinds = self.lanes.get(queue);
+        let lane = kinds.and_then(|kinds| kinds.get(kind)).into_iter();
+        lane.flat_map(|lane| &lane.available)
+            .filter_map(|place| self.get(place.id()))
+    }
+
+    /// The jobs that run in the name of a process, by id.
+    pub(super) fn running(&self, worker: WorkerId) -> impl Iterator<Item = &Row> {
+        let running = self.running.get(&worker).into_iter().flatten();
+        running.filter_map(|id| self.get(*id))
+    }
+
+    /// The process has no running job, and will have none.
+    pub(super) fn forget_worker(&mut self, worker: WorkerId) {
+        self.running.remove(&worker);
+    }
+
+    /// The jobs in one state, in the order of their list.
+    pub(super) fn in_state(&self, state: JobState) -> impl DoubleEndedIterator<Item = &JobInfo> {
+        self.after(state, Bound::Unbounded)
+    }
+
+    fn after(
+        &self,
+        state: JobState,
+        place: Bound<Place>,
+    ) -> impl DoubleEndedIterator<Item = &JobInfo> {
+        let places = self.states.get(&state).into_iter();
+        places
+            .flat_map(move |places| places.range((place, Bound::Unbounded)))
+            .filter_map(|place| Some(&self.get(place.id())?.job.info))
+    }
+
+    pub(super) fn list(&self, filter: &JobFilter, after: Option<Cursor>, most: usize) -> JobPage {
+        let from = match after {
+            Some(cursor) => Bound::Excluded(Place::at(filter.state, cursor)),
+            None => Bound::Unbounded,
+        };
+        let fits = |wanted: &Option<String>, name: &String| {
+            wanted.as_ref().is_none_or(|wanted| wanted == name)
+        };
+        let mut fitting = self
+            .after(filter.state, from)
+            .filter(|job| fits(&filter.queue, &job.queue) && fits(&filter.kind, &job.kind));
+        let jobs: Vec<JobInfo> = fitting.by_ref().take(most).cloned().collect();
+        let next = fitting.next().and(jobs.last()).map(Cursor::of);
+        JobPage { jobs, next }
+    }
+
+    pub(super) fn counts(&self) -> Vec<LaneCounts> {
+        let lanes = self.lanes.iter().flat_map(|(queue, kinds)| {
+            kinds.iter().map(move |(kind, lane)| LaneCounts {
+                queue: queue.clone(),
+                kind: kind.clone(),
+                states: lane.counts,
+                deleted: lane.deleted,
+                pruned: lane.pruned,
+            })
+        });
+        lanes.collect()
+    }
+
+    /// When the available job of a queue was due that has waited the longest.
+    pub(super) fn oldest_available(&self, queue: &str) -> Option<SystemTime> {
+        let lanes = self.lanes.get(queue).into_iter().flat_map(BTreeMap::keys);
+        let rows = lanes.flat_map(|kind| self.available(queue, kind));
+        rows.map(|row| row.job.info.due).min()
+    }
+}

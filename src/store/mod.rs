@@ -1,0 +1,72 @@
+//! Where durable jobs are kept: the trait [`Store`], its types, and a store in memory.
+//!
+//! A program that enqueues and handles jobs does not need this module beyond the constructor of
+//! its store. It is for those who write a store, or a tool that reads one. The suite
+//! `testing::store` (feature `testing`) checks whether a store keeps the contracts.
+//!
+//! # A job's way
+//!
+//! ```text
+//!              enqueue
+//!            /         \
+//!   scheduled --------> available --------> running --------> completed
+//!       ^    promote_due     ^     claim       |    finish    dead
+//!       |                    |                 |              cancelled
+//!       +--------------------+-----------------+
+//!         failed, snoozed     given back, interrupted
+//! ```
+//!
+//! A job is *scheduled* until it is due, then *available*. [`claim`](Store::claim) makes it
+//! *running* in the name of a worker: a process that has [registered](Store::register) and renews
+//! its lease. The claim gives each attempt a [`Fence`], and [`finish`](Store::finish) accepts an
+//! outcome only with the fence that the job still has. So an attempt that was taken over
+//! ([`take_over`](Store::take_over)) cannot change the job any more. Jobs that ended stay until
+//! they are [pruned](Store::prune) or [deleted](Store::delete); dead and cancelled ones can be
+//! [retried](Store::retry).
+
+// The types first, from the smallest; then the decisions that all stores share, which are pure;
+// then the trait, and the store in memory.
+//
+// - `ids`, `state`, `due`: the words.
+// - `spec`: what is enqueued, and which of it is refused; `info`: what is read.
+// - `outcome`: how an attempt ends; `claim`: what a worker asks for, and `pick`: which of the
+//   candidates it gets.
+// - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
+// - `list`, `counts`: what an operator reads.
+// - `error`, `interface`, `transaction`; `memory`.
+
+mod beats;
+mod claim;
+mod counts;
+mod due;
+mod error;
+mod ids;
+mod info;
+mod interface;
+mod lease;
+mod list;
+mod lost;
+mod memory;
+mod outcome;
+mod pick;
+mod spec;
+mod state;
+mod transaction;
+
+pub use beats::BeatWatch;
+pub use claim::{Claim, ClaimRequest, ClaimedJob, KindRequest};
+pub use counts::{LaneCounts, StateCounts};
+pub use due::Due;
+pub use error::StoreError;
+pub use ids::{AttemptId, Beat, Fence, JobId, Version, WorkerId};
+pub use info::{AttemptInfo, AttemptOutcome, JobDetails, JobInfo};
+pub use interface::Store;
+pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
+pub use list::{Cursor, JobFilter, JobPage};
+pub use lost::{Begun, LostJob, TakenOver};
+pub use memory::MemoryStore;
+pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
+pub use pick::{Candidate, Picker};
+pub use spec::{Enqueued, JobSpec};
+pub use state::JobState;
+pub use transaction::{SqlValue, Statement, Transaction};
