@@ -199,8 +199,9 @@
 //!
 //! - No async runtime and no futures: waiting blocks the thread.
 //! - No growing or shrinking: a CPU-bound pool needs one thread per core.
-//! - No persistence: when the process is killed or `main` returns, running tasks end in the
-//!   middle of an instruction.
+//! - No persistence of tasks: when the process is killed or `main` returns, running tasks end
+//!   in the middle of an instruction. Jobs that outlive the process are in `jobs` (feature
+//!   `jobs`).
 //! - No killing of threads: a task that never ends keeps its thread until the process ends.
 //!
 //! # Log levels
@@ -216,10 +217,10 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, and the final failure of a retried task without a handle; an overrun task; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
-//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
-//! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed |
-//! | debug | a worker started or ends; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
+//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
+//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; an attempt of a job failed; the store of jobs cannot be used; jobs were taken over from a process that has ended; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
+//! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed; workers of jobs got a lease, or their store is back; a job was cancelled or interrupted |
+//! | debug | a worker started or ends; a job was completed or snoozed; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
 //!
 //! # Log targets
 //!
@@ -235,6 +236,7 @@
 //! | `groundcrew::queue` | items of work queues |
 //! | `groundcrew::schedule` | entries of schedulers and their runs |
 //! | `groundcrew::batch` | batchers and their dead letters |
+//! | `groundcrew::jobs` | durable jobs, their workers and their stores |
 //! | `groundcrew::watch` | watched folders |
 //! | `groundcrew::drop` | a value of the program that panicked in its drop |
 //!
@@ -250,10 +252,11 @@
 //!   [`PoolStats`](pool::PoolStats), [`HostReport`], [`HostStatus`](host::HostStatus),
 //!   [`QueueStats`](host::QueueStats), [`BatchReport`](batch::BatchReport),
 //!   [`BatchStats`](batch::BatchStats), [`EntryStatus`](schedule::EntryStatus),
-//!   [`CircuitBreaker`](retry::CircuitBreaker), and the types in them. A field has the name of
+//!   [`CircuitBreaker`](retry::CircuitBreaker), `JobsReport`, and the types in them. A field has the name of
 //!   its method without `is_`. Durations are in seconds, and times in seconds since 1970.
 //!   Closures and items are represented by identity or count.
-//! - **`jobs`**: `store`, where durable jobs are kept, with the `serde` and `serde_json` crates.
+//! - **`jobs`**: `jobs`, durable jobs with their workers, and `store`, where they are kept, with
+//!   the `serde`, `serde_json` and `serde_path_to_error` crates.
 //!   With `testing`, `testing::store` checks stores.
 //! - **`watch`**: `watch::FolderWatch`, a service that reports changes below a folder, with
 //!   the `notify` crate.
@@ -292,6 +295,8 @@ mod clock;
 pub mod guide;
 #[cfg(not(any(loom, shuttle)))]
 pub mod host;
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub mod jobs;
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
 pub mod parallel;
@@ -328,6 +333,8 @@ pub use cancel::CancelToken;
 pub use causes::BoxError;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{Host, HostBuilder, HostHandle, HostReport, Service, ServiceContext, WorkQueue};
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub use jobs::{Job, JobContext, Jobs};
 pub use pool::{Pool, PoolBuilder};
 pub use retry::Retry;
 #[cfg(not(any(loom, shuttle)))]

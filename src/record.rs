@@ -18,6 +18,8 @@ pub(crate) const QUEUE: &str = "groundcrew::queue";
 pub(crate) const SCHEDULE: &str = "groundcrew::schedule";
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) const BATCH: &str = "groundcrew::batch";
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub(crate) const JOBS: &str = "groundcrew::jobs";
 #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
 pub(crate) const WATCH: &str = "groundcrew::watch";
 #[cfg(feature = "tracing")]
@@ -89,6 +91,8 @@ mod events {
         event!(target, level, text: HOST QUEUE SCHEDULE BATCH);
         #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
         event!(target, level, text: SIGNALS);
+        #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+        event!(target, level, text: JOBS);
         #[cfg(all(feature = "watch", not(any(loom, shuttle))))]
         event!(target, level, text: WATCH);
     }

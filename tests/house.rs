@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A later module may import an earlier one, never the reverse.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "sync",
     "clock",
     "unwind",
@@ -30,6 +30,7 @@ const ORDER: [&str; 29] = [
     "host",
     "schedule",
     "batch",
+    "jobs",
     "watch",
     "serialize",
     "testing",

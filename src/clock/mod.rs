@@ -13,6 +13,8 @@ mod now;
 
 pub(crate) use deadline::{Deadline, default_grace};
 pub(crate) use freezes::{Freezes, grown};
+#[cfg(feature = "jobs")]
+pub(crate) use now::since_boot;
 pub(crate) use now::{Now, Offset, now};
 
 #[cfg(feature = "testing")]

@@ -1,5 +1,7 @@
 //! The one reader of clocks.
 
+#[cfg(feature = "jobs")]
+use crate::sync::PureOnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Reads the monotonic clock. Nothing else in the crate does.
@@ -12,6 +14,20 @@ pub(crate) fn now() -> Instant {
 #[cfg(any(loom, shuttle))]
 pub(crate) fn now() -> Instant {
     crate::sync::model::time::now(Instant::now)
+}
+
+/// How long the machine has run, the time in which it was suspended included; since some moment
+/// before the first call where the system does not say it. The readings of two processes must not
+/// be compared: they may live in different namespaces of time.
+#[cfg(feature = "jobs")]
+pub(crate) fn since_boot() -> Duration {
+    static BEGINNING: PureOnceLock<Instant> = PureOnceLock::new();
+    let of_system = || {
+        let text = std::fs::read_to_string("/proc/uptime").ok()?;
+        let seconds = text.split(' ').next()?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    };
+    of_system().unwrap_or_else(|| BEGINNING.get_or_init(now).elapsed())
 }
 
 /// Both hands of a clock, read together.

@@ -58,7 +58,7 @@ impl ServiceContext {
     }
 
     /// For another thread of the same service, with a token and notes of its own.
-    pub(super) fn fork(&self, thread: &str, token: CancelToken) -> ServiceContext {
+    pub(crate) fn fork(&self, thread: &str, token: CancelToken) -> ServiceContext {
         ServiceContext {
             core: self.core.clone(),
             index: self.index,
@@ -95,17 +95,36 @@ impl ServiceContext {
     }
 
     /// See [`Core::wait_until_grace`].
-    pub(super) fn wait_until_grace(&self, is_done: impl Fn() -> bool) -> bool {
+    pub(crate) fn wait_until_grace(&self, is_done: impl Fn() -> bool) -> bool {
         self.core.wait_until_grace(self.index, is_done)
     }
 
+    /// See [`Core::wait_until_last`].
+    #[cfg(feature = "jobs")]
+    pub(crate) fn wait_until_last(&self, is_done: impl Fn() -> bool) -> bool {
+        self.core.wait_until_last(self.index, is_done)
+    }
+
+    /// See [`Core::wait_until`].
+    #[cfg(feature = "jobs")]
+    pub(crate) fn wait_until(&self, is_so: impl Fn() -> bool) {
+        self.core.wait_until(is_so);
+    }
+
+    /// For another thread: the host looks again.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn notifier(&self) -> impl Fn() + Send + Sync + 'static {
+        let core = self.core.clone();
+        move || core.notify()
+    }
+
     /// From now on the thread that calls this is the one reported.
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         self.liveness.enter();
     }
 
     /// The reported thread is gone.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.liveness.leave();
     }
 

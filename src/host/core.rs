@@ -291,21 +291,41 @@ impl Core {
     /// Blocks until `is_done`, whose changes notify this host, or until the service is in
     /// its grace: the last part of its time to stop. Returns whether it is done.
     pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
+        self.wait_until_part(index, grace, is_done)
+    }
+
+    /// The same, until the very last part of the service's time.
+    #[cfg(feature = "jobs")]
+    pub(super) fn wait_until_last(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
+        self.wait_until_part(index, last_part, is_done)
+    }
+
+    /// The same, until the part of the service's time that begins at `part`.
+    fn wait_until_part(
+        &self,
+        index: usize,
+        part: impl Fn(Instant, Deadline) -> Deadline,
+        is_done: impl Fn() -> bool,
+    ) -> bool {
         let mut state = self.state.lock();
         while !is_done() {
             // Looked up in each round: a request may have shortened the stop.
-            let grace = grace_of(&state, index);
-            if grace.has_passed(self.clock.now()) {
+            let part = match state.machine.time_to_end(index) {
+                Some((requested, by)) => part(requested, by),
+                None => Deadline::NEVER,
+            };
+            if part.has_passed(self.clock.now()) {
                 return false;
             }
-            self.clock.wait(grace, &self.changed, &mut state);
+            self.clock.wait(part, &self.changed, &mut state);
         }
         true
     }
 
     /// When the service is in its grace.
     pub(super) fn grace(&self, index: usize) -> Deadline {
-        grace_of(&self.state.lock(), index)
+        let time = self.state.lock().machine.time_to_end(index);
+        time.map_or(Deadline::NEVER, |(requested, by)| grace(requested, by))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -313,7 +333,8 @@ impl Core {
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.state.lock().machine.is_ready()
+        let are_ready = self.stores.iter().all(|(_, store)| store.is_ready());
+        are_ready && self.state.lock().machine.is_ready()
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -381,15 +402,22 @@ impl State {
     }
 }
 
-/// When the grace of a service begins, as that of a pool: the last part of its time.
-fn grace_of(state: &State, index: usize) -> Deadline {
-    let time = state.machine.time_to_end(index);
-    let Some((requested, by, moment)) = time.and_then(|(at, by)| Some((at, by, by.moment()?)))
-    else {
+/// When the grace of a service begins that has this time, as that of a pool: the last part of it.
+fn grace(requested: Instant, by: Deadline) -> Deadline {
+    let Some(moment) = by.moment() else {
+        return Deadline::NEVER;
+    };
+    by.minus(default_grace(moment.saturating_duration_since(requested)), requested)
+}
+
+/// When there is only the time left to say what is left behind: a tenth of the whole, 0.2 s at most.
+#[cfg(feature = "jobs")]
+fn last_part(requested: Instant, by: Deadline) -> Deadline {
+    let Some(moment) = by.moment() else {
         return Deadline::NEVER;
     };
     let whole = moment.saturating_duration_since(requested);
-    by.minus(default_grace(whole), requested)
+    by.minus((whole / 10).min(Duration::from_millis(200)), requested)
 }
 
 #[cfg(feature = "testing")]

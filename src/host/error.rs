@@ -69,6 +69,13 @@ pub enum HostBuildError {
     PoolHeartbeat(String),
     /// A queue or a batcher is already a service of this or another host.
     QueueTaken(String),
+    /// The declaration of a service's workers makes no sense.
+    Workers {
+        /// The service.
+        service: String,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
     /// A stack of this size, in bytes, is too small even for a panic.
     SmallStack(usize),
 }
@@ -132,6 +139,12 @@ impl fmt::Display for HostBuildError {
                 f,
                 "service {service:?} has a `{limit}` of zero, which no service can meet; raise it"
             ),
+            HostBuildError::Workers { service, problem } => {
+                write!(
+                    f,
+                    "the workers of service {service:?} cannot be used: {problem}"
+                )
+            }
             HostBuildError::EmptyQueue(name) => write!(
                 f,
                 "queue {name:?} needs a capacity, workers and a `max_retrying`, at least 1 of each"
@@ -167,6 +180,7 @@ error_debug!(enum HostBuildError {
     NoTimeToStop { chain, takes, delay, total },
     ZeroLimit { service, limit },
     EmptyQueue(name),
+    Workers { service, problem },
     PoolHeartbeat(name),
     QueueTaken(name),
     SmallStack(bytes),

@@ -42,6 +42,8 @@ pub use error::{HostBuildError, StartError, WaitForError};
 pub use failure::{FailedIn, ServiceFailure, ServiceResult};
 pub use handle::HostHandle;
 pub use items::QueueStats;
+#[cfg(feature = "jobs")]
+pub use items::{JobsReport, JobsStatus, RunningJob};
 pub use policy::{FailurePolicy, Restart};
 pub use queue::{FailedItem, ItemOutcome, WorkQueue};
 pub use reason::StopReason;

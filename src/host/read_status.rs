@@ -14,7 +14,7 @@ pub(super) fn read(core: &Core) -> HostStatus {
     let state = core.state.lock();
     let status = without_pools(core, &state);
     drop(state);
-    with_pools(core, status)
+    with_parts(core, status)
 }
 
 /// Blocks until the status `is_so`, or the report is made; returns whether it `is_so`.
@@ -25,7 +25,7 @@ pub(super) fn wait_until(core: &Core, mut is_so: impl FnMut(&HostStatus) -> bool
         let is_over = state.report.is_some();
         let status = without_pools(core, &state);
         // It is the program's code, and called without the lock.
-        if MutexGuard::unlocked(&mut state, || is_so(&with_pools(core, status))) {
+        if MutexGuard::unlocked(&mut state, || is_so(&with_parts(core, status))) {
             return true;
         } else if is_over {
             return false;
@@ -73,22 +73,28 @@ fn without_pools(core: &Core, state: &State) -> HostStatus {
         match store.stats() {
             ItemStats::Queue(stats) => services[*index].queue = Some(stats),
             ItemStats::Batch(stats) => services[*index].batcher = Some(stats),
+            #[cfg(feature = "jobs")]
+            ItemStats::Jobs(_) => {}
         }
     }
     HostStatus {
         host: core.name.to_string(),
         phase: machine.phase,
-        ready: machine.is_ready(),
+        ready: machine.is_ready() && core.stores.iter().all(|(_, store)| store.is_ready()),
         alive: machine.is_alive(now, |index| core.last_sign(index)),
         services,
     }
 }
 
-/// The status of a pool takes longer to read, and is not to hold up the host: it is read
-/// without the host's lock.
-fn with_pools(core: &Core, mut status: HostStatus) -> HostStatus {
+/// The status of a pool, or of jobs, takes longer to read, and is not to hold up the host: it is
+/// read without the host's lock.
+fn with_parts(core: &Core, mut status: HostStatus) -> HostStatus {
     for (index, pool) in &core.pools {
         status.services[*index].pool = Some(PoolStatus::new(pool));
+    }
+    #[cfg(feature = "jobs")]
+    for (index, store) in &core.stores {
+        status.services[*index].jobs = store.jobs_status();
     }
     status
 }
@@ -115,6 +121,8 @@ fn service(core: &Core, state: &State, index: usize, now: Instant) -> ServiceSta
         queue: None,
         batcher: None,
         pool: None,
+        #[cfg(feature = "jobs")]
+        jobs: None,
     }
 }
 

@@ -266,6 +266,12 @@ impl<E: ?Sized> Retry<E> {
         self.decide(failed, elapsed, Verdict::Retry, random).ok()
     }
 
+    /// The maximum number of attempts.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// How long to wait before the next attempt, when `failed` attempts were made and the
     /// last one was judged like this.
     fn decide(

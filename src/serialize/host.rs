@@ -28,6 +28,8 @@ serialize!(ServiceStatus, |service| {
     queue: service.queue(),
     batcher: service.batcher(),
     pool: service.pool(),
+    #[cfg(feature = "jobs")]
+    jobs: service.jobs(),
 });
 
 serialize!(HostReport, |report| {
@@ -55,6 +57,8 @@ serialize!(ServiceReport, |service| {
     queue: service.queue(),
     batcher: service.batcher(),
     items_left: service.items_left(),
+    #[cfg(feature = "jobs")]
+    jobs: service.jobs(),
 });
 
 serialize!(ServiceFailure, |failure| {

@@ -8,6 +8,8 @@
 // `QueueStats`, `HostPhase` and `ServiceState` derive theirs, by the same rule.
 
 mod host;
+#[cfg(feature = "jobs")]
+mod jobs;
 mod pool;
 mod work;
 
@@ -15,14 +17,16 @@ use std::time::{Duration, SystemTime};
 
 /// Implements `Serialize` with the fields that are listed.
 macro_rules! serialize {
-    ($type:ident $(<$param:ident>)?, |$it:ident| { $($field:ident: $value:expr),+ $(,)? }) => {
+    ($type:ident $(<$param:ident>)?, |$it:ident| {
+        $($(#[$cfg:meta])? $field:ident: $value:expr),+ $(,)?
+    }) => {
         impl $(<$param>)? serde::Serialize for $type $(<$param>)? {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeStruct;
                 let $it = self;
-                let fields = [$(stringify!($field)),+].len();
+                let fields = [$($(#[$cfg])? stringify!($field)),+].len();
                 let mut data = serializer.serialize_struct(stringify!($type), fields)?;
-                $(data.serialize_field(stringify!($field), &$value)?;)+
+                $($(#[$cfg])? data.serialize_field(stringify!($field), &$value)?;)+
                 data.end()
             }
         }

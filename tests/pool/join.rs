@@ -66,7 +66,7 @@ fn all_tasks_of_a_pool_may_join_tasks_behind_them_in_the_queue() {
             })
             .collect();
         let sum: u64 = handles.into_iter().map(|task| task.join().unwrap()).sum();
-        assert_eq!(sum, (0..100).map(|n| n * 10).sum());
+        assert_eq!(sum, (0..100).map(|n| n * 10).sum::<u64>());
     });
 }
 

@@ -64,6 +64,12 @@ impl Spec {
                 });
             }
         }
+        if let Some(store) = self.kind.items() {
+            store.check().map_err(|problem| HostBuildError::Workers {
+                service: self.name.clone(),
+                problem,
+            })?;
+        }
         match &self.kind {
             Kind::Queue(_, workers) => self.check_workers(*workers),
             Kind::Pool(..) if self.options.heartbeat_timeout.is_some() => {

@@ -1,9 +1,13 @@
 //! Services that handle items: what their host asks of them, and the counts that it shows.
 
 mod batch;
+#[cfg(feature = "jobs")]
+mod jobs;
 mod queue;
 
 pub use batch::BatchStats;
+#[cfg(feature = "jobs")]
+pub use jobs::{JobsReport, JobsStatus, RunningJob};
 pub use queue::QueueStats;
 
 use crate::queue::Member;
@@ -18,7 +22,20 @@ pub(crate) trait ItemStore: Send + Sync {
     fn join_host(&self, member: Member);
     /// Whether no item is being handled. Then no heartbeat is missing.
     fn is_idle(&self) -> bool;
+    /// What is wrong with its declaration, and what to write instead.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// Whether it can do its work; if not, the host is not ready.
+    fn is_ready(&self) -> bool {
+        true
+    }
     fn stats(&self) -> ItemStats;
+    /// Reads the store of jobs, and so is called without the host's lock.
+    #[cfg(feature = "jobs")]
+    fn jobs_status(&self) -> Option<JobsStatus> {
+        None
+    }
     /// Closes it, and keeps what waits for its owner.
     fn take_out(&self) -> LeftItems;
 }
@@ -28,6 +45,8 @@ pub(crate) trait ItemStore: Send + Sync {
 pub(crate) enum ItemStats {
     Queue(QueueStats),
     Batch(BatchStats),
+    #[cfg(feature = "jobs")]
+    Jobs(JobsReport),
 }
 
 /// What the report shows of a service's items.
@@ -52,14 +71,22 @@ impl ItemStats {
     pub(crate) fn queue(&self) -> Option<&QueueStats> {
         match self {
             ItemStats::Queue(stats) => Some(stats),
-            ItemStats::Batch(_) => None,
+            _ => None,
         }
     }
 
     pub(crate) fn batch(&self) -> Option<&BatchStats> {
         match self {
             ItemStats::Batch(stats) => Some(stats),
-            ItemStats::Queue(_) => None,
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "jobs")]
+    pub(crate) fn jobs(&self) -> Option<&JobsReport> {
+        match self {
+            ItemStats::Jobs(report) => Some(report),
+            _ => None,
         }
     }
 }

@@ -243,6 +243,8 @@ fn items(stats: &ItemStats) -> String {
     let (mut text, in_progress) = match stats {
         ItemStats::Queue(stats) => (queue(stats), stats.in_progress()),
         ItemStats::Batch(stats) => (batch(stats), stats.in_progress()),
+        #[cfg(feature = "jobs")]
+        ItemStats::Jobs(report) => (report.to_string(), 0),
     };
     if in_progress > 0 {
         text.push_str(&format!("  in progress {in_progress}"));

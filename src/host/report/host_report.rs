@@ -3,6 +3,8 @@
 use super::service_report::{ServiceOutcome, ServiceReport};
 use crate::async_log::to_stderr_in_time;
 use crate::host::failure::ServiceFailure;
+#[cfg(feature = "jobs")]
+use crate::host::items::JobsReport;
 use crate::host::items::{BatchStats, QueueStats};
 use crate::host::reason::StopReason;
 use crate::stop::StopReport;
@@ -211,6 +213,13 @@ impl HostReport {
     /// service is a batcher.
     pub fn batcher(&self, name: &str) -> Option<&BatchStats> {
         self.service(name)?.batcher()
+    }
+
+    /// Returns what became of the jobs that the workers which are the service of this name have
+    /// claimed, or `None` if no such service is workers of durable jobs.
+    #[cfg(feature = "jobs")]
+    pub fn jobs(&self, name: &str) -> Option<&JobsReport> {
+        self.service(name)?.jobs()
     }
 
     /// Returns the failures in the order in which they happened, including those after which a

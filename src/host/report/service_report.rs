@@ -2,6 +2,8 @@
 
 use super::abandoned::AbandonedService;
 use crate::host::failure::ServiceFailure;
+#[cfg(feature = "jobs")]
+use crate::host::items::JobsReport;
 use crate::host::items::{BatchStats, ItemStats, LeftItems, QueueStats};
 use crate::sync::Arc;
 use std::time::Duration;
@@ -117,6 +119,12 @@ impl ServiceReport {
     /// Returns the counts of its items, if it is a batcher.
     pub fn batcher(&self) -> Option<&BatchStats> {
         self.stats().and_then(ItemStats::batch)
+    }
+
+    /// Returns what became of the jobs that it claimed, if it is workers of durable jobs.
+    #[cfg(feature = "jobs")]
+    pub fn jobs(&self) -> Option<&JobsReport> {
+        self.stats().and_then(ItemStats::jobs)
     }
 
     /// Returns the number of items that it left behind: those that no handler got, those that

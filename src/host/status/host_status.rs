@@ -2,6 +2,8 @@
 
 use super::phase::{HostPhase, ServiceState};
 use super::pool::PoolStatus;
+#[cfg(feature = "jobs")]
+use crate::host::items::JobsStatus;
 use crate::host::items::{BatchStats, QueueStats};
 use crate::host::report::ServiceThread;
 use std::time::Duration;
@@ -99,6 +101,8 @@ pub struct ServiceStatus {
     pub(in crate::host) queue: Option<QueueStats>,
     pub(in crate::host) batcher: Option<BatchStats>,
     pub(in crate::host) pool: Option<PoolStatus>,
+    #[cfg(feature = "jobs")]
+    pub(in crate::host) jobs: Option<JobsStatus>,
 }
 
 impl ServiceStatus {
@@ -166,5 +170,12 @@ impl ServiceStatus {
     /// Returns its counters and running tasks, if it is a pool.
     pub fn pool(&self) -> Option<&PoolStatus> {
         self.pool.as_ref()
+    }
+
+    /// Returns its jobs, if it is workers of durable jobs. Their numbers in the store are read with
+    /// the status, which blocks for as long as the store takes.
+    #[cfg(feature = "jobs")]
+    pub fn jobs(&self) -> Option<&JobsStatus> {
+        self.jobs.as_ref()
     }
 }

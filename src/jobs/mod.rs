@@ -1,0 +1,127 @@
+//! Durable jobs: units of work that survive the process, kept in a [store](crate::store).
+//!
+//! A program enqueues a [`Job`], plain data with a name. The workers of a [`Host`](crate::Host),
+//! in this process or in another one on the same store, claim it and run its handler.
+//!
+//! ```
+//! use groundcrew::Host;
+//! use groundcrew::jobs::{Job, JobContext, Jobs};
+//! use groundcrew::store::{JobState, MemoryStore};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct SendWelcome { user: u64 }
+//!
+//! impl Job for SendWelcome {
+//!     const KIND: &'static str = "send-welcome"; // stays the same across releases
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let jobs = Jobs::open(MemoryStore::new())?; // or a store that outlives the process
+//! let id = jobs.enqueue(&SendWelcome { user: 7 })?; // `Ok` means that the job is durable
+//!
+//! let (sender, sent) = groundcrew::channel::unbounded();
+//! let mut host = Host::builder();
+//! host.jobs("mailer", &jobs)
+//!     .threads(2)
+//!     .on(move |job: SendWelcome, ctx: &JobContext| sender.send((job.user, ctx.attempt())));
+//! let host = host.build()?.start()?;
+//! assert_eq!(sent.recv()?, (7, 1));
+//!
+//! let report = host.stop();
+//! let mailer = report.jobs("mailer").unwrap();
+//! assert_eq!((mailer.claimed(), mailer.completed()), (1, 1));
+//! assert_eq!(jobs.get(id)?.unwrap().info.state, JobState::Completed);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! A job that [`enqueue`](Jobs::enqueue) has accepted runs *at least once*, unless it is cancelled,
+//! deleted, or expires. It may run more than once: a process that is killed between an effect of the
+//! handler and the end of the attempt leaves no trace of the effect. So a handler should be
+//! repeatable, for example by a key that it derives from [`JobContext::id`], or by the
+//! [fence](JobContext::fence).
+//!
+//! - One attempt of a job counts at a time. The store refuses the end of an attempt whose job was
+//!   taken over; the report counts it as *lease lost*.
+//! - An attempt counts when it is claimed, so that a job that ends its process each time is dead
+//!   after its attempts. After such an end it is claimed alone, and burns no attempt of others.
+//! - A process keeps its *lease* by renewing it every 6 s. One that has ended, or is silent for 30 s,
+//!   loses its jobs to another one.
+//! - Of a queue, jobs are claimed by priority, then by when they are due, then by their id. They may
+//!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
+//!   last 100 runs of the kind; what has not begun after a second is given back.
+//! - Completed and cancelled jobs are kept for a day, dead ones for 30 days.
+//!
+//! # What an error means
+//!
+//! The error of a handler, or one of its causes, may say what follows:
+//!
+//! | a handler that | the job |
+//! | --- | --- |
+//! | returns `Ok` | is completed, whatever was requested meanwhile |
+//! | returns another error | is retried by the [policy](Workers::retry), then dead |
+//! | panics | the same; the handlers of [`on_each`](Workers::on_each) are made again |
+//! | cannot be called, since the payload cannot be decoded | the same; the error names kind and field |
+//! | returns [`RetryAfter`] | is retried after that delay; dead after the last attempt |
+//! | returns [`PermanentError`] | is dead at once |
+//! | returns [`Snooze`] | is due again after that delay; the attempt does not count |
+//! | returns [`Cancelled`] | is cancelled |
+//!
+//! An error after the attempt's [token](JobContext::token) was cancelled is due to that, whatever it
+//! says:
+//!
+//! | the token was cancelled by | after which an error makes the job |
+//! | --- | --- |
+//! | an operator ([`Jobs::cancel`]) | cancelled |
+//! | its [timeout](JobBuilder::timeout) | retried, or dead, with "timed out" |
+//! | a stop | available again: it was *interrupted*, which costs no attempt; dead after 100 |
+//! | the loss of the lease | what the new attempt makes it |
+//!
+//! # What a stop does
+//!
+//! When the stop of the service is requested, nothing more is claimed, and what was claimed and has
+//! not begun is given back. [`JobContext::stopping`] is cancelled. Handlers that run may end by
+//! themselves; in the last quarter of the time, at most 3 s, their tokens are cancelled. What still
+//! runs at the end is *abandoned*: the report names it, and its lease is kept for as long as its
+//! thread lives.
+//!
+//! [`HostReport::jobs`](crate::HostReport::jobs) has the account of all claims. The exit code is 75
+//! if a lease was lost, or if ends are *unacknowledged* (the store has not confirmed them), or if
+//! jobs were abandoned: these may run again.
+//!
+//! # When the store cannot be used
+//!
+//! Enqueuing returns an error that says what to do. Workers try again, after pauses that grow from
+//! 0.05 s to 5 s; they log it once, and the host is not ready until the store is back. The ends of
+//! attempts are sent again until the store answers.
+
+// `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how.
+// `meaning`: errors that say more; `dead_job`: what `on_dead` gets.
+// `attempt`, `context`: an attempt that runs, and what its handler sees of it.
+// `workers`: the threads.
+
+mod attempt;
+mod context;
+mod dead_job;
+mod enqueue_error;
+mod job;
+mod job_builder;
+mod meaning;
+mod new_job;
+mod way_in;
+mod workers;
+
+pub use crate::cancel::Cancelled;
+pub use crate::causes::PermanentError;
+pub use context::JobContext;
+pub use dead_job::DeadJob;
+pub use enqueue_error::EnqueueError;
+pub use job::{Job, JobResult};
+pub use job_builder::JobBuilder;
+pub use meaning::{RetryAfter, Snooze};
+pub use new_job::NewJob;
+pub use way_in::Jobs;
+pub use workers::{HandlerOutput, ThisThread, WorkError, WorkedQueue, Workers};

@@ -1,0 +1,66 @@
+//! The thread that sends the ends of attempts to the store.
+
+use super::core::{Core, End};
+use super::health::Part;
+use crate::store::{Answer, Finish, StoreError};
+use crate::sync::channel;
+
+/// What has come while the store was at the last batch is the next one.
+const MOST: usize = 256;
+
+/// Sends ends until everything is over. What the store has not answered then stays unacknowledged.
+pub(super) fn acknowledge(core: &Core) {
+    let closed = core.closed.receiver();
+    loop {
+        let first = channel::select! {
+            recv(core.to_finish) -> end => end,
+            recv(closed) -> _ => return,
+        };
+        let Ok(first) = first else { return };
+        let mut ends = vec![first];
+        ends.extend(core.to_finish.try_iter().take(MOST - 1));
+        if !finish(core, ends) {
+            return;
+        }
+    }
+}
+
+/// Repeats the same call, which changes nothing a second time, until the store answers; `false`: it
+/// is over before.
+fn finish(core: &Core, ends: Vec<End>) -> bool {
+    let finishes: Vec<Finish> = ends.iter().map(|end| end.finish.clone()).collect();
+    let mut is_repeated = false;
+    loop {
+        match core.store().finish(&finishes) {
+            Ok(answers) => {
+                core.succeeded(Part::Finish);
+                let may_be_accepted = is_repeated && answers.contains(&Answer::Lost);
+                core.answered(ends, &answers, may_be_accepted && holds_lease(core));
+                return true;
+            }
+            Err(error) => {
+                is_repeated = true;
+                let pause = core.failed(Part::Finish, error);
+                if core.closed.wait_timeout(pause) {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Whether no other process has taken the jobs of this one over. Then an end that is refused when it
+/// is sent again was accepted the first time, and its job was claimed again since.
+fn holds_lease(core: &Core) -> bool {
+    let Some(worker) = core.lease() else {
+        return false;
+    };
+    match core.store().renew(worker) {
+        Ok(()) => true,
+        Err(StoreError::LeaseLost { .. }) => {
+            core.lease_lost(worker);
+            false
+        }
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,169 @@
+//! The way of an attempt, from its beginning to the answer of the store.
+
+use super::{Core, End, Next, State};
+use crate::jobs::attempt::{Attempt, Cause};
+use crate::jobs::dead_job::DeadJob;
+use crate::store::{Answer, Finish, JobState, Outcome, WorkerId};
+use crate::sync::Arc;
+use crate::timer::{Due, Key};
+use std::time::Instant;
+
+impl Core {
+    /// Blocks until there is something to do for the thread.
+    pub(in crate::jobs::workers) fn next(&self, slot: usize) -> Next {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(dead) = state.dead.pop_front() {
+                return Next::Dead(dead);
+            }
+            if self.stopping.is_cancelled() {
+                return Next::Leave;
+            }
+            if let Some(begun) = state.begin(slot, self.clock.now()) {
+                return begun;
+            }
+            self.work.wait(&mut state);
+        }
+    }
+
+    /// The same, without a wait.
+    pub(in crate::jobs::workers) fn next_now(&self, slot: usize) -> Option<Next> {
+        let mut state = self.state.lock();
+        let dead = state.dead.pop_front().map(Next::Dead);
+        dead.or_else(|| state.begin(slot, self.clock.now()))
+    }
+
+    pub(in crate::jobs::workers) fn next_dead(&self) -> Option<DeadJob> {
+        self.state.lock().dead.pop_front()
+    }
+
+    /// Whether there is something to do for a thread.
+    pub(in crate::jobs::workers) fn has_next(&self) -> bool {
+        let state = self.state.lock();
+        !state.dead.is_empty() || state.ledger.waiting() > 0
+    }
+
+    /// Before the handler runs: the store may keep that it does. The timeout begins.
+    pub(in crate::jobs::workers) fn begin(
+        &self,
+        slot: usize,
+        attempt: &Arc<Attempt>,
+        worker: Option<WorkerId>,
+    ) -> Option<Key> {
+        match worker {
+            Some(worker) => self.store().mark_begun(worker, slot, attempt.id),
+            None => attempt.cancel(Cause::LeaseLost),
+        }
+        let limit = attempt.timeout?;
+        let due = attempt.began.checked_add(limit)?;
+        let alarm: Arc<dyn crate::timer::Alarm> = attempt.clone();
+        let alarm = Arc::downgrade(&alarm);
+        Some(self.timer.set(Due::Mono(due), &alarm, 0))
+    }
+
+    /// The thread has ended an attempt.
+    pub(in crate::jobs::workers) fn end(
+        &self,
+        slot: usize,
+        attempt: &Attempt,
+        timeout: Option<Key>,
+        outcome: Outcome,
+        dead: Option<DeadJob>,
+    ) {
+        if let Some(key) = timeout {
+            self.timer.clear(key);
+        }
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        state.ledger.ended(slot);
+        state.times.add(&attempt.kind, attempt.age(now));
+        state.rate.add(now);
+        drop(state);
+        self.send(attempt.id, outcome, dead);
+        self.ended_some();
+    }
+
+    /// The host waits for the last end, and for the last answer, only in a stop.
+    fn ended_some(&self) {
+        self.changed.notify_all();
+        if self.stopping.is_cancelled() {
+            (self.notify)();
+        }
+    }
+
+    /// The store has answered. `was_accepted`: what it refuses it has accepted before, unless the
+    /// lease was lost meanwhile.
+    pub(in crate::jobs::workers) fn answered(
+        &self,
+        ends: Vec<End>,
+        answers: &[Answer],
+        was_accepted: bool,
+    ) {
+        let mut lost = Vec::new();
+        let mut state = self.state.lock();
+        for (end, answer) in ends.into_iter().zip(answers) {
+            let Finish { attempt, outcome } = &end.finish;
+            let was_accepted = was_accepted && !state.ledger.is_taken_over(*attempt);
+            let answer = match answer {
+                Answer::Lost if was_accepted => Answer::Accepted(usual_state(outcome)),
+                answer => *answer,
+            };
+            state.ledger.answered(*attempt, outcome, answer);
+            match answer {
+                Answer::Accepted(JobState::Dead) if self.setup.on_dead.is_some() => {
+                    state.dead.extend(end.dead);
+                }
+                Answer::Lost => lost.push(attempt.job),
+                Answer::Accepted(_) => {}
+            }
+        }
+        let has_dead = !state.dead.is_empty();
+        let is_answered = state.ledger.is_answered();
+        drop(state);
+        for job in lost {
+            let text = format!(
+                "the end of job {job} was refused: another process has taken the job over, whose \
+                 outcome stands"
+            );
+            self.log(log::Level::Error, &text);
+        }
+        if has_dead {
+            self.work.notify_one();
+        }
+        if is_answered {
+            self.ended_some();
+        }
+    }
+
+    /// A job that this process has taken over is dead.
+    pub(in crate::jobs::workers) fn found_dead(&self, dead: DeadJob) {
+        if self.setup.on_dead.is_some() && self.setup.place_of(&dead.kind).is_some() {
+            self.state.lock().dead.push_back(dead);
+            self.work.notify_one();
+        }
+    }
+}
+
+impl State {
+    /// The thread begins the next job, if there is one.
+    fn begin(&mut self, slot: usize, now: Instant) -> Option<Next> {
+        let (attempt, payload) = self.ledger.begin(slot, now)?;
+        Some(Next::Run {
+            attempt,
+            payload,
+            worker: self.lease,
+        })
+    }
+}
+
+/// Where a job is after such an end.
+fn usual_state(outcome: &Outcome) -> JobState {
+    match outcome {
+        Outcome::Completed => JobState::Completed,
+        Outcome::Dead { .. } => JobState::Dead,
+        Outcome::Cancelled { .. } => JobState::Cancelled,
+        Outcome::Failed { .. } | Outcome::Snoozed { .. } => JobState::Scheduled,
+        Outcome::GivenBack | Outcome::Interrupted { .. } => JobState::Available,
+        Outcome::Abandoned => JobState::Running,
+    }
+}

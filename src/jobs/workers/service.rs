@@ -1,0 +1,132 @@
+//! The workers as a service of a host.
+
+use super::beat;
+use super::core::Core;
+use super::crew;
+use super::health::Part;
+use super::hosted::Hosted;
+use super::worker::call_all_on_dead;
+use crate::clock::Deadline;
+use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
+use crate::sync::Arc;
+use crate::threads::Thread;
+use std::time::Duration;
+
+/// What [`HostBuilder::add`](crate::HostBuilder::add) is given.
+pub(super) struct HostedJobs(pub(super) Arc<Hosted>);
+
+impl IntoService for HostedJobs {}
+
+impl IntoParts for HostedJobs {
+    fn into_parts(self, stack_size: usize) -> Parts {
+        let (hosted, items) = (self.0.clone(), self.0);
+        Parts::from_factory(move || JobsService::new(hosted.clone(), stack_size)).with_items(items)
+    }
+}
+
+/// One incarnation.
+pub(super) struct JobsService {
+    hosted: Arc<Hosted>,
+    stack_size: usize,
+    running: Option<Running>,
+}
+
+struct Running {
+    core: Arc<Core>,
+    helpers: Vec<Thread>,
+    workers: Vec<Thread>,
+}
+
+impl JobsService {
+    pub(super) fn new(hosted: Arc<Hosted>, stack_size: usize) -> JobsService {
+        JobsService {
+            hosted,
+            stack_size,
+            running: None,
+        }
+    }
+
+    /// The end of a start that failed: no `stop` follows.
+    fn end_start(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.end();
+            self.hosted.end();
+        }
+    }
+
+    fn start_threads(&mut self, core: Arc<Core>, ctx: &ServiceContext) -> ServiceResult {
+        core.start_timer()?;
+        match beat::register(&core) {
+            // The beat tries again.
+            Err(error) if error.is_temporary() => drop(core.failed(Part::Lease, error)),
+            result => result?,
+        }
+        let helpers = crew::start_helpers(&core, self.stack_size, true)?;
+        let running = self.running.insert(Running {
+            core: core.clone(),
+            helpers,
+            workers: Vec::new(),
+        });
+        let (workers, results) = crew::start_workers(&core, self.stack_size, ctx)?;
+        running.workers = workers;
+        for result in results.iter().take(core.setup.threads) {
+            result?;
+        }
+        Ok(())
+    }
+}
+
+impl Service for JobsService {
+    fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let core = self.hosted.begin(ctx);
+        let result = self.start_threads(core, ctx);
+        if result.is_err() {
+            self.end_start();
+        }
+        result
+    }
+
+    fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let Some(running) = &self.running else {
+            return Ok(());
+        };
+        let core = &running.core;
+        ctx.wait_until(|| ctx.is_cancelled() || core.has_failed());
+        core.take_error().map_or(Ok(()), Err)
+    }
+
+    /// Nothing more begins; what runs may end by itself, then its token is cancelled, and what runs
+    /// on at the end of the time is abandoned. See the module's documentation.
+    fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
+        let core = &running.core;
+        core.request_stop();
+        if !ctx.wait_until_grace(|| core.is_idle()) {
+            core.cancel_all();
+        }
+        if !ctx.wait_until_last(|| core.is_settled()) && core.abandon() > 0 {
+            core.wait_for_answers(Deadline::after(TIME_TO_MARK));
+        }
+        running.end();
+        self.hosted.end();
+        Ok(())
+    }
+}
+
+/// How long the end of a stop waits until the store knows of the abandoned jobs.
+const TIME_TO_MARK: Duration = Duration::from_millis(50);
+
+impl Running {
+    /// Waits for the workers, which may take any time: then the host abandons the service. Until
+    /// they have left, the lease is kept.
+    fn end(self) {
+        let core = &self.core;
+        core.request_stop();
+        self.workers.into_iter().for_each(Thread::join);
+        let is_answered = core.wait_for_answers(crew::patience(core));
+        call_all_on_dead(core);
+        crew::end_helpers(core, self.helpers, is_answered);
+    }
+}

@@ -1,0 +1,258 @@
+//! A thread that runs handlers.
+
+use super::super::attempt::Attempt;
+use super::super::context::JobContext;
+use super::super::dead_job::DeadJob;
+use super::super::job::JobResult;
+use super::super::meaning::Meaning;
+use super::core::{Core, Next};
+use super::ending::{Facts, Returned, default_policy};
+use super::handler::{Around, Handler, Run};
+use crate::causes;
+use crate::clock;
+use crate::host::ServiceContext;
+use crate::retry;
+use crate::store::{Due, Outcome, WorkerId};
+use crate::sync::Arc;
+use crate::table::trimmed;
+use crate::unwind::{self, RateLimit};
+
+/// One thread, with its handlers.
+pub(super) struct Worker<'a> {
+    core: &'a Core,
+    /// The number of the thread.
+    slot: usize,
+    /// By the place of their kind.
+    handlers: Vec<Handler>,
+    /// In a host.
+    service: Option<Arc<ServiceContext>>,
+}
+
+impl<'a> Worker<'a> {
+    /// # Errors
+    ///
+    /// That of a factory of the program.
+    pub(super) fn new(
+        core: &'a Core,
+        slot: usize,
+        service: Option<Arc<ServiceContext>>,
+    ) -> JobResult<Worker<'a>> {
+        Ok(Worker {
+            core,
+            slot,
+            handlers: core.setup.make_handlers()?,
+            service,
+        })
+    }
+
+    /// Runs jobs until a stop is requested, or until a handler that panicked cannot be replaced.
+    pub(super) fn work(&mut self) -> JobResult {
+        loop {
+            let next = self.core.next(self.slot);
+            if let Next::Leave = next {
+                return Ok(());
+            }
+            self.go_on(next)?;
+        }
+    }
+
+    /// Does what is next, without a wait; `false`: there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`go_on`](Self::go_on).
+    pub(super) fn work_once(&mut self) -> JobResult<bool> {
+        match self.core.next_now(self.slot) {
+            Some(next) => self.go_on(next).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Runs one job, or calls the closure for one that is dead.
+    ///
+    /// # Errors
+    ///
+    /// That of a factory of the program, after a panic.
+    fn go_on(&mut self, next: Next) -> JobResult {
+        match next {
+            Next::Run {
+                attempt,
+                payload,
+                worker,
+            } => self.run(attempt, &payload, worker),
+            Next::Dead(dead) => {
+                call_on_dead(self.core, &dead);
+                Ok(())
+            }
+            Next::Leave => Ok(()),
+        }
+    }
+
+    fn run(
+        &mut self,
+        attempt: Arc<Attempt>,
+        payload: &[u8],
+        worker: Option<WorkerId>,
+    ) -> JobResult {
+        let core = self.core;
+        let place = core.setup.place_of(&attempt.kind);
+        let timeout = core.begin(self.slot, &attempt, worker);
+        let ctx = JobContext::new(
+            attempt.clone(),
+            core.stopping.clone(),
+            core.clock.clone(),
+            self.service.clone(),
+        );
+        let returned = match place {
+            Some(place) => call(&core.setup.around, &mut self.handlers[place], payload, &ctx),
+            // The store gave what it was not asked for.
+            None => Returned::Failed {
+                error: format!("there is no handler of kind {:?} here", attempt.kind),
+                meaning: Meaning::Failed,
+            },
+        };
+        let has_panicked = matches!(returned, Returned::Panicked { .. });
+        let outcome = outcome(core, place, &attempt, returned);
+        log_end(core, &attempt, &outcome);
+        let dead = dead_job(&attempt, &outcome);
+        core.end(self.slot, &attempt, timeout, outcome, dead);
+        match place {
+            // A handler that panicked may be broken.
+            Some(place) if has_panicked => self.replace(place),
+            _ => Ok(()),
+        }
+    }
+
+    fn replace(&mut self, place: usize) -> JobResult {
+        let new = self.core.setup.make_handler(place)?;
+        let broken = std::mem::replace(&mut self.handlers[place], new);
+        unwind::drop_guarded(broken, || "the handler of a job".to_owned());
+        Ok(())
+    }
+}
+
+/// Calls the program's code.
+fn call(around: &[Around], handler: &mut Handler, payload: &[u8], ctx: &JobContext) -> Returned {
+    let inner: Run<'_> = Box::new(move || handler(payload, ctx));
+    let run = around.iter().rev().fold(inner, |run, around| {
+        Box::new(move || around(ctx, run)) as Run<'_>
+    });
+    match unwind::catch(run) {
+        Ok(Ok(())) => Returned::Completed,
+        Ok(Err(error)) => {
+            let returned = Returned::Failed {
+                error: causes::chain(error.as_ref()),
+                meaning: Meaning::of(error.as_ref()),
+            };
+            unwind::drop_guarded(error, || format!("the error of job {}", ctx.id()));
+            returned
+        }
+        Err(payload) => {
+            let message = unwind::text(payload.as_ref()).to_owned();
+            unwind::drop_payload(payload);
+            Returned::Panicked { message }
+        }
+    }
+}
+
+fn outcome(core: &Core, place: Option<usize>, attempt: &Attempt, returned: Returned) -> Outcome {
+    let default = default_policy();
+    // By the store's clock until this attempt was due, by this process's since it began.
+    let before = attempt.due.duration_since(attempt.first_due);
+    let facts = Facts {
+        cause: attempt.cause(),
+        number: attempt.number,
+        max_attempts: attempt.max_attempts,
+        interrupted: attempt.interrupted,
+        max_interruptions: core.setup.max_interruptions,
+        timeout: attempt.timeout,
+        elapsed: before.unwrap_or_default() + attempt.age(core.clock.now()),
+        policy: place.map_or(&default, |place| core.setup.policy(place)),
+        random: retry::random(),
+    };
+    facts.outcome(returned)
+}
+
+fn dead_job(attempt: &Attempt, outcome: &Outcome) -> Option<DeadJob> {
+    let Outcome::Dead { error } = outcome else {
+        return None;
+    };
+    Some(DeadJob {
+        id: attempt.id.job,
+        fence: attempt.id.fence,
+        queue: attempt.queue.clone(),
+        kind: attempt.kind.clone(),
+        attempt: attempt.number,
+        error: error.clone(),
+    })
+}
+
+/// Calls the program's closure for a job that is dead.
+fn call_on_dead(core: &Core, dead: &DeadJob) {
+    let Some(on_dead) = &core.setup.on_dead else {
+        return;
+    };
+    if let Err(payload) = unwind::catch(|| on_dead(dead)) {
+        let text = unwind::text(payload.as_ref());
+        let text = format!("the closure for dead jobs panicked: {text}");
+        core.log(log::Level::Error, &text);
+        unwind::drop_payload(payload);
+    }
+}
+
+/// The same for all that no worker has taken.
+pub(super) fn call_all_on_dead(core: &Core) {
+    while let Some(dead) = core.next_dead() {
+        call_on_dead(core, &dead);
+    }
+}
+
+fn log_end(core: &Core, attempt: &Attempt, outcome: &Outcome) {
+    let (level, text) = match outcome {
+        Outcome::Completed => (log::Level::Debug, "completed".to_owned()),
+        Outcome::Failed { error, retry } => {
+            (log::Level::Warn, format!("failed{}: {error}", next(*retry)))
+        }
+        Outcome::Dead { error } => (log::Level::Error, format!("dead: {error}")),
+        Outcome::Cancelled { reason } => (log::Level::Info, reason.clone()),
+        Outcome::Snoozed { due } => (log::Level::Debug, format!("snoozed{}", next(*due))),
+        Outcome::Interrupted { error } => {
+            let error = error.as_deref().unwrap_or("no error");
+            (
+                log::Level::Info,
+                format!("interrupted by the stop: {error}"),
+            )
+        }
+        Outcome::GivenBack | Outcome::Abandoned => return,
+    };
+    if level > log::max_level() {
+        return;
+    }
+    static LIMIT: RateLimit = RateLimit::new();
+    let and_more = match level {
+        log::Level::Error | log::Level::Warn => match LIMIT.admit(clock::now()) {
+            Some(unlogged) => unwind::and_more(unlogged, "failed"),
+            None => return,
+        },
+        _ => String::new(),
+    };
+    let Attempt {
+        id,
+        kind,
+        number,
+        max_attempts,
+        ..
+    } = attempt;
+    let text = format!(
+        "job {} ({kind}), attempt {number} of {max_attempts}, {text}{and_more}",
+        id.job
+    );
+    core.log(level, &text);
+}
+
+fn next(due: Due) -> String {
+    match due {
+        Due::After(delay) => format!(", due again after {}", trimmed(delay)),
+        Due::Now | Due::At(_) => String::new(),
+    }
+}

@@ -1,0 +1,156 @@
+//! A store that fails when it is told to, with the jobs of a store in memory.
+
+use groundcrew::store::{
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
+    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, MemoryStore,
+    Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+#[derive(Clone, Default)]
+pub(crate) struct FaultyStore {
+    pub(crate) inner: MemoryStore,
+    faults: Arc<Mutex<Faults>>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// These verbs fail, and do nothing.
+    down: HashSet<&'static str>,
+    /// The next answer of these verbs is lost: what was asked for is done.
+    unanswered: HashSet<&'static str>,
+    /// How often each verb was called.
+    calls: Vec<&'static str>,
+}
+
+impl FaultyStore {
+    pub(crate) fn break_down(&self, verbs: &[&'static str]) {
+        self.faults.lock().unwrap().down.extend(verbs);
+    }
+
+    pub(crate) fn come_back(&self) {
+        self.faults.lock().unwrap().down.clear();
+    }
+
+    pub(crate) fn lose_answer(&self, verb: &'static str) {
+        self.faults.lock().unwrap().unanswered.insert(verb);
+    }
+
+    pub(crate) fn is_answer_lost(&self, verb: &'static str) -> bool {
+        !self.faults.lock().unwrap().unanswered.contains(verb)
+    }
+
+    pub(crate) fn calls(&self, verb: &'static str) -> usize {
+        let faults = self.faults.lock().unwrap();
+        faults.calls.iter().filter(|call| **call == verb).count()
+    }
+
+    fn call<T>(
+        &self,
+        verb: &'static str,
+        call: impl FnOnce(&MemoryStore) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (is_down, is_unanswered) = {
+            let mut faults = self.faults.lock().unwrap();
+            faults.calls.push(verb);
+            let is_down = faults.down.contains(verb);
+            (is_down, !is_down && faults.unanswered.remove(verb))
+        };
+        let detail = format!("no {verb} in this test");
+        if is_down {
+            return Err(StoreError::Unavailable { detail });
+        }
+        let result = call(&self.inner);
+        match is_unanswered {
+            true => Err(StoreError::OutcomeUnknown { detail }),
+            false => result,
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    fn enqueue(&self, jobs: Vec<JobSpec>) -> Result<Vec<Enqueued>, StoreError> {
+        self.call("enqueue", |store| store.enqueue(jobs))
+    }
+    fn max_payload(&self) -> usize {
+        Store::max_payload(&self.inner)
+    }
+    fn register(&self, process: &ProcessInfo) -> Result<WorkerId, StoreError> {
+        self.call("register", |store| store.register(process))
+    }
+    fn renew(&self, worker: WorkerId) -> Result<(), StoreError> {
+        self.call("renew", |store| store.renew(worker))
+    }
+    fn withdraw(&self, worker: WorkerId) -> Result<usize, StoreError> {
+        self.call("withdraw", |store| store.withdraw(worker))
+    }
+    fn workers(&self) -> Result<Vec<WorkerInfo>, StoreError> {
+        self.call("workers", |store| store.workers())
+    }
+    fn take_over(
+        &self,
+        worker: WorkerId,
+        seen: Beat,
+        judge: &dyn Fn(&LostJob) -> Outcome,
+    ) -> Result<Option<Vec<TakenOver>>, StoreError> {
+        self.call("take_over", |store| store.take_over(worker, seen, judge))
+    }
+    fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        self.call("claim", |store| store.claim(request))
+    }
+    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+        self.inner.mark_begun(worker, slot, attempt);
+    }
+    fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
+        self.call("finish", |store| store.finish(ends))
+    }
+    fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {
+        self.call("held", |store| store.held(worker))
+    }
+    fn promote_due(&self, most: usize) -> Result<Promoted, StoreError> {
+        self.call("promote_due", |store| store.promote_due(most))
+    }
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+        self.call("prune", |store| store.prune(state, age, most))
+    }
+    fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError> {
+        self.call("get", |store| store.get(id))
+    }
+    fn cancel(&self, id: JobId) -> Result<CancelOutcome, StoreError> {
+        self.call("cancel", |store| store.cancel(id))
+    }
+    fn retry(&self, id: JobId) -> Result<(), StoreError> {
+        self.call("retry", |store| store.retry(id))
+    }
+    fn delete(&self, id: JobId) -> Result<(), StoreError> {
+        self.call("delete", |store| store.delete(id))
+    }
+    fn list(
+        &self,
+        filter: &JobFilter,
+        after: Option<Cursor>,
+        most: usize,
+    ) -> Result<JobPage, StoreError> {
+        self.call("list", |store| store.list(filter, after, most))
+    }
+    fn counts(&self) -> Result<Vec<LaneCounts>, StoreError> {
+        self.call("counts", |store| store.counts())
+    }
+    fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
+        self.call("oldest_available", |store| store.oldest_available(queue))
+    }
+    fn version(&self) -> Version {
+        self.inner.version()
+    }
+    fn wait_for_change(&self, seen: Version, timeout: Duration) -> Version {
+        self.inner.wait_for_change(seen, timeout)
+    }
+    fn wake(&self) {
+        self.inner.wake();
+    }
+    fn now(&self) -> Result<SystemTime, StoreError> {
+        self.call("now", |store| store.now())
+    }
+}

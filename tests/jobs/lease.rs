@@ -1,0 +1,299 @@
+//! Leases: a process that is taken over, and one that takes over.
+
+use crate::common::{Gate, LONG, within};
+use crate::faulty::FaultyStore;
+use crate::parts::{Number, account, ear, memory, number, start, state, wait_for, wait_until};
+use groundcrew::Retry;
+use groundcrew::host::RunningHost;
+use groundcrew::jobs::{JobContext, JobResult, Jobs};
+use groundcrew::store::{
+    Begun, ClaimRequest, ClaimedJob, JobState, KindRequest, LostJob, MemoryStore, ProcessInfo,
+    Store, WorkerId,
+};
+use groundcrew::testing::ManualClock;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What another process does that finds the only one silent.
+fn take_over(store: &MemoryStore, begun: Begun) {
+    let worker = store.workers().unwrap()[0].clone();
+    let judge = |lost: &LostJob| {
+        assert_eq!(lost.begun, begun);
+        lost.outcome(Duration::ZERO, 100)
+    };
+    assert!(
+        store
+            .take_over(worker.id, worker.beat, &judge)
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// A process of another program: it claims, and is gone.
+fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob>) {
+    let process = ProcessInfo {
+        host: "elsewhere".to_owned(),
+        pid: 7,
+        boot: String::new(),
+        version: None,
+    };
+    let worker = store.register(&process).unwrap();
+    let kinds = [KindRequest {
+        kind: "number",
+        expected: Duration::ZERO,
+        max_attempts: 2,
+    }];
+    let request = ClaimRequest {
+        worker,
+        queues: &["default"],
+        kinds: &kinds,
+        budget: SECOND,
+        most,
+    };
+    (worker, store.claim(&request).unwrap().jobs)
+}
+
+/// Lets the time pass in which a silent process is found.
+fn let_time_pass(clock: &ManualClock, jobs: &Jobs, until: impl Fn() -> bool) {
+    while !until() {
+        clock.advance(2 * SECOND);
+        jobs.wake();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_end_of_an_attempt_that_was_taken_over_is_refused_and_the_new_outcome_stands() {
+    within(LONG, "taken over", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        drop(host.jobs("jobs", &jobs).threads(2).on(
+            move |_: Number, ctx: &JobContext| -> JobResult {
+                sender.send((ctx.attempt(), ctx.fence())).unwrap();
+                if ctx.attempt() == 1 {
+                    ctx.token().wait(); // the loss of the lease
+                    entrance.pass();
+                    return Err("late")?;
+                }
+                Ok(())
+            },
+        ));
+        let host = host.build().unwrap().start().unwrap();
+        let first = begun.recv().unwrap();
+        take_over(&store, Begun::Yes);
+        // Of two attempts of one job one runs at a time here: the second waits for the first.
+        clock.advance(6 * SECOND); // the next beat
+        assert!(begun.recv_timeout(Duration::from_millis(50)).is_err());
+        gate.open();
+        let_time_pass(&clock, &jobs, || state(&jobs, id) == JobState::Completed);
+        let second = begun.recv().unwrap();
+        assert_eq!((first.0, second.0), (1, 2));
+        assert!(first.1 < second.1);
+        let report = host.stop();
+        let account = account(&report);
+        assert_eq!((account.lease_lost(), account.completed()), (1, 1));
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        assert_eq!(jobs.get(id).unwrap().unwrap().info.attempt, 2);
+    });
+}
+
+#[test]
+fn what_was_claimed_and_not_begun_does_not_begin_after_the_lease_was_lost() {
+    within(LONG, "lost before the beginning", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let first = jobs.enqueue(&number(0)).unwrap();
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        drop(
+            host.jobs("jobs", &jobs)
+                .on(move |job: Number, ctx: &JobContext| {
+                    if job.n > 0 {
+                        sender.send((job.n, ctx.attempt())).unwrap();
+                    }
+                    if job.n == 1 && ctx.attempt() == 1 {
+                        entrance.pass();
+                    }
+                }),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        wait_for(&jobs, first, JobState::Completed);
+        let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
+        assert_eq!(begun.recv().unwrap(), (1, 1));
+        wait_until(|| state(&jobs, ids[1].id) == JobState::Running);
+        let worker = store.workers().unwrap()[0].clone();
+        let judge = |lost: &LostJob| lost.outcome(Duration::ZERO, 100);
+        store
+            .take_over(worker.id, worker.beat, &judge)
+            .unwrap()
+            .unwrap();
+        clock.advance(6 * SECOND);
+        wait_until(|| store.workers().unwrap().iter().any(|it| it.id != worker.id));
+        gate.open();
+        // Both run again, with the new lease; of the second no attempt was used.
+        let_time_pass(&clock, &jobs, || {
+            ids.iter()
+                .all(|it| state(&jobs, it.id) == JobState::Completed)
+        });
+        let mut runs: Vec<_> = begun.try_iter().collect();
+        runs.sort_unstable();
+        assert_eq!(runs, [(1, 2), (2, 1)]);
+        let account = account(&host.stop());
+        assert_eq!((account.lease_lost(), account.completed()), (2, 3));
+    });
+}
+
+#[test]
+fn jobs_of_a_process_that_is_silent_for_thirty_seconds_are_taken_over() {
+    within(LONG, "a silent process", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new().clock(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
+        let (worker, claimed) = claim_elsewhere(&store, 2);
+        store.mark_begun(worker, 0, claimed[0].attempt_id());
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        let (sender, runs) = ear();
+        drop(
+            host.jobs("jobs", &jobs)
+                .on(move |job: Number, ctx: &JobContext| sender.send((job.n, ctx.attempt())))
+                .retry::<Number>(Retry::fixed(SECOND)),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        let began = clock.elapsed();
+        let_time_pass(&clock, &jobs, || {
+            ids.iter()
+                .all(|it| state(&jobs, it.id) == JobState::Completed)
+        });
+        assert!(clock.elapsed() - began >= 30 * SECOND);
+        // What had begun has used an attempt, and waited its backoff; what had not begun has not.
+        assert_eq!(runs.try_iter().collect::<Vec<_>>(), [(2, 1), (1, 2)]);
+        assert!(host.stop().is_clean());
+        assert!(store.workers().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_be() {
+    within(LONG, "a poison job", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new().clock(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let poison = jobs.job(&number(1)).attempts(1).enqueue().unwrap().id;
+        let (worker, claimed) = claim_elsewhere(&store, 1);
+        store.mark_begun(worker, 0, claimed[0].attempt_id());
+        let innocent = jobs.enqueue(&number(2)).unwrap();
+        let (sender, dead) = ear();
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        drop(
+            host.jobs("jobs", &jobs)
+                .on(|_: Number, _: &JobContext| ())
+                .on_dead(move |job| sender.send((job.id(), job.error().to_owned())).unwrap()),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        let_time_pass(&clock, &jobs, || state(&jobs, poison) == JobState::Dead);
+        let (id, error) = dead.recv().unwrap();
+        assert_eq!(id, poison);
+        assert!(error.contains("its process ended"), "{error}");
+        assert_eq!(state(&jobs, innocent), JobState::Completed);
+        assert!(host.stop().is_clean());
+    });
+}
+
+#[test]
+fn the_lease_is_renewed_while_a_job_runs() {
+    within(LONG, "a long job", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        jobs.enqueue(&number(1)).unwrap();
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        drop(
+            host.jobs("jobs", &jobs)
+                .on(move |_: Number, _: &JobContext| {
+                    sender.send(()).unwrap();
+                    entrance.pass();
+                }),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        begun.recv().unwrap();
+        for _ in 0..5 {
+            let beat = store.workers().unwrap()[0].beat;
+            clock.wait_for_sleepers(1);
+            clock.advance(6 * SECOND);
+            wait_until(|| store.workers().unwrap()[0].beat != beat);
+        }
+        gate.open();
+        assert!(host.stop().is_clean());
+    });
+}
+
+/// A host whose claim is done, but not answered.
+fn claims_without_an_answer(store: &FaultyStore, jobs: &Jobs) -> RunningHost {
+    store.lose_answer("claim");
+    start(jobs, |workers| workers.on(|_: Number, _: &JobContext| ()))
+}
+
+#[test]
+fn a_claim_whose_answer_was_lost_is_given_back_and_runs_without_an_attempt_used() {
+    within(LONG, "a claim without an answer", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = claims_without_an_answer(&store, &jobs);
+        wait_for(&jobs, id, JobState::Completed);
+        assert!(store.is_answer_lost("claim"));
+        let account = account(&host.stop());
+        assert_eq!((account.claimed(), account.completed()), (1, 1));
+        assert_eq!(jobs.get(id).unwrap().unwrap().info.attempt, 1);
+    });
+}
+
+#[test]
+fn two_services_on_one_store_share_the_jobs_and_run_each_once() {
+    within(LONG, "two services", || {
+        let jobs = memory();
+        let (sender, runs) = ear();
+        let other = sender.clone();
+        let mut host = groundcrew::Host::builder();
+        drop(
+            host.jobs("one", &jobs)
+                .threads(2)
+                .on(move |job: Number, _: &JobContext| sender.send(job.n)),
+        );
+        drop(
+            host.jobs("two", &jobs)
+                .threads(2)
+                .on(move |job: Number, _: &JobContext| other.send(job.n)),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        let numbers: Vec<Number> = (0..500).map(number).collect();
+        jobs.enqueue_many(&numbers).unwrap();
+        let mut seen: Vec<u32> = runs.iter().take(500).collect();
+        let report = host.stop();
+        assert!(report.is_clean());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..500).collect::<Vec<_>>());
+        assert!(runs.try_recv().is_err());
+        let completed = |name| report.jobs(name).unwrap().completed();
+        assert_eq!(completed("one") + completed("two"), 500);
+    });
+}

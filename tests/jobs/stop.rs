@@ -1,0 +1,310 @@
+//! What a stop does.
+
+use crate::common::{Gate, LONG, within};
+use crate::faulty::FaultyStore;
+use crate::parts::{
+    Number, account, ear, memory, number, reason, start, state, wait_for, wait_until,
+};
+use groundcrew::Host;
+use groundcrew::host::{RunningHost, ServiceOutcome, ServiceState};
+use groundcrew::jobs::{JobContext, JobResult, Jobs};
+use groundcrew::store::{Begun, JobState, MemoryStore, Store};
+use groundcrew::testing::ManualClock;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A host by a clock of the test, which has 8 s to stop, with one thread.
+fn start_by<F>(clock: &ManualClock, jobs: &Jobs, handler: F) -> RunningHost
+where
+    F: Fn(Number, &JobContext) -> JobResult + Send + Sync + 'static,
+{
+    let mut host = Host::builder();
+    host.clock(clock).stop_timeout(8 * SECOND);
+    drop(host.jobs("jobs", jobs).on(handler));
+    host.build().unwrap().start().unwrap()
+}
+
+#[test]
+fn what_has_not_begun_is_given_back_with_its_attempt_and_what_runs_may_end() {
+    within(LONG, "what has not begun", || {
+        let jobs = memory();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        // One run of no time lets the next claim take several.
+        let first = jobs.enqueue(&number(0)).unwrap();
+        let host = start(&jobs, |workers| {
+            workers.on(move |job: Number, _: &JobContext| {
+                if job.n > 0 {
+                    sender.send(job.n).unwrap();
+                    entrance.pass();
+                }
+            })
+        });
+        wait_for(&jobs, first, JobState::Completed);
+        let numbers: Vec<Number> = (1..=5).map(number).collect();
+        let ids = jobs.enqueue_many(&numbers).unwrap();
+        assert_eq!(begun.recv().unwrap(), 1);
+        // The five were claimed at once, as their states say; or they were not, and are never.
+        host.handle().request_stop("the test is over");
+        wait_until(|| {
+            let is_back = |id| state(&jobs, id) == JobState::Available;
+            ids[1..].iter().all(|it| is_back(it.id))
+        });
+        gate.open();
+        let report = host.wait();
+        assert!(report.is_clean());
+        let account = account(&report);
+        assert_eq!(account.completed(), 2);
+        assert_eq!(account.claimed(), 2 + account.given_back());
+        for it in &ids[1..] {
+            let job = jobs.get(it.id).unwrap().unwrap();
+            assert_eq!((job.info.attempt, job.info.interrupted), (0, 0));
+        }
+        assert!(begun.try_recv().is_err());
+    });
+}
+
+#[test]
+fn an_error_after_the_token_was_cancelled_is_an_interruption_without_a_backoff() {
+    within(LONG, "an interruption", || {
+        let clock = ManualClock::new();
+        let jobs = memory();
+        let (sender, begun) = ear();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = start_by(&clock, &jobs, move |_, ctx| {
+            sender.send("begun").unwrap();
+            ctx.stopping().wait();
+            assert!(!ctx.is_cancelled());
+            sender.send("stopping").unwrap();
+            ctx.token().wait();
+            Ok(ctx.token().check()?)
+        });
+        assert_eq!(begun.recv().unwrap(), "begun");
+        host.handle().request_stop("the test is over");
+        assert_eq!(begun.recv().unwrap(), "stopping");
+        assert_eq!(state(&jobs, id), JobState::Running);
+        clock.advance(6 * SECOND); // the grace is the last 2 s of 8
+        let report = host.wait();
+        assert!(report.is_clean());
+        assert_eq!(account(&report).interrupted(), 1);
+        let job = jobs.get(id).unwrap().unwrap();
+        assert_eq!(job.info.state, JobState::Available);
+        assert_eq!((job.info.attempt, job.info.interrupted), (0, 1));
+        assert_eq!(job.attempts[0].error.as_deref(), Some("cancelled"));
+    });
+}
+
+#[test]
+fn an_error_before_the_token_was_cancelled_is_a_failure_also_in_a_stop() {
+    within(LONG, "a failure in a stop", || {
+        let clock = ManualClock::new();
+        let jobs = memory();
+        let (sender, begun) = ear();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = start_by(&clock, &jobs, move |_, ctx| {
+            sender.send(()).unwrap();
+            ctx.stopping().wait();
+            Err("no")?
+        });
+        begun.recv().unwrap();
+        let report = host.stop();
+        assert_eq!(account(&report).failed(), 1);
+        assert_eq!(
+            (state(&jobs, id), reason(&jobs, id)),
+            (JobState::Scheduled, "no".to_owned())
+        );
+    });
+}
+
+#[test]
+fn a_job_that_is_interrupted_too_often_is_dead() {
+    within(LONG, "interrupted too often", || {
+        let jobs = memory();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let mut accounts = Vec::new();
+        for _ in 0..2 {
+            let clock = ManualClock::new();
+            let (sender, begun) = ear();
+            let mut host = Host::builder();
+            host.clock(&clock).stop_timeout(8 * SECOND);
+            drop(host.jobs("jobs", &jobs).max_interruptions(2).on(
+                move |_: Number, ctx: &JobContext| -> JobResult {
+                    sender.send(()).unwrap();
+                    ctx.stopping().wait();
+                    sender.send(()).unwrap();
+                    ctx.token().wait();
+                    Err("not done")?
+                },
+            ));
+            let host = host.build().unwrap().start().unwrap();
+            begun.recv().unwrap();
+            host.handle().request_stop("again");
+            begun.recv().unwrap();
+            clock.advance(6 * SECOND);
+            accounts.push(account(&host.wait()));
+        }
+        assert_eq!((accounts[0].interrupted(), accounts[1].dead()), (1, 1));
+        assert_eq!(state(&jobs, id), JobState::Dead);
+        assert!(reason(&jobs, id).starts_with("interrupted by 2 stops"));
+    });
+}
+
+#[test]
+fn an_abandoned_job_is_named_keeps_its_lease_and_may_still_be_completed() {
+    within(LONG, "an abandoned job", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = start_by(&clock, &jobs, move |_, ctx| {
+            ctx.note("deaf");
+            sender.send(()).unwrap();
+            entrance.pass();
+            Ok(())
+        });
+        begun.recv().unwrap();
+        host.handle().request_stop("the test is over");
+        clock.advance(SECOND);
+        clock.advance(7 * SECOND);
+        let report = host.wait();
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        let account = account(&report);
+        let abandoned = &account.abandoned()[0];
+        assert_eq!((abandoned.id(), abandoned.note()), (id, Some("deaf")));
+        assert!(matches!(
+            report.services()[0].outcome(),
+            ServiceOutcome::Abandoned(_)
+        ));
+        let text = report.to_string();
+        assert!(
+            text.contains("claimed 1") && text.contains("abandoned 1"),
+            "{text}"
+        );
+
+        assert_eq!(state(&jobs, id), JobState::Running);
+        assert_eq!(store.workers().unwrap().len(), 1);
+        gate.open();
+        wait_for(&jobs, id, JobState::Completed);
+        wait_until(|| store.workers().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn an_abandoned_job_whose_process_then_ends_was_interrupted() {
+    within(LONG, "abandoned, then taken over", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = start_by(&clock, &jobs, move |_, _| {
+            sender.send(()).unwrap();
+            entrance.pass();
+            Ok(())
+        });
+        begun.recv().unwrap();
+        host.handle().request_stop("the test is over");
+        clock.advance(8 * SECOND);
+        assert_eq!(account(&host.wait()).abandoned().len(), 1);
+        wait_until(|| store.calls("finish") > 0);
+        // What another process does that finds it silent.
+        let worker = store.workers().unwrap()[0].clone();
+        let judge = |lost: &groundcrew::store::LostJob| {
+            assert_eq!(lost.begun, Begun::Abandoned);
+            lost.outcome(Duration::ZERO, 100)
+        };
+        assert_eq!(
+            store
+                .take_over(worker.id, worker.beat, &judge)
+                .unwrap()
+                .unwrap()
+                .len(),
+            1
+        );
+        let job = jobs.get(id).unwrap().unwrap();
+        assert_eq!((job.info.state, job.info.attempt), (JobState::Available, 0));
+        assert_eq!((job.info.interrupted, job.info.lost), (1, 0));
+        gate.open();
+    });
+}
+
+#[test]
+fn ends_that_the_store_does_not_confirm_in_time_are_unacknowledged() {
+    within(LONG, "unacknowledged", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let down = store.clone();
+        let host = start_by(&clock, &jobs, move |_, _| {
+            down.break_down(&["finish"]);
+            sender.send(()).unwrap();
+            Ok(())
+        });
+        begun.recv().unwrap();
+        wait_until(|| store.calls("finish") > 0);
+        host.handle().request_stop("the test is over");
+        wait_until(|| host.status().services()[0].state() == ServiceState::Stopping);
+        clock.advance(6 * SECOND);
+        clock.advance(2 * SECOND - Duration::from_millis(100));
+        let report = host.wait();
+        let account = account(&report);
+        assert_eq!((account.completed(), account.unacknowledged()), (0, 1));
+        assert_eq!((report.is_clean(), report.exit_code()), (false, 75));
+        assert!(report.to_string().contains("unacknowledged 1"));
+        assert_eq!(state(&jobs, id), JobState::Running);
+    });
+}
+
+#[test]
+fn a_stop_without_jobs_ends_at_once_and_leaves_no_lease() {
+    within(LONG, "a stop without jobs", || {
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let host = start(&jobs, |workers| {
+            workers.threads(3).on(|_: Number, _: &JobContext| ())
+        });
+        assert_eq!(store.workers().unwrap().len(), 1);
+        let report = host.stop();
+        assert!(report.is_clean());
+        assert_eq!(account(&report).claimed(), 0);
+        assert!(store.workers().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn workers_are_stopped_before_what_they_were_declared_after() {
+    within(LONG, "stopped in order", || {
+        let jobs = memory();
+        let (sender, begun) = ear();
+        let (say, heard) = ear();
+        jobs.enqueue(&number(1)).unwrap();
+        let mut host = Host::builder();
+        let db = say.clone();
+        host.background("db", move |ctx| {
+            ctx.token().wait();
+            Ok(db.send("db")?)
+        });
+        drop(
+            host.jobs("jobs", &jobs)
+                .after(["db"])
+                .on(move |_: Number, ctx: &JobContext| {
+                    sender.send(()).unwrap();
+                    ctx.stopping().wait();
+                    say.send("job").unwrap();
+                }),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        begun.recv().unwrap();
+        assert!(host.stop().is_clean());
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["job", "db"]);
+    });
+}
