@@ -115,6 +115,8 @@ fn only_their_own_modules_name_threads_locks_channels_and_clocks() {
         ("croner::", "schedule"),
         ("jiff::", "schedule"),
         ("notify::", "watch"),
+        ("rusqlite::", "store"),
+        ("rustix::", "store"),
         ("catch_unwind", "unwind"),
     ];
     for (module, path, lines) in code() {

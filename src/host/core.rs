@@ -407,7 +407,10 @@ fn grace(requested: Instant, by: Deadline) -> Deadline {
     let Some(moment) = by.moment() else {
         return Deadline::NEVER;
     };
-    by.minus(default_grace(moment.saturating_duration_since(requested)), requested)
+    by.minus(
+        default_grace(moment.saturating_duration_since(requested)),
+        requested,
+    )
 }
 
 /// When there is only the time left to say what is left behind: a tenth of the whole, 0.2 s at most.

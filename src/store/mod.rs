@@ -32,10 +32,13 @@
 // - `outcome`: how an attempt ends; `claim`: what a worker asks for, and `pick`: which of the
 //   candidates it gets.
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
-// - `list`, `counts`: what an operator reads.
-// - `error`, `interface`, `transaction`; `memory`.
+// - `row`: one job, and what an outcome makes of it.
+// - `list`, `counts`: what an operator reads; `place`: its order.
+// - `error`, `interface`, `transaction`; `changes`: the waits for a change.
+// - `memory`, `sqlite`: the stores.
 
 mod beats;
+mod changes;
 mod claim;
 mod counts;
 mod due;
@@ -49,7 +52,11 @@ mod lost;
 mod memory;
 mod outcome;
 mod pick;
+mod place;
+mod row;
 mod spec;
+#[cfg(all(feature = "sqlite", unix))]
+pub mod sqlite;
 mod state;
 mod transaction;
 

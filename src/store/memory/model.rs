@@ -1,8 +1,8 @@
 //! The verbs of the store, on what it holds. Each happens at `now`.
 
-use super::row::Row;
 use super::table::{Removal, Table};
 use super::workers::Workers;
+use crate::store::row::Row;
 use crate::store::{
     Answer, AttemptId, Beat, Begun, CancelOutcome, Candidate, Claim, ClaimRequest, ClaimedJob,
     Enqueued, Fence, Finish, HeldJob, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,

@@ -1,10 +1,10 @@
 //! The handle, its lock, and its clock.
 
-use super::changes::Changes;
 use super::model::Model;
 use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
+use crate::store::changes::Changes;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,

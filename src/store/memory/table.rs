@@ -1,7 +1,7 @@
 //! The jobs and their indexes.
 
-use super::place::Place;
-use super::row::Row;
+use crate::store::place::Place;
+use crate::store::row::Row;
 use crate::store::{Cursor, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts};
 use crate::store::{Enqueued, JobSpec, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,0 +1,230 @@
+//! Jobs are claimed.
+
+use super::columns::{code, duration, fence, json, read_meta};
+use super::errors::Failure;
+use super::tx::{Tx, moment};
+use crate::store::{
+    Candidate, Claim, ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, Picker, StoreError,
+    WorkerId,
+};
+use rusqlite::{Row, params};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// A [`ClaimRequest`] that can be sent to the writer.
+pub(super) struct OwnedRequest {
+    worker: WorkerId,
+    queues: Vec<String>,
+    kinds: Vec<(String, Duration, u32)>,
+    budget: Duration,
+    most: usize,
+}
+
+impl OwnedRequest {
+    pub(super) fn of(request: &ClaimRequest<'_>) -> OwnedRequest {
+        let kinds = request.kinds.iter();
+        OwnedRequest {
+            worker: request.worker,
+            queues: request
+                .queues
+                .iter()
+                .map(|queue| (*queue).to_owned())
+                .collect(),
+            kinds: kinds
+                .map(|kind| (kind.kind.to_owned(), kind.expected, kind.max_attempts))
+                .collect(),
+            budget: request.budget,
+            most: request.most,
+        }
+    }
+
+    fn kinds(&self) -> Vec<KindRequest<'_>> {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.map(|(kind, expected, max_attempts)| KindRequest {
+            kind,
+            expected: *expected,
+            max_attempts: *max_attempts,
+        });
+        kinds.collect()
+    }
+}
+
+pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failure> {
+    check_lease(tx, request.worker)?;
+    tx.lanes.refresh(tx.conn)?;
+    tx.lanes.look_for_others(tx.conn)?;
+    let kinds = request.kinds();
+    let mut picker = Picker::new(&ClaimRequest {
+        worker: request.worker,
+        queues: &[],
+        kinds: &kinds,
+        budget: request.budget,
+        most: request.most,
+    });
+    let mut picked = Vec::new();
+    for queue in &request.queues {
+        let mut found = HashMap::new();
+        let mut candidates = Vec::new();
+        for kind in &kinds {
+            for job in available(tx, queue, kind, picker.room())? {
+                candidates.push(job.candidate(kind));
+                found.insert(job.claimed.id, job);
+            }
+        }
+        let ids = picker.pick(candidates);
+        picked.extend(ids.iter().filter_map(|id| found.remove(id)));
+    }
+    if picked.is_empty() {
+        return Ok(Claim::default());
+    }
+    let fence = tx.next_fence()?;
+    let jobs = begin(tx, picked, request.worker, fence)?;
+    Ok(Claim { jobs })
+}
+
+pub(super) const LEASE: &str = "SELECT 1 FROM groundcrew_worker WHERE id = ?1";
+
+pub(super) fn check_lease(tx: &Tx<'_>, worker: WorkerId) -> Result<(), Failure> {
+    match tx.prepare(LEASE)?.exists([worker.get()])? {
+        true => Ok(()),
+        false => Err(Failure::Refused(StoreError::LeaseLost { worker })),
+    }
+}
+
+/// A job that may be claimed, as it will be if it is.
+struct Found {
+    lane: i64,
+    /// The maximum number of attempts of its kind.
+    of_kind: u32,
+    priority: i32,
+    claimed: ClaimedJob,
+}
+
+impl Found {
+    fn candidate(&self, kind: &KindRequest<'_>) -> Candidate {
+        Candidate {
+            id: self.claimed.id,
+            priority: self.priority,
+            due: self.claimed.due,
+            is_lost: self.claimed.lost > 0,
+            expected: kind.expected,
+        }
+    }
+}
+
+pub(super) const AVAILABLE: &str = "
+SELECT id, priority, due, lost, expires, attempt, max_attempts, interrupted, first_due, enqueued_at,
+  timeout
+FROM groundcrew_job WHERE state = 1 AND lane = ?1 ORDER BY priority DESC, due, id";
+
+/// Up to `room` jobs of a lane, the first in order. What has expired is cancelled on the way.
+fn available(
+    tx: &mut Tx<'_>,
+    queue: &str,
+    kind: &KindRequest<'_>,
+    room: usize,
+) -> Result<Vec<Found>, Failure> {
+    let lane = tx.lanes.get(queue, kind.kind);
+    let Some(lane) = lane.filter(|lane| room > 0 && !tx.lanes.is_empty(*lane)) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    let mut expired: Vec<i64> = Vec::new();
+    let mut statement = tx.prepare(AVAILABLE)?;
+    let mut rows = statement.query([lane])?;
+    while found.len() < room {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        let expires: Option<i64> = row.get(4)?;
+        if expires.is_some_and(|expires| expires <= tx.now_ms()) {
+            expired.push(row.get(0)?);
+        } else {
+            found.push(read(row, lane, queue, kind)?);
+        }
+    }
+    // Before the next write: a statement that is half read keeps a transaction open.
+    drop(rows);
+    if found.is_empty() {
+        tx.lanes.found_empty(lane);
+    }
+    expire(tx, &expired)?;
+    Ok(found)
+}
+
+fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqlite::Result<Found> {
+    let attempt: u32 = row.get(5)?;
+    let max_attempts: Option<u32> = row.get(6)?;
+    let claimed = ClaimedJob {
+        id: JobId::new(row.get(0)?),
+        fence: fence(0),
+        queue: queue.to_owned(),
+        kind: kind.kind.to_owned(),
+        payload: Vec::new(),
+        meta: Default::default(),
+        attempt: attempt + 1,
+        max_attempts: max_attempts.unwrap_or(kind.max_attempts),
+        lost: row.get(3)?,
+        interrupted: row.get(7)?,
+        first_due: moment(row.get(8)?),
+        due: moment(row.get(2)?),
+        enqueued_at: moment(row.get(9)?),
+        timeout: row.get::<_, Option<i64>>(10)?.map(duration),
+    };
+    Ok(Found {
+        lane,
+        of_kind: kind.max_attempts,
+        priority: row.get(1)?,
+        claimed,
+    })
+}
+
+pub(super) const EXPIRE: &str =
+    "UPDATE groundcrew_job SET state = ?2, reason = 'expired', ended_at = ?3 WHERE id = ?1";
+
+fn expire(tx: &Tx<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+    for id in ids {
+        let state = code(JobState::Cancelled);
+        tx.execute(EXPIRE, [*id, state, tx.now_ms()])?;
+    }
+    Ok(())
+}
+
+pub(super) const BEGIN: &str = "
+UPDATE groundcrew_job SET state = 2, attempt = attempt + 1,
+  max_attempts = coalesce(max_attempts, ?2), fence = ?3, worker = ?4, claimed_at = ?5,
+  turn = turn + 1
+WHERE id IN (SELECT value FROM json_each(?1))";
+
+pub(super) const PAYLOAD: &str = "SELECT payload, meta FROM groundcrew_payload WHERE job = ?1";
+
+fn begin(
+    tx: &mut Tx<'_>,
+    picked: Vec<Found>,
+    worker: WorkerId,
+    number: i64,
+) -> rusqlite::Result<Vec<ClaimedJob>> {
+    let mut by_lane: BTreeMap<(i64, u32), Vec<JobId>> = BTreeMap::new();
+    for found in &picked {
+        let lane = by_lane.entry((found.lane, found.of_kind)).or_default();
+        lane.push(found.claimed.id);
+    }
+    for ((lane, max_attempts), ids) in by_lane {
+        let values = params![json(&ids), max_attempts, number, worker.get(), tx.now_ms()];
+        let begun = tx.execute(BEGIN, values)? as i64;
+        tx.counts.add(lane, code(JobState::Available), -begun);
+        tx.counts.add(lane, code(JobState::Running), begun);
+    }
+    let mut payload = tx.prepare(PAYLOAD)?;
+    let mut jobs = Vec::with_capacity(picked.len());
+    for Found {
+        claimed: mut job, ..
+    } in picked
+    {
+        job.fence = fence(number);
+        (job.payload, job.meta) =
+            payload.query_row([job.id.get()], |row| Ok((row.get(0)?, read_meta(row, 1)?)))?;
+        jobs.push(job);
+    }
+    Ok(jobs)
+}

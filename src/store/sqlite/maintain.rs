@@ -1,0 +1,102 @@
+//! What is done from time to time: scheduled jobs become available, old ones go.
+
+use super::columns::code;
+use super::counts::{DELETED, PRUNED};
+use super::lanes::LANES_AFTER;
+use super::operate::remove;
+use super::tx::{Tx, millis};
+use crate::store::{JobState, Promoted};
+use rusqlite::{Connection, OptionalExtension};
+use std::time::{Duration, SystemTime};
+
+pub(super) const DUE: &str =
+    "SELECT id FROM groundcrew_job WHERE state = 0 AND due <= ?1 ORDER BY due, id LIMIT ?2";
+pub(super) const PROMOTE: &str = "UPDATE groundcrew_job SET state = 1 WHERE id = ?1";
+pub(super) const NEXT: &str = "SELECT due FROM groundcrew_job WHERE state = 0 ORDER BY due LIMIT 1";
+
+pub(super) fn promote_due(tx: &mut Tx<'_>, most: usize) -> rusqlite::Result<Promoted> {
+    let due: Vec<i64> = {
+        let mut statement = tx.prepare(DUE)?;
+        let ids = statement.query_map([tx.now_ms(), limit(most)], |row| row.get(0))?;
+        ids.collect::<rusqlite::Result<_>>()?
+    };
+    for id in &due {
+        tx.execute(PROMOTE, [*id])?;
+    }
+    if !due.is_empty() {
+        tx.news();
+    }
+    Ok(Promoted {
+        count: due.len(),
+        next: until_next(tx.conn, tx.now)?,
+    })
+}
+
+/// How long until the next scheduled job is due.
+pub(super) fn until_next(conn: &Connection, now: SystemTime) -> rusqlite::Result<Option<Duration>> {
+    let mut statement = conn.prepare_cached(NEXT)?;
+    let next: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(next.map(|due| {
+        let wait = due.saturating_sub(millis(now)).max(0);
+        Duration::from_millis(wait.unsigned_abs())
+    }))
+}
+
+pub(super) const OLD: &str = "
+SELECT ended_at, id FROM groundcrew_job
+WHERE state >= 5 AND state = ?1 AND lane = ?2 AND ended_at <= ?3
+ORDER BY ended_at, id LIMIT ?4";
+
+/// The jobs to prune: when they ended, their ids, and their lanes.
+fn old(
+    conn: &Connection,
+    state: JobState,
+    before: SystemTime,
+    most: usize,
+) -> rusqlite::Result<Vec<(i64, i64, i64)>> {
+    let mut lanes = conn.prepare_cached(LANES_AFTER)?;
+    let lanes: Vec<i64> = lanes
+        .query_map([0], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut old = Vec::new();
+    let mut statement = conn.prepare_cached(OLD)?;
+    for lane in lanes {
+        let values = [code(state), lane, millis(before), limit(most)];
+        let of_lane = statement.query_map(values, |row| Ok((row.get(0)?, row.get(1)?, lane)))?;
+        for job in of_lane {
+            old.push(job?);
+        }
+    }
+    old.sort_unstable();
+    old.truncate(most);
+    Ok(old)
+}
+
+/// Whether there is something to prune.
+pub(super) fn has_old(
+    conn: &Connection,
+    state: JobState,
+    before: SystemTime,
+) -> rusqlite::Result<bool> {
+    Ok(!old(conn, state, before, 1)?.is_empty())
+}
+
+pub(super) fn prune(
+    tx: &mut Tx<'_>,
+    state: JobState,
+    before: SystemTime,
+    most: usize,
+) -> rusqlite::Result<usize> {
+    let old = old(tx.conn, state, before, most)?;
+    for (_, id, lane) in &old {
+        remove(tx, *id)?;
+        // The trigger has counted it as deleted.
+        tx.counts.add(*lane, DELETED, -1);
+        tx.counts.add(*lane, PRUNED, 1);
+    }
+    Ok(old.len())
+}
+
+pub(super) fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}

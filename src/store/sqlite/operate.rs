@@ -1,0 +1,80 @@
+//! What operators do.
+
+use super::columns::{load, save};
+use super::enqueue::HOLDER;
+use super::errors::Failure;
+use super::tx::Tx;
+use crate::store::row::Row as Job;
+use crate::store::{CancelOutcome, JobId, JobState, StoreError};
+use rusqlite::OptionalExtension;
+
+pub(super) fn cancel(tx: &mut Tx<'_>, id: JobId) -> Result<CancelOutcome, Failure> {
+    let mut job = known(tx, id)?;
+    let outcome = match job.job.info.state {
+        state if state.is_ended() => return Err(wrong_state(id, state, "cancel")),
+        JobState::Running => {
+            job.job.info.cancel_requested.get_or_insert(tx.now);
+            tx.news();
+            CancelOutcome::Requested
+        }
+        _ => {
+            job.cancel(tx.now);
+            CancelOutcome::Cancelled
+        }
+    };
+    save(tx.conn, &job)?;
+    Ok(outcome)
+}
+
+pub(super) fn retry(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
+    let mut job = known(tx, id)?;
+    let info = &job.job.info;
+    if !matches!(info.state, JobState::Dead | JobState::Cancelled) {
+        return Err(wrong_state(id, info.state, "retry"));
+    }
+    if let Some(key) = &info.unique_key {
+        let mut holder = tx.prepare(HOLDER)?;
+        let holder = holder.query_row([key], |row| row.get(0)).optional()?;
+        if let Some(holder) = holder {
+            return Err(Failure::Refused(StoreError::UniqueKeyHeld {
+                key: key.clone(),
+                holder: Some(JobId::new(holder)),
+            }));
+        }
+    }
+    job.retry(tx.now);
+    save(tx.conn, &job)?;
+    tx.news();
+    Ok(())
+}
+
+pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
+    match known(tx, id)?.job.info.state {
+        JobState::Running => Err(wrong_state(id, JobState::Running, "delete")),
+        _ => Ok(remove(tx, id.get())?),
+    }
+}
+
+/// Removes a job with all that belongs to it.
+pub(super) fn remove(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
+    for sql in REMOVE {
+        tx.execute(sql, [id])?;
+    }
+    Ok(())
+}
+
+pub(super) const REMOVE: [&str; 4] = [
+    "DELETE FROM groundcrew_job WHERE id = ?1",
+    "DELETE FROM groundcrew_payload WHERE job = ?1",
+    "DELETE FROM groundcrew_client WHERE job = ?1",
+    "DELETE FROM groundcrew_attempt WHERE job = ?1",
+];
+
+fn known(tx: &Tx<'_>, id: JobId) -> Result<Job, Failure> {
+    let job = load(tx.conn, id)?;
+    job.ok_or(Failure::Refused(StoreError::NotFound { id }))
+}
+
+fn wrong_state(id: JobId, state: JobState, verb: &'static str) -> Failure {
+    Failure::Refused(StoreError::WrongState { id, state, verb })
+}

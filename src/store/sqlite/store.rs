@@ -1,0 +1,349 @@
+//! The handle.
+
+use super::builder::SqliteStoreBuilder;
+use super::checkpoint::Checkpointer;
+use super::claim::{OwnedRequest, claim};
+use super::database::Database;
+use super::durability::Durability;
+use super::enqueue::enqueue;
+use super::finish::finish;
+use super::lease::{self, Takeover};
+use super::lock_file::{LockFile, LockFolder};
+use super::readers::Readers;
+use super::tx::{self, Tx};
+use super::watch::Watcher;
+use super::writer::Writer;
+use super::{maintain, operate, reads, transaction};
+use crate::clock::Clock;
+use crate::store::changes::Changes;
+use crate::store::{
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
+    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
+    ProcessInfo, Promoted, Statement, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+};
+use crate::sync::{Arc, Mutex};
+use rusqlite::Connection;
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Jobs in an SQLite database, which may be the program's own.
+///
+/// Clones share the connections. When the last one is dropped, the connections are closed; that
+/// blocks until the commits under way have ended.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    durability: Durability,
+    max_payload: usize,
+    clock: Clock,
+    changes: Arc<Changes>,
+    writer: Writer,
+    watcher: Watcher,
+    readers: Readers,
+    /// For renewals alone, so that they do not wait for a group of the writer. `None` after an
+    /// error.
+    beats: Mutex<Option<Connection>>,
+    folder: Arc<LockFolder>,
+}
+
+impl SqliteStore {
+    /// Opens the store in the file `path` with the default options.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`SqliteStoreBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        SqliteStore::builder(path).open()
+    }
+
+    /// For a store in the file `path`, with options.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
+        SqliteStoreBuilder::new(path.as_ref().to_owned())
+    }
+
+    pub(super) fn with(options: SqliteStoreBuilder) -> Result<SqliteStore, StoreError> {
+        let (database, conn) = Database::open(&options.path, options.busy_timeout)?;
+        let changes = Arc::new(Changes::default());
+        let writer = Writer::start(
+            database.clone(),
+            conn,
+            options.clock.clone(),
+            changes.clone(),
+            Checkpointer::start(&database)?,
+        )?;
+        let shared = Shared {
+            durability: options.durability,
+            max_payload: options.max_payload,
+            clock: options.clock,
+            writer,
+            watcher: Watcher::start(database.clone(), changes.clone())?,
+            changes,
+            readers: Readers::new(database.clone()),
+            beats: Mutex::new(Some(database.connect()?)),
+            folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
+            database,
+        };
+        Ok(SqliteStore {
+            shared: Arc::new(shared),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.shared.readers.read(read)
+    }
+
+    /// A command that an operator, or a worker that would do it again, can miss after a power
+    /// failure.
+    fn write<T: Send + 'static>(
+        &self,
+        mut body: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writer = &self.shared.writer;
+        writer.call(Durability::Normal, 0, move |tx| Ok(body(tx)?))
+    }
+
+    fn read_clock(&self) -> SystemTime {
+        tx::read(&self.shared.clock)
+    }
+
+    /// A locked file with a name of its own.
+    fn lock(&self) -> Result<(String, LockFile), StoreError> {
+        loop {
+            let token = self.read(lease::new_token)?;
+            let locked = self.shared.folder.create(&token);
+            let locked = locked.map_err(|error| StoreError::Unavailable {
+                detail: format!("the file that shows that this process is alive: {error}"),
+            })?;
+            if let Some(file) = locked {
+                return Ok((token, file));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.shared.database.path)
+            .field("durability", &self.shared.durability)
+            .field("max_payload", &self.shared.max_payload)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {
+    fn enqueue(&self, jobs: Vec<JobSpec>) -> Result<Vec<Enqueued>, StoreError> {
+        let mut weight = 0;
+        for job in &jobs {
+            job.check(self.shared.max_payload)?;
+            weight += job.payload.len();
+        }
+        let body = move |tx: &mut Tx<'_>| enqueue(tx, &jobs);
+        self.shared
+            .writer
+            .call(self.shared.durability, weight, body)
+    }
+
+    fn max_payload(&self) -> usize {
+        self.shared.max_payload
+    }
+
+    /// The job's times are as of this call.
+    fn statement(&self, job: &JobSpec) -> Result<Statement, StoreError> {
+        job.check(self.shared.max_payload)?;
+        Ok(transaction::statement(job, self.read_clock()))
+    }
+
+    fn register(&self, process: &ProcessInfo) -> Result<WorkerId, StoreError> {
+        let (token, file) = self.lock()?;
+        let folder = &self.shared.folder;
+        let (process, of_row) = (process.clone(), token.clone());
+        let registered = self.write(move |tx| lease::register(tx, &of_row, &process));
+        match registered {
+            Ok(worker) => {
+                folder.keep(worker, file);
+                folder.sweep(&self.read(lease::tokens)?);
+                Ok(worker)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn renew(&self, worker: WorkerId) -> Result<(), StoreError> {
+        let Shared {
+            beats,
+            database,
+            folder,
+            ..
+        } = &*self.shared;
+        if let Some(file) = folder.own(worker) {
+            file.beat();
+        }
+        let mut beats = beats.lock();
+        database.check_place()?;
+        let conn = match beats.take() {
+            Some(conn) => conn,
+            None => database.connect()?,
+        };
+        let renewed = lease::renew(&conn, worker, self.read_clock());
+        match renewed.map_err(|error| database.describe(&error))? {
+            true => {
+                *beats = Some(conn);
+                Ok(())
+            }
+            false => {
+                *beats = Some(conn);
+                folder.forget(worker);
+                Err(StoreError::LeaseLost { worker })
+            }
+        }
+    }
+
+    fn withdraw(&self, worker: WorkerId) -> Result<usize, StoreError> {
+        let (running, token) = self.write(move |tx| lease::withdraw(tx, worker))?;
+        if let Some(token) = token {
+            self.shared.folder.remove(worker, &token);
+        }
+        Ok(running)
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerInfo>, StoreError> {
+        self.read(|conn| lease::workers(conn, &self.shared.folder))
+    }
+
+    fn take_over(
+        &self,
+        worker: WorkerId,
+        seen: Beat,
+        judge: &dyn Fn(&LostJob) -> Outcome,
+    ) -> Result<Option<Vec<TakenOver>>, StoreError> {
+        let folder = &self.shared.folder;
+        loop {
+            let lost = self.read(|conn| lease::lost_jobs(conn, folder, worker, seen))?;
+            let Some(lost) = lost else {
+                return Ok(None);
+            };
+            let judged = lost.into_iter().map(|lost| {
+                let outcome = judge(&lost);
+                (lost, outcome)
+            });
+            let judged: Vec<(LostJob, Outcome)> = judged.collect();
+            let of_writer = folder.clone();
+            let takeover =
+                self.write(move |tx| lease::take_over(tx, &of_writer, worker, seen, &judged))?;
+            match takeover {
+                Takeover::Done(token, taken_over) => {
+                    folder.remove(worker, &token);
+                    return Ok(Some(taken_over));
+                }
+                Takeover::Refused => return Ok(None),
+                Takeover::Outdated => {}
+            }
+        }
+    }
+
+    fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        let request = OwnedRequest::of(request);
+        let body = move |tx: &mut Tx<'_>| claim(tx, &request);
+        self.shared.writer.call(Durability::Normal, 0, body)
+    }
+
+    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+        if let Some(file) = self.shared.folder.own(worker) {
+            file.mark_begun(slot, attempt);
+        }
+    }
+
+    fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
+        let ends = ends.to_vec();
+        let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &ends)?);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {
+        let held = self.read(|conn| lease::held(conn, worker))?;
+        held.ok_or(StoreError::LeaseLost { worker })
+    }
+
+    /// Takes a write transaction only if a job is due.
+    fn promote_due(&self, most: usize) -> Result<Promoted, StoreError> {
+        let now = self.read_clock();
+        let next = self.read(|conn| maintain::until_next(conn, now))?;
+        if next != Some(Duration::ZERO) {
+            return Ok(Promoted { count: 0, next });
+        }
+        self.write(move |tx| maintain::promote_due(tx, most))
+    }
+
+    /// Takes a write transaction only if there is something to remove.
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+        let before = self.read_clock().checked_sub(age);
+        let Some(before) = before.filter(|_| state.is_ended()) else {
+            return Ok(0);
+        };
+        if !self.read(|conn| maintain::has_old(conn, state, before))? {
+            return Ok(0);
+        }
+        self.write(move |tx| maintain::prune(tx, state, before, most))
+    }
+
+    fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError> {
+        self.read(|conn| reads::get(conn, id))
+    }
+
+    fn cancel(&self, id: JobId) -> Result<CancelOutcome, StoreError> {
+        let body = move |tx: &mut Tx<'_>| operate::cancel(tx, id);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn retry(&self, id: JobId) -> Result<(), StoreError> {
+        let body = move |tx: &mut Tx<'_>| operate::retry(tx, id);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn delete(&self, id: JobId) -> Result<(), StoreError> {
+        let body = move |tx: &mut Tx<'_>| operate::delete(tx, id);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn list(
+        &self,
+        filter: &JobFilter,
+        after: Option<Cursor>,
+        most: usize,
+    ) -> Result<JobPage, StoreError> {
+        self.read(|conn| reads::list(conn, filter, after, most))
+    }
+
+    fn counts(&self) -> Result<Vec<LaneCounts>, StoreError> {
+        self.read(reads::counts)
+    }
+
+    fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
+        self.read(|conn| reads::oldest_available(conn, queue))
+    }
+
+    fn version(&self) -> Version {
+        self.shared.changes.version()
+    }
+
+    fn wait_for_change(&self, seen: Version, timeout: Duration) -> Version {
+        self.shared.watcher.wait(seen, timeout)
+    }
+
+    fn wake(&self) {
+        self.shared.changes.change();
+    }
+
+    fn now(&self) -> Result<SystemTime, StoreError> {
+        Ok(self.read_clock())
+    }
+}

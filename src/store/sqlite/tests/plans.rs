@@ -1,0 +1,152 @@
+//! No statement that runs regularly scans the jobs or sorts, however many there are.
+
+use super::database;
+use crate::store::sqlite::{claim, columns, enqueue, lanes, lease, maintain, operate, reads};
+use rusqlite::Connection;
+
+/// Makes so many jobs that another plan would be chosen if there was one: most have ended, some are
+/// in each state, in a hundred lanes.
+fn fill(conn: &Connection, jobs: u32) {
+    conn.execute_batch(&format!(
+        "BEGIN;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)
+         INSERT INTO groundcrew_queue(name) SELECT 'queue-' || i FROM n;
+         INSERT INTO groundcrew_kind(name) SELECT 'kind' || substr(name, 6) FROM groundcrew_queue;
+         INSERT INTO groundcrew_lane(queue, kind)
+           SELECT q.id, k.id FROM groundcrew_queue q, groundcrew_kind k;
+         INSERT INTO groundcrew_worker(token, host, pid, boot, beat, registered_at, renewed_at)
+           VALUES('a', 'h', 1, 'b', 0, 0, 0), ('b', 'h', 1, 'b', 0, 0, 0);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
+         INSERT INTO groundcrew_job(lane, state, priority, due, first_due, enqueued_at, ended_at,
+             worker, fence, unique_key)
+           SELECT 1 + i % 100,
+             CASE WHEN i % 5 = 0 THEN 1 WHEN i % 53 = 0 THEN 0 WHEN i % 997 = 0 THEN 2
+               ELSE 5 + i % 3 END,
+             i % 7, i, i, i, i, 1 + i % 2, i, CASE WHEN i % 10 = 0 THEN 'key-' || i END
+           FROM n;
+         INSERT INTO groundcrew_payload(job, payload) SELECT id, x'7b7d' FROM groundcrew_job;
+         INSERT INTO groundcrew_client SELECT 'client-' || id, id FROM groundcrew_job WHERE id % 9 = 0;
+         INSERT INTO groundcrew_attempt SELECT id, fence, 1, 1, 0, 0, 0, NULL FROM groundcrew_job
+           WHERE state = 6;
+         COMMIT;"
+    ))
+    .unwrap();
+}
+
+fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let parameters = statement.parameter_count();
+    let values = rusqlite::params_from_iter(vec![rusqlite::types::Null; parameters]);
+    let lines = statement.query_map(values, |row| row.get(3)).unwrap();
+    lines.map(Result::unwrap).collect()
+}
+
+fn regular() -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![
+        ("known client id", enqueue::KNOWN),
+        ("holder of a unique key", enqueue::HOLDER),
+        ("claim: available", claim::AVAILABLE),
+        ("claim: payload", claim::PAYLOAD),
+        ("claim: begin", claim::BEGIN),
+        ("claim: expire", claim::EXPIRE),
+        ("claim: lease", claim::LEASE),
+        ("finish: complete", super::super::finish::COMPLETE),
+        ("load", columns::JOB),
+        ("save", columns::SAVE),
+        ("running", columns::RUNNING),
+        ("attempts", columns::ATTEMPTS),
+        ("forget attempts", columns::FORGET_OLD),
+        ("due", maintain::DUE),
+        ("promote", maintain::PROMOTE),
+        ("next due", maintain::NEXT),
+        ("prune", maintain::OLD),
+        ("renew", lease::RENEW),
+        ("token", lease::TOKEN),
+        ("new lanes", lanes::LANES_AFTER),
+        ("list: scheduled", reads::SCHEDULED),
+        ("list: available", reads::AVAILABLE),
+        ("list: available below", reads::AVAILABLE_BELOW),
+        ("list: ended", reads::ENDED),
+        ("client id", reads::CLIENT_ID),
+        ("oldest available", reads::OLDEST_BELOW),
+    ];
+    all.extend(operate::REMOVE.map(|sql| ("remove", sql)));
+    all
+}
+
+#[test]
+fn no_regular_statement_scans_or_sorts() {
+    check_plans(50_000);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn no_regular_statement_scans_or_sorts_a_million_jobs() {
+    check_plans(1_000_000);
+}
+
+fn check_plans(jobs: u32) {
+    let (_folder, _, conn) = database();
+    fill(&conn, jobs);
+    for analyzed in [false, true] {
+        if analyzed {
+            conn.execute_batch("ANALYZE").unwrap();
+        }
+        for (name, sql) in regular() {
+            let plan = plan(&conn, sql);
+            let searches = plan.iter().filter(|line| line.starts_with("SEARCH"));
+            // The earliest of all that are scheduled is the first entry of their index.
+            let is_first = sql == maintain::NEXT
+                && plan == ["SCAN groundcrew_job USING COVERING INDEX groundcrew_due"];
+            assert!(is_first || searches.count() > 0, "{name}: {plan:?}");
+            for line in &plan {
+                // The ids that a statement is given are scanned.
+                let is_given = line.starts_with("SCAN json_each");
+                let may_scan = is_first || is_given;
+                assert!(may_scan || !line.starts_with("SCAN"), "{name}: {plan:?}");
+                assert!(!line.contains("TEMP B-TREE"), "{name}: {plan:?}");
+                assert!(!line.contains("AUTOMATIC"), "{name}: {plan:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_statement_uses_the_index_that_is_meant_for_it() {
+    let (_folder, _, conn) = database();
+    fill(&conn, 50_000);
+    let meant = [
+        (claim::AVAILABLE, "groundcrew_ready (lane=?)"),
+        (maintain::DUE, "groundcrew_due (due<?)"),
+        (
+            maintain::OLD,
+            "groundcrew_ended (state=? AND lane=? AND ended_at<?)",
+        ),
+        (columns::RUNNING, "groundcrew_running (worker=?)"),
+        (enqueue::HOLDER, "groundcrew_unique (unique_key=?)"),
+        (reads::SCHEDULED, "groundcrew_scheduled (lane=? AND due>?)"),
+        (
+            reads::AVAILABLE,
+            "groundcrew_ready (lane=? AND priority=? AND due>?)",
+        ),
+        (
+            reads::AVAILABLE_BELOW,
+            "groundcrew_ready (lane=? AND priority<?)",
+        ),
+        (
+            reads::ENDED,
+            "groundcrew_ended (state=? AND lane=? AND ended_at<?)",
+        ),
+        (
+            reads::OLDEST_BELOW,
+            "groundcrew_ready (lane=? AND priority<?)",
+        ),
+    ];
+    for (sql, index) in meant {
+        let plan = plan(&conn, sql);
+        assert!(
+            plan.iter().any(|line| line.contains(index)),
+            "{index}: {plan:?}"
+        );
+    }
+}

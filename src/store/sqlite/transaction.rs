@@ -1,0 +1,86 @@
+//! Enqueuing in transactions of the program.
+
+use super::columns::meta_text;
+use super::counts::Counts;
+use super::enqueue::{Enqueuer, Times};
+use super::errors::{self, Failure};
+use super::lanes::Lanes;
+use crate::clock::Clock;
+use crate::store::{Due, Enqueued, JobSpec, SqlValue, Statement, StoreError, Transaction};
+use rusqlite::Connection;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// On the database file of the store. The job is due by the system's clock.
+///
+/// The transaction should be begun as `IMMEDIATE`
+/// ([`TransactionBehavior`](rusqlite::TransactionBehavior)): one that begins with a read fails at
+/// its first write if another connection has written meanwhile, whatever the busy timeout.
+impl Transaction for &rusqlite::Transaction<'_> {
+    fn enqueue(self, job: &JobSpec) -> Result<Enqueued, StoreError> {
+        enqueue(self, job)
+    }
+}
+
+/// As for a transaction. If the savepoint is rolled back, there is no job.
+impl Transaction for &rusqlite::Savepoint<'_> {
+    fn enqueue(self, job: &JobSpec) -> Result<Enqueued, StoreError> {
+        enqueue(self, job)
+    }
+}
+
+fn enqueue(conn: &Connection, job: &JobSpec) -> Result<Enqueued, StoreError> {
+    job.check(usize::MAX)?;
+    let now = Due::reading(Clock::default().read().wall);
+    let enqueue = || {
+        let (mut lanes, mut counts) = (Lanes::default(), Counts::default());
+        let mut enqueuer = Enqueuer::new(conn, now)?;
+        let enqueued = enqueuer.enqueue(&mut lanes, &mut counts, job, &[])?;
+        counts.write(conn)?;
+        Ok(enqueued)
+    };
+    enqueue().map_err(|failure| match failure {
+        Failure::Refused(error) => error,
+        Failure::Sqlite(error) => describe(conn, &error),
+    })
+}
+
+fn describe(conn: &Connection, error: &rusqlite::Error) -> StoreError {
+    if error.to_string().contains("no such table: groundcrew_") {
+        return StoreError::Unsupported {
+            detail: "the transaction's database has no tables of a store; begin it on the file \
+                     that the store was opened on"
+                .to_owned(),
+        };
+    }
+    // How long the program's connection waits for locks is its own choice.
+    let waited = conn.query_row("PRAGMA busy_timeout", [], |row| row.get(0));
+    let waited = Duration::from_millis(u64::from(waited.unwrap_or(0_u32)));
+    errors::describe(error, Path::new(conn.path().unwrap_or_default()), waited)
+}
+
+/// Inserts into a view, whose trigger does the rest.
+const ENQUEUE: &str = "INSERT INTO groundcrew_enqueue(queue, kind, payload, meta, priority, \
+    enqueued_at, due, max_attempts, timeout, expires, unique_key, client_id) \
+    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
+pub(super) fn statement(job: &JobSpec, now: SystemTime) -> Statement {
+    let times = Times::of(job, now);
+    let text = |text: &Option<String>| text.clone().map_or(SqlValue::Null, SqlValue::Text);
+    let integer = |number: Option<i64>| number.map_or(SqlValue::Null, SqlValue::Integer);
+    let values = vec![
+        SqlValue::Text(job.queue.clone()),
+        SqlValue::Text(job.kind.clone()),
+        SqlValue::Blob(job.payload.clone()),
+        text(&meta_text(&job.meta)),
+        SqlValue::Integer(i64::from(job.priority)),
+        SqlValue::Integer(times.enqueued_at),
+        SqlValue::Integer(times.due),
+        integer(job.max_attempts.map(i64::from)),
+        integer(times.timeout),
+        integer(times.expires),
+        text(&job.unique_key),
+        text(&job.client_id),
+    ];
+    Statement::new(ENQUEUE, values)
+}

@@ -1,0 +1,152 @@
+//! Locked files, beats and fences.
+
+use super::{claim, job, register, store};
+use groundcrew::store::sqlite::SqliteStore;
+use groundcrew::store::sqlite::rusqlite::Connection;
+use groundcrew::store::{Begun, LeaseSign, Outcome, Store, StoreError, WorkerId, WorkerInfo};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let folder = format!("{}-groundcrew", path.display());
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn info(store: &SqliteStore, worker: WorkerId) -> WorkerInfo {
+    let workers = store.workers().unwrap();
+    workers.into_iter().find(|info| info.id == worker).unwrap()
+}
+
+fn give_back(_: &groundcrew::store::LostJob) -> Outcome {
+    Outcome::GivenBack
+}
+
+#[test]
+fn a_lease_is_held_while_its_store_is_open_and_its_file_goes_with_it() {
+    let (_folder, path, store) = store();
+    let watching = SqliteStore::open(&path).unwrap();
+    let withdrawn = register(&store);
+    let lost = register(&store);
+    assert_eq!(files(&path).len(), 2);
+    for worker in [withdrawn, lost] {
+        assert_eq!(info(&watching, worker).sign, LeaseSign::Held);
+        assert_eq!(info(&store, worker).sign, LeaseSign::Held);
+    }
+    store.withdraw(withdrawn).unwrap();
+    assert_eq!(files(&path).len(), 1);
+
+    drop(store); // as if the process had ended
+    let found = info(&watching, lost);
+    assert_eq!(found.sign, LeaseSign::Ended);
+    watching
+        .take_over(lost, found.beat, &give_back)
+        .unwrap()
+        .unwrap();
+    assert_eq!(files(&path), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_a_process_left_that_ended_without_a_lease_is_swept_away_by_the_next() {
+    let (_folder, path, store) = store();
+    let worker = register(&store);
+    let of_worker = files(&path);
+    let left = of_worker[0].with_file_name("0123456789abcdef");
+    fs::write(&left, "").unwrap();
+    register(&SqliteStore::open(&path).unwrap());
+    assert!(!left.exists());
+    assert!(of_worker[0].exists());
+    assert_eq!(info(&store, worker).sign, LeaseSign::Held);
+}
+
+#[test]
+fn a_process_kept_from_writing_by_a_locked_database_still_beats() {
+    let (_folder, path, store) = store();
+    drop(store);
+    let short = Duration::from_millis(40);
+    let store = SqliteStore::builder(&path)
+        .busy_timeout(short)
+        .open()
+        .unwrap();
+    let worker = register(&store);
+    let program = Connection::open(&path).unwrap();
+    program.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = info(&store, worker).beat;
+    assert_eq!(store.renew(worker), Err(StoreError::Busy { waited: short }));
+    let after = info(&store, worker).beat;
+    assert_ne!(before, after);
+    program.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.take_over(worker, before, &give_back), Ok(None));
+    store.renew(worker).unwrap();
+    assert_ne!(info(&store, worker).beat, after);
+}
+
+#[test]
+fn without_its_file_nothing_is_known_of_a_process_but_its_row() {
+    let (_folder, path, store) = store();
+    let watching = SqliteStore::open(&path).unwrap();
+    for remove in [true, false] {
+        let worker = register(&store);
+        store.enqueue(vec![job()]).unwrap();
+        let running = claim(&store, worker, 1).unwrap().jobs.remove(0);
+        store.mark_begun(worker, 0, running.attempt_id());
+        let file = files(&path).remove(0);
+        match remove {
+            true => fs::remove_file(&file).unwrap(),
+            false => fs::File::create(&file).unwrap().set_len(0).unwrap(),
+        }
+        let expected = match remove {
+            true => LeaseSign::Unknown,
+            false => LeaseSign::Held,
+        };
+        assert_eq!(info(&watching, worker).sign, expected);
+        let before = info(&watching, worker).beat;
+        store.renew(worker).unwrap();
+        let seen = info(&watching, worker).beat;
+        assert_ne!(before, seen);
+        let lost = watching
+            .take_over(worker, seen, &give_back)
+            .unwrap()
+            .unwrap();
+        assert_eq!(lost[0].lost.begun, Begun::Unknown, "removed: {remove}");
+        let taken = claim(&store, register(&store), 1).unwrap().jobs.remove(0);
+        assert!(taken.fence > running.fence);
+        let ended = groundcrew::store::Finish {
+            attempt: taken.attempt_id(),
+            outcome: Outcome::Completed,
+        };
+        store.finish(&[ended]).unwrap();
+        for one in store.workers().unwrap() {
+            store.withdraw(one.id).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_fence_does_not_go_back_when_a_power_failure_undoes_a_claim() {
+    let (_folder, path, store) = store();
+    store.enqueue(vec![job(), job()]).unwrap();
+    let worker = register(&store);
+    let program = Connection::open(&path).unwrap();
+    let fence = "SELECT fence FROM groundcrew_meta";
+    let before: i64 = program.query_row(fence, [], |row| row.get(0)).unwrap();
+    let claimed = claim(&store, worker, 1).unwrap().jobs.remove(0);
+    drop(store);
+    // The claim is undone, and the machine has started again.
+    program
+        .execute(
+            "UPDATE groundcrew_meta SET fence = ?1, boot = 'before'",
+            [before],
+        )
+        .unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let later = claim(&store, worker, 1).unwrap().jobs.remove(0);
+    assert!(later.fence > claimed.fence);
+    assert_eq!(later.fence.get() >> 40, (claimed.fence.get() >> 40) + 1);
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    store.enqueue(vec![job()]).unwrap();
+    let same_start = claim(&store, worker, 1).unwrap().jobs.remove(0);
+    assert_eq!(same_start.fence.get(), later.fence.get() + 1);
+}

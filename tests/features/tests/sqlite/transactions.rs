@@ -1,0 +1,165 @@
+//! Jobs that get in with the program's own rows.
+
+use super::{job, register, store, with_client_id};
+use groundcrew::store::sqlite::SqliteStore;
+use groundcrew::store::sqlite::rusqlite::{Connection, params_from_iter, types::Value};
+use groundcrew::store::{
+    Due, JobDetails, JobId, JobSpec, JobState, SqlValue, Statement, Store, StoreError, Transaction,
+};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_job_is_there_if_and_only_if_its_transaction_and_savepoint_commit() {
+    let (_folder, path, store) = store();
+    let mut program = Connection::open(&path).unwrap();
+    let mut tx = program.transaction().unwrap();
+    let kept = tx.enqueue(&job()).unwrap();
+    let mut savepoint = tx.savepoint().unwrap();
+    let undone = savepoint.enqueue(&job()).unwrap();
+    savepoint.rollback().unwrap();
+    let nested = savepoint.enqueue(&job()).unwrap();
+    savepoint.commit().unwrap();
+    assert!(store.get(kept.id).unwrap().is_none(), "it is not committed");
+    tx.commit().unwrap();
+    let tx = program.transaction().unwrap();
+    tx.enqueue(&job()).unwrap();
+    tx.rollback().unwrap();
+
+    assert!(kept.is_new && nested.is_new);
+    assert_eq!(undone.id, nested.id, "the first had not been there");
+    let counts = &store.counts().unwrap()[0];
+    assert_eq!(counts.states[JobState::Available], 2);
+    assert_eq!(counts.enqueued(), 2);
+}
+
+#[test]
+fn a_commit_of_the_program_is_noticed_within_a_tenth_of_a_second() {
+    let (_folder, path, store) = store();
+    let worker = register(&store);
+    let mut program = Connection::open(&path).unwrap();
+    for _ in 0..5 {
+        let seen = store.version();
+        assert!(super::claim(&store, worker, 9).unwrap().jobs.is_empty());
+        let tx = program.transaction().unwrap();
+        tx.enqueue(&job()).unwrap();
+        tx.commit().unwrap();
+        let before = Instant::now();
+        // The wait ends long before its timeout.
+        store.wait_for_change(seen, Duration::from_secs(60));
+        assert!(before.elapsed() < Duration::from_secs(10));
+        assert_eq!(super::claim(&store, worker, 9).unwrap().jobs.len(), 1);
+    }
+}
+
+#[test]
+fn client_ids_and_unique_keys_hold_in_transactions_too() {
+    let (_folder, path, store) = store();
+    let mut unique = with_client_id("order-7");
+    unique.unique_key = Some("welcome-7".to_owned());
+    let first = store.enqueue(vec![unique.clone()]).unwrap()[0];
+    let mut program = Connection::open(&path).unwrap();
+    let tx = program.transaction().unwrap();
+    let again = tx.enqueue(&unique).unwrap();
+    assert_eq!((again.id, again.is_new), (first.id, false));
+    unique.client_id = None;
+    let refused = tx.enqueue(&unique).unwrap_err();
+    let holder = Some(first.id);
+    assert_eq!(
+        refused,
+        StoreError::UniqueKeyHeld {
+            key: "welcome-7".to_owned(),
+            holder
+        }
+    );
+    let mut invalid = job();
+    invalid.max_attempts = Some(0);
+    assert!(matches!(
+        tx.enqueue(&invalid),
+        Err(StoreError::InvalidJob { .. })
+    ));
+    tx.enqueue(&job()).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(store.counts().unwrap()[0].states.total(), 2);
+}
+
+/// Runs a statement as a driver would that knows nothing of the store.
+fn run(program: &Connection, statement: &Statement) -> Result<usize, String> {
+    let values = statement.values.iter().map(|value| match value {
+        SqlValue::Null => Value::Null,
+        SqlValue::Integer(number) => Value::Integer(*number),
+        SqlValue::Text(text) => Value::Text(text.clone()),
+        SqlValue::Blob(bytes) => Value::Blob(bytes.clone()),
+        other => panic!("a value of a new type: {other:?}"),
+    });
+    let done = program.execute(&statement.sql, params_from_iter(values));
+    done.map_err(|error| error.to_string())
+}
+
+/// All that does not depend on when it was enqueued, and as which job.
+fn told(store: &SqliteStore, id: i64) -> JobDetails {
+    let mut job = store.get(JobId::new(id)).unwrap().unwrap();
+    let moments = [
+        &mut job.info.due,
+        &mut job.info.first_due,
+        &mut job.info.enqueued_at,
+    ];
+    for moment in moments {
+        *moment = std::time::UNIX_EPOCH;
+    }
+    job.info.expires = None;
+    job.info.id = JobId::new(0);
+    job.info.unique_key = None;
+    job.client_id = None;
+    job
+}
+
+#[test]
+fn a_statement_enqueues_the_same_job_as_the_store_does() {
+    let (_folder, path, store) = store();
+    let program = Connection::open(&path).unwrap();
+    let mut full = JobSpec::new("resize", [0, 1, 255]);
+    full.queue = "images".to_owned();
+    full.meta
+        .insert("trace".to_owned(), "a \"b\" \u{e9}".to_owned());
+    full.priority = -3;
+    full.due = Due::After(Duration::from_secs(60));
+    full.max_attempts = Some(7);
+    full.timeout = Some(Duration::from_millis(1500));
+    full.expires = Some(Duration::from_secs(3600));
+    for (index, spec) in [job(), full].into_iter().enumerate() {
+        let statement = store.statement(&spec).unwrap();
+        run(&program, &statement).unwrap();
+        store.enqueue(vec![spec]).unwrap();
+        let id = 2 * index as i64 + 1;
+        assert_eq!(told(&store, id), told(&store, id + 1));
+    }
+    let [of_statement, of_store] = [3, 4].map(|id| store.get(JobId::new(id)).unwrap().unwrap());
+    let wait = |job: &JobDetails| {
+        let (info, hour) = (&job.info, Duration::from_secs(3600));
+        assert_eq!(info.expires, Some(info.enqueued_at + hour));
+        info.due.duration_since(info.enqueued_at).unwrap()
+    };
+    assert_eq!(wait(&of_statement), wait(&of_store));
+    let counts = store.counts().unwrap();
+    assert_eq!(
+        counts.iter().map(|lane| lane.states.total()).sum::<u64>(),
+        4
+    );
+}
+
+#[test]
+fn a_statement_keeps_client_ids_and_unique_keys() {
+    let (_folder, path, store) = store();
+    let program = Connection::open(&path).unwrap();
+    let mut unique = with_client_id("order-7");
+    unique.unique_key = Some("welcome-7".to_owned());
+    let statement = store.statement(&unique).unwrap();
+    run(&program, &statement).unwrap();
+    run(&program, &statement).unwrap();
+    let known = store.enqueue(vec![with_client_id("order-7")]).unwrap()[0];
+    assert!(!known.is_new);
+    unique.client_id = None;
+    let refused = run(&program, &store.statement(&unique).unwrap()).unwrap_err();
+    assert!(refused.contains("UNIQUE"), "{refused}");
+    assert_eq!(store.counts().unwrap()[0].states.total(), 1);
+}
