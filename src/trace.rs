@@ -5,9 +5,13 @@
 //! subscriber is set, a task costs one relaxed load where it is submitted and one where it is run.
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{Parent, schedule_run, service_run, task};
+use off as spans;
 #[cfg(feature = "tracing")]
-pub(crate) use on::{Parent, schedule_run, service_run, task};
+use on as spans;
+
+pub(crate) use spans::{Parent, task};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use spans::{schedule_run, service_run};
 
 #[cfg(feature = "tracing")]
 mod on {

@@ -112,7 +112,37 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
         unreachable!("it was refused")
     };
     outcome.push(("TaskRefusal", "TaskRefusal", refusal.into()));
+    #[cfg(feature = "jobs")]
+    outcome.extend(of_jobs());
     outcome
+}
+
+#[cfg(feature = "jobs")]
+fn of_jobs() -> [(&'static str, &'static str, Box<dyn Error>); 5] {
+    use groundcrew::jobs::{EnqueueError, RetryAfter, Snooze, WorkError};
+    use groundcrew::store::StoreError;
+    let busy = || StoreError::Busy {
+        waited: Duration::from_secs(5),
+    };
+    [
+        ("StoreError", "Busy", busy().into()),
+        ("EnqueueError", "Store", EnqueueError::Store(busy()).into()),
+        (
+            "WorkError",
+            "Workers",
+            WorkError::Workers("no handler".into()).into(),
+        ),
+        (
+            "RetryAfter",
+            "RetryAfter",
+            RetryAfter::new(Duration::from_secs(1), "busy").into(),
+        ),
+        (
+            "Snooze",
+            "Snooze",
+            Snooze::new(Duration::from_secs(1)).into(),
+        ),
+    ]
 }
 
 fn tripped() -> CircuitBreaker {
@@ -190,7 +220,16 @@ fn no_type_of_error_is_left_out() {
             };
             let name = name.split(['<', ' ', '{']).next().unwrap();
             let is_known = known.contains(&name) || internal.contains(&name);
-            let is_other = name == "io::Error" || name == "SignalError";
+            // Not compiled without its feature.
+            let of_jobs = [
+                "StoreError",
+                "EnqueueError",
+                "WorkError",
+                "RetryAfter",
+                "Snooze",
+            ];
+            let is_off = cfg!(not(feature = "jobs")) && of_jobs.contains(&name);
+            let is_other = name == "io::Error" || name == "SignalError" || is_off;
             assert!(is_known || is_other, "{name} of {path:?}");
             found += 1;
         }

@@ -5,6 +5,9 @@
 //! - `manual`: a clock that a test moves.
 //! - `freezes`: whether a thread that judges others was frozen itself; pure.
 
+// The modules that make it public are left out there.
+#![cfg_attr(any(loom, shuttle), allow(unreachable_pub))]
+
 mod deadline;
 mod freezes;
 #[cfg(feature = "testing")]

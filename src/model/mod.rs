@@ -251,5 +251,6 @@ fn outcome<T>(joined: &Result<T, TaskError>) -> &'static str {
         Err(TaskError::Expired) => "expired",
         Err(TaskError::Unstarted) => "unstarted",
         Err(TaskError::Abandoned) => "abandoned",
+        Err(TaskError::Refused(_)) => unreachable!("it has a handle"),
     }
 }

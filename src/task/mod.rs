@@ -24,6 +24,7 @@ pub(crate) use plain::{Plain, run_in_place};
 
 pub use crate::worker::{TaskInfo, TaskOutcome};
 pub use context::TaskContext;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use error::LeftByStop;
 pub use error::{TaskError, TaskPanic, TaskRefusal};
 pub use handle::TaskHandle;

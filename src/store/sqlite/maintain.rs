@@ -1,29 +1,29 @@
 //! What is done from time to time: scheduled jobs become available, old ones go.
 
-use super::columns::code;
+use super::columns::{code, json};
 use super::counts::{DELETED, PRUNED};
 use super::lanes::LANES_AFTER;
 use super::operate::remove;
 use super::tx::{Tx, millis};
-use crate::store::{JobState, Promoted};
+use crate::store::{JobId, JobState, Promoted};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::{Duration, SystemTime};
 
 pub(super) const DUE: &str =
     "SELECT id FROM groundcrew_job WHERE state = 0 AND due <= ?1 ORDER BY due, id LIMIT ?2";
-pub(super) const PROMOTE: &str = "UPDATE groundcrew_job SET state = 1 WHERE id = ?1";
+pub(super) const PROMOTE: &str =
+    "UPDATE groundcrew_job SET state = 1 WHERE id IN (SELECT value FROM json_each(?1))";
 pub(super) const NEXT: &str = "SELECT due FROM groundcrew_job WHERE state = 0 ORDER BY due LIMIT 1";
 
 pub(super) fn promote_due(tx: &mut Tx<'_>, most: usize) -> rusqlite::Result<Promoted> {
-    let due: Vec<i64> = {
+    let due: Vec<JobId> = {
         let mut statement = tx.prepare(DUE)?;
-        let ids = statement.query_map([tx.now_ms(), limit(most)], |row| row.get(0))?;
+        let values = [tx.now_ms(), limit(most)];
+        let ids = statement.query_map(values, |row| Ok(JobId::new(row.get(0)?)))?;
         ids.collect::<rusqlite::Result<_>>()?
     };
-    for id in &due {
-        tx.execute(PROMOTE, [*id])?;
-    }
     if !due.is_empty() {
+        tx.execute(PROMOTE, [json(&due)])?;
         tx.news();
     }
     Ok(Promoted {
@@ -88,9 +88,10 @@ pub(super) fn prune(
     most: usize,
 ) -> rusqlite::Result<usize> {
     let old = old(tx.conn, state, before, most)?;
-    for (_, id, lane) in &old {
-        remove(tx, *id)?;
-        // The trigger has counted it as deleted.
+    let ids: Vec<JobId> = old.iter().map(|(_, id, _)| JobId::new(*id)).collect();
+    remove(tx, &ids)?;
+    for (_, _, lane) in &old {
+        // The trigger has counted each as deleted.
         tx.counts.add(*lane, DELETED, -1);
         tx.counts.add(*lane, PRUNED, 1);
     }

@@ -1,6 +1,6 @@
 //! What operators do.
 
-use super::columns::{load, save};
+use super::columns::{json, load, save};
 use super::enqueue::HOLDER;
 use super::errors::Failure;
 use super::tx::Tx;
@@ -51,23 +51,24 @@ pub(super) fn retry(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
 pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
     match known(tx, id)?.job.info.state {
         JobState::Running => Err(wrong_state(id, JobState::Running, "delete")),
-        _ => Ok(remove(tx, id.get())?),
+        _ => Ok(remove(tx, &[id])?),
     }
 }
 
-/// Removes a job with all that belongs to it.
-pub(super) fn remove(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
+/// Removes jobs with all that belongs to them.
+pub(super) fn remove(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
+    let ids = json(ids);
     for sql in REMOVE {
-        tx.execute(sql, [id])?;
+        tx.execute(sql, [&ids])?;
     }
     Ok(())
 }
 
 pub(super) const REMOVE: [&str; 4] = [
-    "DELETE FROM groundcrew_job WHERE id = ?1",
-    "DELETE FROM groundcrew_payload WHERE job = ?1",
-    "DELETE FROM groundcrew_client WHERE job = ?1",
-    "DELETE FROM groundcrew_attempt WHERE job = ?1",
+    "DELETE FROM groundcrew_job WHERE id IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM groundcrew_payload WHERE job IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM groundcrew_client WHERE job IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM groundcrew_attempt WHERE job IN (SELECT value FROM json_each(?1))",
 ];
 
 fn known(tx: &Tx<'_>, id: JobId) -> Result<Job, Failure> {

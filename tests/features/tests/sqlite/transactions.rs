@@ -163,3 +163,28 @@ fn a_statement_keeps_client_ids_and_unique_keys() {
     assert!(refused.contains("UNIQUE"), "{refused}");
     assert_eq!(store.counts().unwrap()[0].states.total(), 1);
 }
+
+#[test]
+fn what_is_changed_by_hand_is_counted_too() {
+    let (_folder, path, store) = store();
+    let worker = register(&store);
+    store.enqueue(vec![job(); 5]).unwrap();
+    let claimed = super::claim(&store, worker, 2).unwrap();
+    store.finish(&super::completed(&claimed)).unwrap();
+    let program = Connection::open(&path).unwrap();
+    let by_hand = |sql: &str| program.execute(sql, []).unwrap();
+    // One that was completed, one that is available.
+    assert_eq!(by_hand("DELETE FROM groundcrew_job WHERE id IN (1, 3)"), 2);
+    assert_eq!(
+        by_hand("UPDATE groundcrew_job SET state = 7, ended_at = 0 WHERE id = 4"),
+        1
+    );
+    let lane = &store.counts().unwrap()[0];
+    let states = [
+        JobState::Available,
+        JobState::Completed,
+        JobState::Cancelled,
+    ];
+    assert_eq!(states.map(|state| lane.states[state]), [1, 1, 1]);
+    assert_eq!((lane.deleted, lane.enqueued()), (2, 5));
+}
