@@ -16,8 +16,6 @@ mod now;
 
 pub(crate) use deadline::{Deadline, default_grace};
 pub(crate) use freezes::{Freezes, grown};
-#[cfg(feature = "jobs")]
-pub(crate) use now::since_boot;
 pub(crate) use now::{Now, Offset, now};
 
 #[cfg(feature = "testing")]
@@ -86,6 +84,16 @@ impl Clock {
             return manual.read();
         }
         Now::of_system()
+    }
+
+    /// How long the machine has run, suspended or not; or by how much a test has advanced the clock.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn since_boot(&self) -> Duration {
+        #[cfg(feature = "testing")]
+        if let Some(manual) = &self.manual {
+            return manual.elapsed();
+        }
+        now::since_boot()
     }
 
     /// Which clock this is: the same number for the same one.

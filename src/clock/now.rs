@@ -20,7 +20,7 @@ pub(crate) fn now() -> Instant {
 /// before the first call where the system does not say it. The readings of two processes must not
 /// be compared: they may live in different namespaces of time.
 #[cfg(feature = "jobs")]
-pub(crate) fn since_boot() -> Duration {
+pub(super) fn since_boot() -> Duration {
     static BEGINNING: PureOnceLock<Instant> = PureOnceLock::new();
     let of_system = || {
         let text = std::fs::read_to_string("/proc/uptime").ok()?;

@@ -291,7 +291,7 @@ impl Core {
     /// Blocks until `is_done`, whose changes notify this host, or until the service is in
     /// its grace: the last part of its time to stop. Returns whether it is done.
     pub(super) fn wait_until_grace(&self, index: usize, is_done: impl Fn() -> bool) -> bool {
-        self.wait_until_part(index, grace, is_done)
+        self.wait_until_part(index, default_grace, is_done)
     }
 
     /// The same, until the very last part of the service's time.
@@ -300,20 +300,17 @@ impl Core {
         self.wait_until_part(index, last_part, is_done)
     }
 
-    /// The same, until the part of the service's time that begins at `part`.
+    /// The same, until the last part of the service's time, which is that long of the whole.
     fn wait_until_part(
         &self,
         index: usize,
-        part: impl Fn(Instant, Deadline) -> Deadline,
+        length: fn(Duration) -> Duration,
         is_done: impl Fn() -> bool,
     ) -> bool {
         let mut state = self.state.lock();
         while !is_done() {
             // Looked up in each round: a request may have shortened the stop.
-            let part = match state.machine.time_to_end(index) {
-                Some((requested, by)) => part(requested, by),
-                None => Deadline::NEVER,
-            };
+            let part = last_part_of(&state, index, length);
             if part.has_passed(self.clock.now()) {
                 return false;
             }
@@ -324,8 +321,7 @@ impl Core {
 
     /// When the service is in its grace.
     pub(super) fn grace(&self, index: usize) -> Deadline {
-        let time = self.state.lock().machine.time_to_end(index);
-        time.map_or(Deadline::NEVER, |(requested, by)| grace(requested, by))
+        last_part_of(&self.state.lock(), index, default_grace)
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -402,25 +398,22 @@ impl State {
     }
 }
 
-/// When the grace of a service begins that has this time, as that of a pool: the last part of it.
-fn grace(requested: Instant, by: Deadline) -> Deadline {
-    let Some(moment) = by.moment() else {
-        return Deadline::NEVER;
-    };
-    by.minus(
-        default_grace(moment.saturating_duration_since(requested)),
-        requested,
-    )
-}
-
-/// When there is only the time left to say what is left behind: a tenth of the whole, 0.2 s at most.
-#[cfg(feature = "jobs")]
-fn last_part(requested: Instant, by: Deadline) -> Deadline {
-    let Some(moment) = by.moment() else {
+/// When the last part of a service's time begins, which is that long of the whole: its grace, as
+/// that of a pool, for example.
+fn last_part_of(state: &State, index: usize, length: fn(Duration) -> Duration) -> Deadline {
+    let time = state.machine.time_to_end(index);
+    let Some((requested, by, moment)) = time.and_then(|(at, by)| Some((at, by, by.moment()?)))
+    else {
         return Deadline::NEVER;
     };
     let whole = moment.saturating_duration_since(requested);
-    by.minus((whole / 10).min(Duration::from_millis(200)), requested)
+    by.minus(length(whole), requested)
+}
+
+/// Only the time that is left to say what is left behind.
+#[cfg(feature = "jobs")]
+fn last_part(whole: Duration) -> Duration {
+    (whole / 10).min(Duration::from_millis(200))
 }
 
 #[cfg(feature = "testing")]

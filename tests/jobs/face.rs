@@ -99,21 +99,43 @@ fn many_jobs_are_enqueued_all_or_none() {
 #[test]
 fn what_main_prints_of_an_error_is_its_sentence() {
     let jobs = memory();
-    let errors: [Box<dyn Error>; 3] = [
-        RetryAfter::new(Duration::ZERO, "busy").into(),
-        Snooze::new(Duration::from_secs(9)).into(),
-        jobs.work_until_empty(|workers| workers).unwrap_err().into(),
+    let id = jobs.enqueue(&number(1)).unwrap();
+    jobs.delete(id).unwrap();
+    let errors: [(Box<dyn Error>, &str, &str); 5] = [
+        (
+            jobs.delete(id).unwrap_err().into(),
+            "there is no job 1; it was pruned or deleted, or never was",
+            "NotFound",
+        ),
+        (
+            jobs.job(&number(1))
+                .attempts(0)
+                .enqueue()
+                .unwrap_err()
+                .into(),
+            "a job \"number\" cannot be enqueued: it allows no attempt; allow at least 1",
+            "Store",
+        ),
+        (
+            jobs.work_until_empty(|workers| workers).unwrap_err().into(),
+            "the workers cannot be used: they have no handler; add one with `.on(..)`",
+            "Workers",
+        ),
+        (
+            RetryAfter::new(Duration::ZERO, "busy").into(),
+            "busy",
+            "RetryAfter",
+        ),
+        (
+            Snooze::new(Duration::from_secs(9)).into(),
+            "snoozed for 9 s",
+            "Snooze",
+        ),
     ];
-    let sentences = [
-        "busy",
-        "snoozed for 9 s",
-        "the workers cannot be used: they have no handler; add one with `.on(..)`",
-    ];
-    for (error, sentence) in errors.iter().zip(sentences) {
-        assert_eq!(
-            (error.to_string(), format!("{error:?}")),
-            (sentence.to_owned(), sentence.to_owned())
-        );
+    for (error, sentence, name) in errors {
+        assert_eq!(error.to_string(), sentence);
+        assert_eq!(format!("{error:?}"), sentence);
+        assert!(format!("{error:#?}").starts_with(name), "{error:#?}");
     }
 }
 

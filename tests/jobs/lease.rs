@@ -81,7 +81,7 @@ fn the_end_of_an_attempt_that_was_taken_over_is_refused_and_the_new_outcome_stan
                 if ctx.attempt() == 1 {
                     ctx.token().wait(); // the loss of the lease
                     entrance.pass();
-                    return Err("late".into());
+                    Err("late")?;
                 }
                 Ok(())
             },

@@ -168,7 +168,8 @@ fn one_round(seed: u64) {
         );
         assert!(job.attempt <= 4, "seed {seed}, job {id}");
     }
-    assert!(store.workers().unwrap().is_empty(), "seed {seed}");
+    // Where the last outage was just over, the leases end a moment after the hosts.
+    wait_until(|| store.workers().unwrap().is_empty());
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl IntoQueue for (String, u32) {
 }
 
 impl HostBuilder {
-    /// Adds workers of durable jobs as a service: see [`Workers`](crate::jobs::Workers).
+    /// Adds workers of durable jobs as a service: see [`Workers`].
     pub fn jobs(&mut self, name: impl Into<String>, jobs: &Jobs) -> Workers<ServiceBuilder<'_>> {
         let draft = Arc::new(Mutex::new(Draft::new()));
         let hosted = Arc::new(Hosted::new(jobs, draft.clone()));

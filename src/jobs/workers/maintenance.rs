@@ -118,7 +118,7 @@ impl<'a> Maintenance<'a> {
     fn take_over(&mut self) -> Result<(), StoreError> {
         let workers = self.core.store().workers()?;
         let own = self.core.lease();
-        for (worker, beat) in self.watch.look(&workers, since_boot(self.core)) {
+        for (worker, beat) in self.watch.look(&workers, self.core.clock.since_boot()) {
             if Some(worker) == own {
                 continue;
             }
@@ -163,15 +163,6 @@ pub(super) fn promote(core: &Core) -> Result<Duration, StoreError> {
             return Ok(POLL);
         }
     }
-}
-
-/// How long the machine has run, suspended or not; or the clock that a test moves.
-fn since_boot(core: &Core) -> Duration {
-    #[cfg(feature = "testing")]
-    if let Some(manual) = &core.clock.manual {
-        return manual.elapsed();
-    }
-    clock::since_boot()
 }
 
 /// What becomes of the jobs of a process that was taken over.

@@ -46,12 +46,12 @@ impl JobsService {
         }
     }
 
-    /// The end of a start that failed: no `stop` follows.
-    fn end_start(&mut self) {
+    /// Waits for the threads.
+    fn end(&mut self) {
         if let Some(running) = self.running.take() {
             running.end();
-            self.hosted.end();
         }
+        self.hosted.end();
     }
 
     fn start_threads(&mut self, core: Arc<Core>, ctx: &ServiceContext) -> ServiceResult {
@@ -61,13 +61,15 @@ impl JobsService {
             Err(error) if error.is_temporary() => drop(core.failed(Part::Lease, error)),
             result => result?,
         }
-        let helpers = crew::start_helpers(&core, self.stack_size, true)?;
+        let helpers = crew::start_helpers(&core, self.stack_size, true);
         let running = self.running.insert(Running {
-            core: core.clone(),
-            helpers,
+            // Without a beat there is to be no lease.
+            helpers: helpers.inspect_err(|_| core.withdraw())?,
             workers: Vec::new(),
+            core,
         });
-        let (workers, results) = crew::start_workers(&core, self.stack_size, ctx)?;
+        let core = &running.core;
+        let (workers, results) = crew::start_workers(core, self.stack_size, ctx)?;
         running.workers = workers;
         for result in results.iter().take(core.setup.threads) {
             result?;
@@ -79,11 +81,7 @@ impl JobsService {
 impl Service for JobsService {
     fn start(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let core = self.hosted.begin(ctx);
-        let result = self.start_threads(core, ctx);
-        if result.is_err() {
-            self.end_start();
-        }
-        result
+        self.start_threads(core, ctx)
     }
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
@@ -98,7 +96,7 @@ impl Service for JobsService {
     /// Nothing more begins; what runs may end by itself, then its token is cancelled, and what runs
     /// on at the end of the time is abandoned. See the module's documentation.
     fn stop(&mut self, ctx: &ServiceContext) -> ServiceResult {
-        let Some(running) = self.running.take() else {
+        let Some(running) = &self.running else {
             return Ok(());
         };
         let core = &running.core;
@@ -109,9 +107,20 @@ impl Service for JobsService {
         if !ctx.wait_until_last(|| core.is_settled()) && core.abandon() > 0 {
             core.wait_for_answers(Deadline::after(TIME_TO_MARK));
         }
-        running.end();
-        self.hosted.end();
+        self.end();
         Ok(())
+    }
+}
+
+/// No `stop` follows a start that failed, and none a `run` that returned after the host's report.
+impl Drop for JobsService {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.core.request_stop();
+            running.core.cancel_all();
+            running.core.abandon();
+        }
+        self.end();
     }
 }
 

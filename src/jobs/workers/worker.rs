@@ -11,6 +11,7 @@ use super::handler::{Around, Handler, Run};
 use crate::causes;
 use crate::clock;
 use crate::host::ServiceContext;
+use crate::record;
 use crate::retry;
 use crate::store::{Due, Outcome, WorkerId};
 use crate::sync::Arc;
@@ -225,7 +226,7 @@ fn log_end(core: &Core, attempt: &Attempt, outcome: &Outcome) {
         }
         Outcome::GivenBack | Outcome::Abandoned => return,
     };
-    if level > log::max_level() {
+    if !record::is_wanted(level) {
         return;
     }
     static LIMIT: RateLimit = RateLimit::new();
