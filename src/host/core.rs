@@ -135,12 +135,13 @@ impl Core {
     /// The pools and item stores get to know that they are services of this host: their
     /// refusals are then due to its stop.
     fn join_parts(&self) {
+        let state = self.state.lock();
         let member = |service: usize| Member {
             host: self.name.clone(),
             service,
-            stopping: self.token.clone(),
+            is_stopping: state.machine.is_stopping.clone(),
         };
-        for (index, pool, _) in &self.state.lock().pools {
+        for (index, pool, _) in &state.pools {
             pool.join_host(member(*index));
         }
         for (index, store) in &self.stores {

@@ -1,8 +1,7 @@
 //! What a pool, a queue or a batcher knows of the host that it is a service of.
 
-use crate::cancel::CancelToken;
 use crate::causes::with_cause;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Acquire, Arc, AtomicBool, Mutex};
 use std::error::Error;
 use std::fmt;
 
@@ -13,8 +12,9 @@ pub(crate) struct Member {
     pub(crate) host: Arc<str>,
     /// The index of the service.
     pub(crate) service: usize,
-    /// Cancelled when the stop of the host begins.
-    pub(crate) stopping: CancelToken,
+    /// Whether the stop of the host has begun. Set by the host before it stops any service,
+    /// Release; read by those that are refused, Acquire.
+    pub(crate) is_stopping: Arc<AtomicBool>,
 }
 
 impl fmt::Display for Member {
@@ -40,7 +40,7 @@ impl Membership {
         let member = self.0.lock();
         member
             .as_ref()
-            .filter(|member| member.stopping.is_cancelled())
+            .filter(|member| member.is_stopping.load(Acquire))
             .cloned()
     }
 

@@ -31,6 +31,7 @@ use super::reason::StopReason;
 use super::status::HostPhase;
 use crate::clock::{Deadline, Freezes};
 use crate::retry;
+use crate::sync::{Arc, AtomicBool, Release};
 use entry::AfterEnd;
 use failure_log::FailureLog;
 use std::collections::HashSet;
@@ -46,6 +47,9 @@ pub(super) struct Machine {
     pub(super) times: Times,
     /// The stop, once it has begun.
     pub(super) stop: Option<Stop>,
+    /// Whether it has begun, for the refusals of pools, queues and batchers. Set here, under the
+    /// lock of the host's state, and so before anything that follows from the stop.
+    pub(super) is_stopping: Arc<AtomicBool>,
     /// The report is being made: what happens now is too late for it.
     pub(super) is_frozen: bool,
     /// Times at which the thread that drives the host woke late.
@@ -97,6 +101,7 @@ impl Machine {
             phase: HostPhase::Built,
             times: Times::default(),
             stop: None,
+            is_stopping: Arc::default(),
             is_frozen: false,
             freezes: Freezes::default(),
             ends_with_services: false,
@@ -144,6 +149,7 @@ impl Machine {
         self.log(log::Level::Info, format!("stopping: {reason}"));
         let was_ready = self.phase == HostPhase::Running;
         self.stop = Some(Stop::new(reason, limit, &self.limits, was_ready, now));
+        self.is_stopping.store(true, Release);
         self.phase = HostPhase::Delaying;
         // Invariant 4: what has not begun never does.
         for entry in &mut self.entries {
