@@ -173,7 +173,7 @@ fn the_report_of_a_host_has_its_services_and_their_failures() {
             json!({
                 "name": "db", "outcome": { "kind": "failed", "failure": failure },
                 "restarts": 0, "failures": 1, "start_took": "#", "stop_took": "#",
-                "queue": null, "batcher": null, "items_left": 0,
+                "queue": null, "batcher": null, "jobs": null, "items_left": 0,
             })
         );
         assert!(json["failures"].as_array().unwrap().contains(&failure));
