@@ -13,8 +13,8 @@ const SHORT: Duration = Duration::from_millis(40);
 
 #[test]
 fn a_timeout_without_end_is_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let builder = SqliteStore::builder(folder.path().join("app.db"));
+    let place = folder();
+    let builder = SqliteStore::builder(place.path().join("jobs.db"));
     let store = builder.busy_timeout(Duration::MAX).open().unwrap();
     assert!(store.enqueue(vec![job()]).unwrap()[0].is_new);
 }
