@@ -258,6 +258,8 @@
 //! - **`jobs`**: `jobs`, durable jobs with their workers, and `store`, where they are kept, with
 //!   the `serde`, `serde_json` and `serde_path_to_error` crates.
 //!   With `testing`, `testing::store` checks stores.
+//! - **`sqlite`**: `store::sqlite`, a store of jobs in an SQLite file (Unix), with the `rusqlite`
+//!   crate, which brings an SQLite of its own, and the `rustix` crate. Implies `jobs`.
 //! - **`watch`**: `watch::FolderWatch`, a service that reports changes below a folder, with
 //!   the `notify` crate.
 //! - **`testing`**: `testing`, for tests that do not sleep: a manual clock, gates, scripted

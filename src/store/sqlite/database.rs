@@ -24,6 +24,9 @@ pub(super) struct Database {
     identity: (u64, u64),
 }
 
+/// The longest wait for a lock that SQLite knows: 24.8 days.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// The size to which the log is grown before it is used, and above which it is checkpointed. An
 /// fsync is quicker if the file does not grow.
 const LOG_SIZE: u64 = 8 << 20;
@@ -63,7 +66,8 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || {
             let conn = Connection::open_with_flags(&self.path, flags)?;
-            conn.busy_timeout(self.busy_timeout)?;
+            // SQLite counts milliseconds in an `int`; rusqlite panics above that.
+            conn.busy_timeout(self.busy_timeout.min(LONGEST_TIMEOUT))?;
             conn.set_prepared_statement_cache_capacity(STATEMENTS);
             // The log is checkpointed by a thread of its own.
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;

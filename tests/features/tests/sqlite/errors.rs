@@ -12,6 +12,14 @@ use std::time::Duration;
 const SHORT: Duration = Duration::from_millis(40);
 
 #[test]
+fn a_timeout_without_end_is_one() {
+    let place = folder();
+    let builder = SqliteStore::builder(place.path().join("jobs.db"));
+    let store = builder.busy_timeout(Duration::MAX).open().unwrap();
+    assert!(store.enqueue(vec![job()]).unwrap()[0].is_new);
+}
+
+#[test]
 fn an_open_write_transaction_of_the_program_is_busy_after_the_timeout_and_named() {
     let (_folder, path, store) = store();
     drop(store);
