@@ -373,6 +373,7 @@ fn one_that_is_slow_fails_or_panics_delays_no_other_and_keeps_its_schedule() {
         it.scheduler.start().unwrap();
         for nth in 1..=5 {
             it.clock.advance(MINUTE);
+            gate.wait_for(1);
             assert_eq!(told.recv().unwrap(), it.begin + nth * MINUTE);
             // All but the slow one have ended when the clock moves on.
             while fails
