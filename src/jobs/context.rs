@@ -86,8 +86,8 @@ impl JobContext {
         self.attempt.max_attempts
     }
 
-    /// Returns the fence of this attempt: a number that is higher than that of each earlier attempt
-    /// of any job of the store. A resource that keeps the highest number it has seen, and refuses
+    /// Returns the fence of this attempt: a number that is higher than that of each earlier claim of
+    /// the store. Jobs that were claimed together may share it. A resource that keeps the highest number it has seen, and refuses
     /// lower ones, is safe from an attempt whose lease was lost while it was frozen.
     pub fn fence(&self) -> Fence {
         self.attempt.id.fence
@@ -110,8 +110,9 @@ impl JobContext {
     }
 
     /// Returns a token that is cancelled when a stop is requested, earlier than
-    /// [`token`](Self::token): a handler can finish what it is at, and return an error to go on
-    /// later. It may also ignore it.
+    /// [`token`](Self::token). A handler can finish what it is at, and return
+    /// [`Snooze`](super::Snooze) to go on later without the use of an attempt: any other error
+    /// before the token is cancelled is a failed attempt. It may also ignore the token.
     pub fn stopping(&self) -> &CancelToken {
         &self.stopping
     }

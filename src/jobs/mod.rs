@@ -47,9 +47,11 @@
 //! - One attempt of a job counts at a time. The store refuses the end of an attempt whose job was
 //!   taken over; the report counts it as *lease lost*.
 //! - An attempt counts when it is claimed, so that a job that ends its process each time is dead
-//!   after its attempts. After such an end it is claimed alone, and burns no attempt of others.
-//! - A process keeps its *lease* by renewing it every 6 s. One that has ended, or is silent for 30 s,
-//!   loses its jobs to another one.
+//!   after its attempts. After such an end it is claimed alone. Jobs that other threads of the
+//!   process run at the same time lose an attempt with it.
+//! - A process keeps its *lease* by renewing it every 6 s. One that is silent for 30 s loses its jobs
+//!   to another one; so does, within 0.1 s, one on the same machine that has ended, if the store can
+//!   see that.
 //! - Of a queue, jobs are claimed by priority, then by when they are due, then by their id. They may
 //!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
 //!   last 100 runs of the kind; what has not begun after a second is given back.

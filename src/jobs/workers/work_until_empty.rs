@@ -29,7 +29,8 @@ impl Jobs {
     /// # Errors
     ///
     /// Returns a [`WorkError`] if the declaration makes no sense, if a handler cannot be made, or if
-    /// the store cannot be used: an outage of up to 30 s is waited for.
+    /// the store cannot be used. An outage of up to 30 s is waited for while jobs are claimed and
+    /// run, but not at the beginning and the end.
     ///
     /// # Examples
     ///

@@ -49,9 +49,9 @@
 //! # Leases
 //!
 //! A process that registers locks a file. The system releases the lock when the process ends, in
-//! whichever way, and other processes notice that at once. A process that forks without exec keeps
-//! the lock until its child has ended too; one started by [`Command`](std::process::Command) does
-//! not have it.
+//! whichever way, and other processes notice that within 0.1 s. A process that forks without exec
+//! keeps the lock until its child has ended too; one started by
+//! [`Command`](std::process::Command) does not have it.
 
 // From the bottom: `errors` and `file_system`; `database` opens connections, with the tables of
 // `schema`. `lanes`, `counts`, `tx` and `columns` are what the commands are written with. The
