@@ -20,7 +20,7 @@
 //! ```
 //!
 //! (Without what the log says of the two that are dead.) `--help` lists the options and exit
-//! codes, `RUST_LOG=warn` tells of the full disk, too.
+//! codes, `RUST_LOG=warn` logs the full disk, too.
 //!
 //! # How it works
 //!

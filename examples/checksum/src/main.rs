@@ -7,7 +7,7 @@
 //! 6f0378f21a495f5c13247317d158e9d51da45a5bf68fc2f366e450deafdc8302  words/it
 //! ```
 //!
-//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! # How it works
 //!

@@ -5,7 +5,7 @@
 //! $ gzip -dc doc.tar.gz | tar -t | wc -l
 //! ```
 //!
-//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! # How it works
 //!

@@ -38,7 +38,7 @@
 //! ```
 //!
 //! Left alone it ends when every mail is sent or given up. `--help` lists the ways to fail
-//! and the exit codes, `RUST_LOG=mailer=debug` tells of each attempt.
+//! and the exit codes, `RUST_LOG=mailer=debug` logs each attempt.
 //!
 //! # How it works
 //!

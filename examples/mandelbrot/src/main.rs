@@ -5,7 +5,7 @@
 //! mandelbrot: 1920x1080 in 0.48 s: 4.3 million pixels a second
 //! ```
 //!
-//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! # How it works
 //!

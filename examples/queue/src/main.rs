@@ -17,7 +17,7 @@
 //! ```
 //!
 //! What the server has acknowledged is in `target/inbox`: `sort target/inbox | uniq -d` prints nothing.
-//! `--help` lists the options and exit codes, `RUST_LOG=info` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=info` logs more.
 //!
 //! # How it works
 //!

@@ -11,7 +11,7 @@
 //! 5       words/few
 //! ```
 //!
-//! `--help` lists the commands, options and exit codes, `RUST_LOG=debug` tells more.
+//! `--help` lists the commands, options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! # How it works
 //!

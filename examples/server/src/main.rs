@@ -21,7 +21,7 @@
 //! ```
 //!
 //! It answers each line in capitals; `wait 500` takes that many milliseconds. `--help` lists the
-//! options and exit codes, `RUST_LOG=info` tells more.
+//! options and exit codes, `RUST_LOG=info` logs more.
 //!
 //! # How it works
 //!

@@ -21,7 +21,7 @@
 //!   also       service "index" failed in run: no storage space
 //! ```
 //!
-//! Up to the report this is the log, on stderr; `RUST_LOG=info` tells more. A report
+//! Up to the report this is the log, on stderr; `RUST_LOG=info` logs more. A report
 //! that is clean is printed on stdout. `--help` lists the ways to fail and the exit codes.
 //!
 //! # The last lines

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The first command draws the pictures first; leave `--make` out to use your
-//! own. `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
+//! own. `--help` lists the options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! # How it works
 //!

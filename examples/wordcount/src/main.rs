@@ -8,7 +8,7 @@
 //!         1 a
 //! ```
 //!
-//! `--help` lists the options and exit codes, `RUST_LOG=debug` tells more.
+//! `--help` lists the options and exit codes, `RUST_LOG=debug` logs more.
 //!
 //! A word is what lies between characters that are neither letters nor digits,
 //! in lower case. Bytes that are no UTF-8 count as such characters.

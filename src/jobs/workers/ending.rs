@@ -25,7 +25,7 @@ pub(super) struct Facts<'a> {
     pub(super) max_attempts: u32,
     /// How often a stop interrupted the job before.
     pub(super) interrupted: u32,
-    /// At so many the job is dead.
+    /// The number of interruptions at which the job is dead.
     pub(super) max_interruptions: u32,
     pub(super) timeout: Option<Duration>,
     /// Since the job was due at first.
