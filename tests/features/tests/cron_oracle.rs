@@ -462,8 +462,9 @@ fn compare(rng: &mut fastrand::Rng, expression: &str, zones: &[Zone], years: (i6
                 continue;
             }
             Err(ScheduleError::NeverDue { .. }) => {
-                let start = zone.spans[0].start;
-                assert_eq!(shown(meaning.next(zone, start)), None, "{schedule}");
+                // From now on: in earlier years the zone may have had other gaps.
+                let now = Timestamp::now().as_second();
+                assert_eq!(shown(meaning.next(zone, now)), None, "{schedule}");
                 continue;
             }
             checked => checked.unwrap(),
