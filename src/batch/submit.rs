@@ -12,11 +12,12 @@ use crate::timer::{Alarm, drop_elsewhere};
 impl<T: Send + 'static> Store<T> {
     pub(super) fn submit(&self, item: T, on_full: OnFull<'_>) -> Result<(), SubmitError<T>> {
         let bytes = self.measure.as_ref().map_or(0, |measure| measure(&item));
-        let overflows = on_full.overflows() && self.is_own_worker();
+        // Asked for only where there is no room: this is on the way of every item.
+        let overflows = || on_full.overflows() && self.is_own_worker();
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         let backoff = Backoff::new();
-        while state.has_reached(Phase::Closed) || (state.held >= self.capacity && !overflows) {
+        while state.has_reached(Phase::Closed) || (state.held >= self.capacity && !overflows()) {
             let refusal = match on_full.wait().map(|wait| (wait, wait.is_over())) {
                 _ if state.has_reached(Phase::Closed) || self.is_lost(&state) => Refusal::Closed,
                 None => Refusal::Full,
