@@ -133,16 +133,16 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::LeaseLost`] if the process has no lease.
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError>;
 
-    /// Notes that a thread of the process begins an attempt, so that a takeover can tell it from
-    /// those that were only claimed. `slot` is the number of the thread, from 0; each thread
-    /// overwrites its own.
+    /// Notes that the process begins an attempt, so that a takeover can tell it from those that were
+    /// only claimed. The note is kept until [`finish`](Self::finish) has recorded the end of the
+    /// attempt: one whose handler has returned, and whose end is not recorded, had begun.
     ///
     /// It is not durable beyond the life of the machine, and costs no commit. A store that cannot
     /// keep the note does nothing, as by default; all attempts of the process are then
     /// [`Begun::Unknown`](super::Begun::Unknown) when it is lost. So they are if one of its notes
     /// could not be written.
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        let _ = (worker, slot, attempt);
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
+        let _ = (worker, attempt);
     }
 
     /// Records how attempts ended. The answers are in the order of `ends`. An attempt that is no

@@ -100,8 +100,8 @@ impl Store for FaultyStore {
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         self.call("claim", |store| store.claim(request))
     }
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        self.inner.mark_begun(worker, slot, attempt);
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
+        self.inner.mark_begun(worker, attempt);
     }
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
         self.call("finish", |store| store.finish(ends))

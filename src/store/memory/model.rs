@@ -160,10 +160,14 @@ impl Model {
             }
             // One that does not run and still has this fence has ended by this attempt before: a
             // takeover would have raised the fence.
+            let worker = row.job.info.worker;
             if row.job.info.state == JobState::Running {
                 self.table.change(id, |row| row.finish(&end.outcome, now));
             }
             let state = self.state(id);
+            if let Some(worker) = worker.filter(|_| state != JobState::Running) {
+                self.workers.ended(worker, end.attempt);
+            }
             has_returned |= matches!(state, JobState::Available | JobState::Scheduled);
             Answer::Accepted(state)
         };

@@ -153,9 +153,9 @@ impl Store for MemoryStore {
         self.at_once(|model, now| model.claim(request, now))
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
         let mut model = self.shared.model.lock();
-        model.workers.mark_begun(worker, slot, attempt);
+        model.workers.mark_begun(worker, attempt);
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {

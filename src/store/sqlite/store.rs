@@ -129,6 +129,9 @@ impl SqliteStore {
     }
 }
 
+/// What was left behind has not ended.
+const RUNNING: Answer = Answer::Accepted(JobState::Running);
+
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
@@ -256,16 +259,21 @@ impl Store for SqliteStore {
         self.shared.writer.call(Durability::Normal, 0, body)
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
         if let Some(file) = self.shared.folder.own(worker) {
-            file.mark_begun(slot, attempt);
+            file.mark_begun(attempt);
         }
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
-        let ends = ends.to_vec();
-        let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &ends)?);
-        self.shared.writer.call(self.shared.durability, 0, body)
+        let owned = ends.to_vec();
+        let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &owned)?);
+        let answers = self.shared.writer.call(self.shared.durability, 0, body)?;
+        let answered = ends.iter().zip(&answers);
+        let recorded = answered.filter(|(_, answer)| **answer != RUNNING);
+        let recorded: Vec<AttemptId> = recorded.map(|(end, _)| end.attempt).collect();
+        self.shared.folder.ended(&recorded);
+        Ok(answers)
     }
 
     fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {

@@ -118,7 +118,7 @@ fn an_outcome_of_an_attempt_that_was_taken_over_is_refused_and_the_new_one_stand
     for late in ends() {
         let (frozen, other) = (probe.worker(), probe.worker());
         let old = probe.running(frozen);
-        probe.mark_begun(frozen, 0, old.attempt_id());
+        probe.mark_begun(frozen, old.attempt_id());
         probe.lose(frozen);
         let is_refused = || {
             let before = probe.job(old.id);
@@ -231,7 +231,7 @@ fn attempts_that_did_not_succeed_are_remembered_the_last_16(probe: &Probe) {
         let job = probe.claim_one(worker);
         claims.push((job.fence, worker));
         if round % 5 == 4 {
-            probe.mark_begun(worker, 0, job.attempt_id());
+            probe.mark_begun(worker, job.attempt_id());
             let beat = probe.beat(worker);
             let retry = |_: &_| failed(Due::Now);
             probe.take_over(worker, beat, &retry).unwrap().unwrap();

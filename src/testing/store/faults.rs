@@ -8,6 +8,7 @@ use crate::store::{
     MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId,
     WorkerInfo,
 };
+use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +30,8 @@ enum Fault {
     TakeoverWithoutBeat,
     BegunForgotten,
     BegunSupposed,
+    BegunOverwritten,
+    BegunLimited,
     BeatStandsStill,
     WithdrawLeavesJobs,
     QueuesInAnyOrder,
@@ -125,6 +128,16 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         true,
     ),
     (
+        Fault::BegunOverwritten,
+        "what_has_ended_without_a_record_had_begun",
+        true,
+    ),
+    (
+        Fault::BegunLimited,
+        "a_long_attempt_had_begun_however_many_begin_after_it",
+        false,
+    ),
+    (
         Fault::BeatStandsStill,
         "a_renewal_changes_the_beat_of_its_process_alone",
         true,
@@ -206,12 +219,19 @@ const FAULTS: &[(Fault, &str, bool)] = &[
 struct Faulty {
     inner: MemoryStore,
     fault: Fault,
+    /// What has begun, in order.
+    begun: Arc<Mutex<Vec<AttemptId>>>,
 }
 
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();
     let inner = MemoryStore::new().clock(&clock);
-    let store = Faulty { inner, fault };
+    let begun = Arc::default();
+    let store = Faulty {
+        inner,
+        fault,
+        begun,
+    };
     Subject::new(store.clone()).other(store).clock(&clock)
 }
 
@@ -249,6 +269,16 @@ fn each_check_has_a_name_of_its_own() {
 impl Faulty {
     fn has(&self, fault: Fault) -> bool {
         self.fault == fault
+    }
+
+    /// How many of the attempts are known to have begun, of the last ones.
+    fn kept(&self) -> usize {
+        match self.fault {
+            Fault::BegunForgotten => 0,
+            Fault::BegunOverwritten => 1,
+            Fault::BegunLimited => 1000,
+            _ => usize::MAX,
+        }
     }
 
     /// The attempt that the job has now.
@@ -352,9 +382,13 @@ impl Store for Faulty {
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
         if self.has(Fault::BegunSupposed) {
-            for (slot, job) in self.inner.held(worker)?.into_iter().enumerate() {
-                self.inner.mark_begun(worker, 1000 + slot, job.attempt);
+            for job in self.inner.held(worker)? {
+                self.inner.mark_begun(worker, job.attempt);
             }
+        }
+        let begun = self.begun.lock();
+        for attempt in &begun[begun.len().saturating_sub(self.kept())..] {
+            self.inner.mark_begun(worker, *attempt);
         }
         let workers = self.inner.workers()?;
         let current = workers.iter().find(|other| other.id == worker);
@@ -389,10 +423,8 @@ impl Store for Faulty {
         self.inner.claim(&request)
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        if !self.has(Fault::BegunForgotten) {
-            self.inner.mark_begun(worker, slot, attempt);
-        }
+    fn mark_begun(&self, _: WorkerId, attempt: AttemptId) {
+        self.begun.lock().push(attempt);
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {

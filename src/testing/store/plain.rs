@@ -10,7 +10,7 @@ use crate::store::{
     WorkerId,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Plain {
@@ -18,7 +18,7 @@ pub(super) struct Plain {
     pub(super) enqueued: u64,
     /// By queue and kind: the jobs that were enqueued, deleted, pruned.
     lanes: BTreeMap<(String, String), (u64, u64, u64)>,
-    slots: HashMap<(WorkerId, usize), AttemptId>,
+    begun: HashSet<AttemptId>,
     last_id: Option<JobId>,
     /// The highest fence there was, and that before the last claim.
     last_fence: Option<Fence>,
@@ -33,7 +33,7 @@ impl Plain {
             jobs: BTreeMap::new(),
             enqueued: 0,
             lanes: BTreeMap::new(),
-            slots: HashMap::new(),
+            begun: HashSet::new(),
             last_id: None,
             last_fence: None,
             fence_before: None,
@@ -170,8 +170,8 @@ impl Plain {
         }
     }
 
-    pub(super) fn begun(&mut self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        self.slots.insert((worker, slot), attempt);
+    pub(super) fn begun(&mut self, attempt: AttemptId) {
+        self.begun.insert(attempt);
     }
 
     pub(super) fn running(&self, worker: WorkerId) -> Vec<JobId> {
@@ -211,11 +211,7 @@ impl Plain {
             assert_eq!(lost.attempt, job.attempt);
             assert_eq!(Some(lost.max_attempts), job.max_attempts);
             assert_eq!(lost.interrupted, job.interrupted);
-            let has_begun = self
-                .slots
-                .iter()
-                .any(|((other, _), attempt)| *other == worker && *attempt == lost.attempt_id);
-            let known = match (job.is_abandoned, has_begun) {
+            let known = match (job.is_abandoned, self.begun.contains(&lost.attempt_id)) {
                 (true, _) => Begun::Abandoned,
                 (_, true) => Begun::Yes,
                 _ => Begun::No,

@@ -187,9 +187,8 @@ impl Walk<'_> {
             let policy = policy.expect("the kind was asked for").max_attempts;
             self.plain.claimed(&job, worker, policy, now);
             if self.random.below(3) > 0 {
-                let slot = self.random.below(4) as usize;
-                self.probe.mark_begun(worker, slot, job.attempt_id());
-                self.plain.begun(worker, slot, job.attempt_id());
+                self.probe.mark_begun(worker, job.attempt_id());
+                self.plain.begun(job.attempt_id());
             }
             self.claimed.push(job);
         }

@@ -90,7 +90,7 @@ fn without_its_file_nothing_is_known_of_a_process_but_its_row() {
         let worker = register(&store);
         store.enqueue(vec![job()]).unwrap();
         let running = claim(&store, worker, 1).unwrap().jobs.remove(0);
-        store.mark_begun(worker, 0, running.attempt_id());
+        store.mark_begun(worker, running.attempt_id());
         let file = files(&path).remove(0);
         match remove {
             true => fs::remove_file(&file).unwrap(),

@@ -154,7 +154,7 @@ fn hold(path: &Path) {
     let store = SqliteStore::open(path).unwrap();
     let worker = register(&store);
     let running = claim(&store, worker, 3).unwrap();
-    store.mark_begun(worker, 0, running.jobs[0].attempt_id());
+    store.mark_begun(worker, running.jobs[0].attempt_id());
     store.renew(worker).unwrap();
     say("held");
     wait_for_parent();
