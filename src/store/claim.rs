@@ -38,6 +38,9 @@ pub struct KindRequest<'a> {
 pub struct Claim {
     /// In the order in which they were claimed, which is that of [`Picker`](super::Picker).
     pub jobs: Vec<ClaimedJob>,
+    /// Whether the claim ended early, since it had discarded as many jobs as one claim may: the next
+    /// claim goes on from there.
+    pub has_more: bool,
 }
 
 /// A job that a process has claimed, with all that its handler needs.

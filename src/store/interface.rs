@@ -8,7 +8,7 @@ use super::info::JobDetails;
 use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
-use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
+use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 use super::spec::{Enqueued, JobSpec};
 use super::state::JobState;
 use super::transaction::Statement;
@@ -123,7 +123,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Claims available jobs for a process, as [`ClaimRequest`] and [`Picker`](super::Picker) say.
     /// They become running in its name, and the attempt counts. No other job is changed, except
-    /// that those found expired are cancelled.
+    /// that those found expired are cancelled, and those found that cannot be read are dead: up to
+    /// [`Picker::MOST_DISCARDED`](super::Picker::MOST_DISCARDED), then the claim
+    /// [ends early](Claim::has_more).
     ///
     /// A power failure may undo a claim, though never the use of its fence; the death of a process
     /// does not.
@@ -173,13 +175,21 @@ pub trait Store: Send + Sync + 'static {
     /// What the store itself cannot do.
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError>;
 
-    /// Removes jobs that ended in `state` at least `age` ago, the earliest first, and `most` at
-    /// once. Returns how many. In a state that is not an end nothing is removed.
+    /// Cancels jobs that have expired and wait, the first to expire first, and `most` at once. A
+    /// claim does so with those that it finds; others may be in lanes from which no process claims.
     ///
     /// # Errors
     ///
     /// What the store itself cannot do.
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError>;
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError>;
+
+    /// Removes jobs that ended in `state` at least `age` ago, the earliest first, and `most` at
+    /// once, or fewer if they are large. In a state that is not an end nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError>;
 
     /// All that the store has of a job; `None` if it has none with this id.
     ///

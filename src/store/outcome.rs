@@ -91,3 +91,13 @@ pub struct Promoted {
     /// already, `None` if there is none.
     pub next: Option<Duration>,
 }
+
+/// What [`Store::prune`](super::Store::prune) or
+/// [`Store::cancel_expired`](super::Store::cancel_expired) has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The number of jobs that were removed or cancelled.
+    pub count: usize,
+    /// Whether there are more.
+    pub has_more: bool,
+}

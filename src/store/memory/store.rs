@@ -8,7 +8,8 @@ use crate::store::changes::Changes;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+    Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -178,7 +179,11 @@ impl Store for MemoryStore {
         Ok(promoted)
     }
 
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        Ok(self.at_once(|model, now| model.cancel_expired(most, now)))
+    }
+
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         Ok(self.at_once(|model, now| model.prune(state, age, most, now)))
     }
 

@@ -66,7 +66,7 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let mut found = HashMap::new();
         let mut candidates = Vec::new();
         for kind in &kinds {
-            for job in available(tx, queue, kind, picker.room())? {
+            for job in available(tx, queue, kind, &mut picker)? {
                 candidates.push(job.candidate(kind));
                 found.insert(job.claimed.id, job);
             }
@@ -74,12 +74,14 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let ids = picker.pick(candidates);
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
+    let has_more = picker.has_more();
     if picked.is_empty() {
-        return Ok(Claim::default());
+        let jobs = Vec::new();
+        return Ok(Claim { jobs, has_more });
     }
     let fence = tx.next_fence()?;
     let jobs = begin(tx, picked, request.worker, fence)?;
-    Ok(Claim { jobs })
+    Ok(Claim { jobs, has_more })
 }
 
 pub(super) const LEASE: &str = "SELECT 1 FROM groundcrew_worker WHERE id = ?1";
@@ -117,19 +119,21 @@ SELECT id, priority, due, lost, expires, attempt, max_attempts, interrupted, fir
   timeout
 FROM groundcrew_job WHERE state = 1 AND lane = ?1 ORDER BY priority DESC, due, id";
 
-/// Up to `room` jobs of a lane, the first in order. What has expired is cancelled on the way.
+/// The jobs of a lane for which the picker has room, the first in order. What has expired is
+/// cancelled on the way.
 fn available(
     tx: &mut Tx<'_>,
     queue: &str,
     kind: &KindRequest<'_>,
-    room: usize,
+    picker: &mut Picker,
 ) -> Result<Vec<Found>, Failure> {
+    let room = picker.room();
     let lane = tx.lanes.get(queue, kind.kind);
     let Some(lane) = lane.filter(|lane| room > 0 && !tx.lanes.is_empty(*lane)) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    let mut expired: Vec<i64> = Vec::new();
+    let mut expired: Vec<JobId> = Vec::new();
     let mut statement = tx.prepare(AVAILABLE)?;
     let mut rows = statement.query([lane])?;
     while found.len() < room {
@@ -137,15 +141,17 @@ fn available(
             break;
         };
         let expires: Option<i64> = row.get(4)?;
-        if expires.is_some_and(|expires| expires <= tx.now_ms()) {
-            expired.push(row.get(0)?);
-        } else {
+        if expires.is_none_or(|expires| expires > tx.now_ms()) {
             found.push(read(row, lane, queue, kind)?);
+        } else if picker.discard() {
+            expired.push(JobId::new(row.get(0)?));
+        } else {
+            break;
         }
     }
     // Before the next write: a statement that is half read keeps a transaction open.
     drop(rows);
-    if found.is_empty() {
+    if found.is_empty() && !picker.has_more() {
         tx.lanes.found_empty(lane);
     }
     expire(tx, &expired)?;
@@ -179,13 +185,13 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
     })
 }
 
-pub(super) const EXPIRE: &str =
-    "UPDATE groundcrew_job SET state = ?2, reason = 'expired', ended_at = ?3 WHERE id = ?1";
+pub(super) const EXPIRE: &str = "
+UPDATE groundcrew_job SET state = 7, reason = 'expired', ended_at = ?2
+WHERE id IN (SELECT value FROM json_each(?1))";
 
-fn expire(tx: &Tx<'_>, ids: &[i64]) -> rusqlite::Result<()> {
-    for id in ids {
-        let state = code(JobState::Cancelled);
-        tx.execute(EXPIRE, [*id, state, tx.now_ms()])?;
+pub(super) fn expire(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
+    if !ids.is_empty() {
+        tx.execute(EXPIRE, params![json(ids), tx.now_ms()])?;
     }
     Ok(())
 }

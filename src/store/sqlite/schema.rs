@@ -110,6 +110,8 @@ CREATE TABLE groundcrew_job(
 CREATE INDEX groundcrew_ready ON groundcrew_job(lane, priority DESC, due, id) WHERE state = 1;
 CREATE INDEX groundcrew_due ON groundcrew_job(due) WHERE state = 0;
 CREATE INDEX groundcrew_scheduled ON groundcrew_job(lane, due) WHERE state = 0;
+CREATE INDEX groundcrew_expiring ON groundcrew_job(expires)
+  WHERE expires IS NOT NULL AND state < 2;
 CREATE INDEX groundcrew_running ON groundcrew_job(worker) WHERE state = 2;
 CREATE INDEX groundcrew_holding ON groundcrew_job(limit_id, state)
   WHERE limit_id IS NOT NULL AND state < 5;

@@ -19,7 +19,8 @@ use crate::store::changes::Changes;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
     JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
-    ProcessInfo, Promoted, Statement, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+    ProcessInfo, Promoted, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use rusqlite::Connection;
@@ -291,14 +292,23 @@ impl Store for SqliteStore {
         self.write(move |tx| maintain::promote_due(tx, most))
     }
 
+    /// Takes a write transaction only if a job has expired.
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        let now = self.read_clock();
+        if !self.read(|conn| maintain::has_expired(conn, now))? {
+            return Ok(Swept::default());
+        }
+        self.write(move |tx| maintain::cancel_expired(tx, most))
+    }
+
     /// Takes a write transaction only if there is something to remove.
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         let before = self.read_clock().checked_sub(age);
         let Some(before) = before.filter(|_| state.is_ended()) else {
-            return Ok(0);
+            return Ok(Swept::default());
         };
         if !self.read(|conn| maintain::has_old(conn, state, before))? {
-            return Ok(0);
+            return Ok(Swept::default());
         }
         self.write(move |tx| maintain::prune(tx, state, before, most))
     }

@@ -5,8 +5,8 @@ use crate::clock::ManualClock;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version,
+    WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
@@ -21,6 +21,8 @@ enum Fault {
     PayloadUnlimited,
     DueEarly,
     ExpiryIgnored,
+    ExpiredKept,
+    AllExpiredAtOnce,
     OutcomeByIdAlone,
     RepeatedOutcomeLost,
     SnoozeCounts,
@@ -81,6 +83,16 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         Fault::ExpiryIgnored,
         "an_expired_job_is_cancelled_by_a_claim_and_not_claimed",
         true,
+    ),
+    (
+        Fault::ExpiredKept,
+        "what_has_expired_is_cancelled_where_nobody_claims_as_well",
+        true,
+    ),
+    (
+        Fault::AllExpiredAtOnce,
+        "a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more",
+        false,
     ),
     (
         Fault::OutcomeByIdAlone,
@@ -420,7 +432,12 @@ impl Store for Faulty {
         }
         request.queues = &queues;
         request.kinds = &kinds;
-        self.inner.claim(&request)
+        loop {
+            let claim = self.inner.claim(&request)?;
+            if !claim.has_more || !self.has(Fault::AllExpiredAtOnce) {
+                return Ok(claim);
+            }
+        }
     }
 
     fn mark_begun(&self, _: WorkerId, attempt: AttemptId) {
@@ -447,7 +464,14 @@ impl Store for Faulty {
         Ok(promoted)
     }
 
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        match self.fault {
+            Fault::ExpiredKept => Ok(Swept::default()),
+            _ => self.inner.cancel_expired(most),
+        }
+    }
+
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         match self.fault {
             Fault::PruneIgnoresAge => self.inner.prune(state, Duration::ZERO, most),
             Fault::PruneIgnoresLimit => self.inner.prune(state, age, usize::MAX),

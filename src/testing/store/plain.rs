@@ -6,8 +6,8 @@ use super::plain_job::PlainJob;
 use super::probe::Probe;
 use crate::store::{
     Answer, AttemptId, AttemptOutcome, Begun, CancelOutcome, ClaimRequest, ClaimedJob, Enqueued,
-    Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError, TakenOver,
-    WorkerId,
+    Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError, Swept,
+    TakenOver, WorkerId,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -283,7 +283,24 @@ impl Plain {
         Ok(())
     }
 
-    /// `gone` are the jobs that the store has pruned.
+    pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
+        let waits = [JobState::Scheduled, JobState::Available];
+        let mut expired: Vec<&mut PlainJob> = self.jobs.values_mut().collect();
+        expired.retain(|job| {
+            waits.contains(&job.state) && job.expires.is_some_and(|expires| expires <= now)
+        });
+        expired.sort_by_key(|job| (job.expires, job.id));
+        let count = most.min(expired.len());
+        for job in &mut expired[..count] {
+            job.end(JobState::Cancelled, now);
+        }
+        Swept {
+            count,
+            has_more: count < expired.len(),
+        }
+    }
+
+    /// `gone` are the jobs that the store has pruned. Returns whether there are more.
     pub(super) fn prune(
         &mut self,
         state: JobState,
@@ -291,7 +308,7 @@ impl Plain {
         most: usize,
         now: SystemTime,
         gone: &[JobId],
-    ) {
+    ) -> bool {
         let is_old = |job: &PlainJob| {
             let ended_at = job.ended_at.filter(|_| job.state == state);
             ended_at.is_some_and(|ended_at| !self.knows_times || ended_at + age <= now)
@@ -307,10 +324,12 @@ impl Plain {
             .zip(earliest)
             .is_none_or(|(latest, earliest)| latest <= earliest);
         assert!(is_in_order, "the earliest are not the first");
+        let has_more = !kept.is_empty();
         for id in gone {
             self.lane_of(*id).2 += 1;
             self.jobs.remove(id);
         }
+        has_more
     }
 
     pub(super) fn promote(&mut self, most: usize, now: SystemTime) -> Promoted {

@@ -201,6 +201,11 @@ impl Probe {
             .expect("the beat is the same")
     }
 
+    /// Prunes, and returns how many jobs that removed.
+    pub(super) fn pruned(&self, state: JobState, age: Duration, most: usize) -> usize {
+        self.prune(state, age, most).expect("prune failed").count
+    }
+
     /// The jobs in a state, in the order of their list.
     pub(super) fn listed(&self, state: JobState) -> Vec<JobId> {
         let page = self.list(&JobFilter::new(state), None, 1000);

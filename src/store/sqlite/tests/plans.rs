@@ -59,7 +59,9 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("due", maintain::DUE),
         ("promote", maintain::PROMOTE),
         ("next due", maintain::NEXT),
+        ("expired", maintain::EXPIRED),
         ("prune", maintain::OLD),
+        ("prune: size", maintain::SIZE),
         ("renew", lease::RENEW),
         ("token", lease::TOKEN),
         ("new lanes", lanes::LANES_AFTER),
@@ -118,6 +120,7 @@ fn each_statement_uses_the_index_that_is_meant_for_it() {
     let meant = [
         (claim::AVAILABLE, "groundcrew_ready (lane=?)"),
         (maintain::DUE, "groundcrew_due (due<?)"),
+        (maintain::EXPIRED, "groundcrew_expiring (expires<?)"),
         (
             maintain::OLD,
             "groundcrew_ended (state=? AND lane=? AND ended_at<?)",
