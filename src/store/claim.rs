@@ -67,7 +67,7 @@ pub struct ClaimedJob {
     pub lost: u32,
     /// How often a stop interrupted it.
     pub interrupted: u32,
-    /// When it was due at first.
+    /// When it was due at first, or was retried by hand.
     pub first_due: SystemTime,
     /// When this attempt was due.
     pub due: SystemTime,

@@ -21,7 +21,7 @@ pub struct JobInfo {
     pub priority: i32,
     /// When it is due, or was when it was claimed.
     pub due: SystemTime,
-    /// When it was due at first, before any attempt.
+    /// When it was due at first, before any attempt, or was retried by hand.
     pub first_due: SystemTime,
     /// The number of attempts, the running one included. A retry by hand sets it to 0.
     pub attempt: u32,

@@ -199,6 +199,7 @@ impl Row {
         info.attempt = 0;
         info.interrupted = 0;
         info.due = now;
+        info.first_due = now;
         info.expires = None;
         info.ended_at = None;
     }

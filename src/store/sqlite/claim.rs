@@ -1,8 +1,9 @@
 //! Jobs are claimed.
 
-use super::columns::{code, duration, fence, json, read_meta};
+use super::columns::{code, content, duration, fence, json};
 use super::errors::Failure;
 use super::tx::{Tx, moment};
+use super::values::{count, optional_count, priority};
 use crate::store::{
     Candidate, Claim, ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, Picker, StoreError,
     WorkerId,
@@ -74,13 +75,15 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let ids = picker.pick(candidates);
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
-    let has_more = picker.has_more();
-    if picked.is_empty() {
+    let number = picked.len();
+    let readable = read_contents(tx, picked)?;
+    let has_more = picker.has_more() || readable.len() < number;
+    if readable.is_empty() {
         let jobs = Vec::new();
         return Ok(Claim { jobs, has_more });
     }
     let fence = tx.next_fence()?;
-    let jobs = begin(tx, picked, request.worker, fence)?;
+    let jobs = begin(tx, readable, request.worker, fence)?;
     Ok(Claim { jobs, has_more })
 }
 
@@ -159,8 +162,8 @@ fn available(
 }
 
 fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqlite::Result<Found> {
-    let attempt: u32 = row.get(5)?;
-    let max_attempts: Option<u32> = row.get(6)?;
+    let attempt = count(row, 5)?;
+    let max_attempts = optional_count(row, 6)?;
     let claimed = ClaimedJob {
         id: JobId::new(row.get(0)?),
         fence: fence(0),
@@ -168,10 +171,10 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
         kind: kind.kind.to_owned(),
         payload: Vec::new(),
         meta: Default::default(),
-        attempt: attempt + 1,
+        attempt: attempt.saturating_add(1),
         max_attempts: max_attempts.unwrap_or(kind.max_attempts),
-        lost: row.get(3)?,
-        interrupted: row.get(7)?,
+        lost: count(row, 3)?,
+        interrupted: count(row, 7)?,
         first_due: moment(row.get(8)?),
         due: moment(row.get(2)?),
         enqueued_at: moment(row.get(9)?),
@@ -180,7 +183,7 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
     Ok(Found {
         lane,
         of_kind: kind.max_attempts,
-        priority: row.get(1)?,
+        priority: priority(row, 1)?,
         claimed,
     })
 }
@@ -197,21 +200,41 @@ pub(super) fn expire(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
 }
 
 pub(super) const BEGIN: &str = "
-UPDATE groundcrew_job SET state = 2, attempt = attempt + 1,
+UPDATE groundcrew_job SET state = 2, attempt = min(attempt, 4294967294) + 1,
   max_attempts = coalesce(max_attempts, ?2), fence = ?3, worker = ?4, claimed_at = ?5,
   turn = turn + 1
 WHERE id IN (SELECT value FROM json_each(?1))";
 
-pub(super) const PAYLOAD: &str = "SELECT payload, meta FROM groundcrew_payload WHERE job = ?1";
+pub(super) const BURY: &str =
+    "UPDATE groundcrew_job SET state = 6, reason = ?2, ended_at = ?3 WHERE id = ?1";
+
+/// Reads the payloads. A job that cannot be read is dead: it would be in the way of all behind it.
+fn read_contents(tx: &Tx<'_>, picked: Vec<Found>) -> rusqlite::Result<Vec<Found>> {
+    let mut readable = Vec::with_capacity(picked.len());
+    for mut found in picked {
+        let id = found.claimed.id;
+        match content(tx.conn, id)? {
+            Ok((payload, meta)) => {
+                (found.claimed.payload, found.claimed.meta) = (payload, meta);
+                readable.push(found);
+            }
+            Err(problem) => {
+                let reason = format!("the store cannot read it: {problem}");
+                tx.execute(BURY, params![id.get(), reason, tx.now_ms()])?;
+            }
+        }
+    }
+    Ok(readable)
+}
 
 fn begin(
     tx: &mut Tx<'_>,
-    picked: Vec<Found>,
+    found: Vec<Found>,
     worker: WorkerId,
     number: i64,
 ) -> rusqlite::Result<Vec<ClaimedJob>> {
     let mut by_lane: BTreeMap<(i64, u32), Vec<JobId>> = BTreeMap::new();
-    for found in &picked {
+    for found in &found {
         let lane = by_lane.entry((found.lane, found.of_kind)).or_default();
         lane.push(found.claimed.id);
     }
@@ -221,16 +244,9 @@ fn begin(
         tx.counts.add(lane, code(JobState::Available), -begun);
         tx.counts.add(lane, code(JobState::Running), begun);
     }
-    let mut payload = tx.prepare(PAYLOAD)?;
-    let mut jobs = Vec::with_capacity(picked.len());
-    for Found {
-        claimed: mut job, ..
-    } in picked
-    {
-        job.fence = fence(number);
-        (job.payload, job.meta) =
-            payload.query_row([job.id.get()], |row| Ok((row.get(0)?, read_meta(row, 1)?)))?;
-        jobs.push(job);
-    }
-    Ok(jobs)
+    let jobs = found.into_iter().map(|found| ClaimedJob {
+        fence: fence(number),
+        ..found.claimed
+    });
+    Ok(jobs.collect())
 }

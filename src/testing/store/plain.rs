@@ -269,6 +269,7 @@ impl Plain {
         job.expires = None;
         job.attempt = 0;
         job.interrupted = 0;
+        job.first_due = now;
         job.wait_until(now, now);
         Ok(())
     }

@@ -46,7 +46,8 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("known client id", enqueue::KNOWN),
         ("holder of a unique key", enqueue::HOLDER),
         ("claim: available", claim::AVAILABLE),
-        ("claim: payload", claim::PAYLOAD),
+        ("claim: payload", columns::PAYLOAD),
+        ("claim: bury", claim::BURY),
         ("claim: begin", claim::BEGIN),
         ("claim: expire", claim::EXPIRE),
         ("claim: lease", claim::LEASE),
@@ -71,6 +72,7 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("list: ended", reads::ENDED),
         ("client id", reads::CLIENT_ID),
         ("oldest available", reads::OLDEST_BELOW),
+        ("oldest available: rest", reads::OLDEST_OF_REST),
     ];
     all.extend(operate::REMOVE.map(|sql| ("remove", sql)));
     all
