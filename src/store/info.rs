@@ -53,6 +53,12 @@ pub struct JobInfo {
     pub reason: Option<String>,
 }
 
+impl JobInfo {
+    /// The longest reason that a store keeps, in bytes. It cuts the texts of errors to this: each
+    /// list reads them.
+    pub const MAX_REASON: usize = 8 << 10;
+}
+
 /// All that a store has of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobDetails {

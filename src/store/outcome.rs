@@ -60,6 +60,22 @@ pub enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    /// Its error or reason.
+    #[cfg_attr(not(all(feature = "sqlite", unix)), allow(dead_code))]
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Outcome::Failed { error, .. } | Outcome::Dead { error } => error,
+            Outcome::Cancelled { reason } => reason,
+            Outcome::Interrupted { error } => error.as_deref().unwrap_or_default(),
+            Outcome::Completed
+            | Outcome::Snoozed { .. }
+            | Outcome::GivenBack
+            | Outcome::Abandoned => "",
+        }
+    }
+}
+
 /// What the store answers to a [`Finish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {

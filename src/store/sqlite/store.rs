@@ -148,7 +148,7 @@ impl Store for SqliteStore {
         let mut weight = 0;
         for job in &jobs {
             job.check(self.shared.max_payload)?;
-            weight += job.payload.len();
+            weight += job.size();
         }
         let body = move |tx: &mut Tx<'_>| enqueue(tx, &jobs);
         self.shared
@@ -268,8 +268,10 @@ impl Store for SqliteStore {
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
         let owned = ends.to_vec();
+        let weight = ends.iter().map(|end| end.outcome.text().len()).sum();
         let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &owned)?);
-        let answers = self.shared.writer.call(self.shared.durability, 0, body)?;
+        let durability = self.shared.durability;
+        let answers = self.shared.writer.call(durability, weight, body)?;
         let answered = ends.iter().zip(&answers);
         let recorded = answered.filter(|(_, answer)| **answer != RUNNING);
         let recorded: Vec<AttemptId> = recorded.map(|(end, _)| end.attempt).collect();
