@@ -108,8 +108,9 @@ pub trait Store: Send + Sync + 'static {
     /// worker. Whether to take over is the caller's decision ([`BeatWatch`](super::BeatWatch)): the
     /// store does not ask whether the process has ended.
     ///
-    /// `judge` is called while the store may be locked, and perhaps more than once for a job. It
-    /// must not call the store, block or panic, or return [`Outcome::Abandoned`].
+    /// `judge` may be called more than once for a job. It may read from the store; it must not panic,
+    /// or return [`Outcome::Abandoned`]. If the process claims or ends jobs again and again meanwhile,
+    /// nothing happens: it lives.
     ///
     /// # Errors
     ///

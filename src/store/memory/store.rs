@@ -5,6 +5,7 @@ use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::store::changes::Changes;
+use crate::store::lost::{TRIES, judged};
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
@@ -48,8 +49,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Shared {
-    /// Each verb is one hold of this lock. `judge` of `take_over` is called under it, which may
-    /// not call the store.
+    /// Each verb is one hold of this lock, but for a takeover: the program, which judges, is not
+    /// called under it.
     model: Mutex<Model>,
     /// Changed after `model` is released.
     changes: Changes,
@@ -143,11 +144,21 @@ impl Store for MemoryStore {
         seen: Beat,
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
-        let taken_over = self.at_once(|model, now| model.take_over(worker, seen, judge, now));
-        if taken_over.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
-            self.wake();
+        for _ in 0..TRIES {
+            let lost = self.shared.model.lock().lost_jobs(worker, seen);
+            let Some(lost) = lost else {
+                return Ok(None);
+            };
+            let judged = judged(lost, judge);
+            let taken_over = self.at_once(|model, now| model.take_over(worker, seen, &judged, now));
+            if let Some(jobs) = taken_over {
+                if !jobs.is_empty() {
+                    self.wake();
+                }
+                return Ok(Some(jobs));
+            }
         }
-        Ok(taken_over)
+        Ok(None)
     }
 
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {

@@ -16,6 +16,7 @@ use super::writer::Writer;
 use super::{maintain, operate, reads, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
+use crate::store::lost::{TRIES, judged};
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
     JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
@@ -230,16 +231,12 @@ impl Store for SqliteStore {
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
         let folder = &self.shared.folder;
-        loop {
+        for _ in 0..TRIES {
             let lost = self.read(|conn| lease::lost_jobs(conn, folder, worker, seen))?;
             let Some(lost) = lost else {
                 return Ok(None);
             };
-            let judged = lost.into_iter().map(|lost| {
-                let outcome = judge(&lost);
-                (lost, outcome)
-            });
-            let judged: Vec<(LostJob, Outcome)> = judged.collect();
+            let judged = judged(lost, judge);
             let of_writer = folder.clone();
             let takeover =
                 self.write(move |tx| lease::take_over(tx, &of_writer, worker, seen, &judged))?;
@@ -252,6 +249,7 @@ impl Store for SqliteStore {
                 Takeover::Outdated => {}
             }
         }
+        Ok(None)
     }
 
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {

@@ -14,6 +14,7 @@ checks![
     a_lease_is_withdrawn_unless_jobs_run_in_its_name,
     a_takeover_needs_the_beat_that_was_seen,
     of_many_takeovers_at_once_one_happens,
+    who_judges_a_lost_attempt_may_read_from_the_store,
     a_lost_attempt_counts_and_the_next_is_claimed_alone,
     a_lost_attempt_that_had_not_begun_is_given_back,
     what_has_ended_without_a_record_had_begun,
@@ -32,7 +33,6 @@ fn a_process_is_listed_with_what_it_said_until_its_lease_ends(probe: &Probe) {
         host: "host \u{e9}".to_owned(),
         pid: u32::MAX,
         boot: String::new(),
-        version: None,
     };
     let first = probe.register(&process).unwrap();
     let second = probe.worker();
@@ -119,6 +119,19 @@ fn of_many_takeovers_at_once_one_happens(probe: &Probe) {
     assert_eq!(taken_over.map(|jobs| jobs.len()).collect::<Vec<_>>(), [1]);
     let info = probe.info(job.id);
     assert_eq!((info.attempt, info.lost), (1, 1));
+}
+
+fn who_judges_a_lost_attempt_may_read_from_the_store(probe: &Probe) {
+    let lost = probe.worker();
+    let job = probe.running(lost);
+    let reads = |lost: &LostJob| {
+        assert_eq!(probe.state(lost.attempt_id.job), JobState::Running);
+        assert_eq!(probe.total(), 1);
+        judge(lost)
+    };
+    let taken_over = probe.take_over(lost, probe.beat(lost), &reads);
+    assert_eq!(taken_over.unwrap().unwrap().len(), 1);
+    assert_ne!(probe.state(job.id), JobState::Running);
 }
 
 fn a_lost_attempt_counts_and_the_next_is_claimed_alone(probe: &Probe) {
