@@ -68,14 +68,15 @@ impl Writer {
             command,
             durability,
         };
+        let detail = || "the store's writer has ended".to_owned();
         let sent = self.commands.as_ref().map(|commands| commands.send(order));
-        let ended = || StoreError::Unavailable {
-            detail: "the store's writer has ended".to_owned(),
-        };
         if !matches!(sent, Some(Ok(()))) {
-            return Err(ended());
+            return Err(StoreError::Unavailable { detail: detail() });
         }
-        answer.recv().unwrap_or_else(|_| Err(ended()))
+        // It may have ended between a commit and its answers.
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown { detail: detail() }))
     }
 
     /// How many commands the thread has not taken yet.
@@ -106,6 +107,8 @@ impl Drop for Writer {
 /// 4. No command runs again after a commit that may have happened.
 /// 5. A group has commands of one durability: those that need no fsync do not wait for one, except
 ///    for one that is under way.
+/// 6. No command waits for a lock longer than the busy timeout: after it has passed, all that are
+///    there are answered.
 struct GroupWriter {
     database: Database,
     /// `None` after an error that leaves the connection in doubt, until it is opened again.
@@ -146,7 +149,13 @@ impl GroupWriter {
         while !group.is_empty() {
             match self.try_commit(&mut group, durability, &mut room) {
                 End::Committed => return answer_all(group, Ok(())),
-                End::NotBegun(error) => return answer_all(group, Err(error)),
+                End::NotBegun(error) => {
+                    // Invariant 6.
+                    if let StoreError::Busy { .. } = error {
+                        group.extend(self.queue.take_all());
+                    }
+                    return answer_all(group, Err(error));
+                }
                 End::Culprit(index, error) => {
                     self.roll_back();
                     let culprit = group.remove(index);
