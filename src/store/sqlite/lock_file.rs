@@ -15,6 +15,7 @@
 use crate::store::{AttemptId, Fence, JobId, LeaseSign, WorkerId};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -87,21 +88,26 @@ impl LockFolder {
             .write(true)
             .create_new(true)
             .clone();
-        let file = options.open(&path)?;
-        file.write_all_at(&[0; SIZE], 0)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
-            || file.metadata()?.nlink() == 0
-        {
-            let _ = fs::remove_file(&path);
-            return Ok(None);
+        let locked = options
+            .open(&path)
+            .and_then(|file| Ok((lock(&file)?, file)));
+        match locked {
+            Ok((true, file)) => Ok(Some(LockFile {
+                path,
+                file,
+                beat: AtomicU64::new(0),
+                places: Mutex::default(),
+                is_wrong: AtomicBool::new(false),
+            })),
+            Ok((false, _)) => {
+                let _ = fs::remove_file(&path);
+                Ok(None)
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
         }
-        Ok(Some(LockFile {
-            path,
-            file,
-            beat: AtomicU64::new(0),
-            places: Mutex::default(),
-            is_wrong: AtomicBool::new(false),
-        }))
     }
 
     pub(super) fn keep(&self, worker: WorkerId, file: LockFile) {
@@ -138,8 +144,14 @@ impl LockFolder {
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let token = name.to_string_lossy();
-            if !leases.contains(&*token) && self.sign(&token) == LeaseSign::Ended {
+            if leases.contains(&*name.to_string_lossy()) {
+                continue;
+            }
+            let Ok(file) = File::open(entry.path()) else {
+                continue;
+            };
+            // Locked until it is removed: its process could lock it between.
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -157,7 +169,7 @@ impl LockFolder {
         // Shared, so that those who look at the same time do not meet each other's lock.
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => LeaseSign::Ended,
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => LeaseSign::Held,
+            Err(error) if error == Errno::WOULDBLOCK => LeaseSign::Held,
             Err(_) => LeaseSign::Unknown,
         }
     }
@@ -183,6 +195,16 @@ impl LockFolder {
     }
 }
 
+/// Fills and locks a new file; `false`: another process sweeps it away.
+fn lock(file: &File) -> io::Result<bool> {
+    file.write_all_at(&[0; SIZE], 0)?;
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file.metadata()?.nlink() > 0),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn number(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -191,6 +213,11 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl LockFile {
+    /// There will be no lease.
+    pub(super) fn remove(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
     pub(super) fn beat(&self) {
         let beat = self.beat.fetch_add(1, Relaxed) + 1;
         self.write(&beat.to_le_bytes(), 0);

@@ -77,7 +77,7 @@ CREATE TABLE groundcrew_limit(
 -- The processes with a lease. `token` is the name of the locked file.
 CREATE TABLE groundcrew_worker(
   id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE,
-  host TEXT NOT NULL, pid INT NOT NULL, boot TEXT NOT NULL, version TEXT,
+  host TEXT NOT NULL, pid INT NOT NULL, boot TEXT NOT NULL,
   beat INT NOT NULL, registered_at INT NOT NULL, renewed_at INT NOT NULL
 ) STRICT;
 

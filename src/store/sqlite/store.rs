@@ -26,6 +26,7 @@ use crate::store::{
 use crate::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -116,13 +117,25 @@ impl SqliteStore {
         tx::read(&self.shared.clock)
     }
 
+    /// The file of the lease is not needed any more.
+    fn lease_lost(&self, worker: WorkerId) -> StoreError {
+        self.shared.folder.forget(worker);
+        StoreError::LeaseLost { worker }
+    }
+
     /// A locked file with a name of its own.
     fn lock(&self) -> Result<(String, LockFile), StoreError> {
         loop {
             let token = self.read(lease::new_token)?;
             let locked = self.shared.folder.create(&token);
-            let locked = locked.map_err(|error| StoreError::Unavailable {
-                detail: format!("the file that shows that this process is alive: {error}"),
+            let locked = locked.map_err(|error| {
+                let detail = format!("the file that shows that this process is alive: {error}");
+                match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        StoreError::Full { detail }
+                    }
+                    _ => StoreError::Unavailable { detail },
+                }
             })?;
             if let Some(file) = locked {
                 return Ok((token, file));
@@ -175,10 +188,18 @@ impl Store for SqliteStore {
         match registered {
             Ok(worker) => {
                 folder.keep(worker, file);
-                folder.sweep(&self.read(lease::tokens)?);
+                // Another process sweeps it later otherwise.
+                if let Ok(leases) = self.read(lease::tokens) {
+                    folder.sweep(&leases);
+                }
                 Ok(worker)
             }
-            Err(error) => Err(error),
+            // There may be a row: that the lock of its file is free shows that nobody has it.
+            Err(error @ StoreError::OutcomeUnknown { .. }) => Err(error),
+            Err(error) => {
+                file.remove();
+                Err(error)
+            }
         }
     }
 
@@ -206,8 +227,7 @@ impl Store for SqliteStore {
             }
             false => {
                 *beats = Some(conn);
-                folder.forget(worker);
-                Err(StoreError::LeaseLost { worker })
+                Err(self.lease_lost(worker))
             }
         }
     }
@@ -279,7 +299,7 @@ impl Store for SqliteStore {
 
     fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {
         let held = self.read(|conn| lease::held(conn, worker))?;
-        held.ok_or(StoreError::LeaseLost { worker })
+        held.ok_or_else(|| self.lease_lost(worker))
     }
 
     /// Takes a write transaction only if a job is due.

@@ -138,7 +138,6 @@ impl Probe {
             host: "machine".to_owned(),
             pid: 17,
             boot: "boot".to_owned(),
-            version: Some("1.0".to_owned()),
         };
         self.register(&process).expect("register failed")
     }
