@@ -8,7 +8,7 @@ use crate::store::{
     Candidate, Claim, ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, Picker, StoreError,
     WorkerId,
 };
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -48,6 +48,34 @@ impl OwnedRequest {
         });
         kinds.collect()
     }
+}
+
+/// What a claim would find.
+pub(super) enum Look {
+    Something,
+    Nothing,
+    NoLease,
+}
+
+pub(super) const ANY: &str = "
+SELECT 1 FROM groundcrew_queue q CROSS JOIN groundcrew_kind k
+CROSS JOIN groundcrew_lane l ON l.queue = q.id AND l.kind = k.id
+CROSS JOIN groundcrew_job j ON j.lane = l.id
+WHERE q.name = ?1 AND k.name = ?2 AND j.state = 1 LIMIT 1";
+
+pub(super) fn look(conn: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Look> {
+    if !conn.prepare_cached(LEASE)?.exists([request.worker.get()])? {
+        return Ok(Look::NoLease);
+    }
+    let mut any = conn.prepare_cached(ANY)?;
+    for queue in request.queues {
+        for kind in request.kinds {
+            if any.exists([*queue, kind.kind])? {
+                return Ok(Look::Something);
+            }
+        }
+    }
+    Ok(Look::Nothing)
 }
 
 pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failure> {

@@ -2,7 +2,7 @@
 
 use super::builder::SqliteStoreBuilder;
 use super::checkpoint::Checkpointer;
-use super::claim::{OwnedRequest, claim};
+use super::claim::{Look, OwnedRequest, claim, look};
 use super::database::Database;
 use super::durability::Durability;
 use super::enqueue::enqueue;
@@ -23,7 +23,7 @@ use crate::store::{
     ProcessInfo, Promoted, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId,
     WorkerInfo,
 };
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use rusqlite::Connection;
 use std::fmt;
 use std::io::ErrorKind;
@@ -52,6 +52,8 @@ struct Shared {
     /// error.
     beats: Mutex<Option<Connection>>,
     folder: Arc<LockFolder>,
+    /// The last claim found nothing. It decides only how the next one looks.
+    is_idle: AtomicBool,
 }
 
 impl SqliteStore {
@@ -89,6 +91,7 @@ impl SqliteStore {
             readers: Readers::new(database.clone()),
             beats: Mutex::new(Some(database.connect()?)),
             folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
+            is_idle: AtomicBool::new(false),
             database,
         };
         Ok(SqliteStore {
@@ -220,15 +223,12 @@ impl Store for SqliteStore {
             None => database.connect()?,
         };
         let renewed = lease::renew(&conn, worker, self.read_clock());
-        match renewed.map_err(|error| database.describe(&error))? {
-            true => {
-                *beats = Some(conn);
-                Ok(())
-            }
-            false => {
-                *beats = Some(conn);
-                Err(self.lease_lost(worker))
-            }
+        let is_there = renewed.map_err(|error| database.describe(&error))?;
+        *beats = Some(conn);
+        drop(beats);
+        match is_there {
+            true => Ok(()),
+            false => Err(self.lease_lost(worker)),
         }
     }
 
@@ -272,10 +272,29 @@ impl Store for SqliteStore {
         Ok(None)
     }
 
+    /// After a claim that found nothing, takes a write transaction only if there is something.
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        let Shared {
+            writer, is_idle, ..
+        } = &*self.shared;
+        let worker = request.worker;
+        if is_idle.load(Relaxed) {
+            match self.read(|conn| look(conn, request))? {
+                Look::Something => {}
+                Look::Nothing => return Ok(Claim::default()),
+                Look::NoLease => return Err(self.lease_lost(worker)),
+            }
+        }
         let request = OwnedRequest::of(request);
         let body = move |tx: &mut Tx<'_>| claim(tx, &request);
-        self.shared.writer.call(Durability::Normal, 0, body)
+        match writer.call(Durability::Normal, 0, body) {
+            Ok(claim) => {
+                is_idle.store(claim.jobs.is_empty() && !claim.has_more, Relaxed);
+                Ok(claim)
+            }
+            Err(StoreError::LeaseLost { .. }) => Err(self.lease_lost(worker)),
+            Err(error) => Err(error),
+        }
     }
 
     fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {

@@ -45,6 +45,7 @@ fn regular() -> Vec<(&'static str, &'static str)> {
     let mut all = vec![
         ("known client id", enqueue::KNOWN),
         ("holder of a unique key", enqueue::HOLDER),
+        ("claim: any", claim::ANY),
         ("claim: available", claim::AVAILABLE),
         ("claim: payload", columns::PAYLOAD),
         ("claim: bury", claim::BURY),
