@@ -16,7 +16,6 @@ use crate::store::{AttemptId, Fence, JobId, LeaseSign, WorkerId};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -193,16 +192,6 @@ impl LockFolder {
             fence: Fence::new(number(&place[8..])),
         });
         Some(begun.collect())
-    }
-}
-
-/// Fills and locks a new file; `false`: another process sweeps it away.
-fn lock(file: &File) -> io::Result<bool> {
-    file.write_all_at(&[0; SIZE], 0)?;
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file.metadata()?.nlink() > 0),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn until_next(conn: &Connection, now: SystemTime) -> rusqlite::Result
 }
 
 pub(super) const EXPIRED: &str = "
-SELECT id FROM groundcrew_job WHERE expires IS NOT NULL AND state < 2 AND expires <= ?1
+SELECT id FROM groundcrew_job WHERE state < 2 AND expires <= ?1
 ORDER BY expires, id LIMIT ?2";
 
 /// Whether there is something to cancel.

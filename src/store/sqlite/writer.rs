@@ -43,6 +43,7 @@ impl Writer {
             changes,
             checkpointer,
             queue: Queue::new(receiver),
+            until_growth: COMMITS_BEFORE_GROWTH,
         };
         let body = move || group_writer.work();
         let stack_size = threads::default_stack_size();
@@ -120,7 +121,12 @@ struct GroupWriter {
     changes: Arc<Changes>,
     checkpointer: Checkpointer,
     queue: Queue,
+    /// How many commits there are until the log is grown; 0: it was.
+    until_growth: u32,
 }
+
+/// A program that enqueues a job and ends, or looks at some, does not grow the log.
+const COMMITS_BEFORE_GROWTH: u32 = 32;
 
 /// How the try to commit a group ended.
 enum End {
@@ -148,7 +154,10 @@ impl GroupWriter {
     fn commit(&mut self, mut group: Group, durability: Durability, mut room: Room) {
         while !group.is_empty() {
             match self.try_commit(&mut group, durability, &mut room) {
-                End::Committed => return answer_all(group, Ok(())),
+                End::Committed => {
+                    answer_all(group, Ok(()));
+                    return self.keep_log();
+                }
                 End::NotBegun(error) => {
                     // Invariant 6.
                     if let StoreError::Busy { .. } = error {
@@ -223,8 +232,22 @@ impl GroupWriter {
         if has_news {
             self.changes.change();
         }
-        self.checkpointer.committed(conn);
         End::Committed
+    }
+
+    /// After a commit. The log is grown when it turns out that the store is used for long.
+    fn keep_log(&mut self) {
+        let Some(conn) = &self.conn else {
+            return;
+        };
+        self.checkpointer.committed(conn);
+        if self.until_growth > 0 {
+            self.until_growth -= 1;
+            if self.until_growth == 0 {
+                // It is only for speed.
+                let _ = self.database.grow_log(conn);
+            }
+        }
     }
 
     fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
