@@ -36,7 +36,6 @@ fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob
         host: "elsewhere".to_owned(),
         pid: 7,
         boot: String::new(),
-        version: None,
     };
     let worker = store.register(&process).unwrap();
     let kinds = [KindRequest {

@@ -88,26 +88,18 @@ impl LockFolder {
             .write(true)
             .create_new(true)
             .clone();
-        let locked = options
-            .open(&path)
-            .and_then(|file| Ok((lock(&file)?, file)));
-        match locked {
-            Ok((true, file)) => Ok(Some(LockFile {
-                path,
-                file,
-                beat: AtomicU64::new(0),
-                places: Mutex::default(),
-                is_wrong: AtomicBool::new(false),
-            })),
-            Ok((false, _)) => {
-                let _ = fs::remove_file(&path);
-                Ok(None)
-            }
-            Err(error) => {
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
+        let file = options.open(&path)?;
+        let locked = lock(&file);
+        if !matches!(locked, Ok(true)) {
+            let _ = fs::remove_file(&path);
         }
+        Ok(locked?.then(|| LockFile {
+            path,
+            file,
+            beat: AtomicU64::new(0),
+            places: Mutex::default(),
+            is_wrong: AtomicBool::new(false),
+        }))
     }
 
     pub(super) fn keep(&self, worker: WorkerId, file: LockFile) {
