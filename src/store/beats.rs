@@ -76,7 +76,6 @@ mod tests {
                 host: "a".to_owned(),
                 pid: 1,
                 boot: String::new(),
-                version: None,
             },
             beat: Beat::new(beat),
             sign: LeaseSign::Unknown,

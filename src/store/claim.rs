@@ -38,6 +38,9 @@ pub struct KindRequest<'a> {
 pub struct Claim {
     /// In the order in which they were claimed, which is that of [`Picker`](super::Picker).
     pub jobs: Vec<ClaimedJob>,
+    /// Whether the claim ended early, since it had discarded as many jobs as one claim may: the next
+    /// claim goes on from there.
+    pub has_more: bool,
 }
 
 /// A job that a process has claimed, with all that its handler needs.
@@ -64,7 +67,7 @@ pub struct ClaimedJob {
     pub lost: u32,
     /// How often a stop interrupted it.
     pub interrupted: u32,
-    /// When it was due at first.
+    /// When it was due at first, or was retried by hand.
     pub first_due: SystemTime,
     /// When this attempt was due.
     pub due: SystemTime,

@@ -21,7 +21,7 @@ pub struct JobInfo {
     pub priority: i32,
     /// When it is due, or was when it was claimed.
     pub due: SystemTime,
-    /// When it was due at first, before any attempt.
+    /// When it was due at first, before any attempt, or was retried by hand.
     pub first_due: SystemTime,
     /// The number of attempts, the running one included. A retry by hand sets it to 0.
     pub attempt: u32,
@@ -51,6 +51,12 @@ pub struct JobInfo {
     pub ended_at: Option<SystemTime>,
     /// The error of the last attempt, or why it is dead or cancelled.
     pub reason: Option<String>,
+}
+
+impl JobInfo {
+    /// The longest reason that a store keeps, in bytes. It cuts the texts of errors to this: each
+    /// list reads them.
+    pub const MAX_REASON: usize = 8 << 10;
 }
 
 /// All that a store has of a job.

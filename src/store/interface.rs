@@ -8,7 +8,7 @@ use super::info::JobDetails;
 use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
-use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
+use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 use super::spec::{Enqueued, JobSpec};
 use super::state::JobState;
 use super::transaction::Statement;
@@ -108,8 +108,9 @@ pub trait Store: Send + Sync + 'static {
     /// worker. Whether to take over is the caller's decision ([`BeatWatch`](super::BeatWatch)): the
     /// store does not ask whether the process has ended.
     ///
-    /// `judge` is called while the store may be locked, and perhaps more than once for a job. It
-    /// must not call the store, block or panic, or return [`Outcome::Abandoned`].
+    /// `judge` may be called more than once for a job. It may read from the store; it must not panic,
+    /// or return [`Outcome::Abandoned`]. If the process claims or ends jobs again and again meanwhile,
+    /// nothing happens: it lives.
     ///
     /// # Errors
     ///
@@ -123,7 +124,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Claims available jobs for a process, as [`ClaimRequest`] and [`Picker`](super::Picker) say.
     /// They become running in its name, and the attempt counts. No other job is changed, except
-    /// that those found expired are cancelled.
+    /// that those found expired are cancelled, and those found that cannot be read are dead: up to
+    /// [`Picker::MOST_DISCARDED`](super::Picker::MOST_DISCARDED), then the claim
+    /// [ends early](Claim::has_more).
     ///
     /// A power failure may undo a claim, though never the use of its fence; the death of a process
     /// does not.
@@ -133,16 +136,16 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::LeaseLost`] if the process has no lease.
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError>;
 
-    /// Notes that a thread of the process begins an attempt, so that a takeover can tell it from
-    /// those that were only claimed. `slot` is the number of the thread, from 0; each thread
-    /// overwrites its own.
+    /// Notes that the process begins an attempt, so that a takeover can tell it from those that were
+    /// only claimed. The note is kept until [`finish`](Self::finish) has recorded the end of the
+    /// attempt: one whose handler has returned, and whose end is not recorded, had begun.
     ///
     /// It is not durable beyond the life of the machine, and costs no commit. A store that cannot
     /// keep the note does nothing, as by default; all attempts of the process are then
     /// [`Begun::Unknown`](super::Begun::Unknown) when it is lost. So they are if one of its notes
     /// could not be written.
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        let _ = (worker, slot, attempt);
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
+        let _ = (worker, attempt);
     }
 
     /// Records how attempts ended. The answers are in the order of `ends`. An attempt that is no
@@ -173,13 +176,21 @@ pub trait Store: Send + Sync + 'static {
     /// What the store itself cannot do.
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError>;
 
-    /// Removes jobs that ended in `state` at least `age` ago, the earliest first, and `most` at
-    /// once. Returns how many. In a state that is not an end nothing is removed.
+    /// Cancels jobs that have expired and wait, the first to expire first, and `most` at once. A
+    /// claim does so with those that it finds; others may be in lanes from which no process claims.
     ///
     /// # Errors
     ///
     /// What the store itself cannot do.
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError>;
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError>;
+
+    /// Removes jobs that ended in `state` at least `age` ago, the earliest first, and `most` at
+    /// once, or fewer if they are large. In a state that is not an end nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError>;
 
     /// All that the store has of a job; `None` if it has none with this id.
     ///

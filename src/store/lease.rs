@@ -12,8 +12,6 @@ pub struct ProcessInfo {
     pub pid: u32,
     /// Which start of the machine this is, as the system names it; empty if it does not.
     pub boot: String,
-    /// The version of the program, if it has one.
-    pub version: Option<String>,
 }
 
 /// A process that has registered and whose lease has not ended.

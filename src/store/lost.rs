@@ -40,6 +40,21 @@ pub enum Begun {
     Abandoned,
 }
 
+/// How often a takeover judges again, since the process has claimed or ended jobs since.
+pub(super) const TRIES: usize = 3;
+
+/// The jobs with what becomes of them.
+pub(super) fn judged(
+    lost: Vec<LostJob>,
+    judge: &dyn Fn(&LostJob) -> Outcome,
+) -> Vec<(LostJob, Outcome)> {
+    let judged = lost.into_iter().map(|lost| {
+        let outcome = judge(&lost);
+        (lost, outcome)
+    });
+    judged.collect()
+}
+
 /// A job that was taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenOver {

@@ -72,7 +72,7 @@ pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
 pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;
-pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted};
+pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 pub use pick::{Candidate, Picker};
 pub use spec::{Enqueued, JobSpec};
 pub use state::JobState;

@@ -60,6 +60,22 @@ pub enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    /// Its error or reason.
+    #[cfg_attr(not(all(feature = "sqlite", unix)), allow(dead_code))]
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Outcome::Failed { error, .. } | Outcome::Dead { error } => error,
+            Outcome::Cancelled { reason } => reason,
+            Outcome::Interrupted { error } => error.as_deref().unwrap_or_default(),
+            Outcome::Completed
+            | Outcome::Snoozed { .. }
+            | Outcome::GivenBack
+            | Outcome::Abandoned => "",
+        }
+    }
+}
+
 /// What the store answers to a [`Finish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -90,4 +106,14 @@ pub struct Promoted {
     /// How long until the next scheduled job is due, by the store's clock: zero if more are due
     /// already, `None` if there is none.
     pub next: Option<Duration>,
+}
+
+/// What [`Store::prune`](super::Store::prune) or
+/// [`Store::cancel_expired`](super::Store::cancel_expired) has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The number of jobs that were removed or cancelled.
+    pub count: usize,
+    /// Whether there are more.
+    pub has_more: bool,
 }

@@ -19,6 +19,9 @@ pub struct Picker {
     expected: Duration,
     /// What comes next has to be claimed alone.
     is_stopped: bool,
+    discarded: usize,
+    /// As many were discarded as may be, and there was one more.
+    has_more: bool,
 }
 
 /// An available job that may be claimed.
@@ -37,6 +40,10 @@ pub struct Candidate {
 }
 
 impl Picker {
+    /// The number of jobs that one claim discards at most: it takes a short time, however many have
+    /// expired.
+    pub const MOST_DISCARDED: usize = 200;
+
     /// For one claim.
     pub fn new(request: &ClaimRequest<'_>) -> Picker {
         Picker {
@@ -45,6 +52,8 @@ impl Picker {
             taken: 0,
             expected: Duration::ZERO,
             is_stopped: false,
+            discarded: 0,
+            has_more: false,
         }
     }
 
@@ -60,7 +69,20 @@ impl Picker {
     /// Whether nothing more is taken.
     pub fn is_full(&self) -> bool {
         let is_spent = self.taken > 0 && self.expected >= self.budget;
-        self.is_stopped || is_spent || self.taken >= self.most
+        self.is_stopped || self.has_more || is_spent || self.taken >= self.most
+    }
+
+    /// Asks whether one more job may be ended instead of claimed, since it has expired or cannot be
+    /// read. If not, the picker is full: what else is available in this queue is not known.
+    pub fn discard(&mut self) -> bool {
+        self.has_more = self.discarded >= Picker::MOST_DISCARDED;
+        self.discarded += usize::from(!self.has_more);
+        !self.has_more
+    }
+
+    /// Whether the claim ends early: another [discard](Self::discard) was not allowed.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// Takes from the candidates of one queue, which may be in any order. Returns the jobs to claim,

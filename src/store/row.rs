@@ -126,7 +126,7 @@ impl Row {
             }
             Outcome::Failed { error, retry } => {
                 self.remember(failure, Some(error), now);
-                self.job.info.reason = Some(error.clone());
+                self.job.info.reason = Some(cut(error));
                 self.job.info.due = retry.resolve(now);
             }
             Outcome::Snoozed { due } => {
@@ -165,7 +165,7 @@ impl Row {
             claimed_at,
             ended_at: now,
             outcome,
-            error: error.cloned(),
+            error: error.map(|error| cut(error)),
         });
     }
 
@@ -182,7 +182,7 @@ impl Row {
         self.leave();
         let info = &mut self.job.info;
         info.state = state;
-        info.reason = reason.map(str::to_owned);
+        info.reason = reason.map(cut);
         info.ended_at = Some(now);
     }
 
@@ -199,9 +199,23 @@ impl Row {
         info.attempt = 0;
         info.interrupted = 0;
         info.due = now;
+        info.first_due = now;
         info.expires = None;
         info.ended_at = None;
     }
+}
+
+/// The beginning of a text, if it is longer than a store keeps.
+fn cut(text: &str) -> String {
+    if text.len() <= JobInfo::MAX_REASON {
+        return text.to_owned();
+    }
+    let rest = format!(".. (cut, of {} bytes)", text.len());
+    let mut end = JobInfo::MAX_REASON - rest.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned() + &rest
 }
 
 fn waiting_until(due: SystemTime, now: SystemTime) -> JobState {

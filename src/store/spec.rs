@@ -84,8 +84,7 @@ impl JobSpec {
         if self.max_attempts == Some(0) {
             return Err(self.invalid("it allows no attempt; allow at least 1".to_owned()));
         }
-        let meta = self.meta.iter().map(|(key, value)| key.len() + value.len());
-        let size = self.payload.len() + meta.sum::<usize>();
+        let size = self.size();
         if size > max_payload {
             return Err(StoreError::PayloadTooLarge {
                 kind: self.kind.clone(),
@@ -94,6 +93,12 @@ impl JobSpec {
             });
         }
         Ok(())
+    }
+
+    /// The size of the payload and the meta data, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let meta = self.meta.iter().map(|(key, value)| key.len() + value.len());
+        self.payload.len() + meta.sum::<usize>()
     }
 
     fn invalid(&self, problem: String) -> StoreError {

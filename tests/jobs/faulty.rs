@@ -3,7 +3,8 @@
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
     JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, MemoryStore,
-    Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+    Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -100,8 +101,8 @@ impl Store for FaultyStore {
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         self.call("claim", |store| store.claim(request))
     }
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        self.inner.mark_begun(worker, slot, attempt);
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
+        self.inner.mark_begun(worker, attempt);
     }
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
         self.call("finish", |store| store.finish(ends))
@@ -112,7 +113,10 @@ impl Store for FaultyStore {
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError> {
         self.call("promote_due", |store| store.promote_due(most))
     }
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        self.call("cancel_expired", |store| store.cancel_expired(most))
+    }
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         self.call("prune", |store| store.prune(state, age, most))
     }
     fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError> {

@@ -36,7 +36,6 @@ fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob
         host: "elsewhere".to_owned(),
         pid: 7,
         boot: String::new(),
-        version: None,
     };
     let worker = store.register(&process).unwrap();
     let kinds = [KindRequest {
@@ -163,7 +162,7 @@ fn jobs_of_a_process_that_is_silent_for_thirty_seconds_are_taken_over() {
         let jobs = Jobs::open(store.clone()).unwrap();
         let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
         let (worker, claimed) = claim_elsewhere(&store, 2);
-        store.mark_begun(worker, 0, claimed[0].attempt_id());
+        store.mark_begun(worker, claimed[0].attempt_id());
         let mut host = groundcrew::Host::builder();
         host.clock(&clock);
         let (sender, runs) = ear();
@@ -194,7 +193,7 @@ fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_
         let jobs = Jobs::open(store.clone()).unwrap();
         let poison = jobs.job(&number(1)).attempts(1).enqueue().unwrap().id;
         let (worker, claimed) = claim_elsewhere(&store, 1);
-        store.mark_begun(worker, 0, claimed[0].attempt_id());
+        store.mark_begun(worker, claimed[0].attempt_id());
         let innocent = jobs.enqueue(&number(2)).unwrap();
         let (sender, dead) = ear();
         let mut host = groundcrew::Host::builder();

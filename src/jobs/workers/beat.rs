@@ -64,6 +64,5 @@ fn this_process() -> ProcessInfo {
         host: read("/proc/sys/kernel/hostname"),
         pid: process::id(),
         boot: read("/proc/sys/kernel/random/boot_id"),
-        version: None,
     }
 }

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::health::Part;
 use super::room::Room;
 use super::weights::WeightedQueues;
-use crate::store::{ClaimRequest, KindRequest, StoreError, WorkerId};
+use crate::store::{Claim, ClaimRequest, KindRequest, StoreError, WorkerId};
 use std::time::Duration;
 
 /// What other machines enqueue is noticed within this.
@@ -41,13 +41,23 @@ pub(super) fn claim(
             max_attempts: *max_attempts,
         })
         .collect();
-    let claim = core.store().claim(&ClaimRequest {
+    let request = ClaimRequest {
         worker,
         queues: &queues.next_order(),
         kinds: &kinds,
         budget: room.budget,
         most: room.most,
-    });
+    };
+    let claim = loop {
+        match core.store().claim(&request) {
+            // What it has discarded was in the way of others.
+            Ok(Claim {
+                jobs,
+                has_more: true,
+            }) if jobs.is_empty() && !core.stopping.is_cancelled() => {}
+            claim => break claim,
+        }
+    };
     match claim {
         Ok(claim) => {
             let count = claim.jobs.len();

@@ -142,7 +142,7 @@ impl<'a> Maintenance<'a> {
     fn prune(&self) -> Result<Duration, StoreError> {
         let mut next = PRUNING;
         for (state, age) in KEPT {
-            if self.core.store().prune(state, age, AT_ONCE)? == AT_ONCE {
+            if self.core.store().prune(state, age, AT_ONCE)?.has_more {
                 next = POLL;
             }
         }

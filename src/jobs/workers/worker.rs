@@ -97,7 +97,7 @@ impl<'a> Worker<'a> {
     ) -> JobResult {
         let core = self.core;
         let place = core.setup.place_of(&attempt.kind);
-        let timeout = core.begin(self.slot, &attempt, worker);
+        let timeout = core.begin(&attempt, worker);
         let ctx = JobContext::new(
             attempt.clone(),
             core.stopping.clone(),

@@ -6,7 +6,7 @@ use crate::store::row::Row;
 use crate::store::{
     Answer, AttemptId, Beat, Begun, CancelOutcome, Candidate, Claim, ClaimRequest, ClaimedJob,
     Enqueued, Fence, Finish, HeldJob, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,
-    Picker, Promoted, StoreError, TakenOver, WorkerId,
+    Picker, Promoted, StoreError, Swept, TakenOver, WorkerId,
 };
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -84,11 +84,13 @@ impl Model {
         let mut picker = Picker::new(request);
         let mut picked = Vec::new();
         for queue in request.queues {
-            let candidates = self.candidates(queue, request.kinds, picker.room(), now);
+            let candidates = self.candidates(queue, request.kinds, &mut picker, now);
             picked.extend(picker.pick(candidates));
         }
+        let has_more = picker.has_more();
         if picked.is_empty() {
-            return Ok(Claim::default());
+            let jobs = Vec::new();
+            return Ok(Claim { jobs, has_more });
         }
         let fence = self.next_fence();
         let mut jobs = Vec::with_capacity(picked.len());
@@ -101,28 +103,31 @@ impl Model {
                 jobs.push(claimed(row, fence));
             });
         }
-        Ok(Claim { jobs })
+        Ok(Claim { jobs, has_more })
     }
 
-    /// Up to `room` jobs of each lane of the queue, the first in order. What has expired is
-    /// cancelled on the way.
+    /// Of each lane of the queue the jobs for which the picker has room, the first in order. What
+    /// has expired is cancelled on the way.
     fn candidates(
         &mut self,
         queue: &str,
         kinds: &[KindRequest<'_>],
-        room: usize,
+        picker: &mut Picker,
         now: SystemTime,
     ) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         let mut expired = Vec::new();
         for kind in kinds {
-            let mut room = room;
+            let mut room = picker.room();
             for row in self.table.available(queue, kind.kind) {
                 if room == 0 {
                     break;
                 }
                 let info = &row.job.info;
                 if row.has_expired(now) {
+                    if !picker.discard() {
+                        break;
+                    }
                     expired.push(info.id);
                     continue;
                 }
@@ -160,10 +165,14 @@ impl Model {
             }
             // One that does not run and still has this fence has ended by this attempt before: a
             // takeover would have raised the fence.
+            let worker = row.job.info.worker;
             if row.job.info.state == JobState::Running {
                 self.table.change(id, |row| row.finish(&end.outcome, now));
             }
             let state = self.state(id);
+            if let Some(worker) = worker.filter(|_| state != JobState::Running) {
+                self.workers.ended(worker, end.attempt);
+            }
             has_returned |= matches!(state, JobState::Available | JobState::Scheduled);
             Answer::Accepted(state)
         };
@@ -189,31 +198,34 @@ impl Model {
         self.table.forget_worker(worker);
     }
 
-    pub(super) fn take_over(
-        &mut self,
-        worker: WorkerId,
-        seen: Beat,
-        judge: &dyn Fn(&LostJob) -> Outcome,
-        now: SystemTime,
-    ) -> Option<Vec<TakenOver>> {
+    /// The jobs of a process with this beat; `None` if it has another one, or no lease.
+    pub(super) fn lost_jobs(&self, worker: WorkerId, seen: Beat) -> Option<Vec<LostJob>> {
         if self.workers.beat(worker) != Some(seen) {
             return None;
         }
         let running = self.table.running(worker);
-        let lost = running.map(|row| self.lost(row, worker));
-        let judged: Vec<(LostJob, Outcome)> = lost
-            .map(|lost| {
-                let outcome = judge(&lost);
-                (lost, outcome)
-            })
-            .collect();
+        Some(running.map(|row| self.lost(row, worker)).collect())
+    }
+
+    /// Ends the lease, and its jobs as they were judged; `None` if they are other ones now.
+    pub(super) fn take_over(
+        &mut self,
+        worker: WorkerId,
+        seen: Beat,
+        judged: &[(LostJob, Outcome)],
+        now: SystemTime,
+    ) -> Option<Vec<TakenOver>> {
+        let lost = self.lost_jobs(worker, seen)?;
+        if !lost.iter().eq(judged.iter().map(|(lost, _)| lost)) {
+            return None;
+        }
         let fence = self.next_fence();
-        let taken_over = judged.into_iter().map(|(lost, outcome)| {
+        let taken_over = judged.iter().map(|(lost, outcome)| {
             let id = lost.attempt_id.job;
             let is_suspect = lost.is_suspect();
             self.table
-                .change(id, |row| row.take_over(&outcome, is_suspect, fence, now));
-            let state = self.state(id);
+                .change(id, |row| row.take_over(outcome, is_suspect, fence, now));
+            let (lost, state) = (lost.clone(), self.state(id));
             TakenOver { lost, state }
         });
         let taken_over = taken_over.collect();
@@ -263,23 +275,41 @@ impl Model {
         }
     }
 
+    pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
+        let expired: Vec<JobId> = self.table.expired(now).take(most).collect();
+        for id in &expired {
+            self.table.change(*id, |row| row.expire(now));
+        }
+        Swept {
+            count: expired.len(),
+            has_more: self.table.expired(now).next().is_some(),
+        }
+    }
+
     pub(super) fn prune(
         &mut self,
         state: JobState,
         age: Duration,
         most: usize,
         now: SystemTime,
-    ) -> usize {
+    ) -> Swept {
         let Some(before) = now.checked_sub(age).filter(|_| state.is_ended()) else {
-            return 0;
+            return Swept::default();
         };
         let oldest = self.table.in_state(state).rev();
-        let old = oldest.take_while(|job| job.ended_at.is_some_and(|ended| ended <= before));
-        let old: Vec<JobId> = old.take(most).map(|job| job.id).collect();
-        for id in &old {
+        let mut old = oldest
+            .take_while(|job| job.ended_at.is_some_and(|ended| ended <= before))
+            .map(|job| job.id);
+        let pruned: Vec<JobId> = old.by_ref().take(most).collect();
+        let has_more = old.next().is_some();
+        drop(old);
+        for id in &pruned {
             self.table.remove(*id, Removal::Pruned);
         }
-        old.len()
+        Swept {
+            count: pruned.len(),
+            has_more,
+        }
     }
 
     pub(super) fn cancel(

@@ -5,10 +5,12 @@ use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::store::changes::Changes;
+use crate::store::lost::{TRIES, judged};
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+    Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -47,8 +49,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Shared {
-    /// Each verb is one hold of this lock. `judge` of `take_over` is called under it, which may
-    /// not call the store.
+    /// Each verb is one hold of this lock, but for a takeover: the program, which judges, is not
+    /// called under it.
     model: Mutex<Model>,
     /// Changed after `model` is released.
     changes: Changes,
@@ -142,20 +144,30 @@ impl Store for MemoryStore {
         seen: Beat,
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
-        let taken_over = self.at_once(|model, now| model.take_over(worker, seen, judge, now));
-        if taken_over.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
-            self.wake();
+        for _ in 0..TRIES {
+            let lost = self.shared.model.lock().lost_jobs(worker, seen);
+            let Some(lost) = lost else {
+                return Ok(None);
+            };
+            let judged = judged(lost, judge);
+            let taken_over = self.at_once(|model, now| model.take_over(worker, seen, &judged, now));
+            if let Some(jobs) = taken_over {
+                if !jobs.is_empty() {
+                    self.wake();
+                }
+                return Ok(Some(jobs));
+            }
         }
-        Ok(taken_over)
+        Ok(None)
     }
 
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         self.at_once(|model, now| model.claim(request, now))
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
         let mut model = self.shared.model.lock();
-        model.workers.mark_begun(worker, slot, attempt);
+        model.workers.mark_begun(worker, attempt);
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
@@ -178,7 +190,11 @@ impl Store for MemoryStore {
         Ok(promoted)
     }
 
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        Ok(self.at_once(|model, now| model.cancel_expired(most, now)))
+    }
+
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         Ok(self.at_once(|model, now| model.prune(state, age, most, now)))
     }
 

@@ -11,8 +11,9 @@ use std::time::SystemTime;
 /// # Invariants
 ///
 /// 1. Each job is in the index of its state; an available one also in that of its lane, a running
-///    one in that of its worker, one that has not ended under its unique key, each under its client
-///    id. The counts of its lane are those of its state.
+///    one in that of its worker, one that waits and expires in that of the expiring ones, one that
+///    has not ended under its unique key, each under its client id. The counts of its lane are those
+///    of its state.
 /// 2. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
 ///    and they keep 1.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub(super) struct Table {
     last_id: i64,
     states: BTreeMap<JobState, BTreeSet<Place>>,
     running: HashMap<WorkerId, BTreeSet<JobId>>,
+    /// Those that wait, by the moment at which they expire.
+    expiring: BTreeSet<(SystemTime, JobId)>,
     by_unique_key: HashMap<String, JobId>,
     by_client_id: HashMap<String, JobId>,
     /// By queue, then by kind.
@@ -33,6 +36,12 @@ struct Lane {
     counts: StateCounts,
     deleted: u64,
     pruned: u64,
+}
+
+/// The place of a job among those that expire.
+fn expiry(job: &JobInfo) -> Option<(SystemTime, JobId)> {
+    let waits = matches!(job.state, JobState::Scheduled | JobState::Available);
+    Some((job.expires.filter(|_| waits)?, job.id))
 }
 
 /// Why a job is removed.
@@ -92,6 +101,7 @@ impl Table {
         if job.state == JobState::Available {
             lane.available.insert(Place::of(job));
         }
+        self.expiring.extend(expiry(job));
         if let Some(worker) = job.worker {
             self.running.entry(worker).or_default().insert(job.id);
         }
@@ -107,6 +117,9 @@ impl Table {
         let lane = self.lane(job);
         lane.counts[job.state] -= 1;
         lane.available.remove(&Place::of(job));
+        if let Some(expiry) = expiry(job) {
+            self.expiring.remove(&expiry);
+        }
         if let Some(running) = job.worker.and_then(|worker| self.running.get_mut(&worker)) {
             running.remove(&job.id);
         }
@@ -135,6 +148,12 @@ impl Table {
         let lane = kinds.and_then(|kinds| kinds.get(kind)).into_iter();
         lane.flat_map(|lane| &lane.available)
             .filter_map(|place| self.get(place.id()))
+    }
+
+    /// The jobs that wait and have expired, the first first.
+    pub(super) fn expired(&self, now: SystemTime) -> impl Iterator<Item = JobId> {
+        let expired = self.expiring.iter().take_while(move |(at, _)| *at <= now);
+        expired.map(|(_, id)| *id)
     }
 
     /// The jobs that run in the name of a process, by id.

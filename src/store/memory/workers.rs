@@ -1,9 +1,9 @@
-//! The leases, and what the threads of their processes have begun.
+//! The leases, and what their processes have begun.
 
 use crate::store::{
     AttemptId, Beat, Begun, LeaseSign, ProcessInfo, StoreError, WorkerId, WorkerInfo,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
 
 #[derive(Default)]
@@ -14,8 +14,8 @@ pub(super) struct Workers {
 
 struct Lease {
     info: WorkerInfo,
-    /// What each thread began last.
-    slots: HashMap<usize, AttemptId>,
+    /// What has begun, and whose end is not recorded.
+    begun: HashSet<AttemptId>,
 }
 
 impl Workers {
@@ -30,8 +30,8 @@ impl Workers {
             registered_at: now,
             renewed_at: now,
         };
-        let slots = HashMap::new();
-        self.leases.insert(id, Lease { info, slots });
+        let begun = HashSet::new();
+        self.leases.insert(id, Lease { info, begun });
         id
     }
 
@@ -65,15 +65,22 @@ impl Workers {
         self.leases.get(&worker).map(|lease| lease.info.beat)
     }
 
-    pub(super) fn mark_begun(&mut self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+    pub(super) fn mark_begun(&mut self, worker: WorkerId, attempt: AttemptId) {
         if let Some(lease) = self.leases.get_mut(&worker) {
-            lease.slots.insert(slot, attempt);
+            lease.begun.insert(attempt);
+        }
+    }
+
+    /// The end of the attempt is recorded.
+    pub(super) fn ended(&mut self, worker: WorkerId, attempt: AttemptId) {
+        if let Some(lease) = self.leases.get_mut(&worker) {
+            lease.begun.remove(&attempt);
         }
     }
 
     pub(super) fn begun(&self, worker: WorkerId, attempt: AttemptId) -> Begun {
         let lease = self.leases.get(&worker);
-        match lease.is_some_and(|lease| lease.slots.values().any(|begun| *begun == attempt)) {
+        match lease.is_some_and(|lease| lease.begun.contains(&attempt)) {
             true => Begun::Yes,
             false => Begun::No,
         }

@@ -10,7 +10,7 @@ use rusqlite::hooks::Wal;
 use std::cell::Cell;
 use std::ffi::c_int;
 
-/// Has the log checkpointed by a thread of its own, so that no commit waits for that.
+/// Has the log checkpointed by a thread of its own, so that commits do not wait for most of that.
 ///
 /// A checkpoint copies what the log had when it began. Under load there is always more by the time
 /// it has ended, and the log begins again only after all of it is copied. So after the thread's

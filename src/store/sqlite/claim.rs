@@ -1,13 +1,14 @@
 //! Jobs are claimed.
 
-use super::columns::{code, duration, fence, json, read_meta};
+use super::columns::{code, content, duration, fence, json};
 use super::errors::Failure;
 use super::tx::{Tx, moment};
+use super::values::{count, optional_count, priority};
 use crate::store::{
     Candidate, Claim, ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, Picker, StoreError,
     WorkerId,
 };
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -49,6 +50,34 @@ impl OwnedRequest {
     }
 }
 
+/// What a claim would find.
+pub(super) enum Look {
+    Something,
+    Nothing,
+    NoLease,
+}
+
+pub(super) const ANY: &str = "
+SELECT 1 FROM groundcrew_queue q CROSS JOIN groundcrew_kind k
+CROSS JOIN groundcrew_lane l ON l.queue = q.id AND l.kind = k.id
+CROSS JOIN groundcrew_job j ON j.lane = l.id
+WHERE q.name = ?1 AND k.name = ?2 AND j.state = 1 LIMIT 1";
+
+pub(super) fn look(conn: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Look> {
+    if !conn.prepare_cached(LEASE)?.exists([request.worker.get()])? {
+        return Ok(Look::NoLease);
+    }
+    let mut any = conn.prepare_cached(ANY)?;
+    for queue in request.queues {
+        for kind in request.kinds {
+            if any.exists([*queue, kind.kind])? {
+                return Ok(Look::Something);
+            }
+        }
+    }
+    Ok(Look::Nothing)
+}
+
 pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failure> {
     check_lease(tx, request.worker)?;
     tx.lanes.refresh(tx.conn)?;
@@ -66,7 +95,7 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let mut found = HashMap::new();
         let mut candidates = Vec::new();
         for kind in &kinds {
-            for job in available(tx, queue, kind, picker.room())? {
+            for job in available(tx, queue, kind, &mut picker)? {
                 candidates.push(job.candidate(kind));
                 found.insert(job.claimed.id, job);
             }
@@ -74,12 +103,16 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let ids = picker.pick(candidates);
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
-    if picked.is_empty() {
-        return Ok(Claim::default());
+    let number = picked.len();
+    let readable = read_contents(tx, picked)?;
+    let has_more = picker.has_more() || readable.len() < number;
+    if readable.is_empty() {
+        let jobs = Vec::new();
+        return Ok(Claim { jobs, has_more });
     }
     let fence = tx.next_fence()?;
-    let jobs = begin(tx, picked, request.worker, fence)?;
-    Ok(Claim { jobs })
+    let jobs = begin(tx, readable, request.worker, fence)?;
+    Ok(Claim { jobs, has_more })
 }
 
 pub(super) const LEASE: &str = "SELECT 1 FROM groundcrew_worker WHERE id = ?1";
@@ -117,19 +150,21 @@ SELECT id, priority, due, lost, expires, attempt, max_attempts, interrupted, fir
   timeout
 FROM groundcrew_job WHERE state = 1 AND lane = ?1 ORDER BY priority DESC, due, id";
 
-/// Up to `room` jobs of a lane, the first in order. What has expired is cancelled on the way.
+/// The jobs of a lane for which the picker has room, the first in order. What has expired is
+/// cancelled on the way.
 fn available(
     tx: &mut Tx<'_>,
     queue: &str,
     kind: &KindRequest<'_>,
-    room: usize,
+    picker: &mut Picker,
 ) -> Result<Vec<Found>, Failure> {
+    let room = picker.room();
     let lane = tx.lanes.get(queue, kind.kind);
     let Some(lane) = lane.filter(|lane| room > 0 && !tx.lanes.is_empty(*lane)) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    let mut expired: Vec<i64> = Vec::new();
+    let mut expired: Vec<JobId> = Vec::new();
     let mut statement = tx.prepare(AVAILABLE)?;
     let mut rows = statement.query([lane])?;
     while found.len() < room {
@@ -137,15 +172,17 @@ fn available(
             break;
         };
         let expires: Option<i64> = row.get(4)?;
-        if expires.is_some_and(|expires| expires <= tx.now_ms()) {
-            expired.push(row.get(0)?);
-        } else {
+        if expires.is_none_or(|expires| expires > tx.now_ms()) {
             found.push(read(row, lane, queue, kind)?);
+        } else if picker.discard() {
+            expired.push(JobId::new(row.get(0)?));
+        } else {
+            break;
         }
     }
     // Before the next write: a statement that is half read keeps a transaction open.
     drop(rows);
-    if found.is_empty() {
+    if found.is_empty() && !picker.has_more() {
         tx.lanes.found_empty(lane);
     }
     expire(tx, &expired)?;
@@ -153,8 +190,8 @@ fn available(
 }
 
 fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqlite::Result<Found> {
-    let attempt: u32 = row.get(5)?;
-    let max_attempts: Option<u32> = row.get(6)?;
+    let attempt = count(row, 5)?;
+    let max_attempts = optional_count(row, 6)?;
     let claimed = ClaimedJob {
         id: JobId::new(row.get(0)?),
         fence: fence(0),
@@ -162,10 +199,10 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
         kind: kind.kind.to_owned(),
         payload: Vec::new(),
         meta: Default::default(),
-        attempt: attempt + 1,
+        attempt: attempt.saturating_add(1),
         max_attempts: max_attempts.unwrap_or(kind.max_attempts),
-        lost: row.get(3)?,
-        interrupted: row.get(7)?,
+        lost: count(row, 3)?,
+        interrupted: count(row, 7)?,
         first_due: moment(row.get(8)?),
         due: moment(row.get(2)?),
         enqueued_at: moment(row.get(9)?),
@@ -174,38 +211,58 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
     Ok(Found {
         lane,
         of_kind: kind.max_attempts,
-        priority: row.get(1)?,
+        priority: priority(row, 1)?,
         claimed,
     })
 }
 
-pub(super) const EXPIRE: &str =
-    "UPDATE groundcrew_job SET state = ?2, reason = 'expired', ended_at = ?3 WHERE id = ?1";
+pub(super) const EXPIRE: &str = "
+UPDATE groundcrew_job SET state = 7, reason = 'expired', ended_at = ?2
+WHERE id IN (SELECT value FROM json_each(?1))";
 
-fn expire(tx: &Tx<'_>, ids: &[i64]) -> rusqlite::Result<()> {
-    for id in ids {
-        let state = code(JobState::Cancelled);
-        tx.execute(EXPIRE, [*id, state, tx.now_ms()])?;
+pub(super) fn expire(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
+    if !ids.is_empty() {
+        tx.execute(EXPIRE, params![json(ids), tx.now_ms()])?;
     }
     Ok(())
 }
 
 pub(super) const BEGIN: &str = "
-UPDATE groundcrew_job SET state = 2, attempt = attempt + 1,
+UPDATE groundcrew_job SET state = 2, attempt = min(attempt, 4294967294) + 1,
   max_attempts = coalesce(max_attempts, ?2), fence = ?3, worker = ?4, claimed_at = ?5,
   turn = turn + 1
 WHERE id IN (SELECT value FROM json_each(?1))";
 
-pub(super) const PAYLOAD: &str = "SELECT payload, meta FROM groundcrew_payload WHERE job = ?1";
+pub(super) const BURY: &str =
+    "UPDATE groundcrew_job SET state = 6, reason = ?2, ended_at = ?3 WHERE id = ?1";
+
+/// Reads the payloads. A job that cannot be read is dead: it would be in the way of all behind it.
+fn read_contents(tx: &Tx<'_>, picked: Vec<Found>) -> rusqlite::Result<Vec<Found>> {
+    let mut readable = Vec::with_capacity(picked.len());
+    for mut found in picked {
+        let id = found.claimed.id;
+        match content(tx.conn, id)? {
+            Ok((payload, meta)) => {
+                (found.claimed.payload, found.claimed.meta) = (payload, meta);
+                readable.push(found);
+            }
+            Err(problem) => {
+                let reason = format!("the store cannot read it: {problem}");
+                tx.execute(BURY, params![id.get(), reason, tx.now_ms()])?;
+            }
+        }
+    }
+    Ok(readable)
+}
 
 fn begin(
     tx: &mut Tx<'_>,
-    picked: Vec<Found>,
+    found: Vec<Found>,
     worker: WorkerId,
     number: i64,
 ) -> rusqlite::Result<Vec<ClaimedJob>> {
     let mut by_lane: BTreeMap<(i64, u32), Vec<JobId>> = BTreeMap::new();
-    for found in &picked {
+    for found in &found {
         let lane = by_lane.entry((found.lane, found.of_kind)).or_default();
         lane.push(found.claimed.id);
     }
@@ -215,16 +272,9 @@ fn begin(
         tx.counts.add(lane, code(JobState::Available), -begun);
         tx.counts.add(lane, code(JobState::Running), begun);
     }
-    let mut payload = tx.prepare(PAYLOAD)?;
-    let mut jobs = Vec::with_capacity(picked.len());
-    for Found {
-        claimed: mut job, ..
-    } in picked
-    {
-        job.fence = fence(number);
-        (job.payload, job.meta) =
-            payload.query_row([job.id.get()], |row| Ok((row.get(0)?, read_meta(row, 1)?)))?;
-        jobs.push(job);
-    }
-    Ok(jobs)
+    let jobs = found.into_iter().map(|found| ClaimedJob {
+        fence: fence(number),
+        ..found.claimed
+    });
+    Ok(jobs.collect())
 }

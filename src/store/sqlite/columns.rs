@@ -1,11 +1,11 @@
 //! Rows of the table of jobs, and back.
 
 use super::tx::{millis, moment};
+use super::values::{count, optional_count, optional_text, priority, text};
 use crate::store::row::Row as Job;
 use crate::store::{
     AttemptInfo, AttemptOutcome, Fence, JobDetails, JobId, JobInfo, JobState, WorkerId,
 };
-use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -67,26 +67,26 @@ pub(super) const RUNNING: &str = concat!(
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let info = JobInfo {
         id: JobId::new(row.get(0)?),
-        queue: row.get(1)?,
-        kind: row.get(2)?,
+        queue: text(row, 1)?,
+        kind: text(row, 2)?,
         state: read_state(row, 3)?,
-        priority: row.get(4)?,
+        priority: priority(row, 4)?,
         due: moment(row.get(5)?),
         first_due: moment(row.get(6)?),
-        attempt: row.get(7)?,
-        max_attempts: row.get(8)?,
-        lost: row.get(9)?,
-        interrupted: row.get(10)?,
+        attempt: count(row, 7)?,
+        max_attempts: optional_count(row, 8)?,
+        lost: count(row, 9)?,
+        interrupted: count(row, 10)?,
         fence: row.get::<_, Option<i64>>(11)?.map(fence),
         worker: row.get::<_, Option<i64>>(12)?.map(WorkerId::new),
         cancel_requested: row.get::<_, Option<i64>>(13)?.map(moment),
         expires: row.get::<_, Option<i64>>(14)?.map(moment),
         timeout: row.get::<_, Option<i64>>(15)?.map(duration),
-        unique_key: row.get(16)?,
+        unique_key: optional_text(row, 16)?,
         enqueued_at: moment(row.get(17)?),
         claimed_at: row.get::<_, Option<i64>>(18)?.map(moment),
         ended_at: row.get::<_, Option<i64>>(19)?.map(moment),
-        reason: row.get(20)?,
+        reason: optional_text(row, 20)?,
     };
     let job = JobDetails {
         info,
@@ -143,9 +143,9 @@ fn all(mut statement: CachedStatement<'_>, worker: WorkerId) -> rusqlite::Result
 }
 
 pub(super) const SAVE: &str = "
-UPDATE groundcrew_job SET state = ?2, due = ?3, attempt = ?4, lost = ?5, interrupted = ?6,
-  fence = ?7, worker = ?8, abandoned = ?9, cancel_requested = ?10, expires = ?11, ended_at = ?12,
-  reason = ?13
+UPDATE groundcrew_job SET state = ?2, due = ?3, first_due = ?4, attempt = ?5, lost = ?6,
+  interrupted = ?7, fence = ?8, worker = ?9, abandoned = ?10, cancel_requested = ?11, expires = ?12,
+  ended_at = ?13, reason = ?14
 WHERE id = ?1";
 
 /// Writes what a change has made of a job that was [loaded](load).
@@ -155,6 +155,7 @@ pub(super) fn save(conn: &Connection, changed: &Job) -> rusqlite::Result<()> {
         info.id.get(),
         code(info.state),
         millis(info.due),
+        millis(info.first_due),
         info.attempt,
         info.lost,
         info.interrupted,
@@ -206,13 +207,13 @@ pub(super) fn attempts(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<Att
     let mut statement = conn.prepare_cached(ATTEMPTS)?;
     let attempts = statement.query_map([id.get()], |row| {
         Ok(AttemptInfo {
-            attempt: row.get(0)?,
+            attempt: count(row, 0)?,
             fence: fence(row.get(1)?),
             worker: WorkerId::new(row.get(2)?),
             claimed_at: moment(row.get(3)?),
             ended_at: moment(row.get(4)?),
             outcome: read_outcome(row, 5)?,
-            error: row.get(6)?,
+            error: optional_text(row, 6)?,
         })
     })?;
     attempts.collect()
@@ -249,18 +250,28 @@ pub(super) fn json(ids: &[JobId]) -> String {
     json
 }
 
+pub(super) const PAYLOAD: &str = "SELECT payload, meta FROM groundcrew_payload WHERE job = ?1";
+
+/// The payload and the meta data of a job, or why they cannot be read.
+pub(super) type Content = Result<(Vec<u8>, BTreeMap<String, String>), String>;
+
+pub(super) fn content(conn: &Connection, id: JobId) -> rusqlite::Result<Content> {
+    let mut statement = conn.prepare_cached(PAYLOAD)?;
+    let row = |row: &Row<'_>| Ok((row.get(0)?, optional_text(row, 1)?));
+    let Some((payload, meta)) = statement.query_row([id.get()], row).optional()? else {
+        return Ok(Err("it has no payload".to_owned()));
+    };
+    let meta = match meta {
+        Some(text) => serde_json::from_str(&text),
+        None => Ok(BTreeMap::new()),
+    };
+    let meta = meta.map_err(|error| format!("its meta data is no JSON object of texts: {error}"));
+    Ok(meta.map(|meta| (payload, meta)))
+}
+
 /// The meta data of a job, as the tables keep it: JSON, or nothing.
 pub(super) fn meta_text(meta: &BTreeMap<String, String>) -> Option<String> {
     // It cannot fail: keys and values are texts.
     let text = || serde_json::to_string(meta).unwrap_or_default();
     (!meta.is_empty()).then(text)
-}
-
-pub(super) fn read_meta(row: &Row<'_>, index: usize) -> rusqlite::Result<BTreeMap<String, String>> {
-    let text: Option<String> = row.get(index)?;
-    let Some(text) = text else {
-        return Ok(BTreeMap::new());
-    };
-    let conversion = |error| Error::FromSqlConversionFailure(index, Type::Text, Box::new(error));
-    serde_json::from_str(&text).map_err(conversion)
 }

@@ -14,7 +14,7 @@ pub(super) struct Counts {
     changes: Vec<((i64, i64), i64)>,
 }
 
-const CHANGE: &str = "
+pub(super) const CHANGE: &str = "
 INSERT INTO groundcrew_count VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + ?3";
 
 impl Counts {

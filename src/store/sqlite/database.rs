@@ -6,6 +6,7 @@ use crate::clock::{self, Deadline};
 use crate::store::StoreError;
 use crate::sync::channel;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rustix::fs::statvfs;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 /// fsync is quicker if the file does not grow.
 const LOG_SIZE: u64 = 8 << 20;
 
+/// The log is not grown where less space is free, in bytes.
+const AMPLE_SPACE: u64 = 64 << 20;
+
 /// Larger than the log gets without a reader that keeps it from beginning again; it is cut to this
 /// then.
 const LARGEST_LOG: u64 = 64 << 20;
@@ -50,7 +54,7 @@ impl Database {
             busy_timeout,
             identity: (0, 0),
         };
-        let conn = database.connect()?;
+        let conn = database.connect_with(OpenFlags::SQLITE_OPEN_CREATE)?;
         database.use_log(&conn)?;
         let metadata = fs::metadata(&database.path);
         database.identity = identity(&metadata.map_err(|error| unreachable_file(path, &error))?);
@@ -59,11 +63,13 @@ impl Database {
         Ok((database, conn))
     }
 
-    /// A connection that can write.
+    /// A connection that can write. A file that is gone is not made again.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        self.connect_with(OpenFlags::empty())
+    }
+
+    fn connect_with(&self, flags: OpenFlags) -> Result<Connection, StoreError> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || {
             let conn = Connection::open_with_flags(&self.path, flags)?;
             // SQLite counts milliseconds in an `int`; rusqlite panics above that.
@@ -127,16 +133,17 @@ impl Database {
             Err(_) if conn.is_autocommit() => Ok(()),
             Err(_) => conn.execute_batch("ROLLBACK"),
         };
-        prepared.and(Ok(end?))?;
-        self.grow_log(conn)?;
-        Ok(())
+        prepared.and(Ok(end?))
     }
 
-    /// Grows the log by pages of a transaction that is then rolled back.
-    fn grow_log(&self, conn: &Connection) -> rusqlite::Result<()> {
+    /// Grows the log by pages of a transaction that is then rolled back, where there is ample space
+    /// for that. After an error the log has the size that it has.
+    pub(super) fn grow_log(&self, conn: &Connection) -> rusqlite::Result<()> {
         let log = fs::metadata(self.companion("-wal"));
         let missing = LOG_SIZE.saturating_sub(log.map_or(0, |log| log.len()));
-        if missing < LOG_SIZE / 2 {
+        let free =
+            statvfs(&self.path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        if missing < LOG_SIZE / 2 || free < AMPLE_SPACE {
             return Ok(());
         }
         // Pages that find no place in the cache are written to the log before the end.

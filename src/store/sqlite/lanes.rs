@@ -1,5 +1,6 @@
 //! The lanes that one connection knows.
 
+use super::values::text;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
@@ -38,8 +39,8 @@ impl Lanes {
         let mut rows = statement.query([self.last])?;
         while let Some(row) = rows.next()? {
             self.last = row.get(0)?;
-            let kinds = self.ids.entry(row.get(1)?).or_default();
-            kinds.insert(row.get(2)?, self.last);
+            let kinds = self.ids.entry(text(row, 1)?).or_default();
+            kinds.insert(text(row, 2)?, self.last);
         }
         Ok(())
     }

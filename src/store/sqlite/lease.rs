@@ -25,8 +25,8 @@ pub(super) fn tokens(conn: &Connection) -> rusqlite::Result<HashSet<String>> {
 }
 
 const REGISTER: &str = "
-INSERT INTO groundcrew_worker(token, host, pid, boot, version, beat, registered_at, renewed_at)
-VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)";
+INSERT INTO groundcrew_worker(token, host, pid, boot, beat, registered_at, renewed_at)
+VALUES(?1, ?2, ?3, ?4, 0, ?5, ?5)";
 
 pub(super) fn register(
     tx: &Tx<'_>,
@@ -38,7 +38,6 @@ pub(super) fn register(
         process.host,
         process.pid,
         process.boot,
-        process.version,
         tx.now_ms()
     ])?;
     Ok(WorkerId::new(id))
@@ -74,7 +73,7 @@ pub(super) fn withdraw(tx: &Tx<'_>, worker: WorkerId) -> rusqlite::Result<(usize
 }
 
 pub(super) const WORKERS: &str = "
-SELECT id, token, host, pid, boot, version, beat, registered_at, renewed_at
+SELECT id, token, host, pid, boot, beat, registered_at, renewed_at
 FROM groundcrew_worker ORDER BY id";
 
 pub(super) fn workers(conn: &Connection, folder: &LockFolder) -> rusqlite::Result<Vec<WorkerInfo>> {
@@ -87,12 +86,11 @@ pub(super) fn workers(conn: &Connection, folder: &LockFolder) -> rusqlite::Resul
                 host: row.get(2)?,
                 pid: row.get(3)?,
                 boot: row.get(4)?,
-                version: row.get(5)?,
             },
-            beat: beat(&token, row.get(6)?, folder),
+            beat: beat(&token, row.get(5)?, folder),
             sign: folder.sign(&token),
-            registered_at: moment(row.get(7)?),
-            renewed_at: moment(row.get(8)?),
+            registered_at: moment(row.get(6)?),
+            renewed_at: moment(row.get(7)?),
         })
     })?;
     workers.collect()

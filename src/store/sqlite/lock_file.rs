@@ -5,9 +5,9 @@
 //! 1. The row of a lease is written after its file is locked. The system releases the lock when the
 //!    process has ended, however it ends. So a lock that is free means that the process has ended,
 //!    or that the store was dropped.
-//! 2. A file that is there, and long enough, says what the process did last: its beat, and in one
-//!    slot for each thread the attempt that the thread began last. A process that cannot write its
-//!    file empties or removes it.
+//! 2. A file that is there, and long enough, has the last beat of the process, and each attempt that
+//!    has begun and whose end is not recorded. It may have others, which have ended. A process that
+//!    cannot write its file empties or removes it.
 //! 3. The file of a lease is removed after its row.
 //!
 //! A process that forks without exec keeps the lock until its child has ended too.
@@ -15,6 +15,7 @@
 use crate::store::{AttemptId, Fence, JobId, LeaseSign, WorkerId};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -33,16 +34,42 @@ pub(super) struct LockFile {
     /// Locked until it is closed.
     file: File,
     beat: AtomicU64,
+    places: Mutex<Places>,
     /// A write has failed, and so has the attempt to empty the file.
     is_wrong: AtomicBool,
 }
 
-// The beat, then the slots: job and fence. Each is a little-endian number of 8 bytes.
-const HEADER: u64 = 16;
-const SLOT: u64 = 16;
+/// Where in the file the attempts are that have begun and whose end is not recorded. The place of
+/// one that has ended is given to another one.
+#[derive(Default)]
+struct Places {
+    taken: HashMap<AttemptId, u64>,
+    /// Those before `next` that are not taken.
+    free: Vec<u64>,
+    next: u64,
+}
 
-/// Allocated at once, so that a full disk does not matter to the first 255 threads.
-const SIZE: usize = 4096;
+impl Places {
+    fn take(&mut self, attempt: AttemptId) -> u64 {
+        *self.taken.entry(attempt).or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.next += 1;
+                self.next - 1
+            })
+        })
+    }
+
+    fn give_back(&mut self, attempt: AttemptId) {
+        self.free.extend(self.taken.remove(&attempt));
+    }
+}
+
+// The beat, then the places of attempts: job and fence. Each is a little-endian number of 8 bytes.
+const HEADER: u64 = 16;
+const PLACE: u64 = 16;
+
+/// Allocated at once, so that a full disk does not matter to the first 1023 places.
+const SIZE: usize = 16 << 10;
 
 impl LockFolder {
     pub(super) fn new(path: PathBuf) -> LockFolder {
@@ -62,17 +89,15 @@ impl LockFolder {
             .create_new(true)
             .clone();
         let file = options.open(&path)?;
-        file.write_all_at(&[0; SIZE], 0)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
-            || file.metadata()?.nlink() == 0
-        {
+        let locked = lock(&file);
+        if !matches!(locked, Ok(true)) {
             let _ = fs::remove_file(&path);
-            return Ok(None);
         }
-        Ok(Some(LockFile {
+        Ok(locked?.then(|| LockFile {
             path,
             file,
             beat: AtomicU64::new(0),
+            places: Mutex::default(),
             is_wrong: AtomicBool::new(false),
         }))
     }
@@ -83,6 +108,14 @@ impl LockFolder {
 
     pub(super) fn own(&self, worker: WorkerId) -> Option<Arc<LockFile>> {
         self.own.lock().get(&worker).cloned()
+    }
+
+    /// The ends of these attempts are recorded.
+    pub(super) fn ended(&self, attempts: &[AttemptId]) {
+        for file in self.own.lock().values() {
+            let mut places = file.places.lock();
+            attempts.iter().for_each(|id| places.give_back(*id));
+        }
     }
 
     /// The lease has ended.
@@ -103,8 +136,14 @@ impl LockFolder {
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let token = name.to_string_lossy();
-            if !leases.contains(&*token) && self.sign(&token) == LeaseSign::Ended {
+            if leases.contains(&*name.to_string_lossy()) {
+                continue;
+            }
+            let Ok(file) = File::open(entry.path()) else {
+                continue;
+            };
+            // Locked until it is removed: its process could lock it between.
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -122,7 +161,7 @@ impl LockFolder {
         // Shared, so that those who look at the same time do not meet each other's lock.
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => LeaseSign::Ended,
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => LeaseSign::Held,
+            Err(error) if error == Errno::WOULDBLOCK => LeaseSign::Held,
             Err(_) => LeaseSign::Unknown,
         }
     }
@@ -136,15 +175,25 @@ impl LockFolder {
         read.map_or(0, |()| u64::from_le_bytes(beat))
     }
 
-    /// What the threads of a process began last; `None` if its file does not say.
+    /// What a process has begun, without an end that is recorded; `None` if its file does not say.
     pub(super) fn begun(&self, token: &str) -> Option<HashSet<AttemptId>> {
         let content = fs::read(self.path.join(token)).ok()?;
-        let slots = content.get(HEADER as usize..)?.chunks_exact(SLOT as usize);
-        let slots = slots.map(|slot| AttemptId {
-            job: JobId::new(number(&slot[..8]) as i64),
-            fence: Fence::new(number(&slot[8..])),
+        let places = content.get(HEADER as usize..)?.chunks_exact(PLACE as usize);
+        let begun = places.map(|place| AttemptId {
+            job: JobId::new(number(&place[..8]) as i64),
+            fence: Fence::new(number(&place[8..])),
         });
-        Some(slots.collect())
+        Some(begun.collect())
+    }
+}
+
+/// Fills and locks a new file; `false`: another process sweeps it away.
+fn lock(file: &File) -> io::Result<bool> {
+    file.write_all_at(&[0; SIZE], 0)?;
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file.metadata()?.nlink() > 0),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -156,16 +205,22 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl LockFile {
+    /// There will be no lease.
+    pub(super) fn remove(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
     pub(super) fn beat(&self) {
         let beat = self.beat.fetch_add(1, Relaxed) + 1;
         self.write(&beat.to_le_bytes(), 0);
     }
 
-    pub(super) fn mark_begun(&self, slot: usize, attempt: AttemptId) {
-        let mut bytes = [0; SLOT as usize];
+    pub(super) fn mark_begun(&self, attempt: AttemptId) {
+        let place = self.places.lock().take(attempt);
+        let mut bytes = [0; PLACE as usize];
         bytes[..8].copy_from_slice(&attempt.job.get().to_le_bytes());
         bytes[8..].copy_from_slice(&attempt.fence.get().to_le_bytes());
-        self.write(&bytes, HEADER + slot as u64 * SLOT);
+        self.write(&bytes, HEADER + place * PLACE);
     }
 
     fn write(&self, bytes: &[u8], at: u64) {

@@ -1,11 +1,12 @@
 //! What is done from time to time: scheduled jobs become available, old ones go.
 
+use super::claim::expire;
 use super::columns::{code, json};
 use super::counts::{DELETED, PRUNED};
 use super::lanes::LANES_AFTER;
 use super::operate::remove;
 use super::tx::{Tx, millis};
-use crate::store::{JobId, JobState, Promoted};
+use crate::store::{JobId, JobState, Promoted, Swept};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +42,36 @@ pub(super) fn until_next(conn: &Connection, now: SystemTime) -> rusqlite::Result
         Duration::from_millis(wait.unsigned_abs())
     }))
 }
+
+pub(super) const EXPIRED: &str = "
+SELECT id FROM groundcrew_job WHERE state < 2 AND expires <= ?1
+ORDER BY expires, id LIMIT ?2";
+
+/// Whether there is something to cancel.
+pub(super) fn has_expired(conn: &Connection, now: SystemTime) -> rusqlite::Result<bool> {
+    conn.prepare_cached(EXPIRED)?.exists([millis(now), 1])
+}
+
+pub(super) fn cancel_expired(tx: &Tx<'_>, most: usize) -> rusqlite::Result<Swept> {
+    let expired: Vec<JobId> = {
+        let mut statement = tx.prepare(EXPIRED)?;
+        let values = [tx.now_ms(), limit(most.min(ROWS))];
+        let ids = statement.query_map(values, |row| Ok(JobId::new(row.get(0)?)))?;
+        ids.collect::<rusqlite::Result<_>>()?
+    };
+    expire(tx, &expired)?;
+    Ok(Swept {
+        count: expired.len(),
+        has_more: has_expired(tx.conn, tx.now)?,
+    })
+}
+
+/// What one transaction removes or cancels at most: it holds the lock that all other writers wait
+/// for.
+const ROWS: usize = 1000;
+/// The size of the payloads that one transaction removes; one more in any case. To free the pages of
+/// a payload, SQLite reads all of them.
+const BYTES: i64 = 4 << 20;
 
 pub(super) const OLD: &str = "
 SELECT ended_at, id FROM groundcrew_job
@@ -81,13 +112,33 @@ pub(super) fn has_old(
     Ok(!old(conn, state, before, 1)?.is_empty())
 }
 
+pub(super) const SIZE: &str =
+    "SELECT length(payload) + coalesce(length(meta), 0) FROM groundcrew_payload WHERE job = ?1";
+
+/// The first of these jobs, up to the limit of the sizes of their payloads.
+fn cut_to_size(tx: &Tx<'_>, jobs: &mut Vec<(i64, i64, i64)>) -> rusqlite::Result<()> {
+    let mut size_of = tx.prepare(SIZE)?;
+    let (mut count, mut size) = (0, 0);
+    for (_, id, _) in jobs.iter() {
+        if size > BYTES {
+            break;
+        }
+        let of_job: Option<i64> = size_of.query_row([id], |row| row.get(0)).optional()?;
+        size += of_job.unwrap_or_default();
+        count += 1;
+    }
+    jobs.truncate(count);
+    Ok(())
+}
+
 pub(super) fn prune(
     tx: &mut Tx<'_>,
     state: JobState,
     before: SystemTime,
     most: usize,
-) -> rusqlite::Result<usize> {
-    let old = old(tx.conn, state, before, most)?;
+) -> rusqlite::Result<Swept> {
+    let mut old = old(tx.conn, state, before, most.min(ROWS))?;
+    cut_to_size(tx, &mut old)?;
     let ids: Vec<JobId> = old.iter().map(|(_, id, _)| JobId::new(*id)).collect();
     remove(tx, &ids)?;
     for (_, _, lane) in &old {
@@ -95,7 +146,10 @@ pub(super) fn prune(
         tx.counts.add(*lane, DELETED, -1);
         tx.counts.add(*lane, PRUNED, 1);
     }
-    Ok(old.len())
+    Ok(Swept {
+        count: old.len(),
+        has_more: has_old(tx.conn, state, before)?,
+    })
 }
 
 pub(super) fn limit(most: usize) -> i64 {

@@ -54,7 +54,7 @@
 //! [`Command`](std::process::Command) does not have it.
 
 // From the bottom: `errors` and `file_system`; `database` opens connections, with the tables of
-// `schema`. `lanes`, `counts`, `tx` and `columns` are what the commands are written with. The
+// `schema`. `values`, `lanes`, `counts`, `tx` and `columns` are what the commands are written with. The
 // commands: `enqueue`, `claim`, `finish`, `operate`, `maintain`, `lease`, with the locked files of
 // `lock_file`. `command` is their form for the thread of `writer`, which takes groups of them from
 // its `queue`, and has the log checkpointed by the thread of `checkpoint`. `reads` needs none but
@@ -86,6 +86,7 @@ mod store;
 mod tests;
 mod transaction;
 mod tx;
+mod values;
 mod watch;
 mod writer;
 

@@ -54,11 +54,21 @@ impl Queue {
         }
     }
 
-    /// Takes what has come, as long as there is room.
-    pub(super) fn take(&mut self, durability: Durability, room: &mut Room) -> Group {
+    fn sort_all(&mut self) {
         while let Ok(order) = self.commands.try_recv() {
             self.sort(order);
         }
+    }
+
+    /// Takes all that has come.
+    pub(super) fn take_all(&mut self) -> Group {
+        self.sort_all();
+        self.normal.drain(..).chain(self.full.drain(..)).collect()
+    }
+
+    /// Takes what has come, as long as there is room.
+    pub(super) fn take(&mut self, durability: Durability, room: &mut Room) -> Group {
+        self.sort_all();
         let waiting = self.of(durability);
         let mut group = Group::new();
         while waiting

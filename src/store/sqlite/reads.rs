@@ -1,11 +1,11 @@
 //! What is read without the writer.
 
-use super::claim::PAYLOAD;
-use super::columns::{JOB, attempts, code, job, job_columns, read_meta, running, with_names};
+use super::columns::{JOB, attempts, code, content, job, job_columns, running, with_names};
 use super::counts::{DELETED, PRUNED};
 use super::lanes::LANES_AFTER;
 use super::maintain::limit;
 use super::tx::{millis, moment};
+use super::values::{optional_text, text};
 use crate::store::place::Place;
 use crate::store::{
     Cursor, JobDetails, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts,
@@ -23,14 +23,16 @@ pub(super) fn get(conn: &Connection, id: JobId) -> rusqlite::Result<Option<JobDe
     let Some(found) = statement.query_row(key, job).optional()? else {
         return Ok(None);
     };
-    let (payload, meta) = conn
-        .prepare_cached(PAYLOAD)?
-        .query_row(key, |row| Ok((row.get(0)?, read_meta(row, 1)?)))?;
+    // Why it cannot be read is the reason of its end.
+    let (payload, meta) = content(conn, id)?.unwrap_or_default();
     let mut client_id = conn.prepare_cached(CLIENT_ID)?;
     Ok(Some(JobDetails {
         payload,
         meta,
-        client_id: client_id.query_row(key, |row| row.get(0)).optional()?,
+        client_id: client_id
+            .query_row(key, |row| optional_text(row, 0))
+            .optional()?
+            .flatten(),
         attempts: attempts(conn, id)?,
         info: found.job.info,
     }))
@@ -47,8 +49,8 @@ fn lanes(conn: &Connection) -> rusqlite::Result<Vec<Lane>> {
     let lanes = statement.query_map([0], |row| {
         Ok(Lane {
             id: row.get(0)?,
-            queue: row.get(1)?,
-            kind: row.get(2)?,
+            queue: text(row, 1)?,
+            kind: text(row, 2)?,
         })
     })?;
     lanes.collect()
@@ -215,22 +217,37 @@ pub(super) const OLDEST_BELOW: &str = "
 SELECT priority, due FROM groundcrew_job WHERE state = 1 AND lane = ?1 AND priority < ?2
 ORDER BY priority DESC, due LIMIT 1";
 
-/// The first of each priority of each lane is looked at.
+pub(super) const OLDEST_OF_REST: &str =
+    "SELECT min(due) FROM groundcrew_job WHERE state = 1 AND lane = ?1 AND priority < ?2";
+
+/// From one priority of a lane to the next takes as long as to read some dozen entries of the index.
+const STEPS: usize = 100;
+
+/// The first of each priority of each lane is looked at; in a lane with many priorities, all of the
+/// lower ones.
 pub(super) fn oldest_available(
     conn: &Connection,
     queue: &str,
 ) -> rusqlite::Result<Option<SystemTime>> {
     let mut oldest: Option<i64> = None;
     let mut statement = conn.prepare_cached(OLDEST_BELOW)?;
+    let mut rest = conn.prepare_cached(OLDEST_OF_REST)?;
+    let mut found = |due: i64| oldest = Some(oldest.map_or(due, |oldest| oldest.min(due)));
     for lane in lanes(conn)?.iter().filter(|lane| lane.queue == queue) {
         let mut below = i64::MAX;
-        loop {
+        let mut is_last = false;
+        for _ in 0..STEPS {
             let first = statement.query_row([lane.id, below], |row| Ok((row.get(0)?, row.get(1)?)));
             let Some((priority, due)) = first.optional()? else {
+                is_last = true;
                 break;
             };
             below = priority;
-            oldest = Some(oldest.map_or(due, |oldest| oldest.min(due)));
+            found(due);
+        }
+        if !is_last {
+            let rest: Option<i64> = rest.query_row([lane.id, below], |row| row.get(0))?;
+            rest.into_iter().for_each(&mut found);
         }
     }
     Ok(oldest.map(moment))

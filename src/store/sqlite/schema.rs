@@ -77,7 +77,7 @@ CREATE TABLE groundcrew_limit(
 -- The processes with a lease. `token` is the name of the locked file.
 CREATE TABLE groundcrew_worker(
   id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE,
-  host TEXT NOT NULL, pid INT NOT NULL, boot TEXT NOT NULL, version TEXT,
+  host TEXT NOT NULL, pid INT NOT NULL, boot TEXT NOT NULL,
   beat INT NOT NULL, registered_at INT NOT NULL, renewed_at INT NOT NULL
 ) STRICT;
 
@@ -110,6 +110,8 @@ CREATE TABLE groundcrew_job(
 CREATE INDEX groundcrew_ready ON groundcrew_job(lane, priority DESC, due, id) WHERE state = 1;
 CREATE INDEX groundcrew_due ON groundcrew_job(due) WHERE state = 0;
 CREATE INDEX groundcrew_scheduled ON groundcrew_job(lane, due) WHERE state = 0;
+CREATE INDEX groundcrew_expiring ON groundcrew_job(expires)
+  WHERE expires IS NOT NULL AND state < 2;
 CREATE INDEX groundcrew_running ON groundcrew_job(worker) WHERE state = 2;
 CREATE INDEX groundcrew_holding ON groundcrew_job(limit_id, state)
   WHERE limit_id IS NOT NULL AND state < 5;
@@ -172,6 +174,18 @@ CREATE VIEW groundcrew_enqueue AS SELECT
   '' AS queue, '' AS kind, x'' AS payload, '' AS meta, 0 AS priority, 0 AS enqueued_at, 0 AS due,
   0 AS max_attempts, 0 AS timeout, 0 AS expires, '' AS unique_key, '' AS client_id WHERE FALSE;
 CREATE TRIGGER groundcrew_enqueue_insert INSTEAD OF INSERT ON groundcrew_enqueue BEGIN
+  SELECT RAISE(ABORT, 'groundcrew: queue and kind are names of 1 to 1024 bytes')
+    WHERE NOT coalesce(length(CAST(NEW.queue AS BLOB)) BETWEEN 1 AND 1024
+      AND length(CAST(NEW.kind AS BLOB)) BETWEEN 1 AND 1024, FALSE);
+  SELECT RAISE(ABORT, 'groundcrew: meta is NULL, or a JSON object whose values are texts')
+    WHERE CASE WHEN NEW.meta IS NULL THEN FALSE WHEN NOT json_valid(NEW.meta) THEN TRUE
+      WHEN json_type(NEW.meta) <> 'object' THEN TRUE
+      ELSE EXISTS (SELECT 1 FROM json_each(NEW.meta) WHERE type <> 'text') END;
+  SELECT RAISE(ABORT, 'groundcrew: priority is a number of 32 bits, max_attempts NULL or one from 1')
+    WHERE NEW.priority NOT BETWEEN -2147483648 AND 2147483647
+      OR NEW.max_attempts NOT BETWEEN 1 AND 4294967295;
+  SELECT RAISE(ABORT, 'groundcrew: times are milliseconds, and not negative')
+    WHERE NEW.enqueued_at < 0 OR NEW.due < 0 OR NEW.timeout < 0 OR NEW.expires < 0;
   SELECT RAISE(IGNORE) WHERE EXISTS
     (SELECT 1 FROM groundcrew_client WHERE client_id = NEW.client_id);
   INSERT INTO groundcrew_queue(name) VALUES(NEW.queue) ON CONFLICT DO NOTHING;

@@ -2,7 +2,7 @@
 
 use super::builder::SqliteStoreBuilder;
 use super::checkpoint::Checkpointer;
-use super::claim::{OwnedRequest, claim};
+use super::claim::{Look, OwnedRequest, claim, look};
 use super::database::Database;
 use super::durability::Durability;
 use super::enqueue::enqueue;
@@ -16,14 +16,17 @@ use super::writer::Writer;
 use super::{maintain, operate, reads, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
+use crate::store::lost::{TRIES, judged};
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
     JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
-    ProcessInfo, Promoted, Statement, Store, StoreError, TakenOver, Version, WorkerId, WorkerInfo,
+    ProcessInfo, Promoted, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use rusqlite::Connection;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +52,8 @@ struct Shared {
     /// error.
     beats: Mutex<Option<Connection>>,
     folder: Arc<LockFolder>,
+    /// The last claim found nothing. It decides only how the next one looks.
+    is_idle: AtomicBool,
 }
 
 impl SqliteStore {
@@ -86,6 +91,7 @@ impl SqliteStore {
             readers: Readers::new(database.clone()),
             beats: Mutex::new(Some(database.connect()?)),
             folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
+            is_idle: AtomicBool::new(false),
             database,
         };
         Ok(SqliteStore {
@@ -114,13 +120,25 @@ impl SqliteStore {
         tx::read(&self.shared.clock)
     }
 
+    /// The file of the lease is not needed any more.
+    fn lease_lost(&self, worker: WorkerId) -> StoreError {
+        self.shared.folder.forget(worker);
+        StoreError::LeaseLost { worker }
+    }
+
     /// A locked file with a name of its own.
     fn lock(&self) -> Result<(String, LockFile), StoreError> {
         loop {
             let token = self.read(lease::new_token)?;
             let locked = self.shared.folder.create(&token);
-            let locked = locked.map_err(|error| StoreError::Unavailable {
-                detail: format!("the file that shows that this process is alive: {error}"),
+            let locked = locked.map_err(|error| {
+                let detail = format!("the file that shows that this process is alive: {error}");
+                match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        StoreError::Full { detail }
+                    }
+                    _ => StoreError::Unavailable { detail },
+                }
             })?;
             if let Some(file) = locked {
                 return Ok((token, file));
@@ -128,6 +146,9 @@ impl SqliteStore {
         }
     }
 }
+
+/// What was left behind has not ended.
+const RUNNING: Answer = Answer::Accepted(JobState::Running);
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +165,7 @@ impl Store for SqliteStore {
         let mut weight = 0;
         for job in &jobs {
             job.check(self.shared.max_payload)?;
-            weight += job.payload.len();
+            weight += job.size();
         }
         let body = move |tx: &mut Tx<'_>| enqueue(tx, &jobs);
         self.shared
@@ -170,10 +191,18 @@ impl Store for SqliteStore {
         match registered {
             Ok(worker) => {
                 folder.keep(worker, file);
-                folder.sweep(&self.read(lease::tokens)?);
+                // Another process sweeps it later otherwise.
+                if let Ok(leases) = self.read(lease::tokens) {
+                    folder.sweep(&leases);
+                }
                 Ok(worker)
             }
-            Err(error) => Err(error),
+            // There may be a row: that the lock of its file is free shows that nobody has it.
+            Err(error @ StoreError::OutcomeUnknown { .. }) => Err(error),
+            Err(error) => {
+                file.remove();
+                Err(error)
+            }
         }
     }
 
@@ -194,16 +223,12 @@ impl Store for SqliteStore {
             None => database.connect()?,
         };
         let renewed = lease::renew(&conn, worker, self.read_clock());
-        match renewed.map_err(|error| database.describe(&error))? {
-            true => {
-                *beats = Some(conn);
-                Ok(())
-            }
-            false => {
-                *beats = Some(conn);
-                folder.forget(worker);
-                Err(StoreError::LeaseLost { worker })
-            }
+        let is_there = renewed.map_err(|error| database.describe(&error))?;
+        *beats = Some(conn);
+        drop(beats);
+        match is_there {
+            true => Ok(()),
+            false => Err(self.lease_lost(worker)),
         }
     }
 
@@ -226,16 +251,12 @@ impl Store for SqliteStore {
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
         let folder = &self.shared.folder;
-        loop {
+        for _ in 0..TRIES {
             let lost = self.read(|conn| lease::lost_jobs(conn, folder, worker, seen))?;
             let Some(lost) = lost else {
                 return Ok(None);
             };
-            let judged = lost.into_iter().map(|lost| {
-                let outcome = judge(&lost);
-                (lost, outcome)
-            });
-            let judged: Vec<(LostJob, Outcome)> = judged.collect();
+            let judged = judged(lost, judge);
             let of_writer = folder.clone();
             let takeover =
                 self.write(move |tx| lease::take_over(tx, &of_writer, worker, seen, &judged))?;
@@ -248,29 +269,56 @@ impl Store for SqliteStore {
                 Takeover::Outdated => {}
             }
         }
+        Ok(None)
     }
 
+    /// After a claim that found nothing, takes a write transaction only if there is something.
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        let Shared {
+            writer, is_idle, ..
+        } = &*self.shared;
+        let worker = request.worker;
+        if is_idle.load(Relaxed) {
+            match self.read(|conn| look(conn, request))? {
+                Look::Something => {}
+                Look::Nothing => return Ok(Claim::default()),
+                Look::NoLease => return Err(self.lease_lost(worker)),
+            }
+        }
         let request = OwnedRequest::of(request);
         let body = move |tx: &mut Tx<'_>| claim(tx, &request);
-        self.shared.writer.call(Durability::Normal, 0, body)
+        match writer.call(Durability::Normal, 0, body) {
+            Ok(claim) => {
+                is_idle.store(claim.jobs.is_empty() && !claim.has_more, Relaxed);
+                Ok(claim)
+            }
+            Err(StoreError::LeaseLost { .. }) => Err(self.lease_lost(worker)),
+            Err(error) => Err(error),
+        }
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
+    fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
         if let Some(file) = self.shared.folder.own(worker) {
-            file.mark_begun(slot, attempt);
+            file.mark_begun(attempt);
         }
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
-        let ends = ends.to_vec();
-        let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &ends)?);
-        self.shared.writer.call(self.shared.durability, 0, body)
+        let owned = ends.to_vec();
+        let weight = ends.iter().map(|end| end.outcome.text().len()).sum();
+        let body = move |tx: &mut Tx<'_>| Ok(finish(tx, &owned)?);
+        let durability = self.shared.durability;
+        let answers = self.shared.writer.call(durability, weight, body)?;
+        let answered = ends.iter().zip(&answers);
+        let recorded = answered.filter(|(_, answer)| **answer != RUNNING);
+        let recorded: Vec<AttemptId> = recorded.map(|(end, _)| end.attempt).collect();
+        self.shared.folder.ended(&recorded);
+        Ok(answers)
     }
 
     fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {
         let held = self.read(|conn| lease::held(conn, worker))?;
-        held.ok_or(StoreError::LeaseLost { worker })
+        held.ok_or_else(|| self.lease_lost(worker))
     }
 
     /// Takes a write transaction only if a job is due.
@@ -283,14 +331,23 @@ impl Store for SqliteStore {
         self.write(move |tx| maintain::promote_due(tx, most))
     }
 
+    /// Takes a write transaction only if a job has expired.
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        let now = self.read_clock();
+        if !self.read(|conn| maintain::has_expired(conn, now))? {
+            return Ok(Swept::default());
+        }
+        self.write(move |tx| maintain::cancel_expired(tx, most))
+    }
+
     /// Takes a write transaction only if there is something to remove.
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         let before = self.read_clock().checked_sub(age);
         let Some(before) = before.filter(|_| state.is_ended()) else {
-            return Ok(0);
+            return Ok(Swept::default());
         };
         if !self.read(|conn| maintain::has_old(conn, state, before))? {
-            return Ok(0);
+            return Ok(Swept::default());
         }
         self.write(move |tx| maintain::prune(tx, state, before, most))
     }

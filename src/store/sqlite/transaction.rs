@@ -11,7 +11,9 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// On the database file of the store. The job is due by the system's clock.
+/// On the database file of the store. The job is due by the system's clock. What it survives is
+/// decided by the `synchronous` of the program's connection: with `FULL`, SQLite's default, a power
+/// failure.
 ///
 /// The transaction should be begun as `IMMEDIATE`
 /// ([`TransactionBehavior`](rusqlite::TransactionBehavior)): one that begins with a read fails at
@@ -31,18 +33,38 @@ impl Transaction for &rusqlite::Savepoint<'_> {
 
 fn enqueue(conn: &Connection, job: &JobSpec) -> Result<Enqueued, StoreError> {
     job.check(usize::MAX)?;
-    let now = Due::reading(Clock::default().read().wall);
-    let enqueue = || {
+    as_a_whole(conn, || {
+        let now = Due::reading(Clock::default().read().wall);
         let (mut lanes, mut counts) = (Lanes::default(), Counts::default());
         let mut enqueuer = Enqueuer::new(conn, now)?;
         let enqueued = enqueuer.enqueue(&mut lanes, &mut counts, job, &[])?;
         counts.write(conn)?;
         Ok(enqueued)
-    };
-    enqueue().map_err(|failure| match failure {
+    })
+    .map_err(|failure| match failure {
         Failure::Refused(error) => error,
         Failure::Sqlite(error) => describe(conn, &error),
     })
+}
+
+/// The program may commit its transaction after an error: then nothing of the job may be there.
+fn as_a_whole<T>(
+    conn: &Connection,
+    body: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    conn.prepare_cached("SAVEPOINT groundcrew_enqueue")?
+        .execute([])?;
+    let result = body();
+    // Some errors end the transaction.
+    if result.is_err() && !conn.is_autocommit() {
+        conn.prepare_cached("ROLLBACK TO groundcrew_enqueue")?
+            .execute([])?;
+    }
+    if !conn.is_autocommit() {
+        conn.prepare_cached("RELEASE groundcrew_enqueue")?
+            .execute([])?;
+    }
+    result
 }
 
 fn describe(conn: &Connection, error: &rusqlite::Error) -> StoreError {

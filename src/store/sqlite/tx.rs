@@ -18,6 +18,8 @@ pub(super) struct Tx<'a> {
     pub(super) has_news: bool,
 }
 
+pub(super) const NEXT_FENCE: &str = "UPDATE groundcrew_meta SET fence = fence + 1 RETURNING fence";
+
 impl<'a> Tx<'a> {
     pub(super) fn new(conn: &'a Connection, lanes: &'a mut Lanes, clock: &Clock) -> Tx<'a> {
         Tx {
@@ -48,8 +50,7 @@ impl<'a> Tx<'a> {
 
     /// The number of a claim or of a takeover.
     pub(super) fn next_fence(&self) -> rusqlite::Result<i64> {
-        let next = "UPDATE groundcrew_meta SET fence = fence + 1 RETURNING fence";
-        self.prepare(next)?.query_row([], |row| row.get(0))
+        self.prepare(NEXT_FENCE)?.query_row([], |row| row.get(0))
     }
 }
 

@@ -43,6 +43,7 @@ impl Writer {
             changes,
             checkpointer,
             queue: Queue::new(receiver),
+            until_growth: COMMITS_BEFORE_GROWTH,
         };
         let body = move || group_writer.work();
         let stack_size = threads::default_stack_size();
@@ -68,14 +69,15 @@ impl Writer {
             command,
             durability,
         };
+        let detail = || "the store's writer has ended".to_owned();
         let sent = self.commands.as_ref().map(|commands| commands.send(order));
-        let ended = || StoreError::Unavailable {
-            detail: "the store's writer has ended".to_owned(),
-        };
         if !matches!(sent, Some(Ok(()))) {
-            return Err(ended());
+            return Err(StoreError::Unavailable { detail: detail() });
         }
-        answer.recv().unwrap_or_else(|_| Err(ended()))
+        // It may have ended between a commit and its answers.
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown { detail: detail() }))
     }
 
     /// How many commands the thread has not taken yet.
@@ -106,6 +108,8 @@ impl Drop for Writer {
 /// 4. No command runs again after a commit that may have happened.
 /// 5. A group has commands of one durability: those that need no fsync do not wait for one, except
 ///    for one that is under way.
+/// 6. No command waits for a lock longer than the busy timeout: after it has passed, all that are
+///    there are answered.
 struct GroupWriter {
     database: Database,
     /// `None` after an error that leaves the connection in doubt, until it is opened again.
@@ -117,7 +121,12 @@ struct GroupWriter {
     changes: Arc<Changes>,
     checkpointer: Checkpointer,
     queue: Queue,
+    /// How many commits there are until the log is grown; 0: it was.
+    until_growth: u32,
 }
+
+/// A program that enqueues a job and ends, or looks at some, does not grow the log.
+const COMMITS_BEFORE_GROWTH: u32 = 32;
 
 /// How the try to commit a group ended.
 enum End {
@@ -145,8 +154,17 @@ impl GroupWriter {
     fn commit(&mut self, mut group: Group, durability: Durability, mut room: Room) {
         while !group.is_empty() {
             match self.try_commit(&mut group, durability, &mut room) {
-                End::Committed => return answer_all(group, Ok(())),
-                End::NotBegun(error) => return answer_all(group, Err(error)),
+                End::Committed => {
+                    answer_all(group, Ok(()));
+                    return self.keep_log();
+                }
+                End::NotBegun(error) => {
+                    // Invariant 6.
+                    if let StoreError::Busy { .. } = error {
+                        group.extend(self.queue.take_all());
+                    }
+                    return answer_all(group, Err(error));
+                }
                 End::Culprit(index, error) => {
                     self.roll_back();
                     let culprit = group.remove(index);
@@ -214,8 +232,22 @@ impl GroupWriter {
         if has_news {
             self.changes.change();
         }
-        self.checkpointer.committed(conn);
         End::Committed
+    }
+
+    /// After a commit. The log is grown when it turns out that the store is used for long.
+    fn keep_log(&mut self) {
+        let Some(conn) = &self.conn else {
+            return;
+        };
+        self.checkpointer.committed(conn);
+        if self.until_growth > 0 {
+            self.until_growth -= 1;
+            if self.until_growth == 0 {
+                // It is only for speed.
+                let _ = self.database.grow_log(conn);
+            }
+        }
     }
 
     fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {

@@ -2,7 +2,9 @@
 
 use super::checks;
 use super::probe::{HOUR, Probe, a, cancelled, dead, failed, ids, of, unknown_attempt};
-use crate::store::{Answer, AttemptInfo, AttemptOutcome, Due, Finish, JobId, JobState, Outcome};
+use crate::store::{
+    Answer, AttemptInfo, AttemptOutcome, Due, Finish, JobId, JobInfo, JobState, Outcome,
+};
 
 checks![
     an_outcome_ends_its_job_with_the_reason_and_the_time,
@@ -16,6 +18,7 @@ checks![
     what_never_ran_cannot_end,
     an_abandoned_attempt_keeps_its_job_and_may_still_end,
     attempts_that_did_not_succeed_are_remembered_the_last_16,
+    of_a_long_error_the_beginning_is_kept,
 ];
 
 fn an_outcome_ends_its_job_with_the_reason_and_the_time(probe: &Probe) {
@@ -118,7 +121,7 @@ fn an_outcome_of_an_attempt_that_was_taken_over_is_refused_and_the_new_one_stand
     for late in ends() {
         let (frozen, other) = (probe.worker(), probe.worker());
         let old = probe.running(frozen);
-        probe.mark_begun(frozen, 0, old.attempt_id());
+        probe.mark_begun(frozen, old.attempt_id());
         probe.lose(frozen);
         let is_refused = || {
             let before = probe.job(old.id);
@@ -231,7 +234,7 @@ fn attempts_that_did_not_succeed_are_remembered_the_last_16(probe: &Probe) {
         let job = probe.claim_one(worker);
         claims.push((job.fence, worker));
         if round % 5 == 4 {
-            probe.mark_begun(worker, 0, job.attempt_id());
+            probe.mark_begun(worker, job.attempt_id());
             let beat = probe.beat(worker);
             let retry = |_: &_| failed(Due::Now);
             probe.take_over(worker, beat, &retry).unwrap().unwrap();
@@ -260,4 +263,46 @@ fn attempts_that_did_not_succeed_are_remembered_the_last_16(probe: &Probe) {
         (last.attempt, last.outcome),
         (rounds + 1, AttemptOutcome::Failed)
     );
+}
+
+fn of_a_long_error_the_beginning_is_kept(probe: &Probe) {
+    let worker = probe.worker();
+    let fitting = "\u{e9}".repeat(JobInfo::MAX_REASON / 2);
+    let long = format!("no route{}", "\u{20ac}".repeat(300_000));
+    for text in [fitting, long] {
+        let error = text.clone();
+        let ends = [
+            Outcome::Failed {
+                error: error.clone(),
+                retry: Due::Now,
+            },
+            Outcome::Interrupted {
+                error: Some(error.clone()),
+            },
+            Outcome::Dead {
+                error: error.clone(),
+            },
+        ];
+        let id = probe.add(a());
+        for outcome in ends {
+            let job = probe.claim_one(worker);
+            probe.end(job.attempt_id(), outcome);
+        }
+        let cancelled = probe.ended(
+            worker,
+            Outcome::Cancelled { reason: error },
+            JobState::Cancelled,
+        );
+        let job = probe.job(id);
+        let errors = job.attempts.into_iter().map(|attempt| attempt.error);
+        let reasons = [job.info.reason, probe.info(cancelled).reason];
+        let kept: Vec<String> = errors.chain(reasons).map(Option::unwrap).collect();
+        assert_eq!(kept.len(), 5);
+        for one in kept {
+            assert!(one.len() <= JobInfo::MAX_REASON);
+            let is_whole = text.len() <= JobInfo::MAX_REASON;
+            assert!(!is_whole || one == text);
+            assert_eq!(one[..3998], text[..3998]);
+        }
+    }
 }

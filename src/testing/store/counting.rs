@@ -2,7 +2,7 @@
 
 use super::checks;
 use super::probe::{HOUR, MS, Probe, a, cancelled, dead, failed, of, with};
-use crate::store::{Due, JobFilter, JobState, Outcome};
+use crate::store::{Due, JobFilter, JobState, Outcome, Swept};
 use std::time::Duration;
 
 checks![
@@ -65,7 +65,7 @@ fn the_counts_are_those_of_a_recount(probe: &Probe) {
     recount(probe);
     probe.lose(worker);
     recount(probe);
-    probe.prune(JobState::Completed, Duration::ZERO, 1).unwrap();
+    probe.pruned(JobState::Completed, Duration::ZERO, 1);
     recount(probe);
     assert!(
         probe
@@ -83,7 +83,7 @@ fn what_was_deleted_or_pruned_is_counted(probe: &Probe) {
     probe.ended(worker, Outcome::Completed, JobState::Completed);
     probe.ended(worker, Outcome::Completed, JobState::Completed);
     let dead = probe.ended(worker, dead(), JobState::Dead);
-    assert_eq!(probe.prune(JobState::Completed, Duration::ZERO, 100), Ok(2));
+    assert_eq!(probe.pruned(JobState::Completed, Duration::ZERO, 100), 2);
     probe.delete(dead).unwrap();
     let counts = probe.counts().unwrap();
     assert_eq!(counts.len(), 1);
@@ -104,20 +104,20 @@ fn pruning_takes_what_ended_in_that_state_long_ago(probe: &Probe) {
     let new = probe.ended(worker, dead(), JobState::Dead);
     let waiting = probe.add_all(vec![a(), a()]);
     let running = probe.claim_some(worker, 1);
-    assert_eq!(probe.prune(JobState::Dead, HOUR, 100), Ok(0));
-    assert_eq!(probe.prune(JobState::Dead, Duration::MAX, 100), Ok(0));
+    assert_eq!(probe.pruned(JobState::Dead, HOUR, 100), 0);
+    assert_eq!(probe.pruned(JobState::Dead, Duration::MAX, 100), 0);
     let ended_at = [old, new].map(|id| probe.info(id).ended_at.unwrap());
     let age_of = |index: usize| probe.time().duration_since(ended_at[index]).unwrap();
     let age = age_of(0);
     if probe.has_manual_clock() {
-        assert_eq!(probe.prune(JobState::Dead, age + MS, 100), Ok(0));
+        assert_eq!(probe.pruned(JobState::Dead, age + MS, 100), 0);
     }
-    let pruned = probe.other().prune(JobState::Dead, age, 100).unwrap();
+    let pruned = probe.other().prune(JobState::Dead, age, 100).unwrap().count;
     assert_eq!(probe.get(old), Ok(None));
     // By a real clock, on a machine that stood still, the new one may have become old.
     assert!(pruned == 1 || age_of(1) >= age);
     for state in [JobState::Scheduled, JobState::Available, JobState::Running] {
-        assert_eq!(probe.prune(state, Duration::ZERO, 100), Ok(0), "{state}");
+        assert_eq!(probe.pruned(state, Duration::ZERO, 100), 0, "{state}");
     }
     for id in [other, waiting[1], running[0].id] {
         probe.job(id);
@@ -131,14 +131,16 @@ fn pruning_takes_the_earliest_first_and_no_more_than_asked_for(probe: &Probe) {
         ended.push(probe.ended(worker, Outcome::Completed, JobState::Completed));
         probe.advance(2 * MS);
     }
-    assert_eq!(probe.prune(JobState::Completed, Duration::ZERO, 0), Ok(0));
-    assert_eq!(probe.prune(JobState::Completed, Duration::ZERO, 2), Ok(2));
+    let prune = |most| probe.prune(JobState::Completed, Duration::ZERO, most);
+    let swept = |count, has_more| Ok(Swept { count, has_more });
+    assert_eq!(prune(0), swept(0, true));
+    assert_eq!(prune(2), swept(2, true));
     assert_eq!(
         probe.listed(JobState::Completed),
         [ended[4], ended[3], ended[2]]
     );
-    assert_eq!(probe.prune(JobState::Completed, Duration::ZERO, 100), Ok(3));
-    assert_eq!(probe.prune(JobState::Completed, Duration::ZERO, 100), Ok(0));
+    assert_eq!(prune(100), swept(3, false));
+    assert_eq!(prune(100), swept(0, false));
 }
 
 fn pruned_jobs_leave_nothing_behind(probe: &Probe) {
@@ -149,7 +151,7 @@ fn pruned_jobs_leave_nothing_behind(probe: &Probe) {
     probe.end(job.attempt_id(), failed(Due::Now));
     let job = probe.claim_one(worker);
     probe.end(job.attempt_id(), dead());
-    assert_eq!(probe.prune(JobState::Dead, Duration::ZERO, 100), Ok(1));
+    assert_eq!(probe.pruned(JobState::Dead, Duration::ZERO, 100), 1);
     assert_eq!(probe.get(first), Ok(None));
     assert!(probe.retry(first).is_err());
     let again = probe.enqueue(vec![order]).unwrap()[0];

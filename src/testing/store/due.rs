@@ -1,8 +1,8 @@
 //! What is due when (J7), and what is too late.
 
 use super::checks;
-use super::probe::{HOUR, MS, Probe, a, failed, ids, with};
-use crate::store::{Answer, Due, JobState, Outcome, Promoted};
+use super::probe::{HOUR, MS, Probe, a, failed, ids, of, requested, with};
+use crate::store::{Answer, ClaimRequest, Due, JobState, Outcome, Picker, Promoted, Swept};
 use std::time::{Duration, UNIX_EPOCH};
 
 checks![
@@ -13,6 +13,8 @@ checks![
     the_first_moment_stays_when_others_follow,
     an_expired_job_is_cancelled_by_a_claim_and_not_claimed,
     an_expired_job_takes_no_room_of_a_claim,
+    a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more,
+    what_has_expired_is_cancelled_where_nobody_claims_as_well,
 ];
 
 fn a_job_for_later_is_not_claimed_before_it_was_due_and_promoted(probe: &Probe) {
@@ -129,4 +131,66 @@ fn an_expired_job_takes_no_room_of_a_claim(probe: &Probe) {
     let claimed = probe.claim_some(worker, 2);
     assert_eq!(ids(&claimed), lasting[..2]);
     assert_eq!(probe.listed(JobState::Cancelled).len(), 3);
+}
+
+fn a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more(probe: &Probe) {
+    let worker = probe.worker();
+    let expiring = with(a(), |job| job.expires = Some(MS));
+    probe.add_all(vec![expiring; 500]);
+    let lasting = probe.add(with(of("q", "b"), |job| job.priority = -1));
+    probe.advance(2 * MS);
+    let claim = || {
+        let before = probe.listed(JobState::Cancelled).len();
+        let claim = probe.claim(&ClaimRequest {
+            worker,
+            queues: &["q"],
+            kinds: &[requested("a"), requested("b")],
+            budget: HOUR,
+            most: 100,
+        });
+        let cancelled = probe.listed(JobState::Cancelled).len() - before;
+        assert!(cancelled <= Picker::MOST_DISCARDED, "{cancelled}");
+        let claim = claim.expect("claim failed");
+        assert!(cancelled > 0 || !claim.has_more, "it does not go on");
+        (ids(&claim.jobs), claim.has_more)
+    };
+    // What is behind them may not be claimed before they are gone: there could be others.
+    let last = loop {
+        match claim() {
+            (jobs, true) => assert_eq!(jobs, []),
+            last => break last,
+        }
+    };
+    assert_eq!(last, (vec![lasting], false));
+    assert_eq!(probe.listed(JobState::Cancelled).len(), 500);
+    assert_eq!(claim(), (vec![], false));
+}
+
+fn what_has_expired_is_cancelled_where_nobody_claims_as_well(probe: &Probe) {
+    let unique = |key: &str, expires| {
+        with(a(), |job| {
+            job.unique_key = Some(key.to_owned());
+            job.expires = Some(expires);
+        })
+    };
+    let scheduled = with(unique("scheduled", 2 * MS), |job| {
+        job.due = Due::After(HOUR)
+    });
+    let first = probe.add(unique("first", MS));
+    let second = probe.add(scheduled);
+    let third = probe.add(unique("third", 20 * MS));
+    let lasting = probe.add(unique("lasting", HOUR));
+    probe.advance(50 * MS);
+    let swept = |count, has_more| Ok(Swept { count, has_more });
+    assert_eq!(probe.cancel_expired(0), swept(0, true));
+    assert_eq!(probe.cancel_expired(2), swept(2, true));
+    let states = [first, second, third].map(|id| probe.state(id));
+    let (cancelled, available) = (JobState::Cancelled, JobState::Available);
+    assert_eq!(states, [cancelled, cancelled, available]);
+    assert_eq!(probe.info(first).reason.as_deref(), Some("expired"));
+    assert_eq!(probe.other().cancel_expired(100), swept(1, false));
+    assert_eq!(probe.state(third), JobState::Cancelled);
+    assert_eq!(probe.cancel_expired(100), swept(0, false));
+    assert_eq!(probe.state(lasting), JobState::Available);
+    probe.add(unique("first", HOUR));
 }

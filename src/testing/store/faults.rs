@@ -5,9 +5,10 @@ use crate::clock::ManualClock;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
     HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version,
+    WorkerId, WorkerInfo,
 };
+use crate::sync::{Arc, Mutex};
 use crate::unwind;
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,8 @@ enum Fault {
     PayloadUnlimited,
     DueEarly,
     ExpiryIgnored,
+    ExpiredKept,
+    AllExpiredAtOnce,
     OutcomeByIdAlone,
     RepeatedOutcomeLost,
     SnoozeCounts,
@@ -29,6 +32,8 @@ enum Fault {
     TakeoverWithoutBeat,
     BegunForgotten,
     BegunSupposed,
+    BegunOverwritten,
+    BegunLimited,
     BeatStandsStill,
     WithdrawLeavesJobs,
     QueuesInAnyOrder,
@@ -80,6 +85,16 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         true,
     ),
     (
+        Fault::ExpiredKept,
+        "what_has_expired_is_cancelled_where_nobody_claims_as_well",
+        true,
+    ),
+    (
+        Fault::AllExpiredAtOnce,
+        "a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more",
+        false,
+    ),
+    (
         Fault::OutcomeByIdAlone,
         "an_outcome_of_an_attempt_that_was_taken_over_is_refused_and_the_new_one_stands",
         true,
@@ -123,6 +138,16 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         Fault::BegunSupposed,
         "a_lost_attempt_that_had_not_begun_is_given_back",
         true,
+    ),
+    (
+        Fault::BegunOverwritten,
+        "what_has_ended_without_a_record_had_begun",
+        true,
+    ),
+    (
+        Fault::BegunLimited,
+        "a_long_attempt_had_begun_however_many_begin_after_it",
+        false,
     ),
     (
         Fault::BeatStandsStill,
@@ -206,12 +231,19 @@ const FAULTS: &[(Fault, &str, bool)] = &[
 struct Faulty {
     inner: MemoryStore,
     fault: Fault,
+    /// What has begun, in order.
+    begun: Arc<Mutex<Vec<AttemptId>>>,
 }
 
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();
     let inner = MemoryStore::new().clock(&clock);
-    let store = Faulty { inner, fault };
+    let begun = Arc::default();
+    let store = Faulty {
+        inner,
+        fault,
+        begun,
+    };
     Subject::new(store.clone()).other(store).clock(&clock)
 }
 
@@ -249,6 +281,16 @@ fn each_check_has_a_name_of_its_own() {
 impl Faulty {
     fn has(&self, fault: Fault) -> bool {
         self.fault == fault
+    }
+
+    /// How many of the attempts are known to have begun, of the last ones.
+    fn kept(&self) -> usize {
+        match self.fault {
+            Fault::BegunForgotten => 0,
+            Fault::BegunOverwritten => 1,
+            Fault::BegunLimited => 1000,
+            _ => usize::MAX,
+        }
     }
 
     /// The attempt that the job has now.
@@ -352,9 +394,13 @@ impl Store for Faulty {
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
         if self.has(Fault::BegunSupposed) {
-            for (slot, job) in self.inner.held(worker)?.into_iter().enumerate() {
-                self.inner.mark_begun(worker, 1000 + slot, job.attempt);
+            for job in self.inner.held(worker)? {
+                self.inner.mark_begun(worker, job.attempt);
             }
+        }
+        let begun = self.begun.lock();
+        for attempt in &begun[begun.len().saturating_sub(self.kept())..] {
+            self.inner.mark_begun(worker, *attempt);
         }
         let workers = self.inner.workers()?;
         let current = workers.iter().find(|other| other.id == worker);
@@ -386,13 +432,16 @@ impl Store for Faulty {
         }
         request.queues = &queues;
         request.kinds = &kinds;
-        self.inner.claim(&request)
+        loop {
+            let claim = self.inner.claim(&request)?;
+            if !claim.has_more || !self.has(Fault::AllExpiredAtOnce) {
+                return Ok(claim);
+            }
+        }
     }
 
-    fn mark_begun(&self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        if !self.has(Fault::BegunForgotten) {
-            self.inner.mark_begun(worker, slot, attempt);
-        }
+    fn mark_begun(&self, _: WorkerId, attempt: AttemptId) {
+        self.begun.lock().push(attempt);
     }
 
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
@@ -415,7 +464,14 @@ impl Store for Faulty {
         Ok(promoted)
     }
 
-    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<usize, StoreError> {
+    fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
+        match self.fault {
+            Fault::ExpiredKept => Ok(Swept::default()),
+            _ => self.inner.cancel_expired(most),
+        }
+    }
+
+    fn prune(&self, state: JobState, age: Duration, most: usize) -> Result<Swept, StoreError> {
         match self.fault {
             Fault::PruneIgnoresAge => self.inner.prune(state, Duration::ZERO, most),
             Fault::PruneIgnoresLimit => self.inner.prune(state, age, usize::MAX),

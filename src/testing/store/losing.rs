@@ -3,8 +3,8 @@
 use super::checks;
 use super::probe::{HOUR, Probe, a, at_once, claim_from, dead, failed, ids, judge, of, with};
 use crate::store::{
-    Answer, AttemptInfo, AttemptOutcome, Beat, Begun, Due, JobState, LostJob, Outcome, ProcessInfo,
-    StoreError, TakenOver, WorkerId,
+    Answer, AttemptInfo, AttemptOutcome, Beat, Begun, ClaimedJob, Due, Finish, JobState, LostJob,
+    Outcome, ProcessInfo, StoreError, TakenOver, WorkerId,
 };
 
 checks![
@@ -14,8 +14,11 @@ checks![
     a_lease_is_withdrawn_unless_jobs_run_in_its_name,
     a_takeover_needs_the_beat_that_was_seen,
     of_many_takeovers_at_once_one_happens,
+    who_judges_a_lost_attempt_may_read_from_the_store,
     a_lost_attempt_counts_and_the_next_is_claimed_alone,
     a_lost_attempt_that_had_not_begun_is_given_back,
+    what_has_ended_without_a_record_had_begun,
+    a_long_attempt_had_begun_however_many_begin_after_it,
     a_lost_attempt_is_judged_by_what_is_known_of_it,
     a_job_that_ends_its_process_each_time_is_dead_after_its_attempts,
     an_answered_attempt_ends_the_suspicion,
@@ -30,7 +33,6 @@ fn a_process_is_listed_with_what_it_said_until_its_lease_ends(probe: &Probe) {
         host: "host \u{e9}".to_owned(),
         pid: u32::MAX,
         boot: String::new(),
-        version: None,
     };
     let first = probe.register(&process).unwrap();
     let second = probe.worker();
@@ -108,7 +110,7 @@ fn of_many_takeovers_at_once_one_happens(probe: &Probe) {
     let handles = probe.handles();
     let lost = probe.worker();
     let job = probe.running(lost);
-    probe.mark_begun(lost, 0, job.attempt_id());
+    probe.mark_begun(lost, job.attempt_id());
     let beat = probe.beat(lost);
     let results = at_once(6, |thread| {
         handles[thread % 2].take_over(lost, beat, &judge)
@@ -119,13 +121,26 @@ fn of_many_takeovers_at_once_one_happens(probe: &Probe) {
     assert_eq!((info.attempt, info.lost), (1, 1));
 }
 
+fn who_judges_a_lost_attempt_may_read_from_the_store(probe: &Probe) {
+    let lost = probe.worker();
+    let job = probe.running(lost);
+    let reads = |lost: &LostJob| {
+        assert_eq!(probe.state(lost.attempt_id.job), JobState::Running);
+        assert_eq!(probe.total(), 1);
+        judge(lost)
+    };
+    let taken_over = probe.take_over(lost, probe.beat(lost), &reads);
+    assert_eq!(taken_over.unwrap().unwrap().len(), 1);
+    assert_ne!(probe.state(job.id), JobState::Running);
+}
+
 fn a_lost_attempt_counts_and_the_next_is_claimed_alone(probe: &Probe) {
     let (killed, other) = (probe.worker(), probe.worker());
     let jobs = [1, 5, 1].map(|priority| with(a(), |job| job.priority = priority));
     let all = probe.add_all(jobs.to_vec());
     let suspect = probe.claim_some(killed, 1).remove(0);
     assert_eq!(suspect.id, all[1]);
-    probe.mark_begun(killed, 0, suspect.attempt_id());
+    probe.mark_begun(killed, suspect.attempt_id());
     let lost = probe.lose(killed);
     assert_eq!(lost[0].lost.attempt_id, suspect.attempt_id());
     assert_eq!(lost[0].state, JobState::Available);
@@ -145,10 +160,10 @@ fn a_lost_attempt_that_had_not_begun_is_given_back(probe: &Probe) {
     let (killed, other) = (probe.worker(), probe.worker());
     probe.add_all(vec![a(); 4]);
     let jobs = probe.claim_some(killed, 100);
-    probe.mark_begun(killed, 0, jobs[0].attempt_id());
-    probe.mark_begun(killed, 1, jobs[1].attempt_id());
+    probe.mark_begun(killed, jobs[0].attempt_id());
+    probe.mark_begun(killed, jobs[1].attempt_id());
     probe.end(jobs[0].attempt_id(), Outcome::Completed);
-    probe.mark_begun(killed, 0, jobs[2].attempt_id());
+    probe.mark_begun(killed, jobs[2].attempt_id());
     let lost = probe.lose(killed);
     let lost_ids: Vec<_> = lost.iter().map(|job| job.lost.attempt_id.job).collect();
     assert_eq!(lost_ids, [jobs[1].id, jobs[2].id, jobs[3].id]);
@@ -175,6 +190,46 @@ fn a_lost_attempt_that_had_not_begun_is_given_back(probe: &Probe) {
     assert_eq!(probe.claim_some(other, 100).len(), 3 - suspects);
 }
 
+/// A thread begins the next job while the end of the one before is not recorded yet.
+fn what_has_ended_without_a_record_had_begun(probe: &Probe) {
+    let killed = probe.worker();
+    probe.add_all(vec![a(); 3]);
+    let jobs = probe.claim_some(killed, 100);
+    for job in &jobs[..2] {
+        probe.mark_begun(killed, job.attempt_id());
+    }
+    let lost = probe.lose(killed);
+    for one in &lost[..2] {
+        assert_ne!(one.lost.begun, Begun::No);
+        let info = probe.info(one.lost.attempt_id.job);
+        assert_eq!((info.attempt, info.lost), (1, 1));
+    }
+}
+
+fn a_long_attempt_had_begun_however_many_begin_after_it(probe: &Probe) {
+    let killed = probe.worker();
+    let long = probe.running(killed);
+    probe.mark_begun(killed, long.attempt_id());
+    for _ in 0..2 {
+        probe.add_all(vec![a(); 1100]);
+        let jobs = probe.claim_some(killed, 1100);
+        assert_eq!(jobs.len(), 1100);
+        for job in &jobs {
+            probe.mark_begun(killed, job.attempt_id());
+        }
+        let end = |job: &ClaimedJob| Finish {
+            attempt: job.attempt_id(),
+            outcome: Outcome::Completed,
+        };
+        let ends: Vec<Finish> = jobs.iter().map(end).collect();
+        probe.finish(&ends).expect("finish failed");
+    }
+    let lost = probe.lose(killed);
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].lost.attempt_id, long.attempt_id());
+    assert_ne!(lost[0].lost.begun, Begun::No);
+}
+
 fn a_lost_attempt_is_judged_by_what_is_known_of_it(probe: &Probe) {
     let killed = probe.worker();
     let id = probe.add(with(of("q", "b"), |job| job.max_attempts = Some(7)));
@@ -183,7 +238,7 @@ fn a_lost_attempt_is_judged_by_what_is_known_of_it(probe: &Probe) {
     let second = probe.claim_one(killed);
     probe.end(second.attempt_id(), Outcome::Interrupted { error: None });
     let third = probe.claim_one(killed);
-    probe.mark_begun(killed, 3, third.attempt_id());
+    probe.mark_begun(killed, third.attempt_id());
     let beat = probe.beat(killed);
     let after_an_hour = |lost: &LostJob| lost.outcome(HOUR, 100);
     let before = probe.time();
@@ -211,7 +266,7 @@ fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts(probe: &Prob
         let killed = probe.worker();
         let jobs = probe.claim_some(killed, 1);
         assert_eq!((jobs[0].id, jobs[0].attempt), (poison, attempt));
-        probe.mark_begun(killed, 0, jobs[0].attempt_id());
+        probe.mark_begun(killed, jobs[0].attempt_id());
         probe.lose(killed);
     }
     let job = probe.job(poison);
@@ -239,7 +294,7 @@ fn an_answered_attempt_ends_the_suspicion(probe: &Probe) {
     for (outcome, lost) in answered {
         let killed = probe.worker();
         let job = probe.claim_one(killed);
-        probe.mark_begun(killed, 0, job.attempt_id());
+        probe.mark_begun(killed, job.attempt_id());
         probe.lose(killed);
         let job = probe.claim_one(worker);
         let before = probe.info(id).lost;
@@ -254,7 +309,7 @@ fn an_abandoned_attempt_is_interrupted_when_its_lease_ends(probe: &Probe) {
     for interrupted in 1..=3 {
         let stopped = probe.worker();
         let job = probe.claim_one(stopped);
-        probe.mark_begun(stopped, 0, job.attempt_id());
+        probe.mark_begun(stopped, job.attempt_id());
         probe.end(job.attempt_id(), Outcome::Abandoned);
         let lost = probe.lose(stopped).remove(0);
         assert_eq!(lost.lost.begun, Begun::Abandoned);

@@ -108,7 +108,8 @@ fn run((_, check): &Check, subject: Subject) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::store::MemoryStore;
+    use crate::store::{LostJob, MemoryStore};
+    use std::time::Duration;
 
     fn subject() -> Subject {
         let clock = ManualClock::new();
@@ -124,6 +125,20 @@ mod tests {
     #[test]
     fn the_store_in_memory_keeps_it_by_the_real_clock_as_well() {
         check(|| Subject::new(MemoryStore::new()));
+    }
+
+    #[test]
+    fn a_takeover_gives_up_where_the_process_goes_on_while_it_is_judged() {
+        let probe = Probe::new(subject());
+        let lively = probe.worker();
+        probe.running(lively);
+        let beat = probe.beat(lively);
+        let judge = |lost: &LostJob| {
+            probe.running(lively);
+            lost.outcome(Duration::ZERO, 3)
+        };
+        assert_eq!(probe.take_over(lively, beat, &judge), Ok(None));
+        assert_eq!(probe.renew(lively), Ok(()));
     }
 
     #[test]

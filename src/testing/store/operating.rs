@@ -94,6 +94,7 @@ fn a_job_is_retried_as_if_it_had_had_no_attempt(probe: &Probe) {
         assert_eq!((info.attempt, info.interrupted), (0, 0));
         assert_eq!(info.ended_at, None);
         assert!((before..=probe.time()).contains(&info.due));
+        assert_eq!(info.first_due, info.due);
         let again = probe.claim_one(worker);
         assert_eq!((again.id, again.attempt), (job.id, 1));
         assert!(again.fence > job.fence);

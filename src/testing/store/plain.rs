@@ -6,11 +6,11 @@ use super::plain_job::PlainJob;
 use super::probe::Probe;
 use crate::store::{
     Answer, AttemptId, AttemptOutcome, Begun, CancelOutcome, ClaimRequest, ClaimedJob, Enqueued,
-    Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError, TakenOver,
-    WorkerId,
+    Fence, Finish, JobId, JobSpec, JobState, LostJob, Outcome, Promoted, StoreError, Swept,
+    TakenOver, WorkerId,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Plain {
@@ -18,7 +18,7 @@ pub(super) struct Plain {
     pub(super) enqueued: u64,
     /// By queue and kind: the jobs that were enqueued, deleted, pruned.
     lanes: BTreeMap<(String, String), (u64, u64, u64)>,
-    slots: HashMap<(WorkerId, usize), AttemptId>,
+    begun: HashSet<AttemptId>,
     last_id: Option<JobId>,
     /// The highest fence there was, and that before the last claim.
     last_fence: Option<Fence>,
@@ -33,7 +33,7 @@ impl Plain {
             jobs: BTreeMap::new(),
             enqueued: 0,
             lanes: BTreeMap::new(),
-            slots: HashMap::new(),
+            begun: HashSet::new(),
             last_id: None,
             last_fence: None,
             fence_before: None,
@@ -170,8 +170,8 @@ impl Plain {
         }
     }
 
-    pub(super) fn begun(&mut self, worker: WorkerId, slot: usize, attempt: AttemptId) {
-        self.slots.insert((worker, slot), attempt);
+    pub(super) fn begun(&mut self, attempt: AttemptId) {
+        self.begun.insert(attempt);
     }
 
     pub(super) fn running(&self, worker: WorkerId) -> Vec<JobId> {
@@ -211,11 +211,7 @@ impl Plain {
             assert_eq!(lost.attempt, job.attempt);
             assert_eq!(Some(lost.max_attempts), job.max_attempts);
             assert_eq!(lost.interrupted, job.interrupted);
-            let has_begun = self
-                .slots
-                .iter()
-                .any(|((other, _), attempt)| *other == worker && *attempt == lost.attempt_id);
-            let known = match (job.is_abandoned, has_begun) {
+            let known = match (job.is_abandoned, self.begun.contains(&lost.attempt_id)) {
                 (true, _) => Begun::Abandoned,
                 (_, true) => Begun::Yes,
                 _ => Begun::No,
@@ -273,6 +269,7 @@ impl Plain {
         job.expires = None;
         job.attempt = 0;
         job.interrupted = 0;
+        job.first_due = now;
         job.wait_until(now, now);
         Ok(())
     }
@@ -287,7 +284,24 @@ impl Plain {
         Ok(())
     }
 
-    /// `gone` are the jobs that the store has pruned.
+    pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
+        let waits = [JobState::Scheduled, JobState::Available];
+        let mut expired: Vec<&mut PlainJob> = self.jobs.values_mut().collect();
+        expired.retain(|job| {
+            waits.contains(&job.state) && job.expires.is_some_and(|expires| expires <= now)
+        });
+        expired.sort_by_key(|job| (job.expires, job.id));
+        let count = most.min(expired.len());
+        for job in &mut expired[..count] {
+            job.end(JobState::Cancelled, now);
+        }
+        Swept {
+            count,
+            has_more: count < expired.len(),
+        }
+    }
+
+    /// `gone` are the jobs that the store has pruned. Returns whether there are more.
     pub(super) fn prune(
         &mut self,
         state: JobState,
@@ -295,7 +309,7 @@ impl Plain {
         most: usize,
         now: SystemTime,
         gone: &[JobId],
-    ) {
+    ) -> bool {
         let is_old = |job: &PlainJob| {
             let ended_at = job.ended_at.filter(|_| job.state == state);
             ended_at.is_some_and(|ended_at| !self.knows_times || ended_at + age <= now)
@@ -311,10 +325,12 @@ impl Plain {
             .zip(earliest)
             .is_none_or(|(latest, earliest)| latest <= earliest);
         assert!(is_in_order, "the earliest are not the first");
+        let has_more = !kept.is_empty();
         for id in gone {
             self.lane_of(*id).2 += 1;
             self.jobs.remove(id);
         }
+        has_more
     }
 
     pub(super) fn promote(&mut self, most: usize, now: SystemTime) -> Promoted {

@@ -138,7 +138,6 @@ impl Probe {
             host: "machine".to_owned(),
             pid: 17,
             boot: "boot".to_owned(),
-            version: Some("1.0".to_owned()),
         };
         self.register(&process).expect("register failed")
     }
@@ -199,6 +198,11 @@ impl Probe {
         taken_over
             .expect("take_over failed")
             .expect("the beat is the same")
+    }
+
+    /// Prunes, and returns how many jobs that removed.
+    pub(super) fn pruned(&self, state: JobState, age: Duration, most: usize) -> usize {
+        self.prune(state, age, most).expect("prune failed").count
     }
 
     /// The jobs in a state, in the order of their list.

@@ -83,7 +83,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..=5 => self.enqueue(),
             6..=10 => self.claim(),
             11..=15 => self.finish(),
@@ -94,6 +94,7 @@ impl Walk<'_> {
             20 => self.delete(),
             21 => self.prune(),
             22 => self.promote(),
+            23 => self.cancel_expired(),
             _ => self.pass_time(),
         }
     }
@@ -187,9 +188,8 @@ impl Walk<'_> {
             let policy = policy.expect("the kind was asked for").max_attempts;
             self.plain.claimed(&job, worker, policy, now);
             if self.random.below(3) > 0 {
-                let slot = self.random.below(4) as usize;
-                self.probe.mark_begun(worker, slot, job.attempt_id());
-                self.plain.begun(worker, slot, job.attempt_id());
+                self.probe.mark_begun(worker, job.attempt_id());
+                self.plain.begun(job.attempt_id());
             }
             self.claimed.push(job);
         }
@@ -338,8 +338,15 @@ impl Walk<'_> {
         let pruned = self.probe.prune(state, age, most).expect("prune failed");
         let gone = before.keys().filter(|id| self.probe.get(**id) == Ok(None));
         let gone: Vec<JobId> = gone.copied().collect();
-        assert_eq!(pruned, gone.len());
-        self.plain.prune(state, age, most, now, &gone);
+        assert_eq!(pruned.count, gone.len());
+        let has_more = self.plain.prune(state, age, most, now, &gone);
+        assert_eq!(pruned.has_more, has_more);
+    }
+
+    fn cancel_expired(&mut self) {
+        let (most, now) = (self.random.below(4) as usize, self.now());
+        let swept = self.probe.cancel_expired(most);
+        assert_eq!(swept, Ok(self.plain.cancel_expired(most, now)));
     }
 
     fn promote(&mut self) {

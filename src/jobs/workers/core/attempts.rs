@@ -46,12 +46,11 @@ impl Core {
     /// Before the handler runs: the store may keep that it does. The timeout begins.
     pub(in crate::jobs::workers) fn begin(
         &self,
-        slot: usize,
         attempt: &Arc<Attempt>,
         worker: Option<WorkerId>,
     ) -> Option<Key> {
         match worker {
-            Some(worker) => self.store().mark_begun(worker, slot, attempt.id),
+            Some(worker) => self.store().mark_begun(worker, attempt.id),
             None => attempt.cancel(Cause::LeaseLost),
         }
         let limit = attempt.timeout?;

@@ -1,9 +1,10 @@
 //! What callers of one group hear, and what is left of it.
 
-use super::database;
+use super::{database, database_with};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::sqlite::checkpoint::Checkpointer;
+use crate::store::sqlite::database::Database;
 use crate::store::sqlite::durability::Durability;
 use crate::store::sqlite::errors::Failure;
 use crate::store::sqlite::tx::Tx;
@@ -14,6 +15,7 @@ use crate::sync::channel::{self, Receiver, Sender};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A writer on a table `t(x UNIQUE)`.
@@ -25,7 +27,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let (folder, database, conn) = database();
+        Bench::with(database())
+    }
+
+    fn with((folder, database, conn): (TempDir, Database, Connection)) -> Bench {
         conn.execute_batch("CREATE TABLE t(x UNIQUE)").unwrap();
         let path = database.path.clone();
         let checkpointer = Checkpointer::start(&database).unwrap();
@@ -273,4 +278,58 @@ fn a_group_ends_at_256_commands_or_1_mib() {
     // The first one is the one that holds the group.
     assert_eq!(seen(&bench.writer, 0, 300), [255, 45]);
     assert_eq!(seen(&bench.writer, 600 << 10, 5), [2, 2, 1]);
+}
+
+#[test]
+fn all_that_wait_for_a_lock_hear_of_it_when_the_first_has_waited_long_enough() {
+    let waited = Duration::from_millis(700);
+    let bench = Bench::with(database_with(waited));
+    let program = Connection::open(&bench.path).unwrap();
+    program.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (sender, answers) = channel::unbounded();
+    thread::scope(|scope| {
+        for (durability, value) in [(Durability::Normal, "a"), (FULL, "b"), (FULL, "c")] {
+            let (writer, sender) = (&bench.writer, sender.clone());
+            scope.spawn(move || sender.send(writer.call(durability, 0, insert(value))));
+        }
+        let busy = Err(StoreError::Busy { waited });
+        assert_eq!(answers.recv().unwrap(), busy);
+        // What had waited for another turn could be done now.
+        program.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(answers.recv().unwrap(), busy);
+        assert_eq!(answers.recv().unwrap(), busy);
+    });
+    bench.writer.call(FULL, 0, insert("d")).unwrap();
+    assert_eq!(bench.rows(), ["d"]);
+}
+
+#[test]
+fn of_a_command_whose_writer_has_ended_the_outcome_is_unknown() {
+    let bench = Bench::new();
+    let call = |text: &'static str| {
+        let body = move |tx: &mut Tx<'_>| {
+            tx.execute("INSERT INTO t VALUES(?1)", [text])?;
+            assert!(text != "the end", "a test ends the writer");
+            Ok(())
+        };
+        bench.writer.call(FULL, 0, body)
+    };
+    call("a").unwrap();
+    let unknown = call("the end");
+    assert!(
+        matches!(unknown, Err(StoreError::OutcomeUnknown { .. })),
+        "{unknown:?}"
+    );
+    // What it has not taken when it ends is answered like what it has taken.
+    let later = loop {
+        match call("b") {
+            Err(StoreError::OutcomeUnknown { .. }) => thread::yield_now(),
+            later => break later,
+        }
+    };
+    assert!(
+        matches!(later, Err(StoreError::Unavailable { .. })),
+        "{later:?}"
+    );
+    assert_eq!(bench.rows(), ["a"]);
 }

@@ -20,8 +20,12 @@ fn folder() -> TempDir {
 
 /// A new database with its tables.
 fn database() -> (TempDir, Database, Connection) {
+    database_with(Duration::from_secs(5))
+}
+
+fn database_with(busy_timeout: Duration) -> (TempDir, Database, Connection) {
     let folder = folder();
     let path = folder.path().join("jobs.db");
-    let (database, conn) = Database::open(&path, Duration::from_secs(5)).unwrap();
+    let (database, conn) = Database::open(&path, busy_timeout).unwrap();
     (folder, database, conn)
 }

@@ -1,7 +1,9 @@
 //! No statement that runs regularly scans the jobs or sorts, however many there are.
 
 use super::database;
-use crate::store::sqlite::{claim, columns, enqueue, lanes, lease, maintain, operate, reads};
+use crate::store::sqlite::{
+    claim, columns, counts, enqueue, lanes, lease, maintain, operate, reads, tx,
+};
 use rusqlite::Connection;
 
 /// Makes so many jobs that another plan would be chosen if there was one: most have ended, some are
@@ -45,8 +47,10 @@ fn regular() -> Vec<(&'static str, &'static str)> {
     let mut all = vec![
         ("known client id", enqueue::KNOWN),
         ("holder of a unique key", enqueue::HOLDER),
+        ("claim: any", claim::ANY),
         ("claim: available", claim::AVAILABLE),
-        ("claim: payload", claim::PAYLOAD),
+        ("claim: payload", columns::PAYLOAD),
+        ("claim: bury", claim::BURY),
         ("claim: begin", claim::BEGIN),
         ("claim: expire", claim::EXPIRE),
         ("claim: lease", claim::LEASE),
@@ -59,7 +63,9 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("due", maintain::DUE),
         ("promote", maintain::PROMOTE),
         ("next due", maintain::NEXT),
+        ("expired", maintain::EXPIRED),
         ("prune", maintain::OLD),
+        ("prune: size", maintain::SIZE),
         ("renew", lease::RENEW),
         ("token", lease::TOKEN),
         ("new lanes", lanes::LANES_AFTER),
@@ -69,9 +75,21 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("list: ended", reads::ENDED),
         ("client id", reads::CLIENT_ID),
         ("oldest available", reads::OLDEST_BELOW),
+        ("oldest available: rest", reads::OLDEST_OF_REST),
     ];
     all.extend(operate::REMOVE.map(|sql| ("remove", sql)));
     all
+}
+
+/// What goes through a table that does not grow with the jobs: the lanes with their states, the
+/// processes, one row.
+fn through_small_tables() -> [(&'static str, &'static str); 4] {
+    [
+        ("groundcrew_count", reads::COUNTS),
+        ("groundcrew_count", counts::CHANGE),
+        ("groundcrew_worker", lease::WORKERS),
+        ("groundcrew_meta", tx::NEXT_FENCE),
+    ]
 }
 
 #[test]
@@ -91,6 +109,11 @@ fn check_plans(jobs: u32) {
     for analyzed in [false, true] {
         if analyzed {
             conn.execute_batch("ANALYZE").unwrap();
+        }
+        for (table, sql) in through_small_tables() {
+            for line in plan(&conn, sql) {
+                assert_eq!(line, format!("SCAN {table}"), "{sql}");
+            }
         }
         for (name, sql) in regular() {
             let plan = plan(&conn, sql);
@@ -118,6 +141,7 @@ fn each_statement_uses_the_index_that_is_meant_for_it() {
     let meant = [
         (claim::AVAILABLE, "groundcrew_ready (lane=?)"),
         (maintain::DUE, "groundcrew_due (due<?)"),
+        (maintain::EXPIRED, "groundcrew_expiring (expires<?)"),
         (
             maintain::OLD,
             "groundcrew_ended (state=? AND lane=? AND ended_at<?)",

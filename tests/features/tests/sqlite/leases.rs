@@ -3,7 +3,11 @@
 use super::{claim, job, register, store};
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::store::sqlite::rusqlite::Connection;
-use groundcrew::store::{Begun, LeaseSign, Outcome, Store, StoreError, WorkerId, WorkerInfo};
+use groundcrew::store::{
+    AttemptId, BeatWatch, Begun, Fence, JobId, LeaseSign, Outcome, Store, StoreError, WorkerId,
+    WorkerInfo,
+};
+use groundcrew::testing::ManualClock;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -90,7 +94,7 @@ fn without_its_file_nothing_is_known_of_a_process_but_its_row() {
         let worker = register(&store);
         store.enqueue(vec![job()]).unwrap();
         let running = claim(&store, worker, 1).unwrap().jobs.remove(0);
-        store.mark_begun(worker, 0, running.attempt_id());
+        store.mark_begun(worker, running.attempt_id());
         let file = files(&path).remove(0);
         match remove {
             true => fs::remove_file(&file).unwrap(),
@@ -149,4 +153,96 @@ fn a_fence_does_not_go_back_when_a_power_failure_undoes_a_claim() {
     store.enqueue(vec![job()]).unwrap();
     let same_start = claim(&store, worker, 1).unwrap().jobs.remove(0);
     assert_eq!(same_start.fence.get(), later.fence.get() + 1);
+}
+
+#[test]
+fn a_takeover_gives_up_where_the_process_goes_on_while_it_is_judged() {
+    let (_folder, _, store) = store();
+    let lively = register(&store);
+    let goes_on = |_: &groundcrew::store::LostJob| {
+        store.enqueue(vec![job()]).unwrap();
+        assert_eq!(claim(&store, lively, 1).unwrap().jobs.len(), 1);
+        Outcome::GivenBack
+    };
+    goes_on(&lost_job());
+    let beat = info(&store, lively).beat;
+    assert_eq!(store.take_over(lively, beat, &goes_on), Ok(None));
+    assert_eq!(store.renew(lively), Ok(()));
+    assert!(store.held(lively).unwrap().len() > 1);
+}
+
+fn lost_job() -> groundcrew::store::LostJob {
+    groundcrew::store::LostJob {
+        attempt_id: AttemptId {
+            job: JobId::new(1),
+            fence: Fence::new(1),
+        },
+        worker: WorkerId::new(1),
+        queue: String::new(),
+        kind: String::new(),
+        attempt: 1,
+        max_attempts: 1,
+        interrupted: 0,
+        begun: Begun::No,
+    }
+}
+
+/// The files in the folder that this process has open.
+fn open_files(path: &Path) -> usize {
+    let folder = format!("{}-groundcrew", path.display());
+    let open = fs::read_dir("/proc/self/fd").unwrap();
+    let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links
+        .filter(|link| link.starts_with(&folder) || link.to_string_lossy().contains(&folder))
+        .count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_lost_its_lease_keeps_no_file_of_it() {
+    let (_folder, path, store) = store();
+    let other = SqliteStore::open(&path).unwrap();
+    let notices: [&dyn Fn(WorkerId) -> StoreError; 4] = [
+        &|worker| store.renew(worker).unwrap_err(),
+        &|worker| store.held(worker).unwrap_err(),
+        &|worker| claim(&store, worker, 1).unwrap_err(),
+        &|worker| claim(&store, worker, 1).unwrap_err(), // one that looks before it writes
+    ];
+    for notice in notices {
+        let worker = register(&store);
+        assert_eq!(open_files(&path), 1);
+        let beat = info(&other, worker).beat;
+        other.take_over(worker, beat, &give_back).unwrap().unwrap();
+        assert_eq!(notice(worker), StoreError::LeaseLost { worker });
+        assert_eq!(open_files(&path), 0);
+        let idle = register(&store);
+        assert!(claim(&store, idle, 1).unwrap().jobs.is_empty());
+        store.withdraw(idle).unwrap();
+    }
+}
+
+#[test]
+fn processes_whose_clocks_differ_judge_each_other_by_their_beats_alone() {
+    let (_folder, path, store) = store();
+    drop(store);
+    let clocks = [ManualClock::new(), ManualClock::new()];
+    clocks[1].set_wall(clocks[0].wall() + Duration::from_secs(36_000));
+    let [slow, fast] = [0, 1].map(|index: usize| {
+        let builder = SqliteStore::builder(&path).clock(&clocks[index]);
+        builder.open().unwrap()
+    });
+    let worker = register(&slow);
+    let mut watch = BeatWatch::new(Duration::from_secs(30));
+    let mut silent = |after| {
+        // As if the system knew nothing of its lock.
+        let mut workers = fast.workers().unwrap();
+        workers
+            .iter_mut()
+            .for_each(|info| info.sign = LeaseSign::Unknown);
+        watch.look(&workers, Duration::from_secs(after)).len()
+    };
+    assert_eq!([silent(0), silent(9), silent(18), silent(27)], [0; 4]);
+    slow.renew(worker).unwrap();
+    assert_eq!([silent(31), silent(40), silent(49), silent(58)], [0; 4]);
+    assert_eq!(silent(62), 1);
 }

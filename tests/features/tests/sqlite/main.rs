@@ -49,7 +49,6 @@ fn register(store: &SqliteStore) -> WorkerId {
         host: "machine".to_owned(),
         pid: std::process::id(),
         boot: "boot".to_owned(),
-        version: None,
     };
     store.register(&process).unwrap()
 }

@@ -31,6 +31,7 @@ fn scenario() {
         "hold" => hold(&path),
         "work" => work(&path),
         "open" => open(&path),
+        "sync" => sync(&path),
         other => panic!("no scenario {other}"),
     }
 }
@@ -149,12 +150,14 @@ fn every_acknowledged_job_survives_the_kill_of_its_process() {
     assert_eq!(ok, "ok");
 }
 
-/// Claims three jobs, begins one, and ends that when the parent says so.
+/// Claims three jobs, begins two, one after the other, and ends all when the parent says so.
 fn hold(path: &Path) {
     let store = SqliteStore::open(path).unwrap();
     let worker = register(&store);
     let running = claim(&store, worker, 3).unwrap();
-    store.mark_begun(worker, 0, running.jobs[0].attempt_id());
+    for job in &running.jobs[..2] {
+        store.mark_begun(worker, job.attempt_id());
+    }
     store.renew(worker).unwrap();
     say("held");
     wait_for_parent();
@@ -191,9 +194,10 @@ fn a_killed_process_has_ended_at_once_and_only_what_it_had_begun_counts() {
     let (worker, beat) = silent[0];
     let lost = store.take_over(worker, beat, &judge).unwrap().unwrap();
     let begun: Vec<Begun> = lost.iter().map(|lost| lost.lost.begun).collect();
-    assert_eq!(begun, [Begun::Yes, Begun::No, Begun::No]);
+    // The end of the first is not recorded.
+    assert_eq!(begun, [Begun::Yes, Begun::Yes, Begun::No]);
     let attempts = [1, 2, 3].map(|id| store.get(JobId::new(id)).unwrap().unwrap().info.attempt);
-    assert_eq!(attempts, [1, 0, 0]);
+    assert_eq!(attempts, [1, 1, 0]);
     let lane = &store.counts().unwrap()[0];
     assert_eq!(lane.states[JobState::Available], 3);
 }
@@ -217,7 +221,7 @@ fn a_frozen_process_is_held_and_what_it_says_after_its_takeover_is_refused() {
     // What it had not begun is given back in its place. What it had begun is claimed alone.
     let others = claim(&store, worker, 3).unwrap();
     let again = claim(&store, worker, 3).unwrap();
-    assert_eq!((others.jobs.len(), again.jobs.len()), (2, 1));
+    assert_eq!((others.jobs.len(), again.jobs.len()), (1, 1));
     player.signal("-CONT");
     player.go_on();
     assert_eq!(player.next("answers ").unwrap(), "[Lost, Lost, Lost]");
@@ -331,4 +335,71 @@ fn of_processes_that_open_a_new_file_together_one_makes_the_tables() {
         let counts = store.counts().unwrap();
         assert_eq!((counts.len(), counts[0].states.total()), (1, 4));
     }
+}
+
+/// Enqueues a job each time the parent says so, and says what came of it.
+fn sync(path: &Path) {
+    let store = SqliteStore::open(path).unwrap();
+    for id in ["before", "meanwhile", "after"] {
+        say(match store.enqueue(vec![with_client_id(id)]) {
+            Ok(_) => "result stored",
+            Err(StoreError::OutcomeUnknown { .. }) => "result unknown",
+            Err(_) => "result failed",
+        });
+        wait_for_parent();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn after_an_fsync_that_failed_the_outcome_is_unknown_and_the_store_goes_on() {
+    let (_folder, path, store) = store();
+    let mut player = Player::new("sync", &path);
+    assert_eq!(player.next("result ").unwrap(), "stored");
+    let inject = [
+        "-e",
+        "inject=fsync,fdatasync:error=EIO",
+        "-e",
+        "trace=fsync,fdatasync",
+    ];
+    let strace = Command::new("strace")
+        .args(["-f", "-p", &player.child.id().to_string()])
+        .args(inject)
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut strace) = strace else {
+        eprintln!("SKIPPED: there is no strace");
+        return;
+    };
+    let mut said = BufReader::new(strace.stderr.take().unwrap()).lines();
+    let attached = said
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("attached"));
+    if attached.is_none() {
+        eprintln!("SKIPPED: a process cannot be traced here");
+        return;
+    }
+    // What it says is read, so that it is not kept from its work.
+    let reader = thread::spawn(move || said.map_while(Result::ok).count());
+    player.go_on();
+    assert_eq!(player.next("result ").unwrap(), "unknown");
+    let pid = strace.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    strace.wait().unwrap();
+    reader.join().unwrap();
+    player.go_on();
+    assert_eq!(player.next("result ").unwrap(), "stored");
+    player.go_on();
+    assert!(player.child.wait().unwrap().success());
+    let is_new = |id: &str| store.enqueue(vec![with_client_id(id)]).unwrap()[0].is_new;
+    assert_eq!([is_new("before"), is_new("after")], [false, false]);
+    is_new("meanwhile");
+    assert_eq!(store.counts().unwrap()[0].states.total(), 3);
 }

@@ -188,3 +188,113 @@ fn what_is_changed_by_hand_is_counted_too() {
     assert_eq!(states.map(|state| lane.states[state]), [1, 1, 1]);
     assert_eq!((lane.deleted, lane.enqueued()), (2, 5));
 }
+
+#[test]
+fn an_enqueue_that_fails_half_way_leaves_nothing_in_the_transaction() {
+    let (_folder, path, store) = store();
+    let mut program = Connection::open(&path).unwrap();
+    program
+        .execute_batch(
+            "CREATE TABLE orders(item TEXT);
+             CREATE TRIGGER no BEFORE INSERT ON groundcrew_payload WHEN NEW.meta IS NOT NULL
+             BEGIN SELECT RAISE(ABORT, 'no meta here'); END",
+        )
+        .unwrap();
+    let tx = program.transaction().unwrap();
+    tx.execute("INSERT INTO orders VALUES('a lamp')", [])
+        .unwrap();
+    let mut with_meta = with_client_id("order-7");
+    with_meta.meta.insert("trace".to_owned(), "17".to_owned());
+    let error = tx.enqueue(&with_meta).unwrap_err();
+    assert!(error.to_string().contains("no meta here"), "{error}");
+    // The program may commit what else it has written.
+    tx.enqueue(&job()).unwrap();
+    tx.commit().unwrap();
+    let count = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        program.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let tables = [
+        "orders",
+        "groundcrew_job",
+        "groundcrew_payload",
+        "groundcrew_client",
+    ];
+    assert_eq!(tables.map(count), [1, 1, 1, 0]);
+    assert_eq!(store.counts().unwrap()[0].states.total(), 1);
+}
+
+#[test]
+fn the_view_refuses_what_no_worker_could_read() {
+    let (_folder, path, store) = store();
+    let program = Connection::open(&path).unwrap();
+    let insert = |column: &str, value: &str| {
+        let mut values = vec![
+            ("queue", "'default'"),
+            ("kind", "'count'"),
+            ("payload", "x'7b7d'"),
+            ("priority", "0"),
+            ("enqueued_at", "1000"),
+            ("due", "1000"),
+        ];
+        match values.iter_mut().find(|(name, _)| *name == column) {
+            Some(found) => found.1 = value,
+            None => values.push((column, value)),
+        }
+        let (names, values): (Vec<&str>, Vec<&str>) = values.into_iter().unzip();
+        let (names, values) = (names.join(","), values.join(","));
+        let sql = format!("INSERT INTO groundcrew_enqueue({names}) VALUES({values})");
+        program.execute(&sql, []).map_err(|error| error.to_string())
+    };
+    let long = format!("'{}'", "a".repeat(1025));
+    let refused = [
+        ("queue", "''", "names"),
+        ("queue", "NULL", "names"),
+        ("kind", "''", "names"),
+        ("kind", &long, "names"),
+        ("payload", "'{}'", "BLOB"),
+        ("payload", "NULL", "NOT NULL"),
+        ("meta", "'{'", "JSON"),
+        ("meta", "'[]'", "JSON"),
+        ("meta", "'7'", "JSON"),
+        ("meta", "'{\"a\":1}'", "JSON"),
+        ("meta", "'{\"a\":null}'", "JSON"),
+        ("priority", "2147483648", "priority"),
+        ("priority", "-2147483649", "priority"),
+        ("priority", "NULL", "NOT NULL"),
+        ("max_attempts", "0", "max_attempts"),
+        ("max_attempts", "4294967296", "max_attempts"),
+        ("due", "-1", "milliseconds"),
+        ("due", "NULL", "NOT NULL"),
+        ("enqueued_at", "-1", "milliseconds"),
+        ("timeout", "-1", "milliseconds"),
+        ("expires", "-1", "milliseconds"),
+    ];
+    for (column, value, said) in refused {
+        let error = insert(column, value).unwrap_err();
+        assert!(error.contains(said), "{column} = {value}: {error}");
+    }
+    assert!(
+        store
+            .counts()
+            .unwrap()
+            .iter()
+            .all(|lane| lane.enqueued() == 0)
+    );
+    let taken = [
+        ("meta", "NULL"),
+        ("meta", "'{\"a\":\"1\"}'"),
+        ("priority", "-2147483648"),
+        ("max_attempts", "4294967295"),
+        ("max_attempts", "NULL"),
+        ("timeout", "0"),
+    ];
+    for (column, value) in taken {
+        insert(column, value).unwrap();
+    }
+    let worker = register(&store);
+    assert_eq!(
+        super::claim(&store, worker, 100).unwrap().jobs.len(),
+        taken.len()
+    );
+}
