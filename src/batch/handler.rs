@@ -16,10 +16,6 @@ use std::time::{Duration, Instant};
 pub(super) type Handler<T> =
     dyn Fn(&mut Vec<T>, &TaskContext) -> Result<(), BoxError> + Send + Sync;
 
-/// The pause before the next attempt of a batch that failed because the stop of the host had
-/// stopped something that its handler needs.
-const UNTIL_STOP: Duration = Duration::from_millis(10);
-
 pub(super) struct BatchHandler<T> {
     pub(super) name: Arc<str>,
     pub(super) closure: Guarded<Box<Handler<T>>>,
@@ -156,8 +152,8 @@ impl<T> BatchHandler<T> {
                 return retry_after(chunk, Duration::ZERO);
             }
             if self.is_of_stop(&error) {
-                // Its own stop follows, and hands it back.
-                return retry_after(chunk, UNTIL_STOP);
+                // Nothing helps before its own stop, which follows and hands it back.
+                return retry_after(chunk, Duration::MAX);
             }
         }
         let reason = match chunk.attempts.fail(&self.retry, &error, now) {

@@ -4,6 +4,13 @@
 //! No user code is called or dropped under the lock of the state, nor the timer, whose thread
 //! may be waiting for that lock: see [`AfterUnlock`](crate::sync::AfterUnlock).
 //!
+//! # Invariant
+//!
+//! A thread that makes a change that others wait for, in a flush or a stop, calls `notify`
+//! before it releases the lock under which it made the change. A waiter that released the
+//! lock since it looked, to run a task, waits only if `changes` is still what it was: a
+//! notification that came meanwhile woke no thread.
+//!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
 use super::chunk::Batch;
@@ -29,7 +36,7 @@ pub(super) struct Store<T> {
     pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
     pub(super) room: Room,
-    /// A batch is done, or is to be handled, or a task is gone.
+    /// Notified by `notify` only.
     pub(super) changed: Condvar,
 }
 
@@ -84,17 +91,13 @@ impl<T> Store<T> {
         state.in_progress.retry(batch, key);
     }
 
-    /// Wakes the threads that wait for work to be done, or for work to do.
-    pub(super) fn notify(&self, state: &State<T>) {
+    /// Wakes the threads that wait for work to be done, or for work to do: a batch is done, or
+    /// is to be handled, a task is gone, or what they wait for may never come.
+    pub(super) fn notify(&self, state: &mut State<T>) {
+        state.changes += 1;
         if state.waiters > 0 {
             self.changed.notify_all();
         }
-    }
-
-    /// Lets every waiting thread look: what it waits for may never come.
-    pub(super) fn wake_all(&self) {
-        self.room.announce_to_all();
-        self.changed.notify_all();
     }
 
     /// There is room for this number of items more than before.
@@ -106,10 +109,10 @@ impl<T> Store<T> {
 impl<T: Send + 'static> CloseWatcher for Store<T> {
     /// What the pool held back may be lost by now.
     fn pool_changed(self: Arc<Self>) {
-        // A thread that looked at the pool before it changed waits by now: it looks, and begins
-        // to wait, without letting go of this lock.
-        drop(self.state.lock());
-        self.wake_all();
+        // Under the lock: a thread that looked at the pool before it changed waits by now, or
+        // finds that `changes` has grown.
+        self.notify(&mut self.state.lock());
+        self.room.announce_to_all();
         // The drops of items and closures must not delay what closes the pool.
         drop_elsewhere(self);
     }

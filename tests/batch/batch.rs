@@ -8,7 +8,7 @@ use groundcrew::retry::PermanentError;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -390,6 +390,34 @@ fn flush_by_the_only_worker_of_the_pool_handles_the_batches_itself() {
     };
     let handled = within(LONG, "flush", || pool.submit(task).unwrap().join());
     assert_eq!(handled.unwrap(), 5);
+}
+
+/// Each claims the task that handles the batches, and one of them gets it: what that does
+/// before the other one waits must not be missed.
+#[test]
+fn workers_that_flush_at_the_same_time_all_return() {
+    const ROUNDS: usize = 3_000;
+    let pool = Pool::new(2).unwrap();
+    let items = builder().max_items(1);
+    let items = items
+        .build(pool.submitter(), |_: &mut Vec<usize>, _| Ok(()))
+        .unwrap();
+    let barrier = Arc::new(Barrier::new(2));
+    within(LONG, "flush", || {
+        let workers = [0, 1].map(|_| {
+            let (items, barrier) = (items.clone(), barrier.clone());
+            let flush = move |round| {
+                barrier.wait();
+                items.submit(round).unwrap();
+                items.flush()
+            };
+            pool.submit(move || (0..ROUNDS).all(flush)).unwrap()
+        });
+        for worker in workers {
+            assert!(worker.join().unwrap(), "both have handled everything");
+        }
+    });
+    assert_eq!(items.stats().handled(), 2 * ROUNDS as u64);
 }
 
 #[test]

@@ -154,6 +154,26 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
 }
 
 #[test]
+fn a_flush_that_waits_for_a_hung_handler_returns_with_the_report() {
+    let pool = hasty().build().unwrap();
+    let (handler, begun, command) = obedient();
+    let items = builder().max_items(1);
+    let items = items.build(pool.submitter(), handler).unwrap();
+    items.submit(0).unwrap();
+    begun.recv().unwrap();
+    within(LONG, "flush", || {
+        thread::scope(|scope| {
+            let flush = scope.spawn(|| items.flush());
+            thread::sleep(Duration::from_millis(20)); // until it waits, probably
+            let report = items.stop(Duration::ZERO);
+            assert_eq!(report.abandoned(), 1);
+            assert!(!flush.join().unwrap(), "the handler still has it");
+        });
+    });
+    command.send(Ok(())).unwrap();
+}
+
+#[test]
 fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it() {
     for error in [true, false] {
         let pool = Pool::new(1).unwrap();
