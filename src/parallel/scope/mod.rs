@@ -99,7 +99,6 @@ impl<'scope> Scope<'scope, '_> {
         self.push_as(body, None, OnFull::WAIT, submitted_at)
     }
 
-    /// Submits any body. What is refused is given back to the scope.
     /// Lets the cancel of `token` wake [`run_until`](Self::run_until).
     pub(super) fn listen<'a>(&self, token: &'a CancelToken) -> Listening<'a> {
         token.listen(self.latch.clone())
