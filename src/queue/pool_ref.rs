@@ -113,9 +113,21 @@ impl PoolRef {
         self.queue.timed.take_due_task(task)
     }
 
-    /// Whether the report of a stop was made: no wait goes on after that.
-    pub(crate) fn is_reported(&self) -> bool {
-        self.queue.idle.is_over()
+    /// Blocks while a task is being called off, until the report of a stop is made or
+    /// `deadline` has come. The caller holds no lock, and whether `is_called_off` is looked at
+    /// under that of the waiters.
+    pub(crate) fn wait_until_called_off(
+        &self,
+        deadline: Deadline,
+        is_called_off: impl Fn() -> bool,
+    ) {
+        let is_over = || self.queue.is_reported() || is_called_off();
+        self.queue.calling_off.wait(deadline, is_over);
+    }
+
+    /// A task has been called off. The caller does not hold its lock.
+    pub(crate) fn called_off(&self) {
+        self.queue.calling_off.notify();
     }
 
     /// Whether a stop has asked all tasks to end.

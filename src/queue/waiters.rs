@@ -1,56 +1,39 @@
-//! The threads that wait for the pool to be idle.
+//! Threads that wait for something rare: the others look only whether there are any.
 //!
 //! # Invariant
 //!
-//! A waiter counts itself in `waiters`, then looks; the worker that ends the last task
-//! becomes quiet, then reads `waiters`, and notifies. All SeqCst or under locks.
+//! A waiter counts itself in, then looks; a thread that makes the change does so first, then
+//! reads the count, and notifies. All SeqCst or under locks: one of the two sees the other.
 
 use crate::clock::Deadline;
-use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, SeqCst};
+use crate::sync::{AtomicUsize, Condvar, Mutex, SeqCst};
 
-/// The threads that wait for the pool to be idle.
 #[derive(Default)]
-pub(super) struct IdleWaiters {
-    /// Written under the lock; read by workers that become quiet.
-    waiters: AtomicUsize,
+pub(super) struct Waiters {
+    /// Written under the lock; read by every thread that makes a change.
+    count: AtomicUsize,
     lock: Mutex<()>,
     changed: Condvar,
-    /// A stop made its report: no thread waits any more.
-    reported: AtomicBool,
 }
 
-impl IdleWaiters {
-    /// Blocks until `is_idle`, or until `deadline` has come: then it returns
-    /// `false`, if it still is not.
-    pub(super) fn wait(&self, deadline: Deadline, is_idle: impl Fn() -> bool) -> bool {
+impl Waiters {
+    /// Blocks until `is_over`, or until `deadline` has come: then it returns `false`, if it
+    /// still is not.
+    pub(super) fn wait(&self, deadline: Deadline, is_over: impl Fn() -> bool) -> bool {
         let mut guard = self.lock.lock();
-        self.waiters.fetch_add(1, SeqCst);
+        self.count.fetch_add(1, SeqCst);
         // Only now that it counts itself in.
-        let mut idle = is_idle();
-        let mut timed_out = false;
-        while !idle && !timed_out {
-            timed_out = deadline.wait(&self.changed, &mut guard);
-            idle = is_idle();
-        }
-        self.waiters.fetch_sub(1, SeqCst);
-        idle
+        let goes_on = deadline.wait_while(&self.changed, &mut guard, |()| !is_over());
+        self.count.fetch_sub(1, SeqCst);
+        !goes_on
     }
 
     /// Lets the waiters look again.
     pub(super) fn notify(&self) {
-        if self.waiters.load(SeqCst) > 0 {
+        if self.count.load(SeqCst) > 0 {
+            // A waiter that has looked before the change sleeps by now.
             let _guard = self.lock.lock();
             self.changed.notify_all();
         }
-    }
-
-    /// No thread waits any more.
-    pub(super) fn end(&self) {
-        self.reported.store(true, SeqCst);
-        self.notify();
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.reported.load(SeqCst)
     }
 }

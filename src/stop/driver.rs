@@ -76,7 +76,7 @@ impl Stopper {
         for cell in abandoned {
             cell.abandon();
         }
-        self.queue.end_idle_waits();
+        self.queue.end_waits();
         self.changed.notify_all();
         drop(state);
         // Without the lock: the timer's thread is joined, and may be about to take it to

@@ -273,8 +273,16 @@ impl<L: Link> AnyCell<'_, L> {
         // Invariant 1 of `state`.
         let returned = change(&mut body);
         let news = self.changed_to(body.state);
+        let called_off = match body.state {
+            TaskState::CalledOff(_) => Some(body.pool_ref.clone()),
+            _ => None,
+        };
         drop(body);
         self.announce(news);
+        // Those that saw it being called off wait at the pool, for the sake of its report.
+        if let Some(pool_ref) = called_off {
+            pool_ref.called_off();
+        }
         returned
     }
 
@@ -314,7 +322,7 @@ impl<L: Link> AnyCell<'_, L> {
         body.state = TaskState::CallingOff(off);
         // A withdrawn task is in no pool's accounting.
         body.counted = off == Off::TakenBack || was == TaskState::Withdrawn;
-        // A thread that waits has to look whether the report was made, from now on.
+        // A thread that waits has to wait at the pool from now on, for the report as well.
         self.changed.notify_all();
         Some(was)
     }
