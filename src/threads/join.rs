@@ -105,12 +105,14 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
             break;
         }
         if deadline.has_passed(now) || state.helpers.have_given_up() {
+            // The helpers go on: what they join after the report is no leak.
             return state.not_joined.clone();
         }
         let mut wake = deadline.earlier(Deadline::after_from(now, LOOK_AGAIN));
         if !state.waiting.is_empty() {
             let start = state.helpers.next_start(now);
             if start.has_passed(now) {
+                // Without the lock, for which the helpers before it may be waiting.
                 let helper = MutexGuard::unlocked(&mut state, || {
                     let joining = joining.clone();
                     spawn_helper(name.to_owned(), move || joining.join_waiting())

@@ -241,7 +241,7 @@ fn ten_services_of_twenty_seconds_that_use_them_are_done_in_twenty() {
         sim.started(index);
     }
     sim.stop();
-    // Each of them heeds it in its last moment.
+    // Each of them obeys it in its last moment.
     assert_eq!(sim.wait(19), 19.0);
     for index in 0..10 {
         assert!(!sim.machine.is_done(sim.now));

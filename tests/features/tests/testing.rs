@@ -119,7 +119,7 @@ fn nobody_can_wait_for_ever_for_those_who_wait_at_an_open_gate() {
     let wait = AssertUnwindSafe(|| gate.wait_for(1));
     let payload = catch_unwind(wait).unwrap_err();
     let text = payload.downcast_ref::<&str>().unwrap();
-    assert_eq!(*text, "nobody waits at a gate that is open");
+    assert_eq!(*text, "no thread waits at a gate that is open");
 }
 
 #[test]
