@@ -111,7 +111,7 @@ fn a_grace_later_it_is_overrun_for_all_to_see_and_ends_as_it_likes() {
         let handle = task.submit(move || entrance.pass());
         wait_until("it is overrun", || pool.stats().overrun() == 1);
         let running = pool.running();
-        assert!(running[0].is_overrun() && running[0].cancel_asked().is_some());
+        assert!(running[0].is_overrun() && running[0].cancel_requested_for().is_some());
         assert!(running[0].running_for() >= 5 * MILLI);
         let told = record(Level::Error, "overrun", "counts as overrun");
         assert!(

@@ -138,7 +138,7 @@ impl<T> BatchHandler<T> {
         context: &TaskContext,
     ) -> Handled<T> {
         let error = Guarded::new(error, "the error of a batch");
-        let now = self.pool_ref.queue.clock().now();
+        let now = self.pool_ref.core.clock().now();
         let retry_after = |chunk, pause| {
             let at = Deadline::after_from(now, pause);
             Handled::new(done, 0, Rest::Retry(chunk, at))
@@ -182,7 +182,7 @@ impl<T> BatchHandler<T> {
 
     /// Whether something that the handler needs was stopped before the batcher.
     fn is_of_stop(&self, error: &BoxError) -> bool {
-        let hosts = [&self.membership, &self.pool_ref.queue.membership];
+        let hosts = [&self.membership, &self.pool_ref.core.membership];
         hosts.iter().any(|host| host.explains(error.as_ref()))
     }
 }

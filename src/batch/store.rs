@@ -45,12 +45,12 @@ impl<T> Store<T> {
         &self.handler.name
     }
 
-    pub(super) fn queue(&self) -> &Arc<PoolCore> {
-        &self.pool_ref.queue
+    pub(super) fn core(&self) -> &Arc<PoolCore> {
+        &self.pool_ref.core
     }
 
     pub(super) fn clock(&self) -> &Clock {
-        self.queue().clock()
+        self.core().clock()
     }
 
     /// What tells this batcher from others.
@@ -69,7 +69,7 @@ impl<T> Store<T> {
     }
 
     pub(super) fn is_worker_of_pool(&self) -> bool {
-        worker_index_in(self.queue().id).is_some()
+        worker_index_in(self.core().id).is_some()
     }
 
     /// Whether the current thread handles batches, and so must not wait for room.
@@ -79,9 +79,9 @@ impl<T> Store<T> {
 
     /// Whether no task will handle what is left.
     pub(super) fn is_lost(&self, state: &State<T>) -> bool {
-        let queue = self.queue();
-        let runs_no_more = || queue.is_closed() && !state.in_progress.has_tasks();
-        queue.is_sealed() || runs_no_more() || state.in_progress.is_held_by_stop()
+        let core = self.core();
+        let runs_no_more = || core.is_closed() && !state.in_progress.has_tasks();
+        core.is_sealed() || runs_no_more() || state.in_progress.is_held_by_stop()
     }
 
     /// A batch waits for its next attempt until then.

@@ -73,7 +73,7 @@ pub(crate) struct PoolCore {
 /// of the core, all producers and workers would write to one cache line; so each submitter
 /// and each worker has one of its own to count on.
 pub(crate) struct PoolRef {
-    pub(crate) queue: Arc<PoolCore>,
+    pub(crate) core: Arc<PoolCore>,
     /// The worker that it belongs to, if any.
     pub(super) worker: Option<usize>,
 }

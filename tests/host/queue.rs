@@ -670,7 +670,7 @@ type Failing = Result<(), BoxError>;
 fn a_closure_for_dead_letters_gets_what_failed_or_panicked_and_the_report_is_clean() {
     let (bury, buried) = unbounded();
     let queue = WorkQueue::new(9).dead_letter(move |item: u32, why| {
-        bury.send((item, why.cause(), why.message().to_owned()))
+        bury.send((item, why.reason(), why.message().to_owned()))
             .unwrap();
         if item == 1 {
             expected_panic();

@@ -162,7 +162,7 @@ fn cancelling_a_running_task_fires_its_token_and_no_other() {
     assert!(!one.cancel(), "it runs");
     assert!(one.join().unwrap());
     assert!(!other.is_finished());
-    let asked = pool.running()[0].cancel_asked();
+    let asked = pool.running()[0].cancel_requested_for();
     assert_eq!(asked, None);
     other.cancel();
     assert!(other.join().unwrap());

@@ -177,7 +177,7 @@ fn an_abandoned_task_is_named_with_all_that_is_known_of_it() {
     assert_eq!((abandoned.worker(), report.pool()), ("render-0", "render"));
     assert!(abandoned.has_token());
     assert_eq!(abandoned.note(), Some("row 3120 of 4000"));
-    assert!(abandoned.cancel_asked().is_some());
+    assert!(abandoned.cancel_requested_for().is_some());
     assert!(abandoned.running_for() < LONG);
     assert_eq!(abandoned.thread_id().is_some(), cfg!(target_os = "linux"));
     let text = report.to_string();

@@ -96,7 +96,7 @@ impl<L: Link> AnyCell<'_, L> {
             Look::Over => return Step::Return(true),
             Look::ToRun => return Step::Return(false),
             Look::Expired => return Step::Expire,
-            Look::CallingOff(off) if body.pool_ref.queue.is_reported() => {
+            Look::CallingOff(off) if body.pool_ref.core.is_reported() => {
                 self.report_called_off(body, off);
                 return Step::Return(true);
             }
