@@ -83,6 +83,7 @@ impl<T: Send + 'static> BatchTask<T> {
                 break;
             };
             let handled = MutexGuard::unlocked(&mut state, || {
+                // Workers are woken for other batches before the handler, which may take long.
                 after.run();
                 let handled = store.handler.handle(chunk, context, now);
                 now = store.clock().now();

@@ -64,12 +64,14 @@ impl<T: Send + 'static> Store<T> {
     /// Blocks until what was accepted before is done; `false`: the pool may not run it, or a
     /// stop has taken some of it out, or `deadline` came first.
     pub(super) fn flush(&self, deadline: Deadline) -> bool {
+        // What is being filled was submitted before, too.
         let number = self.end_filling();
         let is_inside = self.is_inside();
         let mut state = self.state.lock();
         state.waiters += 1;
         let is_done = loop {
             if state.sequence.are_done(number) {
+                // A batch that a stop took out counts as done, but its items are not handled.
                 break state.unstarted.has_none_up_to(number);
             }
             let is_over = is_inside || state.has_reached(Phase::Reported) || self.is_lost(&state);

@@ -197,7 +197,7 @@ fn a_task_that_ends_at_the_deadline_is_completed_or_abandoned_and_its_join_agree
 }
 
 #[test]
-fn a_task_that_panics_while_the_pool_stops_is_counted_and_tells_its_join() {
+fn a_task_that_panics_while_the_pool_stops_is_counted_and_fails_its_join() {
     check(|| {
         let (pool, count) = (pool(1, 1), Count::new());
         let handle = count

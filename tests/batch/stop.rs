@@ -347,7 +347,7 @@ fn of_stops_at_the_same_time_the_strictest_wins_and_one_has_the_items() {
 }
 
 #[test]
-fn a_stop_wakes_those_who_wait_for_room() {
+fn a_stop_wakes_those_that_wait_for_room() {
     let (pool, gate) = occupied_pool(1);
     let items = builder().capacity(1);
     let items = items
@@ -578,7 +578,7 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
 }
 
 #[test]
-fn who_waits_for_room_is_told_when_the_pool_ends() {
+fn a_submitter_that_waits_for_room_is_woken_when_the_pool_ends() {
     let (pool, gate) = occupied_pool(1);
     let items = builder().max_items(2).capacity(4);
     let items = items
@@ -852,7 +852,7 @@ fn nothing_of_it_is_left_when_the_pool_and_the_batcher_are_gone() {
 // In a host.
 
 #[test]
-fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
+fn in_a_host_it_stops_after_those_that_use_it_and_before_its_pool() {
     let pool = Pool::new(1).unwrap();
     let (handler, told) = telling();
     let items = batcher(&pool, handler);

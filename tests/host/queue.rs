@@ -135,7 +135,7 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
 }
 
 #[test]
-fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
+fn every_refusal_gives_the_item_back_and_a_stop_wakes_what_waits_for_room() {
     within(LONG, "refusals", || {
         let (queue, (tell, told)) = (WorkQueue::new(1), signal());
         let host = host(SHORT, |host| {

@@ -45,7 +45,7 @@ fn finish_hands_the_backlog_back_at_once_and_lets_what_runs_finish() {
 }
 
 #[test]
-fn cancel_fires_every_token_at_once_and_a_task_that_heeds_it_is_completed() {
+fn cancel_fires_every_token_at_once_and_a_task_that_obeys_is_completed() {
     let pool = Pool::new(2).unwrap();
     let (tell, told) = bounded(2);
     for _ in 0..2 {
@@ -727,7 +727,7 @@ fn every_worker_calls_its_hooks_once_in_order_on_its_own_thread() {
 }
 
 #[test]
-fn a_stop_keeps_its_deadline_while_a_result_nobody_wants_is_dropped() {
+fn a_stop_keeps_its_deadline_while_an_unwanted_result_is_dropped() {
     within(LONG, "a stop", || {
         let pool = Pool::new(1).unwrap();
         let (gate, (tell, told)) = (Gate::new(), bounded(1));
