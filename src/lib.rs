@@ -335,8 +335,6 @@ pub use cancel::CancelToken;
 pub use causes::BoxError;
 #[cfg(not(any(loom, shuttle)))]
 pub use host::{Host, HostBuilder, HostHandle, HostReport, Service, ServiceContext, WorkQueue};
-#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
-pub use jobs::{Job, JobContext, Jobs};
 pub use pool::{Pool, PoolBuilder};
 pub use retry::Retry;
 #[cfg(not(any(loom, shuttle)))]

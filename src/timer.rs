@@ -122,8 +122,10 @@ impl Timer {
             (None, _) => false,
         };
         if wakes {
+            // A test that moves the clock waits for this moment as well.
             state.settled_at = None;
         }
+        // A refusal is what `start` reports; the next moment that is set tries again.
         let _ = self.shared.start_thread(&mut state);
         drop(state);
         #[cfg(shuttle)]
@@ -169,6 +171,7 @@ impl Drop for Timer {
         drop(state);
         self.shared.changed.notify_all();
         self.shared.settled.notify_all();
+        // The last holder may be an alarm, on the very thread.
         if let Some(thread) = thread.filter(|thread| thread.id() != threads::id()) {
             thread.join();
         }

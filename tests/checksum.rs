@@ -254,7 +254,7 @@ fn the_order_is_that_of_the_walk_with_any_threads_and_queue() {
 }
 
 #[test]
-fn help_names_the_options_and_wrong_usage_is_told() {
+fn help_names_the_options_and_wrong_usage_is_an_error() {
     let folder = TempDir::new().unwrap();
     let help = output(checksum(&folder).arg("--help"));
     assert_eq!(help.status.code(), Some(0));
@@ -373,7 +373,7 @@ fn interrupted_before_printing(
 }
 
 #[test]
-fn ctrl_c_loses_nothing_where_somebody_reads() {
+fn ctrl_c_loses_nothing_where_the_output_is_read() {
     let folder = TempDir::new().unwrap();
     let (child, stderr) = interrupted_before_printing(&folder, "1000");
     let (code, printed, told) = ending(child, stderr);
@@ -383,7 +383,7 @@ fn ctrl_c_loses_nothing_where_somebody_reads() {
 }
 
 #[test]
-fn ctrl_c_keeps_its_time_where_nobody_reads() {
+fn ctrl_c_keeps_its_time_where_the_output_is_not_read() {
     let folder = TempDir::new().unwrap();
     let (mut child, stderr) = interrupted_before_printing(&folder, "0.2");
     within(LONG, "the example", || child.wait().unwrap());

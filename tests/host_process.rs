@@ -278,7 +278,7 @@ fn code_with_an_unread_stderr(scenario: &str) -> Option<i32> {
 }
 
 #[test]
-fn a_full_stderr_that_nobody_reads_keeps_no_process_from_its_end() {
+fn a_full_stderr_that_is_not_read_keeps_no_process_from_its_end() {
     let code = code_with_an_unread_stderr("report to a full stderr");
     assert_eq!(code, Some(75));
     let code = code_with_an_unread_stderr("drop and a full stderr");
@@ -344,7 +344,7 @@ fn slow_to_stop() {
 }
 
 #[test]
-fn what_a_dropped_host_leaves_behind_is_told_on_stderr_where_nobody_logs() {
+fn what_a_dropped_host_leaves_behind_is_reported_on_stderr_where_there_is_no_logger() {
     let output = output("dropped");
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");

@@ -160,7 +160,7 @@ fn live(rng: &mut fastrand::Rng) {
         let ending = service.outcome();
         let is_over = !matches!(
             ending,
-            ServiceOutcome::Abandoned(_) | ServiceOutcome::Caller
+            ServiceOutcome::Abandoned(_) | ServiceOutcome::Stopping
         );
         assert!(is_over, "{report}");
     }

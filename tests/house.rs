@@ -247,6 +247,67 @@ fn production_sources() -> Vec<Source> {
     found
 }
 
+/// The root has what most programs write; everything else is in its module, and only there.
+/// (`channel`, the crate that is re-exported, is a module to a program.)
+#[test]
+fn the_root_has_twenty_four_names_and_the_public_modules() {
+    const NAMES: [&str; 24] = [
+        "Batcher",
+        "BoxError",
+        "CancelToken",
+        "Host",
+        "HostBuilder",
+        "HostHandle",
+        "HostReport",
+        "Pool",
+        "PoolBuilder",
+        "Retry",
+        "Schedule",
+        "Scheduler",
+        "Service",
+        "ServiceContext",
+        "StopHandle",
+        "StopPlan",
+        "StopReport",
+        "SubmitError",
+        "Submitter",
+        "TaskBuilder",
+        "TaskContext",
+        "TaskError",
+        "TaskHandle",
+        "WorkQueue",
+    ];
+    const MODULES: [&str; 17] = [
+        "batch", "cancel", "channel", "guide", "host", "jobs", "parallel", "pool", "retry",
+        "schedule", "signals", "stop", "store", "submit", "task", "testing", "watch",
+    ];
+    let (_, _, lines) = code()
+        .into_iter()
+        .find(|(module, ..)| module == "lib")
+        .unwrap();
+    let text = lines.join(" ");
+    let mut modules: BTreeSet<String> = text
+        .split("pub mod ")
+        .skip(1)
+        .map(|rest| words(rest).next().unwrap().to_owned())
+        .collect();
+    let mut exports = Vec::new();
+    for statement in text.split("pub use ").skip(1) {
+        let tree = statement.split(';').next().unwrap();
+        paths_of(tree, &[], &mut exports);
+    }
+    let mut names: BTreeSet<String> = exports
+        .iter()
+        .map(|path| path.last().unwrap().clone())
+        .collect();
+    assert_eq!(names.len(), exports.len());
+    if names.remove("channel") {
+        modules.insert("channel".to_owned());
+    }
+    assert_eq!(names, NAMES.map(str::to_owned).into());
+    assert_eq!(modules, MODULES.map(str::to_owned).into());
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())

@@ -111,7 +111,7 @@ fn a_grace_later_it_is_overrun_for_all_to_see_and_ends_as_it_likes() {
         let handle = task.submit(move || entrance.pass());
         wait_until("it is overrun", || pool.stats().overrun() == 1);
         let running = pool.running();
-        assert!(running[0].is_overrun() && running[0].cancel_asked().is_some());
+        assert!(running[0].is_overrun() && running[0].cancel_requested_for().is_some());
         assert!(running[0].running_for() >= 5 * MILLI);
         let told = record(Level::Error, "overrun", "counts as overrun");
         assert!(
@@ -300,7 +300,7 @@ fn the_limit_of_one_on_top_runs_though_that_of_the_one_below_does_not() {
 }
 
 #[test]
-fn lost_places_are_taken_by_new_workers_and_no_more_than_so_many() {
+fn lost_places_are_taken_by_new_workers_up_to_the_maximum() {
     within(LONG, "lost places", || {
         let started = Arc::new(Mutex::new(Vec::new()));
         let stopped = started.clone();
@@ -403,7 +403,7 @@ fn a_worker_that_is_lost_to_several_tasks_on_its_stack_is_replaced_once() {
 }
 
 #[test]
-fn a_stop_waits_for_stuck_workers_and_tells_of_them() {
+fn a_stop_waits_for_stuck_workers_and_reports_them() {
     within(LONG, "a stop with stuck workers", || {
         for (plan, gives_way) in [
             (StopPlan::drain(20 * MILLI), false),
@@ -506,7 +506,7 @@ fn a_worker_that_is_replaced_just_as_it_goes_to_sleep_is_not_left_with_the_next_
 }
 
 #[test]
-fn a_limit_that_nobody_needs_leaves_no_worker_to_be_replaced() {
+fn a_limit_that_is_not_needed_leaves_no_worker_to_be_replaced() {
     let pool = replacing(4);
     for _ in 0..200 {
         let task = pool.task("quick").time_limit(LONG);

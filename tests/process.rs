@@ -248,7 +248,7 @@ fn main_returns() {
 // What is said, and to whom.
 
 #[test]
-fn without_a_logger_an_unclean_drop_is_told_on_stderr() {
+fn without_a_logger_an_unclean_drop_is_reported_on_stderr() {
     let output = output("unclean drop");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let told = text(&output.stderr);
@@ -263,7 +263,7 @@ fn without_a_logger_an_unclean_drop_is_told_on_stderr() {
 }
 
 #[test]
-fn a_report_is_told_also_if_a_task_drops_the_pool_after_a_request() {
+fn a_report_is_logged_also_if_a_task_drops_the_pool_after_a_request() {
     let mut child = play("unclean drop inside")
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -307,7 +307,7 @@ fn unclean_drop_inside() {
 }
 
 #[test]
-fn a_closed_stdout_and_stderr_hurt_nobody() {
+fn a_closed_stdout_and_stderr_do_no_harm() {
     let mut child = play("unclean drop")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -443,7 +443,7 @@ mod full_stderr {
     }
 
     #[test]
-    fn a_main_that_returns_a_report_ends_with_its_code_though_nobody_reads_stderr() {
+    fn a_main_that_returns_a_report_ends_with_its_code_though_stderr_is_not_read() {
         assert_eq!(code("report to a full stderr"), Some(75));
     }
 

@@ -329,7 +329,7 @@ fn a_stop_of_the_pool_hands_back_runs_by_name_and_ends_the_schedules() {
 }
 
 #[test]
-fn runs_that_a_stop_hands_back_and_nobody_wants_are_over() {
+fn runs_that_a_stop_hands_back_and_are_dropped_are_over() {
     within(LONG, "dropped", || {
         let (pool, gate) = occupied_pool(1);
         let scheduler = Scheduler::new(pool.submitter());
@@ -349,7 +349,7 @@ fn runs_that_a_stop_hands_back_and_nobody_wants_are_over() {
 }
 
 #[test]
-fn a_closure_whose_drop_panics_harms_nobody() {
+fn a_closure_whose_drop_panics_does_no_harm() {
     within(LONG, "bomb", || {
         let ((pool, scheduler), (tell, ran)) = (pool(1), signal());
         let bomb = Bomb;

@@ -37,7 +37,7 @@ impl<T: Send + 'static> Store<T> {
         while state.ready.len() > to_begin
             && state.in_progress.has_permit()
             && !state.has_reached(Phase::Sealed)
-            && !self.queue().is_closed()
+            && !self.core().is_closed()
         {
             let Some(store) = self.me.upgrade() else {
                 unreachable!("the caller holds the store whose state is locked")
@@ -48,7 +48,7 @@ impl<T: Send + 'static> Store<T> {
                     move |context: &TaskContext| task.run(context)
                 });
             state.in_progress.add_task(id, handle);
-            if let Err(refused) = self.queue().push_due_quietly(task) {
+            if let Err(refused) = self.core().push_due_quietly(task) {
                 // Its drop takes it off again.
                 after.call(move || refused.discard());
                 break;
@@ -57,7 +57,7 @@ impl<T: Send + 'static> Store<T> {
             to_begin += 1;
         }
         if wakes_worker {
-            after.call(|| self.queue().wake_one());
+            after.call(|| self.core().wake_one());
         }
         self.notify(state);
     }
@@ -83,6 +83,7 @@ impl<T: Send + 'static> BatchTask<T> {
                 break;
             };
             let handled = MutexGuard::unlocked(&mut state, || {
+                // Workers are woken for other batches before the handler, which may take long.
                 after.run();
                 let handled = store.handler.handle(chunk, context, now);
                 now = store.clock().now();
@@ -210,7 +211,7 @@ impl<T: Send + 'static> Drop for BatchTask<T> {
         }
         after.drop(task);
         self.store.send_tasks(&mut state, &mut after);
-        if self.store.queue().is_closed() {
+        if self.store.core().is_closed() {
             // It may have been the last one that could make room.
             after.call(|| self.store.room.announce_to_all());
         }

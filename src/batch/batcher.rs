@@ -214,10 +214,10 @@ impl<T: Send + 'static> Batcher<T> {
     /// Makes a batch of the collected items, and blocks until every item that was submitted before
     /// is handled or given up. Then this returns `true`.
     ///
-    /// Returns `false` if some items are not handled and never will be by waiting: the pool has
-    /// stopped, so that [`stop`](Self::stop) hands back the rest; a stop handed them back; or this
-    /// is called from the handler or from the closure for dead letters. A worker of the pool that
-    /// waits here handles batches itself.
+    /// Returns `false` if some items are not handled and to wait for them does not help: the pool
+    /// has stopped, so that [`stop`](Self::stop) hands back the rest; a stop handed them back, or
+    /// made its report while a handler still had them; or this is called from the handler or from
+    /// the closure for dead letters. A worker of the pool that waits here handles batches itself.
     pub fn flush(&self) -> bool {
         self.store().flush(Deadline::NEVER)
     }

@@ -219,14 +219,14 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         let built_at = Location::caller();
         let pool_ref = pool.pool_ref().clone();
         let patience = Deadline::after(SPAWN_TIMEOUT);
-        if let Err(error) = pool_ref.queue.start_timer(patience) {
+        if let Err(error) = pool_ref.core.start_timer(patience) {
             return Err(BatcherError(format!(
                 "batcher {:?} cannot tell when its batches are due: the timer's thread could not \
                  be started: {error}; use fewer threads, or raise the system's limits",
                 self.name
             )));
         }
-        let (now, timer) = (pool_ref.queue.clock().now(), pool_ref.queue.timer());
+        let (now, timer) = (pool_ref.core.clock().now(), pool_ref.core.timer());
         let capacity = self.capacity.unwrap_or(self.fill.max_items * BATCHES);
         let name: Arc<str> = self.name.into();
         let handler = BatchHandler {
@@ -254,7 +254,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
             }
         });
         let watcher: Weak<dyn CloseWatcher> = store.me.clone();
-        store.queue().watch(watcher);
+        store.core().watch(watcher);
         Ok(Batcher::new(store))
     }
 

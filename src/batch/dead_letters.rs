@@ -78,8 +78,8 @@ impl<T> DeadLetters<T> {
 
 fn given_up(why: &DeadLetter) -> String {
     match why.error() {
-        Some(_) => format!("given up: {}: {}", why.cause(), why.message()),
-        None => format!("given up: {}", why.cause()),
+        Some(_) => format!("given up: {}: {}", why.reason(), why.message()),
+        None => format!("given up: {}", why.reason()),
     }
 }
 

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_items_or_so_many_bytes_are_a_full_batch() {
+    fn the_maximum_of_items_or_of_bytes_is_a_full_batch() {
         let full = |items, bytes| fill().is_full(items, bytes);
         assert!(!full(2, 99));
         assert!(full(3, 0) && full(1, 100) && full(1, usize::MAX));

@@ -16,10 +16,6 @@ use std::time::{Duration, Instant};
 pub(super) type Handler<T> =
     dyn Fn(&mut Vec<T>, &TaskContext) -> Result<(), BoxError> + Send + Sync;
 
-/// The pause before the next attempt of a batch that failed because the stop of the host had
-/// stopped something that its handler needs.
-const UNTIL_STOP: Duration = Duration::from_millis(10);
-
 pub(super) struct BatchHandler<T> {
     pub(super) name: Arc<str>,
     pub(super) closure: Guarded<Box<Handler<T>>>,
@@ -142,7 +138,7 @@ impl<T> BatchHandler<T> {
         context: &TaskContext,
     ) -> Handled<T> {
         let error = Guarded::new(error, "the error of a batch");
-        let now = self.pool_ref.queue.clock().now();
+        let now = self.pool_ref.core.clock().now();
         let retry_after = |chunk, pause| {
             let at = Deadline::after_from(now, pause);
             Handled::new(done, 0, Rest::Retry(chunk, at))
@@ -156,8 +152,8 @@ impl<T> BatchHandler<T> {
                 return retry_after(chunk, Duration::ZERO);
             }
             if self.is_of_stop(&error) {
-                // Its own stop follows, and hands it back.
-                return retry_after(chunk, UNTIL_STOP);
+                // Nothing helps before its own stop, which follows and hands it back.
+                return retry_after(chunk, Duration::MAX);
             }
         }
         let reason = match chunk.attempts.fail(&self.retry, &error, now) {
@@ -186,7 +182,7 @@ impl<T> BatchHandler<T> {
 
     /// Whether something that the handler needs was stopped before the batcher.
     fn is_of_stop(&self, error: &BoxError) -> bool {
-        let hosts = [&self.membership, &self.pool_ref.queue.membership];
+        let hosts = [&self.membership, &self.pool_ref.core.membership];
         hosts.iter().any(|host| host.explains(error.as_ref()))
     }
 }

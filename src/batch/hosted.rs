@@ -23,7 +23,7 @@ impl<T: Send + 'static> IntoService for &Batcher<T> {}
 impl<T: Send + 'static> IntoParts for &Batcher<T> {
     fn into_parts(self, _: usize) -> Parts {
         let store = self.store().clone();
-        let pool = store.queue().id;
+        let pool = store.core().id;
         let items = store.clone();
         Parts::from_factory(move || BatcherService(store.clone()))
             .with_items(items)
@@ -94,7 +94,7 @@ impl<T: Send + 'static> Store<T> {
             Refusal::Cancelled => refused,
             Refusal::Closed => {
                 let own = self.handler.membership.stopping();
-                refused.due_to(own.or_else(|| self.queue().membership.stopping()))
+                refused.due_to(own.or_else(|| self.core().membership.stopping()))
             }
         };
         match self.me.upgrade() {

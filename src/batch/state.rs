@@ -43,6 +43,8 @@ pub(super) struct State<T> {
     pub(super) submitters: usize,
     /// How many threads wait in `flush` or in a stop.
     pub(super) waiters: usize,
+    /// How often there was something new for these: the invariant of the store.
+    pub(super) changes: u64,
 }
 
 /// How far the stop has come: always forward.
@@ -71,6 +73,7 @@ impl<T> State<T> {
             hosted: false,
             submitters: 0,
             waiters: 0,
+            changes: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::clock::{self, Clock, Deadline};
 use crate::stop::Moments;
 use crate::sync::{AfterUnlock, Arc, MutexGuard, Weak};
 use crate::timer::{Alarm, Due, Key, Timer};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a stop sees of the batcher.
 #[derive(Clone, Copy)]
@@ -64,12 +64,14 @@ impl<T: Send + 'static> Store<T> {
     /// Blocks until what was accepted before is done; `false`: the pool may not run it, or a
     /// stop has taken some of it out, or `deadline` came first.
     pub(super) fn flush(&self, deadline: Deadline) -> bool {
+        // What is being filled was submitted before, too.
         let number = self.end_filling();
         let is_inside = self.is_inside();
         let mut state = self.state.lock();
         state.waiters += 1;
         let is_done = loop {
             if state.sequence.are_done(number) {
+                // A batch that a stop took out counts as done, but its items are not handled.
                 break state.unstarted.has_none_up_to(number);
             }
             let is_over = is_inside || state.has_reached(Phase::Reported) || self.is_lost(&state);
@@ -92,7 +94,7 @@ impl<T: Send + 'static> Store<T> {
         let own = state.in_progress.enter_stop(&self.own_tasks());
         state.waiters += 1;
         // Others that wait in a stop need not wait for these.
-        self.notify(&state);
+        self.notify(&mut state);
         loop {
             match next_step(moments, clock::now(), self.progress(&state, is_cancelled)) {
                 Step::Seal => self.seal(&mut state, &mut after),
@@ -107,6 +109,8 @@ impl<T: Send + 'static> Store<T> {
         self.seal(&mut state, &mut after);
         state.advance(Phase::Reported);
         state.waiters -= 1;
+        // A flush does not wait for a handler that the report has left behind.
+        self.notify(&mut state);
         state.in_progress.leave_stop(&own);
     }
 
@@ -128,7 +132,7 @@ impl<T: Send + 'static> Store<T> {
         state.advance(Phase::Closed);
         state.end_filling();
         self.send_tasks(&mut state, &mut after);
-        after.call(|| self.wake_all());
+        after.call(|| self.room.announce_to_all());
     }
 
     /// Takes out everything that is not being handled, if that has not been done: nothing is
@@ -141,7 +145,8 @@ impl<T: Send + 'static> Store<T> {
             self.clock().count_waiting(false);
         }
         after.drop(state.alarms.close());
-        self.wake_all();
+        self.room.announce_to_all();
+        self.notify(state);
     }
 
     /// Cancels the tokens of what runs, and calls off what has not begun.
@@ -165,24 +170,20 @@ impl<T: Send + 'static> Store<T> {
     /// A worker of the pool runs a task that has not begun, if there is one: it may be the
     /// only worker. Otherwise waits for something to happen.
     fn help_or_wait(&self, state: &mut MutexGuard<'_, State<T>>, deadline: Deadline) {
-        let mut deadline = deadline;
         if self.is_worker_of_pool() {
             let handles = state.in_progress.handles_to_begin();
-            let may_claim = !handles.is_empty();
-            if may_claim && MutexGuard::unlocked(state, || handles.iter().any(|task| task.claim()))
-            {
+            let seen = state.changes;
+            // Another worker may have each of them already, and be about to begin.
+            let ran = !handles.is_empty()
+                && MutexGuard::unlocked(state, || handles.iter().any(|task| task.claim()));
+            // The invariant of the store: what that worker did meanwhile is announced by now.
+            if ran || state.changes != seen {
                 return;
             }
-            // A task that cannot be claimed may be in the hands of a worker that puts it back
-            // into the queue, which nothing announces.
-            deadline = deadline.earlier(Deadline::after(LOOK_AT_TASKS));
         }
         deadline.wait(&self.changed, state);
     }
 }
-
-/// How often a worker that waits in a flush or a stop looks for a task that it can run itself.
-const LOOK_AT_TASKS: Duration = Duration::from_millis(10);
 
 struct AlarmGuard {
     timer: Arc<Timer>,

@@ -4,6 +4,13 @@
 //! No user code is called or dropped under the lock of the state, nor the timer, whose thread
 //! may be waiting for that lock: see [`AfterUnlock`](crate::sync::AfterUnlock).
 //!
+//! # Invariant
+//!
+//! A thread that makes a change that others wait for, in a flush or a stop, calls `notify`
+//! before it releases the lock under which it made the change. A waiter that released the
+//! lock since it looked, to run a task, waits only if `changes` is still what it was: a
+//! notification that came meanwhile woke no thread.
+//!
 //! Order of locks: this one; then those of the queue, of the timer, of the manual clock.
 
 use super::chunk::Batch;
@@ -29,7 +36,7 @@ pub(super) struct Store<T> {
     pub(super) state: CachePadded<Mutex<State<T>>>,
     /// There is room, or there never will be.
     pub(super) room: Room,
-    /// A batch is done, or is to be handled, or a task is gone.
+    /// Notified by `notify` only.
     pub(super) changed: Condvar,
 }
 
@@ -38,12 +45,12 @@ impl<T> Store<T> {
         &self.handler.name
     }
 
-    pub(super) fn queue(&self) -> &Arc<PoolCore> {
-        &self.pool_ref.queue
+    pub(super) fn core(&self) -> &Arc<PoolCore> {
+        &self.pool_ref.core
     }
 
     pub(super) fn clock(&self) -> &Clock {
-        self.queue().clock()
+        self.core().clock()
     }
 
     /// What tells this batcher from others.
@@ -62,7 +69,7 @@ impl<T> Store<T> {
     }
 
     pub(super) fn is_worker_of_pool(&self) -> bool {
-        worker_index_in(self.queue().id).is_some()
+        worker_index_in(self.core().id).is_some()
     }
 
     /// Whether the current thread handles batches, and so must not wait for room.
@@ -72,9 +79,9 @@ impl<T> Store<T> {
 
     /// Whether no task will handle what is left.
     pub(super) fn is_lost(&self, state: &State<T>) -> bool {
-        let queue = self.queue();
-        let runs_no_more = || queue.is_closed() && !state.in_progress.has_tasks();
-        queue.is_sealed() || runs_no_more() || state.in_progress.is_held_by_stop()
+        let core = self.core();
+        let runs_no_more = || core.is_closed() && !state.in_progress.has_tasks();
+        core.is_sealed() || runs_no_more() || state.in_progress.is_held_by_stop()
     }
 
     /// A batch waits for its next attempt until then.
@@ -84,17 +91,13 @@ impl<T> Store<T> {
         state.in_progress.retry(batch, key);
     }
 
-    /// Wakes the threads that wait for work to be done, or for work to do.
-    pub(super) fn notify(&self, state: &State<T>) {
+    /// Wakes the threads that wait for work to be done, or for work to do: a batch is done, or
+    /// is to be handled, a task is gone, or what they wait for may never come.
+    pub(super) fn notify(&self, state: &mut State<T>) {
+        state.changes += 1;
         if state.waiters > 0 {
             self.changed.notify_all();
         }
-    }
-
-    /// Lets every waiting thread look: what it waits for may never come.
-    pub(super) fn wake_all(&self) {
-        self.room.announce_to_all();
-        self.changed.notify_all();
     }
 
     /// There is room for this number of items more than before.
@@ -106,10 +109,10 @@ impl<T> Store<T> {
 impl<T: Send + 'static> CloseWatcher for Store<T> {
     /// What the pool held back may be lost by now.
     fn pool_changed(self: Arc<Self>) {
-        // A thread that looked at the pool before it changed waits by now: it looks, and begins
-        // to wait, without letting go of this lock.
-        drop(self.state.lock());
-        self.wake_all();
+        // Under the lock: a thread that looked at the pool before it changed waits by now, or
+        // finds that `changes` has grown.
+        self.notify(&mut self.state.lock());
+        self.room.announce_to_all();
         // The drops of items and closures must not delay what closes the pool.
         drop_elsewhere(self);
     }

@@ -45,6 +45,7 @@ impl<T: Send + 'static> Store<T> {
             return MutexGuard::unlocked(state, || backoff.snooze());
         }
         state.submitters += 1;
+        // Under the lock under which it found no room: Invariant 1 of the room.
         let ticket = self.room.ticket();
         MutexGuard::unlocked(state, || self.room.wait(ticket, wait));
         state.submitters -= 1;
@@ -67,6 +68,7 @@ impl<T: Send + 'static> Store<T> {
         if is_full {
             state.end_filling();
         } else if state.filling.needs_time() && state.filling.set_time(self.clock().now()) {
+            // Not for each item: an alarm that is set already looks again by itself.
             state.alarms.set_filling(state.filling.due());
         }
         if overflows || is_full {

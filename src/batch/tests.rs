@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn stage() -> (Pool, Arc<Timer>) {
     let pool = Pool::builder().threads(1).clock(&ManualClock::new());
     let pool = pool.build().unwrap();
-    let timer = pool.submitter().pool_ref().queue.timer().unwrap();
+    let timer = pool.submitter().pool_ref().core.timer().unwrap();
     (pool, timer)
 }
 

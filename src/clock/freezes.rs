@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_that_has_not_woken_yet_is_frozen_for_those_who_ask_meanwhile() {
+    fn a_judge_that_has_not_woken_yet_is_frozen_for_those_that_ask_meanwhile() {
         let start = clock::now();
         let mut freezes = Freezes::default();
         freezes.sleeps(Deadline::at(start + millis(1000)));

@@ -190,6 +190,7 @@ impl ManualClock {
     /// What waits for the time of day, or for time to pass, looks again.
     fn notify(&self, mut state: MutexGuard<'_, State>) {
         state.watchers.retain(|watcher| watcher.strong_count() > 0);
+        // They read the clock: called without its lock.
         let watchers = state.watchers.clone();
         drop(state);
         self.inner.changed.notify_all();

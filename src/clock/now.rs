@@ -40,7 +40,7 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// Reads both hands of the system's clock.
+    /// Reads both of the system's clocks.
     pub(super) fn of_system() -> Now {
         Now {
             mono: now(),
@@ -72,6 +72,7 @@ impl Now {
     pub(crate) fn set_back(self, before: Now) -> Duration {
         let beginning = before.mono;
         let back = before.offset(beginning).0 - self.offset(beginning).0;
+        // Negative where the clock was set forward, which is no way back at all.
         let seconds = u64::try_from(back / NANOS).unwrap_or_default();
         Duration::new(seconds, (back.max(0) % NANOS) as u32)
     }

@@ -51,7 +51,7 @@ pub(super) fn collect(
 fn service(core: &Core, entry: &Entry, index: usize, now: Instant) -> ServiceReport {
     let open_failure = entry.open_failure();
     let outcome = match open_failure {
-        _ if !entry.is_over() && entry.is_inside_stop => ServiceOutcome::Caller,
+        _ if !entry.is_over() && entry.is_inside_stop => ServiceOutcome::Stopping,
         _ if !entry.is_over() => ServiceOutcome::Abandoned(abandoned(core, entry, index, now)),
         Some(failure) if failure.is_panic() => ServiceOutcome::Panicked(failure.clone()),
         Some(failure) => ServiceOutcome::Failed(failure.clone()),

@@ -76,7 +76,7 @@ impl HostHandle {
     /// After the first stop, this returns the same report at once.
     ///
     /// A service that calls this on its own thread waits for all other services. It is reported as
-    /// [`Caller`](super::ServiceOutcome::Caller), and its token is cancelled with the others.
+    /// [`Stopping`](super::ServiceOutcome::Stopping), and its token is cancelled with the others.
     /// Prefer [`ServiceContext::request_stop`](super::ServiceContext::request_stop) in a service,
     /// in a task on a pool of the host, and in a queue's handler: the stop and the task would wait
     /// for each other until the deadline.

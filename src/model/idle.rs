@@ -48,7 +48,7 @@ fn two_tasks_of_two_submitters_wake_two_workers() {
 }
 
 #[test]
-fn whoever_waits_until_idle_has_seen_every_task_end() {
+fn a_wait_until_idle_has_seen_every_task_end() {
     check(|| {
         let (pool, count) = (pool(2, 1), Count::new());
         let waits: Vec<_> = (0..2)

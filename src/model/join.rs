@@ -72,6 +72,40 @@ fn a_cancel_that_races_a_stop_is_counted_once() {
     });
 }
 
+/// The worker has met the tombstone and the stop finds nothing of the task: only the report can
+/// end the wait.
+#[test]
+fn a_wait_for_a_task_whose_cancel_is_stuck_ends_with_the_report() {
+    check(|| {
+        struct Stuck(channel::Receiver<()>);
+        impl Drop for Stuck {
+            fn drop(&mut self) {
+                let _ = self.0.recv();
+            }
+        }
+        let pool = pool(1, 2);
+        let (open, gate) = channel::bounded::<()>(0);
+        let stuck = Stuck(gate);
+        let handle = pool.submit(move || drop(stuck)).unwrap();
+        let handle = crate::sync::Arc::new(handle);
+        let threads = [true, false].map(|cancels| {
+            let handle = handle.clone();
+            thread::spawn(move || match cancels {
+                true => handle.cancel(),
+                false => handle.wait_timeout(FOREVER),
+            })
+        });
+        let _ = pool.submit(|| ()).unwrap().wait_timeout(SECOND);
+        let report = pool.stop(SECOND);
+        let [canceller, waiter] = threads;
+        assert!(waiter.join().unwrap() && handle.is_finished());
+        drop(open);
+        let cancelled = canceller.join().unwrap();
+        assert_eq!(report.cancelled(), u64::from(cancelled), "{report}");
+        report.wait_for_abandoned(FOREVER);
+    });
+}
+
 #[test]
 fn a_join_by_a_worker_a_pop_and_a_stop_agree_on_who_has_the_task() {
     check(|| {
@@ -163,7 +197,7 @@ fn a_task_that_ends_at_the_deadline_is_completed_or_abandoned_and_its_join_agree
 }
 
 #[test]
-fn a_task_that_panics_while_the_pool_stops_is_counted_and_tells_its_join() {
+fn a_task_that_panics_while_the_pool_stops_is_counted_and_fails_its_join() {
     check(|| {
         let (pool, count) = (pool(1, 1), Count::new());
         let handle = count

@@ -20,7 +20,8 @@
 //! look at `closed` after a push, a last worker that leaves without a look, a late push
 //! left where it is; slots not marked, reported tasks not settled, a task begun in place
 //! after the report; a gate without a second try, not opened by a worker or by the close; a
-//! worker, a tombstone or a report that ends no `wait_idle`; a cancel counted twice; an end, a
+//! worker, a tombstone or a report that ends no `wait_idle`, a report that ends no wait for a
+//! cancel; a cancel counted twice; an end, a
 //! plan or a worker's leaving that is not notified; of scopes: an end that wakes no thread
 //! or does not take the lock first, a task counted in after its push, one taken back that
 //! counts as accepted, one given back that wakes neither its scope nor the thread that

@@ -241,7 +241,7 @@ fn a_map_is_whole_or_cut_short_by_a_stop() {
 }
 
 #[test]
-fn a_map_is_whole_if_nobody_stops_the_pool_and_its_late_runners_are_not_counted() {
+fn a_map_is_whole_if_nothing_stops_the_pool_and_its_late_runners_are_not_counted() {
     check(|| {
         let pool = pool(2, 1);
         mapped(&pool.submitter(), false);

@@ -270,7 +270,7 @@ fn a_task_that_comes_due_while_the_pool_closes_is_run_or_refused() {
         let pool = pool(1, 1);
         let submitter = pool.submitter();
         let pusher = thread::spawn(move || {
-            let queue = &submitter.pool_ref().queue;
+            let queue = &submitter.pool_ref().core;
             let tick = due_task(
                 queue,
                 "tick".into(),

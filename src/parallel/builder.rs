@@ -213,7 +213,7 @@ impl<'a> ParallelBuilder<'a> {
 impl fmt::Debug for ParallelBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ParallelBuilder")
-            .field("pool", &self.pool_ref.queue.name)
+            .field("pool", &self.pool_ref.core.name)
             .field("name", &self.options.name)
             .field("cancel_token", &self.options.token)
             .finish()

@@ -125,18 +125,18 @@ impl Pool {
     /// Returns a submitter to this pool, which does not keep it open. Costs an allocation. Once the
     /// pool is closed, the submitter refuses all tasks.
     pub fn submitter(&self) -> Submitter {
-        Submitter::new(&self.pool_ref.queue)
+        Submitter::new(&self.pool_ref.core)
     }
 
     /// The pool is a service of a host.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn join_host(&self, member: Member) {
-        self.pool_ref.queue.membership.set(member);
+        self.pool_ref.core.membership.set(member);
     }
 
     /// The number of its queue.
     pub(crate) fn id(&self) -> u64 {
-        self.pool_ref.queue.id
+        self.pool_ref.core.id
     }
 
     /// Returns a builder for a task with a name. The name appears in reports, logs and
@@ -159,7 +159,7 @@ impl Pool {
     /// stack, or for others that are inside `wait_idle`. It keeps its worker busy, so waiting tasks
     /// need another one. It does not wait for hooks.
     pub fn wait_idle(&self) {
-        self.pool_ref.queue.wait_idle(Deadline::NEVER);
+        self.pool_ref.core.wait_idle(Deadline::NEVER);
     }
 
     /// Blocks like [`wait_idle`](Self::wait_idle), for `timeout` at most; returns `false` if it
@@ -167,7 +167,7 @@ impl Pool {
     ///
     /// After the report of a stop it returns `true`, even if abandoned tasks still run.
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
-        self.pool_ref.queue.wait_idle(Deadline::after(timeout))
+        self.pool_ref.core.wait_idle(Deadline::after(timeout))
     }
 
     pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
@@ -176,13 +176,13 @@ impl Pool {
 
     /// Returns the number of workers that the pool was built with.
     pub fn threads(&self) -> usize {
-        self.pool_ref.queue.workers
+        self.pool_ref.core.workers
     }
 
     /// Returns the current counters of the pool. Locks each worker's state for a moment. Also works
     /// after a stop.
     pub fn stats(&self) -> PoolStats {
-        PoolStats::of(&self.pool_ref.queue)
+        PoolStats::of(&self.pool_ref.core)
     }
 
     /// Returns the tasks that run now, the innermost of each worker first. Locks each worker's
@@ -216,7 +216,7 @@ impl Pool {
 impl Pool {
     /// Puts a task into the queue as it is.
     fn push_raw(&self, task: crate::queue::Queued) {
-        self.pool_ref.queue.push_raw(task);
+        self.pool_ref.core.push_raw(task);
     }
 }
 
@@ -226,7 +226,7 @@ impl Drop for Pool {
         if self.stopper.is_fetched() {
             return;
         }
-        let in_own_task = worker_index_in(self.pool_ref.queue.id).is_some();
+        let in_own_task = worker_index_in(self.pool_ref.core.id).is_some();
         if in_own_task && self.stopper.disown() {
             return;
         }
@@ -237,7 +237,7 @@ impl Drop for Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("name", &self.pool_ref.queue.name)
+            .field("name", &self.pool_ref.core.name)
             .field("phase", &self.stopper.phase())
             .field("stats", &self.stats())
             .finish_non_exhaustive()

@@ -64,42 +64,42 @@ impl Submitter {
     /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn stats(&self) -> PoolStats {
-        PoolStats::of(&self.pool_ref().queue)
+        PoolStats::of(&self.pool_ref().core)
     }
 }
 
 impl PoolStats {
-    pub(super) fn of(queue: &PoolCore) -> PoolStats {
+    pub(super) fn of(core: &PoolCore) -> PoolStats {
         let mut counts = Counts::default();
         let mut running = 0;
-        for slot in &queue.slots {
+        for slot in &core.slots {
             let (on_stack, of_worker) = slot.counts();
             running += on_stack;
             counts.add(&of_worker);
         }
-        let queued = queue.queued();
-        let overflow = queue.overflowed();
-        let later = queue.backlog();
-        let left = queue.left_behind();
+        let queued = core.queued();
+        let overflow = core.overflowed();
+        let later = core.backlog();
+        let left = core.left_behind();
         PoolStats {
             accepted: (counts.taken + left.taken_out + (queued + overflow + later.due) as u64)
                 .saturating_sub(later.repeated),
             waiting: later.waiting,
             due: later.due,
             queued,
-            queue_peak: queue.peak(),
+            queue_peak: core.peak(),
             overflow,
-            overflow_peak: queue.overflow_peak(),
+            overflow_peak: core.overflow_peak(),
             running,
-            cancelled: counts.cancelled + left.cancelled + queue.cancelled_outside(),
-            expired: counts.expired + left.expired + queue.expired_outside(),
+            cancelled: counts.cancelled + left.cancelled + core.cancelled_outside(),
+            expired: counts.expired + left.expired + core.expired_outside(),
             unstarted: left.unstarted + later.out as u64,
             abandoned: left.abandoned,
             stopping: left.stopping,
             counts,
-            refused: queue.refused(),
-            workers_alive: queue.present(),
-            latency: queue.latencies().map(Latencies::sum),
+            refused: core.refused(),
+            workers_alive: core.present(),
+            latency: core.latencies().map(Latencies::sum),
         }
     }
 

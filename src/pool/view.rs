@@ -11,7 +11,7 @@ pub(crate) struct PoolView {
 
 impl PoolView {
     pub(crate) fn stats(&self) -> PoolStats {
-        PoolStats::of(&self.stopper.queue)
+        PoolStats::of(&self.stopper.core)
     }
 
     pub(crate) fn running(&self) -> Vec<RunningTask> {

@@ -32,12 +32,12 @@ impl Worker {
             index: self.index,
             stopper: self.stopper.clone(),
         };
-        let queue = &self.stopper.queue;
-        let slot = queue.slots[self.index].clone();
+        let core = &self.stopper.core;
+        let slot = core.slots[self.index].clone();
         let worker = CurrentWorker::install(
             self.index,
             slot,
-            PoolRef::of_worker(queue, self.index),
+            PoolRef::of_worker(core, self.index),
             self.stack_size,
         );
         self.stopper
@@ -53,26 +53,26 @@ impl Worker {
 
     /// Runs tasks until the pool is closed and there is nothing left to do.
     fn work(&self, worker: &CurrentWorker) {
-        let queue = &self.stopper.queue;
+        let core = &self.stopper.core;
         let mut slot = worker.lock_slot();
         slot.set_state(WorkerState::Awake);
         let backoff = Backoff::new();
         let mut number = 0;
         loop {
             if slot.is_marked() {
-                slot.unlocked(|| queue.leave(true));
+                slot.unlocked(|| core.leave(true));
                 // It may have been woken for a task, which it leaves to another one.
-                slot.unlocked(|| queue.wake_one());
+                slot.unlocked(|| core.wake_one());
                 break;
             }
             // Read before the look: a worker that leaves must have found nothing after it
             // knew that nothing more would come.
-            let closed = queue.is_closed();
+            let closed = core.is_closed();
             number = u32::wrapping_add(number, 1);
-            if queue.run_next(&mut slot, worker, number) {
+            if core.run_next(&mut slot, worker, number) {
                 backoff.reset();
             } else if closed {
-                if slot.unlocked(|| queue.leave(false)) {
+                if slot.unlocked(|| core.leave(false)) {
                     break;
                 }
                 slot.unlocked(|| backoff.snooze());
@@ -87,30 +87,30 @@ impl Worker {
         }
         slot.set_state(WorkerState::Left);
         drop(slot);
-        queue.idle_changed();
+        core.idle_changed();
     }
 
     fn sleep(&self, worker: &CurrentWorker) {
-        let queue = &self.stopper.queue;
-        queue.idle_changed();
-        queue.sleep(worker.index);
+        let core = &self.stopper.core;
+        core.idle_changed();
+        core.sleep(worker.index);
         worker.clock.woke_up();
         // One submit woke this worker; those after it left theirs to it, which
         // may be more than it can take.
-        if queue.has_several() {
-            queue.wake_one();
+        if core.has_several() {
+            core.wake_one();
         }
     }
 
     fn log(&self, what: &str) {
-        let (pool, index) = (&self.stopper.queue.name, self.index);
+        let (pool, index) = (&self.stopper.core.name, self.index);
         record!(Debug, POOL, "pool {pool}: worker {index} {what}");
     }
 
     fn call(&self, hook: Option<&Hook>, name: &str) {
         let Some(hook) = hook else { return };
         if let Err(payload) = unwind::catch(|| hook(self.index)) {
-            let (pool, index) = (&self.stopper.queue.name, self.index);
+            let (pool, index) = (&self.stopper.core.name, self.index);
             let text = unwind::text(payload.as_ref());
             record!(
                 Error,

@@ -13,7 +13,6 @@ use super::entry::Withdrawal;
 use super::failed_runs::FailedRuns;
 use super::gate::Gate;
 use super::hooks::{Hooks, Observer, PanicHook};
-use super::idle::IdleWaiters;
 use super::latencies::Latencies;
 use super::limits::{Limits, ReplaceFn};
 use super::member::Membership;
@@ -21,9 +20,10 @@ use super::pool_timer::PoolTimer;
 use super::retry_permits::RetryPermits;
 use super::sleepers::Sleepers;
 use super::timed_queue::{Backlog, TimedQueue};
+use super::waiters::Waiters;
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
-use crate::sync::{Arc, CachePadded, Relaxed, StaticU64};
+use crate::sync::{Arc, AtomicBool, CachePadded, Relaxed, StaticU64};
 use crate::worker::{How, Meta, RunningCell, Slot, SlotGuard, StackSize, TaskClock, Tombstone};
 use std::any::Any;
 use std::cell::RefCell;
@@ -55,7 +55,12 @@ pub(crate) struct PoolCore {
     pub(super) limits: Arc<Limits<Listed>>,
     pub(super) watchers: CloseWatchers,
     /// The threads in `wait_idle`.
-    pub(super) idle: CachePadded<IdleWaiters>,
+    pub(super) idle: CachePadded<Waiters>,
+    /// The threads that wait for a task that is being called off: for the drop of its closure.
+    pub(super) calling_off: Waiters,
+    /// A stop has made its report: no thread waits any more. Written by the thread that drives
+    /// the stop, before it notifies `idle` and `calling_off`; read by the threads in there.
+    pub(super) reported: AtomicBool,
     pub(super) counters: CachePadded<Counters>,
     pub(super) hooks: Hooks,
     /// Of the schedules that submit their runs here.
@@ -68,7 +73,7 @@ pub(crate) struct PoolCore {
 /// of the core, all producers and workers would write to one cache line; so each submitter
 /// and each worker has one of its own to count on.
 pub(crate) struct PoolRef {
-    pub(crate) queue: Arc<PoolCore>,
+    pub(crate) core: Arc<PoolCore>,
     /// The worker that it belongs to, if any.
     pub(super) worker: Option<usize>,
 }
@@ -212,6 +217,8 @@ impl PoolCore {
             retry_permits: RetryPermits::new(retry_permits),
             watchers: CloseWatchers::default(),
             idle: CachePadded::default(),
+            calling_off: Waiters::default(),
+            reported: AtomicBool::new(false),
             counters: CachePadded::default(),
             hooks: Hooks::new(name.clone(), observer, latencies, panic_hook),
             failed_runs: FailedRuns::default(),

@@ -38,7 +38,7 @@ pub(crate) fn current_task() -> Option<(TaskInfo, Arc<str>)> {
     let worker = WORKER.try_with(|worker| worker.try_borrow().ok()?.clone());
     let worker = worker.ok().flatten()?;
     let task = worker.slot.try_top_info()?;
-    Some((task, worker.pool_ref.queue.name.clone()))
+    Some((task, worker.pool_ref.core.name.clone()))
 }
 
 impl CurrentWorker {
@@ -49,11 +49,11 @@ impl CurrentWorker {
         pool_ref: Arc<PoolRef>,
         stack_size: usize,
     ) -> Rc<CurrentWorker> {
-        let pool = pool_ref.queue.id;
+        let pool = pool_ref.core.id;
         let worker = Rc::new(CurrentWorker {
             index,
             slot,
-            is_observed: pool_ref.queue.is_observed(),
+            is_observed: pool_ref.core.is_observed(),
             pool_ref,
             spare_refs: RefCell::default(),
             clock: TaskClock::new(),
@@ -153,7 +153,7 @@ impl CurrentWorker {
     /// observers, who see it counted.
     #[cold]
     pub(crate) fn observe(&self, slot: &mut WorkerSlotGuard<'_>, ended: &Ended) {
-        slot.tidy(&mut || self.pool_ref.queue.hooks.ended(self.index, ended));
+        slot.tidy(&mut || self.pool_ref.core.hooks.ended(self.index, ended));
         slot.pass_observed_time_on(ended);
         self.notify_if_quiet(slot);
     }
@@ -173,7 +173,7 @@ impl CurrentWorker {
     fn notify_if_quiet(&self, slot: &mut WorkerSlotGuard<'_>) {
         // In a hook: there is no loop that does this before the worker sleeps.
         if slot.is_quiet_in_a_hook() {
-            slot.unlocked(|| self.pool_ref.queue.idle.notify());
+            slot.unlocked(|| self.pool_ref.core.idle.notify());
         }
     }
 }

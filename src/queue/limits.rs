@@ -140,6 +140,7 @@ impl<T: Send + 'static> Limits<T> {
 
 impl<T: Send + 'static> Alarm for Limits<T> {
     fn ring(self: Arc<Self>, task: u64, now: Now) {
+        // A copy, since the slot's lock is taken next (Invariant 2).
         let Some(running) = self.running.lock().get(&task).cloned() else {
             return;
         };

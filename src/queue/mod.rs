@@ -16,7 +16,7 @@
 //! - `timed_queue`: retries that wait, and what is due; `pool_timer`: what rings for them.
 //! - `retry_permits`: how many tasks with a retry policy there may be.
 //! - `limits`: how long a task may run.
-//! - `idle`: the threads in `wait_idle`.
+//! - `waiters`: threads that wait for the pool to be idle, or for a task to be called off.
 //! - `counters`, `hooks`, `latencies`, `failed_runs`, `member`: what is counted and reported.
 //! - `monitor`, `on_full`, `refusal`, `room`: how a submitter waits, here and in other stores.
 //!
@@ -43,7 +43,7 @@
 //!
 //! # Order of locks
 //!
-//! Idle, closing or the sleepers; then slot; then the timed queue; then cell. The gate is a
+//! The waiters, closing or the sleepers; then slot; then the timed queue; then cell. The gate is a
 //! leaf, which is taken under a slot. A thief has two slots, but only tries the second. The
 //! lists lie in the slots.
 
@@ -59,7 +59,6 @@ mod entry;
 mod failed_runs;
 mod gate;
 mod hooks;
-mod idle;
 #[cfg(feature = "histogram")]
 mod latencies;
 #[cfg(not(feature = "histogram"))]
@@ -80,6 +79,7 @@ mod sleepers;
 mod take;
 mod timed_queue;
 mod wait_idle;
+mod waiters;
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use close_watchers::CloseWatcher;

@@ -11,16 +11,16 @@ use crate::worker::{Off, TaskControl, TaskInfo};
 use std::time::Duration;
 
 impl PoolRef {
-    pub(crate) fn new(queue: &Arc<PoolCore>) -> Arc<PoolRef> {
+    pub(crate) fn new(core: &Arc<PoolCore>) -> Arc<PoolRef> {
         Arc::new(PoolRef {
-            queue: queue.clone(),
+            core: core.clone(),
             worker: None,
         })
     }
 
-    pub(crate) fn of_worker(queue: &Arc<PoolCore>, index: usize) -> Arc<PoolRef> {
+    pub(crate) fn of_worker(core: &Arc<PoolCore>, index: usize) -> Arc<PoolRef> {
         Arc::new(PoolRef {
-            queue: queue.clone(),
+            core: core.clone(),
             worker: Some(index),
         })
     }
@@ -28,21 +28,21 @@ impl PoolRef {
     /// The reference that the current thread is to count on: its own, if it is one of
     /// the pool's workers.
     pub(crate) fn nearest(self: &Arc<Self>) -> Arc<PoolRef> {
-        PoolRef::of_current_worker(&self.queue).unwrap_or_else(|| self.clone())
+        PoolRef::of_current_worker(&self.core).unwrap_or_else(|| self.clone())
     }
 
     /// The reference of the current thread, if it is one of the pool's workers.
-    pub(crate) fn of_current_worker(queue: &PoolCore) -> Option<Arc<PoolRef>> {
-        current_worker_in(queue.id).map(|worker| worker.pool_ref.clone())
+    pub(crate) fn of_current_worker(core: &PoolCore) -> Option<Arc<PoolRef>> {
+        current_worker_in(core.id).map(|worker| worker.pool_ref.clone())
     }
 
     fn slot(&self) -> Option<&WorkerSlot> {
-        self.worker.map(|index| &**self.queue.slots[index])
+        self.worker.map(|index| &**self.core.slots[index])
     }
 
     /// The token and note of a task that this worker runs now, by its number.
     pub(crate) fn control(&self, task: u64) -> Arc<TaskControl> {
-        let new = || TaskControl::new(self.queue.token.child());
+        let new = || TaskControl::new(self.core.token.child());
         // It is not on a stack if its scope's own thread runs it.
         self.slot()
             .and_then(|slot| slot.control(task, new))
@@ -59,67 +59,77 @@ impl PoolRef {
 
     /// Limits the time of a task, if this worker runs it now.
     pub(crate) fn limit(&self, task: u64, limit: Duration) -> Option<Limit<Listed>> {
-        let (queue, worker) = (&self.queue, self.worker?);
+        let (core, worker) = (&self.core, self.worker?);
         // The task does not wait for that.
-        queue.prepare_to_wait(Deadline::after(Duration::ZERO));
-        queue
-            .limits
-            .start(worker, &queue.slots[worker], task, limit)
+        core.prepare_to_wait(Deadline::after(Duration::ZERO));
+        core.limits.start(worker, &core.slots[worker], task, limit)
     }
 
     /// A task panicked. Runs code of the program, so the caller holds no lock.
     pub(crate) fn panicked(&self, info: &TaskInfo, message: &str) {
-        self.queue.hooks.panicked(info, message);
+        self.core.hooks.panicked(info, message);
     }
 
     /// A task was called off outside of the workers' loops. Called under the cell's lock;
     /// takes none.
     pub(crate) fn count_called_off(&self, off: Off) {
-        self.queue.counters.count_called_off(off);
+        self.core.counters.count_called_off(off);
     }
 
     /// One more task in the queue is a tombstone. The caller holds no lock.
     pub(crate) fn tombstone_made(&self) {
-        self.queue.counters.count_tombstone();
-        self.queue.idle.notify();
+        self.core.counters.count_tombstone();
+        self.core.idle.notify();
     }
 
     /// An attempt failed, and may have to wait. Logs if nothing can wait, so the caller
     /// must hold no lock.
     pub(crate) fn prepare_to_wait(&self) {
-        self.queue.prepare_to_wait(Deadline::after(SPAWN_TIMEOUT));
+        self.core.prepare_to_wait(Deadline::after(SPAWN_TIMEOUT));
     }
 
     /// An attempt failed, and the next one comes after `after`: keeps the task until then,
     /// or, if the pool is closed, for the report. The caller holds its slot's lock.
     pub(crate) fn wait_to_retry(&self, task: Arc<dyn Shared>, after: Duration) {
         // The timer does not keep the pool alive.
-        let alarm: Arc<dyn Alarm> = self.queue.clone();
+        let alarm: Arc<dyn Alarm> = self.core.clone();
         let alarm: Weak<dyn Alarm> = Arc::downgrade(&alarm);
         let task = Queued::Shared(task);
-        self.queue.timed.wait_to_retry(task, after, &alarm);
+        self.core.timed.wait_to_retry(task, after, &alarm);
     }
 
     /// A task that waited for its next attempt was called off. The caller holds no lock.
     pub(crate) fn waits_no_more(&self, task: u64) {
-        if self.queue.timed.waits_no_more(task) {
-            self.queue.idle.notify();
+        if self.core.timed.waits_no_more(task) {
+            self.core.idle.notify();
         }
     }
 
     /// Takes a task out of those that are due; `false`: it is not among them. The caller holds
     /// its slot's lock, and runs it.
     pub(crate) fn take_due_task(&self, task: u64) -> bool {
-        self.queue.timed.take_due_task(task)
+        self.core.timed.take_due_task(task)
     }
 
-    /// Whether the report of a stop was made: no wait goes on after that.
-    pub(crate) fn is_reported(&self) -> bool {
-        self.queue.idle.is_over()
+    /// Blocks while a task is being called off, until the report of a stop is made or
+    /// `deadline` has come. The caller holds no lock, and whether `is_called_off` is looked at
+    /// under that of the waiters.
+    pub(crate) fn wait_until_called_off(
+        &self,
+        deadline: Deadline,
+        is_called_off: impl Fn() -> bool,
+    ) {
+        let is_over = || self.core.is_reported() || is_called_off();
+        self.core.calling_off.wait(deadline, is_over);
+    }
+
+    /// A task has been called off. The caller does not hold its lock.
+    pub(crate) fn called_off(&self) {
+        self.core.calling_off.notify();
     }
 
     /// Whether a stop has asked all tasks to end.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.queue.token.is_cancelled()
+        self.core.token.is_cancelled()
     }
 }

@@ -8,7 +8,7 @@
 //! # Invariants
 //!
 //! 1. A waiter counts itself in, then looks; the worker that ends the last task becomes
-//!    quiet, then reads the count, and notifies (see `idle`).
+//!    quiet, then reads the count, and notifies (see `waiters`).
 //! 2. Tombstones lie in the queue but are no tasks: the number of those made, less
 //!    those skipped, is taken off the lengths. It is read before the lengths, so
 //!    that a tombstone made in between only makes the answer too cautious; the thread
@@ -17,6 +17,7 @@
 use super::core::PoolCore;
 use super::current_worker::current_worker_in;
 use crate::clock::Deadline;
+use crate::sync::SeqCst;
 use crate::worker::Quiet;
 
 impl PoolCore {
@@ -36,7 +37,7 @@ impl PoolCore {
     }
 
     fn is_idle(&self) -> bool {
-        if self.idle.is_over() {
+        if self.is_reported() {
             return true;
         }
         let Some(before) = self.quiet() else {
@@ -70,9 +71,17 @@ impl PoolCore {
         self.idle.notify();
     }
 
-    /// The report of a stop is made: every `wait_idle` returns.
-    pub(crate) fn end_idle_waits(&self) {
-        self.idle.end();
+    /// Whether the report of a stop was made: no wait goes on after that.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported.load(SeqCst)
+    }
+
+    /// The report of a stop is made: every `wait_idle` returns, and so does every wait for a
+    /// task that is being called off.
+    pub(crate) fn end_waits(&self) {
+        self.reported.store(true, SeqCst);
+        self.idle.notify();
+        self.calling_off.notify();
     }
 }
 

@@ -21,7 +21,7 @@ use std::fmt;
 /// let numbers = Batcher::builder("numbers")
 ///     .max_items(4)
 ///     .dead_letter(move |number: i32, why| {
-///         sender.send((number, why.cause(), why.error().map(ToString::to_string))).unwrap();
+///         sender.send((number, why.reason(), why.error().map(ToString::to_string))).unwrap();
 ///     })
 ///     .build(pool.submitter(), |batch: &mut Vec<i32>, _| match batch.iter().any(|n| *n < 0) {
 ///         true => Err(PermanentError::new("below zero"))?,
@@ -37,7 +37,7 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct DeadLetter {
-    cause: DeadLetterReason,
+    reason: DeadLetterReason,
     /// Taken when it is dropped.
     error: Option<BoxError>,
     message: String,
@@ -73,9 +73,9 @@ impl fmt::Display for DeadLetterReason {
 
 impl DeadLetter {
     /// Calls the program's code: never with a lock held.
-    pub(crate) fn new(cause: DeadLetterReason, error: BoxError, attempts: u32) -> DeadLetter {
+    pub(crate) fn new(reason: DeadLetterReason, error: BoxError, attempts: u32) -> DeadLetter {
         DeadLetter {
-            cause,
+            reason,
             message: chain(error.as_ref()),
             error: Some(error),
             attempts,
@@ -87,7 +87,7 @@ impl DeadLetter {
         let message = unwind::text(payload.as_ref()).to_owned();
         unwind::drop_payload(payload);
         DeadLetter {
-            cause: DeadLetterReason::Panicked,
+            reason: DeadLetterReason::Panicked,
             error: None,
             message,
             attempts,
@@ -96,7 +96,7 @@ impl DeadLetter {
 
     pub(crate) fn stopped(attempts: u32) -> DeadLetter {
         DeadLetter {
-            cause: DeadLetterReason::Stopped,
+            reason: DeadLetterReason::Stopped,
             error: None,
             message: DeadLetterReason::Stopped.to_string(),
             attempts,
@@ -104,8 +104,8 @@ impl DeadLetter {
     }
 
     /// Returns the reason why it is a dead letter.
-    pub fn cause(&self) -> DeadLetterReason {
-        self.cause
+    pub fn reason(&self) -> DeadLetterReason {
+        self.reason
     }
 
     /// Returns the last error of the handler; `None` if it panicked, and for what was
@@ -139,7 +139,7 @@ impl Drop for DeadLetter {
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
-            .field("cause", &self.cause)
+            .field("reason", &self.reason)
             .field("error", &self.error)
             .field("message", &self.message)
             .field("attempts", &self.attempts)

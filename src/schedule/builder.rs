@@ -138,7 +138,7 @@ impl<'a> EntryBuilder<'a> {
             name: self.name.into(),
             closure: Box::new(closure),
             time_limit: self.time_limit,
-            queue: self.scheduler.queue().clone(),
+            pool: self.scheduler.pool().clone(),
             added_at: Location::caller(),
             parent: Parent::current(),
         };

@@ -56,7 +56,7 @@ impl<'a> RunContext<'a> {
         self.entry
     }
 
-    /// Returns when this run was due by the schedule, without jitter. For a triggered run, this is
+    /// Returns the scheduled time of this run, without jitter. For a triggered run, this is
     /// when it was triggered.
     pub fn due(&self) -> SystemTime {
         self.due

@@ -65,13 +65,14 @@ impl Entry {
 
     /// The scheduler has been started, and the timer before it: plans from now on.
     pub(super) fn start(&self, after: &mut AfterUnlock<'_>) {
-        let timer = self.job.queue.timer();
-        let now = self.job.queue.clock().read();
+        let timer = self.job.pool.timer();
+        let now = self.job.pool.clock().read();
         let mut state = self.state.lock();
         let timer = match timer {
-            Some(timer) if state.mode == Mode::Halted && !self.job.queue.is_closed() => timer,
+            Some(timer) if state.mode == Mode::Halted && !self.job.pool.is_closed() => timer,
             unused => return after.drop(unused),
         };
+        // Invariant 4: from here on there is something to let go in `leave_live`.
         state.alarm.hold(timer);
         state.mode = Mode::Live;
         if state.is_paused {
@@ -100,7 +101,7 @@ impl Entry {
     }
 
     pub(super) fn resume(&self) {
-        let now = self.job.queue.clock().read();
+        let now = self.job.pool.clock().read();
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         if mem::replace(&mut state.is_paused, false) && state.mode == Mode::Live {
@@ -111,12 +112,13 @@ impl Entry {
     /// A run out of turn. `false`: the policy for overlaps leaves it out, or there is no pool
     /// any more, or no entry.
     pub(super) fn trigger(&self) -> bool {
-        let now = self.job.queue.clock().read();
+        let now = self.job.pool.clock().read();
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         if state.mode == Mode::Removed {
             return false;
         }
+        // The policy for overlaps may leave it out, which only the count shows.
         let before = state.active.count();
         self.run_now(&mut state, now, &mut after) && state.active.count() > before
     }
@@ -126,6 +128,7 @@ impl Entry {
     /// that, too.
     fn plan(&self, state: &mut State, now: Now, after: &mut AfterUnlock<'_>) {
         state.timetable.start(now, random());
+        // A run from before the pause: a fixed delay counts from its end.
         if state.active.in_pool() > 0 {
             state.timetable.run_begins();
         }
@@ -158,7 +161,7 @@ impl Entry {
         jitter: Duration,
         after: &mut AfterUnlock<'_>,
     ) -> bool {
-        if self.job.queue.is_closed() {
+        if self.job.pool.is_closed() {
             state.leave_live(Mode::Halted, after);
             return false;
         }
@@ -186,7 +189,7 @@ impl Entry {
                 phase: Phase::Submitted,
             };
             let task = self.job.task(move |context| run.run(context));
-            if let Err(refused) = self.job.queue.push_due(task) {
+            if let Err(refused) = self.job.pool.push_due(task) {
                 // The pool is closed, for good. The drop of this takes the run off again.
                 after.drop(refused); // Invariant 4
                 state.leave_live(Mode::Halted, after);
@@ -199,14 +202,15 @@ impl Entry {
 
     /// A run is over; `None`: it never began.
     fn ended(&self, last: Option<LastRun>) {
-        let now = self.job.queue.clock().read();
+        let now = self.job.pool.clock().read();
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         state.active.end();
         let error = last.and_then(|last| state.stats.end(last));
         if let Some(error) = error {
-            self.job.queue.failed_runs.add(&self.job.name, &error);
+            self.job.pool.failed_runs.add(&self.job.name, &error);
         }
+        // First what waits for this end: with a run in the pool a fixed delay does not begin yet.
         self.submit_waiting(&mut state, &mut after);
         if state.mode == Mode::Live && !state.is_paused && state.active.in_pool() == 0 {
             state.replan(|table| table.run_ended(now, random()));
@@ -219,7 +223,7 @@ impl Entry {
     }
 
     pub(super) fn status(&self) -> EntryStatus {
-        let now = self.job.queue.clock().read();
+        let now = self.job.pool.clock().read();
         let schedule = self.schedule.to_string();
         let state = self.state.lock();
         EntryStatus {
@@ -249,6 +253,7 @@ impl Alarm for Entry {
         if state.alarm.rang(epoch) {
             self.run_planned(&mut state, now, &mut after);
         }
+        // In this order: what is dropped here may take the lock of the entry again (Invariant 3).
         drop(state);
         drop(after);
         // The closure's drop must not delay the timer's thread.
@@ -271,7 +276,7 @@ enum Phase {
 
 impl Run {
     fn run(mut self, context: &TaskContext) {
-        let now = self.entry.job.queue.clock().read();
+        let now = self.entry.job.pool.clock().read();
         self.phase = Phase::Began(now);
         let lateness = self.due.lateness(now);
         self.entry.state.lock().stats.begin(lateness);
@@ -287,10 +292,11 @@ impl Run {
     }
 
     fn end(&mut self, outcome: RunOutcome) {
+        // Once: the drop, which follows in any case, finds that it has ended.
         let last = match mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Submitted => None,
             Phase::Began(began) => {
-                let ended = self.entry.job.queue.clock().now();
+                let ended = self.entry.job.pool.clock().now();
                 let ran = ended.saturating_duration_since(began.mono);
                 let name = self.entry.name();
                 record!(

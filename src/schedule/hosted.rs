@@ -11,7 +11,7 @@ impl IntoService for &Scheduler {}
 
 impl IntoParts for &Scheduler {
     fn into_parts(self, _: usize) -> Parts {
-        let (scheduler, pool) = (self.clone(), self.queue().id);
+        let (scheduler, pool) = (self.clone(), self.pool().id);
         Parts::from_factory(move || SchedulerService(scheduler.clone())).runs_on(pool)
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Job {
     pub(super) name: Arc<str>,
     pub(super) closure: Box<Closure>,
     pub(super) time_limit: Option<Duration>,
-    pub(super) queue: Arc<PoolCore>,
+    pub(super) pool: Arc<PoolCore>,
     pub(super) added_at: &'static Location<'static>,
     /// The span in which the entry was added.
     pub(super) parent: Parent,
@@ -36,7 +36,7 @@ impl Job {
         let name = self.name.clone();
         let parent = self.parent.clone();
         due_task(
-            &self.queue,
+            &self.pool,
             name,
             self.added_at,
             self.time_limit,
@@ -64,7 +64,7 @@ impl Job {
         static LIMIT: RateLimit = RateLimit::new();
         let name = &self.name;
         let obeyed_token = has_cause::<CancelledCause>(error.as_ref()) && context.is_cancelled();
-        let is_of_stop = self.queue.membership.explains(error.as_ref());
+        let is_of_stop = self.pool.membership.explains(error.as_ref());
         let text = chain(error.as_ref());
         unwind::drop_guarded(error, || format!("the error of schedule {name:?}"));
         if obeyed_token {

@@ -100,8 +100,8 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn queue(&self) -> &Arc<PoolCore> {
-        &self.core.pool_ref.queue
+    pub(super) fn pool(&self) -> &Arc<PoolCore> {
+        &self.core.pool_ref.core
     }
 
     /// Returns a builder for an entry with this name. [`EntryBuilder::run`] adds the entry.
@@ -112,8 +112,7 @@ impl Scheduler {
     pub(super) fn add(&self, entry: Arc<Entry>) -> Result<ScheduleEntry, ScheduleError> {
         let is_live = self.core.state.lock().is_live;
         if is_live {
-            self.queue()
-                .prepare_to_wait(Deadline::after(Duration::ZERO));
+            self.pool().prepare_to_wait(Deadline::after(Duration::ZERO));
         }
         let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
@@ -150,7 +149,7 @@ impl Scheduler {
     /// the scheduler can be started again.
     pub fn start(&self) -> io::Result<()> {
         // Not under the lock.
-        self.queue().start_timer(Deadline::after(SPAWN_TIMEOUT))?;
+        self.pool().start_timer(Deadline::after(SPAWN_TIMEOUT))?;
         let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         state.is_live = true;
@@ -179,13 +178,13 @@ impl Scheduler {
     /// in a test, the manual clock of the pool. A program that computes with
     /// [`next_due`](Self::next_due) reads this instead of [`SystemTime::now`].
     pub fn now(&self) -> SystemTime {
-        self.queue().clock().wall()
+        self.pool().clock().wall()
     }
 
     /// Returns when the next run of any entry is due, including jitter, or `None` if no run is
     /// planned.
     pub fn next_due(&self) -> Option<SystemTime> {
-        let now = self.queue().clock().read();
+        let now = self.pool().clock().read();
         let state = self.core.state.lock();
         let entries = state.entries.values();
         entries.filter_map(|entry| entry.next_due(now)).min()

@@ -102,7 +102,7 @@ serialize_kinds!(ServiceOutcome {
     ServiceOutcome::Failed(failure) => "failed" { failure: failure },
     ServiceOutcome::Panicked(failure) => "panicked" { failure: failure },
     ServiceOutcome::Abandoned(service) => "abandoned" { abandoned: service },
-    ServiceOutcome::Caller => "caller" {},
+    ServiceOutcome::Stopping => "stopping" {},
     ServiceOutcome::NotStarted => "not_started" {},
 });
 

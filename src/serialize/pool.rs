@@ -45,7 +45,7 @@ serialize_task!(AbandonedTask, |task| task.info(), {
     worker: task.worker(),
     running_for: seconds(task.running_for()),
     note: task.note(),
-    cancel_asked: maybe_seconds(task.cancel_asked()),
+    cancel_requested_for: maybe_seconds(task.cancel_requested_for()),
     overrun: task.is_overrun(),
     has_token: task.has_token(),
     thread_id: task.thread_id(),
@@ -56,7 +56,7 @@ serialize_task!(RunningTask, |task| task.info(), {
     worker: task.worker(),
     running_for: seconds(task.running_for()),
     note: task.note(),
-    cancel_asked: maybe_seconds(task.cancel_asked()),
+    cancel_requested_for: maybe_seconds(task.cancel_requested_for()),
     overrun: task.is_overrun(),
 });
 

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// let abandoned = &report.abandoned()[0];
 /// assert_eq!(abandoned.info().name(), "stuck");
 /// assert_eq!(abandoned.worker(), "groundcrew-0");
-/// assert!(abandoned.cancel_asked().is_some());
+/// assert!(abandoned.cancel_requested_for().is_some());
 /// drop(open);
 /// assert_eq!(report.wait_for_abandoned(Duration::from_secs(5)), 0);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -77,8 +77,8 @@ impl AbandonedTask {
 
     /// Returns how long before the report the task's cancellation was requested, or `None` if it
     /// was not.
-    pub fn cancel_asked(&self) -> Option<Duration> {
-        self.running.cancel_asked()
+    pub fn cancel_requested_for(&self) -> Option<Duration> {
+        self.running.cancel_requested_for()
     }
 
     /// Returns whether the task had run longer than its limit plus the grace period.

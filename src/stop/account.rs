@@ -67,7 +67,7 @@ impl SettledWorkers {
     /// number of the report (Invariant 4 of the stopper).
     fn settle(&mut self, worker: &WorkerEntry, slot: &WorkerSlot) {
         let settled = match worker.is_inside_stop {
-            true => Settled::Caller,
+            true => Settled::Stopping,
             false => Settled::Abandoned,
         };
         let mut has_tasks = false;
@@ -75,7 +75,7 @@ impl SettledWorkers {
         let counts = slot.report(settled, &abandoned_counter, |running| {
             has_tasks = true;
             match settled {
-                Settled::Caller => self.stopping.push(running.info()),
+                Settled::Stopping => self.stopping.push(running.info()),
                 Settled::Abandoned => {
                     let task = AbandonedTask::new(running, &worker.name, self.pool_cancelled);
                     self.abandoned.push((worker.thread_id, task));

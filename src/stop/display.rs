@@ -152,7 +152,7 @@ fn failed_schedule_row(failed: &FailedSchedule, columns: usize) -> Row {
 }
 
 fn abandoned_row(task: &AbandonedTask, columns: usize) -> Row {
-    let cancel = match task.cancel_asked() {
+    let cancel = match task.cancel_requested_for() {
         Some(ago) => format!("cancel requested {} ago", short(ago)),
         None => "no cancel requested".to_owned(),
     };

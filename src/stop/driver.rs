@@ -15,21 +15,21 @@ impl Stopper {
     pub(super) fn drive(self: &Arc<Self>) {
         let mut state = self.state.lock();
         loop {
-            let slots = &self.queue.slots;
+            let slots = &self.core.slots;
             match state.next_step(clock::now(), |index| slots[index].counts().0 > 0) {
                 Step::Wait(deadline) => {
                     deadline.wait(&self.changed, &mut state);
                 }
                 Step::TakeOut => {
                     // Invariant 2: what is taken out is moved, and dropped by others.
-                    let out = MutexGuard::unlocked(&mut state, || self.queue.take_out());
+                    let out = MutexGuard::unlocked(&mut state, || self.core.take_out());
                     state.out = out;
-                    self.queue.set_left_behind(state.left_behind());
+                    self.core.set_left_behind(state.left_behind());
                     state.backlog_out = Some(clock::now());
                 }
                 Step::Cancel => {
                     state.is_cancelled = true;
-                    MutexGuard::unlocked(&mut state, || self.queue.token.cancel());
+                    MutexGuard::unlocked(&mut state, || self.core.token.cancel());
                 }
                 Step::StartJoiner => {
                     let started = MutexGuard::unlocked(&mut state, || self.start_joiner());
@@ -45,7 +45,7 @@ impl Stopper {
     /// made (Invariant 3). Where one holds it up, the driver starts another helper.
     fn start_joiner(self: &Arc<Self>) -> bool {
         let stopper = self.clone();
-        let name = format!("{}-join", self.queue.name);
+        let name = format!("{}-join", self.core.name);
         let helper = threads::spawn_helper(name, move || {
             let mut state = stopper.state.lock();
             while state.report.is_none() {
@@ -69,19 +69,19 @@ impl Stopper {
             data,
             unstarted,
             abandoned,
-        } = Account::settle(&self.queue, &mut state);
+        } = Account::settle(&self.core, &mut state);
         state.keep_report(data, unstarted);
-        self.queue.set_left_behind(state.left_behind());
+        self.core.set_left_behind(state.left_behind());
         // Before the report is handed out: what it says holds for the handles.
         for cell in abandoned {
             cell.abandon();
         }
-        self.queue.end_idle_waits();
+        self.core.end_waits();
         self.changed.notify_all();
         drop(state);
         // Without the lock: the timer's thread is joined, and may be about to take it to
         // replace a worker.
-        self.queue.let_timer_go();
+        self.core.let_timer_go();
     }
 
     /// Lets a helper carry the stop out. Where the system refuses one, it is tried
@@ -107,7 +107,7 @@ impl Stopper {
                 // as the drop of the pool does, or when a worker leaves. The queue is
                 // closed all the same.
                 drop(state);
-                let name = &self.queue.name;
+                let name = &self.core.name;
                 return record!(
                     Error,
                     POOL,
@@ -120,7 +120,7 @@ impl Stopper {
 
     fn start_driver(self: &Arc<Self>) -> io::Result<()> {
         let stopper = self.clone();
-        let name = format!("{}-stop", self.queue.name);
+        let name = format!("{}-stop", self.core.name);
         let helper = threads::spawn_helper(name, move || {
             stopper.drive();
             let (report, ownerless) = {
@@ -128,8 +128,8 @@ impl Stopper {
                 (state.peek(), state.is_ownerless)
             };
             match report {
-                Some(report) if ownerless => records::dropped(&stopper.queue, &report),
-                Some(report) => records::stopped(&stopper.queue, &report),
+                Some(report) if ownerless => records::dropped(&stopper.core, &report),
+                Some(report) => records::stopped(&stopper.core, &report),
                 None => {}
             }
         });

@@ -99,14 +99,14 @@ impl StopHandle {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn token(&self) -> CancelToken {
-        self.stopper.queue.token.child()
+        self.stopper.core.token.child()
     }
 }
 
 impl fmt::Debug for StopHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StopHandle")
-            .field("pool", &self.stopper.queue.name)
+            .field("pool", &self.stopper.core.name)
             .field("phase", &self.phase())
             .finish_non_exhaustive()
     }

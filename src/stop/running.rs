@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// let running = pool.running();
 /// assert_eq!(running[0].worker(), "groundcrew-0");
 /// assert_eq!(running[0].note(), Some("at the gate"));
-/// assert_eq!(running[0].cancel_asked(), None);
+/// assert_eq!(running[0].cancel_requested_for(), None);
 /// drop(open);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
@@ -31,7 +31,7 @@ pub struct RunningTask {
     pub(super) worker: Arc<str>,
     pub(super) running_for: Duration,
     pub(super) note: Option<Arc<str>>,
-    pub(super) cancel_asked: Option<Duration>,
+    pub(super) cancel_requested_for: Option<Duration>,
     pub(super) is_overrun: bool,
 }
 
@@ -48,7 +48,7 @@ impl RunningTask {
             worker: worker.clone(),
             running_for: now.saturating_duration_since(running.since),
             note: running.note(),
-            cancel_asked: cancel_asked(running, pool_cancelled, now),
+            cancel_requested_for: cancel_requested_for(running, pool_cancelled, now),
             is_overrun: running.is_overrun,
         }
     }
@@ -82,8 +82,8 @@ impl RunningTask {
 
     /// Returns how long ago the task's cancellation was requested, by its handle, its token or a
     /// stop; `None` if it was not.
-    pub fn cancel_asked(&self) -> Option<Duration> {
-        self.cancel_asked
+    pub fn cancel_requested_for(&self) -> Option<Duration> {
+        self.cancel_requested_for
     }
 
     /// Returns whether the task has run longer than its limit plus the grace period.
@@ -94,12 +94,12 @@ impl RunningTask {
 
 /// How long ago the cancellation of a running task was requested, by its handle, its token,
 /// or the pool's token since it began.
-fn cancel_asked(
+fn cancel_requested_for(
     running: &Running,
     pool_cancelled: Option<Instant>,
     now: Instant,
 ) -> Option<Duration> {
-    let requests = [running.cancel_asked(), pool_cancelled];
+    let requests = [running.cancel_requested(), pool_cancelled];
     let earliest = requests.into_iter().flatten().min()?;
     Some(now.saturating_duration_since(earliest.max(running.since)))
 }

@@ -126,6 +126,7 @@ impl StopState {
         if self.backlog_out.is_none() && self.is_backlog_due(now) {
             return Step::TakeOut;
         }
+        // After the backlog is out: no task begins whose token is cancelled already.
         if !self.is_cancelled && self.moments.cancel.has_passed(now) {
             return Step::Cancel;
         }
@@ -136,6 +137,7 @@ impl StopState {
         if end.has_passed(now) {
             return Step::Report;
         }
+        // Only now: at the end nothing is joined any more.
         let join = self.next_join(now);
         if join.has_passed(now) {
             return Step::StartJoiner;

@@ -27,7 +27,7 @@ use crate::queue::{PoolCore, worker_index_in};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 pub(crate) struct Stopper {
-    pub(crate) queue: Arc<PoolCore>,
+    pub(crate) core: Arc<PoolCore>,
     pub(super) state: Mutex<StopState>,
     /// Notified when a plan came, a worker left or was joined, and when the
     /// report is made.
@@ -45,10 +45,10 @@ struct Stopped {
 
 impl Stopper {
     /// `names` of all places, those that are spare last.
-    pub(crate) fn new(queue: Arc<PoolCore>, names: &[Arc<str>]) -> Arc<Stopper> {
-        let state = StopState::new(names, queue.workers);
+    pub(crate) fn new(core: Arc<PoolCore>, names: &[Arc<str>]) -> Arc<Stopper> {
+        let state = StopState::new(names, core.workers);
         Arc::new(Stopper {
-            queue,
+            core,
             state: Mutex::new(state),
             changed: Condvar::new(),
         })
@@ -64,10 +64,10 @@ impl Stopper {
 
     /// What every worker runs, the innermost task of each first.
     pub(crate) fn running(&self) -> Vec<RunningTask> {
-        let pool_cancelled = self.queue.token.cancelled_at();
+        let pool_cancelled = self.core.token.cancelled_at();
         let names = self.worker_names();
         let mut tasks = Vec::new();
-        for (slot, worker) in self.queue.slots.iter().zip(&names) {
+        for (slot, worker) in self.core.slots.iter().zip(&names) {
             slot.running(|running| {
                 tasks.push(RunningTask::new(running, worker, pool_cancelled));
             });
@@ -78,20 +78,20 @@ impl Stopper {
     // What programs ask for.
 
     pub(crate) fn phase(&self) -> PoolPhase {
-        self.state.lock().phase(self.queue.is_closed())
+        self.state.lock().phase(self.core.is_closed())
     }
 
     /// Closes the queue and logs that.
     pub(crate) fn close(self: &Arc<Self>) {
         let closed = self.close_silently();
-        records::closed_in_time(&self.queue, closed);
+        records::closed_in_time(&self.core, closed);
     }
 
     /// Closes the queue; returns how many tasks had not started, if it was open.
     fn close_silently(&self) -> Option<usize> {
-        let later = self.queue.backlog();
-        let queued = self.queue.queued() + self.queue.overflowed() + later.due + later.waiting;
-        self.queue.close().then_some(queued)
+        let later = self.core.backlog();
+        let queued = self.core.queued() + self.core.overflowed() + later.due + later.waiting;
+        self.core.close().then_some(queued)
     }
 
     /// Stops the pool and returns the report.
@@ -102,11 +102,11 @@ impl Stopper {
             drove,
         } = self.stop_silently(plan);
         if records::logs_infos() && (closed.is_some() || drove) {
-            let (queue, logged) = (self.queue.clone(), report.without_tasks());
-            records::run_until(&self.queue, Deadline::after(LOG_TIMEOUT), move || {
-                records::closed(&queue, closed);
+            let (core, logged) = (self.core.clone(), report.without_tasks());
+            records::run_until(&self.core, Deadline::after(LOG_TIMEOUT), move || {
+                records::closed(&core, closed);
                 if drove {
-                    records::stopped(&queue, &logged);
+                    records::stopped(&core, &logged);
                 }
             });
         }
@@ -124,19 +124,19 @@ impl Stopper {
             false => UNCLEAN_REPORT_TIMEOUT,
         });
         if !report.is_clean() || records::logs_infos() {
-            let (queue, logged) = (self.queue.clone(), report.without_tasks());
-            records::run_until(&self.queue, log_by, move || {
-                records::closed(&queue, closed);
-                records::dropped(&queue, &logged);
+            let (core, logged) = (self.core.clone(), report.without_tasks());
+            records::run_until(&self.core, log_by, move || {
+                records::closed(&core, closed);
+                records::dropped(&core, &logged);
             });
         }
         if report.holds_tasks() {
-            records::run_until(&self.queue, deadline.later(log_by), || drop(report));
+            records::run_until(&self.core, deadline.later(log_by), || drop(report));
         }
     }
 
     fn stop_silently(self: &Arc<Self>, plan: StopPlan) -> Stopped {
-        let own = worker_index_in(self.queue.id);
+        let own = worker_index_in(self.core.id);
         let mut state = self.state.lock();
         if let Some(report) = state.fetch(false) {
             return Stopped {
@@ -198,7 +198,7 @@ impl Stopper {
         if drives {
             self.drive_elsewhere();
         }
-        records::closed_in_time(&self.queue, closed);
+        records::closed_in_time(&self.core, closed);
     }
 
     /// Whether the report was handed to a caller.

@@ -51,7 +51,7 @@ impl Stopper {
             self.recycle(index);
         }
         if logs {
-            let name = &self.queue.name;
+            let name = &self.core.name;
             record!(
                 Info,
                 POOL,
@@ -62,11 +62,11 @@ impl Stopper {
 
     /// An internal bug ended the worker. There is no other to take its place.
     pub(crate) fn worker_died(self: &Arc<Self>, index: usize) {
-        let queue = &self.queue;
-        SlotGuard::take(&queue.slots[index]).set_state(WorkerState::Dead);
-        queue.leave(true);
-        queue.idle_changed();
-        let (name, left) = (&queue.name, queue.present());
+        let core = &self.core;
+        SlotGuard::take(&core.slots[index]).set_state(WorkerState::Dead);
+        core.leave(true);
+        core.idle_changed();
+        let (name, left) = (&core.name, core.present());
         if left == 0 {
             self.request_stop(StopPlan::cancel(Duration::ZERO));
         }
@@ -96,9 +96,9 @@ impl Stopper {
         stuck: usize,
         start: impl FnOnce(usize, &Arc<str>) -> io::Result<Thread>,
     ) -> Replaced {
-        let queue = &self.queue;
+        let core = &self.core;
         let mut state = self.state.lock();
-        if state.began.is_some() || queue.is_closed() || state.workers[stuck].was_replaced {
+        if state.began.is_some() || core.is_closed() || state.workers[stuck].was_replaced {
             return Replaced::NotNeeded;
         }
         let mut workers = state.workers.iter_mut().enumerate();
@@ -108,8 +108,8 @@ impl Stopper {
         };
         worker.status = WorkerStatus::Working;
         let name = worker.name.clone();
-        queue.slots[index].revive();
-        queue.one_more_present();
+        core.slots[index].revive();
+        core.one_more_present();
         drop(state);
         let started = start(index, &name);
         let mut state = self.state.lock();
@@ -119,13 +119,13 @@ impl Stopper {
                 state.workers[stuck].was_replaced = true;
                 drop(state);
                 self.changed.notify_all();
-                queue.dismiss(stuck);
+                core.dismiss(stuck);
                 Replaced::By(name)
             }
             Err(error) => {
                 state.workers[index].status = WorkerStatus::Spare;
                 drop(state);
-                queue.leave(true);
+                core.leave(true);
                 self.changed.notify_all();
                 Replaced::Failed(error)
             }
@@ -136,7 +136,7 @@ impl Stopper {
     /// joined, which a helper does. Where there is none, the stop joins it.
     fn recycle(self: &Arc<Self>, index: usize) {
         let stopper = self.clone();
-        let name = format!("{}-join", self.queue.name);
+        let name = format!("{}-join", self.core.name);
         // By a worker that leaves, and so has time.
         let patience = Deadline::after(threads::SPAWN_TIMEOUT);
         let helper = threads::spawn_helper_until(&name, patience, move || {

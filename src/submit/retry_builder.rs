@@ -105,12 +105,12 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
         C: AttemptFn<T, E> + 'static,
         T: Send + 'static,
     {
-        let queue = &self.task.pool_ref().queue;
+        let core = &self.task.pool_ref().core;
         // Its times to start and to wait begin before the wait for a permit.
         let submission = self.task.labelled();
         let (closure, permit) = submission.take_retry_permit(closure, C::into_inner)?;
         let terms = Terms {
-            clock: queue.clock().clone(),
+            clock: core.clock().clone(),
             is_unheard,
             _permit: permit,
             parent: Parent::current(),

@@ -33,8 +33,8 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    pub(crate) fn new(queue: &Arc<PoolCore>) -> Submitter {
-        Submitter::at(PoolRef::new(queue))
+    pub(crate) fn new(core: &Arc<PoolCore>) -> Submitter {
+        Submitter::at(PoolRef::new(core))
     }
 
     pub(super) fn at(pool_ref: Arc<PoolRef>) -> Submitter {
@@ -64,9 +64,9 @@ impl Submitter {
 
 impl Clone for Submitter {
     fn clone(&self) -> Submitter {
-        match PoolRef::of_current_worker(&self.pool_ref.queue) {
+        match PoolRef::of_current_worker(&self.pool_ref.core) {
             Some(pool_ref) => Submitter::at(pool_ref),
-            None => Submitter::new(&self.pool_ref.queue),
+            None => Submitter::new(&self.pool_ref.core),
         }
     }
 }
@@ -74,8 +74,8 @@ impl Clone for Submitter {
 impl fmt::Debug for Submitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submitter")
-            .field("pool", &self.pool_ref.queue.name)
-            .field("is_closed", &self.pool_ref.queue.is_closed())
+            .field("pool", &self.pool_ref.core.name)
+            .field("is_closed", &self.pool_ref.core.is_closed())
             .finish_non_exhaustive()
     }
 }

@@ -101,7 +101,7 @@ impl<'a> Submission<'a> {
         let reason = self.on_full.reason(refusal);
         let refused = SubmitError::new(task, target, reason);
         match reason {
-            Refusal::Closed => refused.due_to(self.pool_ref.queue.membership.stopping()),
+            Refusal::Closed => refused.due_to(self.pool_ref.core.membership.stopping()),
             _ => refused,
         }
     }
@@ -112,9 +112,10 @@ impl<'a> Submission<'a> {
         closure: C,
         into_inner: impl FnOnce(C) -> F,
     ) -> Result<(C, RetryPermit), SubmitError<F>> {
-        let pool = &self.pool_ref.queue;
+        let pool = &self.pool_ref.core;
         let is_own_worker = worker_index_in(pool.id).is_some();
         match pool.retry_permits.take(self.on_full, is_own_worker) {
+            // Taken before the closure is wrapped: a refusal gives it back as it came.
             Ok(permit) => Ok((closure, permit)),
             Err(refusal) => {
                 pool.count_refused();
@@ -125,10 +126,10 @@ impl<'a> Submission<'a> {
 
     /// A closed pool refuses before anything is allocated.
     fn refuse_if_closed<C: Closure>(&self, closure: C) -> Result<C, SubmitError<C::Inner>> {
-        match self.pool_ref.queue.is_closed() {
+        match self.pool_ref.core.is_closed() {
             false => Ok(closure),
             true => {
-                self.pool_ref.queue.count_refused();
+                self.pool_ref.core.count_refused();
                 Err(self.refuse(Target::Pool, closure.into_inner(), Refusal::Closed))
             }
         }
@@ -147,7 +148,7 @@ impl<'a> Submission<'a> {
         let pool_ref = self.pool_ref.clone();
         let cell = TaskCell::new(origin, name, self.limits, closure, pool_ref, ());
         let task: Arc<dyn Shared> = cell.clone();
-        match self.pool_ref.queue.push_quickly(task, id, self.on_full) {
+        match self.pool_ref.core.push_quickly(task, id, self.on_full) {
             Ok(()) => Ok(TaskHandle::new(cell)),
             Err((_, refusal)) => match cell.into_body() {
                 Some(closure) => Err(self.refuse(Target::Pool, closure.into_inner(), refusal)),
@@ -162,7 +163,7 @@ impl<'a> Submission<'a> {
         closure: C,
         submitted_at: &'static Location<'static>,
     ) -> Result<(), SubmitError<C::Inner>> {
-        match self.pool_ref.queue.is_observed() {
+        match self.pool_ref.core.is_observed() {
             true => self.execute_labelled(closure, submitted_at),
             false => self.execute_body(closure, submitted_at),
         }
@@ -178,7 +179,7 @@ impl<'a> Submission<'a> {
             name: self.name.cloned(),
             start_by: self.limits.start_by,
             time_limit: self.limits.time_limit,
-            queued_at: self.pool_ref.queue.is_observed().then(clock::now),
+            queued_at: self.pool_ref.core.is_observed().then(clock::now),
             body: closure,
         };
         self.execute_body(labelled, submitted_at)
@@ -192,16 +193,15 @@ impl<'a> Submission<'a> {
         let body = self.refuse_if_closed(closure)?;
         let id = next_id();
         let origin = Origin { id, submitted_at };
-        let queue = &self.pool_ref.queue;
+        let core = &self.pool_ref.core;
         // Before it is boxed: it never gets into the queue.
-        if let Some(me) = queue.in_place_if_full(self.on_full) {
-            return queue
+        if let Some(me) = core.in_place_if_full(self.on_full) {
+            return core
                 .counted(run_in_place(origin, body, &me))
                 .map_err(|body| self.refuse(Target::Pool, body.into_inner(), Refusal::Closed));
         }
         let task: Box<dyn FireAndForget> = Box::new(Plain { origin, body });
-        queue
-            .push_quickly(task, id, self.on_full)
+        core.push_quickly(task, id, self.on_full)
             .map_err(|(task, refusal)| {
                 let plain = match task {
                     Queued::Plain(task) => task.into_any().downcast::<Plain<C>>().ok(),
@@ -225,10 +225,11 @@ impl<'a> Submission<'a> {
             }
             Queued::Shared(cell) => Some(cell.clone()),
         };
+        // Before the push: a worker of the new pool may begin it at once, and has to find it there.
         let before = cell
             .as_ref()
             .map(|cell| cell.prepare_resubmit(self.pool_ref.clone()));
-        let pushed = self.pool_ref.queue.push(task, id, self.on_full);
+        let pushed = self.pool_ref.core.push(task, id, self.on_full);
         if let Some((cell, before)) = cell.zip(before) {
             match pushed.is_ok() {
                 true => cell.resubmitted(),

@@ -225,6 +225,7 @@ pub(crate) fn attempt<B: TaskFn>(
 ) -> Result<Attempt<B>, TaskPanic> {
     let span = trace::task(body.take_parent(), info);
     let caught = unwind::catch(|| {
+        // In here, so that a panic ends it as well.
         let _limit = limit_time(context, limit);
         body.attempt(context)
     });

@@ -93,7 +93,7 @@ impl Gate {
     pub fn wait_for(&self, count: usize) {
         let mut state = self.inner.state.lock();
         while state.waiting() < count {
-            assert!(!state.is_open, "nobody waits at a gate that is open");
+            assert!(!state.is_open, "no thread waits at a gate that is open");
             self.inner.come.wait(&mut state);
         }
     }

@@ -10,6 +10,7 @@ use super::{SPAWN_TIMEOUT, Thread, spawn_helper};
 use crate::clock::{self, Deadline};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The minimum time for which a thread that has left its body is waited for, however early
@@ -87,40 +88,28 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
     threads: Vec<(K, Thread)>,
     deadline: impl Fn() -> Deadline,
 ) -> Vec<K> {
-    let joining = Arc::new(Joining {
-        state: Mutex::new(State {
-            not_joined: threads.iter().map(|(key, _)| *key).collect(),
-            waiting: threads.into(),
-            helpers: JoinHelpers::default(),
-        }),
-        changed: Condvar::new(),
-    });
+    let joining = Joining::of(threads);
     let at_least = Deadline::after(TIME_TO_EXIT);
     let mut helpers = Vec::new();
     loop {
-        let deadline = deadline().later(at_least);
-        let now = clock::now();
+        // Without the lock: the caller takes one of its own to say it.
+        let until = deadline().later(at_least);
         let mut state = joining.state.lock();
         if state.not_joined.is_empty() {
             break;
         }
-        if deadline.has_passed(now) || state.helpers.have_given_up() {
+        let now = clock::now();
+        if until.has_passed(now) || state.helpers.have_given_up() {
+            // The helpers go on: what they join after the report is no leak.
             return state.not_joined.clone();
         }
-        let mut wake = deadline.earlier(Deadline::after_from(now, LOOK_AGAIN));
-        if !state.waiting.is_empty() {
-            let start = state.helpers.next_start(now);
-            if start.has_passed(now) {
-                let helper = MutexGuard::unlocked(&mut state, || {
-                    let joining = joining.clone();
-                    spawn_helper(name.to_owned(), move || joining.join_waiting())
-                });
-                state.helpers.start_attempted(clock::now(), helper.is_ok());
-                helpers.extend(helper);
-                continue;
-            }
-            wake = wake.earlier(start);
+        let start = state.next_helper(now);
+        if start.has_passed(now) {
+            helpers.extend(joining.start_helper(&mut state, name));
+            continue;
         }
+        let look_again = Deadline::after_from(now, LOOK_AGAIN);
+        let wake = until.earlier(start).earlier(look_again);
         wake.wait(&joining.changed, &mut state);
     }
     // They have nothing left to join, and are gone in a moment.
@@ -128,7 +117,41 @@ pub(crate) fn join_until<K: Copy + PartialEq + Send + 'static>(
     Vec::new()
 }
 
-impl<K: PartialEq> Joining<K> {
+impl<K> State<K> {
+    fn next_helper(&self, now: Instant) -> Deadline {
+        match self.waiting.is_empty() {
+            true => Deadline::NEVER,
+            false => self.helpers.next_start(now),
+        }
+    }
+}
+
+impl<K: Copy + PartialEq + Send + 'static> Joining<K> {
+    fn of(threads: Vec<(K, Thread)>) -> Arc<Joining<K>> {
+        Arc::new(Joining {
+            state: Mutex::new(State {
+                not_joined: threads.iter().map(|(key, _)| *key).collect(),
+                waiting: threads.into(),
+                helpers: JoinHelpers::default(),
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn start_helper(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State<K>>,
+        name: &str,
+    ) -> io::Result<Thread> {
+        // Without the lock, for which the helpers before it may be waiting.
+        let helper = MutexGuard::unlocked(state, || {
+            let joining = self.clone();
+            spawn_helper(name.to_owned(), move || joining.join_waiting())
+        });
+        state.helpers.start_attempted(clock::now(), helper.is_ok());
+        helper
+    }
+
     /// The body of a helper. Goes on after the deadline, so that a thread is not detached only
     /// because one before it was held up.
     fn join_waiting(&self) {
@@ -148,7 +171,7 @@ mod tests {
     use crate::sync::channel;
 
     #[test]
-    fn a_second_helper_succeeded_when_nothing_was_joined_for_a_while() {
+    fn a_second_helper_is_started_when_nothing_was_joined_for_a_while() {
         let now = clock::now();
         let mut helpers = JoinHelpers::default();
         helpers.progressed(now);

@@ -28,6 +28,7 @@ pub(crate) fn try_until<T>(
     deadline: Deadline,
     mut start: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    // A pause without `sleep`, which a model could not let pass: nothing is ever sent.
     let (_open, never) = channel::bounded::<()>(0);
     for pause in spawn_pauses() {
         match start() {

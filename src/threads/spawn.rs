@@ -21,6 +21,8 @@ pub(crate) fn spawn_all<B>(
 where
     B: FnOnce() + Send + 'static,
 {
+    // No body begins before all threads are there: each waits for a message, or for the end of
+    // `start`, which says that there will be none.
     let (start, started) = channel::bounded::<()>(names.len());
     let mut threads = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {

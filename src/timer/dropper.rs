@@ -12,6 +12,7 @@ use std::time::Duration;
 /// Lets go of something that holds the program's code, whose drop may do anything: if this
 /// is the last hold on it, on another thread. Where none can be had it waits for one.
 pub(crate) fn drop_elsewhere<T: Send + Sync + 'static>(held: Arc<T>) {
+    // Of several that let go at the same time exactly one gets it.
     let Some(last) = Arc::into_inner(held) else {
         return;
     };

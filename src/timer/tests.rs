@@ -216,7 +216,7 @@ mod by_hand {
     }
 }
 
-/// What a clock shows that runs on from `now`, and was set by so many milliseconds besides.
+/// What a clock shows that runs on from `now`, and was set by that number of milliseconds besides.
 fn set(now: Now, passed: u64, by: i64) -> Now {
     let wall = now.wall + seconds(passed);
     Now {

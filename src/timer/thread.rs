@@ -79,15 +79,19 @@ impl Shared {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.is_over {
+            // What could not be dropped for lack of a thread has another chance here.
             let is_left =
                 is_something_left() && !MutexGuard::unlocked(&mut state, drop_what_is_left);
+            // The lock was released: the end may have been announced meanwhile.
             if state.is_over {
                 break;
             }
             let now = self.clock.read();
+            // Before anything rings: an alarm may ask for how long this thread was frozen.
             state.freezes.woke(now.mono);
             let due = state.moments.take_due(now);
             if !due.is_empty() {
+                // What rings may set what is due by then: it does not sleep before that.
                 MutexGuard::unlocked(&mut state, || ring_all(due, now));
                 continue;
             }
@@ -96,6 +100,7 @@ impl Shared {
                 until = until.earlier(Deadline::at(now.mono + threads::MAX_SPAWN_PAUSE));
             }
             state.asleep_until = Some(until);
+            // Invariant 4, and for `clock_moved`: said under the lock under which it looked.
             state.settled_at = Some(now);
             self.settled.notify_all();
             if !self.clock.is_manual() {
@@ -137,8 +142,10 @@ impl crate::clock::Watcher for Shared {
         let mut state = self.state.lock();
         self.changed.notify_all();
         while !state.is_over {
+            // Where the clock is moved on meanwhile, this waits for that as well.
             let is_settled = state.settled_at == Some(self.clock.read());
             match &state.thread {
+                // An alarm that moves the clock, on this very thread, must not wait for itself.
                 Some(thread) if !is_settled && thread.id() != threads::id() => {}
                 _ => return,
             }

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_a_folder_in_the_place_of_each_other_are_told_apart() {
+    fn a_file_and_a_folder_in_the_place_of_each_other_are_different() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let inside = path.join("b.md");

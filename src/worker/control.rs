@@ -36,7 +36,7 @@ pub(crate) trait RunningCell: Send + Sync {
     /// Its token and note; these, if it has none yet.
     fn control_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl>;
     /// When its handle was asked to cancel it.
-    fn cancel_asked(&self) -> Option<Instant>;
+    fn cancel_requested(&self) -> Option<Instant>;
     /// RUNNING -> ABANDONED, by a stop.
     fn abandon(&self);
 }

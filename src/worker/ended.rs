@@ -61,8 +61,8 @@ impl Ended {
 fn outcome(settled: Option<Settled>, panicked: bool) -> TaskOutcome {
     match settled {
         Some(Settled::Abandoned) => TaskOutcome::Abandoned,
-        Some(Settled::Caller) | None if panicked => TaskOutcome::Panicked,
-        Some(Settled::Caller) | None => TaskOutcome::Completed,
+        Some(Settled::Stopping) | None if panicked => TaskOutcome::Panicked,
+        Some(Settled::Stopping) | None => TaskOutcome::Completed,
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
         for (settled, panicked, expected) in [
             (None, false, TaskOutcome::Completed),
             (None, true, TaskOutcome::Panicked),
-            (Some(Settled::Caller), false, TaskOutcome::Completed),
-            (Some(Settled::Caller), true, TaskOutcome::Panicked),
+            (Some(Settled::Stopping), false, TaskOutcome::Completed),
+            (Some(Settled::Stopping), true, TaskOutcome::Panicked),
             (Some(Settled::Abandoned), false, TaskOutcome::Abandoned),
             (Some(Settled::Abandoned), true, TaskOutcome::Abandoned),
         ] {

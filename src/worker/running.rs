@@ -37,7 +37,7 @@ pub(crate) struct Running {
 pub(crate) enum Settled {
     Abandoned,
     /// It lies on the stack of a worker that is itself inside `stop`.
-    Caller,
+    Stopping,
 }
 
 impl Running {
@@ -115,8 +115,8 @@ impl Running {
     }
 
     /// When its handle was asked to cancel it, or its own token was.
-    pub(crate) fn cancel_asked(&self) -> Option<Instant> {
-        let by_handle = self.cell.as_ref().and_then(|cell| cell.cancel_asked());
+    pub(crate) fn cancel_requested(&self) -> Option<Instant> {
+        let by_handle = self.cell.as_ref().and_then(|cell| cell.cancel_requested());
         let by_token = self.control().and_then(|control| control.cancelled_at());
         by_handle.into_iter().chain(by_token).min()
     }

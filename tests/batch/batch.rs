@@ -8,7 +8,7 @@ use groundcrew::retry::PermanentError;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn builder<T: Send + 'static>() -> BatcherBuilder<T> {
 // When a batch is full.
 
 #[test]
-fn so_many_items_are_a_batch() {
+fn the_maximum_number_of_items_is_a_batch() {
     let pool = Pool::new(1).unwrap();
     let (handler, told) = telling();
     let items = builder().max_items(3).build(pool.submitter(), handler);
@@ -37,7 +37,7 @@ fn so_many_items_are_a_batch() {
 }
 
 #[test]
-fn so_many_bytes_are_a_batch_and_an_item_that_is_too_many_begins_the_next_one() {
+fn the_maximum_of_bytes_is_a_batch_and_an_item_that_is_too_much_begins_the_next_one() {
     let pool = Pool::new(1).unwrap();
     let batches = |bytes: &[usize]| {
         let (handler, told) = telling();
@@ -190,7 +190,7 @@ fn full_each_verb_does_what_it_says_and_gives_the_item_back() {
 }
 
 #[test]
-fn who_waits_for_room_does_not_wait_for_the_batch_to_be_full() {
+fn a_submitter_that_waits_for_room_does_not_wait_for_the_batch_to_be_full() {
     let pool = Pool::new(1).unwrap();
     let (handler, told) = telling();
     let items = builder().max_items(100).capacity(3);
@@ -390,6 +390,34 @@ fn flush_by_the_only_worker_of_the_pool_handles_the_batches_itself() {
     };
     let handled = within(LONG, "flush", || pool.submit(task).unwrap().join());
     assert_eq!(handled.unwrap(), 5);
+}
+
+/// Each claims the task that handles the batches, and one of them gets it: what that does
+/// before the other one waits must not be missed.
+#[test]
+fn workers_that_flush_at_the_same_time_all_return() {
+    const ROUNDS: usize = 500;
+    let pool = Pool::new(2).unwrap();
+    let items = builder().max_items(1);
+    let items = items
+        .build(pool.submitter(), |_: &mut Vec<usize>, _| Ok(()))
+        .unwrap();
+    let barrier = Arc::new(Barrier::new(2));
+    within(LONG, "flush", || {
+        let workers = [0, 1].map(|_| {
+            let (items, barrier) = (items.clone(), barrier.clone());
+            let flush = move |round| {
+                barrier.wait();
+                items.submit(round).unwrap();
+                items.flush()
+            };
+            pool.submit(move || (0..ROUNDS).all(flush)).unwrap()
+        });
+        for worker in workers {
+            assert!(worker.join().unwrap(), "both have handled everything");
+        }
+    });
+    assert_eq!(items.stats().handled(), 2 * ROUNDS as u64);
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn bury(world: &Arc<World>, item: Item, why: &DeadLetter) {
     let _active = world.enter();
     assert!(item.is_untouched());
     item.fate.dead.fetch_add(1, SeqCst);
-    let _ = (why.cause().to_string(), why.attempts());
+    let _ = (why.reason().to_string(), why.attempts());
     if world.rng().u8(..8) == 0 {
         expected_panic(); // drops the item, and its bomb with it
     }

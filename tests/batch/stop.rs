@@ -154,6 +154,26 @@ fn flush_waits_for_what_a_handler_has_in_hand_and_says_if_a_stop_took_it_out() {
 }
 
 #[test]
+fn a_flush_that_waits_for_a_hung_handler_returns_with_the_report() {
+    let pool = hasty().build().unwrap();
+    let (handler, begun, command) = obedient();
+    let items = builder().max_items(1);
+    let items = items.build(pool.submitter(), handler).unwrap();
+    items.submit(0).unwrap();
+    begun.recv().unwrap();
+    within(LONG, "flush", || {
+        thread::scope(|scope| {
+            let flush = scope.spawn(|| items.flush());
+            thread::sleep(Duration::from_millis(20)); // until it waits, probably
+            let report = items.stop(Duration::ZERO);
+            assert_eq!(report.abandoned(), 1);
+            assert!(!flush.join().unwrap(), "the handler still has it");
+        });
+    });
+    command.send(Ok(())).unwrap();
+}
+
+#[test]
 fn what_fails_while_the_backlog_is_out_is_handed_back_before_what_came_after_it() {
     for error in [true, false] {
         let pool = Pool::new(1).unwrap();
@@ -327,7 +347,7 @@ fn of_stops_at_the_same_time_the_strictest_wins_and_one_has_the_items() {
 }
 
 #[test]
-fn a_stop_wakes_those_who_wait_for_room() {
+fn a_stop_wakes_those_that_wait_for_room() {
     let (pool, gate) = occupied_pool(1);
     let items = builder().capacity(1);
     let items = items
@@ -558,7 +578,7 @@ fn items_that_come_after_the_pools_end_are_kept_until_the_capacity_is_reached() 
 }
 
 #[test]
-fn who_waits_for_room_is_told_when_the_pool_ends() {
+fn a_submitter_that_waits_for_room_is_woken_when_the_pool_ends() {
     let (pool, gate) = occupied_pool(1);
     let items = builder().max_items(2).capacity(4);
     let items = items
@@ -832,7 +852,7 @@ fn nothing_of_it_is_left_when_the_pool_and_the_batcher_are_gone() {
 // In a host.
 
 #[test]
-fn in_a_host_it_stops_after_those_who_use_it_and_before_its_pool() {
+fn in_a_host_it_stops_after_those_that_use_it_and_before_its_pool() {
     let pool = Pool::new(1).unwrap();
     let (handler, told) = telling();
     let items = batcher(&pool, handler);

@@ -40,7 +40,7 @@ pub(crate) fn burying<T: Send + 'static>() -> (
     let closure = move |item: T, why: &DeadLetter| {
         let dead = Dead {
             item,
-            cause: why.cause(),
+            cause: why.reason(),
             error: why.error().map(ToString::to_string),
             attempts: why.attempts(),
         };

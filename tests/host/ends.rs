@@ -85,7 +85,7 @@ fn a_stop_from_inside_a_service_does_not_wait_for_that_service() {
             ));
             assert!(matches!(
                 report.services()[1].outcome(),
-                ServiceOutcome::Caller
+                ServiceOutcome::Stopping
             ));
             // It cleans up all the same, after its report.
             while !diary.pages().contains(&"it drop".to_owned()) {

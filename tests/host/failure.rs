@@ -70,7 +70,7 @@ fn by_default_each_way_to_fail_stops_the_host_and_exits_with_1() {
 }
 
 #[test]
-fn a_restart_mends_the_exit_code_and_the_failure_is_still_told() {
+fn a_restart_mends_the_exit_code_and_the_failure_is_still_reported() {
     let report = run_with(at_once(), |nth, ctx| match nth {
         1 => Err("no luck")?,
         2 => expected_panic(),
@@ -175,7 +175,7 @@ fn three_services_that_fail_together_give_three_errors() {
 }
 
 #[test]
-fn a_failing_stop_is_told_beside_the_failing_run_before_it() {
+fn a_failing_stop_is_reported_beside_the_failing_run_before_it() {
     let host = host(LONG, |host| {
         host.service("it", || {
             Puppet::new()
@@ -203,7 +203,7 @@ fn what_fails_only_in_its_stop_fails_the_host() {
 }
 
 #[test]
-fn to_be_cancelled_is_a_failure_only_before_the_service_is_told() {
+fn to_be_cancelled_is_a_failure_only_before_the_stop_is_requested() {
     let report = run_with(FailurePolicy::StopHost, |_, _| {
         Err(groundcrew::cancel::Cancelled)?
     });
@@ -254,7 +254,7 @@ fn many_failures_of_one_service_are_counted_and_the_latest_kept() {
 }
 
 #[test]
-fn those_who_need_a_failed_service_go_on_while_it_is_restarted_and_are_told_first_otherwise() {
+fn those_that_need_a_failed_service_go_on_while_it_is_restarted_and_are_stopped_first_otherwise() {
     within(LONG, "dependents", || {
         let (diary, (fail, failing), (tell, told)) = (Diary::default(), signal(), signal());
         let host = host(LONG, |host| {

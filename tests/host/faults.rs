@@ -34,7 +34,7 @@ fn is_in(status: &HostStatus, state: ServiceState, restarts: u64) -> bool {
 // Queues.
 
 #[test]
-fn a_worker_whose_handler_cannot_be_made_anew_takes_no_more_items() {
+fn a_worker_whose_handler_cannot_be_made_again_takes_no_more_items() {
     let (queue, made) = (WorkQueue::new(100), AtomicUsize::new(0));
     for item in 0..100 {
         queue.submit(item).unwrap();
@@ -458,7 +458,7 @@ fn a_stop_in_the_middle_of_a_restart_exits_with_1() {
 }
 
 #[test]
-fn a_one_shot_that_was_not_ready_is_not_told_to_be_one_shot() {
+fn the_error_of_a_one_shot_that_was_not_ready_does_not_suggest_one_shot() {
     let host = host(LONG, |host| {
         host.background("index", |_| Ok(()))
             .one_shot()

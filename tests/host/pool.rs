@@ -71,7 +71,7 @@ fn check_leftovers(report: &HostReport, ran: &AtomicUsize) {
 }
 
 #[test]
-fn a_deadlocked_task_delays_nobody_beyond_the_deadline_and_what_lies_behind_it_comes_back() {
+fn a_deadlocked_task_delays_nothing_beyond_the_deadline_and_what_is_queued_comes_back() {
     within(LONG, "deadlock", || {
         let (gate, ran) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
         let pool = deadlocked(&gate, &ran);

@@ -135,7 +135,7 @@ fn a_deaf_handler_is_abandoned_by_name_with_its_item_in_hand() {
 }
 
 #[test]
-fn every_refusal_gives_the_item_back_and_a_stop_wakes_whoever_waits_for_room() {
+fn every_refusal_gives_the_item_back_and_a_stop_wakes_what_waits_for_room() {
     within(LONG, "refusals", || {
         let (queue, (tell, told)) = (WorkQueue::new(1), signal());
         let host = host(SHORT, |host| {
@@ -670,7 +670,7 @@ type Failing = Result<(), BoxError>;
 fn a_closure_for_dead_letters_gets_what_failed_or_panicked_and_the_report_is_clean() {
     let (bury, buried) = unbounded();
     let queue = WorkQueue::new(9).dead_letter(move |item: u32, why| {
-        bury.send((item, why.cause(), why.message().to_owned()))
+        bury.send((item, why.reason(), why.message().to_owned()))
             .unwrap();
         if item == 1 {
             expected_panic();

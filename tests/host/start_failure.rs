@@ -145,7 +145,7 @@ fn a_failed_start_hides_no_later_failure() {
 }
 
 #[test]
-fn whoever_starts_when_another_start_fails_is_told_and_its_stop_is_called() {
+fn a_service_that_starts_when_another_start_fails_is_stopped_and_its_stop_is_called() {
     within(LONG, "told", || {
         let diary = Diary::default();
         let (tell, told) = bounded::<()>(0);

@@ -57,7 +57,7 @@ fn dependents_stop_before_what_they_need_and_all_others_together() {
 }
 
 #[test]
-fn readiness_is_off_and_the_hosts_token_cancelled_before_anybody_is_told() {
+fn readiness_is_off_and_the_hosts_token_cancelled_before_any_stop_is_requested() {
     let slot = Arc::new(OnceLock::<groundcrew::HostHandle>::new());
     let seen = slot.clone();
     let (tell, told) = bounded(1);
@@ -82,7 +82,7 @@ fn readiness_is_off_and_the_hosts_token_cancelled_before_anybody_is_told() {
 }
 
 #[test]
-fn a_service_that_never_ends_is_abandoned_and_described_and_nobody_is_cut_short_by_it() {
+fn a_service_that_never_ends_is_abandoned_and_described_and_no_other_is_cut_short_by_it() {
     within(LONG, "deaf", || {
         let (gate, (tell, told), (say, said)) = (Gate::new(), signal(), bounded(1));
         let entrance = gate.entrance();

@@ -195,7 +195,7 @@ fn what_the_body_of_a_scope_returned_is_dropped_and_the_panic_of_its_task_goes_o
 }
 
 #[test]
-fn items_in_a_queue_that_nobody_hosts_and_in_a_batcher_that_is_dropped_are_each_dropped() {
+fn items_in_a_queue_without_a_host_and_in_a_batcher_that_is_dropped_are_each_dropped() {
     let bombs = Count::default();
     let queue = WorkQueue::new(10);
     let pool = Pool::new(1).unwrap();

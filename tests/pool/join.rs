@@ -162,7 +162,7 @@ fn cancelling_a_running_task_fires_its_token_and_no_other() {
     assert!(!one.cancel(), "it runs");
     assert!(one.join().unwrap());
     assert!(!other.is_finished());
-    let asked = pool.running()[0].cancel_asked();
+    let asked = pool.running()[0].cancel_requested_for();
     assert_eq!(asked, None);
     other.cancel();
     assert!(other.join().unwrap());
@@ -220,7 +220,7 @@ fn a_dropped_handle_detaches_the_task_which_runs_all_the_same() {
 }
 
 #[test]
-fn a_result_nobody_takes_is_dropped_and_its_panic_changes_nothing() {
+fn a_result_that_is_not_taken_is_dropped_and_its_panic_changes_nothing() {
     let pool = Pool::new(1).unwrap();
     // Dropped by the worker: the handle is gone before the task ends.
     let gate = Gate::new();
@@ -293,7 +293,7 @@ fn two_workers_that_join_each_others_tasks_as_they_start_both_end() {
 }
 
 #[test]
-fn infos_tell_names_places_and_attempts() {
+fn infos_have_names_places_and_attempts() {
     let pool = Pool::new(1).unwrap();
     let handle = pool.task("a name\n").submit(|| ()).unwrap();
     let line = line!() - 1;
@@ -308,7 +308,7 @@ fn infos_tell_names_places_and_attempts() {
     let unnamed = pool.submit(|| ()).unwrap();
     assert_eq!(
         unnamed.info().name(),
-        "infos_tell_names_places_and_attempts::{closure}"
+        "infos_have_names_places_and_attempts::{closure}"
     );
     let (tell, told) = unbounded();
     pool.submitter()

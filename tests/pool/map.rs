@@ -227,7 +227,7 @@ fn a_stop_that_takes_the_backlog_out_ends_it_between_two_items() {
 }
 
 #[test]
-fn one_that_waits_in_the_queue_is_ended_by_a_stop_and_is_in_nobodys_books() {
+fn one_that_waits_in_the_queue_is_ended_by_a_stop_and_is_not_counted() {
     within(LONG, "a map that never began", || {
         let (pool, gate) = occupied_pool(16);
         let handle = pool.stop_handle();

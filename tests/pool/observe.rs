@@ -53,7 +53,7 @@ fn spin(least: Duration) -> Duration {
 const A_WHILE: Duration = Duration::from_millis(20);
 
 #[test]
-fn it_is_told_once_of_every_task_that_ran_and_how_it_ended() {
+fn it_is_called_once_for_every_task_that_ran_with_its_outcome() {
     let (pool, told) = observed(Pool::builder().threads(2));
     pool.task("executed").execute(|| ()).unwrap();
     pool.task("executed, panics")
@@ -92,7 +92,7 @@ fn it_is_told_once_of_every_task_that_ran_and_how_it_ended() {
 }
 
 #[test]
-fn it_is_not_told_of_what_no_worker_ran() {
+fn it_is_not_called_for_what_no_worker_ran() {
     let (pool, told) = observed(Pool::builder().threads(1));
     let gate = Gate::new();
     drop(occupy(&pool, &gate));
@@ -122,7 +122,7 @@ fn it_is_not_told_of_what_no_worker_ran() {
 }
 
 #[test]
-fn of_an_abandoned_task_it_is_told_when_that_ends_however_it_does() {
+fn for_an_abandoned_task_it_is_called_when_that_ends_however_it_does() {
     for panics in [false, true] {
         let (pool, told) = observed(hasty());
         let (gate, (tell, started)) = (Gate::new(), bounded(1));
@@ -146,7 +146,7 @@ fn of_an_abandoned_task_it_is_told_when_that_ends_however_it_does() {
 }
 
 #[test]
-fn of_a_task_that_calls_stop_it_is_told_how_that_ended() {
+fn for_a_task_that_calls_stop_it_is_given_the_outcome() {
     within(LONG, "a stop from a task", || {
         for panics in [false, true] {
             let (pool, told) = observed(Pool::builder().threads(1));
@@ -172,7 +172,7 @@ fn of_a_task_that_calls_stop_it_is_told_how_that_ended() {
 }
 
 #[test]
-fn it_is_called_by_the_worker_after_the_task_was_counted_and_its_handle_told() {
+fn it_is_called_by_the_worker_after_the_task_was_counted_and_its_handle_resolved() {
     within(LONG, "an observer", || {
         let (pass, handles) = unbounded::<TaskHandle<thread::ThreadId>>();
         let (tell, told) = unbounded();
@@ -440,7 +440,7 @@ mod histogram {
     use super::*;
 
     #[test]
-    fn it_counts_what_the_observer_is_told_of() {
+    fn it_counts_what_the_observer_is_called_for() {
         let (pool, told) = observed(Pool::builder().threads(2).latency_histogram());
         for number in 0..1_000 {
             match number % 3 {

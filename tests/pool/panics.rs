@@ -108,7 +108,7 @@ fn tasks_that_never_ran_are_each_dropped_under_guard() {
 }
 
 #[test]
-fn the_panic_hook_is_told_who_and_why_before_the_handle_is() {
+fn the_panic_hook_is_given_task_and_message_before_the_handle_resolves() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = told.clone();
     let pool = Pool::builder()
@@ -161,7 +161,7 @@ fn a_panic_while_a_mutex_of_the_program_is_held_poisons_that_one_only() {
 }
 
 #[test]
-fn a_claimed_task_that_panics_tells_the_joining_task_and_spares_it() {
+fn a_claimed_task_that_panics_fails_its_join_and_spares_the_joining_task() {
     let pool = Pool::new(1).unwrap();
     let outcome = pool
         .submit_with(|ctx| ctx.submitter().submit(|| expected_panic()).unwrap().join())
@@ -174,7 +174,7 @@ fn a_claimed_task_that_panics_tells_the_joining_task_and_spares_it() {
 }
 
 #[test]
-fn an_unstarted_task_that_panics_when_run_by_hand_tells_its_handle() {
+fn an_unstarted_task_that_panics_when_run_by_hand_fails_its_join() {
     let (pool, gate) = occupied_pool(2);
     let handle = pool.submit(|| expected_panic()).unwrap();
     pool.execute(|| expected_panic()).unwrap();

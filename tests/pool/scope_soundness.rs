@@ -221,7 +221,7 @@ fn a_handle_may_be_dropped_before_and_after_the_end_of_its_task() {
 }
 
 #[test]
-fn a_leaked_handle_leaks_its_result_which_nobody_touches_again() {
+fn a_leaked_handle_leaks_its_result_which_is_not_touched_again() {
     let (pool, gate) = occupied_pool(8);
     let touched = borrowed(|touched| {
         pool.scope(|s| {
@@ -238,7 +238,7 @@ fn a_leaked_handle_leaks_its_result_which_nobody_touches_again() {
 }
 
 #[test]
-fn handles_in_each_others_results_leak_and_nobody_touches_them_again() {
+fn handles_in_each_others_results_leak_and_are_not_touched_again() {
     let pool = Pool::new(2).unwrap();
     let touched = borrowed(|touched| {
         pool.scope(|s| {

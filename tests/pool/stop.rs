@@ -45,7 +45,7 @@ fn finish_hands_the_backlog_back_at_once_and_lets_what_runs_finish() {
 }
 
 #[test]
-fn cancel_fires_every_token_at_once_and_a_task_that_heeds_it_is_completed() {
+fn cancel_fires_every_token_at_once_and_a_task_that_obeys_is_completed() {
     let pool = Pool::new(2).unwrap();
     let (tell, told) = bounded(2);
     for _ in 0..2 {
@@ -177,7 +177,7 @@ fn an_abandoned_task_is_named_with_all_that_is_known_of_it() {
     assert_eq!((abandoned.worker(), report.pool()), ("render-0", "render"));
     assert!(abandoned.has_token());
     assert_eq!(abandoned.note(), Some("row 3120 of 4000"));
-    assert!(abandoned.cancel_asked().is_some());
+    assert!(abandoned.cancel_requested_for().is_some());
     assert!(abandoned.running_for() < LONG);
     assert_eq!(abandoned.thread_id().is_some(), cfg!(target_os = "linux"));
     let text = report.to_string();
@@ -727,7 +727,7 @@ fn every_worker_calls_its_hooks_once_in_order_on_its_own_thread() {
 }
 
 #[test]
-fn a_stop_keeps_its_deadline_while_a_result_nobody_wants_is_dropped() {
+fn a_stop_keeps_its_deadline_while_an_unwanted_result_is_dropped() {
     within(LONG, "a stop", || {
         let pool = Pool::new(1).unwrap();
         let (gate, (tell, told)) = (Gate::new(), bounded(1));

@@ -30,7 +30,7 @@ fn without_order_every_item_still_gives_one_result() {
 }
 
 #[test]
-fn without_order_a_slow_item_holds_nobody_up() {
+fn without_order_a_slow_item_holds_nothing_up() {
     within(LONG, "a slow item", || {
         let pool = Pool::new(2).unwrap();
         let gate = Gate::new();
@@ -454,7 +454,7 @@ fn a_result_does_not_wait_for_a_source_that_is_known_to_be_slow() {
 }
 
 #[test]
-fn it_tells_how_much_may_come() {
+fn its_size_hint_says_how_much_may_come() {
     let pool = Pool::new(1).unwrap();
     let mut stream = pool.stream(0..10, |n| n).in_flight(4);
     assert_eq!(stream.size_hint(), (0, Some(10)));
@@ -584,7 +584,7 @@ fn results_whose_drop_panics_and_an_item_that_panics_cost_no_more_than_that() {
 }
 
 #[test]
-fn what_a_stop_handed_back_of_one_is_worked_on_when_somebody_runs_it() {
+fn what_a_stop_handed_back_of_one_is_worked_on_when_it_is_run() {
     within(LONG, "unstarted batches", || {
         let (pool, gate) = occupied_pool(16);
         let ran = Arc::new(AtomicUsize::new(0));

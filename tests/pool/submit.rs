@@ -273,7 +273,7 @@ fn a_place_is_free_again_once_its_husk_was_passed() {
 }
 
 #[test]
-fn an_error_tells_what_it_is_and_nothing_of_the_closure() {
+fn an_error_says_what_it_is_and_nothing_of_the_closure() {
     fn assert_error<E: Error + Send + Sync + 'static>(_: &E) {}
     let pool = Pool::new(1).unwrap();
     pool.stop_handle().close();

@@ -169,7 +169,7 @@ fn no_attempt_begins_after_the_deadline() {
 }
 
 #[test]
-fn a_panic_is_not_tried_again_whoever_panics() {
+fn a_panic_is_not_tried_again_wherever_it_comes_from() {
     let pool = one();
     let attempts = Arc::new(AtomicUsize::new(0));
     let count = attempts.clone();
@@ -320,7 +320,7 @@ fn a_handle_that_is_dropped_changes_nothing() {
 }
 
 #[test]
-fn observers_are_told_once_of_a_task_and_with_all_its_attempts() {
+fn observers_are_called_once_for_a_task_and_with_all_its_attempts() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let tell = heard.clone();
     let pool = Pool::builder()
@@ -431,7 +431,7 @@ fn in_place_a_first_attempt_runs_at_once_and_the_next_ones_later() {
 }
 
 #[test]
-fn the_last_error_is_the_source_of_what_is_told() {
+fn the_last_error_is_the_source_of_the_error() {
     use std::error::Error;
     let pool = one();
     let once = pool.task("send").retry(at_once().attempts(1));

@@ -242,7 +242,7 @@ fn an_error_that_is_not_worth_another_attempt_ends_the_task_also_when_it_is_cut_
 }
 
 #[test]
-fn one_that_is_cancelled_and_cut_short_tells_of_the_attempt_that_was() {
+fn one_that_is_cancelled_and_cut_short_fails_with_that_attempt() {
     within(LONG, "a stop that cuts short", || {
         let pool = Pool::new(1).unwrap();
         let (tell, told) = bounded(1);

@@ -84,7 +84,7 @@ impl Disk {
     /// Writes down what cannot be written, and why. If not even that can be, the event stays
     /// in the outbox: the next run tries again.
     pub(crate) fn bury(&self, event: &Event, why: &DeadLetter) {
-        if why.cause() == DeadLetterReason::Stopped {
+        if why.reason() == DeadLetterReason::Stopped {
             return; // it was in hand when the report was made, and is in the outbox
         }
         let cause = why.error().map(ToString::to_string);

@@ -200,7 +200,7 @@ fn a_sink_that_is_down_costs_no_email_and_the_next_start_sends_them() {
 }
 
 #[test]
-fn an_email_that_is_refused_for_good_is_told_of_and_not_tried_again() {
+fn an_email_that_is_refused_for_good_is_logged_and_not_tried_again() {
     let folder = TempDir::new().unwrap();
     let email = |id, to| json!({ "id": id, "to": to, "subject": "hello" });
     let emails = [

@@ -122,7 +122,7 @@ fn check_finds_no_difference_and_replaces_the_file() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_an_error() {
     let folder = TempDir::new().unwrap();
     for wrong in [
         "--threads=0",
@@ -237,7 +237,7 @@ fn ctrl_c_does_not_wait_for_the_input() {
 }
 
 #[test]
-fn ctrl_c_tells_where_nobody_takes_the_output() {
+fn ctrl_c_is_reported_where_the_output_is_not_taken() {
     let folder = TempDir::new().unwrap();
     let mut rng = Rng::with_seed(1);
     let random: Vec<u8> = (0..4 << 20).map(|_| rng.u8(..)).collect();

@@ -90,7 +90,7 @@ fn every_size_that_is_allowed_can_be_drawn() {
 }
 
 #[test]
-fn wrong_usage_is_told_in_one_error() {
+fn wrong_usage_is_one_error() {
     let folder = TempDir::new().unwrap();
     for size in [
         "0x5",
@@ -118,7 +118,7 @@ fn wrong_usage_is_told_in_one_error() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_told_before_anything_is_drawn() {
+fn an_output_that_cannot_be_written_is_an_error_before_anything_is_drawn() {
     let folder = TempDir::new().unwrap();
     for (path, why) in [
         ("no folder/set.png", "No such file or directory"),

@@ -208,7 +208,7 @@ fn ctrl_c_ends_it_cleanly_and_with_its_report() {
 }
 
 #[test]
-fn wrong_options_are_told_with_what_to_write_instead() {
+fn wrong_options_are_an_error_with_what_to_write_instead() {
     let zone = "there is no time zone \"Mars/Base\"; write a name of the IANA database";
     for (options, message) in [
         (&["--zone=Mars/Base"][..], zone),

@@ -138,7 +138,7 @@ fn what_cannot_be_read_is_named_and_costs_the_exit_code() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_an_error() {
     let folder = TempDir::new().unwrap();
     let help = text(&output(recursive(&folder).args(["du", "--help"])).stdout);
     for option in ["--threads", "--check", "--depth", "FOLDER"] {

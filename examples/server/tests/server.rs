@@ -172,7 +172,7 @@ fn a_request_that_takes_too_long_is_cancelled_in_the_grace_period() {
 }
 
 #[test]
-fn clients_beyond_the_limit_are_told_that_it_is_busy() {
+fn clients_beyond_the_limit_get_the_answer_busy() {
     let server = Server::start(&["--clients", "1", "--waiting", "1"]);
     let mut first = server.connect();
     assert_eq!(first.ask("hello"), "HELLO");

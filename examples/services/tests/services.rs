@@ -295,7 +295,7 @@ fn the_second_signal_reports_at_once_which_request_is_held_up() {
 }
 
 #[test]
-fn the_third_signal_exits_with_130_even_where_nobody_reads() {
+fn the_third_signal_exits_with_130_even_where_the_output_is_not_read() {
     let folder = TempDir::new().unwrap();
     // Both outputs are one pipe, which is then filled: nothing ends by itself any more.
     let services = services(&folder);

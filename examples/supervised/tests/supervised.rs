@@ -112,7 +112,7 @@ fn a_signal_while_it_starts_is_no_failure() {
 }
 
 #[test]
-fn help_names_every_way_to_fail_and_wrong_usage_is_told() {
+fn help_names_every_way_to_fail_and_wrong_usage_is_an_error() {
     let help = text(&output(example("supervised", ".").arg("--help")).stdout);
     for way in [
         "start-panic",

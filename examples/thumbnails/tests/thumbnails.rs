@@ -303,7 +303,7 @@ fn make_draws_pictures_and_leaves_those_that_are_there() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_in_one_line() {
+fn what_cannot_be_done_is_an_error_of_one_line() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
     write_plain(&folder, "a.png", 3, 3);

@@ -206,7 +206,7 @@ fn a_large_file_that_cannot_be_read_is_named_once() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_an_error() {
     let folder = TempDir::new().unwrap();
     for wrong in ["--threads=0", "--top=x", "--fast"] {
         let output = output(wordcount(&folder).arg(wrong));

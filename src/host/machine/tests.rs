@@ -241,7 +241,7 @@ fn ten_services_of_twenty_seconds_that_use_them_are_done_in_twenty() {
         sim.started(index);
     }
     sim.stop();
-    // Each of them heeds it in its last moment.
+    // Each of them obeys it in its last moment.
     assert_eq!(sim.wait(19), 19.0);
     for index in 0..10 {
         assert!(!sim.machine.is_done(sim.now));
@@ -289,7 +289,7 @@ fn a_dependent_that_ends_early_leaves_its_time_to_those_that_it_needs() {
 }
 
 #[test]
-fn the_delay_passes_between_not_being_ready_and_telling_the_first() {
+fn the_delay_passes_between_not_being_ready_and_the_first_stop_request() {
     let services = vec![("web", options(), vec![])];
     let mut sim = Sim::with_times(services, seconds(25), seconds(5));
     sim.started(0);
@@ -302,7 +302,7 @@ fn the_delay_passes_between_not_being_ready_and_telling_the_first() {
 }
 
 #[test]
-fn somebody_who_insists_takes_the_delay_away_and_gets_the_report_at_once() {
+fn a_request_without_time_takes_the_delay_away_and_gets_the_report_at_once() {
     let services = vec![("web", options(), vec![]), ("front", options(), vec![0])];
     let mut sim = Sim::with_times(services, seconds(25), seconds(5));
     sim.started(0);
@@ -380,7 +380,7 @@ fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over
 }
 
 #[test]
-fn one_that_is_over_before_the_stop_takes_nobody_out_of_their_order() {
+fn one_that_is_over_before_the_stop_takes_no_other_out_of_order() {
     let one_shot = Options {
         one_shot: true,
         ..options()

@@ -126,8 +126,10 @@ impl<T> Items<T> {
 
     /// The next item, which is being handled from now on.
     pub(super) fn next(&mut self) -> Option<Item<T>> {
+        // What is due goes first: it was at the front before, and makes room for other retries.
         let due = self.retrying.take_due();
         let item = due.or_else(|| match self.retrying.has_room() {
+            // If it fails, it has to find a place to wait for its retry.
             true => self.queued.pop_front(),
             false => None,
         })?;
@@ -176,6 +178,7 @@ impl<T> Items<T> {
             }
             End::Failed(item, why) => {
                 self.count_failed(why.error().is_none());
+                // The owner has its copy: with both of them it would be handled twice.
                 if is_given {
                     return Some(item);
                 }
@@ -258,6 +261,7 @@ impl<T> Items<T> {
 
     /// The copies of the items being handled, once the report is made.
     pub(super) fn take_copies(&mut self) -> BTreeMap<u64, T> {
+        // Until then a handler may still end with what it has.
         if !self.sealed {
             return BTreeMap::new();
         }

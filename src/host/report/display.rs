@@ -74,7 +74,7 @@ const KINDS: [&str; 7] = [
     "failed",
     "panicked",
     "abandoned",
-    "caller",
+    "stopping",
     "not started",
     "stopped",
     "returned",
@@ -85,7 +85,7 @@ fn kind_of(ending: &ServiceOutcome) -> &'static str {
         ServiceOutcome::Failed(_) => KINDS[0],
         ServiceOutcome::Panicked(_) => KINDS[1],
         ServiceOutcome::Abandoned(_) => KINDS[2],
-        ServiceOutcome::Caller => KINDS[3],
+        ServiceOutcome::Stopping => KINDS[3],
         ServiceOutcome::NotStarted => KINDS[4],
         ServiceOutcome::Stopped => KINDS[5],
         ServiceOutcome::Returned => KINDS[6],
@@ -221,7 +221,7 @@ fn row(f: &mut fmt::Formatter<'_>, kind: &str, service: &ServiceReport) -> fmt::
         }
         ServiceOutcome::Abandoned(abandoned) => parts.extend(abandoned_parts(abandoned)),
         ServiceOutcome::NotStarted => {}
-        ServiceOutcome::Stopped | ServiceOutcome::Returned | ServiceOutcome::Caller => {
+        ServiceOutcome::Stopped | ServiceOutcome::Returned | ServiceOutcome::Stopping => {
             let took = service.stop_took();
             parts.extend(took.map(|took| format!("after {:.3} s", took.as_secs_f64())));
         }

@@ -37,8 +37,9 @@ pub enum ServiceOutcome {
     Panicked(ServiceFailure),
     /// It had not ended when the report was made.
     Abandoned(AbandonedService),
-    /// It called [`HostHandle::stop`](crate::host::HostHandle::stop) itself.
-    Caller,
+    /// It was inside [`HostHandle::stop`](crate::host::HostHandle::stop), which it had called
+    /// itself, when the report was made.
+    Stopping,
     /// The stop began before it was started.
     NotStarted,
 }
@@ -143,7 +144,7 @@ impl ServiceReport {
         let ended_well = match self.outcome {
             ServiceOutcome::Stopped
             | ServiceOutcome::Returned
-            | ServiceOutcome::Caller
+            | ServiceOutcome::Stopping
             | ServiceOutcome::NotStarted => true,
             ServiceOutcome::Failed(_)
             | ServiceOutcome::Panicked(_)

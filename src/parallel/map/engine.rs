@@ -28,17 +28,17 @@ pub(in crate::parallel) fn run<W: Work>(
     options: &LoopOptions,
     submitted_at: &'static Location<'static>,
 ) -> Result<Option<W::Part>, TaskError> {
-    let queue = &*pool_ref.queue;
+    let core = &*pool_ref.core;
     let cursor = Cursor::new(items);
     let left = cursor.left();
     if left == 0 {
         return Ok(None);
     }
-    if queue.is_closed() && worker_index_in(queue.id).is_none() {
+    if core.is_closed() && worker_index_in(core.id).is_none() {
         return Err(TaskError::Unstarted);
     }
     let looping = Loop {
-        queue,
+        core,
         work,
         options,
         parent: Parent::current(),
@@ -46,7 +46,7 @@ pub(in crate::parallel) fn run<W: Work>(
         parts: Parts::new(),
         is_cut_short: AtomicBool::new(false),
     };
-    let latch = Latch::new(queue, options.token.is_some());
+    let latch = Latch::new(core, options.token.is_some());
     scope_with(pool_ref, latch, |s| looping.run(s, left, submitted_at));
     let Loop {
         cursor,
@@ -62,7 +62,7 @@ pub(in crate::parallel) fn run<W: Work>(
 }
 
 struct Loop<'a, W: Work> {
-    queue: &'a PoolCore,
+    core: &'a PoolCore,
     work: &'a W,
     options: &'a LoopOptions,
     parent: Parent,
@@ -81,11 +81,11 @@ impl<'a, W: Work> Loop<'a, W> {
         left: usize,
         submitted_at: &'static Location<'static>,
     ) {
-        let runners = left.min(self.queue.workers);
+        let runners = left.min(self.core.workers);
         let token = self.options.token.as_ref();
         // Before the first runner is pushed: the cancel wakes the wait below.
         let _listening = token.map(|token| s.listen(token));
-        let is_worker = worker_index_in(self.queue.id).is_some();
+        let is_worker = worker_index_in(self.core.id).is_some();
         let handles: Vec<_> = (usize::from(is_worker)..runners)
             .map(|_| self.push_runner(s, submitted_at))
             // So that the first panic is the first in time.
@@ -138,7 +138,7 @@ impl<'a, W: Work> Loop<'a, W> {
     /// Neither has a stop taken the backlog out, nor is the token cancelled.
     #[inline]
     fn goes_on(&self) -> bool {
-        !self.queue.is_sealed() && !self.options.is_cancelled()
+        !self.core.is_sealed() && !self.options.is_cancelled()
     }
 
     /// The next chunk, of `size` items at most; `None` when there is no more, or
@@ -146,7 +146,7 @@ impl<'a, W: Work> Loop<'a, W> {
     fn next_chunk(&self, size: usize) -> Option<Chunk<W::Items>> {
         match self.goes_on() && !self.work.is_decided() {
             false => None,
-            true => self.cursor.lock().take(size, self.queue.workers),
+            true => self.cursor.lock().take(size, self.core.workers),
         }
     }
 }
@@ -170,7 +170,7 @@ impl<W: Work> TaskFn for Runner<'_, '_, W> {
 
     fn call(self, _: Option<&TaskContext>) {
         // Not if the pool gave it back: then no thread is to run it.
-        if worker_index_in(self.0.queue.id).is_some() {
+        if worker_index_in(self.0.core.id).is_some() {
             self.0.take_chunks();
         }
     }

@@ -58,10 +58,10 @@ use std::panic::resume_unwind;
 pub(super) struct ScopeLifetime<'scope>(pub(super) PhantomData<&'scope mut &'scope ()>);
 
 /// Calls the `body` of a scope, and returns when every task that `latch` counted has ended.
-pub(super) fn run<R>(latch: &Latch, queue: &PoolCore, body: impl FnOnce() -> R) -> R {
+pub(super) fn run<R>(latch: &Latch, core: &PoolCore, body: impl FnOnce() -> R) -> R {
     let returned = unwind::catch(body);
     let unwinding_would_be_unsound = AbortOnDrop;
-    let panic = latch.complete(queue);
+    let panic = latch.complete(core);
     mem::forget(unwinding_would_be_unsound);
     let panic = match &returned {
         Ok(_) => panic,

@@ -49,9 +49,9 @@ const TIDY_AT_LEAST: usize = 64;
 
 impl Latch {
     /// The latch of a scope that the current thread opens.
-    pub(in crate::parallel) fn new(queue: &PoolCore, notifies_each: bool) -> Arc<Latch> {
+    pub(in crate::parallel) fn new(core: &PoolCore, notifies_each: bool) -> Arc<Latch> {
         Arc::new(Latch {
-            worker: worker_index_in(queue.id),
+            worker: worker_index_in(core.id),
             notifies_each,
             open: AtomicUsize::new(0),
             state: Mutex::new(State {
@@ -86,8 +86,8 @@ impl Latch {
 
     /// Runs what is for this thread to run, and waits for the others. Returns the first
     /// panic that no join returned.
-    pub(super) fn complete(&self, queue: &PoolCore) -> Option<TaskPanic> {
-        self.run_until(queue, || self.open.load(Acquire) == 0);
+    pub(super) fn complete(&self, core: &PoolCore) -> Option<TaskPanic> {
+        self.run_until(core, || self.open.load(Acquire) == 0);
         let mut state = self.state.lock();
         state.is_over = true;
         // Shells that were given back while they were run already.
@@ -100,8 +100,8 @@ impl Latch {
 
     /// Runs what is for this thread to run, until there is no more and `is_over` says so. That
     /// is asked under the lock, and again after each notification.
-    pub(super) fn run_until(&self, queue: &PoolCore, is_over: impl Fn() -> bool) {
-        let me = current_worker_in(queue.id);
+    pub(super) fn run_until(&self, core: &PoolCore, is_over: impl Fn() -> bool) {
+        let me = current_worker_in(core.id);
         let backoff = Backoff::new();
         while let Some(task) = self.next_to_run(&backoff, &is_over) {
             // Invariant 3: both do nothing for a task that has started meanwhile.

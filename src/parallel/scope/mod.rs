@@ -59,7 +59,7 @@ pub(super) fn scope<'env, F, R>(pool_ref: &Arc<PoolRef>, body: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    let latch = Latch::new(&pool_ref.queue, false);
+    let latch = Latch::new(&pool_ref.core, false);
     scope_with(pool_ref, latch, body)
 }
 
@@ -74,7 +74,7 @@ where
         scope: ScopeLifetime(PhantomData),
         env: PhantomData,
     };
-    borrowed::run(&scope.latch, &pool_ref.queue, || body(&scope))
+    borrowed::run(&scope.latch, &pool_ref.core, || body(&scope))
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
@@ -99,7 +99,6 @@ impl<'scope> Scope<'scope, '_> {
         self.push_as(body, None, OnFull::WAIT, submitted_at)
     }
 
-    /// Submits any body. What is refused is given back to the scope.
     /// Lets the cancel of `token` wake [`run_until`](Self::run_until).
     pub(super) fn listen<'a>(&self, token: &'a CancelToken) -> Listening<'a> {
         token.listen(self.latch.clone())
@@ -107,7 +106,7 @@ impl<'scope> Scope<'scope, '_> {
 
     /// Runs what the pool gives back, until `is_over`. The latch has to notify of each end.
     pub(super) fn run_until(&self, is_over: impl Fn() -> bool) {
-        self.latch.run_until(&self.pool_ref.queue, is_over);
+        self.latch.run_until(&self.pool_ref.core, is_over);
     }
 
     pub(super) fn push_as<B>(
@@ -127,7 +126,7 @@ impl<'scope> Scope<'scope, '_> {
         let cell = TaskCell::new(origin, name, TaskLimits::NONE, body, pool_ref, latch);
         self.latch.enter();
         let erased = borrowed::erase(&self.scope, cell.clone());
-        match self.pool_ref.queue.push_shared(erased.clone(), on_full) {
+        match self.pool_ref.core.push_shared(erased.clone(), on_full) {
             true => self.latch.note(erased.clone()),
             false => erased.give_back(erased.clone()),
         }
@@ -138,7 +137,7 @@ impl<'scope> Scope<'scope, '_> {
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
-            .field("pool", &self.pool_ref.queue.name)
+            .field("pool", &self.pool_ref.core.name)
             .finish_non_exhaustive()
     }
 }

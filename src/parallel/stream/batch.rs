@@ -99,14 +99,14 @@ impl<F> Common<F> {
     where
         F: Fn(T) -> R,
     {
-        let queue = &self.pool_ref.queue;
-        if worker_index_in(queue.id).is_none() {
+        let core = &self.pool_ref.core;
+        if worker_index_in(core.id).is_none() {
             results.extend(items.map(&*self.f));
             return;
         }
         let looks = items.len().div_ceil(LOOKS);
         let goes_on = || !self.is_dropped.load(Relaxed) && !self.options.is_cancelled();
-        while goes_on() && !queue.is_sealed() {
+        while goes_on() && !core.is_sealed() {
             let Some(item) = items.next() else { break };
             results.push((self.f)(item));
             let looks_now = results.len() % looks == 0 && items.len() > 0;

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_that_nobody_takes_are_not_kept() {
+    fn endings_that_no_thread_takes_are_not_kept() {
         let endings = Arc::new(Endings::default());
         let ends = |number| {
             let endings = endings.clone();

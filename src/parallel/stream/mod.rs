@@ -94,7 +94,7 @@ where
         options: LoopOptions,
         submitted_at: &'static Location<'static>,
     ) -> Self {
-        let pacing = Pacing::new(pool_ref.queue.capacity(), pool_ref.queue.workers);
+        let pacing = Pacing::new(pool_ref.core.capacity(), pool_ref.core.workers);
         let common = Arc::new(Common {
             f: Guarded::new(f, "the closure of a stream"),
             pool_ref: pool_ref.clone(),
@@ -161,7 +161,7 @@ where
     /// Pulls one more batch and submits it, if there may be one. Returns whether
     /// it did.
     fn pull(&mut self) -> bool {
-        let is_closed = self.pool_ref.queue.is_closed() || self.is_cancelled();
+        let is_closed = self.pool_ref.core.is_closed() || self.is_cancelled();
         let next = self
             .pacing
             .next(self.outstanding, self.batches.len(), is_closed);
@@ -230,8 +230,8 @@ where
         let options = &self.common.options;
         let name = options.name.clone();
         let cell = TaskCell::new(origin, name, TaskLimits::NONE, batch, pool_ref, link);
-        let queue = &self.pool_ref.queue;
-        if self.is_cancelled() || !queue.push_shared(cell.clone(), options.on_full()) {
+        let core = &self.pool_ref.core;
+        if self.is_cancelled() || !core.push_shared(cell.clone(), options.on_full()) {
             self.end_source();
             cell.take_out();
             cell.discard();
@@ -459,7 +459,7 @@ impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
 impl<I: Iterator, F, R> fmt::Debug for Stream<I, F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
-            .field("pool", &self.pool_ref.queue.name)
+            .field("pool", &self.pool_ref.core.name)
             .field("in_flight", &self.outstanding)
             .field("at_most", &self.pacing.limit())
             .field("is_unordered", &self.is_unordered)

@@ -284,7 +284,7 @@ impl PoolBuilder {
         let names: Vec<Arc<str>> = (0..threads + self.max_replacements)
             .map(|index| threads::worker_name(&self.name, index).into())
             .collect();
-        let queue = PoolCore::new(Settings {
+        let core = PoolCore::new(Settings {
             name: self.name.into(),
             workers: threads,
             spares: self.max_replacements,
@@ -296,7 +296,7 @@ impl PoolBuilder {
             observer: self.observer,
             latencies: self.measures_latency.then(|| Latencies::new(names.len())),
         });
-        let stopper = Stopper::new(queue.clone(), &names);
+        let stopper = Stopper::new(core.clone(), &names);
         let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {
             let worker = Worker {
                 index,
@@ -314,11 +314,11 @@ impl PoolBuilder {
             most: self.max_replacements,
         });
         let weak = Arc::downgrade(&replacer);
-        queue.set_replace(Box::new(move |stuck| {
+        core.set_replace(Box::new(move |stuck| {
             let replacer = weak.upgrade();
             replacer.map_or_else(String::new, |replacer| replacer.replace(stuck))
         }));
-        let name = &queue.name;
+        let name = &core.name;
         record!(
             Info,
             POOL,
@@ -326,7 +326,7 @@ impl PoolBuilder {
             self.capacity
         );
         Ok(Pool {
-            pool_ref: PoolRef::new(&queue),
+            pool_ref: PoolRef::new(&core),
             stopper,
             _replacer: replacer,
             drop_plan: self.drop_plan,

@@ -123,6 +123,7 @@ impl Machine {
         match &mut self.state {
             State::Closed => Ok((self.ticket(0), None)),
             State::Open { until } if until.has_passed(now) => {
+                // This call is the first trial. Those after it are admitted below.
                 self.enter(State::HalfOpen(Trials {
                     running: 1,
                     successes: 0,
@@ -137,6 +138,7 @@ impl Machine {
             }
             State::HalfOpen(trials) => match trials.take_place(self.terms.trials, now) {
                 true => {
+                    // Each trial has its whole patience: it is that of the latest one.
                     trials.patience = self.terms.patience(self.openings, now);
                     let round = trials.round;
                     Ok((self.ticket(round), None))
@@ -231,6 +233,7 @@ impl Machine {
     }
 
     fn open(&mut self, why: Why, now: Instant) -> Change {
+        // One that is tripped while it is open waits again, but not longer: it has tried nothing.
         if !matches!(self.state, State::Open { .. }) {
             self.openings = self.openings.saturating_add(1);
         }
@@ -320,6 +323,7 @@ impl Trials {
     fn end(&mut self, round: u64, end: End) {
         // One of an earlier round has lost its place.
         if round == self.round {
+            // Cannot go below zero: a round counts only the ends of those that it began.
             self.running -= 1;
         }
         if end == End::Success {

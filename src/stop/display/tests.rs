@@ -27,7 +27,7 @@ fn abandoned(id: u64, name: &str, note: Option<&str>) -> AbandonedTask {
             worker: "render-3".into(),
             running_for: Duration::from_millis(41_200),
             note: note.map(Into::into),
-            cancel_asked: Some(Duration::from_millis(1_300)),
+            cancel_requested_for: Some(Duration::from_millis(1_300)),
             is_overrun: false,
         },
         has_token: true,

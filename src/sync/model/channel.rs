@@ -16,9 +16,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-pub use crossbeam_channel::{
-    RecvError, RecvTimeoutError, TryReadyError, TryRecvError, TrySendError,
-};
+pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError, TrySendError};
 
 struct Channel<T> {
     capacity: usize,
@@ -232,31 +230,5 @@ impl<T> fmt::Debug for Sender<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Receiver")
-    }
-}
-
-/// As much of it as is needed to know whether a receiver exists.
-#[derive(Debug, Default)]
-pub struct Select {
-    is_ready: bool,
-}
-
-impl Select {
-    pub fn new() -> Select {
-        Select::default()
-    }
-
-    /// Only for a channel without room.
-    pub fn send<T>(&mut self, sender: &Sender<T>) {
-        self.is_ready |= sender
-            .0
-            .exact(|exact| exact.receivers == 0 || exact.blocked > 0);
-    }
-
-    pub fn try_ready(&self) -> Result<usize, TryReadyError> {
-        match self.is_ready {
-            true => Ok(0),
-            false => Err(TryReadyError),
-        }
     }
 }

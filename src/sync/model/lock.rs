@@ -77,7 +77,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     fn deref(&self) -> &T {
         match &self.guard {
             Some(guard) => guard,
-            None => unreachable!("nobody has it while it is unlocked"),
+            None => unreachable!("no thread has it while it is unlocked"),
         }
     }
 }
@@ -86,7 +86,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         match &mut self.guard {
             Some(guard) => guard,
-            None => unreachable!("nobody has it while it is unlocked"),
+            None => unreachable!("no thread has it while it is unlocked"),
         }
     }
 }

@@ -86,7 +86,7 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<Contents
         if self.call_off(Off::Cancelled) {
             return true;
         }
-        self.any().ask_to_cancel();
+        self.any().request_cancel();
         false
     }
 
@@ -104,11 +104,11 @@ impl<B: TaskFn<Output: Send>, L: Link> Joinable<B::Output> for TaskCell<Contents
 }
 
 impl<L: Link> AnyCell<'_, L> {
-    fn ask_to_cancel(&self) {
+    fn request_cancel(&self) {
         let mut body = self.body.lock();
         if body.state == TaskState::Running {
             // Kept for a token that the task has not asked for yet.
-            body.cancel_asked.get_or_insert_with(clock::now);
+            body.cancel_requested.get_or_insert_with(clock::now);
             let control = body.control.clone();
             drop(body);
             if let Some(control) = control {

@@ -249,8 +249,8 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
         pool_cancelled: bool,
     ) -> Result<Duration, (B, GiveUpReason)> {
         let mut body = self.body.lock();
-        let is_asked = body.cancel_asked.is_some();
-        let wait = match next_wait(next, settled.is_some(), is_asked, pool_cancelled) {
+        let is_cancel_requested = body.cancel_requested.is_some();
+        let wait = match next_wait(next, settled.is_some(), is_cancel_requested, pool_cancelled) {
             Ok(wait) => wait,
             Err(gave_up) => return Err((closure, gave_up)),
         };
@@ -287,7 +287,7 @@ impl<L: Link> AnyCell<'_, L> {
     fn may_start(&self, body: &mut AnyBody<'_>, worker: &CurrentWorker, how: How) -> MayStart {
         // A claim may come late: by now a stop may have taken the task out, and it may be
         // in another pool.
-        let is_here = how != How::Claimed || body.pool_ref.queue.id == worker.pool_ref.queue.id;
+        let is_here = how != How::Claimed || body.pool_ref.core.id == worker.pool_ref.core.id;
         if !body.state.may_start() || !is_here {
             return MayStart::No;
         }
@@ -352,18 +352,18 @@ struct RetryWait {
     is_uncounted: bool,
 }
 
-/// What follows a failed attempt. `is_settled`: a report has counted the task; `is_asked`: its
-/// handle was asked to cancel it.
+/// What follows a failed attempt. `is_settled`: a report has counted the task;
+/// `is_cancel_requested`: its handle was asked to cancel it.
 fn next_wait(
     next: Result<Next, GiveUpReason>,
     is_settled: bool,
-    is_asked: bool,
+    is_cancel_requested: bool,
     pool_cancelled: bool,
 ) -> Result<RetryWait, GiveUpReason> {
     // One that was cut short did not fail for good, unless its error says so. The pool is
     // closed, then: it does not wait, but is unstarted.
     let is_cut_short = pool_cancelled && next != Err(GiveUpReason::Verdict);
-    let asked = match (is_settled, is_asked) {
+    let asked = match (is_settled, is_cancel_requested) {
         (true, _) => Some(GiveUpReason::Stopped),
         (false, true) => Some(GiveUpReason::Cancelled),
         (false, false) => None,

@@ -19,8 +19,8 @@ impl<B: TaskFn<Output: Send>, L: Link> RunningCell for TaskCell<Contents<B>, L> 
         self.any().abandon();
     }
 
-    fn cancel_asked(&self) -> Option<Instant> {
-        self.any().body.lock().cancel_asked
+    fn cancel_requested(&self) -> Option<Instant> {
+        self.any().body.lock().cancel_requested
     }
 
     fn control(&self) -> Option<Arc<TaskControl>> {
@@ -114,7 +114,7 @@ impl<L: Link> AnyCell<'_, L> {
     fn control_or(&self, new: Arc<TaskControl>) -> Arc<TaskControl> {
         let mut body = self.body.lock();
         let control = body.control.get_or_insert(new).clone();
-        let is_cancelled = body.cancel_asked.is_some();
+        let is_cancelled = body.cancel_requested.is_some();
         drop(body);
         // Requested before the task checked its token for the first time.
         if is_cancelled {
@@ -191,7 +191,7 @@ impl<L: Link> AnyCell<'_, L> {
     /// From now on the task is that pool's. Returns the one before.
     fn belongs_to(&self, pool_ref: Arc<PoolRef>, state: TaskState) -> Arc<PoolRef> {
         self.change(|body: &mut AnyBody<'_>| {
-            self.pool.store(pool_ref.queue.id, Relaxed);
+            self.pool.store(pool_ref.core.id, Relaxed);
             body.state = state;
             mem::replace(&mut body.pool_ref, pool_ref)
         })

@@ -49,7 +49,7 @@ struct RareTerms {
 impl RareTerms {
     #[inline]
     fn of(limits: TaskLimits, pool_ref: &PoolRef) -> Option<Box<RareTerms>> {
-        let queued_at = pool_ref.queue.is_observed().then(clock::now);
+        let queued_at = pool_ref.core.is_observed().then(clock::now);
         if limits.are_none() && queued_at.is_none() {
             return None;
         }
@@ -97,7 +97,7 @@ pub(super) struct Body<C: ?Sized> {
     /// The handle is gone: the result will not be taken.
     pub(super) detached: bool,
     /// When the handle was asked to cancel the running task.
-    pub(super) cancel_asked: Option<Instant>,
+    pub(super) cancel_requested: Option<Instant>,
     /// The token and the note, once it has asked for them, while it runs.
     pub(super) control: Option<Arc<TaskControl>>,
     pub(super) contents: C,
@@ -171,7 +171,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
                 name,
             },
             ended: AtomicU8::new(0),
-            pool: AtomicU64::new(pool_ref.queue.id),
+            pool: AtomicU64::new(pool_ref.core.id),
             terms: RareTerms::of(limits, &pool_ref),
             link,
             changed: Condvar::new(),
@@ -182,7 +182,7 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
                 taken_out: 0,
                 counted: false,
                 detached: false,
-                cancel_asked: None,
+                cancel_requested: None,
                 control: None,
                 contents: Contents {
                     closure: Some(body),
@@ -273,8 +273,16 @@ impl<L: Link> AnyCell<'_, L> {
         // Invariant 1 of `state`.
         let returned = change(&mut body);
         let news = self.changed_to(body.state);
+        let called_off = match body.state {
+            TaskState::CalledOff(_) => Some(body.pool_ref.clone()),
+            _ => None,
+        };
         drop(body);
         self.announce(news);
+        // Those that saw it being called off wait at the pool, for the sake of its report.
+        if let Some(pool_ref) = called_off {
+            pool_ref.called_off();
+        }
         returned
     }
 
@@ -314,7 +322,7 @@ impl<L: Link> AnyCell<'_, L> {
         body.state = TaskState::CallingOff(off);
         // A withdrawn task is in no pool's accounting.
         body.counted = off == Off::TakenBack || was == TaskState::Withdrawn;
-        // A thread that waits has to look whether the report was made, from now on.
+        // A thread that waits has to wait at the pool from now on, for the report as well.
         self.changed.notify_all();
         Some(was)
     }

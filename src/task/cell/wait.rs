@@ -3,20 +3,11 @@
 use super::state::{Look, TaskState, look};
 use super::task_cell::{AnyBody, AnyCell, Contents, TaskCell};
 use crate::clock::{self, Deadline};
-use crate::queue::worker_index_in;
-use crate::sync::{Acquire, Backoff, Relaxed, Release};
+use crate::queue::{PoolRef, worker_index_in};
+use crate::sync::{Acquire, Arc, Backoff, Relaxed, Release};
 use crate::task::body::TaskFn;
 use crate::task::link::Link;
 use crate::worker::Off;
-use std::time::Duration;
-
-/// How often a wait for a task whose cancel is slow checks whether the pool's report was
-/// made, which ends every wait.
-#[cfg(not(any(loom, shuttle)))]
-const LOOK_WHILE_CALLING_OFF: Duration = Duration::from_millis(10);
-/// Never in a model: it would hide a canceller that wakes no thread.
-#[cfg(any(loom, shuttle))]
-const LOOK_WHILE_CALLING_OFF: Duration = Duration::MAX;
 
 /// A wait, as it began.
 #[derive(Clone, Copy)]
@@ -33,6 +24,9 @@ enum Step {
     Return(bool),
     Expire,
     WaitUntil(Deadline),
+    /// The drop of its closure may take forever, and then only the report of this pool ends
+    /// the wait: so it is not the cell that is waited on.
+    WaitUntilCalledOff(Arc<PoolRef>),
 }
 
 impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
@@ -55,6 +49,12 @@ impl<B: TaskFn<Output: Send>, L: Link> TaskCell<Contents<B>, L> {
                 }
                 Step::WaitUntil(moment) => {
                     moment.wait(&self.changed, &mut body);
+                }
+                Step::WaitUntilCalledOff(pool_ref) => {
+                    drop(body);
+                    pool_ref
+                        .wait_until_called_off(waiter.deadline, || !self.any().is_calling_off());
+                    body = self.body.lock();
                 }
             }
         }
@@ -96,11 +96,14 @@ impl<L: Link> AnyCell<'_, L> {
             Look::Over => return Step::Return(true),
             Look::ToRun => return Step::Return(false),
             Look::Expired => return Step::Expire,
-            Look::CallingOff(off) if body.pool_ref.is_reported() => {
+            Look::CallingOff(off) if body.pool_ref.core.is_reported() => {
                 self.report_called_off(body, off);
                 return Step::Return(true);
             }
-            Look::CallingOff(_) => Deadline::after(LOOK_WHILE_CALLING_OFF),
+            Look::CallingOff(_) if waiter.deadline.has_passed(clock::now()) => {
+                return Step::Return(false);
+            }
+            Look::CallingOff(_) => return Step::WaitUntilCalledOff(body.pool_ref.clone()),
             Look::Unstarted => self.start_by(),
             Look::Pending => Deadline::NEVER,
         };
@@ -119,6 +122,10 @@ impl<L: Link> AnyCell<'_, L> {
             body.attempts,
             body.taken_out + body.attempts > 0,
         )
+    }
+
+    fn is_calling_off(&self) -> bool {
+        matches!(self.body.lock().state, TaskState::CallingOff(_))
     }
 
     /// No wait outlives the report of a stop: the drop of the closure goes on, and the task

@@ -421,7 +421,7 @@ fn what_cannot_be_meant_is_an_error_in_its_field() {
 }
 
 #[test]
-fn what_is_wrong_as_a_whole_is_told_too() {
+fn what_is_wrong_as_a_whole_is_an_error_too() {
     assert_eq!(
         error("0 0 30 2 *"),
         "cron expression \"0 0 30 2 *\" matches no date at all; write days that its months have"

@@ -27,7 +27,7 @@ fn scrub(data: &mut Value) {
         "elapsed",
         "id",
         "running_for",
-        "cancel_asked",
+        "cancel_requested_for",
         "submitted_at",
         "thread_id",
         "thread_state",
@@ -90,7 +90,7 @@ fn the_report_of_a_stop_has_every_task_that_it_left_behind() {
                 "abandoned": [{
                     "id": "#", "name": "stuck", "submitted_at": "#", "attempts": 1,
                     "worker": "w-0", "running_for": "#", "note": "at the gate",
-                    "cancel_asked": "#", "overrun": false, "has_token": true,
+                    "cancel_requested_for": "#", "overrun": false, "has_token": true,
                     "thread_id": "#", "thread_state": "#",
                 }],
                 "stopping_tasks": [], "lingering": [],
@@ -140,7 +140,7 @@ fn a_running_task_says_what_it_does() {
             data(to_value(pool.running())),
             json!([{
                 "id": "#", "name": "wait", "submitted_at": "#", "attempts": 1, "worker": "w-0",
-                "running_for": "#", "note": null, "cancel_asked": null, "overrun": false,
+                "running_for": "#", "note": null, "cancel_requested_for": null, "overrun": false,
             }])
         );
         drop(gate);

@@ -12,7 +12,7 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_gate_lets_as_many_through_as_it_is_told_to_and_knows_who_waits() {
+fn a_gate_lets_the_asked_number_through_and_knows_what_waits() {
     let _guard = HangGuard::new(LONG);
     let (gate, diary) = (Gate::new(), Diary::new());
     thread::scope(|scope| {
@@ -111,7 +111,7 @@ fn a_dropped_gate_is_open_also_for_those_who_have_not_come_yet() {
 }
 
 #[test]
-fn nobody_can_wait_for_ever_for_those_who_wait_at_an_open_gate() {
+fn a_wait_for_threads_at_an_open_gate_is_refused() {
     let _guard = HangGuard::new(LONG);
     let gate = Gate::new();
     gate.open();
@@ -119,11 +119,11 @@ fn nobody_can_wait_for_ever_for_those_who_wait_at_an_open_gate() {
     let wait = AssertUnwindSafe(|| gate.wait_for(1));
     let payload = catch_unwind(wait).unwrap_err();
     let text = payload.downcast_ref::<&str>().unwrap();
-    assert_eq!(*text, "nobody waits at a gate that is open");
+    assert_eq!(*text, "no thread waits at a gate that is open");
 }
 
 #[test]
-fn a_gate_in_a_pool_of_a_failed_test_leaves_nobody_behind() {
+fn a_gate_in_a_pool_of_a_failed_test_leaves_no_thread_behind() {
     let _guard = HangGuard::new(LONG);
     let pool = Pool::new(1).unwrap();
     let stop = pool.stop_handle();

@@ -162,7 +162,7 @@ fn the_first_look_is_over_before_those_after_it_start() {
 }
 
 #[test]
-fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
+fn an_empty_folder_is_reported_once_and_then_what_comes_changes_and_goes() {
     let place = Place::new();
     let (host, told) = started(place.watch());
     let first = next(&told);
@@ -186,7 +186,7 @@ fn an_empty_folder_is_told_of_once_and_then_what_comes_changes_and_goes() {
 }
 
 #[test]
-fn an_editor_that_writes_in_steps_is_told_of_once() {
+fn an_editor_that_writes_in_steps_is_reported_once() {
     let place = Place::new();
     place.write("a.md", "old");
     let (host, told) = started(FolderWatch::new(&place.folder).debounce(500 * MILLI));
@@ -203,7 +203,7 @@ fn an_editor_that_writes_in_steps_is_told_of_once() {
 }
 
 #[test]
-fn where_something_happens_all_the_time_it_is_told_of_all_the_same() {
+fn under_continuous_activity_changes_are_reported_all_the_same() {
     let place = Place::new();
     let (host, told) = started(
         FolderWatch::new(&place.folder)
@@ -304,7 +304,7 @@ fn removed_and_made_again_before_anybody_looked_it_is_watched_again() {
 }
 
 #[test]
-fn of_a_flood_no_change_is_lost_and_none_is_told_of_twice() {
+fn of_a_flood_no_change_is_lost_and_none_is_reported_twice() {
     const FILES: usize = 10_000;
     let place = Place::new();
     let (host, told) = started(place.watch());
@@ -362,7 +362,7 @@ fn a_folder_that_is_not_there_is_an_error_of_the_start_that_names_it() {
 }
 
 #[test]
-fn after_an_error_and_a_restart_everything_is_told_of_again() {
+fn after_an_error_and_a_restart_everything_is_reported_again() {
     use groundcrew::host::Restart;
     let place = Place::new();
     place.write("a.md", "a");
@@ -390,7 +390,7 @@ fn after_an_error_and_a_restart_everything_is_told_of_again() {
 }
 
 #[test]
-fn what_the_system_does_not_tell_is_found_by_looking_now_and_then() {
+fn what_the_system_does_not_report_is_found_by_a_rescan() {
     let place = Place::new();
     let (host, told) = started(place.watch().rescan_every(20 * MILLI));
     next(&told);
@@ -456,7 +456,7 @@ fn a_link_that_leads_elsewhere_is_noticed_to_the_folder_itself_and_in_it() {
 }
 
 #[test]
-fn a_relative_path_is_told_of_as_it_was_given() {
+fn a_relative_path_is_reported_as_it_was_given() {
     // A folder that is there, below the one that tests run in.
     let folder = TempDir::new_in("tests").unwrap();
     let name = folder.path().file_name().unwrap();
@@ -491,7 +491,7 @@ fn a_path_with_dots_and_slashes_is_the_folder_that_it_leads_to() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_text_are_told_of_like_others() {
+fn names_that_are_no_text_are_reported_like_others() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -529,7 +529,7 @@ fn a_link_to_a_folder_below_is_no_other_name_for_what_is_in_there() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_told_of() {
+fn what_is_no_file_is_not_reported() {
     let place = Place::new();
     let fifo = place.path("fifo.md");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
@@ -649,9 +649,9 @@ fn a_relative_path_stays_the_same_folder_when_the_current_folder_is_another_one(
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_changes_in_what_was_mounted_over_a_subfolder_is_told_at_once_and_when_it_is_gone() {
+fn what_changes_in_what_was_mounted_over_a_subfolder_is_reported_at_once_and_when_it_is_gone() {
     let test =
-        "what_changes_in_what_was_mounted_over_a_subfolder_is_told_at_once_and_when_it_is_gone";
+        "what_changes_in_what_was_mounted_over_a_subfolder_is_reported_at_once_and_when_it_is_gone";
     let may_mount: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "-r", "--mount"]];
     let Some(way) = may_mount
         .into_iter()

@@ -231,7 +231,7 @@ fn a_service_that_waits_for_its_restart_ends_with_the_stop_and_has_failed() {
 }
 
 #[test]
-fn of_a_service_that_fails_for_ever_the_latest_failures_are_kept() {
+fn of_a_service_that_fails_forever_the_latest_failures_are_kept() {
     let mut options = restarting();
     options.policy = Restart::new().limit(1, Duration::ZERO).into();
     let mut sim = Sim::new(vec![("web", options, vec![])]);

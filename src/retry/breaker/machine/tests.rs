@@ -100,7 +100,7 @@ impl Play {
 }
 
 #[test]
-fn so_many_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+fn the_maximum_number_of_failures_in_a_row_opens_it_and_a_success_between_them_does_not() {
     Play::table(
         terms(),
         "0: bad, bad                -> closed
@@ -295,7 +295,7 @@ fn a_share_of_failures_opens_it_once_there_are_enough_calls_in_the_window() {
 }
 
 #[test]
-fn the_window_begins_anew_when_it_closes() {
+fn the_window_begins_again_when_it_closes() {
     Play::table(
         by_rate(),
         "0:  bad, bad, bad, bad     -> open 10

@@ -78,7 +78,7 @@ fn a_batch_is_full_when_its_first_item_is_so_old() {
 }
 
 #[test]
-fn a_batch_is_full_when_nothing_was_added_for_so_long() {
+fn a_batch_is_full_when_nothing_was_added_for_the_idle_time() {
     let world = World::new(builder().max_age(10 * SECOND).max_idle(3 * SECOND));
     for item in 0..4 {
         world.submit([item]);

@@ -56,7 +56,7 @@ fn it_opens_tries_again_and_closes() {
 }
 
 #[test]
-fn a_trial_that_hangs_does_not_keep_it_half_open_for_ever() {
+fn a_trial_that_hangs_does_not_keep_it_half_open_forever() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).build().unwrap();
     breaker.trip();

@@ -397,7 +397,7 @@ fn a_chain_of_deaf_services_shares_the_whole_and_each_has_its_time() {
 }
 
 #[test]
-fn the_delay_passes_with_readiness_off_before_anybody_is_told() {
+fn the_delay_passes_with_readiness_off_before_any_stop_is_requested() {
     within(LONG, "delay", || {
         let (clock, (tell, told)) = (ManualClock::new(), signal());
         let host = host(&clock, |host| {
@@ -554,7 +554,7 @@ fn a_status_can_be_serialized() {
 }
 
 #[test]
-fn a_stop_in_no_time_is_reported_though_nobody_moves_the_clock_any_more() {
+fn a_stop_in_no_time_is_reported_though_the_clock_is_not_moved_any_more() {
     for limit in [Duration::ZERO, MOMENT] {
         let (clock, gate, (tell, told)) = (ManualClock::new(), Gate::new(), signal());
         let entrance = gate.entrance();

@@ -36,7 +36,7 @@ fn a_task_is_asked_to_end_at_its_limit_and_overrun_a_quarter_of_it_later() {
             assert!(!token.is_cancelled());
             clock.advance(NANO);
             assert!(token.is_cancelled());
-            assert!(pool.running()[0].cancel_asked().is_some());
+            assert!(pool.running()[0].cancel_requested_for().is_some());
             clock.advance(grace - NANO);
             assert_eq!(pool.stats().overrun(), before);
             clock.advance(NANO);

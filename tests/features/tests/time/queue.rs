@@ -35,7 +35,7 @@ impl World {
         let (clock, (tell, calls), (bury, dead)) = (ManualClock::new(), unbounded(), unbounded());
         let queue = set(WorkQueue::new(4)).dead_letter(move |item, why| {
             let message = why.message().to_owned();
-            bury.send((item, why.attempts(), why.cause(), message))
+            bury.send((item, why.attempts(), why.reason(), message))
                 .unwrap();
         });
         let mut host = Host::builder();
@@ -184,7 +184,7 @@ fn a_stop_hands_back_at_once_what_would_be_tried_too_late_with_its_last_error() 
     );
     let waited = world.queue.take_retrying();
     assert_eq!(waited[0].to_string(), "item 1 failed: no luck with 1");
-    let reasons = waited.iter().map(|failed| failed.why().cause());
+    let reasons = waited.iter().map(|failed| failed.why().reason());
     let stopped = DeadLetterReason::GaveUp(GiveUpReason::Stopped);
     assert_eq!(reasons.collect::<Vec<_>>(), [stopped; 2]);
     let items = waited.into_iter().map(|failed| failed.into_inner());
@@ -298,7 +298,7 @@ fn a_permanent_error_and_a_panic_are_not_tried_again() {
     let report = within(LONG, "stop", || host.stop());
     assert_eq!(report.exit_code(), 75);
     let failed = queue.take_failed();
-    let causes = failed.iter().map(|failed| failed.why().cause());
+    let causes = failed.iter().map(|failed| failed.why().reason());
     let (permanent, panicked) = (DeadLetterReason::Permanent, DeadLetterReason::Panicked);
     assert_eq!(causes.collect::<Vec<_>>(), [permanent, panicked]);
     assert_eq!(
