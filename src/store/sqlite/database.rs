@@ -39,6 +39,9 @@ const AMPLE_SPACE: u64 = 64 << 20;
 /// then.
 const LARGEST_LOG: u64 = 64 << 20;
 
+/// In KiB, which is what a negative number stands for.
+const CACHE_SIZE: i64 = -8000;
+
 /// More statements than there are.
 const STATEMENTS: usize = 128;
 
@@ -79,7 +82,7 @@ impl Database {
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;
             conn.pragma_update(None, "journal_size_limit", LARGEST_LOG as i64)?;
             conn.pragma_update(None, "synchronous", "NORMAL")?;
-            conn.pragma_update(None, "cache_size", -8000)?;
+            conn.pragma_update(None, "cache_size", CACHE_SIZE)?;
             // What savepoints need to undo a command would go to a file.
             conn.pragma_update(None, "temp_store", "MEMORY")?;
             Ok(conn)
@@ -137,7 +140,7 @@ impl Database {
     }
 
     /// Grows the log by pages of a transaction that is then rolled back, where there is ample space
-    /// for that. After an error the log has the size that it has.
+    /// for that. It waits for no lock.
     pub(super) fn grow_log(&self, conn: &Connection) -> rusqlite::Result<()> {
         let log = fs::metadata(self.companion("-wal"));
         let missing = LOG_SIZE.saturating_sub(log.map_or(0, |log| log.len()));
@@ -146,15 +149,11 @@ impl Database {
         if missing < LOG_SIZE / 2 || free < AMPLE_SPACE {
             return Ok(());
         }
-        // Pages that find no place in the cache are written to the log before the end.
-        conn.execute_batch("PRAGMA cache_size = 16; BEGIN IMMEDIATE")?;
-        let sql = "INSERT INTO groundcrew_payload(job, payload) VALUES(-1, zeroblob(?1))";
-        let grown = conn.execute(sql, [missing as i64]);
-        if !conn.is_autocommit() {
-            conn.execute_batch("ROLLBACK")?;
-        }
-        conn.pragma_update(None, "cache_size", -8000)?;
-        grown.map(drop)
+        conn.busy_timeout(Duration::ZERO)?;
+        let grown = grow_log_by(conn, missing);
+        conn.busy_timeout(self.busy_timeout.min(LONGEST_TIMEOUT))?;
+        conn.pragma_update(None, "cache_size", CACHE_SIZE)?;
+        grown
     }
 
     /// A path beside the file: its own with something behind it.
@@ -183,6 +182,17 @@ impl Database {
             Failure::Sqlite(error) => self.describe(&error),
         }
     }
+}
+
+fn grow_log_by(conn: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    // Pages that find no place in the cache are written to the log before the end.
+    conn.execute_batch("PRAGMA cache_size = 16; BEGIN IMMEDIATE")?;
+    let sql = "INSERT INTO groundcrew_payload(job, payload) VALUES(-1, zeroblob(?1))";
+    let grown = conn.execute(sql, [bytes as i64]);
+    if !conn.is_autocommit() {
+        conn.execute_batch("ROLLBACK")?;
+    }
+    grown.map(drop)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {

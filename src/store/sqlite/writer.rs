@@ -241,12 +241,14 @@ impl GroupWriter {
             return;
         };
         self.checkpointer.committed(conn);
-        if self.until_growth > 0 {
-            self.until_growth -= 1;
-            if self.until_growth == 0 {
-                // It is only for speed.
-                let _ = self.database.grow_log(conn);
-            }
+        if self.until_growth == 0 {
+            return;
+        }
+        self.until_growth -= 1;
+        if self.until_growth == 0 && self.database.grow_log(conn).is_err() {
+            // It is only for speed.
+            self.until_growth = COMMITS_BEFORE_GROWTH;
+            self.roll_back();
         }
     }
 

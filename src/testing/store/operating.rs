@@ -1,7 +1,7 @@
 //! What an operator may do to a job, and what not.
 
 use super::checks;
-use super::probe::{HOUR, Probe, a, cancelled, dead, failed, with};
+use super::probe::{HOUR, MS, Probe, a, cancelled, dead, failed, with};
 use crate::store::{Answer, CancelOutcome, Due, JobId, JobState, Outcome, StoreError};
 
 checks![
@@ -87,6 +87,7 @@ fn a_job_is_retried_as_if_it_had_had_no_attempt(probe: &Probe) {
         probe.end(job.attempt_id(), failed(Due::Now));
         let job = probe.claim_one(worker);
         probe.end(job.attempt_id(), outcome);
+        probe.advance(2 * MS);
         let before = probe.time();
         probe.other().retry(job.id).unwrap();
         let info = probe.info(job.id);
