@@ -17,16 +17,26 @@ impl<T: Send + 'static> Store<T> {
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         let backoff = Backoff::new();
-        while state.has_reached(Phase::Closed) || (state.held >= self.capacity && !overflows()) {
-            let refusal = match on_full.wait().map(|wait| (wait, wait.is_over())) {
-                _ if state.has_reached(Phase::Closed) || self.is_lost(&state) => Refusal::Closed,
-                None => Refusal::Full,
-                Some((_, Some(refusal))) => refusal,
-                Some((wait, None)) => {
-                    self.wait_for_room(&mut state, &backoff, wait);
-                    continue;
-                }
+        let refused = loop {
+            if state.has_reached(Phase::Closed) {
+                break Some(Refusal::Closed);
+            }
+            if state.held < self.capacity || overflows() {
+                break None;
+            }
+            // No task will make room any more.
+            if self.is_lost(&state) {
+                break Some(Refusal::Closed);
+            }
+            let Some(wait) = on_full.wait() else {
+                break Some(Refusal::Full);
             };
+            if let Some(refusal) = wait.is_over() {
+                break Some(refusal);
+            }
+            self.wait_for_room(&mut state, &backoff, wait);
+        };
+        if let Some(refusal) = refused {
             drop(state);
             return Err(self.refuse(item, on_full.reason(refusal)));
         }

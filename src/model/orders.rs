@@ -1,6 +1,6 @@
 //! Every schedule with few preemptions, and every value that a weak memory may
 //! show: for the pairs of sequentially consistent accesses of `queue/sleepers.rs`,
-//! `gate.rs`, `closing.rs` and `idle.rs`, where each side writes one thing and
+//! `gate.rs`, `closing.rs` and `waiters.rs`, where each side writes one thing and
 //! then reads the other's.
 //!
 //! Loom knows five threads at most: the test, a worker or two, the helper that

@@ -8,7 +8,7 @@ pub(super) struct Counters {
     refused: AtomicU64,
     cancelled: AtomicU64,
     expired: AtomicU64,
-    /// SeqCst, as Invariant 2 of `idle` needs it.
+    /// SeqCst, as Invariant 2 of `wait_idle` needs it.
     tombstones_made: AtomicU64,
     /// Written by the thread that drives the stop, when it takes the backlog out and when it makes
     /// the report. Read for statistics, without the lock of the stop.

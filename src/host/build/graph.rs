@@ -14,44 +14,15 @@ pub(in crate::host) struct Graph {
 impl Graph {
     /// `services`: each with its name and the names of what it needs.
     pub(in crate::host) fn new(services: &[(&str, &[String])]) -> Result<Graph, HostBuildError> {
-        let mut indices = HashMap::new();
-        for (index, (name, _)) in services.iter().enumerate() {
-            check_name(name)?;
-            if indices.insert(*name, index).is_some() {
-                return Err(HostBuildError::DoubleName((*name).to_owned()));
-            }
-        }
-        let mut needs = vec![Vec::new(); services.len()];
-        for (index, (name, after)) in services.iter().enumerate() {
-            for dependency in *after {
-                let Some(&needed) = indices.get(dependency.as_str()) else {
-                    return Err(HostBuildError::UnknownDependency {
-                        service: (*name).to_owned(),
-                        dependency: dependency.clone(),
-                        known: services
-                            .iter()
-                            .map(|(name, _)| (*name).to_owned())
-                            .collect(),
-                    });
-                };
-                needs[index].push(needed);
-            }
-            // A service may be named twice, or be named and be the pool that it runs on.
-            needs[index].sort_unstable();
-            needs[index].dedup();
-        }
+        let needs = needs(services)?;
         let order = sorted(&needs);
         let graph = Graph { needs, order };
-        match graph.order.len() == services.len() {
-            true => Ok(graph),
-            false => Err(HostBuildError::Cycle(
-                graph
-                    .cycle()
-                    .iter()
-                    .map(|index| services[*index].0.to_owned())
-                    .collect(),
-            )),
+        if graph.order.len() == services.len() {
+            return Ok(graph);
         }
+        let cycle = graph.cycle();
+        let names = cycle.iter().map(|index| services[*index].0.to_owned());
+        Err(HostBuildError::Cycle(names.collect()))
     }
 
     /// A cycle, with its first service again at its end.
@@ -74,6 +45,46 @@ impl Graph {
         }
         path
     }
+}
+
+/// What each service needs, by index.
+fn needs(services: &[(&str, &[String])]) -> Result<Vec<Vec<usize>>, HostBuildError> {
+    let indices = indices(services)?;
+    let needs_of = |(name, after): &(&str, &[String])| {
+        let mut needs = Vec::with_capacity(after.len());
+        for dependency in *after {
+            let Some(&needed) = indices.get(dependency.as_str()) else {
+                return Err(HostBuildError::UnknownDependency {
+                    service: (*name).to_owned(),
+                    dependency: dependency.clone(),
+                    known: services
+                        .iter()
+                        .map(|(name, _)| (*name).to_owned())
+                        .collect(),
+                });
+            };
+            needs.push(needed);
+        }
+        // A service may be named twice, or be named and be the pool that it runs on.
+        needs.sort_unstable();
+        needs.dedup();
+        Ok(needs)
+    };
+    services.iter().map(needs_of).collect()
+}
+
+/// The services by name.
+fn indices<'a>(
+    services: &[(&'a str, &[String])],
+) -> Result<HashMap<&'a str, usize>, HostBuildError> {
+    let mut indices = HashMap::new();
+    for (index, (name, _)) in services.iter().enumerate() {
+        check_name(name)?;
+        if indices.insert(*name, index).is_some() {
+            return Err(HostBuildError::DoubleName((*name).to_owned()));
+        }
+    }
+    Ok(indices)
 }
 
 /// Every service after those that it needs; what is missing is on a cycle, or needs one

@@ -258,24 +258,26 @@ impl<T: Send + 'static> Store<T> {
     ) -> Result<(), SubmitError<T>> {
         let overflows = on_full.overflows() && self.is_own_worker();
         let mut inner = self.inner.lock();
-        loop {
-            let refusal = if inner.items.closed {
-                Refusal::Closed
-            } else if overflows || inner.items.has_room() {
-                break;
-            } else {
-                match on_full.wait().map(|wait| (wait, wait.is_over())) {
-                    None => Refusal::Full,
-                    Some((_, Some(refusal))) => refusal,
-                    Some((wait, None)) => {
-                        inner.submitters += 1;
-                        let ticket = self.room.ticket();
-                        MutexGuard::unlocked(&mut inner, || self.room.wait(ticket, wait));
-                        inner.submitters -= 1;
-                        continue;
-                    }
-                }
+        let refused = loop {
+            if inner.items.closed {
+                break Some(Refusal::Closed);
+            }
+            if overflows || inner.items.has_room() {
+                break None;
+            }
+            let Some(wait) = on_full.wait() else {
+                break Some(Refusal::Full);
             };
+            if let Some(refusal) = wait.is_over() {
+                break Some(refusal);
+            }
+            inner.submitters += 1;
+            // Under the lock under which there was no room: Invariant 1 of the room.
+            let ticket = self.room.ticket();
+            MutexGuard::unlocked(&mut inner, || self.room.wait(ticket, wait));
+            inner.submitters -= 1;
+        };
+        if let Some(refusal) = refused {
             drop(inner);
             return Err(self.refuse(item, on_full.reason(refusal)));
         }
