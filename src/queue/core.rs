@@ -41,6 +41,8 @@ pub(crate) struct PoolCore {
     /// Parent of every task's token.
     pub(crate) token: CancelToken,
     pub(super) channel: Channel<Queued>,
+    /// Cancelled when the pool is closed.
+    pub(crate) stopping: CancelToken,
     /// Submitters from outside wait here for room in the channel.
     pub(super) gate: CachePadded<Gate>,
     /// One for each worker, by its index, and for those to come; its overflow list is in there.
@@ -224,6 +226,7 @@ impl PoolCore {
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
         self.hooks.is_observed()
+            stopping: CancelToken::new(),
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -7,8 +7,8 @@ use crate::worker::{TaskControl, TaskInfo};
 use std::fmt;
 use std::time::Duration;
 
-/// The context of a task submitted with `submit_with` or `execute_with`: its token, its note, and a
-/// submitter.
+/// The context of a task submitted with `submit_with` or `execute_with`: its tokens, its note, and
+/// what it can ask of its pool.
 ///
 /// # Examples
 ///
@@ -41,6 +41,7 @@ pub struct TaskContext {
     info: OnceLock<Box<TaskInfo>>,
 }
 
+    stopping: OnceLock<CancelToken>,
 impl TaskContext {
     /// For a task that this worker begins now.
     #[inline]
@@ -52,6 +53,7 @@ impl TaskContext {
             info: OnceLock::new(),
         }
     }
+            stopping: OnceLock::new(),
 
     /// The task has ended.
     #[inline]
@@ -59,19 +61,22 @@ impl TaskContext {
         worker.take_back_ref(self.pool_ref);
     }
 
-    /// For a task that no worker runs.
+    /// For a task that no worker runs. `stopping`: a token of its own, if it is no part of the stop
+    /// of this pool.
     pub(super) fn unstarted(
         info: TaskInfo,
         pool_ref: Arc<PoolRef>,
         control: Arc<TaskControl>,
     ) -> TaskContext {
         TaskContext {
+        stopping: Option<CancelToken>,
             task: info.id(),
             pool_ref,
             control: control.into(),
             info: Box::new(info).into(),
         }
     }
+            stopping: stopping.map_or_else(OnceLock::new, OnceLock::from),
 
     /// A reference to the pool that runs the task.
     pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
@@ -90,7 +95,7 @@ impl TaskContext {
 
     /// Returns the task's token. It is a child of the pool's token, cancelled in the cancelling
     /// phase of a stop or by [`TaskHandle::cancel`]. It is never a child of the token of the
-    /// submitting task.
+    /// submitting task. [`stopping`](Self::stopping) is cancelled earlier.
     ///
     /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
     pub fn token(&self) -> &CancelToken {
@@ -99,6 +104,37 @@ impl TaskContext {
 
     /// Returns whether the task's token is cancelled. Once `true`, it stays so.
     pub fn is_cancelled(&self) -> bool {
+    /// Returns a token that is cancelled as soon as the pool is closed, which is the first step of
+    /// its stop. The task may still run then, until its [`token`](Self::token) is cancelled. A task
+    /// that could go on without end, such as one that serves a client, finishes what it does and
+    /// returns.
+    ///
+    /// Only the pool cancels it: neither [`TaskHandle::cancel`] nor a
+    /// [time limit](crate::TaskBuilder::time_limit) does. For a task that is run after the stop,
+    /// as by [`UnstartedTask::run`](crate::task::UnstartedTask::run), it is never cancelled.
+    ///
+    /// [`TaskHandle::cancel`]: crate::TaskHandle::cancel
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1)?;
+    /// pool.execute_with(|ctx| {
+    ///     ctx.stopping().wait(); // for a client's next request, say
+    ///     assert!(!ctx.is_cancelled()); // there is time to answer the last one
+    /// })?;
+    /// while pool.running().is_empty() {}
+    /// assert!(pool.stop(Duration::from_secs(3600)).is_clean()); // returns at once
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn stopping(&self) -> &CancelToken {
+        let child = || self.pool_ref.queue.stopping.child();
+        self.stopping.get_or_init(child)
+    }
+
         self.token().is_cancelled()
     }
 

@@ -17,5 +17,6 @@ mod scope;
 mod scope_soundness;
 mod stop;
 mod stream;
+mod stopping;
 mod submit;
 mod ways_in;

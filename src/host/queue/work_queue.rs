@@ -193,7 +193,8 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// is a policy for that. Otherwise the error is logged and counted, and the item is a [dead
     /// letter](Self::dead_letter). In each case, the worker continues with the next item. The
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
-    /// time to stop. Until then, the queue is drained. See [which items come
+    /// time to stop. Until then, the queue is drained; a handler that waits for something can notice
+    /// the stop by the token [`stopping`](ServiceContext::stopping). See [which items come
     /// back](Self#which-items-come-back).
     pub fn workers<F, H, R>(&self, workers: usize, factory: F) -> impl IntoService + use<T, F, H, R>
     where

@@ -86,7 +86,9 @@ impl<L: Link> AnyCell<'_, L> {
     }
 
     fn context_here(&self, control: &Arc<TaskControl>, pool_ref: &Arc<PoolRef>) -> TaskContext {
-        TaskContext::unstarted(self.info(), pool_ref.clone(), control.clone())
+        let (pool_ref, control) = (pool_ref.clone(), control.clone());
+        let stopping = (!L::SCOPED).then(CancelToken::new);
+        TaskContext::unstarted(self.info(), pool_ref, control, stopping)
     }
 }
 
