@@ -21,6 +21,7 @@ use super::pool_timer::PoolTimer;
 use super::retry_permits::RetryPermits;
 use super::sleepers::Sleepers;
 use super::timed_queue::{Backlog, TimedQueue};
+use super::worker_states::{StateMakers, WorkerStates};
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::sync::{Arc, CachePadded, Relaxed, StaticU64};
@@ -40,9 +41,9 @@ pub(crate) struct PoolCore {
     pub(super) in_place: bool,
     /// Parent of every task's token.
     pub(crate) token: CancelToken,
-    pub(super) channel: Channel<Queued>,
     /// Cancelled when the pool is closed.
     pub(crate) stopping: CancelToken,
+    pub(super) channel: Channel<Queued>,
     /// Submitters from outside wait here for room in the channel.
     pub(super) gate: CachePadded<Gate>,
     /// One for each worker, by its index, and for those to come; its overflow list is in there.
@@ -60,6 +61,7 @@ pub(crate) struct PoolCore {
     pub(super) idle: CachePadded<IdleWaiters>,
     pub(super) counters: CachePadded<Counters>,
     pub(super) hooks: Hooks,
+    pub(super) state_makers: StateMakers,
     /// Of the schedules that submit their runs here.
     pub(crate) failed_runs: FailedRuns,
     /// As a service of a host.
@@ -86,6 +88,7 @@ pub(crate) struct CurrentWorker {
     pub(crate) is_observed: bool,
     pub(crate) clock: TaskClock,
     pub(super) stack: StackSize,
+    pub(super) states: WorkerStates,
 }
 
 pub(crate) enum Queued {
@@ -176,6 +179,7 @@ pub(crate) struct Settings {
     pub(crate) panic_hook: Option<PanicHook>,
     pub(crate) observer: Option<Observer>,
     pub(crate) latencies: Option<Latencies>,
+    pub(crate) state_makers: StateMakers,
 }
 
 impl PoolCore {
@@ -192,6 +196,7 @@ impl PoolCore {
             panic_hook,
             observer,
             latencies,
+            state_makers,
         } = settings;
         let name: Arc<str> = name.into();
         let token = CancelToken::new();
@@ -216,17 +221,18 @@ impl PoolCore {
             idle: CachePadded::default(),
             counters: CachePadded::default(),
             hooks: Hooks::new(name.clone(), observer, latencies, panic_hook),
+            state_makers,
             failed_runs: FailedRuns::default(),
             membership: Membership::default(),
             name,
             token,
+            stopping: CancelToken::new(),
         })
     }
 
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
         self.hooks.is_observed()
-            stopping: CancelToken::new(),
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -6,6 +6,7 @@ use crate::sync::{Arc, OnceLock};
 use crate::worker::{TaskControl, TaskInfo};
 use std::fmt;
 use std::time::Duration;
+use std::rc::Rc;
 
 /// The context of a task submitted with `submit_with` or `execute_with`: its tokens, its note, and
 /// what it can ask of its pool.
@@ -153,6 +154,26 @@ impl TaskContext {
     /// Records the task's progress, for [`Pool::running`] and for the report of a stop that
     /// abandons the task. Replaces the previous note. Costs an allocation.
     ///
+    /// Returns what the worker that runs this keeps for its tasks: the value of type `T` that
+    /// [`PoolBuilder::worker_state`](crate::PoolBuilder::worker_state) declares. Makes it, if no
+    /// task of this worker has asked before.
+    ///
+    /// Returns `None` if the pool has no value of this type, and on any thread but a worker of the
+    /// pool, as in [`UnstartedTask::run`](crate::task::UnstartedTask::run).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the closure that makes the value does.
+    pub fn state<T: 'static>(&self) -> Option<Rc<T>> {
+        self.pool_ref.state()
+    }
+
+    /// Returns the clock of the pool, for code of the program that goes by the same time as
+    /// [`sleep`](Self::sleep).
+    pub fn clock(&self) -> &Clock {
+        self.pool_ref.queue.clock()
+    }
+
     /// [`Pool::running`]: crate::Pool::running
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());

@@ -10,7 +10,7 @@ use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
-use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings};
+use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings, StateMakers};
 use crate::record::record;
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
@@ -51,6 +51,7 @@ pub struct PoolBuilder {
     panic_hook: Option<PanicHook>,
     observer: Option<Observer>,
     measures_latency: bool,
+    state_makers: StateMakers,
     drop_plan: StopPlan,
     in_place: bool,
     max_retrying: Option<usize>,
@@ -69,6 +70,7 @@ impl PoolBuilder {
             panic_hook: None,
             observer: None,
             measures_latency: false,
+            state_makers: StateMakers::default(),
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
             max_retrying: None,
@@ -296,6 +298,7 @@ impl PoolBuilder {
             observer: self.observer,
             latencies: self.measures_latency.then(|| Latencies::new(names.len())),
         });
+            state_makers: self.state_makers,
         let stopper = Stopper::new(queue.clone(), &names);
         let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {
             let worker = Worker {
