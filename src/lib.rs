@@ -210,10 +210,10 @@
 //! lock held, and may panic.
 //!
 //! Only these are printed, on stderr: an unclean report returned from `main`; and, if no
-//! logger is enabled for them, the unclean report of a dropped pool or host, and the message
-//! about a received signal. A stuck logger, or a stderr that is a full pipe, delays these by a
-//! second at most. Rust itself prints panics (see [`std::panic::set_hook`]) and an error that
-//! `main` returns, without such a limit.
+//! logger is enabled for them, the unclean report of a dropped pool, host or batcher, and the
+//! message about a received signal. A stuck logger, or a stderr that is a full pipe, delays these
+//! by a second at most. Rust itself prints panics (see [`std::panic::set_hook`]) and an error that
+//! `main` returns, without such a limit; [`task::install_panic_hook`] adds a line to the former.
 //!
 //! | level | what |
 //! | --- | --- |
