@@ -187,10 +187,14 @@
 //!
 //! A builder refuses a zero with which nothing could ever happen, and names the option: the
 //! timeout for the start, the stop or the heartbeat of a service, the period of a schedule, the
-//! time for which a circuit breaker is open, the window of its failure rate. It also refuses 0
-//! for a number of which at least one is needed, such as that of threads, of workers or of places
-//! in a queue. And a pool whose drop would wait without limit is refused
+//! time for which a circuit breaker is open, the window of its failure rate, the timeout of a job.
+//! It also refuses 0 for a number of which at least one is needed, such as that of threads, of
+//! workers or of places in a queue. And a pool whose drop would wait without limit is refused
 //! ([`PoolBuilder::drop_plan`]).
+//!
+//! Two options can be refused nowhere, and take the smallest value that makes sense instead:
+//! [`Retry::attempts`] counts the first attempt, so 0 is 1, and the period of
+//! `FolderWatch::rescan_every` is 10 ms at least.
 //!
 //! [`Duration::MAX`]: std::time::Duration::MAX
 //! [`Duration::ZERO`]: std::time::Duration::ZERO
