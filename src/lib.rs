@@ -276,7 +276,8 @@
 //!   child of the span that was current where the task was submitted, the loop was called, or the
 //!   service or the entry was registered. If the subscriber does not want it, that span is entered
 //!   instead. The records of the log are events, too, with the same targets; they go on being
-//!   logged. All spans have the level `INFO`.
+//!   logged. All spans have the level `INFO`. Without the feature, nothing of this is compiled in;
+//!   with it and without a subscriber, a task costs two relaxed loads.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure
 //!   how long tasks waited and ran, with the `hdrhistogram` crate.
 //!

@@ -1,12 +1,13 @@
 //! What a running task can ask of its pool.
 
 use crate::cancel::{CancelToken, Cancelled};
+use crate::clock::Clock;
 use crate::queue::{CurrentWorker, Limit, Listed, PoolRef};
 use crate::sync::{Arc, OnceLock};
 use crate::worker::{TaskControl, TaskInfo};
 use std::fmt;
-use std::time::Duration;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The context of a task submitted with `submit_with` or `execute_with`: its tokens, its note, and
 /// what it can ask of its pool.
@@ -31,7 +32,7 @@ use std::rc::Rc;
 /// let report = pool.stop(StopPlan::cancel(Duration::from_secs(5)));
 /// assert!(report.is_clean());
 /// assert!(handle.join().is_ok());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct TaskContext {
     /// The task's number: the pool knows the rest.
@@ -40,9 +41,9 @@ pub struct TaskContext {
     // Made when the task asks: most never do.
     control: OnceLock<Arc<TaskControl>>,
     info: OnceLock<Box<TaskInfo>>,
+    stopping: OnceLock<CancelToken>,
 }
 
-    stopping: OnceLock<CancelToken>,
 impl TaskContext {
     /// For a task that this worker begins now.
     #[inline]
@@ -52,9 +53,9 @@ impl TaskContext {
             pool_ref: worker.lend_ref(),
             control: OnceLock::new(),
             info: OnceLock::new(),
+            stopping: OnceLock::new(),
         }
     }
-            stopping: OnceLock::new(),
 
     /// The task has ended.
     #[inline]
@@ -68,16 +69,16 @@ impl TaskContext {
         info: TaskInfo,
         pool_ref: Arc<PoolRef>,
         control: Arc<TaskControl>,
+        stopping: Option<CancelToken>,
     ) -> TaskContext {
         TaskContext {
-        stopping: Option<CancelToken>,
             task: info.id(),
             pool_ref,
             control: control.into(),
             info: Box::new(info).into(),
+            stopping: stopping.map_or_else(OnceLock::new, OnceLock::from),
         }
     }
-            stopping: stopping.map_or_else(OnceLock::new, OnceLock::from),
 
     /// A reference to the pool that runs the task.
     pub(crate) fn pool_ref(&self) -> &Arc<PoolRef> {
@@ -103,8 +104,6 @@ impl TaskContext {
         &self.control().token
     }
 
-    /// Returns whether the task's token is cancelled. Once `true`, it stays so.
-    pub fn is_cancelled(&self) -> bool {
     /// Returns a token that is cancelled as soon as the pool is closed, which is the first step of
     /// its stop. The task may still run then, until its [`token`](Self::token) is cancelled. A task
     /// that could go on without end, such as one that serves a client, finishes what it does and
@@ -136,24 +135,25 @@ impl TaskContext {
         self.stopping.get_or_init(child)
     }
 
+    /// Returns whether the task's token is cancelled. Once `true`, it stays so.
+    pub fn is_cancelled(&self) -> bool {
         self.token().is_cancelled()
     }
 
-    /// Blocks for `duration`, or until the task's token is cancelled.
+    /// Blocks for `duration`, or until the task's token is cancelled. In a pool with a [manual
+    /// clock](crate::PoolBuilder#method.clock), `duration` passes on that clock.
     ///
     /// # Errors
     ///
     /// [`Cancelled`] if the token is or becomes cancelled.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
-        match self.token().wait_timeout(duration) {
+        let clock = self.pool_ref.queue.clock();
+        match clock.sleep(duration, &self.token().receiver()) {
             true => Err(Cancelled),
             false => Ok(()),
         }
     }
 
-    /// Records the task's progress, for [`Pool::running`] and for the report of a stop that
-    /// abandons the task. Replaces the previous note. Costs an allocation.
-    ///
     /// Returns what the worker that runs this keeps for its tasks: the value of type `T` that
     /// [`PoolBuilder::worker_state`](crate::PoolBuilder::worker_state) declares. Makes it, if no
     /// task of this worker has asked before.
@@ -174,6 +174,9 @@ impl TaskContext {
         self.pool_ref.queue.clock()
     }
 
+    /// Records the task's progress, for [`Pool::running`] and for the report of a stop that
+    /// abandons the task. Replaces the previous note. Costs an allocation.
+    ///
     /// [`Pool::running`]: crate::Pool::running
     pub fn note(&self, text: impl Into<String>) {
         let note = Arc::from(text.into());
