@@ -74,7 +74,7 @@ use std::fmt;
 /// let refused = emails.submit("late".to_owned()).unwrap_err();
 /// assert!(refused.is_closed() && refused.into_inner() == "late");
 /// assert_eq!(emails.take_unstarted(), [""; 0]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct WorkQueue<T> {
     store: Arc<Store<T>>,
@@ -156,9 +156,9 @@ impl<T: Send + 'static> WorkQueue<T> {
     }
 
     /// Sets the maximum number of items that wait for a retry. Defaults to the capacity of the
-    /// queue. While this number of items wait, the workers begin no items but those whose next
-    /// attempt is due, so that the queue fills up and [`submit`](Self::submit) waits. Each worker
-    /// but one may exceed the maximum by the item that it has in hand.
+    /// queue. Once the maximum is reached, the workers begin only items whose next attempt is
+    /// due, so that the queue fills up and [`submit`](Self::submit) waits. Each worker but one may
+    /// exceed the maximum by the item that it is handling.
     ///
     /// A maximum of 0 is an error when the host is [built](crate::host::HostBuilder::build).
     pub fn max_retrying(self, items: usize) -> WorkQueue<T> {
@@ -227,7 +227,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// }));
     /// let report = host.build()?.run();
     /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn fallible_workers<F, H, R>(
         &self,
@@ -319,7 +319,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert!(report.failures().is_empty()); // a stop is none
     /// // One was handled; no other number is missing, the refused one included.
     /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn submit_until(
         &self,
@@ -358,7 +358,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// while emails.stats().queued() > 1 {}
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(emails.take_unstarted(), ["b"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_unstarted(&self) -> Vec<T> {
         self.store.take_unstarted()
@@ -386,7 +386,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let waited = emails.take_retrying().remove(0);
     /// assert_eq!((*waited.item(), waited.message()), ("a", "no connection"));
     /// assert_eq!(emails.take_unstarted(), [""; 0]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_retrying(&self) -> Vec<FailedItem<T>> {
         self.store.take_retrying()
@@ -413,7 +413,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let report = host.stop();
     /// assert_eq!(report.services()[0].queue().unwrap().failed_left(), 1);
     /// assert_eq!(emails.take_failed()[0].item(), &"Dear reader");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_failed(&self) -> Vec<FailedItem<T>> {
         self.store.take_failed()
@@ -448,7 +448,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(emails.take_maybe_handled(), ["a"]);
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_maybe_handled(&self) -> Vec<T> {
         self.store.take_copies()
