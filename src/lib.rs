@@ -5,7 +5,7 @@
 //! use groundcrew::Pool;
 //! use std::time::Duration;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # fn main() -> Result<(), groundcrew::BoxError> {
 //! let pool = Pool::builder().threads(2).name("render").build()?;
 //! let handle = pool.task("resize beach.png").submit(|| 640 * 480)?;
 //! assert_eq!(handle.join()?, 307_200);
@@ -40,10 +40,10 @@
 //!
 //! ```
 //! use groundcrew::host::Restart;
-//! use groundcrew::{Host, HostReport};
+//! use groundcrew::{BoxError, Host, HostReport};
 //! use std::time::Duration;
 //!
-//! fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+//! fn main() -> Result<HostReport, BoxError> {
 //!     let mut host = Host::builder();
 //!     host.startup_task("warm-up", |_| Ok(()));
 //!     host.background("sweeper", |ctx| {
@@ -72,7 +72,7 @@
 //! use groundcrew::{Pool, Retry, Schedule, Scheduler};
 //! use std::time::Duration;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # fn main() -> Result<(), groundcrew::BoxError> {
 //! let pool = Pool::new(2)?;
 //! let scheduler = Scheduler::new(pool.submitter());
 //! scheduler
@@ -233,11 +233,11 @@
 //!
 //! | target | what |
 //! | --- | --- |
+//! | `groundcrew::cancel` | closures that are called when a token is cancelled |
 //! | `groundcrew::pool` | pools, their workers and their tasks |
 //! | `groundcrew::retry` | retried tasks that failed for good, circuit breakers |
 //! | `groundcrew::signals` | received signals |
 //! | `groundcrew::host` | hosts and their services |
-//! | `groundcrew::cancel` | closures that are called when a token is cancelled |
 //! | `groundcrew::queue` | items of work queues |
 //! | `groundcrew::schedule` | entries of schedulers and their runs |
 //! | `groundcrew::batch` | batchers and their dead letters |
@@ -373,7 +373,7 @@ pub use submit::{SubmitError, Submitter, TaskBuilder};
 /// sender.send(value.clone())?;
 /// drop(receiver);
 /// assert_eq!(Arc::strong_count(&value), 1);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[doc(inline)]
 pub use sync::channel;
