@@ -71,7 +71,7 @@
 //! | verb | when |
 //! | --- | --- |
 //! | `submit` | the producer may wait: it walks a tree, reads a file, empties another queue |
-//! | `execute` | the same, and nobody wants the result: no handle, which is cheaper |
+//! | `execute` | the same without a result: no handle, which is cheaper |
 //! | `try_submit` | the producer must not wait, and can say no: a server that answers "busy" |
 //! | `when_full` with a duration | the same, with some patience for a short burst |
 //! | `submit` in a task | tasks that make tasks, of which there are not too many |

@@ -93,6 +93,16 @@ pub(crate) fn log_or_stderr(target: &'static str, level: log::Level, text: &str)
     }
 }
 
+/// Logs, for [`LOG_TIMEOUT`] at most.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn log_in_time(target: &'static str, level: log::Level, text: String) {
+    if record::is_wanted(level) {
+        threads::run_until("log", Deadline::after(LOG_TIMEOUT), move || {
+            record::write(target, level, format_args!("{text}"));
+        });
+    }
+}
+
 /// Ignores errors: stderr may be closed.
 pub(crate) fn to_stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

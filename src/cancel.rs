@@ -17,15 +17,26 @@
 // A cancel calls listeners. That of a thread that waits on the token itself is a signal:
 // a node that is waited on owns the only sender of a channel on which nothing can be sent,
 // and the signal drops that sender. That of a thread that waits for something else as well
-// wakes it to look at the token.
+// wakes it to look at the token. Closures of the program are called after all of these, by
+// another thread: a cancel never waits for them.
 
-use crate::causes;
+mod cancelled;
+mod closure;
+mod listener;
+
+pub use cancelled::Cancelled;
+// Its users are not among the models.
+#[cfg_attr(any(loom, shuttle), allow(unused_imports))]
+pub(crate) use cancelled::CancelledCause;
+pub(crate) use listener::Listener;
+
 use crate::clock::{self, Deadline};
-use crate::sync::channel::{self, Receiver, Sender};
-use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release, StaticU64};
+use crate::sync::channel::Receiver;
+use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release};
+use closure::{Closure, call_elsewhere};
+use listener::{Called, Signal, next_number};
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::error::Error;
 use std::fmt;
 use std::mem;
 use std::ops::Deref;
@@ -37,6 +48,9 @@ use std::time::{Duration, Instant};
 /// clone is the same token; a [`child`](Self::child) is a new one below it. A cancelled token stays
 /// cancelled.
 ///
+/// Code that is blocked in a call that knows no token, such as a read from a socket, can be ended
+/// from outside by a closure: see [`on_cancel`](Self::on_cancel).
+///
 /// Cancelling never interrupts anything: the code that holds the token has to check it. A task that
 /// ends because of its token counts as completed, and its handle returns its result; only a task
 /// that was cancelled before it started counts as cancelled.
@@ -45,7 +59,7 @@ use std::time::{Duration, Instant};
 ///
 /// A token is one allocation. [`is_cancelled`](Self::is_cancelled) reads one flag for each
 /// ancestor. A parent stores nothing for a child, unless the child has been waited on and it or one
-/// of its receivers still exists.
+/// of its receivers still exists, or it has a closure.
 ///
 /// # Examples
 ///
@@ -84,14 +98,7 @@ struct Listeners {
     /// What is called with this node: its own and those of descendants. The signal of a
     /// descendant that was waited on is taken out again when its last token and last receiver
     /// are dropped.
-    by_number: HashMap<u64, Arc<dyn Listener>>,
-}
-
-/// What is called when a token is cancelled, on the thread that cancels it and with no lock of
-/// a token held. It may be called more than once, and has to be quick: it takes no lock but
-/// leaves.
-pub(crate) trait Listener: Send + Sync {
-    fn cancelled(&self);
+    by_number: HashMap<u64, Called>,
 }
 
 /// A listener that is registered, for as long as this lives.
@@ -107,37 +114,6 @@ impl Drop for Listening<'_> {
             node.forget(self.number);
         }
     }
-}
-
-/// The sending end of the channel on which the waiters of one token wait.
-struct Signal {
-    number: u64,
-    /// Taken and dropped by the thread that fires the signal.
-    sender: Mutex<Option<Sender<Infallible>>>,
-}
-
-impl Signal {
-    fn new() -> (Arc<Signal>, Receiver<Infallible>) {
-        // Nothing is ever sent, so a channel without room is enough.
-        let (sender, receiver) = channel::bounded(0);
-        let signal = Signal {
-            number: next_number(),
-            sender: Mutex::new(Some(sender)),
-        };
-        (Arc::new(signal), receiver)
-    }
-}
-
-impl Listener for Signal {
-    fn cancelled(&self) {
-        let sender = self.sender.lock().take();
-        drop(sender);
-    }
-}
-
-fn next_number() -> u64 {
-    static NEXT: StaticU64 = StaticU64::new(0);
-    NEXT.fetch_add(1, Relaxed)
 }
 
 impl Node {
@@ -162,7 +138,7 @@ impl Node {
     fn receiver(&self) -> &Receiver<Infallible> {
         let (_, receiver) = self.signal.get_or_init(|| {
             let (signal, receiver) = Signal::new();
-            self.register(signal.number, signal.clone());
+            self.register(signal.number, Called::Listener(signal.clone()));
             (signal, receiver)
         });
         receiver
@@ -170,14 +146,14 @@ impl Node {
 
     /// Registers a listener with this node and all ancestors; calls it at once if one of them
     /// is cancelled.
-    fn register(&self, number: u64, listener: Arc<dyn Listener>) {
+    fn register(&self, number: u64, listener: Called) {
         for node in self.lineage() {
             // Invariant 2: a cancel of this node either comes before and is seen here, or
             // after, and finds the listener.
             let mut listeners = node.listeners.lock();
             if node.cancelled.load(Relaxed) {
                 drop(listeners);
-                listener.cancelled();
+                listener.call();
                 return;
             }
             listeners.by_number.insert(number, listener.clone());
@@ -232,7 +208,8 @@ impl CancelToken {
     /// Cancels this token and all its descendants.
     ///
     /// When this returns, all of them report the cancellation, and every thread that was waiting on
-    /// one of them has been woken. A second call has no effect.
+    /// one of them has been woken. Another thread calls the closures of
+    /// [`on_cancel`](Self::on_cancel). A second call has no effect.
     pub fn cancel(&self) {
         let at = clock::now();
         let listeners = {
@@ -246,9 +223,15 @@ impl CancelToken {
             mem::take(&mut *listeners)
         };
         // Invariant 3: without the lock. A thread that registers meanwhile sees the flag.
-        for listener in listeners.by_number.values() {
-            listener.cancelled();
+        let mut closures = Vec::new();
+        for (number, called) in listeners.by_number {
+            match called {
+                Called::Listener(listener) => listener.cancelled(),
+                Called::Closure(closure) => closures.push((number, closure)),
+            }
         }
+        closures.sort_unstable_by_key(|(number, _)| *number);
+        call_elsewhere(closures.into_iter().map(|(_, closure)| closure).collect());
     }
 
     /// Returns whether this token or an ancestor was cancelled.
@@ -324,11 +307,53 @@ impl CancelToken {
         }
     }
 
+    /// Calls `closure` when this token is cancelled, unless the value returned was dropped before.
+    /// If the token is cancelled already, calls it before returning.
+    ///
+    /// A closure can end a call that knows no token: shut a socket down, connect to a listener that
+    /// waits in `accept`, or kill a child process.
+    ///
+    /// The closures run on a thread that is started by the cancel, in the order in which they were
+    /// registered, so that the cancel does not wait for them. A closure that blocks delays those
+    /// after it. (If the system cannot start a thread, they run on the thread that cancels.) A
+    /// panic in one of them is logged.
+    ///
+    /// # Examples
+    ///
+    /// A read from a client that says nothing returns when the token is cancelled:
+    ///
+    /// ```
+    /// use groundcrew::CancelToken;
+    /// use std::io::Read;
+    /// use std::net::{Shutdown, TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let _silent = TcpStream::connect(listener.local_addr()?)?;
+    /// let (mut client, _) = listener.accept()?;
+    ///
+    /// let token = CancelToken::new();
+    /// let socket = client.try_clone()?;
+    /// let _guard = token.on_cancel(move || drop(socket.shutdown(Shutdown::Read)));
+    /// token.cancel();
+    /// assert_eq!(client.read(&mut [0])?, 0); // the end
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn on_cancel(&self, closure: impl FnOnce() + Send + 'static) -> CancelGuard {
+        let guard = CancelGuard {
+            node: self.node.clone(),
+            number: next_number(),
+            closure: Closure::new(closure),
+        };
+        let called = Called::Closure(guard.closure.clone());
+        self.node.register(guard.number, called);
+        guard
+    }
+
     /// Calls `listener` when this token is cancelled, or now if it is, until the value
     /// returned is dropped.
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening<'_> {
         let number = next_number();
-        self.node.register(number, listener);
+        self.node.register(number, Called::Listener(listener));
         Listening {
             node: &self.node,
             number,
@@ -421,41 +446,31 @@ impl fmt::Debug for CancelReceiver {
     }
 }
 
-/// The error of work that a [`CancelToken`] cancelled before it was done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled;
+/// The registration of a closure. Returned by [`CancelToken::on_cancel`].
+///
+/// Dropping it drops the closure, unless its call has begun, and does not wait for a call that has.
+/// It keeps its token alive.
+#[must_use = "the closure is called only if the token is cancelled before this is dropped"]
+pub struct CancelGuard {
+    node: Arc<Node>,
+    number: u64,
+    closure: Arc<Closure>,
+}
 
-impl fmt::Display for Cancelled {
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        for node in self.node.lineage() {
+            node.forget(self.number);
+        }
+        self.closure.discard();
+    }
+}
+
+impl fmt::Debug for CancelGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cancelled")
+        f.write_str("CancelGuard { .. }")
     }
 }
-
-impl fmt::Debug for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        causes::debug(self, f, |f| f.write_str("Cancelled"))
-    }
-}
-
-impl Error for Cancelled {
-    /// Returns an error with the same text.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&CancelledCause)
-    }
-}
-
-/// The cause of every [`Cancelled`], and what this crate looks for: `anyhow::Error`, when `?`
-/// converts it into a boxed error, hides the type of the error in it, but not its causes.
-#[derive(Debug)]
-pub(crate) struct CancelledCause;
-
-impl fmt::Display for CancelledCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Cancelled.fmt(f)
-    }
-}
-
-impl Error for CancelledCause {}
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -59,7 +59,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///     .on_failure(Restart::new());
 /// let report = host.build()?.run();
 /// assert_eq!(report.services()[0].restarts(), 0);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct PermanentError(Permanent);
 

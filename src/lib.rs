@@ -5,7 +5,7 @@
 //! use groundcrew::Pool;
 //! use std::time::Duration;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # fn main() -> Result<(), groundcrew::BoxError> {
 //! let pool = Pool::builder().threads(2).name("render").build()?;
 //! let handle = pool.task("resize beach.png").submit(|| 640 * 480)?;
 //! assert_eq!(handle.join()?, 307_200);
@@ -40,10 +40,10 @@
 //!
 //! ```
 //! use groundcrew::host::Restart;
-//! use groundcrew::{Host, HostReport};
+//! use groundcrew::{BoxError, Host, HostReport};
 //! use std::time::Duration;
 //!
-//! fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+//! fn main() -> Result<HostReport, BoxError> {
 //!     let mut host = Host::builder();
 //!     host.startup_task("warm-up", |_| Ok(()));
 //!     host.background("sweeper", |ctx| {
@@ -72,7 +72,7 @@
 //! use groundcrew::{Pool, Retry, Schedule, Scheduler};
 //! use std::time::Duration;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # fn main() -> Result<(), groundcrew::BoxError> {
 //! let pool = Pool::new(2)?;
 //! let scheduler = Scheduler::new(pool.submitter());
 //! scheduler
@@ -187,10 +187,14 @@
 //!
 //! A builder refuses a zero with which nothing could ever happen, and names the option: the
 //! timeout for the start, the stop or the heartbeat of a service, the period of a schedule, the
-//! time for which a circuit breaker is open, the window of its failure rate. It also refuses 0
-//! for a number of which at least one is needed, such as that of threads, of workers or of places
-//! in a queue. And a pool whose drop would wait without limit is refused
+//! time for which a circuit breaker is open, the window of its failure rate, the timeout of a job.
+//! It also refuses 0 for a number of which at least one is needed, such as that of threads, of
+//! workers or of places in a queue. And a pool whose drop would wait without limit is refused
 //! ([`PoolBuilder::drop_plan`]).
+//!
+//! Two options can be refused nowhere, and take the smallest value that makes sense instead:
+//! [`Retry::attempts`] counts the first attempt, so 0 is 1, and the period of
+//! `FolderWatch::rescan_every` is 10 ms at least.
 //!
 //! [`Duration::MAX`]: std::time::Duration::MAX
 //! [`Duration::ZERO`]: std::time::Duration::ZERO
@@ -210,14 +214,14 @@
 //! lock held, and may panic.
 //!
 //! Only these are printed, on stderr: an unclean report returned from `main`; and, if no
-//! logger is enabled for them, the unclean report of a dropped pool or host, and the message
-//! about a received signal. A stuck logger, or a stderr that is a full pipe, delays these by a
-//! second at most. Rust itself prints panics (see [`std::panic::set_hook`]) and an error that
-//! `main` returns, without such a limit.
+//! logger is enabled for them, the unclean report of a dropped pool, host or batcher, and the
+//! message about a received signal. A stuck logger, or a stderr that is a full pipe, delays these
+//! by a second at most. Rust itself prints panics (see [`std::panic::set_hook`]) and an error that
+//! `main` returns, without such a limit; [`task::install_panic_hook`] adds a line to the former.
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
+//! | error | a panic in a task, in a drop, in a hook or in a closure of `on_cancel` (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
 //! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; an attempt of a job failed; the store of jobs cannot be used; jobs were taken over from a process that has ended; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed; workers of jobs got a lease, or their store is back; a job was cancelled or interrupted |
 //! | debug | a worker started or ends; a job was completed or snoozed; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
@@ -229,6 +233,7 @@
 //!
 //! | target | what |
 //! | --- | --- |
+//! | `groundcrew::cancel` | closures that are called when a token is cancelled |
 //! | `groundcrew::pool` | pools, their workers and their tasks |
 //! | `groundcrew::retry` | retried tasks that failed for good, circuit breakers |
 //! | `groundcrew::signals` | received signals |
@@ -271,7 +276,8 @@
 //!   child of the span that was current where the task was submitted, the loop was called, or the
 //!   service or the entry was registered. If the subscriber does not want it, that span is entered
 //!   instead. The records of the log are events, too, with the same targets; they go on being
-//!   logged. All spans have the level `INFO`.
+//!   logged. All spans have the level `INFO`. Without the feature, nothing of this is compiled in;
+//!   with it and without a subscriber, a task costs two relaxed loads.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure
 //!   how long tasks waited and ran, with the `hdrhistogram` crate.
 //!
@@ -365,7 +371,7 @@ pub use submit::{SubmitError, Submitter, TaskBuilder};
 /// sender.send(value.clone())?;
 /// drop(receiver);
 /// assert_eq!(Arc::strong_count(&value), 1);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[doc(inline)]
 pub use sync::channel;

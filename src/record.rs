@@ -6,6 +6,7 @@
 use crate::unwind;
 use std::fmt;
 
+pub(crate) const CANCEL: &str = "groundcrew::cancel";
 pub(crate) const POOL: &str = "groundcrew::pool";
 pub(crate) const RETRY: &str = "groundcrew::retry";
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
@@ -86,7 +87,7 @@ mod events {
     }
 
     pub(super) fn write(target: &'static str, level: log::Level, text: fmt::Arguments<'_>) {
-        event!(target, level, text: POOL RETRY DROP);
+        event!(target, level, text: CANCEL POOL RETRY DROP);
         #[cfg(not(any(loom, shuttle)))]
         event!(target, level, text: HOST QUEUE SCHEDULE BATCH);
         #[cfg(all(feature = "signals", not(any(loom, shuttle))))]

@@ -198,3 +198,19 @@ mod off {
         Entered
     }
 }
+
+#[cfg(all(test, not(feature = "tracing")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_tasks_carry_nothing_for_it() {
+        let nothing = [
+            size_of::<Parent>(),
+            size_of::<spans::Entered>(),
+            usize::from(std::mem::needs_drop::<spans::Entered>()),
+        ];
+        assert_eq!(nothing, [0; 3]);
+        assert!(!crate::record::is_traced());
+    }
+}

@@ -5,7 +5,7 @@ mod common;
 
 use common::{LONG, expected_panic, within};
 use groundcrew::retry::CircuitBreaker;
-use groundcrew::{Host, Pool, Retry, Schedule, Scheduler};
+use groundcrew::{Batcher, Host, Pool, Retry, Schedule, Scheduler};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -147,6 +147,16 @@ fn the_report_of_a_stop_that_is_not_clean_is_a_warning() {
     let report = host.build().unwrap().start().unwrap().stop();
     assert!(!report.is_clean());
     wait_for(Level::Warn, "host warned: NOT CLEAN");
+    gate.open();
+
+    let (pool, gate) = common::occupied_pool(1);
+    let build = Batcher::builder("warned").max_items(1);
+    let batcher = build.build(pool.submitter(), |_: &mut Vec<u32>, _| Ok(()));
+    let batcher = batcher.unwrap();
+    batcher.submit(7).unwrap();
+    let report = batcher.stop(Duration::ZERO);
+    assert_eq!(report.take_unstarted(), [7]);
+    wait_for(Level::Warn, "batcher \"warned\": NOT CLEAN");
     gate.open();
 }
 

@@ -1,6 +1,6 @@
 //! Scopes, parallel loops, streams and `start_within`, at random: each against
-//! the sequential result, while the pool is stopped, closed or dropped at any
-//! moment.
+//! the sequential result, while the pool is stopped, closed or dropped, or the token of
+//! the loop is cancelled, at any moment.
 //!
 //! Every closure, item and result counts itself: none is alive when what borrowed
 //! it has returned. `GROUNDCREW_ROUNDS=100000` runs as many rounds of each,
@@ -13,7 +13,7 @@ use common::{LONG, expected_panic};
 use fastrand::Rng;
 use groundcrew::parallel::{Scope, ScopedHandle};
 use groundcrew::submit::WhenFull;
-use groundcrew::{Pool, StopHandle, StopPlan, StopReport, Submitter, TaskError};
+use groundcrew::{CancelToken, Pool, StopHandle, StopPlan, StopReport, Submitter, TaskError};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
@@ -426,9 +426,29 @@ fn some_loop(submitter: &Submitter, is_stopped: bool, rng: &mut Rng) {
     let slow_at = rng.u64(..count.max(1));
     let alive = Alive::default();
     let begun = AtomicUsize::new(0);
+    // One item cancels the token of the loop, or another thread does, or it has none.
+    let token = (rng.u8(..3) == 0).then(CancelToken::new);
+    let cancelled_at = rng.u64(..2 * count.max(1));
+    let mut loops = submitter.parallel("loop");
+    if let Some(token) = &token {
+        loops = match rng.bool() {
+            true => loops.cancel_token(token),
+            false => loops.own_token(token),
+        };
+        if rng.u8(..4) == 0 {
+            let (token, mut rng) = (token.clone(), rng.fork());
+            thread::spawn(move || {
+                idle_about(&mut rng, 100);
+                token.cancel();
+            });
+        }
+    }
     // The same function of the same number, whatever the item is.
     let f = |n: u64| {
         begun.fetch_add(1, SeqCst);
+        if n == cancelled_at {
+            token.iter().for_each(CancelToken::cancel);
+        }
         if n == slow_at {
             thread::yield_now();
         }
@@ -441,33 +461,33 @@ fn some_loop(submitter: &Submitter, is_stopped: bool, rng: &mut Rng) {
     let mut numbers: Vec<u64> = (0..count).collect();
     let kind = rng.u8(..12);
     let ended = catch_unwind(AssertUnwindSafe(|| match kind {
-        0 => submitter.map(0..count, f),
-        1 => submitter.map(&numbers, |n| f(*n)),
-        2 => submitter.map(&mut numbers, |n| {
+        0 => loops.map(0..count, f),
+        1 => loops.map(&numbers, |n| f(*n)),
+        2 => loops.map(&mut numbers, |n| {
             *n += 1;
             f(*n - 1)
         }),
         3 => {
             let items: Vec<_> = numbers.iter().map(|n| alive.value(*n)).collect();
-            submitter.map(items, |item| f(*item.n))
+            loops.map(items, |item| f(*item.n))
         }
-        4 => submitter.map(numbers.iter().enumerate(), |(n, same)| {
+        4 => loops.map(numbers.iter().enumerate(), |(n, same)| {
             assert_eq!(n as u64, *same);
             f(*same)
         }),
         5 => {
             let items: BTreeMap<_, _> = numbers.iter().map(|n| (*n, alive.value(*n))).collect();
-            submitter.map(items, |(_, item)| f(*item.n))
+            loops.map(items, |(_, item)| f(*item.n))
         }
-        6 => submitter.map(numbers.chunks(1).zip(0..count), |(chunk, n)| {
+        6 => loops.map(numbers.chunks(1).zip(0..count), |(chunk, n)| {
             assert_eq!(chunk, [n]);
             f(n)
         }),
-        7 => submitter.map(numbers.iter().rev().copied().rev(), f),
+        7 => loops.map(numbers.iter().rev().copied().rev(), f),
         8 => {
             let results = Mutex::new(BTreeMap::new());
             let note = |n| drop(results.lock().unwrap().insert(n, f(n)));
-            let ended = submitter.for_each(numbers.iter().copied(), note);
+            let ended = loops.for_each(numbers.iter().copied(), note);
             ended.map(|()| results.into_inner().unwrap().into_values().collect())
         }
         _ => {
@@ -476,7 +496,7 @@ fn some_loop(submitter: &Submitter, is_stopped: bool, rng: &mut Rng) {
                 earlier.append(&mut later);
                 earlier
             };
-            let reduced = submitter.map_reduce(0..count, in_one, append);
+            let reduced = loops.map_reduce(0..count, in_one, append);
             reduced.map(|all| {
                 assert_eq!(all.is_none(), count == 0);
                 all.unwrap_or_default()
@@ -494,10 +514,13 @@ fn some_loop(submitter: &Submitter, is_stopped: bool, rng: &mut Rng) {
             assert_eq!(results, expected, "kind {kind}");
         }
         Ok(Err(error)) => {
-            assert!(
-                matches!(error, TaskError::Unstarted) && is_stopped,
-                "{error}"
-            );
+            match error {
+                TaskError::Cancelled => {
+                    assert!(token.as_ref().is_some_and(CancelToken::is_cancelled));
+                }
+                TaskError::Unstarted => assert!(is_stopped),
+                other => panic!("{other}"),
+            }
             assert!(begun < count);
         }
         Err(_) => assert!(panics_at.is_some()),

@@ -270,10 +270,7 @@ fn a_function_that_submits_and_joins_returns_one_error() {
     assert!(pool.stop(LONG).is_clean());
     let error = half(&submitter, 8).unwrap_err();
     assert!(matches!(error, TaskError::Refused(_)), "{error}");
-    assert_eq!(
-        error.to_string(),
-        "the task was refused: the pool is closed"
-    );
+    assert_eq!(error.to_string(), "refused: the pool is closed");
     assert_eq!(format!("{error:?}"), error.to_string());
     let error = quarter(&submitter, 8).unwrap_err();
     assert_eq!(error.to_string(), "the pool is closed");
@@ -304,10 +301,7 @@ fn an_item_in_a_refusal_that_becomes_a_task_error_stays_with_its_queue() {
     queue.close();
     let submit = || -> Result<(), TaskError> { Ok(queue.submit("a letter")?) };
     let error = submit().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the task was refused: the work queue is closed"
-    );
+    assert_eq!(error.to_string(), "refused: the work queue is closed");
     assert!(error.source().is_none());
     assert_eq!(queue.take_unstarted(), ["a letter"]);
 }

@@ -46,6 +46,8 @@ fn scenario() {
         #[cfg(target_os = "linux")]
         "report to a full stderr" => full_stderr::report(),
         #[cfg(target_os = "linux")]
+        "report to a terminal" => terminal::report(),
+        #[cfg(target_os = "linux")]
         "batcher and a full stderr" => full_stderr::batcher(),
         "nothing left" => nothing_left(),
         #[cfg(feature = "signals")]
@@ -103,7 +105,7 @@ fn the_message_of_a_panic_names_the_task_after_what_the_hook_before_has_written(
     };
     assert_eq!(hook, "the hook of the program: boom");
     let begin = "note: it ran task #";
-    let end = "\"resize \\\"a\\\"\" of pool \"render\", submitted at tests/process.rs:";
+    let end = "\"resize \"a\"\" of pool \"render\", submitted at tests/process.rs:";
     assert!(note.starts_with(begin) && note.contains(end), "{note}");
 }
 
@@ -421,6 +423,49 @@ fn stuck_stderr() {
     drop(pool);
     // Without the lock on stderr, which is never given back.
     leave(0);
+}
+
+/// A stderr that is a terminal.
+#[cfg(target_os = "linux")]
+mod terminal {
+    use super::*;
+    use common::scenario::play_on_a_terminal;
+    use std::process::Termination;
+
+    const TASK: &str = "a task whose name is longer than the terminal is wide, and that is cut there and nowhere else";
+
+    /// The lines of the report, without what the test harness has written before.
+    fn lines(output: &[u8]) -> Vec<String> {
+        let text = text(output);
+        let report = text.find("stop: NOT CLEAN").map(|begin| &text[begin..]);
+        let lines = report.unwrap_or_else(|| panic!("{text}")).lines();
+        lines.map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_report_that_main_returns_is_as_wide_as_the_terminal_and_never_broken_in_a_pipe() {
+        let Some(output) = play_on_a_terminal("report to a terminal", 80) else {
+            return;
+        };
+        for line in lines(&output.stdout) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let mut piped = play("report to a terminal");
+        let output = piped.env("COLUMNS", "80").output().unwrap();
+        let lines = lines(&output.stderr);
+        let name = |line: &String| line.contains(TASK) && line.contains("tests/common/mod.rs:");
+        assert!(!lines.iter().any(|line| line.contains('…')), "{lines:?}");
+        assert!(lines.iter().any(name), "{lines:?}");
+    }
+
+    pub(super) fn report() {
+        let pool = Pool::new(1).unwrap();
+        let gate = Gate::new();
+        drop(common::occupy_as(&pool, &gate, TASK));
+        let report = pool.stop(StopPlan::cancel(Duration::ZERO));
+        let _ = report.report(); // as `main` does with what it returns
+        leave(75);
+    }
 }
 
 /// A stderr that is a full pipe, as that of a program whose reader is stopped.

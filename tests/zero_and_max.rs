@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Gate, LONG, occupy, within};
+use groundcrew::host::{QueueStats, Restart};
 use groundcrew::retry::{Backoff, CircuitBreaker};
 use groundcrew::schedule::{EntryBuilder, MisfirePolicy, OverlapPolicy};
 use groundcrew::{
@@ -47,7 +48,7 @@ fn entry(set: impl FnOnce(EntryBuilder<'_>) -> EntryBuilder<'_>) -> Result<(), B
 }
 
 /// Each option that takes a duration, and what the error for zero names, if it is refused.
-const DURATIONS: [(&str, Build, Option<&str>); 18] = [
+const DURATIONS: [(&str, Build, Option<&str>); 22] = [
     (
         "host start_timeout",
         |d| host(|h| _ = h.start_timeout(d)),
@@ -129,7 +130,34 @@ const DURATIONS: [(&str, Build, Option<&str>); 18] = [
         |d| batcher(|it| it.retry(Retry::fixed(d).deadline(d))),
         None,
     ),
+    (
+        "queue retry",
+        |d| {
+            let queue = WorkQueue::<u32>::new(1).retry(Retry::fixed(d).deadline(d));
+            host(|host| _ = host.add("items", queue.workers(1, || |_, _| Ok(()))))
+        },
+        None,
+    ),
+    (
+        "restart backoff",
+        |d| restarted(Restart::new().backoff(Backoff::fixed(d))),
+        None,
+    ),
+    (
+        "restart limit",
+        |d| restarted(Restart::new().limit(1, d)),
+        None,
+    ),
+    (
+        "pause_when_exhausted",
+        |d| restarted(Restart::new().limit(0, d).pause_when_exhausted(d)),
+        None,
+    ),
 ];
+
+fn restarted(restart: Restart) -> Result<(), BoxError> {
+    host(|h| _ = h.background("it", |ctx| ctx.wait()).on_failure(restart))
+}
 
 fn batcher(
     set: impl FnOnce(groundcrew::batch::BatcherBuilder<u32>) -> groundcrew::batch::BatcherBuilder<u32>,
@@ -294,4 +322,54 @@ fn a_delay_without_end_lasts_until_the_stop_is_shortened() {
             "{report}"
         );
     });
+}
+
+#[test]
+fn a_queue_retries_without_a_pause_after_zero_and_never_after_max() {
+    for (pause, attempts) in [(ZERO, 3), (MAX, 1)] {
+        let queue = WorkQueue::new(1).retry(Retry::fixed(pause).attempts(3));
+        let mut host = Host::builder();
+        let failing = || |_: &mut u32, _: &groundcrew::ServiceContext| Err::<(), _>("no".into());
+        host.add("items", queue.workers(1, failing));
+        let host = host.build().unwrap().start().unwrap();
+        queue.submit(7).unwrap();
+        within(LONG, "the attempts", || {
+            let is_there = |stats: QueueStats| match attempts {
+                1 => stats.retrying() == 1,
+                _ => stats.failed() == 1,
+            };
+            while !is_there(queue.stats()) {
+                std::thread::yield_now();
+            }
+        });
+        let report = within(LONG, "a stop", || host.stop());
+        let mut ended = queue.take_retrying();
+        ended.append(&mut queue.take_failed());
+        let attempted: Vec<u32> = ended.iter().map(|item| item.why().attempts()).collect();
+        assert_eq!(attempted, [attempts], "{report}");
+    }
+}
+
+#[test]
+fn a_service_is_restarted_at_once_after_a_pause_of_zero_and_never_after_one_of_max() {
+    for (pause, runs) in [(ZERO, 4), (MAX, 1)] {
+        let (tell, told) = groundcrew::channel::unbounded();
+        let mut host = Host::builder();
+        let restart = Restart::new().backoff(Backoff::fixed(pause)).limit(3, MAX);
+        let fails = move |_: &groundcrew::ServiceContext| {
+            tell.send(()).unwrap();
+            Err("no luck".into())
+        };
+        host.background("it", fails).on_failure(restart);
+        let host = host.build().unwrap().start().unwrap();
+        let report = within(LONG, "the restarts", || match runs {
+            1 => {
+                told.recv().unwrap();
+                host.wait_until(|status| status.services()[0].failures() > 0);
+                host.stop()
+            }
+            _ => host.wait(), // a failure for which the limit has no room stops the host
+        });
+        assert_eq!(report.services()[0].failures(), runs, "{report}");
+    }
 }

@@ -16,7 +16,7 @@ pub(crate) fn init(level: &str) {
         .init();
 }
 
-/// Stops this host at the first record that nobody reads.
+/// Stops this host at the first record that cannot be written.
 pub(crate) fn stop_when_unread(host: HostHandle) {
     let _ = HOST.set(host);
 }

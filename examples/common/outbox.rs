@@ -73,7 +73,7 @@ pub(crate) struct Account {
     pub(crate) found: usize,
     pub(crate) made: usize,
     pub(crate) sent: usize,
-    /// Never to be sent: somebody else has it, or it is refused.
+    /// Never to be sent: another process has it, or it is refused.
     pub(crate) refused: usize,
 }
 

@@ -4,7 +4,7 @@ use super::builder::BatcherBuilder;
 use super::report::BatchReport;
 use super::state::Phase;
 use super::store::Store;
-use crate::async_log::log_or_stderr_in_time;
+use crate::async_log::{log_in_time, log_or_stderr_in_time};
 use crate::clock::{self, Deadline};
 use crate::host::items::BatchStats;
 use crate::queue::OnFull;
@@ -88,7 +88,7 @@ use std::time::Duration;
 /// assert!(events.stop(Duration::from_secs(5)).is_clean());
 /// assert_eq!(events.submit("late").unwrap_err().into_inner(), "late");
 /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["seen clicked scrolled", "left"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct Batcher<T: Send + 'static> {
     owner: Arc<Owner<T>>,
@@ -168,7 +168,7 @@ impl<T: Send + 'static> Batcher<T> {
     /// let refused = words.submit_until(Duration::from_millis(1), "two").unwrap_err();
     /// assert!(refused.is_timeout());
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn submit_until(
         &self,
@@ -205,7 +205,7 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(events.take_unstarted(), ["a"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_unstarted(&self) -> Vec<T> {
         self.store().state.lock().take_unstarted()
@@ -249,8 +249,15 @@ impl<T: Send + 'static> Batcher<T> {
     /// A batch that fails after its token was cancelled, with an error that is not permanent, is
     /// handed back, regardless of the policy. A second stop waits again for abandoned handlers, and
     /// returns no items, but the current counters.
+    ///
+    /// A report that is not clean is logged as a warning. A stuck logger delays the return by
+    /// 100 ms.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> BatchReport<T> {
-        self.store().stop(plan.into())
+        let report = self.store().stop(plan.into());
+        if !report.is_clean() {
+            log_in_time(record::BATCH, log::Level::Warn, report.to_string());
+        }
+        report
     }
 }
 

@@ -43,7 +43,7 @@ use std::time::Duration;
 ///     .build(pool.submitter(), |batch: &mut Vec<String>, _| Ok(drop(batch.concat())))?;
 /// events.submit("a page was seen".to_owned())?;
 /// assert!(events.stop(Duration::from_secs(5)).is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a batcher is not made before `build` is called"]
 pub struct BatcherBuilder<T> {
@@ -109,7 +109,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
     /// }
     /// words.flush();
     /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["onetwo", "three", "four"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn max_bytes(
         mut self,

@@ -31,7 +31,7 @@ use std::time::Duration;
 /// assert!(!report.is_clean());
 /// assert_eq!(report.take_unstarted(), ["a", "b"]);
 /// assert_eq!(report.stats().unstarted(), 2);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "the report has the items that were not handled"]
 pub struct BatchReport<T> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sync::channel::TryRecvError;
+use crate::sync::channel::{self, TryRecvError};
 use std::thread;
 
 /// Miri is some thousand times slower.
@@ -187,4 +187,91 @@ fn a_child_of_a_cancelled_token_is_cancelled_and_its_wait_returns() {
     let child = parent.child();
     child.wait();
     assert_eq!(child.check(), Err(Cancelled));
+}
+
+#[test]
+fn a_closure_is_called_once_by_the_first_cancel_of_its_token_or_an_ancestor() {
+    for first in 0..3 {
+        let root = CancelToken::new();
+        let middle = root.child();
+        let leaf = middle.child();
+        let (called, calls) = channel::unbounded();
+        let guard = leaf.on_cancel(move || called.send(thread::current().id()).unwrap());
+        let mut tokens = [&root, &middle, &leaf];
+        tokens.rotate_left(first);
+        tokens.iter().for_each(|token| token.cancel());
+        assert_ne!(calls.recv(), Ok(thread::current().id()));
+        assert!(calls.recv().is_err()); // it is gone, and there was no second call
+        drop(guard);
+    }
+}
+
+#[test]
+fn a_closure_of_a_token_that_is_cancelled_already_is_called_at_once_and_here() {
+    let parent = CancelToken::new();
+    parent.cancel();
+    let (called, calls) = channel::unbounded();
+    let guard = parent
+        .child()
+        .on_cancel(move || called.send(thread::current().id()).unwrap());
+    assert_eq!(calls.try_recv(), Ok(thread::current().id()));
+    drop(guard);
+}
+
+#[test]
+fn a_closure_whose_guard_is_dropped_is_dropped_uncalled_and_leaves_nothing_behind() {
+    let root = CancelToken::new();
+    let child = root.child();
+    let (held, dropped) = channel::bounded::<()>(1);
+    let guard = child.on_cancel(move || held.send(()).unwrap());
+    assert_eq!([listeners(&root), listeners(&child)], [1, 1]);
+    drop(guard);
+    assert_eq!([listeners(&root), listeners(&child)], [0, 0]);
+    assert_eq!(dropped.recv(), Err(channel::RecvError));
+    root.cancel();
+}
+
+#[test]
+fn closures_are_called_in_order_and_one_that_panics_ends_no_other() {
+    let token = CancelToken::new();
+    let (called, calls) = channel::unbounded();
+    let guards: Vec<_> = (0..10)
+        .map(|number| {
+            let called = called.clone();
+            token.on_cancel(move || {
+                called.send(number).unwrap();
+                assert!(number != 3, "expected by the test");
+            })
+        })
+        .collect();
+    token.cancel();
+    drop(called);
+    assert!(calls.iter().eq(0..10));
+    drop(guards);
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_a_closure_that_hangs_nor_does_its_guard() {
+    let token = CancelToken::new();
+    let (open, gate) = channel::bounded::<()>(0);
+    let (begin, begun) = channel::bounded(1);
+    let guard = token.on_cancel(move || {
+        begin.send(()).unwrap();
+        let _ = gate.recv();
+    });
+    token.cancel();
+    begun.recv().unwrap();
+    drop(guard);
+    drop(open);
+}
+
+#[test]
+fn a_guard_keeps_its_token_alive() {
+    let root = CancelToken::new();
+    let (called, calls) = channel::unbounded();
+    let guard = root.child().on_cancel(move || called.send(()).unwrap());
+    root.cancel();
+    assert_eq!(calls.recv(), Ok(()));
+    drop(guard);
+    assert_eq!(Arc::strong_count(&root.node), 1);
 }

@@ -61,7 +61,7 @@ use std::time::{Duration, Instant, SystemTime};
 ///     assert_eq!(receiver.recv()?, "an hour has passed");
 /// }
 /// assert!(host.stop().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct ManualClock {

@@ -30,13 +30,15 @@ use crate::sync::{Condvar, MutexGuard};
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The clock of a host: that of the system, or, in a test, the manual clock that its builder was
-/// given. A program that reads it, instead of calling [`Instant::now`] or [`SystemTime::now`],
+/// The clock of a host or a pool: that of the system, or, in a test, the manual clock that the
+/// builder was given. A program that reads it, instead of calling [`Instant::now`] or [`SystemTime::now`],
 /// can be tested without waiting.
 ///
-/// [`Host::clock`](crate::Host::clock), [`HostHandle::clock`](crate::HostHandle::clock) and
-/// [`ServiceContext::clock`](crate::ServiceContext::clock) return it. To wait by it, a service
-/// calls [`ServiceContext::sleep`](crate::ServiceContext::sleep). A clone reads the same clock.
+/// [`Host::clock`](crate::Host::clock), [`HostHandle::clock`](crate::HostHandle::clock),
+/// [`ServiceContext::clock`](crate::ServiceContext::clock) and
+/// [`TaskContext::clock`](crate::TaskContext::clock) return it. To wait by it, a service
+/// calls [`ServiceContext::sleep`](crate::ServiceContext::sleep), and a task
+/// [`TaskContext::sleep`](crate::TaskContext::sleep). A clone reads the same clock.
 ///
 /// # Examples
 ///

@@ -33,12 +33,14 @@ use std::time::Duration;
 /// })
 /// .heartbeat_timeout(Duration::from_secs(90));
 /// assert!(host.build()?.start()?.stop().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct ServiceContext {
     core: Arc<Core>,
     index: usize,
     token: CancelToken,
+    /// The same, except in another thread of the service.
+    stopping: CancelToken,
     liveness: Arc<Liveness>,
 }
 
@@ -52,6 +54,7 @@ impl ServiceContext {
         ServiceContext {
             core,
             index,
+            stopping: token.clone(),
             token,
             liveness,
         }
@@ -63,6 +66,7 @@ impl ServiceContext {
             core: self.core.clone(),
             index: self.index,
             token,
+            stopping: self.stopping.clone(),
             liveness: self.core.liveness[self.index].add(thread),
         }
     }
@@ -154,13 +158,23 @@ impl ServiceContext {
     /// });
     /// # assert!(host.build()?.start()?.stop().is_clean());
     /// # drop(sender);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn token(&self) -> &CancelToken {
         &self.token
     }
 
-    /// Returns `true` if the service's stop was requested.
+    /// Returns the token that is cancelled as soon as the service's stop is requested.
+    ///
+    /// This is the [`token`](Self::token), except for the handlers of a
+    /// [`WorkQueue`](super::WorkQueue): they have until the last part of the time of the stop, when
+    /// their `token` is cancelled, and can use this one to notice the stop earlier, for example to
+    /// end a wait for a client that says nothing.
+    pub fn stopping(&self) -> &CancelToken {
+        &self.stopping
+    }
+
+    /// Returns `true` if the [token](Self::token) is cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
@@ -209,7 +223,7 @@ impl ServiceContext {
     /// # let mut host = Host::builder();
     /// host.service("flusher", || Flusher);
     /// assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn time_left(&self) -> Duration {
         self.core.time_left(self.index)
@@ -235,7 +249,7 @@ impl ServiceContext {
     ///     ctx.wait()
     /// });
     /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn host(&self) -> HostHandle {
         HostHandle {
@@ -272,7 +286,7 @@ impl ServiceContext {
     /// });
     /// host.background("index", |ctx| ctx.wait());
     /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn wait_for(&self, name: &str) -> Result<(), WaitForError> {
         self.core.wait_for(name, &self.token)

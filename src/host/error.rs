@@ -203,7 +203,7 @@ impl Error for HostBuildError {}
 /// let error = host.build()?.start().unwrap_err();
 /// assert_eq!(error.to_string(), "service \"migrate\" failed in start: no such table");
 /// assert!(error.report().is_clean() == false);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct StartError {
     report: HostReport,
@@ -258,7 +258,7 @@ impl Error for StartError {}
 ///     Ok(())
 /// });
 /// assert!(host.build()?.run().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]

@@ -43,7 +43,6 @@ impl fmt::Display for FailedIn {
 /// ```
 /// use groundcrew::Host;
 /// use groundcrew::host::FailedIn;
-/// use std::error::Error;
 /// use std::io;
 ///
 /// let mut host = Host::builder();
@@ -55,7 +54,7 @@ impl fmt::Display for FailedIn {
 /// assert_eq!(failure.to_string(), "service \"db\" failed in run: disk full");
 /// assert!(failure.error().unwrap().is::<io::Error>());
 /// assert_eq!(report.exit_code(), 1);
-/// # Ok::<(), Box<dyn Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct ServiceFailure {

@@ -34,7 +34,7 @@ use std::time::Duration;
 /// let report = host.run();
 /// assert_eq!(report.reason().to_string(), "requested: midnight");
 /// # other.join().unwrap();
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct HostHandle {
@@ -65,7 +65,7 @@ impl HostHandle {
     /// assert_eq!(report.exit_code(), 75);
     /// assert_eq!(report.reason().to_string(), "requested: midnight");
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn request_stop_within(&self, limit: Duration, reason: impl Into<String>) {
         self.core
@@ -125,7 +125,7 @@ impl HostHandle {
     /// let host = host.start()?;
     /// assert!(waiter.join().unwrap());
     /// # host.stop();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn wait_until(&self, is_so: impl FnMut(&HostStatus) -> bool) -> bool {
         read_status::wait_until(&self.core, is_so)

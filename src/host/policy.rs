@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// host.background("cache", |ctx| ctx.wait()).on_failure(Restart::new());
 /// host.background("metrics", |ctx| ctx.wait()).on_failure(FailurePolicy::Ignore);
 /// assert!(host.build()?.start()?.stop().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -22,7 +22,7 @@ use std::fmt;
 /// let report = host.build()?.run();
 /// assert_eq!(report.reason().to_string(), "service \"once\" requested it: nothing left to do");
 /// assert!(matches!(report.reason(), StopReason::Requested { .. }));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]

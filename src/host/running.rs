@@ -70,7 +70,7 @@ impl Host {
     /// let host = host.build()?.start()?;
     /// // the program's own main loop, and then
     /// assert!(host.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     ///
     /// A host can be started only once. To run it again, build another one:
@@ -113,9 +113,9 @@ impl Host {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, HostReport};
+    /// use groundcrew::{BoxError, Host, HostReport};
     ///
-    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    /// fn main() -> Result<HostReport, BoxError> {
     ///     let mut host = Host::builder();
     ///     host.background("import", |_| Ok(())).one_shot();
     ///     Ok(host.build()?.run()) // exit code 0, 1 or 75
@@ -146,9 +146,9 @@ impl Host {
     /// # Examples
     ///
     /// ```
-    /// use groundcrew::{Host, HostReport};
+    /// use groundcrew::{BoxError, Host, HostReport};
     ///
-    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    /// fn main() -> Result<HostReport, BoxError> {
     ///     let mut host = Host::builder();
     ///     host.background("web", |ctx| ctx.wait());
     ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
@@ -176,9 +176,9 @@ impl Host {
     ///
     /// ```
     /// use groundcrew::signals::Signal;
-    /// use groundcrew::{Host, HostReport};
+    /// use groundcrew::{BoxError, Host, HostReport};
     ///
-    /// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+    /// fn main() -> Result<HostReport, BoxError> {
     ///     let mut host = Host::builder();
     ///     host.background("web", |ctx| ctx.wait());
     ///     # host.background("signal", |ctx| Ok(ctx.request_stop("so that this ends")));
@@ -289,7 +289,7 @@ impl fmt::Debug for Host {
 /// let host = host.build()?.start()?;
 /// assert!(host.is_ready());
 /// assert!(host.stop().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "dropping it stops the host"]
 pub struct RunningHost {

@@ -70,7 +70,7 @@ use super::failure::ServiceResult;
 /// let host = host.build()?.start()?;
 /// assert!(host.stop().is_clean());
 /// assert_eq!(heard.iter().collect::<Vec<_>>(), ["hung up", "taken down"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub trait Service {
     /// Prepares the service. It may block for the [start

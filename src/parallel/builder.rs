@@ -12,12 +12,12 @@ use crate::unwind::{Guarded, GuardedVec};
 use std::fmt;
 use std::panic::Location;
 
-/// A parallel loop with a name and maybe a token, before it runs. Returned by
+/// A parallel loop with a name and options, before it runs. Returned by
 /// [`Pool::parallel`](crate::Pool::parallel).
 ///
 /// # Examples
 ///
-/// The first thread that fails ends the others, and so does a token:
+/// A hit ends the loop, and so does a token:
 ///
 /// ```
 /// use groundcrew::{CancelToken, Pool, TaskError};
@@ -29,7 +29,7 @@ use std::panic::Location;
 ///
 /// token.cancel();
 /// assert!(matches!(loops.map(0..100, |n| n + 1), Err(TaskError::Cancelled)));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a loop does not run before one of its methods is called"]
 pub struct ParallelBuilder<'a> {
@@ -61,6 +61,42 @@ impl<'a> ParallelBuilder<'a> {
     /// The closure can check the same token to end a long item.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.options.token = Some(token.clone());
+        self.options.owns_token = false;
+        self
+    }
+
+    /// Like [`cancel_token`](Self::cancel_token), with a token that belongs to this loop: the loop
+    /// cancels it as soon as its outcome is decided, so that items that still run can end early.
+    /// The outcome is decided by a hit of [`find_any`](Self::find_any) or
+    /// [`find_map_any`](Self::find_map_any), by an error of [`try_map`](Self::try_map), by a panic,
+    /// and for a [`stream`](Self::stream) when it is dropped.
+    ///
+    /// With it, `try_map` returns the first error in time, not the first by index: errors that come
+    /// later may be those of items that were ended early.
+    ///
+    /// Use a [child](CancelToken::child) of another token if that is to end the loop, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{CancelToken, Pool};
+    ///
+    /// /// Looks for a divisor, for as long as no other item has one.
+    /// fn divisor(number: u64, found: &CancelToken) -> Option<u64> {
+    ///     (2..number).take_while(|_| !found.is_cancelled()).find(|n| number % n == 0)
+    /// }
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let found = CancelToken::new();
+    /// let numbers = [1_000_000_007, 1_000_000_009, 7 * 11]; // two primes
+    /// let search = pool.parallel("search").own_token(&found);
+    /// assert_eq!(search.find_map_any(numbers, |number| divisor(number, &found))?, Some(7));
+    /// assert!(found.is_cancelled());
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn own_token(mut self, token: &CancelToken) -> Self {
+        self.options.token = Some(token.clone());
+        self.options.owns_token = true;
         self
     }
 
@@ -113,7 +149,7 @@ impl<'a> ParallelBuilder<'a> {
         E: Send,
     {
         let f = Guarded::new(f, A_CLOSURE);
-        let work = TryMap::new(&*f);
+        let work = TryMap::new(&*f, self.options.owns_token);
         let results = self.run(items.into_iter(), &work, Location::caller());
         match work.into_error() {
             Some((index, error)) => Err(TryMapError::Item { index, error }),
@@ -187,8 +223,48 @@ impl<'a> ParallelBuilder<'a> {
         F: Fn(&I::Item) -> bool + Sync,
     {
         let f = Guarded::new(f, A_CLOSURE);
-        let work = FindAny::new(&*f);
-        let searched = self.run(items.into_iter(), &work, Location::caller());
+        let find = |item| {
+            let item = Guarded::new(item, "an item of a parallel loop");
+            f(&item).then(|| item.into_inner())
+        };
+        let work = FindAny::<_, F, _, _>::new(find);
+        self.search(items.into_iter(), work, Location::caller())
+    }
+
+    /// Runs [`Pool::find_map_any`](crate::Pool::find_map_any) with these options. Blocks until all
+    /// items are done, or those that have begun when there is a hit.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), if there was no hit by then.
+    ///
+    /// # Panics
+    ///
+    /// As [`Pool::map`](crate::Pool::map).
+    #[track_caller]
+    pub fn find_map_any<I, F, R>(&self, items: I, f: F) -> Result<Option<R>, TaskError>
+    where
+        I: IntoIterator<IntoIter: ParallelItems>,
+        F: Fn(I::Item) -> Option<R> + Sync,
+        R: Send,
+    {
+        let f = Guarded::new(f, A_CLOSURE);
+        let work = FindAny::<_, F, _, _>::new(&*f);
+        self.search(items.into_iter(), work, Location::caller())
+    }
+
+    fn search<S, F, G, R>(
+        &self,
+        items: S,
+        work: FindAny<S, F, G, R>,
+        submitted_at: &'static Location<'static>,
+    ) -> Result<Option<R>, TaskError>
+    where
+        S: ParallelItems,
+        G: Fn(S::Item) -> Option<R> + Sync,
+        R: Send,
+    {
+        let searched = self.run(items, &work, submitted_at);
         match work.into_hit() {
             Some(hit) => Ok(Some(hit)),
             None => searched.map(|_| None),
@@ -216,6 +292,7 @@ impl fmt::Debug for ParallelBuilder<'_> {
             .field("pool", &self.pool_ref.core.name)
             .field("name", &self.options.name)
             .field("cancel_token", &self.options.token)
+            .field("owns_token", &self.options.owns_token)
             .finish()
     }
 }

@@ -16,7 +16,7 @@ use std::fmt;
 /// let error = pool.try_map(["4", "eight", "x"], str::parse::<u32>).unwrap_err();
 /// assert_eq!(error.to_string(), "item 1: invalid digit found in string");
 /// assert!(matches!(error, TryMapError::Item { index: 1, .. }));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 pub enum TryMapError<E> {
@@ -83,7 +83,7 @@ impl<E: Error + 'static> Error for TryMapError<E> {
 /// assert_eq!(error.index(), 1);
 /// assert!(matches!(error.error(), TaskError::Panicked(_)));
 /// assert_eq!(error.to_string(), "item 1: the task panicked: attempt to divide by zero");
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct StreamError {
     pub(super) index: usize,

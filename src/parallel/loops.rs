@@ -169,7 +169,7 @@ macro_rules! loops {
             /// assert_eq!(lengths, [8, 3, 5]);
             /// let lines = pool.map(words.iter().enumerate(), |(n, word)| format!("{n}: {word}"))?;
             /// assert_eq!(lines[2], "2: moved");
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             ///
             /// If each result has its own place, those that came before a stop are kept. A long
@@ -191,7 +191,7 @@ macro_rules! loops {
             /// });
             /// assert!(matches!(cut, Err(TaskError::Unstarted)));
             /// assert_eq!(results.iter().flatten().count(), 8);
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn map<I, F, R>(&self, items: I, f: F) -> Result<Vec<R>, TaskError>
@@ -221,7 +221,7 @@ macro_rules! loops {
             /// let mut picture = vec![7_u8; 1000];
             /// pool.for_each(&mut picture, |pixel| *pixel = 255 - *pixel)?;
             /// assert!(picture.iter().all(|pixel| *pixel == 248));
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn for_each<I, F>(&self, items: I, f: F) -> Result<(), TaskError>
@@ -258,7 +258,7 @@ macro_rules! loops {
             /// let text = pool.map_reduce(&["a", "b", "c"], |s| s.to_string(), |a, b| a + &b)?;
             /// assert_eq!(text.as_deref(), Some("abc"));
             /// assert_eq!(pool.map_reduce(0..0, |n| n, |a, b| a + b)?, None);
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn map_reduce<I, F, G, R>(
@@ -280,7 +280,9 @@ macro_rules! loops {
             /// [`map`](ParallelBuilder::map), [`try_map`](ParallelBuilder::try_map),
             /// [`for_each`](ParallelBuilder::for_each),
             /// [`map_reduce`](ParallelBuilder::map_reduce),
-            /// [`find_any`](ParallelBuilder::find_any) and [`stream`](ParallelBuilder::stream).
+            /// [`find_any`](ParallelBuilder::find_any),
+            /// [`find_map_any`](ParallelBuilder::find_map_any) and
+            /// [`stream`](ParallelBuilder::stream).
             /// Lists of running tasks and reports show its tasks with this name, instead of that
             /// of the closure.
             ///
@@ -294,7 +296,7 @@ macro_rules! loops {
             ///     running.iter().any(|task| task.info().name() == "thumbnails")
             /// })?;
             /// assert_eq!(names, [true, true]);
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             pub fn parallel(&self, name: impl Into<String>) -> ParallelBuilder<'_> {
                 ParallelBuilder::new(self.pool_ref()).name(name.into())
@@ -329,7 +331,7 @@ macro_rules! loops {
             ///     Err(TryMapError::Item { index, .. }) => assert_eq!(index, 1),
             ///     other => panic!("{other:?}"),
             /// }
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn try_map<I, F, R, E>(&self, items: I, f: F) -> Result<Vec<R>, TryMapError<E>>
@@ -345,7 +347,8 @@ macro_rules! loops {
             /// Calls `f` with the items, on the workers, until it returns `true`, and returns the
             /// item for which it did: any such item, not necessarily the first. Returns `None` if
             /// there is none. Blocks until all items are done, or, after a hit, those that have
-            /// begun. Otherwise the same as [`map`](Self::map).
+            /// begun: [`own_token`](ParallelBuilder::own_token) lets these end early. Otherwise the
+            /// same as [`map`](Self::map).
             ///
             /// # Errors
             ///
@@ -362,7 +365,7 @@ macro_rules! loops {
             /// let divides = |n: &u64| 1_000_000_007 * 13 % n == 0;
             /// assert_eq!(pool.find_any(2..100_u64, divides)?, Some(13));
             /// assert_eq!(pool.find_any(14..100_u64, divides)?, None);
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn find_any<I, F>(&self, items: I, f: F) -> Result<Option<I::Item>, TaskError>
@@ -371,6 +374,36 @@ macro_rules! loops {
                 F: Fn(&I::Item) -> bool + Sync,
             {
                 ParallelBuilder::new(self.pool_ref()).find_any(items, f)
+            }
+
+            /// Like [`find_any`](Self::find_any), and returns what `f` has made of the item: the
+            /// first `Some`, in time, that it returns.
+            ///
+            /// # Errors
+            ///
+            /// As [`map`](Self::map), if there was no hit by then.
+            ///
+            /// # Panics
+            ///
+            /// As [`map`](Self::map).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let pool = groundcrew::Pool::new(2)?;
+            /// let texts = ["one", "two", "3"];
+            /// let number = pool.find_map_any(&texts, |text| text.parse::<u32>().ok())?;
+            /// assert_eq!(number, Some(3));
+            /// # Ok::<(), groundcrew::BoxError>(())
+            /// ```
+            #[track_caller]
+            pub fn find_map_any<I, F, R>(&self, items: I, f: F) -> Result<Option<R>, TaskError>
+            where
+                I: IntoIterator<IntoIter: ParallelItems>,
+                F: Fn(I::Item) -> Option<R> + Sync,
+                R: Send,
+            {
+                ParallelBuilder::new(self.pool_ref()).find_map_any(items, f)
             }
 
             /// Returns an iterator that calls `f` with the items of another one, on the workers,
@@ -413,7 +446,7 @@ macro_rules! loops {
             ///     }
             /// }
             /// assert_eq!(sum, 28);
-            /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            /// # Ok::<(), groundcrew::BoxError>(())
             /// ```
             #[track_caller]
             pub fn stream<I, F, R>(&self, items: I, f: F) -> Stream<I::IntoIter, F, R>

@@ -10,12 +10,21 @@ pub(super) struct LoopOptions {
     pub(super) name: Option<Arc<str>>,
     /// Cuts it short.
     pub(super) token: Option<CancelToken>,
+    /// The loop cancels the token itself, once its outcome is decided.
+    pub(super) owns_token: bool,
 }
 
 impl LoopOptions {
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         self.token.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// The outcome is decided: what still runs may end early.
+    pub(super) fn decided(&self) {
+        if let (true, Some(token)) = (self.owns_token, &self.token) {
+            token.cancel();
+        }
     }
 
     /// How its tasks wait for room in the queue.

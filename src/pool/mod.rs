@@ -42,7 +42,7 @@ use std::time::Duration;
 /// | a builder with [`when_full`](TaskBuilder::when_full), or [`resubmit_until`](Self::resubmit_until): with [`WhenFull::Refuse`] | refuses | refuses |
 /// | the same with a [`Duration`] or an [`Instant`](std::time::Instant) | waits, then refuses | waits, then refuses |
 /// | the same with a [`CancelToken`](crate::CancelToken) | waits; refuses once it is cancelled | never waits: uses the worker's overflow list |
-/// | `scope` and its methods, `map`, `for_each`, `map_reduce`, `stream` | waits | never waits; `stream` has its own bound |
+/// | `scope` and its methods, `map`, `try_map`, `for_each`, `map_reduce`, `find_any`, `find_map_any`, `stream` | waits | never waits; `stream` has its own bound |
 ///
 /// [`WhenFull::Refuse`]: crate::submit::WhenFull::Refuse
 ///
@@ -96,7 +96,7 @@ use std::time::Duration;
 ///
 /// let report = pool.stop(Duration::from_secs(5));
 /// assert!(report.is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct Pool {
     pool_ref: Arc<PoolRef>,

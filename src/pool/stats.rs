@@ -26,7 +26,7 @@ use std::fmt;
 /// assert_eq!(stats.completed(), 10);
 /// assert_eq!((stats.queued(), stats.running()), (0, 0));
 /// assert_eq!(stats.workers_alive(), 2);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct PoolStats {
@@ -140,7 +140,7 @@ impl PoolStats {
     /// open.send(())?; // now all three are in
     /// assert_eq!((pool.stats().queued(), pool.stats().overflow()), (1, 2));
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn overflow(&self) -> usize {
         self.overflow

@@ -45,7 +45,10 @@ impl Worker {
         self.log("started");
         self.call(self.hooks.start.as_ref(), "on_worker_start");
         self.work(&worker);
+        worker.clear_states();
         self.call(self.hooks.stop.as_ref(), "on_worker_stop");
+        // The hook may have run tasks, which have made new ones.
+        worker.clear_states();
         self.log("ends");
         drop(worker);
         drop(exit);

@@ -30,6 +30,7 @@ impl PoolCore {
         self.idle.notify();
         if was_open {
             self.watchers.notify();
+            self.stopping.cancel();
         }
         was_open
     }

@@ -21,6 +21,7 @@ use super::retry_permits::RetryPermits;
 use super::sleepers::Sleepers;
 use super::timed_queue::{Backlog, TimedQueue};
 use super::waiters::Waiters;
+use super::worker_states::{StateMakers, WorkerStates};
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::sync::{Arc, AtomicBool, CachePadded, Relaxed, StaticU64};
@@ -40,6 +41,8 @@ pub(crate) struct PoolCore {
     pub(super) in_place: bool,
     /// Parent of every task's token.
     pub(crate) token: CancelToken,
+    /// Cancelled when the pool is closed.
+    pub(crate) stopping: CancelToken,
     pub(super) channel: Channel<Queued>,
     /// Submitters from outside wait here for room in the channel.
     pub(super) gate: CachePadded<Gate>,
@@ -63,6 +66,7 @@ pub(crate) struct PoolCore {
     pub(super) reported: AtomicBool,
     pub(super) counters: CachePadded<Counters>,
     pub(super) hooks: Hooks,
+    pub(super) state_makers: StateMakers,
     /// Of the schedules that submit their runs here.
     pub(crate) failed_runs: FailedRuns,
     /// As a service of a host.
@@ -89,6 +93,7 @@ pub(crate) struct CurrentWorker {
     pub(crate) is_observed: bool,
     pub(crate) clock: TaskClock,
     pub(super) stack: StackSize,
+    pub(super) states: WorkerStates,
 }
 
 pub(crate) enum Queued {
@@ -179,6 +184,7 @@ pub(crate) struct Settings {
     pub(crate) panic_hook: Option<PanicHook>,
     pub(crate) observer: Option<Observer>,
     pub(crate) latencies: Option<Latencies>,
+    pub(crate) state_makers: StateMakers,
 }
 
 impl PoolCore {
@@ -195,6 +201,7 @@ impl PoolCore {
             panic_hook,
             observer,
             latencies,
+            state_makers,
         } = settings;
         let name: Arc<str> = name.into();
         let token = CancelToken::new();
@@ -221,10 +228,12 @@ impl PoolCore {
             reported: AtomicBool::new(false),
             counters: CachePadded::default(),
             hooks: Hooks::new(name.clone(), observer, latencies, panic_hook),
+            state_makers,
             failed_runs: FailedRuns::default(),
             membership: Membership::default(),
             name,
             token,
+            stopping: CancelToken::new(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Which worker the current thread is, if it is one, and how it begins and ends a task.
 
 use super::core::{CurrentWorker, PoolRef, WorkerSlot, WorkerSlotGuard};
+use super::worker_states::WorkerStates;
 #[cfg(any(loom, shuttle))]
 use crate::sync::model::{LocalCell as _, thread_local};
 use crate::sync::{Arc, CachePadded};
@@ -58,6 +59,7 @@ impl CurrentWorker {
             spare_refs: RefCell::default(),
             clock: TaskClock::new(),
             stack: StackSize::new(stack_size),
+            states: WorkerStates::default(),
         });
         // In this order: a thread with a place has a worker, until it retires.
         WORKER.with(|here| *here.borrow_mut() = Some(worker.clone()));
@@ -71,6 +73,11 @@ impl CurrentWorker {
     pub(crate) fn retire() {
         let worker = WORKER.try_with(|here| here.borrow_mut().take());
         drop(worker);
+    }
+
+    /// Drops what it keeps for tasks.
+    pub(crate) fn clear_states(&self) {
+        self.states.clear();
     }
 
     /// Whether another task may run on top of those that run.

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 /// assert_eq!((tidy.name(), tidy.failures()), ("tidy", 1));
 /// assert_eq!(tidy.last_error(), "no such folder");
 /// assert_eq!(report.completed(), 1); // the task itself ran to its end
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct FailedSchedule {

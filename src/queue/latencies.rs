@@ -26,7 +26,7 @@ use std::time::Duration;
 /// let latency = stats.latency().unwrap();
 /// assert_eq!((latency.waited().count(), latency.ran().count()), (100, 100));
 /// println!("{latency}"); // waited p50 8.4 us, p90 .., p99 .., max ..; ran p50 ..
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct Latency {

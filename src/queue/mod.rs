@@ -17,6 +17,7 @@
 //! - `retry_permits`: how many tasks with a retry policy there may be.
 //! - `limits`: how long a task may run.
 //! - `waiters`: threads that wait for the pool to be idle, or for a task to be called off.
+//! - `worker_states`: what each worker keeps for its tasks.
 //! - `counters`, `hooks`, `latencies`, `failed_runs`, `member`: what is counted and reported.
 //! - `monitor`, `on_full`, `refusal`, `room`: how a submitter waits, here and in other stores.
 //!
@@ -80,6 +81,7 @@ mod take;
 mod timed_queue;
 mod wait_idle;
 mod waiters;
+mod worker_states;
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use close_watchers::CloseWatcher;
@@ -105,6 +107,7 @@ pub(crate) use refusal::Refusal;
 pub(crate) use retry_permits::RetryPermit;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use room::Room;
+pub(crate) use worker_states::StateMakers;
 
 pub use failed_runs::FailedSchedule;
 #[cfg(feature = "histogram")]

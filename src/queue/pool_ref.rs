@@ -8,6 +8,7 @@ use crate::sync::{Arc, Weak};
 use crate::threads::SPAWN_TIMEOUT;
 use crate::timer::Alarm;
 use crate::worker::{Off, TaskControl, TaskInfo};
+use std::rc::Rc;
 use std::time::Duration;
 
 impl PoolRef {
@@ -34,6 +35,12 @@ impl PoolRef {
     /// The reference of the current thread, if it is one of the pool's workers.
     pub(crate) fn of_current_worker(core: &PoolCore) -> Option<Arc<PoolRef>> {
         current_worker_in(core.id).map(|worker| worker.pool_ref.clone())
+    }
+
+    /// What the current thread keeps for tasks, if it is one of the pool's workers.
+    pub(crate) fn state<T: 'static>(&self) -> Option<Rc<T>> {
+        let worker = current_worker_in(self.core.id)?;
+        worker.states.get(&self.core.state_makers, worker.index)
     }
 
     fn slot(&self) -> Option<&WorkerSlot> {
@@ -68,6 +75,10 @@ impl PoolRef {
     /// A task panicked. Runs code of the program, so the caller holds no lock.
     pub(crate) fn panicked(&self, info: &TaskInfo, message: &str) {
         self.core.hooks.panicked(info, message);
+        // No later task is given what the panic may have left half done.
+        if let Some(worker) = current_worker_in(self.core.id) {
+            worker.clear_states();
+        }
     }
 
     /// A task was called off outside of the workers' loops. Called under the cell's lock;

@@ -34,7 +34,7 @@ use std::fmt;
 /// let error = Some("below zero".to_owned());
 /// assert_eq!(receiver.recv()?, (-3, DeadLetterReason::Permanent, error));
 /// assert_eq!(numbers.stats().handled(), 3);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct DeadLetter {
     reason: DeadLetterReason,
@@ -120,8 +120,8 @@ impl DeadLetter {
     }
 
     /// Returns how often the handler failed, or panicked, with the item, or with the batch that the
-    /// item was in last. Of what was [stopped](DeadLetterReason::Stopped) it is not known: 1 if a
-    /// handler gave it back, 0 otherwise.
+    /// item was in last. For [stopped](DeadLetterReason::Stopped) items the count is not kept: this
+    /// is 1 if a handler gave the item back, and 0 otherwise.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// assert_eq!((error.attempts(), error.gave_up()), (3, GiveUpReason::Attempts));
 /// assert_eq!(error.history()[0].error(), "failure 1");
 /// assert_eq!(error.to_string(), "all attempts failed (3): failure 3");
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct RetryError<E> {
     gave_up: GiveUpReason,

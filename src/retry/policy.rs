@@ -108,7 +108,7 @@ pub struct AnyError {
 ///     })?;
 /// // The first failure opens the breaker; calls that it refuses are not attempts.
 /// assert_eq!(handle.join()?.unwrap(), 2);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not judge errors of type `{E}`",
@@ -225,7 +225,7 @@ impl Retry {
     ///     _ => Ok("fetched"),
     /// })?;
     /// assert!(matches!(handle.join()?, Ok("fetched")));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn on_error<E>(self, judge: impl Fn(&E) -> Verdict + Send + Sync + 'static) -> Retry<E> {
         let judge = Guarded::new(judge, "the judge of a retry");

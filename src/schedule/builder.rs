@@ -34,7 +34,7 @@ use std::time::Duration;
 ///     .run_at_start()
 ///     .time_limit(Duration::from_secs(60))
 ///     .run(|_| Ok(()))?;
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "an entry is not added before `run` is called"]
 pub struct EntryBuilder<'a> {

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 /// let (name, lateness) = receiver.recv()?;
 /// assert_eq!(name, "report");
 /// assert!(lateness < Duration::from_secs(60));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct RunContext<'a> {
     task: &'a TaskContext,

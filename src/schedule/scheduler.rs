@@ -67,7 +67,7 @@ use std::time::{Duration, SystemTime};
 /// while entry.status().runs() < 3 {}
 /// scheduler.stop();
 /// assert!(pool.stop(Duration::from_secs(5)).is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct Scheduler {
@@ -225,7 +225,7 @@ impl fmt::Debug for Scheduler {
 /// assert!(entry.trigger()); // now, for once
 /// pool.wait_idle();
 /// assert_eq!(entry.status().runs(), 1);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct ScheduleEntry {

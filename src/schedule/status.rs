@@ -34,7 +34,7 @@ use std::time::{Duration, SystemTime};
 /// assert!(status.next_due().is_some());
 /// let last = status.last().unwrap();
 /// assert_eq!(last.outcome(), &RunOutcome::Failed("no such folder".to_owned()));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct EntryStatus {

@@ -20,7 +20,7 @@ use std::io;
 /// let _guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
 /// let second = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8));
 /// assert!(matches!(second, Err(SignalError::AlreadyTaken)));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 pub enum SignalError {

@@ -20,7 +20,7 @@ use crate::sync::{Arc, Mutex};
 /// drop(guard);
 /// // and so it can be taken again
 /// let _guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard releases the signals"]

@@ -67,11 +67,10 @@
 //! # Examples
 //!
 //! ```no_run
-//! use groundcrew::{Pool, StopReport, signals};
-//! use std::error::Error;
+//! use groundcrew::{BoxError, Pool, StopReport, signals};
 //! use std::time::Duration;
 //!
-//! fn main() -> Result<StopReport, Box<dyn Error + Send + Sync>> {
+//! fn main() -> Result<StopReport, BoxError> {
 //!     let pool = Pool::new(2)?;
 //!     let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
 //!     for number in 0..1_000_000_u64 {

@@ -33,9 +33,9 @@ use std::ops::Deref;
 /// ```
 /// use groundcrew::channel::select;
 /// use groundcrew::signals::{self, Signal};
-/// use groundcrew::{Host, HostReport};
+/// use groundcrew::{BoxError, Host, HostReport};
 ///
-/// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+/// fn main() -> Result<HostReport, BoxError> {
 ///     let hangup = signals::receiver(Signal::Hup)?;
 ///     let mut host = Host::builder();
 ///     host.background("reload", move |ctx| {

@@ -36,7 +36,7 @@ use std::time::Duration;
 /// let pool = Pool::new(1)?;
 /// let guard = signals::stop_on_signal(&pool.stop_handle(), Duration::from_secs(8))?;
 /// assert!(!guard.received());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub fn stop_on_signal(
     handle: &StopHandle,
@@ -67,7 +67,7 @@ pub fn stop_on_signal(
 /// let timeout = Duration::from_secs(8);
 /// let guard = signals::stop_on_any_of(signals, &pool.stop_handle(), timeout)?;
 /// assert_eq!(guard.signal(), None);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[cfg(all(unix, feature = "unix-signals"))]
 pub fn stop_on_any_of(

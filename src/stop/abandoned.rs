@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// assert!(abandoned.cancel_requested_for().is_some());
 /// drop(open);
 /// assert_eq!(report.wait_for_abandoned(Duration::from_secs(5)), 0);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct AbandonedTask {

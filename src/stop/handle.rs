@@ -34,7 +34,7 @@ use std::fmt;
 /// let stopper = std::thread::spawn(move || handle.stop(Duration::from_secs(5)));
 /// assert!(stopper.join().unwrap().is_clean());
 /// assert!(pool.execute(|| ()).unwrap_err().is_closed());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct StopHandle {
@@ -96,7 +96,7 @@ impl StopHandle {
     /// assert!(!token.is_cancelled());
     /// pool.stop(StopPlan::cancel(Duration::from_secs(5)));
     /// assert!(token.is_cancelled());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn token(&self) -> CancelToken {
         self.stopper.core.token.child()

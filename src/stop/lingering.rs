@@ -20,7 +20,7 @@ use crate::threads::ThreadStatus;
 /// let report = pool.stop(Duration::from_millis(10));
 /// assert_eq!(report.lingering()[0].worker(), "groundcrew-0");
 /// drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct LingeringWorker {

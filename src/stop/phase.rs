@@ -17,7 +17,7 @@
 /// pool.stop(Duration::from_secs(5));
 /// assert_eq!(handle.phase(), PoolPhase::Done);
 /// assert!(PoolPhase::Open < PoolPhase::Done);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolPhase {

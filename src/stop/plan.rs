@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// pool.execute(|| ())?;
 /// let plan = StopPlan::drain(Duration::from_secs(5)).grace(Duration::from_secs(1));
 /// assert!(pool.stop(plan).is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopPlan {
@@ -86,7 +86,7 @@ impl StopPlan {
     /// assert!(matches!(waiting.join(), Err(TaskError::Unstarted)));
     /// drop(open); // lets it finish
     /// assert_eq!(pool.stop(Duration::MAX).completed(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn finish_running(limit: Duration) -> StopPlan {
         StopPlan::new(Limit::In(limit), Manner::Finish)
@@ -116,7 +116,7 @@ impl StopPlan {
     /// while pool.running().is_empty() {}
     /// let plan = StopPlan::drain(Duration::from_secs(5)).grace(Duration::from_secs(5));
     /// assert!(pool.stop(plan).is_clean()); // cancelled at once, not after 3.75 s
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> StopPlan {

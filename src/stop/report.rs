@@ -68,7 +68,7 @@ use std::time::Duration;
 /// for number in received {
 ///     println!("{number}");
 /// }
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 ///
 /// With the feature `serde` it can be serialized.
@@ -88,7 +88,7 @@ use std::time::Duration;
 /// assert_eq!(report.accepted(), 10);
 /// assert_eq!(report.completed(), 10);
 /// assert_eq!(report.exit_code(), 0);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "the report says what was left behind"]
@@ -250,7 +250,7 @@ impl StopReport {
     /// let report = handle.join()?;
     /// assert_eq!(report.stopping_tasks()[0].name(), "last");
     /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn stopping_tasks(&self) -> &[TaskInfo] {
         &self.data.stopping
@@ -283,7 +283,7 @@ impl StopReport {
     /// new.wait_idle();
     /// assert_eq!(handle.join()?, 7);
     /// assert!(report.take_unstarted().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_unstarted(&self) -> Vec<UnstartedTask> {
         std::mem::take(&mut *self.closures.0.lock())

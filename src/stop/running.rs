@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// assert_eq!(running[0].note(), Some("at the gate"));
 /// assert_eq!(running[0].cancel_requested_for(), None);
 /// drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct RunningTask {

@@ -20,7 +20,7 @@ impl TaskContext {
     ///     half.join().unwrap() + 22
     /// })?;
     /// assert_eq!(handle.join()?, 42);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn submitter(&self) -> Submitter {
         Submitter::at(self.pool_ref().clone())

@@ -17,11 +17,11 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use std::error::Error;
+/// use groundcrew::{BoxError, Pool};
 /// use std::time::Duration;
 ///
-/// fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
-///     let pool = groundcrew::Pool::new(1)?;
+/// fn run() -> Result<(), BoxError> {
+///     let pool = Pool::new(1)?;
 ///     pool.stop(Duration::from_secs(5));
 ///
 ///     let refused = pool.submit(|| 7).unwrap_err();
@@ -53,7 +53,7 @@ use std::fmt;
 /// token.cancel();
 /// drop(queue.submit_until(&token, "second"));
 /// assert_eq!(queue.take_unstarted(), ["second"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct SubmitError<F> {
     reason: Reason,

@@ -70,7 +70,7 @@ use std::panic::Location;
 /// let error = handle.join()?.unwrap_err();
 /// assert_eq!(error.attempts(), 2);
 /// assert_eq!(error.error().kind(), ErrorKind::NotFound);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a task is not submitted before one of its submit methods is called"]
 pub struct RetryTaskBuilder<'a, E> {
@@ -154,7 +154,7 @@ impl<E: Send + 'static> RetryTaskBuilder<'_, E> {
     ///     _ => Ok(ctx.info().attempts()),
     /// })?;
     /// assert_eq!(handle.join()?.unwrap(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     #[track_caller]
     pub fn submit_with<F, T>(&self, task: F) -> Submitted<F, T, E>

@@ -26,7 +26,7 @@ use std::fmt;
 ///     sum += handle.join()?;
 /// }
 /// assert_eq!(sum, 385);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct Submitter {
     pool_ref: Arc<PoolRef>,

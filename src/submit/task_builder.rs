@@ -24,7 +24,7 @@ use std::time::Duration;
 /// let handle = pool.task("sum of 1 to 4").submit(|| 1 + 2 + 3 + 4)?;
 /// assert_eq!(handle.info().name(), "sum of 1 to 4");
 /// assert_eq!(handle.join()?, 10);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a task is not submitted before one of its submit methods is called"]
 pub struct TaskBuilder<'a> {
@@ -75,7 +75,7 @@ impl<'a> TaskBuilder<'a> {
     /// assert!(matches!(quote.join(), Err(TaskError::Expired)));
     /// assert_eq!(pool.stats().expired(), 1);
     /// drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn start_within(mut self, limit: Duration) -> Self {
         self.start_within = limit;
@@ -118,7 +118,7 @@ impl<'a> TaskBuilder<'a> {
     ///         Ok(()) => unreachable!(),
     ///     })?;
     /// assert_eq!(handle.join()?, "asked to end");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
@@ -151,7 +151,7 @@ impl<'a> TaskBuilder<'a> {
     ///     _ => Ok("sent"),
     /// })?;
     /// assert_eq!(handle.join()?.unwrap(), "sent");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn retry<E>(self, policy: impl RetryPolicy<E>) -> RetryTaskBuilder<'a, E> {
         RetryTaskBuilder::new(self, policy.into_retry())

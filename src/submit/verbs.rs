@@ -349,7 +349,7 @@ macro_rules! pool_verbs {
         /// assert!(refused.is_full());
         /// assert!(tasks <= 2); // one running, one in the queue
         /// drop(open);
-        /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        /// # Ok::<(), groundcrew::BoxError>(())
         /// ```
         #[track_caller]
         pub fn try_submit<F, T>(

@@ -51,7 +51,7 @@ use std::time::{Duration, Instant};
 /// let refused = pool.task("late").when_full(&token).submit(|| 7);
 /// assert!(refused.unwrap_err().is_cancelled());
 /// # drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

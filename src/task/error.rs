@@ -19,7 +19,7 @@ use std::fmt;
 ///     Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "no such row"),
 ///     other => panic!("{other:?}"),
 /// }
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 pub enum TaskError {
@@ -50,7 +50,7 @@ impl fmt::Display for TaskError {
             TaskError::Expired => f.write_str("the task was not started in time"),
             TaskError::Unstarted => UNSTARTED.fmt(f),
             TaskError::Abandoned => ABANDONED.fmt(f),
-            TaskError::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
+            TaskError::Refused(refusal) => write!(f, "refused: {refusal}"),
         }
     }
 }
@@ -164,7 +164,7 @@ impl TaskPanic {
     /// let Err(TaskError::Panicked(panic)) = handle.join() else { unreachable!() };
     /// let payload = panic.into_payload();
     /// assert_eq!(payload.downcast_ref(), Some(&"no such row"));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn into_payload(mut self) -> Box<dyn std::any::Any + Send> {
         self.panicked

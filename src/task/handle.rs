@@ -37,7 +37,7 @@ use std::time::Duration;
 ///     let _ = submitter.execute(move || sender.send(7));
 ///     receiver.recv().unwrap(); // the only worker waits here
 /// })?;
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 ///
 /// Tasks of two pools that join each other can deadlock, because a worker runs only tasks of its
@@ -61,7 +61,7 @@ use std::time::Duration;
 /// let pool = groundcrew::Pool::new(2)?;
 /// let handle = pool.submit(|| 6 * 7)?;
 /// assert_eq!(handle.join()?, 42);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "dropping a handle detaches the task; use execute if its result is of no interest"]
 pub struct TaskHandle<T> {
@@ -147,7 +147,7 @@ impl<T> TaskHandle<T> {
     /// drop(open);
     /// handle.wait_timeout(Duration::MAX);
     /// assert!(handle.try_join().unwrap()?);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn try_join(mut self) -> Result<Result<T, TaskError>, TaskHandle<T>> {
         match self.cell.take() {
@@ -192,7 +192,7 @@ impl<T> TaskHandle<T> {
     /// assert!(waiting.cancel());
     /// assert!(matches!(waiting.join(), Err(TaskError::Cancelled)));
     /// drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn cancel(&self) -> bool {
         let cell = self.cell();

@@ -3,6 +3,7 @@
 use crate::async_log::to_stderr;
 use crate::queue::current_task;
 use crate::sync::StaticMutex;
+use crate::table::quoted;
 use std::panic;
 
 /// Installs a panic hook that names the task in which the panic is. It calls the hook that was
@@ -47,9 +48,10 @@ pub fn install_panic_hook() {
         before(panic);
         if let Some((task, pool)) = current_task() {
             to_stderr(&format!(
-                "note: it ran task #{} {:?} of pool {pool:?}, submitted at {}",
+                "note: it ran task #{} {} of pool {}, submitted at {}",
                 task.id(),
-                task.name(),
+                quoted(task.name()),
+                quoted(&pool),
                 task.submitted_at()
             ));
         }

@@ -66,7 +66,7 @@ impl<B: TaskFn + 'static> FireAndForget for Plain<B> {
 /// The context of a task that no worker runs.
 fn context_here(info: TaskInfo, pool_ref: &Arc<PoolRef>) -> TaskContext {
     let control = TaskControl::new(CancelToken::new());
-    TaskContext::unstarted(info, pool_ref.clone(), control)
+    TaskContext::unstarted(info, pool_ref.clone(), control, Some(CancelToken::new()))
 }
 
 /// Runs a task at once, on top of the one that submitted it. `Err`: the pool's

@@ -29,7 +29,7 @@ use std::fmt;
 /// assert_eq!(task.info().name(), "left behind");
 /// task.run();
 /// assert_eq!(handle.join()?, 7);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct UnstartedTask {
     /// Taken by `run` and by a resubmission; there until then.

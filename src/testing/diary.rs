@@ -20,7 +20,7 @@ use std::fmt;
 /// diary.wait_for("the task ran", 1);
 /// diary.write("and the test knows");
 /// assert_eq!(diary.entries(), ["the task ran", "and the test knows"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct Diary {

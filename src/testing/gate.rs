@@ -27,7 +27,7 @@ use std::fmt;
 ///
 /// gate.open();
 /// assert_eq!(pool.stop(Duration::from_secs(5)).completed(), 2);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct Gate {
     inner: Arc<Inner>,

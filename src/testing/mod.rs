@@ -63,7 +63,7 @@
 //!     diary.entries(),
 //!     ["database start", "database run", "swept", "swept", "database stop", "database drop"]
 //! );
-//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! # Ok::<(), groundcrew::BoxError>(())
 //! ```
 //!
 //! The next test is for a schedule (with the feature `cron`). It checks that a newsletter is sent
@@ -102,7 +102,7 @@
 //! assert_eq!(sent.len(), 1);
 //! assert_eq!(newsletter.status().missed(), 6);
 //! # }
-//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! # Ok::<(), groundcrew::BoxError>(())
 //! ```
 
 mod diary;

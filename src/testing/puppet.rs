@@ -48,7 +48,7 @@ type Part = Box<dyn FnMut(&ServiceContext) -> ServiceResult>;
 ///         "web start", "web run", "web stop", "web drop",
 ///     ]
 /// );
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Default)]
 pub struct Puppet {

@@ -74,7 +74,7 @@ impl FolderWatch {
     /// std::fs::rename(folder.path().join("first.md"), folder.path().join("1.md"))?;
     /// assert_eq!(receiver.recv()?, "1 added, 0 changed, 1 removed");
     /// assert!(host.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn on_change<F>(self, handler: F) -> impl IntoService + use<F>
     where

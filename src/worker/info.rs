@@ -63,7 +63,7 @@ pub(crate) fn next_id() -> u64 {
 /// let info = handle.info();
 /// assert_eq!(info.name(), "resize beach.png");
 /// assert!(info.submitted_at().file().ends_with(".rs"));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct TaskInfo {

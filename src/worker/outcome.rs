@@ -17,7 +17,7 @@
 /// pool.execute(|| panic!("no such row"))?;
 /// pool.wait_idle();
 /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [TaskOutcome::Completed, TaskOutcome::Panicked]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

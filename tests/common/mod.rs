@@ -115,10 +115,15 @@ impl Drop for SlowDrop {
 /// Puts a task on one worker that stays there until the gate is opened; returns
 /// once it runs.
 pub(crate) fn occupy(pool: &Pool, gate: &Gate) -> TaskHandle<()> {
+    occupy_as(pool, gate, "occupied")
+}
+
+/// The same, by a task of this name.
+pub(crate) fn occupy_as(pool: &Pool, gate: &Gate, name: &str) -> TaskHandle<()> {
     let (tell, told) = bounded(1);
     let entrance = gate.entrance();
     let handle = pool
-        .task("occupied")
+        .task(name)
         .submit(move || {
             tell.send(()).unwrap();
             entrance.pass();

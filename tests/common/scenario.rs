@@ -52,3 +52,23 @@ pub(crate) fn refusing_threads(scenario: &str, failing: &str) -> Option<Output> 
     let arguments = [&trace[..], &[own.to_str().unwrap()]].concat();
     Some(play_by("strace", arguments, scenario).output().unwrap())
 }
+
+/// Plays a scenario whose stdout and stderr are a terminal of this width; both are in the stdout of
+/// what is returned. `None`, with a line that says so, where `script` is missing.
+#[cfg(target_os = "linux")]
+pub(crate) fn play_on_a_terminal(scenario: &str, columns: usize) -> Option<Output> {
+    let own = std::env::current_exe().unwrap();
+    let own = own.to_str().unwrap();
+    let command = format!("'{own}' --exact scenario --nocapture --test-threads=1");
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &command, "/dev/null"])
+        .env(SCENARIO, scenario)
+        .env("COLUMNS", columns.to_string())
+        .stdin(Stdio::null());
+    let output = script.output();
+    if output.is_err() {
+        eprintln!("SKIPPED: script cannot be had, so there is no terminal");
+    }
+    output.ok()
+}

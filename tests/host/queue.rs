@@ -793,3 +793,39 @@ fn items_wait_for_their_next_attempt_while_their_service_is_restarted() {
         );
     });
 }
+
+#[test]
+fn a_handler_notices_the_stop_of_its_service_before_it_is_cancelled() {
+    let queue = WorkQueue::new(10);
+    let (tell, told) = unbounded();
+    let host = host(LONG, |host| {
+        host.add(
+            "items",
+            queue.workers(1, move || {
+                let tell = tell.clone();
+                move |_: &mut u32, ctx: &ServiceContext| {
+                    tell.send(ctx.stopping().is_cancelled()).unwrap();
+                    ctx.stopping().wait();
+                    tell.send(ctx.is_cancelled()).unwrap();
+                    Handled::Ok(())
+                }
+            }),
+        );
+        host.background("ordinary", |ctx| {
+            ctx.stopping().wait();
+            assert!(ctx.is_cancelled());
+            Ok(())
+        });
+    });
+    queue.submit(7).unwrap();
+    let report = within(LONG, "a stop", || {
+        let host = host.start().unwrap();
+        assert_eq!(told.recv(), Ok(false));
+        host.stop()
+    });
+    assert!(
+        report.is_clean() && report.failures().is_empty(),
+        "{report}"
+    );
+    assert_eq!(told.recv(), Ok(false));
+}

@@ -574,3 +574,108 @@ fn maps_in_a_task_leave_no_husks_behind() {
         gate.open();
     });
 }
+
+#[test]
+fn find_map_any_returns_what_was_made_of_a_hit_once() {
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let alive = Arc::new(());
+        let find = |n: u32| (n % 7 == 3).then(|| (n, alive.clone()));
+        let (n, kept) = pool.find_map_any(0..100_000_u32, find).unwrap().unwrap();
+        assert_eq!(n % 7, 3);
+        assert_eq!(Arc::strong_count(&alive), 2, "other hits are dropped");
+        drop(kept);
+        assert!(pool.find_map_any(0..3_u32, find).unwrap().is_none());
+        assert!(pool.find_map_any(0..0_u32, find).unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_hit_an_error_and_a_panic_end_the_items_that_run_by_the_token_of_the_loop() {
+    within(LONG, "the loops", || {
+        let pool = Pool::new(2).unwrap();
+        let parent = CancelToken::new();
+        // Item 0 ends only by the token; neither is in the other's chunk.
+        let both = Barrier::new(2);
+        let waits = |n: u32, token: &CancelToken| {
+            both.wait();
+            match n {
+                0 => token.wait(),
+                _ => assert!(!token.is_cancelled()),
+            }
+        };
+        let own = parent.child();
+        let search = pool.parallel("search").own_token(&own);
+        let hit = search.find_any([0, 1], |n| {
+            waits(*n, &own);
+            *n == 1
+        });
+        assert_eq!(hit.unwrap(), Some(1));
+
+        let own = parent.child();
+        let checks = pool.parallel("check").own_token(&own);
+        let failed = checks.try_map([0, 1], |n| {
+            waits(n, &own);
+            Err::<(), _>(format!("error {n}"))
+        });
+        // That of item 0 comes from the token.
+        match failed {
+            Err(TryMapError::Item { index, error }) => assert_eq!((index, &*error), (1, "error 1")),
+            other => panic!("{other:?}"),
+        }
+
+        let own = parent.child();
+        let panics = pool.parallel("panics").own_token(&own);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            panics.for_each([0, 1], |n| {
+                waits(n, &own);
+                if n == 1 {
+                    expected_panic();
+                }
+            })
+        }));
+        assert!(ended.is_err());
+        assert!(!parent.is_cancelled());
+    });
+}
+
+#[test]
+fn a_loop_that_is_done_leaves_its_token_alone_and_never_cancels_one_that_it_does_not_own() {
+    let pool = Pool::new(2).unwrap();
+    let token = CancelToken::new();
+    let whole = pool.parallel("whole").own_token(&token);
+    assert_eq!(whole.map(0..100, |n| n).unwrap().len(), 100);
+    assert_eq!(whole.find_any(0..100, |_| false).unwrap(), None);
+    let borrowed = pool.parallel("borrowed").cancel_token(&token);
+    assert!(borrowed.find_any(0..100, |_| true).unwrap().is_some());
+    assert!(borrowed.try_map(0..100, |_| Err::<(), _>("no")).is_err());
+    assert!(!token.is_cancelled());
+    token.cancel();
+    assert!(matches!(
+        whole.map(0..100, |n| n),
+        Err(TaskError::Cancelled)
+    ));
+}
+
+#[test]
+fn the_drop_of_a_stream_cancels_its_own_token() {
+    within(LONG, "a stream", || {
+        let pool = Pool::new(2).unwrap();
+        let token = CancelToken::new();
+        let seen = token.clone();
+        let mut stream = pool
+            .parallel("walk")
+            .own_token(&token)
+            .stream(0.., move |n| match n {
+                0 => n,
+                _ => {
+                    seen.wait();
+                    n
+                }
+            });
+        assert_eq!(stream.next().unwrap().unwrap(), 0);
+        assert!(!token.is_cancelled());
+        drop(stream);
+        assert!(pool.stop(Duration::MAX).is_clean());
+    });
+}

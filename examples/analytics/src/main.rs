@@ -1,5 +1,5 @@
 //! What visitors do on a web site, in files of many events each: a disk that is full now
-//! and then, an event that nobody can write, and a Ctrl-C at any moment lose none of them.
+//! and then, an event that cannot be written, and a Ctrl-C at any moment lose none of them.
 //!
 //! ```text
 //! $ cargo run -p analytics -- --full-in 2
@@ -32,7 +32,7 @@
 //!                   stop: what is left of it ──> spool
 //! ```
 //!
-//! A batch is written when it has so many events, or bytes, or is so old. It becomes a file
+//! A batch is written when it has enough events or bytes, or is old enough. It becomes a file
 //! of its own, as a whole: it is written under another name, and then renamed.
 //!
 //! - The disk is full, on purpose, now and then. That may pass, and so the batch is tried

@@ -45,7 +45,7 @@ pub(crate) fn settle(blog: &Blog, report: &HostReport) -> ExitCode {
         lost += &format!("not saved, it is as before this run: {error}\n");
         code = FAILED;
     }
-    // If nobody reads it, it is saved all the same.
+    // If it is not read, it is saved all the same.
     blog.screen.clear();
     program::tell(visible(&told), visible(&lost));
     if code != 0 {

@@ -5,7 +5,7 @@
 //! | fault | what happens |
 //! | --- | --- |
 //! | `panic` | its first piece of work panics |
-//! | `hang` | its first piece of work never ends, whoever asks |
+//! | `hang` | its first piece of work never ends, stop or no stop |
 //! | `fail-start` | its start fails |
 //! | `fail` | its first piece of work fails |
 //! | `slow` | each piece of work takes 0.2 s longer |
@@ -81,8 +81,8 @@
 //! So a post that cannot be read, and an email that cannot be sent, cost themselves only;
 //! they are named, and tried again by the next start. A job that fails keeps its schedule.
 //! Visitors are started again. The status may fail, and is told of in the exit code. For all
-//! others the host stops: without a sink, an index or a search there is no blog. Whoever
-//! hangs is named, and nobody waits for them beyond the deadline.
+//! others the host stops: without a sink, an index or a search there is no blog. A
+//! part that hangs is named, and not waited for beyond the deadline.
 
 use groundcrew::host::ServiceResult;
 use groundcrew::{Service, ServiceContext};
@@ -112,7 +112,7 @@ const SERVICES: [&str; 11] = [
 enum Fault {
     /// Panics at its first piece of work.
     Panic,
-    /// Never returns from its first piece of work, whoever asks.
+    /// Never returns from its first piece of work, stop or no stop.
     Hang,
     /// Its start fails.
     FailStart,

@@ -25,7 +25,7 @@ impl Triggers {
 /// Pages that are ready to be seen.
 pub(crate) type Cache = Mutex<HashMap<PathBuf, String>>;
 
-/// So many pages are kept ready, and so many posts are in a newsletter.
+/// The number of pages that are kept ready, and of posts in a newsletter.
 const WARM: usize = 100;
 const NEWS: usize = 5;
 

@@ -16,7 +16,7 @@ pub(crate) struct Line {
 /// Why the sink did not take something.
 #[derive(Debug)]
 pub(crate) enum LineError {
-    /// There is nobody, or they hung up.
+    /// There is no server, or it closed the connection.
     Connection(io::Error),
     Busy,
     /// For good.

@@ -121,7 +121,7 @@ struct Options {
     /// Where the posts are
     folder: PathBuf,
 
-    /// Write so many posts into the folder, and exit
+    /// Write this number of posts into the folder, and exit
     #[arg(long, value_name = "COUNT")]
     generate: Option<usize>,
 

@@ -37,7 +37,7 @@ impl Screen {
     /// Prints above the table.
     pub(crate) fn print(&self, text: &str) {
         self.table.suspend(|| {
-            // If nobody reads it, the blog goes on.
+            // If it is not read, the blog goes on.
             let _ = writeln!(io::stdout(), "{}", visible(text));
         });
     }

@@ -107,8 +107,8 @@ impl Search {
 /// In bytes.
 const LONGEST_LINE: u64 = 4096;
 
-/// What is typed, line by line. Nothing ends a read of the terminal, and so a thread that
-/// nobody waits for does it.
+/// What is typed, line by line. Nothing ends a read of the terminal, and so a thread does it that is
+/// not waited for.
 pub(crate) fn typed() -> io::Result<Receiver<String>> {
     let (send, lines) = bounded(16);
     let reader = thread::Builder::new().name("stdin".to_owned());

@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// How it fails, set by whoever wants it to.
+/// How it is to fail.
 #[derive(Default)]
 pub(crate) struct Mood {
-    /// It hangs up on whoever comes.
+    /// It closes each connection at once.
     pub(crate) is_down: AtomicBool,
-    /// So many of a hundred requests it does not take at the first try.
+    /// The number of requests in a hundred that it does not take at the first try.
     pub(crate) failures: AtomicU32,
 }
 
@@ -127,7 +127,7 @@ impl Service for Sink {
         }
     }
 
-    /// Lets that thread see that nobody listens any more.
+    /// Lets that thread see that its clients are served no more.
     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
         TcpStream::connect(self.address()?)?;
         Ok(())

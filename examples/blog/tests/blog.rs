@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The blog in a folder, with so many posts in `posts`.
+/// The blog in a folder, with this number of posts in `posts`.
 fn blog(folder: &TempDir, posts: usize) -> Command {
     if !folder.path().join("posts").exists() {
         let count = posts.to_string();

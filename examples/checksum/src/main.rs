@@ -24,7 +24,7 @@
 //! Where the pool or the queue is full the walk pauses. So memory stays flat,
 //! on a tree of any size.
 //!
-//! Ctrl-C stops the pool, and nobody has to tell the printer, because no join
+//! Ctrl-C stops the pool, and the printer needs no notice, because no join
 //! outlives the stop: it gives the line if the file is done, otherwise an
 //! error, and the printer goes on to the next.
 //!
@@ -54,6 +54,7 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, thread};
+use sum::Block;
 use walk::Walk;
 
 /// How many files wait to be printed, read or not.
@@ -77,7 +78,8 @@ fn main() -> ExitCode {
 fn run(options: Options) -> program::Result<ExitCode> {
     let mut builder = Pool::builder()
         .name("checksum")
-        .queue_capacity(options.queue.get());
+        .queue_capacity(options.queue.get())
+        .worker_state(|_| Block::new());
     if let Some(threads) = options.threads {
         builder = builder.threads(threads.get());
     }
@@ -87,7 +89,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
     let plan = StopPlan::cancel(options.stop_timeout / 4 * 3);
     let ctrl_c = program::bounded_by(signals::stop_on_signal(&pool.stop_handle(), plan)?);
 
-    // The walk may hang on a dead disk, the printer on somebody who does not
+    // The walk may hang on a dead disk, the printer on a reader that does not
     // read. On threads of their own they do not keep this one from stopping.
     let (queue, turns) = channel::bounded(MOST_WAITING);
     let (tell, printed) = channel::bounded(1);

@@ -41,7 +41,7 @@ struct Printer<'a> {
 /// So many bytes are written at once, if they come without a pause.
 const ENOUGH: usize = 8 * 1024;
 
-/// How long lines wait for the next one; short enough for somebody who watches.
+/// How long lines wait for the next one; short enough for a reader at the terminal.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Printer<'_> {

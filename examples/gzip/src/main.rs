@@ -20,8 +20,8 @@
 //! a little larger than that of `gzip`, because no member refers to the one
 //! before it.
 //!
-//! The stream pulls a block when a member is taken. Whoever reads the output
-//! slowly thereby slows down the reading of the input, and memory stays flat:
+//! The stream pulls a block when a member is taken. A slow reader of the output
+//! thereby slows down the reading of the input, and memory stays flat:
 //! four blocks a thread, whatever the size of the input.
 //!
 //! A read or a write may hang, where the other end of a pipe does nothing. So
@@ -33,7 +33,7 @@
 //! There is no file: it is written under another name in the same folder, and
 //! takes its own when it is complete; one that was there stays as it was. A pipe
 //! cannot be taken back: it ends with a whole member, so that `gzip -d` reads
-//! what is there, without a warning. (If nobody reads for two seconds the last
+//! what is there, without a warning. (If it is not read for two seconds the last
 //! member is cut, and stderr says so.)
 //!
 //! The third Ctrl-C exits at once, and leaves a file behind whose name begins

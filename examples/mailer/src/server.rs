@@ -18,9 +18,9 @@ pub(crate) struct Failures {
     /// So many of a hundred mails it does not take at the first try: of half of these it
     /// hangs up, of the others it says to come again.
     pub(crate) percent: u32,
-    /// After so many mails it is down,
+    /// After this number of mails it is down,
     pub(crate) down_after: usize,
-    /// for so many connections.
+    /// for this number of connections.
     pub(crate) down_for: u32,
     /// How long it takes for a mail.
     pub(crate) takes: Duration,
@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// Whether it hangs up on whoever comes.
+    /// Whether it closes each connection at once.
     fn is_down(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         let has_begun = state.acknowledged.len() >= state.failures.down_after;

@@ -34,7 +34,7 @@ struct NewFile {
     /// The name it has until then.
     name: TempPath,
     /// Why a write failed: the encoder's last ones are made by a drop, which
-    /// tells nobody.
+    /// reports nothing.
     failed: Option<ErrorKind>,
 }
 

@@ -125,7 +125,7 @@ fn an_output_that_cannot_be_written_is_an_error_before_anything_is_drawn() {
         ("/dev/null", "not a regular file"),
         (".", "not a regular file"),
     ] {
-        // Drawn, this would take for ever.
+        // Drawn, this would never end.
         let options = ["--size=32768x32768", "--steps=1000000", path];
         let output = output(mandelbrot(&folder).args(options));
         let told = text(&output.stderr);

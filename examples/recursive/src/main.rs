@@ -99,7 +99,7 @@ enum Outcome {
     Bad,
     /// By Ctrl-C; said, too.
     Interrupted,
-    /// Nobody reads on.
+    /// The output is not read any more.
     BrokenPipe,
 }
 

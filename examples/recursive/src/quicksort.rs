@@ -23,7 +23,7 @@ const PIECES: usize = 8;
 /// take.
 const LONGEST: usize = 1 << 20;
 const SHORTEST: usize = 1 << 12;
-/// The pivot is the median of so many numbers.
+/// The pivot is the median of this many numbers.
 const SAMPLE: usize = 1023;
 
 impl<'a> Quicksort<'a> {

@@ -42,7 +42,7 @@ fn numbers_are_sorted_as_one_thread_sorts_them() {
     }
 }
 
-/// A file of so many bytes, below folders that are made for it.
+/// A file of this length, below folders that are made for it.
 fn write(folder: &TempDir, name: &str, length: u64) {
     let path = folder.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -211,7 +211,7 @@ fn ctrl_c_prints_no_sizes_but_the_report() {
     assert!(after.is_some_and(|folders| folders < 3001), "{told}");
 }
 
-/// So many threads make so many pieces.
+/// There are as many pieces as threads: enough for an interrupt in between.
 #[test]
 fn ctrl_c_says_that_nothing_is_sorted() {
     let folder = TempDir::new().unwrap();

@@ -1,6 +1,5 @@
 //! Whether the server is ready, for a load balancer or for Kubernetes.
 
-use crate::connections::accept;
 use groundcrew::ServiceContext;
 use groundcrew::host::ServiceResult;
 use std::io::{self, BufRead, BufReader, Write};
@@ -12,7 +11,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Answers 200 as long as the host is ready, otherwise 503.
 pub(crate) fn answer(listener: &TcpListener, ctx: &ServiceContext) -> ServiceResult {
-    for stream in accept(listener, ctx.token())? {
+    let address = listener.local_addr()?;
+    let wake = move || drop(TcpStream::connect(address)); // ends the `accept`
+    let _guard = ctx.token().on_cancel(wake);
+    for stream in listener.incoming().take_while(|_| !ctx.is_cancelled()) {
         let status = match ctx.host().is_ready() {
             true => "200 OK",
             false => "503 Service Unavailable",

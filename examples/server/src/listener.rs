@@ -1,36 +1,36 @@
 //! The server: accepts connections, and answers their lines.
 
-use crate::connections::{Connections, accept};
 use groundcrew::host::ServiceResult;
-use groundcrew::stop::PoolPhase;
 use groundcrew::submit::WhenFull;
-use groundcrew::{ServiceContext, StopHandle, Submitter, TaskContext};
+use groundcrew::{ServiceContext, Submitter, TaskContext};
 use log::{info, warn};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A client that says nothing, or takes no answer, for this long is hung up on.
+/// The connection of a client that says nothing, or takes no answer, for this long is closed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A line that is longer is answered in pieces.
 const LONGEST: u64 = 64 * 1024;
 /// After an error, of too many open files, say: the next one might come at once.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Gives each connection to a worker until the stop, and then hangs up on idle ones.
+/// Gives each connection to a worker, until the stop.
 pub(crate) fn serve(
     listener: &TcpListener,
     workers: &Submitter,
-    pool: &StopHandle,
     ctx: &ServiceContext,
 ) -> ServiceResult {
-    let mut connections = Connections::default();
-    for stream in accept(listener, ctx.token())? {
-        match stream.and_then(|stream| Ok((stream.peer_addr()?, connections.add(stream)))) {
+    let address = listener.local_addr()?;
+    let wake = move || drop(TcpStream::connect(address)); // ends the `accept`
+    let _guard = ctx.token().on_cancel(wake);
+    for stream in listener.incoming().take_while(|_| !ctx.is_cancelled()) {
+        match stream.and_then(|stream| Ok((stream.peer_addr()?, Arc::new(stream)))) {
             Ok((client, stream)) => {
-                let (connection, pool) = (stream.clone(), pool.clone());
+                let connection = stream.clone();
                 let task = workers.task(client.to_string()).when_full(WhenFull::Refuse);
-                let task = task.execute_with(move |ctx| converse(&connection, &pool, ctx));
+                let task = task.execute_with(move |ctx| converse(&connection, ctx));
                 if task.is_err() {
                     let _ = writeln!(&*stream, "busy");
                 }
@@ -41,17 +41,20 @@ pub(crate) fn serve(
             }
         }
     }
-    connections.hang_up();
     Ok(())
 }
 
-fn converse(stream: &TcpStream, pool: &StopHandle, ctx: &TaskContext) {
-    if let Err(error) = answer_lines(stream, pool, ctx) {
+fn converse(stream: &Arc<TcpStream>, ctx: &TaskContext) {
+    let idle = stream.clone();
+    // Ends the reading, not the writing: a request that has arrived is still read and answered.
+    let hang_up = move || drop(idle.shutdown(Shutdown::Read));
+    let _guard = ctx.stopping().on_cancel(hang_up);
+    if let Err(error) = answer_lines(stream, ctx) {
         info!("{}: {error}", ctx.info().name());
     }
 }
 
-fn answer_lines(mut stream: &TcpStream, pool: &StopHandle, ctx: &TaskContext) -> io::Result<()> {
+fn answer_lines(mut stream: &TcpStream, ctx: &TaskContext) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let (mut reader, mut line) = (BufReader::new(stream), String::new());
@@ -59,7 +62,7 @@ fn answer_lines(mut stream: &TcpStream, pool: &StopHandle, ctx: &TaskContext) ->
         ctx.note(line.trim_end());
         writeln!(stream, "{}", answer(line.trim_end(), ctx))?;
         line.clear();
-        if pool.phase() != PoolPhase::Open {
+        if ctx.stopping().is_cancelled() {
             break; // a client that sends one line after the other would go on
         }
     }

@@ -33,17 +33,18 @@
 //!
 //! A connection is a task, and keeps a worker as long as it is open. So as many clients are served
 //! at once as there are workers, as many wait as the queue has places, and all others are refused
-//! at once: the number of threads and of open connections has a limit. A client that says nothing
-//! for half a minute is hung up on.
+//! at once: the number of threads and of open connections has a limit. The connection of a client
+//! that says nothing for half a minute is closed.
 //!
 //! # How it stops
 //!
 //! 1. On the first signal the server is no longer ready: `health` answers 503. For the time of
 //!    `--stop-delay` it goes on as before, so that the load balancer can notice.
-//! 2. The listener stops. It closes its socket and ends the reading of every connection, so that
-//!    a client that says nothing holds up no worker. A line that has arrived is still answered.
-//! 3. The pool stops. A client that sends one line after the other would keep its task, which looks
-//!    whether the pool is still open after each answer.
+//! 2. The listener stops, and closes its socket.
+//! 3. The pool stops: `ctx.stopping()` is cancelled. That ends the reading of every connection, so
+//!    that a client that says nothing holds up no worker. A line that has arrived is still answered.
+//!    A client that sends one line after the other would keep its task, which looks at the token
+//!    after each answer.
 //! 4. In the last quarter of the time `ctx.token()` is cancelled: a `wait` ends early. A task that
 //!    goes on even then is named in the report, and the exit code is 75.
 //!
@@ -52,11 +53,8 @@
 //! As `Type=notify` it says when it is ready and when it stops, and with `WatchdogSec` that it is
 //! alive. `SuccessExitStatus=75` belongs into the unit; `groundcrew::guide::systemd` says why.
 //!
-//! `listener.rs` is the server; `connections.rs`, in the folder common, has what
-//! ends an `accept` and a read.
+//! `listener.rs` is the server.
 
-#[path = "../../common/connections.rs"]
-mod connections;
 mod health;
 mod listener;
 #[path = "../../common/program.rs"]
@@ -125,7 +123,7 @@ fn run(options: &Options) -> program::Result<ExitCode> {
         .threads(options.clients)
         .queue_capacity(options.waiting)
         .build()?;
-    let (workers, stop) = (pool.submitter(), pool.stop_handle());
+    let workers = pool.submitter();
 
     let mut host = Host::builder();
     host.name("server")
@@ -134,7 +132,7 @@ fn run(options: &Options) -> program::Result<ExitCode> {
     host.background("health", move |ctx| health::answer(&health, ctx));
     host.add("clients", pool);
     host.background("listener", move |ctx| {
-        listener::serve(&listener, &workers, &stop, ctx)
+        listener::serve(&listener, &workers, ctx)
     })
     .after("clients");
     #[cfg(unix)]

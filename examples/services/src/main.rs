@@ -47,12 +47,10 @@
 //! other way, so that every guest who is greeted still gets into the book.
 //!
 //! "web" only accepts connections, and a worker serves each: a client that says nothing
-//! delays no other one. When "web" stops, such a client is hung up on, and the stop takes no
-//! time. `connections.rs` has that, and how `accept` ends.
+//! delays no other one. When "workers" stops, the connection of such a client is closed, and the
+//! stop takes no time.
 
 mod book;
-#[path = "../../common/connections.rs"]
-mod connections;
 #[path = "../../common/log_to_stdout.rs"]
 mod log_to_stdout;
 mod pages;

@@ -1,15 +1,14 @@
 //! The service that greets.
 
-use crate::connections::{Connections, accept};
 use crate::count;
 use crate::pages::Pages;
 use groundcrew::channel::Sender;
 use groundcrew::host::ServiceResult;
 use groundcrew::submit::WhenFull;
-use groundcrew::{CancelToken, Service, ServiceContext, Submitter};
+use groundcrew::{CancelToken, Service, ServiceContext, Submitter, TaskContext};
 use log::{debug, info};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ pub(crate) struct Web {
     workers: Submitter,
     desk: Desk,
     listener: Option<TcpListener>,
-    connections: Connections,
     requests: usize,
 }
 
@@ -40,7 +38,6 @@ impl Web {
             workers: workers.clone(),
             desk: desk.clone(),
             listener: None,
-            connections: Connections::default(),
             requests: 0,
         }
     }
@@ -52,13 +49,12 @@ impl Web {
         self.requests += 1;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let stream = self.connections.add(stream);
         let desk = self.desk.clone();
         let task = format!("request {} from {client}", self.requests);
         let task = self.workers.task(task);
         let task = task.when_full(WhenFull::WaitUntilCancelled(stopped.clone()));
-        let accepted = task.execute(move || {
-            if let Err(error) = desk.greet(&stream) {
+        let accepted = task.execute_with(move |ctx| {
+            if let Err(error) = desk.greet(stream, ctx) {
                 info!("web: {client}: {error}");
             }
         });
@@ -68,8 +64,13 @@ impl Web {
 
 impl Desk {
     /// The path of the request is the name of the guest.
-    fn greet(&self, mut stream: &TcpStream) -> ServiceResult {
-        let mut lines = BufReader::new(stream).lines();
+    fn greet(&self, stream: TcpStream, ctx: &TaskContext) -> ServiceResult {
+        let stream = Arc::new(stream);
+        let idle = stream.clone();
+        // When the workers stop, a request that has arrived is still read and answered.
+        let hang_up = move || drop(idle.shutdown(Shutdown::Read));
+        let _guard = ctx.stopping().on_cancel(hang_up);
+        let mut lines = BufReader::new(&*stream).lines();
         let Some(request) = lines.next().transpose()? else {
             return Ok(()); // it has said nothing
         };
@@ -91,7 +92,7 @@ impl Desk {
         };
         let length = page.len();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n");
-        write!(stream, "{head}Connection: close\r\n\r\n{page}")?;
+        write!(&*stream, "{head}Connection: close\r\n\r\n{page}")?;
         Ok(())
     }
 }
@@ -106,7 +107,10 @@ impl Service for Web {
 
     fn run(&mut self, ctx: &ServiceContext) -> ServiceResult {
         let listener = self.listener.take().ok_or("it is not listening")?;
-        for stream in accept(&listener, ctx.token())? {
+        let address = listener.local_addr()?;
+        let wake = move || drop(TcpStream::connect(address)); // ends the `accept`
+        let _guard = ctx.token().on_cancel(wake);
+        for stream in listener.incoming().take_while(|_| !ctx.is_cancelled()) {
             if let Err(error) = stream.and_then(|stream| self.serve(stream, ctx.token())) {
                 info!("web: {error}");
                 ctx.sleep(PAUSE)?;
@@ -117,7 +121,6 @@ impl Service for Web {
 
     /// The requests that have come are answered: "workers" stops after this.
     fn stop(&mut self, _: &ServiceContext) -> ServiceResult {
-        self.connections.hang_up();
         info!("web: closed after {}", count(self.requests, "request"));
         Ok(())
     }

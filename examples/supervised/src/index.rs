@@ -23,7 +23,7 @@ pub(crate) enum Fail {
     Permanent,
     /// `run` panics
     Panic,
-    /// `run` returns, though nobody told it to
+    /// `run` returns, although its stop was not requested
     Return,
     /// `run` says no longer that it lives, and heeds the stop
     Heartbeat,

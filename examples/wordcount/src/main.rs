@@ -22,11 +22,11 @@
 //! ```
 //!
 //! The walk finds files as they are wanted. Large ones are cut into pieces, so
-//! that none holds everybody up at the end; small ones are put together.
+//! that none delays the end; small ones are put together.
 //!
-//! A worker takes a table that nobody has, or a new one, adds the words of a
+//! A worker takes a table that is free, or a new one, adds the words of a
 //! portion to it, and puts it back. So there is one table for each worker, and
-//! memory stays that of the result, so many times. (A table for each portion,
+//! memory stays that of the result, times the workers. (A table for each portion,
 //! to be added up as they come, would be simpler; but most words would be hashed
 //! and stored twice, which takes a third more time.) A table is made of parts, by
 //! the beginnings of the words: at the end `map` adds up the first parts of all

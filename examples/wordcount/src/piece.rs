@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A part of a file: about so many bytes, since it is cut where no word is.
+/// A part of a file. Its range is approximate, since it is cut where no word is.
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) path: Arc<Path>,

@@ -16,7 +16,7 @@ pub(crate) struct Portion {
     failures: Vec<Failure>,
 }
 
-/// A file costs about as much as so many bytes, even if it has none.
+/// A file costs about as much as this number of bytes, even if it has none.
 const FILE: u64 = 2 << 10;
 
 impl Portion {

@@ -34,7 +34,7 @@ use std::time::Duration;
 /// host.background("web", |ctx| ctx.wait()).after(["db"]);
 /// let host = host.build()?;
 /// # drop(host);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct HostBuilder {
     name: String,
@@ -107,7 +107,7 @@ impl HostBuilder {
     /// emails.submit("Dear reader".to_owned())?;
     /// let report = host.stop();
     /// assert!(report.is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn add(
         &mut self,
@@ -144,7 +144,7 @@ impl HostBuilder {
     ///     }
     /// });
     /// assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn background(
         &mut self,

@@ -24,7 +24,7 @@ use std::time::Duration;
 ///     .start_timeout(Duration::from_secs(5))
 ///     .on_failure(Restart::new());
 /// assert!(host.build()?.start()?.stop().is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct ServiceBuilder<'a> {
     pub(super) spec: &'a mut Spec,
@@ -78,7 +78,7 @@ impl ServiceBuilder<'_> {
     /// })
     /// .signals_ready();
     /// # assert!(host.build()?.start()?.stop().is_clean());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn signals_ready(self) -> Self {
         self.spec.options.signals_ready = true;
@@ -126,7 +126,7 @@ impl ServiceBuilder<'_> {
     ///     .fail_on_missed_heartbeat();
     /// let report = host.build()?.run();
     /// assert_eq!(report.failures()[0].message(), "no heartbeat for 0.01 s");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn fail_on_missed_heartbeat(self) -> Self {
         self.spec.options.fails_on_missed_heartbeat = true;

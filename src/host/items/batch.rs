@@ -25,7 +25,7 @@ use std::fmt;
 /// let stats = events.stats();
 /// assert_eq!((stats.accepted(), stats.handled(), stats.waiting()), (5, 5, 0));
 /// assert_eq!((stats.batches(), stats.calls(), stats.retries()), (3, 3, 0));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchStats {

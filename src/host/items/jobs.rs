@@ -36,7 +36,7 @@ use std::time::Duration;
 /// })?;
 /// assert_eq!((report.claimed(), report.completed(), report.failed()), (2, 1, 1));
 /// assert!(report.is_clean());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobsReport {
@@ -95,13 +95,14 @@ impl JobsReport {
         self.interrupted
     }
 
-    /// Returns how many another process has taken over, since this one had not renewed its lease.
+    /// Returns how many another process has taken over, because this one did not renew its lease in
+    /// time.
     /// The store has refused what their handlers returned.
     pub fn lease_lost(&self) -> u64 {
         self.lease_lost
     }
 
-    /// Returns how many have ended, which the store has not confirmed.
+    /// Returns how many have ended without a confirmation by the store.
     pub fn unacknowledged(&self) -> u64 {
         self.unacknowledged
     }

@@ -16,7 +16,7 @@
 /// assert_eq!((stats.failed_left(), stats.unstarted()), (0, 0));
 /// assert_eq!((stats.retrying(), stats.retries()), (0, 0));
 /// assert_eq!((stats.overflow(), stats.overflow_peak()), (0, 0));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -56,7 +56,7 @@ impl QueueStats {
         self.retrying
     }
 
-    /// Returns how often a handler failed with an item that was to be tried again.
+    /// Returns the number of failed attempts after which the item was kept for another attempt.
     pub fn retries(&self) -> u64 {
         self.retries
     }

@@ -31,7 +31,7 @@ use std::fmt;
 /// assert_eq!((failed.number(), failed.is_panic()), (2, false));
 /// assert_eq!(failed.error().unwrap().to_string(), failed.message());
 /// assert_eq!((*failed.item(), failed.into_inner()), ("Dear reader", "Dear reader"));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct FailedItem<T> {
     item: T,

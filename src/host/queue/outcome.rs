@@ -30,7 +30,7 @@
 /// emails.submit("b")?;
 /// assert_eq!(host.stop().exit_code(), 75);
 /// assert_eq!(emails.take_unstarted(), ["a", "b"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -74,7 +74,7 @@ use std::fmt;
 /// let refused = emails.submit("late".to_owned()).unwrap_err();
 /// assert!(refused.is_closed() && refused.into_inner() == "late");
 /// assert_eq!(emails.take_unstarted(), [""; 0]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 pub struct WorkQueue<T> {
     store: Arc<Store<T>>,
@@ -156,9 +156,9 @@ impl<T: Send + 'static> WorkQueue<T> {
     }
 
     /// Sets the maximum number of items that wait for a retry. Defaults to the capacity of the
-    /// queue. While this number of items wait, the workers begin no items but those whose next
-    /// attempt is due, so that the queue fills up and [`submit`](Self::submit) waits. Each worker
-    /// but one may exceed the maximum by the item that it has in hand.
+    /// queue. Once the maximum is reached, the workers begin only items whose next attempt is
+    /// due, so that the queue fills up and [`submit`](Self::submit) waits. Each worker but one may
+    /// exceed the maximum by the item that it is handling.
     ///
     /// A maximum of 0 is an error when the host is [built](crate::host::HostBuilder::build).
     pub fn max_retrying(self, items: usize) -> WorkQueue<T> {
@@ -193,7 +193,8 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// is a policy for that. Otherwise the error is logged and counted, and the item is a [dead
     /// letter](Self::dead_letter). In each case, the worker continues with the next item. The
     /// handler's [token](ServiceContext::token) is cancelled only in the last part of the service's
-    /// time to stop. Until then, the queue is drained. See [which items come
+    /// time to stop. Until then, the queue is drained; a handler that waits for something can notice
+    /// the stop by the token [`stopping`](ServiceContext::stopping). See [which items come
     /// back](Self#which-items-come-back).
     pub fn workers<F, H, R>(&self, workers: usize, factory: F) -> impl IntoService + use<T, F, H, R>
     where
@@ -226,7 +227,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// }));
     /// let report = host.build()?.run();
     /// assert!(report.reason().to_string().starts_with("service \"lines\" failed in start: "));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn fallible_workers<F, H, R>(
         &self,
@@ -318,7 +319,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert!(report.failures().is_empty()); // a stop is none
     /// // One was handled; no other number is missing, the refused one included.
     /// assert_eq!(emails.take_unstarted(), (1..18).collect::<Vec<u64>>());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn submit_until(
         &self,
@@ -357,7 +358,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// while emails.stats().queued() > 1 {}
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(emails.take_unstarted(), ["b"]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_unstarted(&self) -> Vec<T> {
         self.store.take_unstarted()
@@ -385,7 +386,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let waited = emails.take_retrying().remove(0);
     /// assert_eq!((*waited.item(), waited.message()), ("a", "no connection"));
     /// assert_eq!(emails.take_unstarted(), [""; 0]);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_retrying(&self) -> Vec<FailedItem<T>> {
         self.store.take_retrying()
@@ -412,7 +413,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// let report = host.stop();
     /// assert_eq!(report.services()[0].queue().unwrap().failed_left(), 1);
     /// assert_eq!(emails.take_failed()[0].item(), &"Dear reader");
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_failed(&self) -> Vec<FailedItem<T>> {
         self.store.take_failed()
@@ -447,7 +448,7 @@ impl<T: Send + 'static> WorkQueue<T> {
     /// assert_eq!(host.stop().exit_code(), 75);
     /// assert_eq!(emails.take_maybe_handled(), ["a"]);
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn take_maybe_handled(&self) -> Vec<T> {
         self.store.take_copies()

@@ -29,7 +29,7 @@ use std::time::Duration;
 /// };
 /// assert_eq!(abandoned.threads()[0].note(), Some("waiting for a gate"));
 /// # drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct AbandonedService {
@@ -75,7 +75,7 @@ impl AbandonedService {
 /// assert_eq!(thread.thread_id().is_some(), cfg!(target_os = "linux"));
 /// assert_eq!(thread.thread_state().is_some(), cfg!(target_os = "linux"));
 /// # drop(open);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServiceThread {

@@ -49,9 +49,9 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use groundcrew::{Host, HostReport};
+/// use groundcrew::{BoxError, Host, HostReport};
 ///
-/// fn main() -> Result<HostReport, Box<dyn std::error::Error + Send + Sync>> {
+/// fn main() -> Result<HostReport, BoxError> {
 ///     let mut host = Host::builder();
 ///     host.background("once", |ctx| Ok(ctx.request_stop("done")));
 ///     Ok(host.build()?.run())

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// let report = host.build()?.start()?.stop();
 /// assert!(matches!(report.services()[0].outcome(), ServiceOutcome::Returned));
 /// assert!(matches!(report.services()[1].outcome(), ServiceOutcome::Stopped));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub enum ServiceOutcome {
 /// let web = &report.services()[0];
 /// assert_eq!((web.name(), web.restarts()), ("web", 0));
 /// assert!(web.start_took().is_some() && web.stop_took().is_some());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServiceReport {

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// assert_eq!((status.host(), status.is_ready(), status.is_alive()), ("blog", true, true));
 /// assert!(status.service("web").is_some() && status.service("db").is_none());
 /// # host.stop();
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HostStatus {
@@ -84,7 +84,7 @@ impl HostStatus {
 /// assert_eq!((web.name(), web.restarts(), web.last_failure()), ("web", 0, None));
 /// assert_eq!((web.note(), web.heartbeat_age(), web.heartbeat_overdue()), (None, None, false));
 /// # host.stop();
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServiceStatus {

@@ -17,7 +17,7 @@ use std::fmt;
 /// assert_eq!(handle.status().phase(), HostPhase::Running);
 /// running.stop();
 /// assert_eq!(handle.status().phase(), HostPhase::Done);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +68,7 @@ impl fmt::Display for HostPhase {
 /// assert_eq!(host.status().services()[0].state(), ServiceState::Up);
 /// host.stop();
 /// assert_eq!(host.status().services()[0].state(), ServiceState::Stopped);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

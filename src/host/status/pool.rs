@@ -26,7 +26,7 @@ use crate::stop::RunningTask;
 /// assert!(pool.running().iter().all(|task| task.info().name() == "resize"));
 /// # drop(open);
 /// # host.stop();
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PoolStatus {

@@ -10,21 +10,24 @@ use std::marker::PhantomData;
 /// Keeps what `f` returns, up to the first error.
 ///
 /// The error is that of a sequential run: the chunks are taken in order, so that those before
-/// the one with the error have begun, and are finished. Those behind it are cut short.
+/// the one with the error have begun, and are finished. Those behind it are cut short. If the first
+/// error ends the others by a token, it is the first in time: theirs may come from that.
 pub(in crate::parallel) struct TryMap<'a, S, F, E> {
     f: &'a F,
+    keeps_first_in_time: bool,
     /// The first chunk with an error; `usize::MAX` while there is none. A copy of what `first`
     /// knows, written under its lock, that only saves work: hence Relaxed.
     failed_chunk: AtomicUsize,
-    /// The error with the lowest index.
+    /// The error with the lowest index, or the first in time.
     first: Mutex<Option<(usize, Guarded<E>)>>,
     items: PhantomData<fn(S)>,
 }
 
 impl<'a, S, F, E> TryMap<'a, S, F, E> {
-    pub(in crate::parallel) fn new(f: &'a F) -> Self {
+    pub(in crate::parallel) fn new(f: &'a F, keeps_first_in_time: bool) -> Self {
         TryMap {
             f,
+            keeps_first_in_time,
             failed_chunk: AtomicUsize::new(usize::MAX),
             first: Mutex::new(None),
             items: PhantomData,
@@ -41,7 +44,10 @@ impl<'a, S, F, E> TryMap<'a, S, F, E> {
         let mut first = self.first.lock();
         // Of each chunk only one error comes here, so that the order of the chunks is that of
         // their errors.
-        let later = match chunk < self.failed_chunk.load(Relaxed) {
+        let failed_before = self.failed_chunk.load(Relaxed);
+        let is_first = failed_before == usize::MAX;
+        let replaces = is_first || (chunk < failed_before && !self.keeps_first_in_time);
+        let later = match replaces {
             true => {
                 self.failed_chunk.store(chunk, Relaxed);
                 first.replace(failed)
@@ -87,31 +93,36 @@ where
     }
 }
 
-/// Keeps the first item, in time, for which `f` returns `true`.
-pub(in crate::parallel) struct FindAny<'a, S: ParallelItems, F> {
-    f: &'a F,
+/// Keeps the first hit, in time, that `find` returns.
+pub(in crate::parallel) struct FindAny<S, F, G, R> {
+    find: G,
     /// There is a hit. It only saves work: hence Relaxed.
     is_found: AtomicBool,
-    hit: Mutex<Option<Guarded<S::Item>>>,
+    hit: Mutex<Option<Guarded<R>>>,
+    /// `F`: the program's closure.
+    types: PhantomData<fn(S, F)>,
 }
 
-impl<'a, S: ParallelItems, F> FindAny<'a, S, F> {
-    pub(in crate::parallel) fn new(f: &'a F) -> Self {
+impl<S, F, G, R> FindAny<S, F, G, R> {
+    pub(in crate::parallel) fn new(find: G) -> Self {
         FindAny {
-            f,
+            find,
             is_found: AtomicBool::new(false),
             hit: Mutex::new(None),
+            types: PhantomData,
         }
     }
 
-    pub(in crate::parallel) fn into_hit(self) -> Option<S::Item> {
+    pub(in crate::parallel) fn into_hit(self) -> Option<R> {
         self.hit.into_inner().map(Guarded::into_inner)
     }
 }
 
-impl<S: ParallelItems<Item: Send>, F> Work for FindAny<'_, S, F>
+impl<S, F, G, R> Work for FindAny<S, F, G, R>
 where
-    F: Fn(&S::Item) -> bool + Sync,
+    S: ParallelItems,
+    G: Fn(S::Item) -> Option<R> + Sync,
+    R: Send,
 {
     type Items = S;
     type Part = ();
@@ -120,12 +131,12 @@ where
     fn on(&self, mut chunk: Chunk<S>, go_on: impl Fn() -> bool) -> Option<()> {
         let go_on = || go_on() && !self.is_decided();
         while let Some(item) = chunk.next(go_on)? {
-            let item = Guarded::new(item, "an item of a parallel loop");
-            if (self.f)(&item) {
+            if let Some(found) = (self.find)(item) {
+                let found = Guarded::new(found, A_RESULT);
                 self.is_found.store(true, Relaxed);
                 let second = match &mut *self.hit.lock() {
-                    hit @ None => hit.replace(item),
-                    Some(_) => Some(item),
+                    hit @ None => hit.replace(found),
+                    Some(_) => Some(found),
                 };
                 drop(second);
                 return None;

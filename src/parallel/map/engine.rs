@@ -124,6 +124,9 @@ impl<'a, W: Work> Loop<'a, W> {
             let part = self.work.on(chunk, || self.goes_on());
             let Some(part) = part else {
                 self.is_cut_short.store(true, Relaxed);
+                if self.work.is_decided() {
+                    self.options.decided();
+                }
                 break;
             };
             let combine = |earlier, later| self.work.combine(earlier, later);
@@ -157,6 +160,7 @@ impl<W: Work> Drop for CloseOnPanic<'_, '_, W> {
     fn drop(&mut self) {
         if threads::is_panicking() {
             self.0.cursor.lock().close();
+            self.0.options.decided();
         }
     }
 }

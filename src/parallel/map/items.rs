@@ -24,7 +24,7 @@ use std::{array, collections, slice, vec};
 /// let numbered = pool.map(words.iter().enumerate(), |(n, word)| format!("{n} {word}"))?;
 /// assert_eq!(numbered, ["0 to", "1 be"]);
 /// assert_eq!(pool.map(words, str::to_uppercase)?, ["TO", "BE"]);
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a parallel loop cannot cut `{Self}` into chunks",

@@ -60,7 +60,7 @@ impl<'scope, 'env> ScopedTaskBuilder<'scope, 'env> {
     /// });
     /// assert_eq!(ran_on, thread::current().id());
     /// # drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn when_full(mut self, when_full: impl Into<WhenFull>) -> Self {
         self.when_full = when_full.into();

@@ -45,7 +45,7 @@ use std::vec;
 /// let mut lengths = pool.stream(["to", "be", "or"], |word| word.len());
 /// assert_eq!(lengths.next().unwrap()?, 2);
 /// drop(lengths); // the rest is of no interest
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a stream does nothing until its results are taken"]
 pub struct Stream<I: Iterator, F, R> {
@@ -151,7 +151,7 @@ where
     /// let sums = pool.stream(pages, |page| page.iter().map(|b| u64::from(*b)).sum::<u64>());
     /// let sums: Result<Vec<u64>, _> = sums.in_flight(4).collect();
     /// assert_eq!(sums?[99], 99 << 20);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn in_flight(mut self, items: usize) -> Self {
         self.pacing.set_limit(items);
@@ -452,6 +452,7 @@ impl<I: Iterator, F, R> Drop for Stream<I, F, R> {
         for batch in &self.batches {
             batch.handle.cancel();
         }
+        self.common.options.decided();
         self.end_source();
     }
 }

@@ -1,4 +1,5 @@
-//! What a pool calls and measures: hooks, the observer, the histogram of latencies.
+//! What a pool calls and measures: hooks, the closures that make the state of workers, the observer,
+//! the histogram of latencies.
 
 use super::PoolBuilder;
 use crate::sync::Arc;
@@ -32,6 +33,50 @@ impl PoolBuilder {
         self.hooks.stop = Some(Arc::new(move |index| {
             hook(index);
         }));
+        self
+    }
+
+    /// Gives each worker a value of type `T` for its tasks, such as a connection, a compiled model
+    /// or a buffer. [`TaskContext::state`](crate::TaskContext::state) returns it.
+    ///
+    /// A worker calls `make`, with its index from 0 on, when one of its tasks first asks for the
+    /// value. So the value need not be `Send`: it is made, used and dropped on the worker's thread.
+    /// If `make` panics, that is a panic of the task that asked, and the next task that asks calls
+    /// it again. A worker that [replaces](Self::max_replacements) a stuck one makes its own values.
+    ///
+    /// A worker drops its values after its last task, before the hook
+    /// [`on_worker_stop`](Self::on_worker_stop), and waits for that as for the hook. It also drops
+    /// them when a task has panicked on it, so that no later task is given what the panic left half
+    /// done.
+    ///
+    /// There can be values of several types. A second closure for the same type replaces the first.
+    /// By default there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::Pool;
+    /// use std::cell::RefCell;
+    ///
+    /// let pool = Pool::builder()
+    ///     .threads(2)
+    ///     .worker_state(|_| RefCell::new(String::new())) // a buffer that is used again
+    ///     .build()?;
+    /// let task = pool.submit_with(|ctx| {
+    ///     let buffer = ctx.state::<RefCell<String>>().expect("this runs on a worker");
+    ///     let mut buffer = buffer.borrow_mut();
+    ///     buffer.clear();
+    ///     buffer.push_str("hello");
+    ///     buffer.len()
+    /// })?;
+    /// assert_eq!(task.join()?, 5);
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn worker_state<T: 'static>(
+        mut self,
+        make: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> PoolBuilder {
+        self.state_makers.add(make);
         self
     }
 
@@ -98,7 +143,7 @@ impl PoolBuilder {
     /// let (name, outcome, waited, ran) = receiver.recv()?;
     /// assert_eq!((name.as_str(), outcome), ("row 7", TaskOutcome::Completed));
     /// assert!(waited.is_some() && ran >= Duration::from_millis(2));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn observer(
         mut self,

@@ -10,7 +10,7 @@ use super::worker::{Hooks, Worker};
 #[cfg(feature = "testing")]
 use crate::clock::ManualClock;
 use crate::clock::{self, Clock};
-use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings};
+use crate::queue::{Latencies, Observer, PanicHook, PoolCore, PoolRef, Settings, StateMakers};
 use crate::record::record;
 use crate::stop::{StopPlan, Stopper};
 use crate::sync::Arc;
@@ -39,7 +39,7 @@ use std::time::Duration;
 ///     .build()?;
 /// let name = pool.submit(|| std::thread::current().name().map(str::to_owned))?;
 /// assert!(name.join()?.unwrap().starts_with("render-"));
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[must_use = "a pool is not built before `build` is called"]
 pub struct PoolBuilder {
@@ -51,6 +51,7 @@ pub struct PoolBuilder {
     panic_hook: Option<PanicHook>,
     observer: Option<Observer>,
     measures_latency: bool,
+    state_makers: StateMakers,
     drop_plan: StopPlan,
     in_place: bool,
     max_retrying: Option<usize>,
@@ -69,6 +70,7 @@ impl PoolBuilder {
             panic_hook: None,
             observer: None,
             measures_latency: false,
+            state_makers: StateMakers::default(),
             drop_plan: StopPlan::drain(Duration::from_secs(5)),
             in_place: false,
             max_retrying: None,
@@ -140,7 +142,7 @@ impl PoolBuilder {
     /// drop(pool); // cancels the token
     /// assert!(handle.join().is_ok());
     /// assert!(Pool::builder().drop_plan(Duration::MAX).build().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn drop_plan(mut self, plan: impl Into<StopPlan>) -> PoolBuilder {
         self.drop_plan = plan.into();
@@ -171,7 +173,7 @@ impl PoolBuilder {
     /// pool.wait_idle();
     /// assert_eq!(pool.stats().completed(), 101);
     /// assert_eq!(pool.stats().overflow_peak(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn caller_runs_when_full(mut self) -> PoolBuilder {
         self.in_place = true;
@@ -195,7 +197,7 @@ impl PoolBuilder {
     /// let second = task.when_full(WhenFull::Refuse);
     /// assert!(second.submit(|_| Err::<(), _>("no connection")).unwrap_err().is_full());
     /// # first.cancel();
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn max_retrying(mut self, tasks: usize) -> PoolBuilder {
         self.max_retrying = Some(tasks);
@@ -226,15 +228,16 @@ impl PoolBuilder {
     /// assert_eq!(pool.submit(|| 7)?.join()?, 7);
     /// assert_eq!(pool.stats().overrun(), 1);
     /// drop(open);
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     pub fn max_replacements(mut self, max: usize) -> PoolBuilder {
         self.max_replacements = max;
         self
     }
 
-    /// Uses a manual clock, for tests. It applies to retry delays, time limits, and the schedules
-    /// and batches that use this pool. Stops still use real time.
+    /// Uses a manual clock, for tests. It applies to retry delays, time limits, the sleeps of tasks
+    /// ([`TaskContext::sleep`](crate::TaskContext::sleep)), and the schedules and batches that use
+    /// this pool. Stops still use real time.
     ///
     /// # Examples
     ///
@@ -253,7 +256,7 @@ impl PoolBuilder {
     /// }
     /// let error = handle.join()?.unwrap_err();
     /// assert_eq!(error.history()[2].began(), Duration::from_secs(7200));
-    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: &ManualClock) -> PoolBuilder {
@@ -295,6 +298,7 @@ impl PoolBuilder {
             panic_hook: self.panic_hook,
             observer: self.observer,
             latencies: self.measures_latency.then(|| Latencies::new(names.len())),
+            state_makers: self.state_makers,
         });
         let stopper = Stopper::new(core.clone(), &names);
         let started = threads::spawn_all("worker", &names[..threads], stack_size, |index| {

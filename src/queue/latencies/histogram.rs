@@ -20,7 +20,7 @@ use std::time::Duration;
 /// let ran = stats.latency().unwrap().ran();
 /// assert!(ran.quantile(0.5) >= Duration::from_millis(2));
 /// assert_eq!(ran.quantile(1.0), ran.max());
-/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// # Ok::<(), groundcrew::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct DurationHistogram(Histogram<u64>);

@@ -86,15 +86,18 @@ impl<L: Link> AnyCell<'_, L> {
     }
 
     fn context_here(&self, control: &Arc<TaskControl>, pool_ref: &Arc<PoolRef>) -> TaskContext {
-        TaskContext::unstarted(self.info(), pool_ref.clone(), control.clone())
+        let (pool_ref, control) = (pool_ref.clone(), control.clone());
+        let stopping = (!L::SCOPED).then(CancelToken::new);
+        TaskContext::unstarted(self.info(), pool_ref, control, stopping)
     }
 }
 
-/// Blocks until the next attempt is due.
+/// Blocks until the next attempt is due, in real time: a test that moves the pool's clock has
+/// stopped the pool.
 fn sleep(context: Option<&TaskContext>, next: Next) -> Result<Next, GiveUpReason> {
-    match context.map(|context| context.sleep(next.after)) {
-        Some(Ok(())) => Ok(next),
-        Some(Err(_)) => Err(GiveUpReason::Cancelled),
+    match context.map(|context| context.token().wait_timeout(next.after)) {
+        Some(false) => Ok(next),
+        Some(true) => Err(GiveUpReason::Cancelled),
         None => unreachable!("what retries has a context"),
     }
 }

@@ -8,6 +8,7 @@ use crate::store::{
 };
 use crate::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+
 /// What a store may get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -47,6 +48,7 @@ pub(super) enum Fault {
     PromotionUnseen,
     NextDueUnknown,
 }
+
 #[derive(Clone)]
 pub(super) struct Faulty {
     pub(super) inner: MemoryStore,
@@ -54,6 +56,7 @@ pub(super) struct Faulty {
     /// What has begun, in order.
     pub(super) begun: Arc<Mutex<Vec<AttemptId>>>,
 }
+
 impl Faulty {
     fn has(&self, fault: Fault) -> bool {
         self.fault == fault

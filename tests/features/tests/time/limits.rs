@@ -127,3 +127,27 @@ fn the_pause_between_two_attempts_is_none_of_their_time() {
         assert_eq!(pool.stats().overrun(), 0);
     });
 }
+
+#[test]
+fn a_task_sleeps_by_the_clock_of_its_pool() {
+    within(LONG, "a sleep of an hour", || {
+        let clock = ManualClock::new();
+        let pool = Pool::builder().threads(1).clock(&clock).build().unwrap();
+        let hour = 3600 * SECOND;
+        let slept = pool.submit_with(move |ctx| {
+            let began = ctx.clock().now();
+            ctx.sleep(hour).map(|()| ctx.clock().now() - began)
+        });
+        let slept = slept.unwrap();
+        clock.wait_for_sleepers(1);
+        clock.advance(hour - NANO);
+        assert!(!slept.wait_timeout(Duration::ZERO));
+        clock.advance(NANO);
+        assert_eq!(slept.join().unwrap(), Ok(hour));
+        // A stop goes by real time, and ends the sleep.
+        let cut = pool.submit_with(move |ctx| ctx.sleep(hour)).unwrap();
+        clock.wait_for_sleepers(1);
+        assert!(pool.stop(groundcrew::StopPlan::cancel(LONG)).is_clean());
+        assert!(cut.join().unwrap().is_err());
+    });
+}

@@ -1,0 +1,65 @@
+//! Closures of the program that a cancel calls.
+//!
+//! A cancel may be a step of a stop that has a deadline to keep, and a closure may block or panic.
+//! So they are called on a thread of their own, one for each cancel.
+
+use crate::clock::{self, Deadline};
+use crate::record::record;
+use crate::sync::{Arc, Mutex};
+use crate::threads;
+use crate::unwind::{self, RateLimit};
+use std::time::Duration;
+
+/// Called once at most.
+pub(super) struct Closure {
+    /// Taken by the thread that calls it, or drops it.
+    closure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Closure {
+    pub(super) fn new(closure: impl FnOnce() + Send + 'static) -> Arc<Closure> {
+        Arc::new(Closure {
+            closure: Mutex::new(Some(Box::new(closure))),
+        })
+    }
+
+    fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.closure.lock().take()
+    }
+
+    /// Calls it, unless that has begun already.
+    pub(super) fn call(&self) {
+        static LIMIT: RateLimit = RateLimit::new();
+        let Some(closure) = self.take() else { return };
+        let Err(payload) = unwind::catch(closure) else {
+            return;
+        };
+        if let Some(unlogged) = LIMIT.admit(clock::now()) {
+            let text = unwind::text(payload.as_ref());
+            let and_more = unwind::and_more(unlogged, "panicked");
+            record!(
+                Error,
+                CANCEL,
+                "a closure of on_cancel panicked: {text}{and_more}"
+            );
+        }
+        unwind::drop_payload(payload);
+    }
+
+    /// Drops it, unless its call has begun.
+    pub(super) fn discard(&self) {
+        unwind::drop_guarded(self.take(), || "a closure of on_cancel".to_owned());
+    }
+}
+
+/// Calls the closures in this order, on another thread. If the system has none, on this one.
+pub(super) fn call_elsewhere(closures: Vec<Arc<Closure>>) {
+    if closures.is_empty() {
+        return;
+    }
+    let now = Deadline::after(Duration::ZERO);
+    let body = move || closures.iter().for_each(|closure| closure.call());
+    if let Err((_, body)) = threads::spawn_helper_until("on-cancel", now, body) {
+        body();
+    }
+}
