@@ -172,7 +172,8 @@
 //! the `{:?}` of that value.
 //!
 //! Whatever a program gives to this crate, and may fail, returns `Result<_, `[`BoxError`]`>`: a
-//! service, a startup task, a handler of a queue or of a batch, a run of a schedule. It ends with
+//! service, a startup task, a handler of a queue, of a batch or of durable jobs, a run of a
+//! schedule. It ends with
 //! `Ok(())`, and calls a function that returns another error, `anyhow::Result` included, as
 //! `Ok(function()?)`. Only what is retried by a [`Retry`], or called through a
 //! [`CircuitBreaker`](retry::CircuitBreaker), keeps an error type of its own, since their judges

@@ -2,7 +2,7 @@
 
 use crate::cancel::CancelToken;
 use crate::clock::Now;
-use crate::store::{AttemptId, ClaimedJob};
+use crate::store::{AttemptId, ClaimedJob, JobInfo};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::timer::Alarm;
 use std::collections::BTreeMap;
@@ -49,6 +49,21 @@ pub(super) enum Cause {
 pub(super) struct Progress {
     pub(super) done: u64,
     pub(super) of: u64,
+}
+
+/// The length of the errors and the notes of a handler, in bytes: stores keep no more of an error.
+const LONGEST_TEXT: usize = JobInfo::MAX_REASON;
+
+/// The beginning of a text that is too long.
+pub(super) fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        const MORE: &str = "..";
+        let mut places = (0..=LONGEST_TEXT - MORE.len()).rev();
+        let place = places.find(|place| text.is_char_boundary(*place));
+        text.truncate(place.unwrap_or(0));
+        text.push_str(MORE);
+    }
+    text
 }
 
 impl Attempt {
@@ -109,5 +124,20 @@ impl Attempt {
 impl Alarm for Attempt {
     fn ring(self: Arc<Self>, _: u64, _: Now) {
         self.cancel(Cause::TimedOut);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept_without_half_a_letter() {
+        let fitting = "x".repeat(LONGEST_TEXT);
+        assert_eq!(shortened(fitting.clone()), fitting);
+        let letters = "\u{e4}".repeat(LONGEST_TEXT);
+        let short = shortened(letters.clone());
+        assert_eq!(short.len(), LONGEST_TEXT);
+        assert!(letters.starts_with(short.strip_suffix("..").unwrap()));
     }
 }

@@ -143,8 +143,7 @@ impl Jobs {
         self.store.counts()
     }
 
-    /// Returns since when the available job of a queue that has waited the longest has been due;
-    /// `None` if none is available.
+    /// Returns the due time of the oldest available job of a queue; `None` if none is available.
     ///
     /// # Errors
     ///
@@ -153,8 +152,8 @@ impl Jobs {
         self.store.oldest_available(queue)
     }
 
-    /// Returns by how much the workers of a queue lag behind: for how long the available job that
-    /// has waited the longest has been due. It is zero if none is available.
+    /// Returns by how much the workers of a queue lag behind: for how long its oldest available job
+    /// has been due. It is zero if none is available.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ fn a_queue_is_worked_by_priority_and_then_by_due_time() {
     .unwrap();
     let (sender, order) = ear();
     jobs.work_until_empty(|workers| {
-        workers.on(move |job: Number, _: &JobContext| sender.send(job.n))
+        workers.on(move |job: Number, _: &JobContext| Ok(sender.send(job.n)?))
     })
     .unwrap();
     assert_eq!(order.try_iter().collect::<Vec<_>>(), [3, 1, 2, 4]);
@@ -47,7 +47,7 @@ fn queues_are_first_by_their_weights_and_none_waits_behind_an_empty_one() {
                 .queues([("critical", 5), ("bulk", 1), ("empty", 9)])
                 .on(move |_: Number, ctx: &JobContext| {
                     clock.advance(Duration::from_millis(60));
-                    sender.send(ctx.queue().to_owned())
+                    Ok(sender.send(ctx.queue().to_owned())?)
                 }),
         );
         let host = host.build().unwrap().start().unwrap();
@@ -259,7 +259,7 @@ fn a_delayed_job_runs_when_it_is_due_and_an_expired_one_never() {
         clock.advance(20 * SECOND);
         let (sender, runs) = ear();
         let host = start(&jobs, |workers| {
-            workers.on(move |job: Number, ctx: &JobContext| sender.send((job.n, ctx.due())))
+            workers.on(move |job: Number, ctx: &JobContext| Ok(sender.send((job.n, ctx.due()))?))
         });
         wait_for(&jobs, expired, JobState::Cancelled);
         assert_eq!(state(&jobs, later), JobState::Scheduled);
@@ -280,7 +280,7 @@ fn what_ended_long_ago_is_pruned() {
         let run = || {
             jobs.work_until_empty(|workers| {
                 workers.on(|job: Number, _: &JobContext| match job.n {
-                    1 => Err(groundcrew::jobs::PermanentError::new("gone")),
+                    1 => Err(groundcrew::jobs::PermanentError::new("gone"))?,
                     _ => Ok(()),
                 })
             })
@@ -324,7 +324,7 @@ fn a_thousand_jobs_on_four_threads_run_once_each() {
         let host = start(&jobs, |workers| {
             workers
                 .threads(4)
-                .on(move |job: Number, _: &JobContext| sender.send(job.n))
+                .on(move |job: Number, _: &JobContext| Ok(sender.send(job.n)?))
         });
         for n in 0..1000 {
             jobs.enqueue(&number(n)).unwrap();

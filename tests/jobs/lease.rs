@@ -168,7 +168,7 @@ fn jobs_of_a_process_that_is_silent_for_thirty_seconds_are_taken_over() {
         let (sender, runs) = ear();
         drop(
             host.jobs("jobs", &jobs)
-                .on(move |job: Number, ctx: &JobContext| sender.send((job.n, ctx.attempt())))
+                .on(move |job: Number, ctx: &JobContext| Ok(sender.send((job.n, ctx.attempt()))?))
                 .retry::<Number>(Retry::fixed(SECOND)),
         );
         let host = host.build().unwrap().start().unwrap();
@@ -201,7 +201,7 @@ fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_
         drop(
             host.jobs("jobs", &jobs)
                 .on(|_: Number, _: &JobContext| ())
-                .on_dead(move |job| sender.send((job.id(), job.error().to_owned())).unwrap()),
+                .dead_letter(move |job| sender.send((job.id(), job.error().to_owned())).unwrap()),
         );
         let host = host.build().unwrap().start().unwrap();
         let_time_pass(&clock, &jobs, || state(&jobs, poison) == JobState::Dead);
@@ -276,12 +276,12 @@ fn two_services_on_one_store_share_the_jobs_and_run_each_once() {
         drop(
             host.jobs("one", &jobs)
                 .threads(2)
-                .on(move |job: Number, _: &JobContext| sender.send(job.n)),
+                .on(move |job: Number, _: &JobContext| Ok(sender.send(job.n)?)),
         );
         drop(
             host.jobs("two", &jobs)
                 .threads(2)
-                .on(move |job: Number, _: &JobContext| other.send(job.n)),
+                .on(move |job: Number, _: &JobContext| Ok(other.send(job.n)?)),
         );
         let host = host.build().unwrap().start().unwrap();
         let numbers: Vec<Number> = (0..500).map(number).collect();

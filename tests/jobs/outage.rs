@@ -75,7 +75,7 @@ fn an_end_is_sent_again_until_the_store_answers_and_is_counted_once() {
         // Done, but not answered; then not done.
         store.lose_answer("finish");
         let host = start(&jobs, |workers| {
-            workers.on(move |job: Number, _: &JobContext| sender.send(job.n))
+            workers.on(move |job: Number, _: &JobContext| Ok(sender.send(job.n)?))
         });
         let first = jobs.enqueue(&number(1)).unwrap();
         wait_until(|| store.is_answer_lost("finish"));

@@ -31,7 +31,7 @@ use std::time::Duration;
 /// let report = jobs.work_until_empty(|workers| {
 ///     workers.on(|job: Divide, _: &JobContext| match 1_u32.checked_div(job.by) {
 ///         Some(_) => Ok(()),
-///         None => Err("division by zero"),
+///         None => Err("division by zero")?,
 ///     })
 /// })?;
 /// assert_eq!((report.claimed(), report.completed(), report.failed()), (2, 1, 1));
@@ -95,13 +95,13 @@ impl JobsReport {
         self.interrupted
     }
 
-    /// Returns how many another process has taken over, since this one had not renewed its lease.
+    /// Returns how many were taken over by another process because this one had not renewed its lease.
     /// The store has refused what their handlers returned.
     pub fn lease_lost(&self) -> u64 {
         self.lease_lost
     }
 
-    /// Returns how many have ended, which the store has not confirmed.
+    /// Returns how many ended without a confirmation by the store.
     pub fn unacknowledged(&self) -> u64 {
         self.unacknowledged
     }

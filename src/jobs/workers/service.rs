@@ -5,7 +5,7 @@ use super::core::Core;
 use super::crew;
 use super::health::Part;
 use super::hosted::Hosted;
-use super::worker::call_all_on_dead;
+use super::worker::pass_all_dead;
 use crate::clock::Deadline;
 use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 use crate::sync::Arc;
@@ -135,7 +135,7 @@ impl Running {
         core.request_stop();
         self.workers.into_iter().for_each(Thread::join);
         let is_answered = core.wait_for_answers(crew::patience(core));
-        call_all_on_dead(core);
+        pass_all_dead(core);
         crew::end_helpers(core, self.helpers, is_answered);
     }
 }

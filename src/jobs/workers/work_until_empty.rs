@@ -9,7 +9,7 @@ use super::crew;
 use super::maintenance;
 use super::weights::WeightedQueues;
 use super::work_error::WorkError;
-use super::worker::{Worker, call_all_on_dead};
+use super::worker::{Worker, pass_all_dead};
 use crate::clock::{Clock, Deadline};
 use crate::host::items::JobsReport;
 use crate::sync::Arc;
@@ -117,6 +117,6 @@ fn in_trouble(core: &Core) -> WorkError {
 fn end(core: &Core, helpers: Vec<Thread>) {
     core.request_stop();
     let is_answered = core.wait_for_answers(Deadline::after(PATIENCE));
-    call_all_on_dead(core);
+    pass_all_dead(core);
     crew::end_helpers(core, helpers, is_answered);
 }

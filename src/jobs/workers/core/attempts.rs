@@ -109,7 +109,7 @@ impl Core {
             };
             state.ledger.answered(*attempt, outcome, answer);
             match answer {
-                Answer::Accepted(JobState::Dead) if self.setup.on_dead.is_some() => {
+                Answer::Accepted(JobState::Dead) if self.setup.dead_letter.is_some() => {
                     state.dead.extend(end.dead);
                 }
                 Answer::Lost => lost.push(attempt.job),
@@ -136,7 +136,7 @@ impl Core {
 
     /// A job that this process has taken over is dead.
     pub(in crate::jobs::workers) fn found_dead(&self, dead: DeadJob) {
-        if self.setup.on_dead.is_some() && self.setup.place_of(&dead.kind).is_some() {
+        if self.setup.dead_letter.is_some() && self.setup.place_of(&dead.kind).is_some() {
             self.state.lock().dead.push_back(dead);
             self.work.notify_one();
         }
