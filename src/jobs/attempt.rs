@@ -2,7 +2,7 @@
 
 use crate::cancel::CancelToken;
 use crate::clock::Now;
-use crate::store::{AttemptId, ClaimedJob};
+use crate::store::{AttemptId, ClaimedJob, JobInfo};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::timer::Alarm;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     pub(super) max_attempts: u32,
     /// How often a stop interrupted the job before.
     pub(super) interrupted: u32,
+    /// How many attempts in a row ended with their process before this one.
+    pub(super) lost: u32,
     pub(super) first_due: SystemTime,
     pub(super) due: SystemTime,
     pub(super) timeout: Option<Duration>,
@@ -51,6 +53,21 @@ pub(super) struct Progress {
     pub(super) of: u64,
 }
 
+/// The length of the errors and the notes of a handler, in bytes: stores keep no more of an error.
+const LONGEST_TEXT: usize = JobInfo::MAX_REASON;
+
+/// The beginning of a text that is too long.
+pub(super) fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        const MORE: &str = "..";
+        let mut places = (0..=LONGEST_TEXT - MORE.len()).rev();
+        let place = places.find(|place| text.is_char_boundary(*place));
+        text.truncate(place.unwrap_or(0));
+        text.push_str(MORE);
+    }
+    text
+}
+
 impl Attempt {
     /// The attempt begins, and its payload is taken out of the job.
     pub(super) fn new(job: ClaimedJob, began: Instant) -> (Attempt, Vec<u8>) {
@@ -62,6 +79,7 @@ impl Attempt {
             number: job.attempt,
             max_attempts: job.max_attempts,
             interrupted: job.interrupted,
+            lost: job.lost,
             first_due: job.first_due,
             due: job.due,
             timeout: job.timeout,
@@ -109,5 +127,20 @@ impl Attempt {
 impl Alarm for Attempt {
     fn ring(self: Arc<Self>, _: u64, _: Now) {
         self.cancel(Cause::TimedOut);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept_without_half_a_letter() {
+        let fitting = "x".repeat(LONGEST_TEXT);
+        assert_eq!(shortened(fitting.clone()), fitting);
+        let letters = "\u{e4}".repeat(LONGEST_TEXT);
+        let short = shortened(letters.clone());
+        assert_eq!(short.len(), LONGEST_TEXT);
+        assert!(letters.starts_with(short.strip_suffix("..").unwrap()));
     }
 }

@@ -1,6 +1,6 @@
 //! What a handler can ask and report.
 
-use super::attempt::{Attempt, Progress};
+use super::attempt::{Attempt, Progress, shortened};
 use crate::cancel::{CancelToken, Cancelled};
 use crate::clock::Clock;
 use crate::host::ServiceContext;
@@ -86,9 +86,10 @@ impl JobContext {
         self.attempt.max_attempts
     }
 
-    /// Returns the fence of this attempt: a number that is higher than that of each earlier claim of
-    /// the store. Jobs that were claimed together may share it. A resource that keeps the highest number it has seen, and refuses
-    /// lower ones, is safe from an attempt whose lease was lost while it was frozen.
+    /// Returns the fence of this attempt: a number that is higher than that of each earlier attempt
+    /// of this job. A resource that keeps the highest number it has seen of a job, and refuses lower
+    /// ones, is safe from an attempt whose lease was lost while it was frozen. Of different jobs
+    /// the fences say nothing: those that were claimed together may share one.
     pub fn fence(&self) -> Fence {
         self.attempt.id.fence
     }
@@ -110,9 +111,9 @@ impl JobContext {
     }
 
     /// Returns a token that is cancelled when a stop is requested, earlier than
-    /// [`token`](Self::token). A handler can finish what it is at, and return
-    /// [`Snooze`](super::Snooze) to go on later without the use of an attempt: any other error
-    /// before the token is cancelled is a failed attempt. It may also ignore the token.
+    /// [`token`](Self::token). A handler may ignore it, or complete the step that it has begun and
+    /// return [`Snooze`](super::Snooze) to continue later without the use of an attempt: any other
+    /// error before the token is cancelled is a failed attempt.
     pub fn stopping(&self) -> &CancelToken {
         &self.stopping
     }
@@ -140,9 +141,10 @@ impl JobContext {
     }
 
     /// Records a note on the job's progress. The status of the host shows the latest one, and so
-    /// does the report if the job is abandoned. Allocates memory.
+    /// does the report if the job is abandoned. Allocates memory. Of a longer one, the first 8 KiB
+    /// are kept.
     pub fn note(&self, text: impl Into<String>) {
-        let text: String = text.into();
+        let text = shortened(text.into());
         if let Some(service) = &self.service {
             service.note(text.clone());
         }

@@ -3,7 +3,7 @@
 use crate::store::{Fence, JobId};
 
 /// A job that has failed for good, as the closure given to
-/// [`Workers::on_dead`](super::Workers::on_dead) gets it. It is in the store, where
+/// [`Workers::dead_letter`](super::Workers::dead_letter) gets it. It is in the store, where
 /// [`Jobs::retry`](super::Jobs::retry) makes it available again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadJob {

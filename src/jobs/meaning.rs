@@ -2,12 +2,14 @@
 
 use crate::cancel::Cancelled;
 use crate::causes::{self, BoxError, PermanentError, has_cause, with_cause};
+use crate::retry::Verdict;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 /// An error of a handler that says when to try again, such as an HTTP `Retry-After`. The attempt
-/// counts. The delay takes the place of that of the [policy](super::Workers::retry), without jitter.
+/// counts. The delay takes the place of that of the [policy](super::Workers::retry), without jitter;
+/// its limits on attempts and time still apply.
 ///
 /// # Examples
 ///
@@ -111,10 +113,8 @@ impl Error for Snooze {}
 /// What an error of a handler means. Pure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It failed, and the policy decides.
-    Failed,
-    /// It failed, and the next attempt is due after this.
-    RetryAfter(Duration),
+    /// It failed, and the policy decides about this.
+    Failed(Verdict),
     /// Another attempt would fail as well.
     Permanent,
     /// It is to be called again after this.
@@ -130,13 +130,14 @@ impl Meaning {
         if has_cause::<PermanentError>(error) {
             return Meaning::Permanent;
         }
-        let retry = with_cause(error, |it: &RetryAfter| Some(Meaning::RetryAfter(it.delay)));
+        let after = |it: &RetryAfter| Some(Meaning::Failed(Verdict::RetryAfter(it.delay)));
+        let retry = with_cause(error, after);
         let snooze = || with_cause(error, |it: &Snooze| Some(Meaning::Snooze(it.delay)));
         let cancelled = || has_cause::<Cancelled>(error).then_some(Meaning::Cancelled);
         retry
             .or_else(snooze)
             .or_else(cancelled)
-            .unwrap_or(Meaning::Failed)
+            .unwrap_or(Meaning::Failed(Verdict::Retry))
     }
 }
 
@@ -150,10 +151,10 @@ mod tests {
         let wrapped = |error: BoxError| io::Error::other(io::Error::other(error));
         let second = Duration::from_secs(1);
         for (error, meaning) in [
-            (BoxError::from("plain"), Meaning::Failed),
+            (BoxError::from("plain"), Meaning::Failed(Verdict::Retry)),
             (
                 RetryAfter::new(second, "busy").into(),
-                Meaning::RetryAfter(second),
+                Meaning::Failed(Verdict::RetryAfter(second)),
             ),
             (PermanentError::new("gone").into(), Meaning::Permanent),
             (Snooze::new(second).into(), Meaning::Snooze(second)),

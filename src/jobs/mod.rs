@@ -24,7 +24,7 @@
 //! let mut host = Host::builder();
 //! host.jobs("mailer", &jobs)
 //!     .threads(2)
-//!     .on(move |job: SendWelcome, ctx: &JobContext| sender.send((job.user, ctx.attempt())));
+//!     .on(move |job: SendWelcome, ctx: &JobContext| Ok(sender.send((job.user, ctx.attempt()))?));
 //! let host = host.build()?.start()?;
 //! assert_eq!(sent.recv()?, (7, 1));
 //!
@@ -46,12 +46,13 @@
 //!
 //! - One attempt of a job counts at a time. The store refuses the end of an attempt whose job was
 //!   taken over; the report counts it as *lease lost*.
-//! - An attempt counts when it is claimed, so that a job that ends its process each time is dead
-//!   after its attempts. After such an end it is claimed alone. Jobs that other threads of the
-//!   process run at the same time lose an attempt with it.
-//! - A process keeps its *lease* by renewing it every 6 s. One that is silent for 30 s loses its jobs
-//!   to another one; so does, within 0.1 s, one on the same machine that has ended, if the store can
-//!   see that.
+//! - An attempt counts when it is claimed, so that a job that crashes its process each time is dead
+//!   after its last attempt. After such an end it is claimed alone, and it runs alone in its service,
+//!   so that no other job loses an attempt with it: it begins when those that run there have ended,
+//!   and no other begins beside it. Each of the two lasts for 10 s at most.
+//! - A process keeps its *lease* by renewing it every 6 s. One that has not renewed it for 30 s loses
+//!   its jobs to another one. One on the same machine that has ended loses them after about 0.1 s,
+//!   if the store can see that.
 //! - Of a queue, jobs are claimed by priority, then by when they are due, then by their id. They may
 //!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
 //!   last 100 runs of the kind; what has not begun after a second is given back.
@@ -67,13 +68,13 @@
 //! | returns another error | is retried by the [policy](Workers::retry), then dead |
 //! | panics | the same; the handlers of [`on_each`](Workers::on_each) are made again |
 //! | cannot be called, since the payload cannot be decoded | the same; the error names kind and field |
-//! | returns [`RetryAfter`] | is retried after that delay; dead after the last attempt |
+//! | returns [`RetryAfter`] | is retried after that delay, within the limits of the policy |
 //! | returns [`PermanentError`] | is dead at once |
 //! | returns [`Snooze`] | is due again after that delay; the attempt does not count |
 //! | returns [`Cancelled`] | is cancelled |
 //!
-//! An error after the attempt's [token](JobContext::token) was cancelled is due to that, whatever it
-//! says:
+//! An error after the attempt's [token](JobContext::token) was cancelled is attributed to the
+//! cancellation:
 //!
 //! | the token was cancelled by | after which an error makes the job |
 //! | --- | --- |
@@ -90,7 +91,7 @@
 //! runs at the end is *abandoned*: the report names it, and its lease is kept for as long as its
 //! thread lives.
 //!
-//! [`HostReport::jobs`](crate::HostReport::jobs) has the account of all claims. The exit code is 75
+//! [`HostReport::jobs`](crate::HostReport::jobs) counts all claims by outcome. The exit code is 75
 //! if a lease was lost, or if ends are *unacknowledged* (the store has not confirmed them), or if
 //! jobs were abandoned: these may run again.
 //!
@@ -100,8 +101,9 @@
 //! 0.05 s to 5 s; they log it once, and the host is not ready until the store is back. The ends of
 //! attempts are sent again until the store answers.
 
-// `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how.
-// `meaning`: errors that say more; `dead_job`: what `on_dead` gets.
+// `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
+// which spans.
+// `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
 // `workers`: the threads.
 
@@ -113,6 +115,7 @@ mod job;
 mod job_builder;
 mod meaning;
 mod new_job;
+mod parents;
 mod way_in;
 mod workers;
 

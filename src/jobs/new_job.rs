@@ -76,8 +76,8 @@ macro_rules! options {
             $self
         }
 
-        /// Sets the maximum number of attempts, including the first, in the place of that of the
-        /// handler's [policy](crate::jobs::Workers::retry).
+        /// Sets the maximum number of attempts, including the first, instead of the number in the
+        /// handler's [retry policy](crate::jobs::Workers::retry).
         pub fn attempts(mut $self, attempts: u32) -> Self {
             $new.spec_mut().max_attempts = Some(attempts);
             $self
@@ -91,8 +91,7 @@ macro_rules! options {
             $self
         }
 
-        /// After this, from the moment of enqueuing, the job is not claimed any more but
-        /// cancelled.
+        /// Cancels the job if it was not claimed within `age` of being enqueued.
         pub fn expires(mut $self, age: Duration) -> Self {
             $new.spec_mut().expires = Some(age);
             $self

@@ -4,6 +4,7 @@ use super::enqueue_error::EnqueueError;
 use super::job::Job;
 use super::job_builder::JobBuilder;
 use super::new_job::NewJob;
+use super::parents::Parents;
 use crate::store::{
     CancelOutcome, Cursor, Enqueued, JobDetails, JobFilter, JobId, JobPage, LaneCounts, Store,
     StoreError,
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone)]
 pub struct Jobs {
     store: Arc<dyn Store>,
+    parents: Arc<Parents>,
 }
 
 impl Jobs {
@@ -35,11 +37,16 @@ impl Jobs {
         store.now()?;
         Ok(Jobs {
             store: Arc::new(store),
+            parents: Arc::default(),
         })
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    pub(super) fn parents(&self) -> &Parents {
+        &self.parents
     }
 
     /// Enqueues a job without options. When it returns `Ok`, the job is durable.
@@ -70,7 +77,7 @@ impl Jobs {
         let specs = specs.collect::<Result<Vec<_>, _>>()?;
         match specs.is_empty() {
             true => Ok(Vec::new()),
-            false => Ok(self.store.enqueue(specs)?),
+            false => Ok(self.parents.enqueue(|| self.store.enqueue(specs))?),
         }
     }
 
@@ -143,8 +150,7 @@ impl Jobs {
         self.store.counts()
     }
 
-    /// Returns since when the available job of a queue that has waited the longest has been due;
-    /// `None` if none is available.
+    /// Returns the due time of the oldest available job of a queue; `None` if none is available.
     ///
     /// # Errors
     ///
@@ -153,8 +159,8 @@ impl Jobs {
         self.store.oldest_available(queue)
     }
 
-    /// Returns by how much the workers of a queue lag behind: for how long the available job that
-    /// has waited the longest has been due. It is zero if none is available.
+    /// Returns by how much the workers of a queue lag behind: for how long its oldest available job
+    /// has been due. It is zero if none is available.
     ///
     /// # Errors
     ///

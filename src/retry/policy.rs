@@ -14,7 +14,8 @@ use std::time::Duration;
 ///
 /// Used by [`TaskBuilder::retry`](crate::TaskBuilder::retry),
 /// [`WorkQueue::retry`](crate::WorkQueue::retry),
-/// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry) and [`Retry::call`].
+/// [`BatcherBuilder::retry`](crate::batch::BatcherBuilder::retry), [`Retry::call`], and, with the
+/// feature `jobs`, `Workers::retry`.
 ///
 /// # Which errors
 ///
@@ -201,8 +202,8 @@ impl Retry {
     /// makes an item of a queue, or all items of a batch, [dead
     /// letters](crate::retry::DeadLetterReason::Panicked).
     ///
-    /// For a queue and for a batch, the type of the error is [`BoxError`](crate::BoxError), and the judge
-    /// is not asked about a [`PermanentError`](crate::retry::PermanentError).
+    /// For a queue, a batch and a durable job, the type of the error is [`BoxError`](crate::BoxError),
+    /// and the judge is not asked about a [`PermanentError`](crate::retry::PermanentError).
     ///
     /// # Examples
     ///
@@ -274,7 +275,7 @@ impl<E: ?Sized> Retry<E> {
 
     /// How long to wait before the next attempt, when `failed` attempts were made and the
     /// last one was judged like this.
-    fn decide(
+    pub(crate) fn decide(
         &self,
         failed: u32,
         elapsed: Duration,
@@ -319,6 +320,12 @@ impl<E> Retry<E> {
     pub(crate) fn may_retry(&self) -> bool {
         // A judge may postpone even the only attempt.
         self.attempts > 1 || self.judge.is_some()
+    }
+
+    /// What the judge says of an error. Calls the program's code.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn verdict(&self, error: &E) -> Verdict {
+        verdict(self.judge.as_deref(), error)
     }
 
     /// Judges the error of the last of `failed` attempts, `elapsed` after the first one

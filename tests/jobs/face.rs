@@ -253,12 +253,12 @@ fn with_question_mark(job: Text, _: &JobContext) -> JobResult {
     Ok(())
 }
 
-fn with_its_own_error(_: Number, _: &JobContext) -> Result<(), std::io::Error> {
+fn of_its_own_error() -> Result<(), std::io::Error> {
     Ok(())
 }
 
 #[test]
-fn handlers_are_functions_and_closures_that_return_nothing_or_any_result() {
+fn a_handler_of_jobs_needs_no_types_but_that_of_the_job() {
     let jobs = memory();
     for text in ["7", "x"] {
         jobs.enqueue(&Text {
@@ -268,18 +268,30 @@ fn handlers_are_functions_and_closures_that_return_nothing_or_any_result() {
     }
     jobs.enqueue(&number(1)).unwrap();
     let report = jobs
-        .work_until_empty(|workers| workers.on(with_question_mark).on(with_its_own_error))
+        .work_until_empty(|workers| {
+            workers
+                .on(with_question_mark)
+                .on(|_: Number, _: &JobContext| Ok(of_its_own_error()?))
+        })
         .unwrap();
     assert_eq!((report.completed(), report.failed()), (2, 1));
     jobs.enqueue(&number(1)).unwrap();
     let report = jobs
         .work_until_empty(|workers| {
-            workers.on(|job: Number, ctx: &JobContext| -> JobResult {
+            workers.on(|job: Number, ctx: &JobContext| {
                 assert_eq!((job.n, ctx.attempt(), ctx.kind()), (1, 1, "number"));
-                Err("no")?;
+                of_its_own_error()?;
+                if job.n == 1 {
+                    return Err("no".into());
+                }
                 Ok(())
             })
         })
         .unwrap();
     assert_eq!(report.failed(), 1);
+    jobs.enqueue(&number(1)).unwrap();
+    let report = jobs
+        .work_until_empty(|workers| workers.on(|job: Number, _: &JobContext| assert_eq!(job.n, 1)))
+        .unwrap();
+    assert_eq!(report.completed(), 1);
 }

@@ -4,11 +4,12 @@ use crate::common::{LONG, expected_panic, within};
 use crate::parts::{
     Number, Text, account, adds_up, ear, memory, number, reason, start, state, wait_for,
 };
-use groundcrew::Retry;
 use groundcrew::cancel::Cancelled;
 use groundcrew::jobs::{Job, JobContext, JobResult, Jobs, PermanentError, RetryAfter, Snooze};
+use groundcrew::retry::Verdict;
 use groundcrew::store::{AttemptOutcome, JobSpec, JobState, MemoryStore, Store};
 use groundcrew::testing::ManualClock;
+use groundcrew::{BoxError, Retry};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -87,10 +88,10 @@ fn a_job_is_retried_by_the_policy_of_its_kind_and_then_dead() {
                     sender
                         .send((ctx.attempt(), ctx.max_attempts(), ctx.fence()))
                         .unwrap();
-                    Err("no")
+                    Err("no".into())
                 })
                 .retry::<Number>(Retry::fixed(Duration::from_millis(1)).attempts(3))
-                .on_dead(move |job| say_dead.send(job.clone()).unwrap())
+                .dead_letter(move |job| say_dead.send(job.clone()).unwrap())
         });
         let dead = dead.recv().unwrap();
         let account = account(&host.stop());
@@ -128,7 +129,7 @@ fn a_retry_waits_for_its_delay_and_is_not_early() {
                 .on(move |_: Number, ctx: &JobContext| {
                     sender.send(ctx.attempt()).unwrap();
                     match ctx.attempt() {
-                        1 => Err("no"),
+                        1 => Err("no")?,
                         _ => Ok(()),
                     }
                 })
@@ -154,7 +155,7 @@ fn the_attempts_of_the_job_take_the_place_of_those_of_the_policy() {
     let report = jobs
         .work_until_empty(|workers| {
             workers
-                .on(|_: Number, _: &JobContext| Err("no"))
+                .on(|_: Number, _: &JobContext| Err("no".into()))
                 .retry::<Number>(Retry::fixed(HOUR).attempts(9))
         })
         .unwrap();
@@ -266,7 +267,9 @@ fn the_closures_around_a_handler_nest_and_may_answer_for_it() {
     let report = jobs
         .work_until_empty(|workers| {
             workers
-                .on(move |job: Number, _: &JobContext| handler.send(format!("handler {}", job.n)))
+                .on(move |job: Number, _: &JobContext| {
+                    Ok(handler.send(format!("handler {}", job.n))?)
+                })
                 .around(move |_, run| {
                     sender.send("outer".to_owned())?;
                     run()
@@ -292,8 +295,8 @@ fn a_panic_in_the_closure_for_dead_jobs_changes_nothing() {
     let report = jobs
         .work_until_empty(|workers| {
             workers
-                .on(|_: Number, _: &JobContext| Err(PermanentError::new("gone")))
-                .on_dead(|_| expected_panic())
+                .on(|_: Number, _: &JobContext| Err(PermanentError::new("gone").into()))
+                .dead_letter(|_| expected_panic())
         })
         .unwrap();
     assert_eq!(report.dead(), 2);
@@ -314,20 +317,125 @@ fn handlers_of_several_kinds_get_their_own_jobs_with_their_meta_data() {
     jobs.work_until_empty(|workers| {
         workers
             .on(move |job: Text, ctx: &JobContext| {
-                texts.send(format!(
-                    "{} {:?} {:?}",
-                    job.text,
-                    ctx.meta("k"),
-                    ctx.meta("l")
-                ))
+                let metas = (ctx.meta("k"), ctx.meta("l"));
+                Ok(texts.send(format!("{} {metas:?}", job.text))?)
             })
             .on(move |job: Number, ctx: &JobContext| {
-                sender.send(format!("{} {}", job.n, ctx.queue()))
+                Ok(sender.send(format!("{} {}", job.n, ctx.queue()))?)
             })
     })
     .unwrap();
     assert_eq!(
         seen.try_iter().collect::<Vec<_>>(),
-        ["a Some(\"v\") None", "3 default"]
+        ["a (Some(\"v\"), None)", "3 default"]
     );
+}
+
+#[test]
+fn the_judge_of_a_policy_decides_about_what_the_error_leaves_open() {
+    let judged = |verdict: Verdict| {
+        let jobs = memory();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let retry = Retry::fixed(HOUR).on_error(move |error: &BoxError| {
+            assert_eq!(error.to_string(), "no");
+            verdict
+        });
+        let report = jobs
+            .work_until_empty(|workers| {
+                let handler = |_: Number, _: &JobContext| Err("no".into());
+                workers.on(handler).retry::<Number>(retry)
+            })
+            .unwrap();
+        let job = jobs.get(id).unwrap().unwrap().info;
+        (adds_up(report).to_string(), job.state, job.attempt)
+    };
+    let line = |rest: &str| format!("claimed 1  completed 0  {rest}");
+    for (verdict, rest, state, attempt) in [
+        (Verdict::Retry, "failed 1  dead 0", JobState::Scheduled, 1),
+        (
+            Verdict::RetryAfter(HOUR),
+            "failed 1  dead 0",
+            JobState::Scheduled,
+            1,
+        ),
+        (
+            Verdict::Postpone(HOUR),
+            "failed 0  dead 0  snoozed 1",
+            JobState::Scheduled,
+            0,
+        ),
+        (Verdict::GiveUp, "failed 0  dead 1", JobState::Dead, 1),
+    ] {
+        assert_eq!(judged(verdict), (line(rest), state, attempt));
+    }
+}
+
+#[test]
+fn the_judge_is_not_asked_about_an_error_that_says_what_it_means() {
+    let jobs = memory();
+    jobs.enqueue_many(&[number(1), number(2), number(3)])
+        .unwrap();
+    let retry = Retry::fixed(HOUR).on_error(|error: &BoxError| panic!("asked about {error}"));
+    let report = jobs
+        .work_until_empty(|workers| {
+            workers
+                .on(|job: Number, _: &JobContext| match job.n {
+                    1 => Err(PermanentError::new("gone").into()),
+                    2 => Err(RetryAfter::new(HOUR, "busy").into()),
+                    _ => Err(Snooze::new(HOUR).into()),
+                })
+                .retry::<Number>(retry)
+        })
+        .unwrap();
+    assert_eq!(
+        (report.dead(), report.failed(), report.snoozed()),
+        (1, 1, 1)
+    );
+}
+
+#[test]
+fn a_judge_that_panics_is_a_panic_of_the_attempt() {
+    let jobs = memory();
+    let id = jobs.enqueue(&number(1)).unwrap();
+    let retry = Retry::fixed(HOUR).on_error(|_: &BoxError| expected_panic());
+    let report = jobs
+        .work_until_empty(|workers| {
+            let handler = |_: Number, _: &JobContext| Err("no".into());
+            workers.on(handler).retry::<Number>(retry)
+        })
+        .unwrap();
+    assert_eq!(report.failed(), 1);
+    assert_eq!(reason(&jobs, id), "panicked: expected by the test");
+}
+
+#[test]
+fn of_a_long_error_the_beginning_is_kept() {
+    let (_, reason) = once(|_, ctx| {
+        ctx.note("x".repeat(1 << 20));
+        Err(format!("the answer was {}", "\u{e4}".repeat(1 << 20)))?
+    });
+    assert!(reason.starts_with("the answer was \u{e4}"));
+    assert!(reason.len() <= 8 << 10, "{}", reason.len());
+}
+
+#[test]
+fn a_job_that_is_retried_by_hand_has_all_the_time_of_its_policy_again() {
+    let clock = ManualClock::new();
+    let jobs = Jobs::open(MemoryStore::new().clock(&clock)).unwrap();
+    let id = jobs.enqueue(&number(1)).unwrap();
+    let fail = || {
+        jobs.work_until_empty(|workers| {
+            workers
+                .on(|_: Number, _: &JobContext| Err("no".into()))
+                .retry::<Number>(Retry::fixed(HOUR).deadline(HOUR * 3 / 2))
+        })
+        .unwrap();
+        state(&jobs, id)
+    };
+    assert_eq!(fail(), JobState::Scheduled);
+    clock.advance(2 * HOUR);
+    assert_eq!(fail(), JobState::Dead);
+    clock.advance(24 * HOUR);
+    jobs.retry(id).unwrap();
+    assert_eq!(fail(), JobState::Scheduled);
 }

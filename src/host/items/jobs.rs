@@ -31,7 +31,7 @@ use std::time::Duration;
 /// let report = jobs.work_until_empty(|workers| {
 ///     workers.on(|job: Divide, _: &JobContext| match 1_u32.checked_div(job.by) {
 ///         Some(_) => Ok(()),
-///         None => Err("division by zero"),
+///         None => Err("division by zero")?,
 ///     })
 /// })?;
 /// assert_eq!((report.claimed(), report.completed(), report.failed()), (2, 1, 1));

@@ -8,8 +8,9 @@ use super::handler::{self, HandlerOutput};
 use super::hosted::Hosted;
 use super::service::HostedJobs;
 use super::setup::Draft;
+use crate::causes::BoxError;
 use crate::host::{FailurePolicy, HostBuilder, ServiceBuilder, ServiceNames};
-use crate::retry::Retry;
+use crate::retry::RetryPolicy;
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Guarded;
 use serde::de::DeserializeOwned;
@@ -54,7 +55,7 @@ use std::time::Duration;
 ///     .on(|job: SendWelcome, _: &JobContext| println!("welcome, {}", job.user))
 ///     .on(import)
 ///     .retry::<Import>(Retry::exponential(Duration::from_secs(1)).attempts(5))
-///     .on_dead(|job| eprintln!("job {} is dead: {}", job.id(), job.error()))
+///     .dead_letter(|job| eprintln!("job {} is dead: {}", job.id(), job.error()))
 ///     .after("db")
 ///     .on_failure(Restart::new());
 /// let host = host.build()?.start()?;
@@ -63,7 +64,6 @@ use std::time::Duration;
 /// assert_eq!(report.jobs("mailer").map(|jobs| jobs.claimed()), Some(0));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[must_use = "workers without a handler are refused at the build"]
 pub struct Workers<S = ThisThread> {
     draft: Arc<Mutex<Draft>>,
     service: S,
@@ -115,6 +115,8 @@ impl IntoQueue for (String, u32) {
 
 impl HostBuilder {
     /// Adds workers of durable jobs as a service: see [`Workers`].
+    // Not the type, which the last method of a declaration returns.
+    #[must_use = "workers without a handler are refused at the build"]
     pub fn jobs(&mut self, name: impl Into<String>, jobs: &Jobs) -> Workers<ServiceBuilder<'_>> {
         let draft = Arc::new(Mutex::new(Draft::new()));
         let hosted = Arc::new(Hosted::new(jobs, draft.clone()));
@@ -145,17 +147,15 @@ impl<S> Workers<S> {
     }
 
     /// Sets the queues to claim from, each with its weight, 1 by default: of two queues with the
-    /// weights 5 and 1, both with jobs, the first is looked at first in five of six claims. No queue
-    /// waits behind an empty one. Defaults to the queue `default`.
+    /// weights 5 and 1, both with jobs, five of six claims look at the first one first. No queue waits
+    /// behind an empty one. Defaults to the queue `default`.
     pub fn queues<Q: WorkedQueue>(self, queues: impl IntoIterator<Item = Q>) -> Self {
         let queues = queues.into_iter().map(IntoQueue::into_queue).collect();
         self.set(|draft| draft.queues = queues)
     }
 
-    /// Adds the handler of a kind: a closure or a function that returns `()` or a `Result<(), E>` of
-    /// any error. All threads share it.
-    ///
-    /// A closure that uses `?` has to name the type that it returns: `-> JobResult`.
+    /// Adds the handler of a kind: a closure or a function that returns `()` or [`JobResult`]. All
+    /// threads share it.
     pub fn on<J, F, R>(self, handler: F) -> Self
     where
         J: Job + DeserializeOwned + 'static,
@@ -188,7 +188,7 @@ impl<S> Workers<S> {
     ///         let (mut total, sums) = (0, sums.clone());
     ///         Ok(move |job: Add, _: &JobContext| {
     ///             total += job.number;
-    ///             sums.send(total)
+    ///             Ok(sums.send(total)?)
     ///         })
     ///     })
     /// })?;
@@ -209,16 +209,56 @@ impl<S> Workers<S> {
     /// Sets how a kind is retried: the delays, the maximum number of attempts, and the deadline,
     /// which counts from when the job was due at first. Defaults to 25 attempts with delays that
     /// double from 15 s up to an hour.
-    pub fn retry<J: Job>(self, retry: Retry) -> Self {
+    ///
+    /// A [judge](crate::Retry::on_error) is asked about the errors that do not say themselves what
+    /// they mean. Of its verdicts, [`GiveUp`](crate::retry::Verdict::GiveUp) makes the job dead, and
+    /// after [`Postpone`](crate::retry::Verdict::Postpone) the attempt does not count. If it panics,
+    /// the attempt does so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::jobs::{Job, JobContext, Jobs};
+    /// use groundcrew::retry::Verdict;
+    /// use groundcrew::store::MemoryStore;
+    /// use groundcrew::{BoxError, Retry};
+    /// use std::io::{Error, ErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Import { path: String }
+    /// impl Job for Import { const KIND: &'static str = "import"; }
+    ///
+    /// let retry = Retry::exponential(Duration::from_secs(60)).attempts(5).on_error(
+    ///     |error: &BoxError| match error.downcast_ref::<Error>() {
+    ///         Some(error) if error.kind() == ErrorKind::NotFound => Verdict::GiveUp,
+    ///         _ => Verdict::Retry,
+    ///     },
+    /// );
+    /// let jobs = Jobs::open(MemoryStore::new())?;
+    /// jobs.enqueue(&Import { path: "no/such/file".to_owned() })?;
+    /// let report = jobs.work_until_empty(|workers| {
+    ///     workers
+    ///         .on(|job: Import, _: &JobContext| {
+    ///             std::fs::read(job.path)?;
+    ///             Ok(())
+    ///         })
+    ///         .retry::<Import>(retry)
+    /// })?;
+    /// assert_eq!((report.claimed(), report.dead()), (1, 1));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn retry<J: Job>(self, policy: impl RetryPolicy<BoxError>) -> Self {
+        let retry = policy.into_retry();
         self.set(|draft| draft.add_retry::<J>(retry))
     }
 
-    /// Sets a closure that is called after a job has failed for good, on the thread of a worker,
-    /// when the store has recorded it. If the process ends in between, it is not called. A panic in
-    /// it is logged.
-    pub fn on_dead(self, call: impl Fn(&DeadJob) + Send + Sync + 'static) -> Self {
-        let call = Guarded::new(call, "the closure for dead jobs");
-        self.set(|draft| draft.on_dead = Some(Arc::new(move |dead| (*call)(dead))))
+    /// Sets the closure for dead letters (jobs that have failed for good). A worker calls it when the
+    /// store has recorded that; in a stop, so may the thread of the service. If the process ends in
+    /// between, it is not called. A panic in it is logged. The job stays in the store as dead.
+    pub fn dead_letter(self, call: impl Fn(&DeadJob) + Send + Sync + 'static) -> Self {
+        let call = Guarded::new(call, "the closure for dead letters");
+        self.set(|draft| draft.dead_letter = Some(Arc::new(move |dead| (*call)(dead))))
     }
 
     /// Adds a closure that is called around each handler, to measure or to set up what it needs. It
@@ -239,7 +279,7 @@ impl<S> Workers<S> {
     /// jobs.enqueue(&Ping)?;
     /// let (results, seen) = groundcrew::channel::unbounded();
     /// jobs.work_until_empty(|workers| {
-    ///     workers.on(|_: Ping, _: &JobContext| Err("no")).around(move |ctx, run| {
+    ///     workers.on(|_: Ping, _: &JobContext| Err("no".into())).around(move |ctx, run| {
     ///         let result = run();
     ///         results.send((ctx.kind().to_owned(), result.is_ok()))?;
     ///         result

@@ -7,12 +7,12 @@ use crate::sync::Arc;
 use crate::unwind::Guarded;
 use serde::de::DeserializeOwned;
 
-/// What the handler of a job may return: `()`, or a `Result<(), E>` of any error.
+/// What the handler of a job may return: `()`, or [`JobResult`].
 ///
 /// This trait is sealed: it cannot be implemented outside of this crate.
 #[diagnostic::on_unimplemented(
-    message = "the handler of a job returns `()` or `Result<(), E>`, not `{Self}`",
-    note = "a closure that uses `?` says `-> JobResult`, and ends with `Ok(())`"
+    message = "the handler of a job returns `()` or `Result<(), BoxError>`, not `{Self}`",
+    note = "a function that returns another error is called as `Ok(function()?)`"
 )]
 pub trait HandlerOutput: IntoJobResult {}
 
@@ -29,9 +29,10 @@ impl IntoJobResult for () {
     }
 }
 
-impl<E: Into<BoxError>> IntoJobResult for Result<(), E> {
+// The only one for a `Result`: so the compiler knows the error of a closure that ends with `Ok(())`.
+impl IntoJobResult for Result<(), BoxError> {
     fn into_job_result(self) -> JobResult {
-        self.map_err(Into::into)
+        self
     }
 }
 

@@ -4,22 +4,23 @@ use super::super::dead_job::DeadJob;
 use super::super::job::{Job, JobResult};
 use super::ending::default_policy;
 use super::handler::{Around, Handler, MakeHandler};
+use crate::causes::BoxError;
 use crate::retry::Retry;
 use crate::store::JobSpec;
 use crate::sync::Arc;
 use crate::unwind;
 use std::collections::HashMap;
 
-pub(super) type OnDead = Arc<dyn Fn(&DeadJob) + Send + Sync>;
+pub(super) type DeadLetters = Arc<dyn Fn(&DeadJob) + Send + Sync>;
 
 /// The declaration, as far as it has come.
 pub(super) struct Draft {
     pub(super) threads: usize,
     pub(super) queues: Vec<(String, u32)>,
     kinds: Vec<Kind>,
-    retries: Vec<(&'static str, Retry)>,
+    retries: Vec<(&'static str, Retry<BoxError>)>,
     pub(super) around: Vec<Around>,
-    pub(super) on_dead: Option<OnDead>,
+    pub(super) dead_letter: Option<DeadLetters>,
     pub(super) max_interruptions: u32,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Draft {
 struct Kind {
     names: Vec<&'static str>,
     make: MakeHandler,
-    policy: Retry,
+    policy: Retry<BoxError>,
 }
 
 /// The declaration, checked.
@@ -38,7 +39,7 @@ pub(super) struct Setup {
     /// The place of each kind by its names.
     places: HashMap<&'static str, usize>,
     pub(super) around: Vec<Around>,
-    pub(super) on_dead: Option<OnDead>,
+    pub(super) dead_letter: Option<DeadLetters>,
     pub(super) max_interruptions: u32,
 }
 
@@ -50,7 +51,7 @@ impl Draft {
             kinds: Vec::new(),
             retries: Vec::new(),
             around: Vec::new(),
-            on_dead: None,
+            dead_letter: None,
             max_interruptions: 100,
         }
     }
@@ -64,7 +65,7 @@ impl Draft {
         });
     }
 
-    pub(super) fn add_retry<J: Job>(&mut self, retry: Retry) {
+    pub(super) fn add_retry<J: Job>(&mut self, retry: Retry<BoxError>) {
         self.retries.push((J::KIND, retry));
     }
 
@@ -102,7 +103,7 @@ impl Draft {
             kinds,
             places,
             around: self.around.clone(),
-            on_dead: self.on_dead.clone(),
+            dead_letter: self.dead_letter.clone(),
             max_interruptions: self.max_interruptions.max(1),
         })
     }
@@ -144,7 +145,7 @@ impl Setup {
         self.places.get(kind).copied()
     }
 
-    pub(super) fn policy(&self, place: usize) -> &Retry {
+    pub(super) fn policy(&self, place: usize) -> &Retry<BoxError> {
         &self.kinds[place].policy
     }
 
@@ -171,6 +172,7 @@ mod tests {
     use super::super::super::context::JobContext;
     use super::super::handler::shared;
     use super::*;
+    use crate::retry::IntoRetry;
     use std::time::Duration;
 
     #[derive(serde::Serialize, serde::Deserialize)]
@@ -203,7 +205,8 @@ mod tests {
     #[test]
     fn a_kind_is_known_by_its_name_and_its_aliases() {
         let mut draft = draft();
-        draft.add_retry::<Send>(Retry::fixed(Duration::ZERO).attempts(7));
+        let retry = Retry::fixed(Duration::ZERO).attempts(7);
+        draft.add_retry::<Send>(retry.into_retry());
         let setup = draft.check().ok().unwrap();
         let kinds: Vec<_> = setup.kinds().collect();
         assert_eq!(kinds, [("send", 7), ("mail", 7)]);

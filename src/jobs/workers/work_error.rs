@@ -9,7 +9,7 @@ use std::io;
 /// The error returned by [`Jobs::work_until_empty`](crate::jobs::Jobs::work_until_empty).
 #[non_exhaustive]
 pub enum WorkError {
-    /// The declaration makes no sense: what is wrong, and what to write instead.
+    /// The declaration is not valid: what is wrong, and what to write instead.
     Workers(String),
     /// A handler could not be made.
     Handler(BoxError),

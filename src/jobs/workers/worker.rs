@@ -1,6 +1,6 @@
 //! A thread that runs handlers.
 
-use super::super::attempt::Attempt;
+use super::super::attempt::{Attempt, shortened};
 use super::super::context::JobContext;
 use super::super::dead_job::DeadJob;
 use super::super::job::JobResult;
@@ -8,15 +8,16 @@ use super::super::meaning::Meaning;
 use super::core::{Core, Next};
 use super::ending::{Facts, Returned, default_policy};
 use super::handler::{Around, Handler, Run};
-use crate::causes;
+use crate::causes::{self, BoxError};
 use crate::clock;
 use crate::host::ServiceContext;
 use crate::record;
-use crate::retry;
-use crate::store::{Due, Outcome, WorkerId};
+use crate::retry::{self, Retry, Verdict};
+use crate::store::{AttemptId, Due, Outcome, WorkerId};
 use crate::sync::Arc;
 use crate::table::trimmed;
-use crate::unwind::{self, RateLimit};
+use crate::trace;
+use crate::unwind::{self, Payload, RateLimit};
 
 /// One thread, with its handlers.
 pub(super) struct Worker<'a> {
@@ -82,21 +83,17 @@ impl<'a> Worker<'a> {
                 worker,
             } => self.run(attempt, &payload, worker),
             Next::Dead(dead) => {
-                call_on_dead(self.core, &dead);
+                pass_dead(self.core, &dead);
                 Ok(())
             }
             Next::Leave => Ok(()),
         }
     }
 
-    fn run(
-        &mut self,
-        attempt: Arc<Attempt>,
-        payload: &[u8],
-        worker: Option<WorkerId>,
-    ) -> JobResult {
+    fn run(&mut self, attempt: Arc<Attempt>, payload: &[u8], worker: WorkerId) -> JobResult {
         let core = self.core;
         let place = core.setup.place_of(&attempt.kind);
+        let span = enter_span(core, &attempt);
         let timeout = core.begin(&attempt, worker);
         let ctx = JobContext::new(
             attempt.clone(),
@@ -105,16 +102,23 @@ impl<'a> Worker<'a> {
             self.service.clone(),
         );
         let returned = match place {
-            Some(place) => call(&core.setup.around, &mut self.handlers[place], payload, &ctx),
+            Some(place) => {
+                let (handler, policy) = (&mut self.handlers[place], core.setup.policy(place));
+                call(&core.setup.around, handler, policy, payload, &ctx)
+            }
             // The store gave what it was not asked for.
             None => Returned::Failed {
                 error: format!("there is no handler of kind {:?} here", attempt.kind),
-                meaning: Meaning::Failed,
+                meaning: Meaning::Failed(Verdict::Retry),
             },
         };
         let has_panicked = matches!(returned, Returned::Panicked { .. });
         let outcome = outcome(core, place, &attempt, returned);
         log_end(core, &attempt, &outcome);
+        span.end(word(&outcome, has_panicked));
+        if let Outcome::Completed | Outcome::Dead { .. } | Outcome::Cancelled { .. } = outcome {
+            core.jobs.parents().forget(attempt.id.job);
+        }
         let dead = dead_job(&attempt, &outcome);
         core.end(self.slot, &attempt, timeout, outcome, dead);
         match place {
@@ -132,8 +136,35 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// Below the span in which the job was enqueued, if this process did that.
+fn enter_span(core: &Core, attempt: &Attempt) -> trace::Entered {
+    let AttemptId { job, .. } = attempt.id;
+    let parent = core.jobs.parents().of(job);
+    let Attempt { kind, queue, .. } = attempt;
+    trace::job(parent.as_deref(), job.get(), kind, queue, attempt.number)
+}
+
+/// The word for an outcome, in the span of the attempt.
+fn word(outcome: &Outcome, has_panicked: bool) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Dead { .. } => "dead",
+        Outcome::Cancelled { .. } => "cancelled",
+        Outcome::Failed { .. } if has_panicked => "panicked",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Snoozed { .. } => "snoozed",
+        Outcome::GivenBack | Outcome::Interrupted { .. } | Outcome::Abandoned => "interrupted",
+    }
+}
+
 /// Calls the program's code.
-fn call(around: &[Around], handler: &mut Handler, payload: &[u8], ctx: &JobContext) -> Returned {
+fn call(
+    around: &[Around],
+    handler: &mut Handler,
+    policy: &Retry<BoxError>,
+    payload: &[u8],
+    ctx: &JobContext,
+) -> Returned {
     let inner: Run<'_> = Box::new(move || handler(payload, ctx));
     let run = around.iter().rev().fold(inner, |run, around| {
         Box::new(move || around(ctx, run)) as Run<'_>
@@ -141,19 +172,32 @@ fn call(around: &[Around], handler: &mut Handler, payload: &[u8], ctx: &JobConte
     match unwind::catch(run) {
         Ok(Ok(())) => Returned::Completed,
         Ok(Err(error)) => {
-            let returned = Returned::Failed {
-                error: causes::chain(error.as_ref()),
-                meaning: Meaning::of(error.as_ref()),
-            };
+            let returned = unwind::catch(|| Returned::Failed {
+                error: shortened(causes::chain(error.as_ref())),
+                meaning: meaning(&error, policy, ctx),
+            });
             unwind::drop_guarded(error, || format!("the error of job {}", ctx.id()));
-            returned
+            returned.unwrap_or_else(panicked)
         }
-        Err(payload) => {
-            let message = unwind::text(payload.as_ref()).to_owned();
-            unwind::drop_payload(payload);
-            Returned::Panicked { message }
-        }
+        Err(payload) => panicked(payload),
     }
+}
+
+/// The judge is asked about what the error itself leaves open, unless the token was cancelled: then
+/// that decides.
+fn meaning(error: &BoxError, policy: &Retry<BoxError>, ctx: &JobContext) -> Meaning {
+    match Meaning::of(error.as_ref()) {
+        Meaning::Failed(Verdict::Retry) if !ctx.is_cancelled() => {
+            Meaning::Failed(policy.verdict(error))
+        }
+        meaning => meaning,
+    }
+}
+
+fn panicked(payload: Payload) -> Returned {
+    let message = shortened(unwind::text(payload.as_ref()).to_owned());
+    unwind::drop_payload(payload);
+    Returned::Panicked { message }
 }
 
 fn outcome(core: &Core, place: Option<usize>, attempt: &Attempt, returned: Returned) -> Outcome {
@@ -189,22 +233,22 @@ fn dead_job(attempt: &Attempt, outcome: &Outcome) -> Option<DeadJob> {
 }
 
 /// Calls the program's closure for a job that is dead.
-fn call_on_dead(core: &Core, dead: &DeadJob) {
-    let Some(on_dead) = &core.setup.on_dead else {
+fn pass_dead(core: &Core, dead: &DeadJob) {
+    let Some(dead_letter) = &core.setup.dead_letter else {
         return;
     };
-    if let Err(payload) = unwind::catch(|| on_dead(dead)) {
+    if let Err(payload) = unwind::catch(|| dead_letter(dead)) {
         let text = unwind::text(payload.as_ref());
-        let text = format!("the closure for dead jobs panicked: {text}");
+        let text = format!("the closure for dead letters panicked: {text}");
         core.log(log::Level::Error, &text);
         unwind::drop_payload(payload);
     }
 }
 
 /// The same for all that no worker has taken.
-pub(super) fn call_all_on_dead(core: &Core) {
+pub(super) fn pass_all_dead(core: &Core) {
     while let Some(dead) = core.next_dead() {
-        call_on_dead(core, &dead);
+        pass_dead(core, &dead);
     }
 }
 
