@@ -411,10 +411,10 @@ fn last_part_of(state: &State, index: usize, length: fn(Duration) -> Duration) -
     by.minus(length(whole), requested)
 }
 
-/// Only the time that is left to say what is left behind.
+/// Only the time that is left to say what is left behind, in a store on a slow disk, say.
 #[cfg(feature = "jobs")]
 fn last_part(whole: Duration) -> Duration {
-    (whole / 10).min(Duration::from_millis(200))
+    (whole / 10).min(Duration::from_millis(500))
 }
 
 #[cfg(feature = "testing")]

@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     pub(super) max_attempts: u32,
     /// How often a stop interrupted the job before.
     pub(super) interrupted: u32,
+    /// How many attempts in a row ended with their process before this one.
+    pub(super) lost: u32,
     pub(super) first_due: SystemTime,
     pub(super) due: SystemTime,
     pub(super) timeout: Option<Duration>,
@@ -77,6 +79,7 @@ impl Attempt {
             number: job.attempt,
             max_attempts: job.max_attempts,
             interrupted: job.interrupted,
+            lost: job.lost,
             first_due: job.first_due,
             due: job.due,
             timeout: job.timeout,

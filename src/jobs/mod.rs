@@ -46,9 +46,10 @@
 //!
 //! - One attempt of a job counts at a time. The store refuses the end of an attempt whose job was
 //!   taken over; the report counts it as *lease lost*.
-//! - An attempt counts when it is claimed, so that a job that ends its process each time is dead
-//!   after its attempts. After such an end it is claimed alone. Jobs that other threads of the
-//!   process run at the same time lose an attempt with it.
+//! - An attempt counts when it is claimed, so that a job that crashes its process each time is dead
+//!   after its last attempt. After such an end it is claimed alone, and it runs alone in its service,
+//!   so that no other job loses an attempt with it: it begins when those that run there have ended,
+//!   and no other begins beside it. Each of the two lasts for 10 s at most.
 //! - A process keeps its *lease* by renewing it every 6 s. One that has not renewed it for 30 s loses
 //!   its jobs to another one. One on the same machine that has ended loses them after about 0.1 s,
 //!   if the store can see that.

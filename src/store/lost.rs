@@ -4,7 +4,7 @@ use super::due::Due;
 use super::ids::{AttemptId, WorkerId};
 use super::outcome::Outcome;
 use super::state::JobState;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A running job of a process whose lease is taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct LostJob {
     pub max_attempts: u32,
     /// How often a stop interrupted it before.
     pub interrupted: u32,
+    /// When the job was due at first.
+    pub first_due: SystemTime,
     /// Whether the attempt had begun.
     pub begun: Begun,
 }
@@ -115,6 +117,7 @@ mod tests {
             attempt,
             max_attempts: 3,
             interrupted: 98,
+            first_due: SystemTime::UNIX_EPOCH,
             begun,
         }
     }

@@ -1,16 +1,15 @@
 //! Claims, their order, timeouts, cancellations.
 
 use crate::common::{Gate, LONG, within};
+use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, account, ear, memory, number, reason, start, state, wait_for, wait_until,
+    Number, SECOND, Text, account, ear, memory, number, reason, start, state, wait_for, wait_until,
 };
 use groundcrew::Host;
 use groundcrew::jobs::{JobContext, JobResult, Jobs, NewJob};
 use groundcrew::store::{JobState, MemoryStore};
 use groundcrew::testing::ManualClock;
-use std::time::Duration;
-
-const SECOND: Duration = Duration::from_secs(1);
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_queue_is_worked_by_priority_and_then_by_due_time() {
@@ -336,5 +335,75 @@ fn a_thousand_jobs_on_four_threads_run_once_each() {
         assert!(runs.try_recv().is_err());
         assert_eq!(account.completed(), 1000);
         assert_eq!(account.claimed(), 1000 + account.given_back());
+    });
+}
+
+/// Jobs of another kind, which nothing here handles.
+fn texts(count: usize) -> impl Iterator<Item = NewJob> {
+    let text = Text {
+        text: "x".to_owned(),
+    };
+    (0..count).map(move |_| NewJob::of(&text))
+}
+
+#[test]
+fn a_cancellation_does_not_wait_for_all_that_becomes_due_at_once() {
+    within(LONG, "many due jobs", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::by(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let hour = 3600 * SECOND;
+        jobs.enqueue_many(texts(30_000).map(|job| job.delay(hour)))
+            .unwrap();
+        let (sender, begun) = ear();
+        let (seen, promotions) = (store.clone(), ear());
+        let tell = promotions.0;
+        let host = start(&jobs, |workers| {
+            workers.on(move |_: Number, ctx: &JobContext| {
+                sender.send(()).unwrap();
+                ctx.token().wait();
+                Ok(tell.send(seen.calls("promote_due"))?)
+            })
+        });
+        let id = jobs.enqueue(&number(1)).unwrap();
+        begun.recv().unwrap();
+        let gate = store.hold("promote_due");
+        clock.advance(hour);
+        jobs.wake();
+        wait_until(|| store.arrivals("promote_due") > 0);
+        jobs.cancel(id).unwrap();
+        let before = store.calls("promote_due");
+        gate.open();
+        let after = promotions.1.recv().unwrap();
+        assert!(after < before + 10, "{} of 30 batches", after - before);
+        let is_promoted = || {
+            let counts = jobs.counts().unwrap();
+            counts
+                .iter()
+                .all(|lane| lane.states[JobState::Scheduled] == 0)
+        };
+        wait_until(is_promoted);
+        assert!(host.stop().is_clean());
+    });
+}
+
+#[test]
+fn pruning_keeps_up_with_what_ends() {
+    within(LONG, "much to prune", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new().clock(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let count = 20_000;
+        let ids = jobs.enqueue_many(texts(count)).unwrap();
+        for it in &ids {
+            jobs.cancel(it.id).unwrap();
+        }
+        clock.advance(25 * 3600 * SECOND);
+        let began = Instant::now();
+        let host = start(&jobs, |workers| workers.on(|_: Number, _: &JobContext| ()));
+        wait_until(|| jobs.counts().unwrap()[0].pruned == count as u64);
+        // A thousand a second would be too few.
+        assert!(began.elapsed() < 10 * SECOND, "{:?}", began.elapsed());
+        assert!(host.stop().is_clean());
     });
 }

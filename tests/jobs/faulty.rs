@@ -1,12 +1,14 @@
 //! A store that fails when it is told to, with the jobs of a store in memory.
 
+use crate::common::{Entrance, Gate};
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
     JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, MemoryStore,
     Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
     WorkerInfo,
 };
-use std::collections::HashSet;
+use groundcrew::testing::ManualClock;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -22,11 +24,25 @@ struct Faults {
     down: HashSet<&'static str>,
     /// The next answer of these verbs is lost: what was asked for is done.
     unanswered: HashSet<&'static str>,
+    /// Calls of these verbs wait at a gate before they do anything.
+    held: HashMap<&'static str, Entrance>,
+    /// The verbs that have come to a gate.
+    arrivals: Vec<&'static str>,
+    /// The ends of these jobs cannot be stored.
+    damaged: HashSet<JobId>,
     /// How often each verb was called.
     calls: Vec<&'static str>,
 }
 
 impl FaultyStore {
+    /// With a clock of the test.
+    pub(crate) fn by(clock: &ManualClock) -> FaultyStore {
+        FaultyStore {
+            inner: MemoryStore::new().clock(clock),
+            ..FaultyStore::default()
+        }
+    }
+
     pub(crate) fn break_down(&self, verbs: &[&'static str]) {
         self.faults.lock().unwrap().down.extend(verbs);
     }
@@ -43,6 +59,28 @@ impl FaultyStore {
         !self.faults.lock().unwrap().unanswered.contains(verb)
     }
 
+    /// Calls of the verb wait until the gate is open.
+    pub(crate) fn hold(&self, verb: &'static str) -> Gate {
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        self.faults.lock().unwrap().held.insert(verb, entrance);
+        gate
+    }
+
+    /// How many calls have come to a gate.
+    pub(crate) fn arrivals(&self, verb: &'static str) -> usize {
+        let faults = self.faults.lock().unwrap();
+        faults.arrivals.iter().filter(|it| **it == verb).count()
+    }
+
+    pub(crate) fn damage(&self, job: JobId) {
+        self.faults.lock().unwrap().damaged.insert(job);
+    }
+
+    pub(crate) fn repair(&self) {
+        self.faults.lock().unwrap().damaged.clear();
+    }
+
     pub(crate) fn calls(&self, verb: &'static str) -> usize {
         let faults = self.faults.lock().unwrap();
         faults.calls.iter().filter(|call| **call == verb).count()
@@ -53,12 +91,18 @@ impl FaultyStore {
         verb: &'static str,
         call: impl FnOnce(&MemoryStore) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let (is_down, is_unanswered) = {
+        let (is_down, is_unanswered, held) = {
             let mut faults = self.faults.lock().unwrap();
             faults.calls.push(verb);
             let is_down = faults.down.contains(verb);
-            (is_down, !is_down && faults.unanswered.remove(verb))
+            let is_unanswered = !is_down && faults.unanswered.remove(verb);
+            let held = faults.held.get(verb).cloned();
+            faults.arrivals.extend(held.as_ref().map(|_| verb));
+            (is_down, is_unanswered, held)
         };
+        if let Some(entrance) = held {
+            entrance.pass();
+        }
         let detail = format!("no {verb} in this test");
         if is_down {
             return Err(StoreError::Unavailable { detail });
@@ -105,7 +149,15 @@ impl Store for FaultyStore {
         self.inner.mark_begun(worker, attempt);
     }
     fn finish(&self, ends: &[Finish]) -> Result<Vec<Answer>, StoreError> {
-        self.call("finish", |store| store.finish(ends))
+        self.call("finish", |store| {
+            let damaged = &self.faults.lock().unwrap().damaged;
+            match ends.iter().any(|end| damaged.contains(&end.attempt.job)) {
+                true => Err(StoreError::Corrupt {
+                    detail: "a damaged row in this test".to_owned(),
+                }),
+                false => store.finish(ends),
+            }
+        })
     }
     fn held(&self, worker: WorkerId) -> Result<Vec<HeldJob>, StoreError> {
         self.call("held", |store| store.held(worker))

@@ -1,19 +1,18 @@
 //! Leases: a process that is taken over, and one that takes over.
 
-use crate::common::{Gate, LONG, within};
+use crate::common::{Entrance, Gate, LONG, within};
 use crate::faulty::FaultyStore;
-use crate::parts::{Number, account, ear, memory, number, start, state, wait_for, wait_until};
+use crate::parts::{
+    Number, SECOND, account, claim_elsewhere, claims, ear, end_lease, let_time_pass, memory,
+    number, start, start_by, start_threads_by, state, wait_for, wait_until,
+};
 use groundcrew::Retry;
+use groundcrew::channel::Receiver;
 use groundcrew::host::RunningHost;
 use groundcrew::jobs::{JobContext, JobResult, Jobs};
-use groundcrew::store::{
-    Begun, ClaimRequest, ClaimedJob, JobState, KindRequest, LostJob, MemoryStore, ProcessInfo,
-    Store, WorkerId,
-};
+use groundcrew::store::{Begun, JobId, JobState, LostJob, MemoryStore, Store};
 use groundcrew::testing::ManualClock;
 use std::time::Duration;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// What another process does that finds the only one silent.
 fn take_over(store: &MemoryStore, begun: Begun) {
@@ -28,38 +27,6 @@ fn take_over(store: &MemoryStore, begun: Begun) {
             .unwrap()
             .is_some()
     );
-}
-
-/// A process of another program: it claims, and is gone.
-fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob>) {
-    let process = ProcessInfo {
-        host: "elsewhere".to_owned(),
-        pid: 7,
-        boot: String::new(),
-    };
-    let worker = store.register(&process).unwrap();
-    let kinds = [KindRequest {
-        kind: "number",
-        expected: Duration::ZERO,
-        max_attempts: 2,
-    }];
-    let request = ClaimRequest {
-        worker,
-        queues: &["default"],
-        kinds: &kinds,
-        budget: SECOND,
-        most,
-    };
-    (worker, store.claim(&request).unwrap().jobs)
-}
-
-/// Lets the time pass in which a silent process is found.
-fn let_time_pass(clock: &ManualClock, jobs: &Jobs, until: impl Fn() -> bool) {
-    while !until() {
-        clock.advance(2 * SECOND);
-        jobs.wake();
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -132,14 +99,10 @@ fn what_was_claimed_and_not_begun_does_not_begin_after_the_lease_was_lost() {
         let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
         assert_eq!(begun.recv().unwrap(), (1, 1));
         wait_until(|| state(&jobs, ids[1].id) == JobState::Running);
-        let worker = store.workers().unwrap()[0].clone();
-        let judge = |lost: &LostJob| lost.outcome(Duration::ZERO, 100);
-        store
-            .take_over(worker.id, worker.beat, &judge)
-            .unwrap()
-            .unwrap();
+        let worker = store.workers().unwrap()[0].id;
+        end_lease(&store, worker, Duration::ZERO);
         clock.advance(6 * SECOND);
-        wait_until(|| store.workers().unwrap().iter().any(|it| it.id != worker.id));
+        wait_until(|| store.workers().unwrap().iter().any(|it| it.id != worker));
         gate.open();
         // Both run again, with the new lease; of the second no attempt was used.
         let_time_pass(&clock, &jobs, || {
@@ -209,6 +172,26 @@ fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_
         assert_eq!(id, poison);
         assert!(error.contains("its process ended"), "{error}");
         assert_eq!(state(&jobs, innocent), JobState::Completed);
+        assert!(host.stop().is_clean());
+    });
+}
+
+#[test]
+fn the_deadline_of_the_policy_counts_for_lost_attempts_as_well() {
+    within(LONG, "a deadline", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new().clock(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let (worker, claimed) = claim_elsewhere(&store, 1);
+        store.mark_begun(worker, claimed[0].attempt_id());
+        let retry = Retry::fixed(SECOND).deadline(20 * SECOND);
+        let mut host = groundcrew::Host::builder();
+        host.clock(&clock);
+        let workers = host.jobs("jobs", &jobs).on(|_: Number, _: &JobContext| ());
+        drop(workers.retry::<Number>(retry));
+        let host = host.build().unwrap().start().unwrap();
+        let_time_pass(&clock, &jobs, || state(&jobs, id) == JobState::Dead);
         assert!(host.stop().is_clean());
     });
 }
@@ -294,5 +277,189 @@ fn two_services_on_one_store_share_the_jobs_and_run_each_once() {
         assert!(runs.try_recv().is_err());
         let completed = |name| report.jobs(name).unwrap().completed();
         assert_eq!(completed("one") + completed("two"), 500);
+    });
+}
+
+/// A host with two threads, and a job that ended its process and is due an hour later by the clock
+/// of the store.
+struct Suspicion {
+    clock: ManualClock,
+    store_clock: ManualClock,
+    jobs: Jobs,
+    suspect: JobId,
+    begun: Receiver<u32>,
+    gates: Vec<Gate>,
+    host: RunningHost,
+}
+
+/// The job with the number `n` waits at gate `n`. That of the suspect is 1.
+fn suspicion() -> Suspicion {
+    let (clock, store_clock) = (ManualClock::new(), ManualClock::new());
+    let store = MemoryStore::new().clock(&store_clock);
+    let jobs = Jobs::open(store.clone()).unwrap();
+    let suspect = jobs.enqueue(&number(1)).unwrap();
+    let (worker, claimed) = claim_elsewhere(&store, 1);
+    store.mark_begun(worker, claimed[0].attempt_id());
+    end_lease(&store, worker, 3600 * SECOND);
+    assert_eq!(jobs.get(suspect).unwrap().unwrap().info.lost, 1);
+    let (sender, begun) = ear();
+    let gates: Vec<Gate> = (0..3).map(|_| Gate::new()).collect();
+    let entrances: Vec<Entrance> = gates.iter().map(Gate::entrance).collect();
+    let host = start_threads_by(&clock, &jobs, 2, move |job, _| {
+        sender.send(job.n).unwrap();
+        entrances[job.n as usize].pass();
+        Ok(())
+    });
+    Suspicion {
+        clock,
+        store_clock,
+        jobs,
+        suspect,
+        begun,
+        gates,
+        host,
+    }
+}
+
+impl Suspicion {
+    fn let_it_be_due(&self) {
+        self.store_clock.advance(3600 * SECOND);
+        self.jobs.wake();
+        wait_for(&self.jobs, self.suspect, JobState::Running);
+    }
+
+    /// Nothing begins for a moment.
+    fn is_quiet(&self) -> bool {
+        self.begun.recv_timeout(Duration::from_millis(100)).is_err()
+    }
+}
+
+#[test]
+fn a_job_that_ended_its_process_has_the_next_one_for_itself() {
+    within(LONG, "a suspect", || {
+        let mut it = suspicion();
+        it.jobs.enqueue(&number(0)).unwrap();
+        assert_eq!(it.begun.recv().unwrap(), 0);
+        // It waits for what runs, though a thread is idle, and nothing overtakes it.
+        it.let_it_be_due();
+        let innocent = it.jobs.enqueue(&number(2)).unwrap();
+        assert!(it.is_quiet());
+        it.gates.remove(0).open();
+        assert_eq!(it.begun.recv().unwrap(), 1);
+        // Nothing begins beside it, or is claimed.
+        assert!(it.is_quiet());
+        assert_eq!(state(&it.jobs, innocent), JobState::Available);
+        it.gates.remove(0).open();
+        assert_eq!(it.begun.recv().unwrap(), 2);
+        it.gates.remove(0).open();
+        wait_for(&it.jobs, innocent, JobState::Completed);
+        assert_eq!(account(&it.host.stop()).completed(), 3);
+    });
+}
+
+#[test]
+fn a_job_that_ended_its_process_and_others_wait_for_each_other_for_ten_seconds_at_most() {
+    within(LONG, "a suspect beside long jobs", || {
+        let mut it = suspicion();
+        it.jobs.enqueue(&number(0)).unwrap();
+        assert_eq!(it.begun.recv().unwrap(), 0);
+        it.let_it_be_due();
+        it.clock.advance(9 * SECOND);
+        assert!(it.begun.recv_timeout(Duration::from_millis(1200)).is_err());
+        it.clock.advance(SECOND);
+        assert_eq!(it.begun.recv().unwrap(), 1);
+        it.jobs.enqueue(&number(2)).unwrap();
+        it.gates.remove(0).open();
+        assert!(it.is_quiet());
+        it.clock.advance(10 * SECOND);
+        assert_eq!(it.begun.recv().unwrap(), 2);
+        it.gates.drain(..).for_each(Gate::open);
+        assert_eq!(account(&it.host.stop()).completed(), 3);
+    });
+}
+
+#[test]
+fn an_attempt_whose_job_still_runs_here_is_claimed_once_and_waits() {
+    within(LONG, "an older attempt", || {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = start_threads_by(&clock, &jobs, 2, move |_, ctx| {
+            sender.send(ctx.attempt()).unwrap();
+            if ctx.attempt() == 1 {
+                entrance.pass();
+            }
+            Ok(())
+        });
+        assert_eq!(begun.recv().unwrap(), 1);
+        take_over(&store, Begun::Yes);
+        clock.advance(6 * SECOND); // the next beat
+        wait_for(&jobs, id, JobState::Running);
+        for _ in 0..16 {
+            clock.advance(SECOND);
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        assert_eq!(claims(&host), 2);
+        gate.open();
+        assert_eq!(begun.recv().unwrap(), 2);
+        wait_for(&jobs, id, JobState::Completed);
+        let account = account(&host.stop());
+        assert_eq!((account.lease_lost(), account.completed()), (1, 1));
+    });
+}
+
+#[test]
+fn nothing_begins_on_a_lease_that_was_not_renewed_for_long() {
+    within(LONG, "a process that was frozen", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let host = start_by(&clock, &jobs, move |job, _| Ok(sender.send(job.n)?));
+        let gate = store.hold("claim");
+        let id = jobs.enqueue(&number(1)).unwrap();
+        wait_until(|| store.arrivals("claim") > 0);
+        // It is frozen inside of the claim, and its beat as well.
+        store.break_down(&["renew"]);
+        clock.advance(31 * SECOND);
+        gate.open();
+        wait_for(&jobs, id, JobState::Running);
+        assert!(begun.recv_timeout(Duration::from_millis(100)).is_err());
+        store.come_back();
+        assert_eq!(begun.recv().unwrap(), 1);
+        wait_for(&jobs, id, JobState::Completed);
+        assert!(host.stop().is_clean());
+    });
+}
+
+#[test]
+fn a_claim_without_an_answer_is_found_though_a_claim_is_always_under_way() {
+    within(LONG, "unknown in a busy process", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let host = claims_without_an_answer(&store, &jobs);
+        let second = store.hold("claim");
+        wait_until(|| store.arrivals("claim") > 0);
+        assert_eq!(state(&jobs, id), JobState::Running);
+        let looks = store.calls("held");
+        wait_until(|| {
+            jobs.wake();
+            store.calls("held") > looks + 1
+        });
+        let third = store.hold("claim");
+        second.open();
+        wait_until(|| store.arrivals("claim") > 1);
+        wait_until(|| {
+            jobs.wake();
+            state(&jobs, id) != JobState::Running // given back, and perhaps claimed again
+        });
+        third.open();
+        wait_for(&jobs, id, JobState::Completed);
+        assert_eq!(account(&host.stop()).claimed(), 1);
     });
 }

@@ -1,12 +1,16 @@
 //! A store that cannot be used for a while.
 
-use crate::common::{LONG, within};
+use crate::common::{Gate, LONG, within};
 use crate::faulty::FaultyStore;
-use crate::parts::{Number, account, adds_up, ear, number, start, state, wait_for, wait_until};
-use groundcrew::jobs::{EnqueueError, JobContext, Jobs};
+use crate::parts::{
+    Number, SECOND, account, adds_up, claim_elsewhere, ear, let_time_pass, number, start, start_by,
+    state, wait_for, wait_until,
+};
+use groundcrew::jobs::{EnqueueError, JobContext, Jobs, NewJob};
 use groundcrew::store::{JobState, Store, StoreError};
+use groundcrew::testing::ManualClock;
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "register",
     "renew",
     "claim",
@@ -14,6 +18,7 @@ const ALL: [&str; 8] = [
     "held",
     "workers",
     "promote_due",
+    "cancel_expired",
     "prune",
 ];
 
@@ -150,4 +155,123 @@ fn an_enqueue_in_an_outage_is_an_error_that_says_what_to_do() {
     let error = job().enqueue().unwrap_err();
     assert!(error.to_string().contains("`client_id`"), "{error}");
     assert!(!job().enqueue().unwrap().is_new);
+}
+
+#[test]
+fn work_until_empty_waits_for_an_outage_at_its_beginning_and_its_end_as_well() {
+    for verb in ["register", "promote_due", "held"] {
+        within(LONG, verb, || {
+            let store = FaultyStore::default();
+            let jobs = Jobs::open(store.clone()).unwrap();
+            jobs.enqueue(&number(1)).unwrap();
+            store.break_down(&[verb]);
+            let repaired = store.clone();
+            let repair = std::thread::spawn(move || {
+                wait_until(|| repaired.calls(verb) > 2);
+                repaired.come_back();
+            });
+            let report = jobs
+                .work_until_empty(|workers| workers.on(|_: Number, _: &JobContext| ()))
+                .unwrap();
+            repair.join().unwrap();
+            assert_eq!(adds_up(report).completed(), 1);
+            assert!(store.inner.workers().unwrap().is_empty());
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_pruned_or_promoted_keeps_no_process_from_being_taken_over() {
+    for verb in ["prune", "promote_due", "held"] {
+        within(LONG, verb, || {
+            let clock = ManualClock::new();
+            let store = FaultyStore::default();
+            let jobs = Jobs::open(store.clone()).unwrap();
+            let id = jobs.enqueue(&number(1)).unwrap();
+            claim_elsewhere(&store, 1);
+            store.break_down(&[verb]);
+            let host = start_by(&clock, &jobs, |_, _| Ok(()));
+            let_time_pass(&clock, &jobs, || state(&jobs, id) == JobState::Completed);
+            store.come_back();
+            assert_eq!(account(&host.stop()).completed(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_host_is_ready_when_its_store_is_back_though_there_is_no_room_for_a_claim() {
+    within(LONG, "ready without a claim", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let down = store.clone();
+        let host = start_by(&clock, &jobs, move |job, _| {
+            if job.n == 1 {
+                // The job is expected to be short, so that another claim follows.
+                down.break_down(&["claim"]);
+                entrance.pass();
+            }
+            Ok(())
+        });
+        let first = jobs.enqueue(&number(0)).unwrap();
+        wait_for(&jobs, first, JobState::Completed);
+        let second = jobs.enqueue(&number(1)).unwrap();
+        wait_for(&jobs, second, JobState::Running);
+        let third = jobs.enqueue(&number(2)).unwrap();
+        wait_until(|| !host.status().is_ready());
+        // It takes longer: there is no room, and nothing is known against the store.
+        clock.advance(SECOND);
+        wait_until(|| host.status().is_ready());
+        store.come_back();
+        gate.open();
+        wait_for(&jobs, third, JobState::Completed);
+        assert_eq!(account(&host.stop()).completed(), 3);
+    });
+}
+
+#[test]
+fn an_end_that_cannot_be_stored_is_given_up_and_keeps_no_other_from_being_stored() {
+    within(LONG, "a damaged row", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let ids = jobs
+            .enqueue_many((0..9).map(|n| NewJob::of(&number(n))))
+            .unwrap();
+        store.damage(ids[4].id);
+        let host = start(&jobs, |workers| workers.on(|_: Number, _: &JobContext| ()));
+        for it in ids.iter().filter(|it| it.id != ids[4].id) {
+            wait_for(&jobs, it.id, JobState::Completed);
+        }
+        let later = jobs.enqueue(&number(9)).unwrap();
+        wait_for(&jobs, later, JobState::Completed);
+        wait_until(|| host.status().is_ready());
+        let report = host.stop();
+        let account = account(&report);
+        assert_eq!((account.completed(), account.unacknowledged()), (9, 1));
+        assert_eq!(report.exit_code(), 75);
+        assert_eq!(state(&jobs, ids[4].id), JobState::Running);
+    });
+}
+
+#[test]
+fn a_damaged_store_is_asked_again_and_no_end_is_given_up() {
+    within(LONG, "a damaged store", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let down = store.clone();
+        let host = start(&jobs, |workers| {
+            workers.on(move |_: Number, ctx: &JobContext| {
+                down.damage(ctx.id());
+                down.break_down(&["renew"]);
+            })
+        });
+        wait_until(|| store.calls("finish") > 2);
+        store.repair();
+        store.come_back();
+        wait_for(&jobs, id, JobState::Completed);
+        assert!(account(&host.stop()).is_clean());
+    });
 }

@@ -3,11 +3,17 @@
 use groundcrew::channel::{Receiver, Sender, unbounded};
 use groundcrew::host::JobsReport;
 use groundcrew::host::{RunningHost, ServiceBuilder};
-use groundcrew::jobs::{Job, Jobs, Workers};
-use groundcrew::store::{JobId, JobState, MemoryStore};
+use groundcrew::jobs::{Job, JobContext, JobResult, Jobs, Workers};
+use groundcrew::store::{
+    ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, LostJob, MemoryStore, ProcessInfo,
+    Store, WorkerId,
+};
+use groundcrew::testing::ManualClock;
 use groundcrew::{Host, HostReport};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Says which number it is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +73,77 @@ pub(crate) fn start(
     host.stop_timeout(Duration::from_secs(60));
     drop(set(host.jobs("jobs", jobs)));
     host.build().unwrap().start().unwrap()
+}
+
+/// The same by a clock of the test, with 8 s to stop, and one handler.
+pub(crate) fn start_by<F>(clock: &ManualClock, jobs: &Jobs, handler: F) -> RunningHost
+where
+    F: Fn(Number, &JobContext) -> JobResult + Send + Sync + 'static,
+{
+    start_threads_by(clock, jobs, 1, handler)
+}
+
+pub(crate) fn start_threads_by<F>(
+    clock: &ManualClock,
+    jobs: &Jobs,
+    threads: usize,
+    handler: F,
+) -> RunningHost
+where
+    F: Fn(Number, &JobContext) -> JobResult + Send + Sync + 'static,
+{
+    let mut host = Host::builder();
+    host.clock(clock).stop_timeout(8 * SECOND);
+    drop(host.jobs("jobs", jobs).threads(threads).on(handler));
+    host.build().unwrap().start().unwrap()
+}
+
+/// Lets the time pass in which a silent process is found.
+pub(crate) fn let_time_pass(clock: &ManualClock, jobs: &Jobs, until: impl Fn() -> bool) {
+    while !until() {
+        // Processes are looked at each 0.1 s of real time, and by the clock that is not to be long.
+        clock.advance(SECOND);
+        jobs.wake();
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// The number of claims of the only service so far.
+pub(crate) fn claims(host: &RunningHost) -> u64 {
+    let status = host.status();
+    status.services()[0].jobs().unwrap().report().claimed()
+}
+
+/// A process of another program: it claims, and is gone.
+pub(crate) fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob>) {
+    let process = ProcessInfo {
+        host: "elsewhere".to_owned(),
+        pid: 7,
+        boot: String::new(),
+    };
+    let worker = store.register(&process).unwrap();
+    let kinds = [KindRequest {
+        kind: "number",
+        expected: Duration::ZERO,
+        max_attempts: 2,
+    }];
+    let request = ClaimRequest {
+        worker,
+        queues: &["default"],
+        kinds: &kinds,
+        budget: SECOND,
+        most,
+    };
+    (worker, store.claim(&request).unwrap().jobs)
+}
+
+/// The lease of a process ends as it does when another one finds it silent: what it had begun is due
+/// again after the backoff.
+pub(crate) fn end_lease(store: &impl Store, worker: WorkerId, backoff: Duration) {
+    let workers = store.workers().unwrap();
+    let beat = workers.iter().find(|it| it.id == worker).unwrap().beat;
+    let judge = |lost: &LostJob| lost.outcome(backoff, 100);
+    store.take_over(worker, beat, &judge).unwrap().unwrap();
 }
 
 /// The account of a host's workers. It adds up.

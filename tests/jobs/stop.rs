@@ -3,27 +3,15 @@
 use crate::common::{Gate, LONG, within};
 use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, account, ear, memory, number, reason, start, state, wait_for, wait_until,
+    Number, SECOND, account, ear, memory, number, reason, start, start_by, state, wait_for,
+    wait_until,
 };
 use groundcrew::Host;
-use groundcrew::host::{RunningHost, ServiceOutcome, ServiceState};
+use groundcrew::host::{ServiceOutcome, ServiceState};
 use groundcrew::jobs::{JobContext, JobResult, Jobs};
 use groundcrew::store::{Begun, JobState, MemoryStore, Store};
 use groundcrew::testing::ManualClock;
 use std::time::Duration;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-/// A host by a clock of the test, which has 8 s to stop, with one thread.
-fn start_by<F>(clock: &ManualClock, jobs: &Jobs, handler: F) -> RunningHost
-where
-    F: Fn(Number, &JobContext) -> JobResult + Send + Sync + 'static,
-{
-    let mut host = Host::builder();
-    host.clock(clock).stop_timeout(8 * SECOND);
-    drop(host.jobs("jobs", jobs).on(handler));
-    host.build().unwrap().start().unwrap()
-}
 
 #[test]
 fn what_has_not_begun_is_given_back_with_its_attempt_and_what_runs_may_end() {
@@ -306,5 +294,95 @@ fn workers_are_stopped_before_what_they_were_declared_after() {
         begun.recv().unwrap();
         assert!(host.stop().is_clean());
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["job", "db"]);
+    });
+}
+
+#[test]
+fn a_store_that_hangs_does_not_make_a_stop_take_longer_than_its_time() {
+    within(LONG, "a store that hangs", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let gate = store.hold("finish");
+        jobs.enqueue(&number(1)).unwrap();
+        let mut host = Host::builder();
+        host.stop_timeout(4 * SECOND);
+        drop(host.jobs("jobs", &jobs).on(|_: Number, _: &JobContext| ()));
+        let host = host.build().unwrap().start().unwrap();
+        wait_until(|| store.arrivals("finish") > 0);
+        let report = host.stop();
+        let outcome = report.services()[0].outcome();
+        assert!(!matches!(outcome, ServiceOutcome::Abandoned(_)), "{report}");
+        assert_eq!(account(&report).unacknowledged(), 1);
+        gate.open();
+    });
+}
+
+#[test]
+fn a_start_that_fails_during_a_claim_leaves_no_lease_and_no_running_job() {
+    within(LONG, "a start that fails", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let id = jobs.enqueue(&number(1)).unwrap();
+        let gate = store.hold("claim");
+        let claiming = store.clone();
+        let mut host = Host::builder();
+        drop(host.jobs("jobs", &jobs).on_each(move || {
+            wait_until(|| claiming.arrivals("claim") > 0);
+            if true {
+                Err("no connection")?;
+            }
+            Ok(|_: Number, _: &JobContext| ())
+        }));
+        let open = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            gate.open();
+        });
+        let error = host.build().unwrap().start().unwrap_err();
+        assert_eq!(error.report().failures()[0].message(), "no connection");
+        open.join().unwrap();
+        assert!(store.workers().unwrap().is_empty());
+        assert_eq!(state(&jobs, id), JobState::Available);
+    });
+}
+
+#[test]
+fn a_store_on_a_slow_disk_still_learns_which_jobs_were_abandoned() {
+    within(LONG, "a slow store", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        jobs.enqueue(&number(1)).unwrap();
+        let mut host = Host::builder();
+        host.stop_timeout(5 * SECOND);
+        drop(
+            host.jobs("jobs", &jobs)
+                .on(move |_: Number, _: &JobContext| {
+                    sender.send(()).unwrap();
+                    entrance.pass();
+                }),
+        );
+        let host = host.build().unwrap().start().unwrap();
+        begun.recv().unwrap();
+        let slow = store.hold("finish");
+        let disk = store.clone();
+        let write = std::thread::spawn(move || {
+            wait_until(|| disk.arrivals("finish") > 0);
+            std::thread::sleep(Duration::from_millis(250));
+            slow.open();
+        });
+        assert_eq!(account(&host.stop()).abandoned().len(), 1);
+        let worker = store.workers().unwrap()[0].clone();
+        let judge = |lost: &groundcrew::store::LostJob| {
+            assert_eq!(lost.begun, Begun::Abandoned);
+            lost.outcome(Duration::ZERO, 100)
+        };
+        store
+            .take_over(worker.id, worker.beat, &judge)
+            .unwrap()
+            .unwrap();
+        write.join().unwrap();
+        gate.open();
     });
 }

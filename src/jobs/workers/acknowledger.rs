@@ -1,8 +1,9 @@
 //! The thread that sends the ends of attempts to the store.
 
+use super::beat;
 use super::core::{Core, End};
 use super::health::Part;
-use crate::store::{Answer, Finish, StoreError};
+use crate::store::{Answer, Finish};
 use crate::sync::channel;
 
 /// What has come while the store was at the last batch is the next one.
@@ -19,23 +20,33 @@ pub(super) fn acknowledge(core: &Core) {
         let Ok(first) = first else { return };
         let mut ends = vec![first];
         ends.extend(core.to_finish.try_iter().take(MOST - 1));
-        if !finish(core, ends) {
+        if !finish(core, ends, false) {
             return;
         }
     }
 }
 
 /// Repeats the same call, which changes nothing a second time, until the store answers; `false`: it
-/// is over before.
-fn finish(core: &Core, ends: Vec<End>) -> bool {
+/// is over before. What it can never answer, since a row is damaged, say, is sent apart from the
+/// rest, and given up when it is alone.
+fn finish(core: &Core, mut ends: Vec<End>, mut is_repeated: bool) -> bool {
     let finishes: Vec<Finish> = ends.iter().map(|end| end.finish.clone()).collect();
-    let mut is_repeated = false;
     loop {
         match core.store().finish(&finishes) {
             Ok(answers) => {
                 core.succeeded(Part::Finish);
                 let may_be_accepted = is_repeated && answers.contains(&Answer::Lost);
                 core.answered(ends, &answers, may_be_accepted && holds_lease(core));
+                return true;
+            }
+            Err(error) if !error.is_temporary() && ends.len() > 1 => {
+                let rest = ends.split_off(ends.len() / 2);
+                return finish(core, ends, is_repeated) && finish(core, rest, is_repeated);
+            }
+            // It is not the whole store: that can be written to.
+            Err(error) if !error.is_temporary() && holds_lease(core) => {
+                core.succeeded(Part::Finish);
+                core.unrecorded(ends, &error);
                 return true;
             }
             Err(error) => {
@@ -55,12 +66,5 @@ fn holds_lease(core: &Core) -> bool {
     let Some(worker) = core.lease() else {
         return false;
     };
-    match core.store().renew(worker) {
-        Ok(()) => true,
-        Err(StoreError::LeaseLost { .. }) => {
-            core.lease_lost(worker);
-            false
-        }
-        Err(_) => false,
-    }
+    beat::renew(core, worker).is_ok()
 }

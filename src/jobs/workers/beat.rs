@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::health::Part;
-use crate::store::{ProcessInfo, StoreError};
+use crate::store::{ProcessInfo, StoreError, WorkerId};
 use std::fs;
 use std::process;
 use std::time::Duration;
@@ -39,19 +39,29 @@ fn beat(core: &Core) -> Result<(), StoreError> {
     let Some(worker) = core.lease() else {
         return register(core);
     };
-    match core.store().renew(worker) {
-        Err(StoreError::LeaseLost { .. }) => {
-            core.lease_lost(worker);
-            register(core)
-        }
+    match renew(core, worker) {
+        Err(StoreError::LeaseLost { .. }) => register(core),
         result => result,
     }
 }
 
+/// Renews the lease, or finds that it is lost.
+pub(super) fn renew(core: &Core, worker: WorkerId) -> Result<(), StoreError> {
+    let sent = core.clock.now();
+    let renewed = core.store().renew(worker);
+    match &renewed {
+        Ok(()) => core.renewed(worker, sent),
+        Err(StoreError::LeaseLost { .. }) => core.lease_lost(worker),
+        Err(_) => {}
+    }
+    renewed
+}
+
 /// Gets a lease.
 pub(super) fn register(core: &Core) -> Result<(), StoreError> {
+    let sent = core.clock.now();
     let worker = core.store().register(&this_process())?;
-    core.registered(worker);
+    core.registered(worker, sent);
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(super) fn claim(
     room: Room,
     queues: &mut WeightedQueues,
 ) -> Result<usize, Duration> {
-    let kinds = core.claim_begins();
+    let kinds = core.kinds();
     let kinds: Vec<KindRequest<'_>> = kinds
         .iter()
         .map(|(kind, max_attempts, expected)| KindRequest {

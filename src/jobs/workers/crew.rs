@@ -52,19 +52,30 @@ pub(super) fn start_helpers(
 
 /// Lets the helpers end. Where the store does not answer they may be inside of a call, and are left
 /// to it.
-pub(super) fn end_helpers(core: &Core, helpers: Vec<Thread>, is_answered: bool) {
+pub(super) fn end_helpers(
+    core: &Core,
+    helpers: Vec<Thread>,
+    is_answered: bool,
+    patience: Deadline,
+) {
     core.close();
-    if is_answered && core.wait_for_withdrawal(patience(core)) {
+    if is_answered && core.wait_for_withdrawal(patience) {
         helpers.into_iter().for_each(Thread::join);
     }
     core.close_log();
 }
 
-/// How long an answer of the store is waited for when everything else is over.
-pub(super) fn patience(core: &Core) -> Deadline {
-    Deadline::after(match core.trouble() {
+/// How long an answer of the store is waited for when everything else is over: not until the end of
+/// the time for the stop, at which the host would abandon the service. When that is over already,
+/// the host does not wait any more.
+pub(super) fn patience(core: &Core, time_left: Duration) -> Deadline {
+    let call = match core.trouble() {
         None => LONGEST_CALL,
         Some(_) => ONE_TRY,
+    };
+    Deadline::after(match time_left.is_zero() {
+        true => call,
+        false => call.min(time_left / 3),
     })
 }
 

@@ -7,11 +7,15 @@
 //! 2. A job does not begin while an older attempt of it still runs here.
 //! 3. What another process has taken over does not begin. What runs then goes on, and its end is
 //!    sent like any other: the store refuses it.
+//! 4. What has waited for too long is given back, so that another process can begin it.
+//! 5. A job whose last attempt was lost (a suspect: it may have been what ended its process) has this
+//!    process for itself. For [`ALONE`] it waits for what runs here, and for that long nothing begins
+//!    beside it. Nothing overtakes it meanwhile.
 
 use super::super::attempt::Attempt;
 use super::room::Load;
 use crate::host::items::{JobsReport, RunningJob};
-use crate::store::{Answer, AttemptId, ClaimedJob, JobId, JobState, Outcome};
+use crate::store::{Answer, AttemptId, ClaimedJob, JobState, Outcome};
 use crate::sync::Arc;
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -27,6 +31,8 @@ pub(super) struct Ledger {
     taken_over: HashSet<AttemptId>,
     /// Those that run on, as the store is to know.
     abandoned: HashSet<AttemptId>,
+    /// Their ends cannot be recorded by the store.
+    unrecorded: HashSet<AttemptId>,
     /// All that is over; its `unacknowledged` and `abandoned` are filled in by the report.
     account: JobsReport,
 }
@@ -34,7 +40,31 @@ pub(super) struct Ledger {
 struct Waiting {
     job: ClaimedJob,
     since: Instant,
+    /// What it waits for at most (invariant 4).
+    limit: Duration,
     expected: Duration,
+}
+
+/// Claimed jobs begin within this, or are given back: a job before them takes longer than expected.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The same for a job that is held back by invariant 2 or 5: it would be claimed again at once.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+/// For how long a suspect waits for others, and others for it. So a job that takes long delays others
+/// for no longer than that.
+const ALONE: Duration = Duration::from_secs(10);
+
+impl Waiting {
+    fn is_suspect(&self) -> bool {
+        self.job.lost > 0
+    }
+
+    fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.waited(now) >= self.limit
+    }
 }
 
 impl Ledger {
@@ -45,6 +75,7 @@ impl Ledger {
             unanswered: HashSet::new(),
             taken_over: HashSet::new(),
             abandoned: HashSet::new(),
+            unrecorded: HashSet::new(),
             account: JobsReport::default(),
         }
     }
@@ -54,18 +85,21 @@ impl Ledger {
     /// The store has handed the job over.
     pub(super) fn claimed(&mut self, job: ClaimedJob, expected: Duration, now: Instant) {
         self.account.claimed += 1;
+        let limit = match job.lost > 0 || self.is_held(&job) {
+            true => LONGEST_HOLD,
+            false => LONGEST_WAIT,
+        };
         self.waiting.push_back(Waiting {
             job,
             since: now,
+            limit,
             expected,
         });
     }
 
     /// The thread begins the next job: the attempt, and its payload.
     pub(super) fn begin(&mut self, slot: usize, now: Instant) -> Option<(Arc<Attempt>, Vec<u8>)> {
-        // Invariant 2.
-        let runs = |job: JobId| self.running.iter().flatten().any(|it| it.id.job == job);
-        let next = self.waiting.iter().position(|it| !runs(it.job.id))?;
+        let next = self.next(now)?;
         let (attempt, payload) = Attempt::new(self.waiting.remove(next)?.job, now);
         let attempt = Arc::new(attempt);
         self.running[slot] = Some(attempt.clone());
@@ -80,13 +114,65 @@ impl Ledger {
         }
     }
 
+    /// The place of the job that may begin.
+    fn next(&self, now: Instant) -> Option<usize> {
+        if self.is_reserved(now) {
+            return None;
+        }
+        let mut places = self.waiting.iter().enumerate();
+        let (next, waiting) = places.find(|(_, it)| !self.is_held(&it.job))?;
+        let is_alone = !self.is_running() || waiting.waited(now) >= ALONE;
+        (!waiting.is_suspect() || is_alone).then_some(next)
+    }
+
+    /// Whether an older attempt of the job runs here (invariant 2).
+    fn is_held(&self, job: &ClaimedJob) -> bool {
+        self.attempts().any(|attempt| attempt.id.job == job.id)
+    }
+
+    /// Whether a suspect runs that has this process for itself (invariant 5).
+    fn is_reserved(&self, now: Instant) -> bool {
+        let mut suspects = self.attempts().filter(|attempt| attempt.lost > 0);
+        suspects.any(|attempt| attempt.age(now) < ALONE)
+    }
+
+    /// What has waited for too long (invariant 4) is given back to the store.
+    pub(super) fn give_back_late(&mut self, now: Instant) -> Vec<AttemptId> {
+        if !self.waiting.iter().any(|it| it.is_late(now)) {
+            return Vec::new();
+        }
+        let (late, waiting) = self.waiting.drain(..).partition(|it| it.is_late(now));
+        self.waiting = waiting;
+        self.send_back(late)
+    }
+
+    /// How long until time alone lets something begin, or be given back; `None`: it does not.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Duration> {
+        let suspects = self.waiting.iter().filter(|it| it.is_suspect());
+        let alone = suspects.map(|it| it.waited(now));
+        let reserved = self
+            .attempts()
+            .filter(|it| it.lost > 0)
+            .map(|it| it.age(now));
+        let ends = alone
+            .chain(reserved)
+            .filter(|age| *age < ALONE)
+            .map(|age| ALONE - age);
+        let late = self
+            .waiting
+            .iter()
+            .map(|it| it.limit.saturating_sub(it.waited(now)));
+        ends.chain(late).min()
+    }
+
     /// All that has not begun is given back to the store.
     pub(super) fn give_back(&mut self) -> Vec<AttemptId> {
-        let ids: Vec<AttemptId> = self
-            .waiting
-            .drain(..)
-            .map(|it| it.job.attempt_id())
-            .collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        self.send_back(waiting)
+    }
+
+    fn send_back(&mut self, waiting: VecDeque<Waiting>) -> Vec<AttemptId> {
+        let ids: Vec<AttemptId> = waiting.iter().map(|it| it.job.attempt_id()).collect();
         self.unanswered.extend(&ids);
         ids
     }
@@ -117,11 +203,19 @@ impl Ledger {
 
     /// The store has answered how an attempt ended.
     pub(super) fn answered(&mut self, id: AttemptId, sent: &Outcome, answer: Answer) {
-        if !self.unanswered.remove(&id) {
-            return; // it was only marked as abandoned, or was not known here
+        if *sent == Outcome::Abandoned || !self.unanswered.remove(&id) {
+            return; // it has not ended yet, or was not known here
         }
         self.taken_over.remove(&id);
         *self.number(sent, answer) += 1;
+    }
+
+    /// The store cannot record how an attempt ended, and is asked no more.
+    pub(super) fn unrecorded(&mut self, id: AttemptId, sent: &Outcome) {
+        if *sent != Outcome::Abandoned && self.unanswered.remove(&id) {
+            self.taken_over.remove(&id);
+            self.unrecorded.insert(id);
+        }
     }
 
     /// Which number of the account grows: by where the job is now, or, where it is to be tried
@@ -153,6 +247,7 @@ impl Ledger {
         self.running.iter().any(Option::is_some)
     }
 
+    /// Whether the store has answered all that was sent to it.
     pub(super) fn is_answered(&self) -> bool {
         self.unanswered.is_empty()
     }
@@ -161,14 +256,20 @@ impl Ledger {
         self.waiting.len()
     }
 
-    /// How long what has not begun is expected to take.
-    pub(super) fn waiting_time(&self) -> Duration {
-        self.waiting.iter().map(|it| it.expected).sum()
+    /// Whether a job may begin now.
+    pub(super) fn has_next(&self, now: Instant) -> bool {
+        self.next(now).is_some()
     }
 
-    /// Since when the first has waited to begin.
-    pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.waiting.front().map(|it| it.since)
+    /// The number of jobs that wait for a thread, and how long they are expected to take. `None`:
+    /// nothing more is to be claimed, since a suspect waits, or has this process for itself.
+    pub(super) fn queue(&self, now: Instant) -> Option<(usize, Duration)> {
+        if self.is_reserved(now) || self.waiting.iter().any(Waiting::is_suspect) {
+            return None;
+        }
+        let queued = self.waiting.iter().filter(|it| !self.is_held(&it.job));
+        let add = |(count, time), it: &Waiting| (count + 1, time + it.expected);
+        Some(queued.fold((0, Duration::ZERO), add))
     }
 
     pub(super) fn is_taken_over(&self, id: AttemptId) -> bool {
@@ -179,6 +280,7 @@ impl Ledger {
     pub(super) fn holds(&self, id: AttemptId) -> bool {
         self.find(id).is_some()
             || self.unanswered.contains(&id)
+            || self.unrecorded.contains(&id)
             || self.waiting.iter().any(|it| it.job.attempt_id() == id)
     }
 
@@ -217,7 +319,8 @@ impl Ledger {
     /// The account as of now: what waits counts as unacknowledged, what runs as abandoned.
     pub(super) fn report(&self, now: Instant) -> JobsReport {
         JobsReport {
-            unacknowledged: (self.unanswered.len() + self.waiting.len()) as u64,
+            unacknowledged: (self.unanswered.len() + self.unrecorded.len() + self.waiting.len())
+                as u64,
             abandoned: self.running_jobs(now),
             ..self.account.clone()
         }
@@ -243,7 +346,7 @@ fn running_job(attempt: &Attempt, now: Instant) -> RunningJob {
 mod tests {
     use super::*;
     use crate::clock;
-    use crate::store::{Due, Fence};
+    use crate::store::{Due, Fence, JobId};
     use std::collections::BTreeMap;
     use std::time::UNIX_EPOCH;
 
@@ -382,6 +485,59 @@ mod tests {
         assert_eq!(begin(&mut ledger, 1), None);
         ledger.ended(0);
         assert_eq!(begin(&mut ledger, 1).unwrap().fence, Fence::new(2));
+    }
+
+    #[test]
+    fn what_has_waited_for_a_second_is_given_back_and_the_rest_is_not() {
+        let (mut ledger, now) = (Ledger::new(2), clock::now());
+        let second = Duration::from_secs(1);
+        ledger.claimed(job(1, 1), Duration::ZERO, now);
+        ledger.claimed(job(2, 2), Duration::ZERO, now + second / 2);
+        assert_eq!(ledger.next_look(now), Some(second));
+        assert!(ledger.give_back_late(now + second / 2).is_empty());
+        let late = ledger.give_back_late(now + second);
+        assert_eq!(late, [job(1, 1).attempt_id()]);
+        assert_eq!(ledger.next_look(now + second), Some(second / 2));
+        let (attempt, _) = ledger.begin(0, now + second).unwrap();
+        assert_eq!(attempt.id.job, JobId::new(2));
+        assert!(!ledger.has_next(now + second));
+        assert_eq!(report(&ledger).unacknowledged(), 1);
+    }
+
+    #[test]
+    fn a_suspect_and_others_wait_for_each_other_but_not_for_long() {
+        let (mut ledger, now) = (Ledger::new(3), clock::now());
+        let mut suspect = job(2, 2);
+        suspect.lost = 1;
+        ledger.claimed(job(1, 1), Duration::ZERO, now);
+        assert!(ledger.begin(0, now).is_some());
+        ledger.claimed(suspect.clone(), Duration::ZERO, now);
+        assert_eq!(ledger.queue(now), None); // nothing more is claimed
+        let soon = now + ALONE - Duration::from_millis(1);
+        assert!(ledger.begin(1, soon).is_none());
+        assert!(ledger.give_back_late(soon).is_empty());
+        assert_eq!(ledger.next_look(soon), Some(Duration::from_millis(1)));
+        let begun = now + ALONE;
+        assert!(ledger.begin(1, begun).is_some());
+
+        ledger.claimed(job(3, 3), Duration::ZERO, begun + ALONE / 2);
+        assert!(ledger.begin(2, begun + ALONE / 2).is_none());
+        ledger.give_back();
+        assert_eq!(ledger.queue(begun + ALONE / 2), None);
+        ledger.claimed(job(3, 4), Duration::ZERO, begun + ALONE);
+        assert!(ledger.queue(begun + ALONE).is_some());
+        assert!(ledger.begin(2, begun + ALONE).is_some());
+    }
+
+    #[test]
+    fn an_end_that_the_store_cannot_record_is_not_awaited_and_stays_unacknowledged() {
+        let mut ledger = ledger(1);
+        let id = begin(&mut ledger, 0).unwrap();
+        ledger.ended(0);
+        assert!(!ledger.is_answered());
+        ledger.unrecorded(id, &Outcome::Completed);
+        assert!(ledger.is_answered() && ledger.holds(id));
+        assert_eq!(report(&ledger).unacknowledged(), 1);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::crew;
 use super::health::Part;
 use super::hosted::Hosted;
 use super::worker::pass_all_dead;
-use crate::clock::Deadline;
 use crate::host::{IntoParts, IntoService, Parts, Service, ServiceContext, ServiceResult};
 use crate::sync::Arc;
 use crate::threads::Thread;
@@ -46,10 +45,10 @@ impl JobsService {
         }
     }
 
-    /// Waits for the threads.
-    fn end(&mut self) {
+    /// Waits for the threads. What is left of the time is asked for when the workers have left.
+    fn end(&mut self, time_left: impl Fn() -> Duration) {
         if let Some(running) = self.running.take() {
-            running.end();
+            running.end(time_left);
         }
         self.hosted.end();
     }
@@ -104,10 +103,11 @@ impl Service for JobsService {
         if !ctx.wait_until_grace(|| core.is_idle()) {
             core.cancel_all();
         }
-        if !ctx.wait_until_last(|| core.is_settled()) && core.abandon() > 0 {
-            core.wait_for_answers(Deadline::after(TIME_TO_MARK));
+        if !ctx.wait_until_last(|| core.is_settled()) {
+            // Until the end of the time the store has a moment to record that.
+            core.abandon();
         }
-        self.end();
+        self.end(|| ctx.time_left());
         Ok(())
     }
 }
@@ -120,22 +120,20 @@ impl Drop for JobsService {
             running.core.cancel_all();
             running.core.abandon();
         }
-        self.end();
+        self.end(|| Duration::MAX);
     }
 }
-
-/// How long the end of a stop waits until the store knows of the abandoned jobs.
-const TIME_TO_MARK: Duration = Duration::from_millis(50);
 
 impl Running {
     /// Waits for the workers, which may take any time: then the host abandons the service. Until
     /// they have left, the lease is kept.
-    fn end(self) {
+    fn end(self, time_left: impl Fn() -> Duration) {
         let core = &self.core;
         core.request_stop();
         self.workers.into_iter().for_each(Thread::join);
-        let is_answered = core.wait_for_answers(crew::patience(core));
+        let is_answered = core.wait_for_answers(crew::patience(core, time_left()));
         pass_all_dead(core);
-        crew::end_helpers(core, self.helpers, is_answered);
+        let patience = crew::patience(core, time_left());
+        crew::end_helpers(core, self.helpers, is_answered, patience);
     }
 }

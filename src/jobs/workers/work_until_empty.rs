@@ -6,12 +6,14 @@ use super::builder::Workers;
 use super::claimer;
 use super::core::Core;
 use super::crew;
+use super::health::Part;
 use super::maintenance;
 use super::weights::WeightedQueues;
 use super::work_error::WorkError;
 use super::worker::{Worker, pass_all_dead};
-use crate::clock::{Clock, Deadline};
+use crate::clock::{self, Clock, Deadline};
 use crate::host::items::JobsReport;
+use crate::store::StoreError;
 use crate::sync::Arc;
 use crate::threads::{self, Thread};
 use std::time::Duration;
@@ -28,9 +30,8 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// Returns a [`WorkError`] if the declaration makes no sense, if a handler cannot be made, or if
-    /// the store cannot be used. An outage of up to 30 s is waited for while jobs are claimed and
-    /// run, but not at the beginning and the end.
+    /// Returns a [`WorkError`] if the declaration is not valid, if a handler cannot be made, or if
+    /// the store cannot be used; in an outage it waits up to 30 s for the store.
     ///
     /// # Examples
     ///
@@ -59,7 +60,7 @@ impl Jobs {
         let core = Arc::new(core);
         let mut worker = Worker::new(&core, 0, None).map_err(WorkError::Handler)?;
         core.start_timer().map_err(WorkError::Threads)?;
-        beat::register(&core)?;
+        patiently(&core, Part::Lease, || beat::register(&core))?;
         let helpers = crew::start_helpers(&core, threads::default_stack_size(), false);
         let helpers = helpers.map_err(WorkError::Threads)?;
         let result = work(&core, &mut worker);
@@ -79,8 +80,11 @@ fn work(core: &Core, worker: &mut Worker<'_>) -> Result<(), WorkError> {
         if !core.wait_for_answers(Deadline::after(PATIENCE)) {
             return Err(in_trouble(core));
         }
-        let is_over = !core.has_next() && !claim(core, &mut queues)?;
-        if is_over && core.give_back_unknown()? == 0 {
+        if core.has_next() || claim(core, &mut queues)? {
+            continue;
+        }
+        let unknown = patiently(core, Part::Maintenance, || core.give_back_unknown())?;
+        if unknown == 0 {
             return Ok(());
         }
     }
@@ -90,33 +94,52 @@ fn work(core: &Core, worker: &mut Worker<'_>) -> Result<(), WorkError> {
 fn claim(core: &Core, queues: &mut WeightedQueues) -> Result<bool, WorkError> {
     let patience = Deadline::after(PATIENCE);
     loop {
-        let found = core.find_room();
-        let claimed = match found {
-            Some((worker, room)) => {
-                maintenance::promote(core)?;
-                claimer::claim(core, worker, room, queues)
-            }
+        patiently(core, Part::Maintenance, || maintenance::promote_all(core))?;
+        let claimed = match core.find_room() {
+            Some((worker, room)) => claimer::claim(core, worker, room, queues),
             // Another process has the lease, or ends cannot be stored.
             None => Err(Duration::from_millis(10)),
         };
         match claimed {
             Ok(count) => return Ok(count > 0),
-            Err(_) if patience.has_passed(crate::clock::now()) => return Err(in_trouble(core)),
+            Err(_) if patience.has_passed(clock::now()) => return Err(in_trouble(core)),
             Err(pause) => drop(core.closed.wait_timeout(pause)),
         }
     }
 }
 
-fn in_trouble(core: &Core) -> WorkError {
-    match core.trouble() {
-        Some(error) => WorkError::Store(error),
-        None => WorkError::Handler("the store has given no lease for 30 s".into()),
+/// Asks the store again while it is in trouble, but not for longer than its outage is waited for.
+fn patiently<T>(
+    core: &Core,
+    part: Part,
+    ask: impl Fn() -> Result<T, StoreError>,
+) -> Result<T, WorkError> {
+    let patience = Deadline::after(PATIENCE);
+    loop {
+        match ask() {
+            Ok(answer) => {
+                core.succeeded(part);
+                return Ok(answer);
+            }
+            Err(error) if error.is_temporary() && !patience.has_passed(clock::now()) => {
+                core.closed.wait_timeout(core.failed(part, error));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+}
+
+fn in_trouble(core: &Core) -> WorkError {
+    let no_lease = || StoreError::Unavailable {
+        detail: "it has not renewed the lease of this process for 30 s".to_owned(),
+    };
+    WorkError::Store(core.trouble().unwrap_or_else(no_lease))
 }
 
 fn end(core: &Core, helpers: Vec<Thread>) {
     core.request_stop();
     let is_answered = core.wait_for_answers(Deadline::after(PATIENCE));
     pass_all_dead(core);
-    crew::end_helpers(core, helpers, is_answered);
+    let patience = crew::patience(core, Duration::MAX);
+    crew::end_helpers(core, helpers, is_answered, patience);
 }

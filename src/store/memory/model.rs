@@ -248,6 +248,7 @@ impl Model {
             attempt: info.attempt,
             max_attempts: info.max_attempts.unwrap_or(1),
             interrupted: info.interrupted,
+            first_due: info.first_due,
             begun,
         }
     }

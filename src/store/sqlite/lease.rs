@@ -154,6 +154,7 @@ fn lost(job: Job, worker: WorkerId, begun: Option<&HashSet<AttemptId>>) -> LostJ
         attempt: info.attempt,
         max_attempts: info.max_attempts.unwrap_or(1),
         interrupted: info.interrupted,
+        first_due: info.first_due,
         begun,
     }
 }

@@ -1,9 +1,9 @@
 //! The way of an attempt, from its beginning to the answer of the store.
 
 use super::{Core, End, Next, State};
-use crate::jobs::attempt::{Attempt, Cause};
+use crate::jobs::attempt::Attempt;
 use crate::jobs::dead_job::DeadJob;
-use crate::store::{Answer, Finish, JobState, Outcome, WorkerId};
+use crate::store::{Answer, Finish, JobState, Outcome, StoreError, WorkerId};
 use crate::sync::Arc;
 use crate::timer::{Due, Key};
 use std::time::Instant;
@@ -37,7 +37,7 @@ impl Core {
         self.state.lock().dead.pop_front()
     }
 
-    /// Whether there is something to do for a thread.
+    /// Whether there is something to do for a thread, now or soon.
     pub(in crate::jobs::workers) fn has_next(&self) -> bool {
         let state = self.state.lock();
         !state.dead.is_empty() || state.ledger.waiting() > 0
@@ -47,12 +47,9 @@ impl Core {
     pub(in crate::jobs::workers) fn begin(
         &self,
         attempt: &Arc<Attempt>,
-        worker: Option<WorkerId>,
+        worker: WorkerId,
     ) -> Option<Key> {
-        match worker {
-            Some(worker) => self.store().mark_begun(worker, attempt.id),
-            None => attempt.cancel(Cause::LeaseLost),
-        }
+        self.store().mark_begun(worker, attempt.id);
         let limit = attempt.timeout?;
         let due = attempt.began.checked_add(limit)?;
         let alarm: Arc<dyn crate::timer::Alarm> = attempt.clone();
@@ -77,7 +74,12 @@ impl Core {
         state.ledger.ended(slot);
         state.times.add(&attempt.kind, attempt.age(now));
         state.rate.add(now);
+        let may_begin = state.ledger.has_next(now);
         drop(state);
+        // What waited for this end, on a thread that is idle: this one may not be the next to look.
+        if may_begin {
+            self.work.notify_all();
+        }
         self.send(attempt.id, outcome, dead);
         self.ended_some();
     }
@@ -117,7 +119,7 @@ impl Core {
             }
         }
         let has_dead = !state.dead.is_empty();
-        let is_answered = state.ledger.is_answered();
+        let is_answered = state.is_answered();
         drop(state);
         for job in lost {
             let text = format!(
@@ -134,6 +136,23 @@ impl Core {
         }
     }
 
+    /// The store can never record these ends. Another process decides about their jobs when this one
+    /// has ended.
+    pub(in crate::jobs::workers) fn unrecorded(&self, ends: Vec<End>, error: &StoreError) {
+        let mut state = self.state.lock();
+        for end in &ends {
+            let Finish { attempt, outcome } = &end.finish;
+            state.ledger.unrecorded(*attempt, outcome);
+        }
+        drop(state);
+        for end in ends {
+            let job = end.finish.attempt.job;
+            let text = format!("the end of job {job} cannot be stored, and is given up: {error}");
+            self.log(log::Level::Error, &text);
+        }
+        self.ended_some();
+    }
+
     /// A job that this process has taken over is dead.
     pub(in crate::jobs::workers) fn found_dead(&self, dead: DeadJob) {
         if self.setup.dead_letter.is_some() && self.setup.place_of(&dead.kind).is_some() {
@@ -144,13 +163,20 @@ impl Core {
 }
 
 impl State {
-    /// The thread begins the next job, if there is one.
+    /// Whether the store has answered all ends, and the claim that is under way.
+    pub(super) fn is_answered(&self) -> bool {
+        !self.claims.is_under_way && self.ledger.is_answered()
+    }
+
+    /// The thread begins the next job, if there is one, and if the lease is trusted (a ledger does
+    /// not know that another process has taken over until the store says so).
     fn begin(&mut self, slot: usize, now: Instant) -> Option<Next> {
+        let worker = self.trusted_lease(now)?;
         let (attempt, payload) = self.ledger.begin(slot, now)?;
         Some(Next::Run {
             attempt,
             payload,
-            worker: self.lease,
+            worker,
         })
     }
 }

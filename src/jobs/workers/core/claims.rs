@@ -1,20 +1,20 @@
 //! What is claimed, and what the store says is held.
 
-use super::{Core, State};
+use super::{Claims, Core, State};
 use crate::clock::Deadline;
 use crate::jobs::attempt::Cause;
 use crate::jobs::workers::health::Part;
 use crate::jobs::workers::room::{Room, SOON, room};
 use crate::store::{AttemptId, ClaimedJob, HeldJob, WorkerId};
 use crate::sync::MutexGuard;
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// Claimed jobs begin within this, or are given back: a job before them takes longer than expected.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How often is looked at what waits, in real time: a test may have moved the clock.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Blocks until there is room, and a lease to claim with; `None`: a stop was requested.
+    /// Blocks until there is room, and a lease to claim with; `None`: a stop was requested. The claim
+    /// is under way then.
     pub(in crate::jobs::workers) fn wait_for_room(&self) -> Option<(WorkerId, Room)> {
         let mut state = self.state.lock();
         loop {
@@ -22,39 +22,46 @@ impl Core {
             if self.stopping.is_cancelled() {
                 return None;
             }
-            let since = state.ledger.waiting_since();
-            if since.is_some_and(|since| now.saturating_duration_since(since) >= LONGEST_WAIT) {
-                let late = state.ledger.give_back();
+            let late = state.ledger.give_back_late(now);
+            if !late.is_empty() {
                 MutexGuard::unlocked(&mut state, || self.give_back(late));
                 continue;
             }
-            if let Some(found) = state.room(now) {
+            if let Some(found) = state.begin_claim(now) {
                 return Some(found);
             }
-            let look_again = match since {
-                Some(_) => Deadline::after(LONGEST_WAIT),
+            // While no claim is made, the failure of the last one says nothing of the store.
+            if state.health.is_failing(Part::Claim) {
+                MutexGuard::unlocked(&mut state, || self.succeeded(Part::Claim));
+                continue;
+            }
+            let look_again = match state.ledger.next_look(now) {
+                Some(wait) => Deadline::after(wait.min(LOOK)),
                 None => Deadline::NEVER,
             };
             look_again.wait(&self.changed, &mut state);
+            // Time alone may have let it begin.
+            if state.ledger.has_next(self.clock.now()) {
+                self.work.notify_all();
+            }
         }
     }
 
-    /// There is room, without a wait.
+    /// There is room, without a wait. The claim is under way then.
     pub(in crate::jobs::workers) fn find_room(&self) -> Option<(WorkerId, Room)> {
-        self.state.lock().room(self.clock.now())
+        self.state.lock().begin_claim(self.clock.now())
     }
 
-    /// A claim begins. Returns how long a job of each kind is expected to take.
-    pub(in crate::jobs::workers) fn claim_begins(&self) -> Vec<(&'static str, u32, Duration)> {
-        let mut state = self.state.lock();
-        state.is_claiming = true;
+    /// The names of the kinds, their numbers of attempts, and how long a job is expected to take.
+    pub(in crate::jobs::workers) fn kinds(&self) -> Vec<(&'static str, u32, Duration)> {
+        let state = self.state.lock();
         let kinds = self.setup.kinds();
         let expected = kinds.map(|(kind, attempts)| (kind, attempts, state.expected(kind)));
         expected.collect()
     }
 
     pub(in crate::jobs::workers) fn claim_failed(&self) {
-        self.state.lock().is_claiming = false;
+        self.state.lock().claims.end();
         self.changed();
     }
 
@@ -62,7 +69,7 @@ impl Core {
     pub(in crate::jobs::workers) fn claimed(&self, worker: WorkerId, jobs: Vec<ClaimedJob>) {
         let now = self.clock.now();
         let mut state = self.state.lock();
-        state.is_claiming = false;
+        state.claims.end();
         let count = jobs.len();
         for job in jobs {
             let expected = state.expected(&job.kind);
@@ -89,8 +96,8 @@ impl Core {
     }
 
     /// What the store says runs in the name of this process. Cancels what an operator has
-    /// cancelled, and gives back what this process does not know (invariant 3), when it finds it
-    /// for the second time.
+    /// cancelled, and gives back what this process does not know (invariant 3), when the answers to
+    /// all claims are here that were under way when it was found first.
     pub(in crate::jobs::workers) fn look_at_held(&self, held: &[HeldJob]) {
         let mut state = self.state.lock();
         let (mut cancelled, mut given_back) = (Vec::new(), Vec::new());
@@ -101,12 +108,19 @@ impl Core {
                 given_back.push(job.attempt);
             }
         }
-        let is_claiming = state.is_claiming;
         let unknown = held.iter().map(|job| job.attempt);
-        let unknown = unknown.filter(|id| !is_claiming && !state.ledger.holds(*id));
-        let unknown: HashSet<AttemptId> = unknown.collect();
-        let again: Vec<AttemptId> = unknown.intersection(&state.unknown).copied().collect();
-        state.unknown = unknown;
+        let unknown = unknown.filter(|id| !state.ledger.holds(*id));
+        let found = |id: AttemptId| (id, state.unknown.get(&id).copied());
+        let unknown: Vec<(AttemptId, Option<u64>)> = unknown.map(found).collect();
+        let answered = state.claims.answered();
+        let is_answered = |since: Option<u64>| since.is_some_and(|since| answered >= since);
+        let again = unknown.iter().filter(|(_, since)| is_answered(*since));
+        let again: Vec<AttemptId> = again.map(|(id, _)| *id).collect();
+        let begun = state.claims.begun;
+        let since = unknown
+            .iter()
+            .map(|(id, since)| (*id, since.unwrap_or(begun)));
+        state.unknown = since.collect();
         drop(state);
         cancelled
             .iter()
@@ -123,16 +137,36 @@ impl Core {
     }
 }
 
+impl Claims {
+    fn begin(&mut self) {
+        self.begun += 1;
+        self.is_under_way = true;
+    }
+
+    fn end(&mut self) {
+        self.is_under_way = false;
+    }
+
+    /// The number of those that the store has answered, or failed to answer.
+    fn answered(&self) -> u64 {
+        self.begun - u64::from(self.is_under_way)
+    }
+}
+
 impl State {
-    fn room(&self, now: Instant) -> Option<(WorkerId, Room)> {
-        let worker = self.lease?;
+    /// If there is room, a claim is under way from now on, until it [fails](Core::claim_failed) or
+    /// is [answered](Core::claimed).
+    fn begin_claim(&mut self, now: Instant) -> Option<(WorkerId, Room)> {
+        let worker = self.trusted_lease(now)?;
         // Of what is claimed now the end could not be stored.
         if self.health.is_failing(Part::Finish) {
             return None;
         }
+        let (waiting, time) = self.ledger.queue(now)?;
         let loads = self.ledger.loads(|kind| self.times.mean(kind), now);
-        let found = room(loads, self.ledger.waiting(), self.ledger.waiting_time())?;
-        Some((worker, found))
+        let room = room(loads, waiting, time)?;
+        self.claims.begin();
+        Some((worker, room))
     }
 
     fn expected(&self, kind: &str) -> Duration {

@@ -1,6 +1,6 @@
 //! The lease of this process, and whether its store can be used.
 
-use super::Core;
+use super::{Core, State};
 use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::jobs::attempt::Cause;
@@ -8,7 +8,11 @@ use crate::jobs::workers::health::Part;
 use crate::retry;
 use crate::store::{Finish, Outcome, StoreError, WorkerId};
 use crate::table::short;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// For how long a lease is trusted after it was renewed: this process may have been frozen since, and
+/// another one takes over after 30 s.
+const TRUST: Duration = Duration::from_secs(20);
 
 /// An error that may be over at once, such as a lost answer, leaves no lease.
 const TRIES_TO_WITHDRAW: usize = 5;
@@ -18,13 +22,29 @@ impl Core {
         self.state.lock().lease
     }
 
-    pub(in crate::jobs::workers) fn registered(&self, worker: WorkerId) {
-        self.state.lock().lease = Some(worker);
+    /// The lease was asked for at `sent`.
+    pub(in crate::jobs::workers) fn registered(&self, worker: WorkerId, sent: Instant) {
+        let mut state = self.state.lock();
+        (state.lease, state.renewed) = (Some(worker), Some(sent));
+        drop(state);
         self.log(
             log::Level::Info,
             &format!("works as process {worker} of its store"),
         );
         self.changed();
+    }
+
+    /// The store has renewed the lease, and was asked to at `sent`.
+    pub(in crate::jobs::workers) fn renewed(&self, worker: WorkerId, sent: Instant) {
+        let mut state = self.state.lock();
+        if state.lease != Some(worker) {
+            return;
+        }
+        state.renewed = state.renewed.max(Some(sent));
+        drop(state);
+        // What was not trusted before is now.
+        self.work.notify_all();
+        self.changed.notify_all();
     }
 
     /// For the beat: cancelled when it is to look before its time.
@@ -106,11 +126,15 @@ impl Core {
             Err(StoreError::LeaseLost { .. }) => return Ok(0),
             held => held?,
         };
-        let given_back = held.iter().map(|job| Finish {
-            attempt: job.attempt,
+        let unknown = held.iter().map(|job| job.attempt);
+        let state = self.state.lock();
+        let unknown = unknown.filter(|id| !state.ledger.holds(*id));
+        let given_back = unknown.map(|attempt| Finish {
+            attempt,
             outcome: Outcome::GivenBack,
         });
         let given_back: Vec<Finish> = given_back.collect();
+        drop(state);
         if !given_back.is_empty() {
             self.store().finish(&given_back)?;
         }
@@ -152,5 +176,13 @@ impl Core {
 
     pub(in crate::jobs::workers) fn trouble(&self) -> Option<StoreError> {
         self.state.lock().health.trouble().cloned()
+    }
+}
+
+impl State {
+    /// The lease, unless another process may have taken it over by now.
+    pub(super) fn trusted_lease(&self, now: Instant) -> Option<WorkerId> {
+        let is_trusted = |renewed: Instant| now.saturating_duration_since(renewed) < TRUST;
+        self.lease.filter(|_| self.renewed.is_some_and(is_trusted))
     }
 }

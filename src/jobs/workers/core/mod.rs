@@ -16,7 +16,8 @@
 //!    with the store's answer to its end.
 //! 2. The store, the logger and the program's code are called without the lock.
 //! 3. Only the claimer claims, so that one claim at most is under way. What the store says is held,
-//!    and is not in the ledger though no claim is under way, was claimed without an answer.
+//!    and is not in the ledger when the claims that were under way then are answered, was claimed
+//!    without an answer.
 //! 4. After `stopping` is cancelled nothing more begins: what comes from a claim that was under way
 //!    is given back at once.
 //! 5. Whatever may end a wait on `changed` or `work` notifies it, under the lock or after it.
@@ -45,8 +46,9 @@ use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::timer::Timer;
 use crate::unwind;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::time::Instant;
 
 pub(super) struct Core {
     pub(super) name: String,
@@ -75,9 +77,11 @@ pub(super) struct Core {
 struct State {
     ledger: Ledger,
     lease: Option<WorkerId>,
+    /// When the store was last asked for the lease, or to renew it, and did so.
+    renewed: Option<Instant>,
     /// Cancelled to let the beat look at the lease before its time.
     beat: CancelToken,
-    is_claiming: bool,
+    claims: Claims,
     health: Health,
     times: RunTimes,
     rate: Rate,
@@ -85,8 +89,17 @@ struct State {
     dead: VecDeque<DeadJob>,
     /// Why the workers cannot go on.
     error: Option<BoxError>,
-    /// The store had these attempts, and the ledger had not, at the last look.
-    unknown: HashSet<AttemptId>,
+    /// The store had these attempts, and the ledger had not, at the last look; with the number of
+    /// claims that had begun when they were found first.
+    unknown: HashMap<AttemptId, u64>,
+}
+
+/// The claims of this process, which are made one after the other.
+#[derive(Default)]
+struct Claims {
+    begun: u64,
+    /// The last one has no answer yet.
+    is_under_way: bool,
 }
 
 /// An attempt that has ended, on its way to the store.
@@ -102,7 +115,7 @@ pub(super) enum Next {
         attempt: Arc<Attempt>,
         payload: Vec<u8>,
         /// Whose lease it runs under.
-        worker: Option<WorkerId>,
+        worker: WorkerId,
     },
     /// Calls the closure for dead jobs.
     Dead(DeadJob),
@@ -128,14 +141,15 @@ impl Core {
             state: Mutex::new(State {
                 ledger: Ledger::new(setup.threads),
                 lease: None,
+                renewed: None,
                 beat: CancelToken::new(),
-                is_claiming: false,
+                claims: Claims::default(),
                 health: Health::default(),
                 times: RunTimes::default(),
                 rate,
                 dead: VecDeque::new(),
                 error: None,
-                unknown: HashSet::new(),
+                unknown: HashMap::new(),
             }),
             jobs,
             setup,

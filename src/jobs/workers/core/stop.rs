@@ -21,13 +21,13 @@ impl Core {
     /// Whether nothing runs, and nothing can begin any more.
     pub(in crate::jobs::workers) fn is_idle(&self) -> bool {
         let state = self.state.lock();
-        !state.is_claiming && state.ledger.is_idle()
+        !state.claims.is_under_way && state.ledger.is_idle()
     }
 
     /// Whether the store has also answered all ends.
     pub(in crate::jobs::workers) fn is_settled(&self) -> bool {
         let state = self.state.lock();
-        !state.is_claiming && state.ledger.is_idle() && state.ledger.is_answered()
+        state.is_answered() && state.ledger.is_idle()
     }
 
     /// Cancels the tokens of all that runs.
@@ -39,20 +39,18 @@ impl Core {
     }
 
     /// The time is over, and these run on.
-    pub(in crate::jobs::workers) fn abandon(&self) -> usize {
+    pub(in crate::jobs::workers) fn abandon(&self) {
         let abandoned = self.state.lock().ledger.abandon();
-        for attempt in &abandoned {
-            self.send(*attempt, Outcome::Abandoned, None);
+        for attempt in abandoned {
+            self.send(attempt, Outcome::Abandoned, None);
         }
-        abandoned.len()
     }
 
-    /// Blocks until the store has answered all ends, or until the deadline. Returns whether it has.
+    /// Blocks until the store has answered all ends, and the claim that is under way, or until the
+    /// deadline. Returns whether it has.
     pub(in crate::jobs::workers) fn wait_for_answers(&self, deadline: Deadline) -> bool {
         let mut state = self.state.lock();
-        !deadline.wait_while(&self.changed, &mut state, |state| {
-            !state.ledger.is_answered()
-        })
+        !deadline.wait_while(&self.changed, &mut state, |state| !state.is_answered())
     }
 
     /// All threads leave.

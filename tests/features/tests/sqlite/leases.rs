@@ -183,6 +183,7 @@ fn lost_job() -> groundcrew::store::LostJob {
         attempt: 1,
         max_attempts: 1,
         interrupted: 0,
+        first_due: std::time::UNIX_EPOCH,
         begun: Begun::No,
     }
 }
