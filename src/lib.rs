@@ -218,7 +218,7 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
+//! | error | a panic in a task, in a drop or in a hook (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the end of a job that cannot be stored; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
 //! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; an attempt of a job failed; the store of jobs cannot be used; jobs were taken over from a process that has ended; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed; workers of jobs got a lease, or their store is back; a job was cancelled or interrupted |
 //! | debug | a worker started or ends; a job was completed or snoozed; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
@@ -268,9 +268,11 @@
 //! - **`tracing`**: spans and events for subscribers of the `tracing` crate. A span is made for
 //!   each run or attempt of a task (`task`, with the fields `id`, `name`, `location`, `attempt`
 //!   and `outcome`), each incarnation of a service (`service`: `host`, `name`, `outcome`) and,
-//!   inside of its task, each run of a schedule (`schedule`: `name`, `due`, `outcome`). It is a
-//!   child of the span that was current where the task was submitted, the loop was called, or the
-//!   service or the entry was registered. If the subscriber does not want it, that span is entered
+//!   inside of its task, each run of a schedule (`schedule`: `name`, `due`, `outcome`), and each
+//!   attempt of a durable job (`job`: `id`, `kind`, `queue`, `attempt`, `outcome`). It is a
+//!   child of the span that was current where the task was submitted, the loop was called, the
+//!   service or the entry was registered, or, if that was in this process and is one of the last
+//!   1,000 that the same `Jobs` enqueued, the job was. If the subscriber does not want it, that span is entered
 //!   instead. The records of the log are events, too, with the same targets; they go on being
 //!   logged. All spans have the level `INFO`.
 //! - **`histogram`**: `PoolBuilder::latency_histogram` and `PoolStats::latency`, which measure

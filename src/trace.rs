@@ -9,12 +9,16 @@ use off as spans;
 #[cfg(feature = "tracing")]
 use on as spans;
 
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub(crate) use spans::{Entered, job};
 pub(crate) use spans::{Parent, task};
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use spans::{schedule_run, service_run};
 
 #[cfg(feature = "tracing")]
 mod on {
+    #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+    use crate::record::JOBS;
     use crate::record::{HOST, POOL, SCHEDULE, is_traced};
     use crate::threads;
     use crate::unwind::{self, Guarded};
@@ -41,6 +45,11 @@ mod on {
         fn of_this_thread() -> Parent {
             let current = guarded(Span::current).filter(|span| !span.is_none());
             Parent(current.map(|span| Guarded::new(span, "a span")))
+        }
+
+        #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+        pub(crate) fn is_none(&self) -> bool {
+            self.0.is_none()
         }
 
         fn span(&self) -> Option<&Span> {
@@ -146,6 +155,32 @@ mod on {
         }
     }
 
+    /// An attempt of a durable job. Where its parent is not known, it has none.
+    #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+    pub(crate) fn job(
+        parent: Option<&Parent>,
+        id: i64,
+        kind: &str,
+        queue: &str,
+        attempt: u32,
+    ) -> Entered {
+        match is_traced() {
+            false => Entered::NONE,
+            true => enter(parent.unwrap_or(&Parent(None)), |parent| {
+                info_span!(
+                    target: JOBS,
+                    parent: parent,
+                    "job",
+                    id,
+                    kind,
+                    queue,
+                    attempt,
+                    outcome = Empty,
+                )
+            }),
+        }
+    }
+
     /// A run of a schedule's entry, below the task that it is.
     pub(crate) fn schedule_run(name: &str, due: impl FnOnce() -> String) -> Entered {
         match is_traced() {
@@ -172,6 +207,12 @@ mod off {
         pub(crate) fn current() -> Parent {
             Parent(())
         }
+
+        #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+        #[inline(always)]
+        pub(crate) fn is_none(&self) -> bool {
+            true
+        }
     }
 
     pub(crate) struct Entered;
@@ -189,6 +230,12 @@ mod off {
     #[inline(always)]
     #[cfg_attr(any(loom, shuttle), allow(dead_code))]
     pub(crate) fn service_run(_: &Parent, _: &str, _: &str) -> Entered {
+        Entered
+    }
+
+    #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+    #[inline(always)]
+    pub(crate) fn job(_: Option<&Parent>, _: i64, _: &str, _: &str, _: u32) -> Entered {
         Entered
     }
 

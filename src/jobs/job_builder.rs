@@ -3,7 +3,7 @@
 use super::enqueue_error::EnqueueError;
 use super::new_job::{NewJob, options};
 use super::way_in::Jobs;
-use crate::store::{Enqueued, JobSpec, Statement, Transaction};
+use crate::store::{Enqueued, JobSpec, Statement, StoreError, Transaction};
 use std::time::{Duration, SystemTime};
 
 /// Builds a job, and enqueues it. Returned by [`Jobs::job`].
@@ -58,8 +58,9 @@ impl<'a> JobBuilder<'a> {
     /// Returns an [`EnqueueError`] if the job cannot be written as JSON, or if the store refuses
     /// it or cannot take it.
     pub fn enqueue(self) -> Result<Enqueued, EnqueueError> {
-        let enqueued = self.jobs.store().enqueue(vec![self.new.into_spec()?])?;
-        Ok(enqueued[0])
+        let spec = self.new.into_spec()?;
+        let (store, parents) = (self.jobs.store(), self.jobs.parents());
+        Ok(parents.enqueue(|| store.enqueue(vec![spec]))?[0])
     }
 
     /// Enqueues the job in a transaction of the program's own: the job is there if and when that
@@ -70,8 +71,9 @@ impl<'a> JobBuilder<'a> {
     ///
     /// As [`enqueue`](Self::enqueue). The transaction stays open.
     pub fn enqueue_in(self, transaction: impl Transaction) -> Result<Enqueued, EnqueueError> {
+        let parents = self.jobs.parents();
         let spec = self.checked()?;
-        Ok(transaction.enqueue(&spec)?)
+        Ok(parents.enqueue(|| Ok::<_, StoreError>(vec![transaction.enqueue(&spec)?]))?[0])
     }
 
     /// Returns a statement in the SQL of the store that enqueues the job, for a driver that this

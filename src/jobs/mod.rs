@@ -101,7 +101,8 @@
 //! 0.05 s to 5 s; they log it once, and the host is not ready until the store is back. The ends of
 //! attempts are sent again until the store answers.
 
-// `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how.
+// `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
+// which spans.
 // `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
 // `workers`: the threads.
@@ -114,6 +115,7 @@ mod job;
 mod job_builder;
 mod meaning;
 mod new_job;
+mod parents;
 mod way_in;
 mod workers;
 

@@ -4,6 +4,7 @@ use super::enqueue_error::EnqueueError;
 use super::job::Job;
 use super::job_builder::JobBuilder;
 use super::new_job::NewJob;
+use super::parents::Parents;
 use crate::store::{
     CancelOutcome, Cursor, Enqueued, JobDetails, JobFilter, JobId, JobPage, LaneCounts, Store,
     StoreError,
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone)]
 pub struct Jobs {
     store: Arc<dyn Store>,
+    parents: Arc<Parents>,
 }
 
 impl Jobs {
@@ -35,11 +37,16 @@ impl Jobs {
         store.now()?;
         Ok(Jobs {
             store: Arc::new(store),
+            parents: Arc::default(),
         })
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    pub(super) fn parents(&self) -> &Parents {
+        &self.parents
     }
 
     /// Enqueues a job without options. When it returns `Ok`, the job is durable.
@@ -70,7 +77,7 @@ impl Jobs {
         let specs = specs.collect::<Result<Vec<_>, _>>()?;
         match specs.is_empty() {
             true => Ok(Vec::new()),
-            false => Ok(self.store.enqueue(specs)?),
+            false => Ok(self.parents.enqueue(|| self.store.enqueue(specs))?),
         }
     }
 

@@ -13,9 +13,10 @@ use crate::clock;
 use crate::host::ServiceContext;
 use crate::record;
 use crate::retry::{self, Retry, Verdict};
-use crate::store::{Due, Outcome, WorkerId};
+use crate::store::{AttemptId, Due, Outcome, WorkerId};
 use crate::sync::Arc;
 use crate::table::trimmed;
+use crate::trace;
 use crate::unwind::{self, Payload, RateLimit};
 
 /// One thread, with its handlers.
@@ -92,6 +93,7 @@ impl<'a> Worker<'a> {
     fn run(&mut self, attempt: Arc<Attempt>, payload: &[u8], worker: WorkerId) -> JobResult {
         let core = self.core;
         let place = core.setup.place_of(&attempt.kind);
+        let span = enter_span(core, &attempt);
         let timeout = core.begin(&attempt, worker);
         let ctx = JobContext::new(
             attempt.clone(),
@@ -113,6 +115,10 @@ impl<'a> Worker<'a> {
         let has_panicked = matches!(returned, Returned::Panicked { .. });
         let outcome = outcome(core, place, &attempt, returned);
         log_end(core, &attempt, &outcome);
+        span.end(word(&outcome, has_panicked));
+        if let Outcome::Completed | Outcome::Dead { .. } | Outcome::Cancelled { .. } = outcome {
+            core.jobs.parents().forget(attempt.id.job);
+        }
         let dead = dead_job(&attempt, &outcome);
         core.end(self.slot, &attempt, timeout, outcome, dead);
         match place {
@@ -127,6 +133,27 @@ impl<'a> Worker<'a> {
         let broken = std::mem::replace(&mut self.handlers[place], new);
         unwind::drop_guarded(broken, || "the handler of a job".to_owned());
         Ok(())
+    }
+}
+
+/// Below the span in which the job was enqueued, if this process did that.
+fn enter_span(core: &Core, attempt: &Attempt) -> trace::Entered {
+    let AttemptId { job, .. } = attempt.id;
+    let parent = core.jobs.parents().of(job);
+    let Attempt { kind, queue, .. } = attempt;
+    trace::job(parent.as_deref(), job.get(), kind, queue, attempt.number)
+}
+
+/// The word for an outcome, in the span of the attempt.
+fn word(outcome: &Outcome, has_panicked: bool) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Dead { .. } => "dead",
+        Outcome::Cancelled { .. } => "cancelled",
+        Outcome::Failed { .. } if has_panicked => "panicked",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Snoozed { .. } => "snoozed",
+        Outcome::GivenBack | Outcome::Interrupted { .. } | Outcome::Abandoned => "interrupted",
     }
 }
 

@@ -1,7 +1,10 @@
 //! Spans and events for `tracing`: a subscriber that keeps them, with their parents and fields.
 
 use groundcrew::host::Restart;
+use groundcrew::jobs::{Job, JobContext, Jobs};
+use groundcrew::store::MemoryStore;
 use groundcrew::{Host, Pool, Retry, Schedule, Scheduler, channel};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -139,6 +142,17 @@ impl Keeper {
         let mut named: Vec<_> = named.map(|(id, seen)| (*id, seen.clone())).collect();
         named.sort_by_key(|(id, _)| *id);
         named
+    }
+
+    /// The spans of the attempts of a job, in the order in which they were made.
+    fn job_spans(&self, kind: &str) -> Vec<(u64, Seen)> {
+        let spans = self.spans.lock().unwrap();
+        let of_kind = spans.iter().filter(|(_, seen)| {
+            seen.metadata.name() == "job" && seen.fields.get("kind").is_some_and(|it| it == kind)
+        });
+        let mut of_kind: Vec<_> = of_kind.map(|(id, seen)| (*id, seen.clone())).collect();
+        of_kind.sort_by_key(|(id, _)| *id);
+        of_kind
     }
 
     fn event(&self, contains: &str) -> (String, Option<u64>) {
@@ -325,6 +339,55 @@ fn where_a_span_is_not_wanted_events_are_in_the_one_above() {
     assert_eq!(keeper.event("in the run").1, Some(task.0));
     let failed = keeper.event("schedule \"traced\" failed: full");
     assert_eq!(failed, ("groundcrew::schedule".to_owned(), Some(task.0)));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Import {
+    fails: u32,
+}
+
+impl Job for Import {
+    const KIND: &'static str = "traced-import";
+}
+
+#[test]
+fn each_attempt_of_a_job_is_below_the_span_in_which_the_job_was_enqueued() {
+    let keeper = keeper();
+    let jobs = Jobs::open(MemoryStore::new()).unwrap();
+    let (sender, begun) = channel::unbounded();
+    let mut host = Host::builder();
+    drop(
+        host.jobs("traced jobs", &jobs)
+            .on(move |job: Import, ctx: &JobContext| {
+                info!("in attempt {}", ctx.attempt());
+                sender.send(ctx.attempt())?;
+                match ctx.attempt() <= job.fails {
+                    true => Err("not yet")?,
+                    false => Ok(()),
+                }
+            })
+            .retry::<Import>(Retry::fixed(Duration::ZERO)),
+    );
+    let host = host.build().unwrap().start().unwrap();
+    // An idle worker may begin it before `enqueue` has returned.
+    let request = info_span!("import request");
+    let id = request.in_scope(|| jobs.enqueue(&Import { fails: 1 }).unwrap());
+    assert!(begun.iter().take(2).eq([1, 2]));
+    jobs.enqueue(&Import { fails: 0 }).unwrap();
+    assert_eq!(begun.recv().unwrap(), 1);
+    assert!(host.stop().is_clean());
+
+    let attempts = keeper.job_spans("traced-import");
+    let of = |field: &'static str| attempts.iter().map(move |it| &*it.1.fields[field]);
+    assert!(of("attempt").eq(["1", "2", "1"]));
+    assert!(of("outcome").eq(["failed", "completed", "completed"]));
+    assert!(of("queue").eq(["default"; 3]));
+    assert_eq!(attempts[0].1.fields["id"], id.to_string());
+    assert_eq!(attempts[0].1.metadata.target(), "groundcrew::jobs");
+    let parent = request.id().map(|id| id.into_u64());
+    let parents = attempts.iter().map(|it| it.1.parent);
+    assert!(parents.eq([parent, parent, None]));
+    assert_eq!(keeper.event("in attempt 2").1, Some(attempts[1].0));
 }
 
 #[test]
