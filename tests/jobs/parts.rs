@@ -71,7 +71,7 @@ pub(crate) fn start(
 ) -> RunningHost {
     let mut host = Host::builder();
     host.stop_timeout(Duration::from_secs(60));
-    drop(set(host.jobs("jobs", jobs)));
+    set(host.jobs("jobs", jobs));
     host.build().unwrap().start().unwrap()
 }
 
@@ -94,7 +94,7 @@ where
 {
     let mut host = Host::builder();
     host.clock(clock).stop_timeout(8 * SECOND);
-    drop(host.jobs("jobs", jobs).threads(threads).on(handler));
+    host.jobs("jobs", jobs).threads(threads).on(handler);
     host.build().unwrap().start().unwrap()
 }
 

@@ -64,7 +64,6 @@ use std::time::Duration;
 /// assert_eq!(report.jobs("mailer").map(|jobs| jobs.claimed()), Some(0));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[must_use = "workers without a handler are refused at the build"]
 pub struct Workers<S = ThisThread> {
     draft: Arc<Mutex<Draft>>,
     service: S,
@@ -116,6 +115,8 @@ impl IntoQueue for (String, u32) {
 
 impl HostBuilder {
     /// Adds workers of durable jobs as a service: see [`Workers`].
+    // Not the type, which the last method of a declaration returns.
+    #[must_use = "workers without a handler are refused at the build"]
     pub fn jobs(&mut self, name: impl Into<String>, jobs: &Jobs) -> Workers<ServiceBuilder<'_>> {
         let draft = Arc::new(Mutex::new(Draft::new()));
         let hosted = Arc::new(Hosted::new(jobs, draft.clone()));
