@@ -30,6 +30,7 @@ fn machine() -> String {
         "rusty_pool",
         "scheduled-thread-pool",
         "crossbeam-channel",
+        "rusqlite",
     ];
     let peers = peers.map(|name| format!("{name} {}", version(name)));
     format!("{model}, {cores} cores. {}.", peers.join(", "))
@@ -66,7 +67,10 @@ fn table(figure: &Figure) -> String {
         );
     } else {
         let (name, values) = (ours.name, values(ours));
-        let _ = writeln!(text, ": groundcrew wins where the ratio is {win} 1.\n");
+        let _ = match peers.iter().all(|peer| peer.name.starts_with("groundcrew")) {
+            true => writeln!(text, ".\n"),
+            false => writeln!(text, ": groundcrew wins where the ratio is {win} 1.\n"),
+        };
         let _ = writeln!(
             text,
             "| | median | 10 % to 90 % | {name} / this (10 % to 90 %) |"
@@ -128,7 +132,7 @@ pub(crate) fn keep(name: &str, figures: &[Figure]) {
 
 /// `target/bench`, wherever the target folder is: the bench's own program lies
 /// in `target/release/deps`.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let target = program.ancestors().nth(3).unwrap_or(Path::new("target"));
     target.join("bench")
