@@ -3,6 +3,8 @@
 #[cfg(feature = "jobs")]
 use crate::sync::PureOnceLock;
 use std::time::{Duration, Instant, SystemTime};
+#[cfg(feature = "jobs")]
+use std::{fs::File, io::Read};
 
 /// Reads the monotonic clock. Nothing else in the crate does.
 #[cfg(not(any(loom, shuttle)))]
@@ -23,7 +25,10 @@ pub(crate) fn now() -> Instant {
 pub(super) fn since_boot() -> Duration {
     static BEGINNING: PureOnceLock<Instant> = PureOnceLock::new();
     let of_system = || {
-        let text = std::fs::read_to_string("/proc/uptime").ok()?;
+        // One read, since workers ask for it ten times a second.
+        let mut text = [0; 64];
+        let length = File::open("/proc/uptime").ok()?.read(&mut text).ok()?;
+        let text = std::str::from_utf8(&text[..length]).ok()?;
         let seconds = text.split(' ').next()?.parse().ok()?;
         Duration::try_from_secs_f64(seconds).ok()
     };

@@ -110,12 +110,24 @@ impl LockFolder {
         }
     }
 
+    /// The beat of a lease of this store, without a look at its file; `None` if it is of another one.
+    fn own_beat(&self, token: &str) -> Option<u64> {
+        let own = self.own.lock();
+        let file = own.values().find(|file| file.path.ends_with(token))?;
+        // What others read: a file that could not be written was emptied.
+        let is_wrong = file.is_wrong.load(Relaxed);
+        Some(if is_wrong { 0 } else { file.beat.load(Relaxed) })
+    }
+
     fn open(&self, token: &str) -> io::Result<File> {
         File::open(self.path.join(token))
     }
 
     /// Whether the process still holds the lock of its file.
     pub(super) fn sign(&self, token: &str) -> LeaseSign {
+        if self.own_beat(token).is_some() {
+            return LeaseSign::Held;
+        }
         let Ok(file) = self.open(token) else {
             return LeaseSign::Unknown;
         };
@@ -129,6 +141,9 @@ impl LockFolder {
 
     /// The beat of a process; 0 if its file cannot be read.
     pub(super) fn beat(&self, token: &str) -> u64 {
+        if let Some(beat) = self.own_beat(token) {
+            return beat;
+        }
         let mut beat = [0; 8];
         let read = self
             .open(token)

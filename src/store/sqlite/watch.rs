@@ -65,8 +65,13 @@ impl Watcher {
         if version != seen {
             return version;
         }
-        self.waiters.state.lock().waiting += 1;
-        self.waiters.changed.notify_all();
+        let mut state = self.waiters.state.lock();
+        state.waiting += 1;
+        // Only then the thread sleeps until there is one.
+        if state.waiting == 1 {
+            self.waiters.changed.notify_all();
+        }
+        drop(state);
         let version = self.changes.wait(seen, timeout);
         self.waiters.state.lock().waiting -= 1;
         version
