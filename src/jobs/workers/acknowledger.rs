@@ -2,11 +2,18 @@
 
 use super::core::{Core, End};
 use super::health::Part;
+use crate::clock::Deadline;
 use crate::store::{Answer, Finish, StoreError};
 use crate::sync::channel;
+use std::time::Duration;
 
 /// What has come while the store was at the last batch is the next one.
 const MOST: usize = 256;
+
+/// So many ends at once are those of short jobs, and more will come.
+const MANY: usize = 16;
+/// For how long they are waited for: a sync may take as long, and then covers them too.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Sends ends until everything is over. What the store has not answered then stays unacknowledged.
 pub(super) fn acknowledge(core: &Core) {
@@ -17,12 +24,29 @@ pub(super) fn acknowledge(core: &Core) {
             recv(closed) -> _ => return,
         };
         let Ok(first) = first else { return };
-        let mut ends = vec![first];
-        ends.extend(core.to_finish.try_iter().take(MOST - 1));
+        let ends = gather(core, first);
         if !finish(core, ends) {
             return;
         }
     }
+}
+
+/// The first end and, if many have come with it, those that come soon. Otherwise each claim of short
+/// jobs would wait for a sync of its own, that of the ends of the claim before it.
+fn gather(core: &Core, first: End) -> Vec<End> {
+    let mut ends = vec![first];
+    ends.extend(core.to_finish.try_iter().take(MOST - 1));
+    if ends.len() < MANY {
+        return ends;
+    }
+    let deadline = Deadline::after(PATIENCE);
+    while ends.len() < MOST {
+        let Ok(end) = deadline.receive(&core.to_finish) else {
+            break;
+        };
+        ends.push(end);
+    }
+    ends
 }
 
 /// Repeats the same call, which changes nothing a second time, until the store answers; `false`: it
