@@ -6,7 +6,7 @@ use groundcrew::channel::{Receiver, unbounded};
 use groundcrew::jobs::Jobs;
 use groundcrew::store::JobState;
 use groundcrew::store::sqlite::Durability;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -55,7 +55,7 @@ pub(crate) fn child(file: &Path) {
     let jobs = database::open(file, Durability::Full);
     let host = database::work(&jobs, |job| {
         let begun = now();
-        writeln!(io::stdout(), "{} {begun}", job.n).unwrap();
+        println!("{} {begun}", job.n);
     });
     let mut rest = String::new();
     io::stdin().read_to_string(&mut rest).unwrap();
