@@ -99,7 +99,7 @@ pub(crate) fn to_stderr(text: &str) {
 }
 
 /// As [`log_or_stderr`], for [`UNCLEAN_REPORT_TIMEOUT`] at most.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) fn log_or_stderr_in_time(target: &'static str, level: log::Level, text: String) {
     let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
     threads::run_until("log", deadline, move || log_or_stderr(target, level, &text));

@@ -9,9 +9,11 @@ use off as spans;
 #[cfg(feature = "tracing")]
 use on as spans;
 
-pub(crate) use spans::{Parent, task};
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use spans::{schedule_run, service_run};
+pub(crate) use spans::schedule_run;
+#[cfg(not(loom))]
+pub(crate) use spans::service_run;
+pub(crate) use spans::{Parent, task};
 
 #[cfg(feature = "tracing")]
 mod on {

@@ -81,7 +81,7 @@ mod timed_queue;
 mod wait_idle;
 mod waiters;
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use close_watchers::CloseWatcher;
 pub(crate) use core::{
     CurrentWorker, FireAndForget, Listed, PoolCore, PoolRef, Queued, Settings, Shared, WorkerSlot,
@@ -96,14 +96,14 @@ pub(crate) use latencies::Latencies;
 pub(crate) use latencies::Latency;
 pub(crate) use limits::Limit;
 pub(crate) use member::Member;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use member::Membership;
 pub(crate) use on_full::OnFull;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use on_full::Wait;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry_permits::RetryPermit;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use room::Room;
 
 pub use failed_runs::FailedSchedule;
