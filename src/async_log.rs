@@ -94,7 +94,7 @@ pub(crate) fn log_or_stderr(target: &'static str, level: log::Level, text: &str)
 }
 
 /// Logs, for [`LOG_TIMEOUT`] at most.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) fn log_in_time(target: &'static str, level: log::Level, text: String) {
     if record::is_wanted(level) {
         threads::run_until("log", Deadline::after(LOG_TIMEOUT), move || {
@@ -109,7 +109,7 @@ pub(crate) fn to_stderr(text: &str) {
 }
 
 /// As [`log_or_stderr`], for [`UNCLEAN_REPORT_TIMEOUT`] at most.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) fn log_or_stderr_in_time(target: &'static str, level: log::Level, text: String) {
     let deadline = Deadline::after(UNCLEAN_REPORT_TIMEOUT);
     threads::run_until("log", deadline, move || log_or_stderr(target, level, &text));

@@ -297,14 +297,14 @@
 )]
 
 mod async_log;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub mod batch;
 pub mod cancel;
 mod causes;
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
 pub mod guide;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub mod host;
 #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
 pub mod jobs;
@@ -338,11 +338,11 @@ mod unwind;
 pub mod watch;
 mod worker;
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use causes::BoxError;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub use host::{Host, HostBuilder, HostHandle, HostReport, Service, ServiceContext, WorkQueue};
 pub use pool::{Pool, PoolBuilder};
 pub use retry::Retry;

@@ -11,13 +11,13 @@ pub(crate) const POOL: &str = "groundcrew::pool";
 pub(crate) const RETRY: &str = "groundcrew::retry";
 #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
 pub(crate) const SIGNALS: &str = "groundcrew::signals";
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) const HOST: &str = "groundcrew::host";
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) const QUEUE: &str = "groundcrew::queue";
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) const SCHEDULE: &str = "groundcrew::schedule";
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) const BATCH: &str = "groundcrew::batch";
 #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
 pub(crate) const JOBS: &str = "groundcrew::jobs";
@@ -88,7 +88,7 @@ mod events {
 
     pub(super) fn write(target: &'static str, level: log::Level, text: fmt::Arguments<'_>) {
         event!(target, level, text: CANCEL POOL RETRY DROP);
-        #[cfg(not(any(loom, shuttle)))]
+        #[cfg(not(loom))]
         event!(target, level, text: HOST QUEUE SCHEDULE BATCH);
         #[cfg(all(feature = "signals", not(any(loom, shuttle))))]
         event!(target, level, text: SIGNALS);

@@ -9,11 +9,13 @@ use off as spans;
 #[cfg(feature = "tracing")]
 use on as spans;
 
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use spans::schedule_run;
+#[cfg(not(loom))]
+pub(crate) use spans::service_run;
 #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
 pub(crate) use spans::{Entered, job};
 pub(crate) use spans::{Parent, task};
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use spans::{schedule_run, service_run};
 
 #[cfg(feature = "tracing")]
 mod on {

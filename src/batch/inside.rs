@@ -1,5 +1,7 @@
 //! The tasks of batchers that the current thread is in.
 
+#[cfg(any(loom, shuttle))]
+use crate::sync::model::thread_local;
 use std::cell::RefCell;
 
 thread_local! {

@@ -186,7 +186,7 @@ impl HostHandle {
     /// # Errors
     ///
     /// Returns the errors of [`stop_on_signal`](crate::signals::stop_on_signal).
-    #[cfg(feature = "signals")]
+    #[cfg(all(feature = "signals", not(shuttle)))]
     pub fn stop_on_signal(
         &self,
     ) -> Result<crate::signals::SignalGuard, crate::signals::SignalError> {
@@ -207,7 +207,7 @@ impl HostHandle {
         self.stop_on(crate::signals::Stops::new(signals))
     }
 
-    #[cfg(feature = "signals")]
+    #[cfg(all(feature = "signals", not(shuttle)))]
     fn stop_on(
         &self,
         stops: crate::signals::Stops,

@@ -155,7 +155,7 @@ impl Host {
     ///     Ok(host.build()?.run_until_signal()?)
     /// }
     /// ```
-    #[cfg(feature = "signals")]
+    #[cfg(all(feature = "signals", not(shuttle)))]
     pub fn run_until_signal(self) -> Result<HostReport, crate::signals::SignalError> {
         let guard = self.handle().stop_on_signal()?;
         Ok(self.run().holding(guard))

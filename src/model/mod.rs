@@ -21,11 +21,12 @@
 //! left where it is; slots not marked, reported tasks not settled, a task begun in place
 //! after the report; a gate without a second try, not opened by a worker or by the close; a
 //! worker, a tombstone or a report that ends no `wait_idle`, a report that ends no wait for a
-//! cancel; a cancel counted twice; an end, a
-//! plan or a worker's leaving that is not notified; of scopes: an end that wakes no thread
-//! or does not take the lock first, a task counted in after its push, one taken back that
-//! counts as accepted, one given back that wakes neither its scope nor the thread that
-//! joins it, or that its handle takes for unstarted; and in loom a weaker order of
+//! cancel; a cancel counted twice; an end, a plan or a worker's leaving that is not notified;
+//! of batchers: a worker that waits without a look at what came while it tried to claim a
+//! task; of scopes: an end that wakes no thread or does not take the lock first, a task
+//! counted in after its push, one taken back that counts as accepted, one given back that
+//! wakes neither its scope nor the thread that joins it, or that its handle takes for
+//! unstarted; and in loom a weaker order of
 //! `closed`, of the counts of sleepers and waiters, and of `reported`. A change of a
 //! protocol is worth the same trial.
 
@@ -35,6 +36,8 @@ use crate::sync::{Arc, StaticMutex};
 use crate::{Pool, PoolBuilder, SubmitError, TaskError};
 use std::time::Duration;
 
+#[cfg(shuttle)]
+mod batch;
 #[cfg(shuttle)]
 mod idle;
 #[cfg(shuttle)]

@@ -5,7 +5,7 @@ mod builder;
 mod error;
 mod replacer;
 mod stats;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 mod view;
 mod worker;
 
@@ -14,11 +14,11 @@ pub use crate::queue::{DurationHistogram, Latency};
 pub use builder::PoolBuilder;
 pub use error::PoolBuildError;
 pub use stats::PoolStats;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use view::PoolView;
 
 use crate::clock::Deadline;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 use crate::queue::Member;
 use crate::queue::{PoolRef, worker_index_in};
 use crate::stop::{RunningTask, StopHandle, StopPlan, StopReport, Stopper};
@@ -129,7 +129,7 @@ impl Pool {
     }
 
     /// The pool is a service of a host.
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(loom))]
     pub(crate) fn join_host(&self, member: Member) {
         self.pool_ref.core.membership.set(member);
     }
@@ -197,7 +197,7 @@ impl Pool {
         StopHandle::new(self.stopper.clone())
     }
 
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(loom))]
     pub(crate) fn view(&self) -> PoolView {
         PoolView {
             stopper: self.stopper.clone(),

@@ -83,7 +83,7 @@ mod wait_idle;
 mod waiters;
 mod worker_states;
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use close_watchers::CloseWatcher;
 pub(crate) use core::{
     CurrentWorker, FireAndForget, Listed, PoolCore, PoolRef, Queued, Settings, Shared, WorkerSlot,
@@ -98,14 +98,14 @@ pub(crate) use latencies::Latencies;
 pub(crate) use latencies::Latency;
 pub(crate) use limits::Limit;
 pub(crate) use member::Member;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use member::Membership;
 pub(crate) use on_full::OnFull;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use on_full::Wait;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry_permits::RetryPermit;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use room::Room;
 pub(crate) use worker_states::StateMakers;
 

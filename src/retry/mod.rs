@@ -27,9 +27,9 @@ pub use error::{FailedAttempt, RetryError};
 pub use policy::{AnyError, Retry, RetryPolicy};
 pub use verdict::{GiveUpReason, Verdict};
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use dead_letter::DeadLetterHandler;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use item_attempts::ItemAttempts;
 pub(crate) use policy::IntoRetry;
 pub(crate) use random::random;

@@ -36,7 +36,7 @@ pub use abandoned::AbandonedTask;
 pub use handle::StopHandle;
 pub use lingering::LingeringWorker;
 pub use phase::PoolPhase;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use plan::Moments;
 pub use plan::StopPlan;
 pub use report::StopReport;

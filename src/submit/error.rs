@@ -78,9 +78,9 @@ pub(crate) enum Target {
     Pool,
     /// The pool's permits for tasks with a retry policy.
     Retries,
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(loom))]
     WorkQueue,
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(loom))]
     Batcher,
 }
 
@@ -194,9 +194,9 @@ impl fmt::Display for Reason {
         let (target, room) = match self.target {
             Target::Pool => ("the pool", "the pool's queue"),
             Target::Retries => ("the pool", "the pool's quota of retried tasks"),
-            #[cfg(not(any(loom, shuttle)))]
+            #[cfg(not(loom))]
             Target::WorkQueue => ("the work queue", "the work queue"),
-            #[cfg(not(any(loom, shuttle)))]
+            #[cfg(not(loom))]
             Target::Batcher => ("the batcher", "the batcher"),
         };
         match self.refusal {

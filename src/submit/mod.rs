@@ -23,7 +23,7 @@ mod when_full;
 pub(crate) use verbs::{Submission, pool_verbs, verbs};
 
 pub use error::SubmitError;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use error::{Keeper, Target};
 pub use retry_builder::RetryTaskBuilder;
 pub use submitter::Submitter;

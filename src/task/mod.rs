@@ -15,7 +15,7 @@ pub(crate) use body::{Attempt, Bare, Labelled, Next, TaskFn, WithContext};
 pub(crate) use cell::{Joinable, TaskCell, TaskLimits};
 #[cfg(not(loom))]
 pub(crate) use due::due_task;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use due::due_task_with_handle;
 pub(crate) use link::Link;
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -24,7 +24,7 @@ pub(crate) use plain::{Plain, run_in_place};
 
 pub use crate::worker::{TaskInfo, TaskOutcome};
 pub use context::TaskContext;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use error::LeftByStop;
 pub use error::{TaskError, TaskPanic, TaskRefusal};
 pub use handle::TaskHandle;

@@ -393,7 +393,7 @@ fn flush_by_the_only_worker_of_the_pool_handles_the_batches_itself() {
 }
 
 /// Each claims the task that handles the batches, and one of them gets it: what that does
-/// before the other one waits must not be missed.
+/// before the other one waits must not be missed (see also `src/model/batch.rs`).
 #[test]
 fn workers_that_flush_at_the_same_time_all_return() {
     const ROUNDS: usize = 500;

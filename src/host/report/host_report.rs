@@ -135,7 +135,7 @@ impl HostReport {
     }
 
     /// The same, that keeps `held` for as long as it lives.
-    #[cfg(feature = "signals")]
+    #[cfg(all(feature = "signals", not(shuttle)))]
     pub(in crate::host) fn holding(mut self, held: impl Any + Send + Sync) -> HostReport {
         self._held = Some(Arc::new(held));
         self
