@@ -67,6 +67,7 @@
 //! | cancel a task that takes too long | [`TaskBuilder::time_limit`], [`PoolBuilder::max_replacements`] | a task that ran too long is marked in the report |
 //! | handle items of one type together | [`Batcher`] | its own stop handles the items it holds, and hands back the rest |
 //! | stop calling a system that is down | [`CircuitBreaker`](retry::CircuitBreaker) | none |
+//! | keep work that has to survive the process | `jobs::Jobs` in a `store::sqlite::SqliteStore`, with the feature `sqlite`; `HostBuilder::jobs` runs them | a service's stop gives back what has not begun; the next start runs it |
 //!
 //! ```
 //! use groundcrew::{Pool, Retry, Schedule, Scheduler};
@@ -117,6 +118,11 @@
 //! - [What happens when a service fails?](Host#when-a-service-fails)
 //! - How can a service react to file changes? With the feature `watch`:
 //!   `FolderWatch::on_change`.
+//!
+//! About jobs that survive the process, with the features `jobs` and `sqlite`:
+//!
+//! - What is promised, and what does an error mean? The documentation of `jobs`.
+//! - How is a job enqueued together with the program's own rows? That of `store::sqlite`.
 //!
 //! About schedules and other timed work:
 //!

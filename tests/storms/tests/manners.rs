@@ -9,7 +9,8 @@ use common::examples::{example, expect_help, expect_quiet_end, expect_refusal};
 use std::fs;
 use tempfile::TempDir;
 
-/// All of them, but for `reload`, which is built with other features and has a test of its own.
+/// All of them, but for `jobs` and `reload`, which are built with other features and have tests of
+/// their own.
 const EXAMPLES: [&str; 17] = [
     "abandoned",
     "analytics",
@@ -37,7 +38,7 @@ fn every_example_is_in_the_list() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         name.trim_end_matches(".rs").to_owned()
     });
-    let others = ["README.md", "common", "reload"];
+    let others = ["README.md", "common", "jobs", "reload"];
     let mut names: Vec<String> = names
         .filter(|name| !others.contains(&name.as_str()))
         .collect();
