@@ -13,7 +13,7 @@ pub(crate) fn play(scenario: &str) -> Command {
 }
 
 /// The same, run by `program` with `arguments`.
-fn play_by<A: AsRef<OsStr>>(
+pub(crate) fn play_by<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
     scenario: &str,

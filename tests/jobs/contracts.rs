@@ -3,17 +3,19 @@
 use crate::common::{Gate, LONG, within};
 use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, SECOND, Text, account, ear, memory, number, reason, start, state, wait_for, wait_until,
+    Number, SECOND, Text, account, ear, new_jobs, new_jobs_by, number, open, reason, start, state,
+    wait_for, wait_until,
 };
+use crate::setup::TestStore;
 use groundcrew::Host;
 use groundcrew::jobs::{JobContext, JobResult, Jobs, NewJob};
-use groundcrew::store::{JobState, MemoryStore};
+use groundcrew::store::JobState;
 use groundcrew::testing::ManualClock;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_queue_is_worked_by_priority_and_then_by_due_time() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue_many([
         NewJob::of(&number(1)),
         NewJob::of(&number(2)),
@@ -32,7 +34,7 @@ fn a_queue_is_worked_by_priority_and_then_by_due_time() {
 #[test]
 fn queues_are_first_by_their_weights_and_none_waits_behind_an_empty_one() {
     within(LONG, "weights", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let many = |queue: &'static str| (0..60).map(move |n| NewJob::of(&number(n)).queue(queue));
         jobs.enqueue_many(many("critical").chain(many("bulk")))
             .unwrap();
@@ -61,7 +63,7 @@ fn queues_are_first_by_their_weights_and_none_waits_behind_an_empty_one() {
 #[test]
 fn of_a_kind_that_has_not_run_yet_one_job_is_claimed_for_each_thread() {
     within(LONG, "one for each thread", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -94,7 +96,7 @@ fn of_a_kind_that_has_not_run_yet_one_job_is_claimed_for_each_thread() {
 #[test]
 fn what_waits_behind_a_job_that_takes_longer_than_expected_is_given_back() {
     within(LONG, "given back", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -130,7 +132,7 @@ fn what_waits_behind_a_job_that_takes_longer_than_expected_is_given_back() {
 fn a_timeout_cancels_the_token_and_an_error_then_is_a_failure_that_says_so() {
     within(LONG, "a timeout", || {
         let clock = ManualClock::new();
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let fails = jobs
             .job(&number(1))
@@ -183,7 +185,7 @@ fn a_timeout_cancels_the_token_and_an_error_then_is_a_failure_that_says_so() {
 fn a_running_job_that_an_operator_cancels_ends_as_cancelled_with_an_error_and_as_completed_without()
 {
     within(LONG, "cancelled", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
         let host = start(&jobs, |workers| {
@@ -213,7 +215,7 @@ fn a_running_job_that_an_operator_cancels_ends_as_cancelled_with_an_error_and_as
 #[test]
 fn a_claimed_job_that_has_not_begun_and_is_cancelled_never_begins() {
     within(LONG, "cancelled before it began", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -242,7 +244,7 @@ fn a_claimed_job_that_has_not_begun_and_is_cancelled_never_begins() {
 fn a_delayed_job_runs_when_it_is_due_and_an_expired_one_never() {
     within(LONG, "delays", || {
         let clock = ManualClock::new();
-        let jobs = Jobs::open(MemoryStore::new().clock(&clock)).unwrap();
+        let jobs = new_jobs_by(&clock);
         let later = jobs
             .job(&number(1))
             .delay(60 * SECOND)
@@ -275,7 +277,7 @@ fn a_delayed_job_runs_when_it_is_due_and_an_expired_one_never() {
 fn what_ended_long_ago_is_pruned() {
     within(LONG, "pruned", || {
         let clock = ManualClock::new();
-        let jobs = Jobs::open(MemoryStore::new().clock(&clock)).unwrap();
+        let jobs = new_jobs_by(&clock);
         let run = || {
             jobs.work_until_empty(|workers| {
                 workers.on(|job: Number, _: &JobContext| match job.n {
@@ -299,7 +301,7 @@ fn what_ended_long_ago_is_pruned() {
 
 #[test]
 fn jobs_that_are_enqueued_by_handlers_run_before_the_store_is_empty() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue(&number(5)).unwrap();
     let inner = jobs.clone();
     let report = jobs
@@ -318,7 +320,7 @@ fn jobs_that_are_enqueued_by_handlers_run_before_the_store_is_empty() {
 #[test]
 fn a_thousand_jobs_on_four_threads_run_once_each() {
     within(LONG, "a thousand jobs", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, runs) = ear();
         let host = start(&jobs, |workers| {
             workers
@@ -391,8 +393,8 @@ fn a_cancellation_does_not_wait_for_all_that_becomes_due_at_once() {
 fn pruning_keeps_up_with_what_ends() {
     within(LONG, "much to prune", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new().clock(&clock);
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new().clock(&clock);
+        let jobs = open(&store);
         let count = 20_000;
         let ids = jobs.enqueue_many(texts(count)).unwrap();
         for it in &ids {

@@ -1,6 +1,6 @@
 //! The way in, and the verbs of an operator.
 
-use crate::parts::{Number, Text, memory, number, state};
+use crate::parts::{Number, Text, new_jobs, number, state};
 use groundcrew::Host;
 use groundcrew::host::HostBuildError;
 use groundcrew::jobs::{
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 #[test]
 fn every_option_of_a_job_is_in_the_store() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let now = SystemTime::now();
     let enqueued = jobs
         .job(&number(7))
@@ -57,7 +57,7 @@ fn every_option_of_a_job_is_in_the_store() {
 
 #[test]
 fn many_jobs_are_enqueued_all_or_none() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let held = jobs.job(&number(0)).unique("held").enqueue().unwrap();
     let error = jobs
         .enqueue_many([
@@ -98,7 +98,7 @@ fn many_jobs_are_enqueued_all_or_none() {
 
 #[test]
 fn what_main_prints_of_an_error_is_its_sentence() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let id = jobs.enqueue(&number(1)).unwrap();
     jobs.delete(id).unwrap();
     let errors: [(Box<dyn Error>, &str, &str); 5] = [
@@ -208,7 +208,7 @@ fn a_job_is_enqueued_in_a_transaction_of_the_program() {
 
 #[test]
 fn an_operator_lists_cancels_retries_and_deletes() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let id = jobs.enqueue(&number(1)).unwrap();
     assert!(jobs.oldest_available("default").unwrap().is_some());
     assert_eq!(jobs.lag("other").unwrap(), Duration::ZERO);
@@ -226,7 +226,7 @@ fn an_operator_lists_cancels_retries_and_deletes() {
 
 #[test]
 fn a_declaration_that_makes_no_sense_is_refused_at_the_build() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let mut host = Host::builder();
     let _ = host.jobs("mailer", &jobs).threads(2);
     let error = host.build().unwrap_err();
@@ -259,7 +259,7 @@ fn of_its_own_error() -> Result<(), std::io::Error> {
 
 #[test]
 fn a_handler_of_jobs_needs_no_types_but_that_of_the_job() {
-    let jobs = memory();
+    let jobs = new_jobs();
     for text in ["7", "x"] {
         jobs.enqueue(&Text {
             text: text.to_owned(),

@@ -1,11 +1,11 @@
-//! A store that fails when it is told to, with the jobs of a store in memory.
+//! A store that fails when it is told to, over the store of the tests.
 
 use crate::common::{Entrance, Gate};
+use crate::setup::TestStore;
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
-    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, MemoryStore,
-    Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
+    ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::collections::{HashMap, HashSet};
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 #[derive(Clone, Default)]
 pub(crate) struct FaultyStore {
-    pub(crate) inner: MemoryStore,
+    pub(crate) inner: TestStore,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -35,10 +35,17 @@ struct Faults {
 }
 
 impl FaultyStore {
+    pub(crate) fn over(store: &TestStore) -> FaultyStore {
+        FaultyStore {
+            inner: store.clone(),
+            faults: Arc::default(),
+        }
+    }
+
     /// With a clock of the test.
     pub(crate) fn by(clock: &ManualClock) -> FaultyStore {
         FaultyStore {
-            inner: MemoryStore::new().clock(clock),
+            inner: TestStore::new().clock(clock),
             ..FaultyStore::default()
         }
     }
@@ -89,7 +96,7 @@ impl FaultyStore {
     fn call<T>(
         &self,
         verb: &'static str,
-        call: impl FnOnce(&MemoryStore) -> Result<T, StoreError>,
+        call: impl FnOnce(&TestStore) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let (is_down, is_unanswered, held) = {
             let mut faults = self.faults.lock().unwrap();
@@ -120,7 +127,7 @@ impl Store for FaultyStore {
         self.call("enqueue", |store| store.enqueue(jobs))
     }
     fn max_payload(&self) -> usize {
-        Store::max_payload(&self.inner)
+        self.inner.max_payload()
     }
     fn register(&self, process: &ProcessInfo) -> Result<WorkerId, StoreError> {
         self.call("register", |store| store.register(process))

@@ -3,19 +3,20 @@
 use crate::common::{Entrance, Gate, LONG, within};
 use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, SECOND, account, claim_elsewhere, claims, ear, end_lease, let_time_pass, memory,
-    number, start, start_by, start_threads_by, state, wait_for, wait_until,
+    Number, SECOND, account, claim_elsewhere, claims, ear, end_lease, let_time_pass, new_jobs,
+    number, open, start, start_by, start_threads_by, state, wait_for, wait_until,
 };
+use crate::setup::TestStore;
 use groundcrew::Retry;
 use groundcrew::channel::Receiver;
 use groundcrew::host::RunningHost;
 use groundcrew::jobs::{JobContext, JobResult, Jobs};
-use groundcrew::store::{Begun, JobId, JobState, LostJob, MemoryStore, Store};
+use groundcrew::store::{Begun, JobId, JobState, LostJob, Store};
 use groundcrew::testing::ManualClock;
 use std::time::Duration;
 
 /// What another process does that finds the only one silent.
-fn take_over(store: &MemoryStore, begun: Begun) {
+fn take_over(store: &TestStore, begun: Begun) {
     let worker = store.workers().unwrap()[0].clone();
     let judge = |lost: &LostJob| {
         assert_eq!(lost.begun, begun);
@@ -33,8 +34,8 @@ fn take_over(store: &MemoryStore, begun: Begun) {
 fn the_end_of_an_attempt_that_was_taken_over_is_refused_and_the_new_outcome_stands() {
     within(LONG, "taken over", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -75,8 +76,8 @@ fn the_end_of_an_attempt_that_was_taken_over_is_refused_and_the_new_outcome_stan
 fn what_was_claimed_and_not_begun_does_not_begin_after_the_lease_was_lost() {
     within(LONG, "lost before the beginning", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -100,7 +101,7 @@ fn what_was_claimed_and_not_begun_does_not_begin_after_the_lease_was_lost() {
         assert_eq!(begun.recv().unwrap(), (1, 1));
         wait_until(|| state(&jobs, ids[1].id) == JobState::Running);
         let worker = store.workers().unwrap()[0].id;
-        end_lease(&store, worker, Duration::ZERO);
+        end_lease(&*store, worker, Duration::ZERO);
         clock.advance(6 * SECOND);
         wait_until(|| store.workers().unwrap().iter().any(|it| it.id != worker));
         gate.open();
@@ -121,10 +122,10 @@ fn what_was_claimed_and_not_begun_does_not_begin_after_the_lease_was_lost() {
 fn jobs_of_a_process_that_is_silent_for_thirty_seconds_are_taken_over() {
     within(LONG, "a silent process", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new().clock(&clock);
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new().clock(&clock);
+        let jobs = open(&store);
         let ids = jobs.enqueue_many(&[number(1), number(2)]).unwrap();
-        let (worker, claimed) = claim_elsewhere(&store, 2);
+        let (worker, claimed) = claim_elsewhere(&*store, 2);
         store.mark_begun(worker, claimed[0].attempt_id());
         let mut host = groundcrew::Host::builder();
         host.clock(&clock);
@@ -152,10 +153,10 @@ fn jobs_of_a_process_that_is_silent_for_thirty_seconds_are_taken_over() {
 fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_be() {
     within(LONG, "a poison job", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new().clock(&clock);
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new().clock(&clock);
+        let jobs = open(&store);
         let poison = jobs.job(&number(1)).attempts(1).enqueue().unwrap().id;
-        let (worker, claimed) = claim_elsewhere(&store, 1);
+        let (worker, claimed) = claim_elsewhere(&*store, 1);
         store.mark_begun(worker, claimed[0].attempt_id());
         let innocent = jobs.enqueue(&number(2)).unwrap();
         let (sender, dead) = ear();
@@ -180,10 +181,10 @@ fn a_job_that_ends_its_process_each_time_is_dead_after_its_attempts_and_said_to_
 fn the_deadline_of_the_policy_counts_for_lost_attempts_as_well() {
     within(LONG, "a deadline", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new().clock(&clock);
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new().clock(&clock);
+        let jobs = open(&store);
         let id = jobs.enqueue(&number(1)).unwrap();
-        let (worker, claimed) = claim_elsewhere(&store, 1);
+        let (worker, claimed) = claim_elsewhere(&*store, 1);
         store.mark_begun(worker, claimed[0].attempt_id());
         let retry = Retry::fixed(SECOND).deadline(20 * SECOND);
         let mut host = groundcrew::Host::builder();
@@ -200,8 +201,8 @@ fn the_deadline_of_the_policy_counts_for_lost_attempts_as_well() {
 fn the_lease_is_renewed_while_a_job_runs() {
     within(LONG, "a long job", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -252,7 +253,7 @@ fn a_claim_whose_answer_was_lost_is_given_back_and_runs_without_an_attempt_used(
 #[test]
 fn two_services_on_one_store_share_the_jobs_and_run_each_once() {
     within(LONG, "two services", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, runs) = ear();
         let other = sender.clone();
         let mut host = groundcrew::Host::builder();
@@ -295,12 +296,12 @@ struct Suspicion {
 /// The job with the number `n` waits at gate `n`. That of the suspect is 1.
 fn suspicion() -> Suspicion {
     let (clock, store_clock) = (ManualClock::new(), ManualClock::new());
-    let store = MemoryStore::new().clock(&store_clock);
-    let jobs = Jobs::open(store.clone()).unwrap();
+    let store = TestStore::new().clock(&store_clock);
+    let jobs = open(&store);
     let suspect = jobs.enqueue(&number(1)).unwrap();
-    let (worker, claimed) = claim_elsewhere(&store, 1);
+    let (worker, claimed) = claim_elsewhere(&*store, 1);
     store.mark_begun(worker, claimed[0].attempt_id());
-    end_lease(&store, worker, 3600 * SECOND);
+    end_lease(&*store, worker, 3600 * SECOND);
     assert_eq!(jobs.get(suspect).unwrap().unwrap().info.lost, 1);
     let (sender, begun) = ear();
     let gates: Vec<Gate> = (0..3).map(|_| Gate::new()).collect();
@@ -382,8 +383,8 @@ fn a_job_that_ended_its_process_and_others_wait_for_each_other_for_ten_seconds_a
 fn an_attempt_whose_job_still_runs_here_is_claimed_once_and_waits() {
     within(LONG, "an older attempt", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -443,6 +444,7 @@ fn a_claim_without_an_answer_is_found_though_a_claim_is_always_under_way() {
         let jobs = Jobs::open(store.clone()).unwrap();
         let id = jobs.enqueue(&number(1)).unwrap();
         let host = claims_without_an_answer(&store, &jobs);
+        wait_until(|| store.is_answer_lost("claim"));
         let second = store.hold("claim");
         wait_until(|| store.arrivals("claim") > 0);
         assert_eq!(state(&jobs, id), JobState::Running);

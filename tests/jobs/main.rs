@@ -1,4 +1,4 @@
-//! Durable jobs on the store in memory.
+//! Durable jobs on the store in memory. `on_sqlite.rs` is the same on a store in a file.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,5 +11,8 @@ mod observe;
 mod outage;
 mod outcomes;
 mod parts;
+mod payloads;
 mod random;
+#[path = "memory.rs"]
+mod setup;
 mod stop;

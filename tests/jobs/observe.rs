@@ -1,14 +1,14 @@
 //! What the status, the report and their data show.
 
 use crate::common::{Gate, LONG, within};
-use crate::parts::{Number, Text, account, ear, memory, number, start, wait_until};
+use crate::parts::{Number, Text, account, ear, new_jobs, number, start, wait_until};
 use groundcrew::jobs::{JobContext, NewJob};
 use groundcrew::store::JobState;
 
 #[test]
 fn the_status_shows_what_runs_with_its_note_and_the_numbers_of_jobs() {
     within(LONG, "the status", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();

@@ -2,12 +2,14 @@
 
 use crate::common::{LONG, expected_panic, within};
 use crate::parts::{
-    Number, Text, account, adds_up, ear, memory, number, reason, start, state, wait_for,
+    Number, Text, account, adds_up, ear, new_jobs, new_jobs_by, number, open, reason, start, state,
+    wait_for,
 };
+use crate::setup::TestStore;
 use groundcrew::cancel::Cancelled;
-use groundcrew::jobs::{Job, JobContext, JobResult, Jobs, PermanentError, RetryAfter, Snooze};
+use groundcrew::jobs::{Job, JobContext, JobResult, PermanentError, RetryAfter, Snooze};
 use groundcrew::retry::Verdict;
-use groundcrew::store::{AttemptOutcome, JobSpec, JobState, MemoryStore, Store};
+use groundcrew::store::{AttemptOutcome, JobSpec, JobState, Store};
 use groundcrew::testing::ManualClock;
 use groundcrew::{BoxError, Retry};
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn once(
     handler: impl Fn(Number, &JobContext) -> JobResult + Send + Sync + 'static,
 ) -> (JobState, String) {
-    let jobs = memory();
+    let jobs = new_jobs();
     let id = jobs.enqueue(&number(1)).unwrap();
     let retry = Retry::fixed(HOUR).attempts(3);
     let report = jobs
@@ -57,7 +59,7 @@ fn what_a_handler_returns_decides_what_becomes_of_the_job() {
 
 #[test]
 fn a_snooze_costs_no_attempt_and_a_retry_after_does() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let snoozed = jobs.enqueue(&number(1)).unwrap();
     let failed = jobs.enqueue(&number(2)).unwrap();
     let report = jobs
@@ -78,7 +80,7 @@ fn a_snooze_costs_no_attempt_and_a_retry_after_does() {
 #[test]
 fn a_job_is_retried_by_the_policy_of_its_kind_and_then_dead() {
     within(LONG, "a job is retried", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, attempts) = ear();
         let (say_dead, dead) = ear();
         let id = jobs.enqueue(&number(1)).unwrap();
@@ -121,7 +123,7 @@ fn a_job_is_retried_by_the_policy_of_its_kind_and_then_dead() {
 fn a_retry_waits_for_its_delay_and_is_not_early() {
     within(LONG, "a retry waits", || {
         let clock = ManualClock::new();
-        let jobs = Jobs::open(MemoryStore::new().clock(&clock)).unwrap();
+        let jobs = new_jobs_by(&clock);
         let (sender, attempts) = ear();
         let id = jobs.enqueue(&number(1)).unwrap();
         let host = start(&jobs, |workers| {
@@ -150,7 +152,7 @@ fn a_retry_waits_for_its_delay_and_is_not_early() {
 
 #[test]
 fn the_attempts_of_the_job_take_the_place_of_those_of_the_policy() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let id = jobs.job(&number(1)).attempts(1).enqueue().unwrap().id;
     let report = jobs
         .work_until_empty(|workers| {
@@ -164,8 +166,8 @@ fn the_attempts_of_the_job_take_the_place_of_those_of_the_policy() {
 
 #[test]
 fn what_cannot_be_decoded_is_a_failed_attempt_that_names_kind_and_field() {
-    let store = MemoryStore::new();
-    let jobs = Jobs::open(store.clone()).unwrap();
+    let store = TestStore::new();
+    let jobs = open(&store);
     let bad = |payload: &str| JobSpec::new("number", payload);
     let specs = vec![bad(r#"{"n":"x"}"#), bad("\u{0}"), bad("{}")];
     let ids: Vec<_> = store
@@ -196,8 +198,8 @@ impl Job for Renamed {
 
 #[test]
 fn a_job_of_an_older_name_is_handled_and_one_of_another_kind_is_left_alone() {
-    let store = MemoryStore::new();
-    let jobs = Jobs::open(store.clone()).unwrap();
+    let store = TestStore::new();
+    let jobs = open(&store);
     let specs = vec![
         JobSpec::new("old-name", "null"),
         JobSpec::new("unknown", "null"),
@@ -218,7 +220,7 @@ fn a_job_of_an_older_name_is_handled_and_one_of_another_kind_is_left_alone() {
 #[test]
 fn each_thread_makes_its_handler_and_makes_it_again_after_a_panic() {
     static MADE: AtomicU32 = AtomicU32::new(0);
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue_many(&[number(1), number(0), number(1)])
         .unwrap();
     let report = jobs
@@ -243,7 +245,7 @@ fn each_thread_makes_its_handler_and_makes_it_again_after_a_panic() {
 #[test]
 fn a_factory_that_fails_is_a_failure_of_the_service() {
     within(LONG, "a factory that fails", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let mut host = groundcrew::Host::builder();
         drop(host.jobs("jobs", &jobs).threads(2).on_each(|| {
             if true {
@@ -259,7 +261,7 @@ fn a_factory_that_fails_is_a_failure_of_the_service() {
 
 #[test]
 fn the_closures_around_a_handler_nest_and_may_answer_for_it() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue_many(&[number(1), number(2)]).unwrap();
     let (sender, calls) = ear();
     let inner = sender.clone();
@@ -290,7 +292,7 @@ fn the_closures_around_a_handler_nest_and_may_answer_for_it() {
 
 #[test]
 fn a_panic_in_the_closure_for_dead_jobs_changes_nothing() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue_many(&[number(1), number(2)]).unwrap();
     let report = jobs
         .work_until_empty(|workers| {
@@ -304,7 +306,7 @@ fn a_panic_in_the_closure_for_dead_jobs_changes_nothing() {
 
 #[test]
 fn handlers_of_several_kinds_get_their_own_jobs_with_their_meta_data() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.job(&Text {
         text: "a".to_owned(),
     })
@@ -334,7 +336,7 @@ fn handlers_of_several_kinds_get_their_own_jobs_with_their_meta_data() {
 #[test]
 fn the_judge_of_a_policy_decides_about_what_the_error_leaves_open() {
     let judged = |verdict: Verdict| {
-        let jobs = memory();
+        let jobs = new_jobs();
         let id = jobs.enqueue(&number(1)).unwrap();
         let retry = Retry::fixed(HOUR).on_error(move |error: &BoxError| {
             assert_eq!(error.to_string(), "no");
@@ -372,7 +374,7 @@ fn the_judge_of_a_policy_decides_about_what_the_error_leaves_open() {
 
 #[test]
 fn the_judge_is_not_asked_about_an_error_that_says_what_it_means() {
-    let jobs = memory();
+    let jobs = new_jobs();
     jobs.enqueue_many(&[number(1), number(2), number(3)])
         .unwrap();
     let retry = Retry::fixed(HOUR).on_error(|error: &BoxError| panic!("asked about {error}"));
@@ -395,7 +397,7 @@ fn the_judge_is_not_asked_about_an_error_that_says_what_it_means() {
 
 #[test]
 fn a_judge_that_panics_is_a_panic_of_the_attempt() {
-    let jobs = memory();
+    let jobs = new_jobs();
     let id = jobs.enqueue(&number(1)).unwrap();
     let retry = Retry::fixed(HOUR).on_error(|_: &BoxError| expected_panic());
     let report = jobs
@@ -421,7 +423,7 @@ fn of_a_long_error_the_beginning_is_kept() {
 #[test]
 fn a_job_that_is_retried_by_hand_has_all_the_time_of_its_policy_again() {
     let clock = ManualClock::new();
-    let jobs = Jobs::open(MemoryStore::new().clock(&clock)).unwrap();
+    let jobs = new_jobs_by(&clock);
     let id = jobs.enqueue(&number(1)).unwrap();
     let fail = || {
         jobs.work_until_empty(|workers| {

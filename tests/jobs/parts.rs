@@ -1,12 +1,13 @@
 //! What the tests of jobs share.
 
+use crate::faulty::FaultyStore;
+use crate::setup::TestStore;
 use groundcrew::channel::{Receiver, Sender, unbounded};
 use groundcrew::host::JobsReport;
 use groundcrew::host::{RunningHost, ServiceBuilder};
 use groundcrew::jobs::{Job, JobContext, JobResult, Jobs, Workers};
 use groundcrew::store::{
-    ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, LostJob, MemoryStore, ProcessInfo,
-    Store, WorkerId,
+    ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, LostJob, ProcessInfo, Store, WorkerId,
 };
 use groundcrew::testing::ManualClock;
 use groundcrew::{Host, HostReport};
@@ -39,8 +40,19 @@ pub(crate) fn number(n: u32) -> Number {
     Number { n }
 }
 
-pub(crate) fn memory() -> Jobs {
-    Jobs::open(MemoryStore::new()).unwrap()
+/// Jobs in a store of their own.
+pub(crate) fn new_jobs() -> Jobs {
+    open(&TestStore::new())
+}
+
+/// The same, by a clock of the test.
+pub(crate) fn new_jobs_by(clock: &ManualClock) -> Jobs {
+    open(&TestStore::new().clock(clock))
+}
+
+/// The jobs in `store`.
+pub(crate) fn open(store: &TestStore) -> Jobs {
+    Jobs::open(FaultyStore::over(store)).unwrap()
 }
 
 pub(crate) fn state(jobs: &Jobs, id: JobId) -> JobState {

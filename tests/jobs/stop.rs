@@ -3,20 +3,21 @@
 use crate::common::{Gate, LONG, within};
 use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, SECOND, account, ear, memory, number, reason, start, start_by, state, wait_for,
+    Number, SECOND, account, ear, new_jobs, number, open, reason, start, start_by, state, wait_for,
     wait_until,
 };
+use crate::setup::TestStore;
 use groundcrew::Host;
 use groundcrew::host::{ServiceOutcome, ServiceState};
 use groundcrew::jobs::{JobContext, JobResult, Jobs};
-use groundcrew::store::{Begun, JobState, MemoryStore, Store};
+use groundcrew::store::{Begun, JobState, Store};
 use groundcrew::testing::ManualClock;
 use std::time::Duration;
 
 #[test]
 fn what_has_not_begun_is_given_back_with_its_attempt_and_what_runs_may_end() {
     within(LONG, "what has not begun", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -58,7 +59,7 @@ fn what_has_not_begun_is_given_back_with_its_attempt_and_what_runs_may_end() {
 fn an_error_after_the_token_was_cancelled_is_an_interruption_without_a_backoff() {
     within(LONG, "an interruption", || {
         let clock = ManualClock::new();
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let id = jobs.enqueue(&number(1)).unwrap();
         let host = start_by(&clock, &jobs, move |_, ctx| {
@@ -88,7 +89,7 @@ fn an_error_after_the_token_was_cancelled_is_an_interruption_without_a_backoff()
 fn an_error_before_the_token_was_cancelled_is_a_failure_also_in_a_stop() {
     within(LONG, "a failure in a stop", || {
         let clock = ManualClock::new();
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let id = jobs.enqueue(&number(1)).unwrap();
         let host = start_by(&clock, &jobs, move |_, ctx| {
@@ -109,7 +110,7 @@ fn an_error_before_the_token_was_cancelled_is_a_failure_also_in_a_stop() {
 #[test]
 fn a_job_that_is_interrupted_too_often_is_dead() {
     within(LONG, "interrupted too often", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let id = jobs.enqueue(&number(1)).unwrap();
         let mut accounts = Vec::new();
         for _ in 0..2 {
@@ -143,8 +144,8 @@ fn a_job_that_is_interrupted_too_often_is_dead() {
 fn an_abandoned_job_is_named_keeps_its_lease_and_may_still_be_completed() {
     within(LONG, "an abandoned job", || {
         let clock = ManualClock::new();
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
@@ -255,8 +256,8 @@ fn ends_that_the_store_does_not_confirm_in_time_are_unacknowledged() {
 #[test]
 fn a_stop_without_jobs_ends_at_once_and_leaves_no_lease() {
     within(LONG, "a stop without jobs", || {
-        let store = MemoryStore::new();
-        let jobs = Jobs::open(store.clone()).unwrap();
+        let store = TestStore::new();
+        let jobs = open(&store);
         let host = start(&jobs, |workers| {
             workers.threads(3).on(|_: Number, _: &JobContext| ())
         });
@@ -271,7 +272,7 @@ fn a_stop_without_jobs_ends_at_once_and_leaves_no_lease() {
 #[test]
 fn workers_are_stopped_before_what_they_were_declared_after() {
     within(LONG, "stopped in order", || {
-        let jobs = memory();
+        let jobs = new_jobs();
         let (sender, begun) = ear();
         let (say, heard) = ear();
         jobs.enqueue(&number(1)).unwrap();

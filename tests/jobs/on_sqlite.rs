@@ -1,0 +1,18 @@
+//! The tests of jobs, on a store in an SQLite file.
+#![cfg(unix)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod contracts;
+mod faulty;
+mod lease;
+mod observe;
+mod outage;
+mod outcomes;
+mod parts;
+mod payloads;
+mod random;
+#[path = "sqlite.rs"]
+mod setup;
+mod stop;
