@@ -39,8 +39,9 @@ pub(crate) fn random(rng: &mut Rng, client_id: &str) -> NewJob {
     let act = match rng.u32(0..1000) {
         0..3 => Act::Kill,
         3..600 => Act::Succeed(rng.u64(0..3)),
-        600..700 => Act::Succeed(rng.u64(0..60)),
-        700..780 => Act::Heed(rng.u64(0..200)),
+        600..690 => Act::Succeed(rng.u64(0..60)),
+        690..700 => Act::Succeed(rng.u64(0..500)),
+        700..780 => Act::Heed(rng.u64(0..400)),
         780..860 => Act::Fail(rng.u32(1..4)),
         860..880 => Act::FailForGood,
         880..920 => Act::Busy,
@@ -60,7 +61,9 @@ pub(crate) fn random(rng: &mut Rng, client_id: &str) -> NewJob {
     match rng.u32(0..20) {
         0 => job.delay(Duration::from_millis(rng.u64(0..300))),
         1 => job.expires(Duration::from_millis(rng.u64(1..300))),
-        2 => job.timeout(Duration::from_millis(rng.u64(1..100))),
+        2 => job
+            .timeout(Duration::from_millis(rng.u64(1..100)))
+            .attempts(5),
         3 => job.unique(format!("key {}", rng.u32(0..5))),
         _ => job,
     }

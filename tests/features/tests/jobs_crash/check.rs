@@ -155,7 +155,7 @@ fn accounts(faults: &mut Faults, records: &AllRecords, changes: &[Change], conn:
     }
     for account in &records.accounts {
         let completed = completed.get(&account.pid).copied().unwrap_or_default();
-        let most = account.completed + account.unacknowledged;
+        let most = account.completed + account.open;
         faults.unless((account.completed..=most).contains(&completed), || {
             format!("{account:?}: {completed} in the store")
         });

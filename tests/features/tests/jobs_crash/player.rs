@@ -33,7 +33,8 @@ pub(crate) fn play(folder: PathBuf) -> ! {
     let store = open(&database(&folder));
     let jobs = Jobs::open(store).unwrap();
     let mut host = Host::builder();
-    host.stop_timeout(Duration::from_secs(2));
+    // Shorter than some jobs take: they are interrupted or abandoned.
+    host.stop_timeout(Duration::from_millis(250));
     host.jobs("players", &jobs)
         .threads(2)
         .queues([("often", 3), ("seldom", 1)])

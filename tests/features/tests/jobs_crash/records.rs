@@ -45,7 +45,8 @@ pub(crate) struct Line {
 pub(crate) struct Account {
     pub(crate) pid: u32,
     pub(crate) completed: u64,
-    pub(crate) unacknowledged: u64,
+    /// Those whose ends the store has not confirmed, or that still ran.
+    pub(crate) open: u64,
 }
 
 fn append(path: &Path) -> File {
@@ -104,8 +105,8 @@ impl Records {
         if sum != report.claimed() {
             self.complain(format!("the account does not add up: {report}"));
         }
-        let (completed, unacknowledged) = (report.completed(), report.unacknowledged());
-        let line = format!("{} {completed} {unacknowledged}", process::id());
+        let open = report.unacknowledged() + report.abandoned().len() as u64;
+        let line = format!("{} {} {open}", process::id(), report.completed());
         write(&append(&self.reports), line);
     }
 
@@ -146,11 +147,11 @@ impl AllRecords {
             (client_id.to_owned(), id.parse().unwrap())
         });
         let accounts = lines(folder, REPORTS).into_iter().map(|line| {
-            let [pid, completed, unacknowledged] = words(&line);
+            let [pid, completed, open] = words(&line);
             Account {
                 pid: pid.parse().unwrap(),
                 completed: completed.parse().unwrap(),
-                unacknowledged: unacknowledged.parse().unwrap(),
+                open: open.parse().unwrap(),
             }
         });
         AllRecords {
