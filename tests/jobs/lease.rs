@@ -327,6 +327,11 @@ impl Suspicion {
         self.store_clock.advance(3600 * SECOND);
         self.jobs.wake();
         wait_for(&self.jobs, self.suspect, JobState::Running);
+        // The claimer knows it, too: from now on its time counts.
+        wait_until(|| {
+            let status = self.host.status();
+            status.services()[0].jobs().unwrap().waiting() == 1
+        });
     }
 
     /// Nothing begins for a moment.
