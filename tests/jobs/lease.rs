@@ -448,10 +448,12 @@ fn a_claim_without_an_answer_is_found_though_a_claim_is_always_under_way() {
         let store = FaultyStore::default();
         let jobs = Jobs::open(store.clone()).unwrap();
         let id = jobs.enqueue(&number(1)).unwrap();
+        let first = store.hold("claim");
         let host = claims_without_an_answer(&store, &jobs);
-        wait_until(|| store.is_answer_lost("claim"));
-        let second = store.hold("claim");
         wait_until(|| store.arrivals("claim") > 0);
+        let second = store.hold("claim");
+        first.open();
+        wait_until(|| store.arrivals("claim") > 1);
         assert_eq!(state(&jobs, id), JobState::Running);
         let looks = store.calls("held");
         wait_until(|| {
@@ -460,7 +462,7 @@ fn a_claim_without_an_answer_is_found_though_a_claim_is_always_under_way() {
         });
         let third = store.hold("claim");
         second.open();
-        wait_until(|| store.arrivals("claim") > 1);
+        wait_until(|| store.arrivals("claim") > 2);
         wait_until(|| {
             jobs.wake();
             state(&jobs, id) != JobState::Running // given back, and perhaps claimed again
