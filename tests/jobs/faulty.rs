@@ -1,6 +1,7 @@
 //! A store that fails when it is told to, over the store of the tests.
 
 use crate::common::{Entrance, Gate};
+use crate::parts::wait_until;
 use crate::setup::TestStore;
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
@@ -48,6 +49,13 @@ impl FaultyStore {
             inner: TestStore::new().clock(clock),
             ..FaultyStore::default()
         }
+    }
+
+    /// Drops `others`, and blocks until nothing has the store any more, abandoned threads neither:
+    /// only then does a store in a file remove that.
+    pub(crate) fn outlive<T>(self, others: T) {
+        drop(others);
+        wait_until(|| Arc::strong_count(&self.faults) == 1);
     }
 
     pub(crate) fn break_down(&self, verbs: &[&'static str]) {

@@ -220,6 +220,7 @@ fn an_abandoned_job_whose_process_then_ends_was_interrupted() {
         assert_eq!((job.info.state, job.info.attempt), (JobState::Available, 0));
         assert_eq!((job.info.interrupted, job.info.lost), (1, 0));
         gate.open();
+        store.outlive((jobs, host));
     });
 }
 
@@ -314,6 +315,7 @@ fn a_store_that_hangs_does_not_make_a_stop_take_longer_than_its_time() {
         assert!(!matches!(outcome, ServiceOutcome::Abandoned(_)), "{report}");
         assert_eq!(account(&report).unacknowledged(), 1);
         gate.open();
+        store.outlive((jobs, host));
     });
 }
 
@@ -384,5 +386,6 @@ fn a_store_on_a_slow_disk_still_learns_which_jobs_were_abandoned() {
             .unwrap();
         write.join().unwrap();
         gate.open();
+        store.outlive((jobs, host));
     });
 }
