@@ -49,7 +49,7 @@ impl Database {
         open(&self.file(), durability)
     }
 
-    /// Reads the table: so many jobs are in this state, and none in another one.
+    /// Reads the table: this number of jobs are in this state, and none in another one.
     pub(crate) fn check(&self, state: JobState, jobs: u64) {
         let number = match state {
             JobState::Available => 1,

@@ -38,7 +38,7 @@ fn traced(what: &str, jobs: u64) -> Option<f64> {
     let database = Database::new();
     let trace = database.file().with_extension("strace");
     let mut strace = Command::new("strace");
-    // The child calls `getppid` before and after, and nobody else does.
+    // The child calls `getppid` before and after, and no other code does.
     strace.args(["-f", "-qq", "-e", "trace=fsync,fdatasync,getppid", "-o"]);
     let child = database::child(what, &database.file(), jobs);
     strace

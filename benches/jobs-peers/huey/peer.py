@@ -1,5 +1,5 @@
-"""One measurement of huey: `one` and `eight` enqueue for so many seconds, `done` runs so many jobs
-with so many workers. Prints a number of jobs and the seconds they took."""
+"""One measurement of huey: `one` and `eight` enqueue for a number of seconds, `done` runs a number of
+jobs with a number of workers. Prints a number of jobs and the seconds they took."""
 
 import sys
 import threading

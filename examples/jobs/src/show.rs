@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 const PAGE: usize = 50;
 
-/// A line for each job: at most so many of each state, in the order of the states.
+/// A line for each job: at most this number of each state, in the order of the states.
 pub(crate) fn list(jobs: &Jobs, states: &[JobState], most: usize) -> Result<()> {
     let mut lines = String::new();
     for state in states {

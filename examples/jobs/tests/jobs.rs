@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A folder with so many files in `files`, some of them equal.
+/// A folder with this number of files in `files`, some of them equal.
 fn files(count: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     let files = folder.path().join("files");

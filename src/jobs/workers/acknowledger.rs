@@ -11,7 +11,7 @@ use std::time::Duration;
 /// What has come while the store was at the last batch is the next one.
 const MOST: usize = 256;
 
-/// So many ends at once are those of short jobs, and more will come.
+/// This number of ends at once are those of short jobs, and more will come.
 const MANY: usize = 16;
 /// For how long they are waited for: a sync may take as long, and then covers them too.
 const PATIENCE: Duration = Duration::from_millis(2);

@@ -197,7 +197,7 @@ impl Store for SqliteStore {
                 }
                 Ok(worker)
             }
-            // There may be a row: that the lock of its file is free shows that nobody has it.
+            // There may be a row: that the lock of its file is free shows that no process has it.
             Err(error @ StoreError::OutcomeUnknown { .. }) => Err(error),
             Err(error) => {
                 file.remove();

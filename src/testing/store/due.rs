@@ -14,7 +14,7 @@ checks![
     an_expired_job_is_cancelled_by_a_claim_and_not_claimed,
     an_expired_job_takes_no_room_of_a_claim,
     a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more,
-    what_has_expired_is_cancelled_where_nobody_claims_as_well,
+    what_has_expired_is_cancelled_without_a_claim_as_well,
 ];
 
 fn a_job_for_later_is_not_claimed_before_it_was_due_and_promoted(probe: &Probe) {
@@ -166,7 +166,7 @@ fn a_claim_cancels_a_limited_number_of_expired_jobs_and_says_that_there_are_more
     assert_eq!(claim(), (vec![], false));
 }
 
-fn what_has_expired_is_cancelled_where_nobody_claims_as_well(probe: &Probe) {
+fn what_has_expired_is_cancelled_without_a_claim_as_well(probe: &Probe) {
     let unique = |key: &str, expires| {
         with(a(), |job| {
             job.unique_key = Some(key.to_owned());

@@ -43,7 +43,7 @@ const FAULTS: &[(Fault, &str, bool)] = &[
     ),
     (
         Fault::ExpiredKept,
-        "what_has_expired_is_cancelled_where_nobody_claims_as_well",
+        "what_has_expired_is_cancelled_without_a_claim_as_well",
         true,
     ),
     (

@@ -1,5 +1,5 @@
-//! One measurement of effectum: `one`, `eight` and `batches` enqueue for so many seconds, `done`
-//! runs so many jobs with so much concurrency. Prints a number of jobs and the seconds they took.
+//! One measurement of effectum: `one`, `eight` and `batches` enqueue for a number of seconds, `done`
+//! runs a number of jobs, some at a time. Prints a number of jobs and the seconds they took.
 
 use effectum::{Error, Job, JobRunner, Queue, RunningJob, Worker};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! One measurement of groundcrew: `one`, `eight` and `batches` enqueue for so many seconds, `done`
-//! runs so many jobs with so many workers; then FULL or NORMAL. Prints a number of jobs and the
+//! One measurement of groundcrew: `one`, `eight` and `batches` enqueue for a number of seconds, `done`
+//! runs a number of jobs with a number of workers; then FULL or NORMAL. Prints a number of jobs and the
 //! seconds they took.
 
 use groundcrew::Host;

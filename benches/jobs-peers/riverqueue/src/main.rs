@@ -1,5 +1,5 @@
-//! One measurement of riverqueue on SQLite: `one`, `eight` and `batches` enqueue for so many
-//! seconds, `done` runs so many jobs with so many workers and so many milliseconds of cooldown
+//! One measurement of riverqueue on SQLite: `one`, `eight` and `batches` enqueue for a number of
+//! seconds, `done` runs a number of jobs with a number of workers and milliseconds of cooldown
 //! between fetches. Prints a number of jobs and the seconds they took.
 
 use riverqueue::migrate::SqliteMigrator;

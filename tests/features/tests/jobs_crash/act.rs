@@ -10,9 +10,9 @@ use std::time::Duration;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Act {
-    /// Succeeds after so many milliseconds, whatever is requested meanwhile.
+    /// Succeeds after this number of milliseconds, whatever is requested meanwhile.
     Succeed(u64),
-    /// Succeeds after so many milliseconds, unless its token is cancelled before.
+    /// Succeeds after this number of milliseconds, unless its token is cancelled before.
     Heed(u64),
     /// Fails in this many attempts before it succeeds.
     Fail(u32),

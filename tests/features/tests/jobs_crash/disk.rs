@@ -31,7 +31,7 @@ impl Disk {
         self.path.join("filler")
     }
 
-    /// Takes all the space that is left, but for so many bytes.
+    /// Takes all the space that is left, but for this number of bytes.
     pub(crate) fn fill(&self, left: u64) {
         let mut filler = File::create(self.filler()).unwrap();
         let block = vec![1; 1 << 16];

@@ -24,7 +24,7 @@ pub(crate) fn pid_file(folder: &Path, number: usize) -> PathBuf {
     folder.join(format!("pid-{number}"))
 }
 
-/// So many jobs wait before nothing more is enqueued.
+/// This number of jobs wait before nothing more is enqueued.
 const BACKLOG: u64 = 200;
 
 pub(crate) fn play(folder: PathBuf) -> ! {

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 const PLAYERS: usize = 4;
 
-/// What fails under `strace`, each in every so many calls of a thread.
+/// What fails under `strace`, each once in a number of calls of a thread.
 const FAULTS: [&str; 4] = [
     "inject=fsync,fdatasync:error=EIO:when=40+97",
     "inject=pwrite64:error=EIO:when=300+201",
@@ -32,7 +32,7 @@ const CLOCKS: [&str; 2] = ["+2s", "-2s"];
 
 /// A process is taken over whose beat is the same for 30 s.
 const SILENCE: Duration = Duration::from_secs(35);
-/// So many kills are between two freezes of that length.
+/// This number of kills are between two freezes of that length.
 const BETWEEN_FREEZES: u32 = 150;
 
 pub(crate) fn storm(seed: u64, kills: u32) {
