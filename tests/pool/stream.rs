@@ -541,9 +541,12 @@ fn what_came_from_a_source_that_becomes_slow_does_not_wait_for_a_whole_batch() {
                 pulled.load(SeqCst) - n
             }
         });
+        // Batches have 512 items by then. At most 100 of one item are on their way until the source
+        // counts as slow: it takes 2 ms, and one that takes a tenth of that to run fills a hundredth
+        // of the 20 ms that two workers have in progress.
         let most = ahead.max().unwrap();
         assert!(
-            most <= 50,
+            most <= 200,
             "{most} were pulled behind one that was not yielded"
         );
     });
