@@ -17,9 +17,14 @@
 // A cancel calls listeners. That of a thread that waits on the token itself is a signal:
 // a node that is waited on owns the only sender of a channel on which nothing can be sent,
 // and the signal drops that sender. That of a thread that waits for something else as well
-// wakes it to look at the token. Closures of the program are called after all of these, by
-// another thread: a cancel never waits for them.
+// wakes it to look at the token. Closures of the program are passed to other threads after all
+// of these: a cancel never waits for them, and never calls one.
 
+#[cfg(not(any(loom, shuttle)))]
+mod callers;
+#[cfg(any(loom, shuttle))]
+#[path = "cancel/model_callers.rs"]
+mod callers;
 mod cancelled;
 mod closure;
 mod listener;
@@ -33,7 +38,7 @@ pub(crate) use listener::Listener;
 use crate::clock::{self, Deadline};
 use crate::sync::channel::Receiver;
 use crate::sync::{Acquire, Arc, AtomicBool, Mutex, OnceLock, Relaxed, Release};
-use closure::{Closure, call_elsewhere};
+use closure::Closure;
 use listener::{Called, Signal, next_number};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -231,7 +236,7 @@ impl CancelToken {
             }
         }
         closures.sort_unstable_by_key(|(number, _)| *number);
-        call_elsewhere(closures.into_iter().map(|(_, closure)| closure).collect());
+        callers::call(closures.into_iter().map(|(_, closure)| closure).collect());
     }
 
     /// Returns whether this token or an ancestor was cancelled.
@@ -313,10 +318,16 @@ impl CancelToken {
     /// A closure can end a call that knows no token: shut a socket down, connect to a listener that
     /// waits in `accept`, or kill a child process.
     ///
-    /// The closures run on a thread that is started by the cancel, in the order in which they were
-    /// registered, so that the cancel does not wait for them. A closure that blocks delays those
-    /// after it. (If the system cannot start a thread, they run on the thread that cancels.) A
-    /// panic in one of them is logged.
+    /// The closures run on a thread of this crate, one after the other in the order in which they
+    /// were registered, so that the cancel does not wait for them. One that takes longer than 10 ms
+    /// is left alone, and another thread calls the next one. A panic in one of them is logged.
+    ///
+    /// When `cancel`, or a stop, has returned, closures may not have run yet. The drop of the guard
+    /// does not wait for a call that has begun either, so a closure has to own what it uses: a clone
+    /// of the socket, not its descriptor.
+    ///
+    /// Blocks while the system refuses the thread, for 2 s at most. What is registered without it
+    /// is called once there is one.
     ///
     /// # Examples
     ///
@@ -344,6 +355,8 @@ impl CancelToken {
             number: next_number(),
             closure: Closure::new(closure),
         };
+        // Before a cancel can find it.
+        callers::register();
         let called = Called::Closure(guard.closure.clone());
         self.node.register(guard.number, called);
         guard
@@ -462,6 +475,7 @@ impl Drop for CancelGuard {
         for node in self.node.lineage() {
             node.forget(self.number);
         }
+        callers::unregister();
         self.closure.discard();
     }
 }

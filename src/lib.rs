@@ -22,7 +22,10 @@
 //! A [`Pool`] owns its workers and its queue. A [`Submitter`] lets other code submit tasks,
 //! and a [`TaskHandle`] waits for a task or cancels it. A [`StopHandle`] stops the pool by a
 //! [`StopPlan`] and returns the [`StopReport`]. A task that reacts to a stop takes a
-//! [`TaskContext`] with a [`CancelToken`]. With the feature `signals`, Ctrl-C and SIGTERM can
+//! [`TaskContext`] with a [`CancelToken`], which can also call a closure
+//! ([`CancelToken::on_cancel`]) that ends a call which knows no token. The context shows that a
+//! stop has begun ([`TaskContext::stopping`]), and has what each worker keeps for its tasks
+//! ([`TaskContext::state`]). With the feature `signals`, Ctrl-C and SIGTERM can
 //! stop a pool ([`signals::stop_on_signal`]) or a host ([`Host::run_until_signal`]).
 //!
 //! Parallel loops run on a pool:
@@ -199,9 +202,9 @@
 //! workers or of places in a queue. And a pool whose drop would wait without limit is refused
 //! ([`PoolBuilder::drop_plan`]).
 //!
-//! Two options can be refused nowhere, and take the smallest value that makes sense instead:
-//! [`Retry::attempts`] counts the first attempt, so 0 is 1, and the period of
-//! `FolderWatch::rescan_every` is 10 ms at least.
+//! Options without a `build` that could refuse a value take the smallest one that makes sense:
+//! [`Retry::attempts`] counts the first attempt, so 0 is 1, as for `Stream::in_flight` and
+//! `Workers::max_interruptions`; the period of `FolderWatch::rescan_every` is 10 ms at least.
 //!
 //! [`Duration::MAX`]: std::time::Duration::MAX
 //! [`Duration::ZERO`]: std::time::Duration::ZERO

@@ -105,6 +105,7 @@ impl<T> BatchHandler<T> {
             }
             Ok(Err(error)) => self.failed(chunk, done, error, context),
             Err(payload) => {
+                self.pool_ref.clear_states();
                 let attempts = chunk.attempts.failed() + 1;
                 let why = DeadLetter::panicked(payload, attempts);
                 let how = format!("the handler panicked: {}", why.message());

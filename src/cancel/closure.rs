@@ -1,14 +1,9 @@
-//! Closures of the program that a cancel calls.
-//!
-//! A cancel may be a step of a stop that has a deadline to keep, and a closure may block or panic.
-//! So they are called on a thread of their own, one for each cancel.
+//! A closure of the program that a cancel calls.
 
-use crate::clock::{self, Deadline};
+use crate::clock;
 use crate::record::record;
 use crate::sync::{Arc, Mutex};
-use crate::threads;
 use crate::unwind::{self, RateLimit};
-use std::time::Duration;
 
 /// Called once at most.
 pub(super) struct Closure {
@@ -49,17 +44,5 @@ impl Closure {
     /// Drops it, unless its call has begun.
     pub(super) fn discard(&self) {
         unwind::drop_guarded(self.take(), || "a closure of on_cancel".to_owned());
-    }
-}
-
-/// Calls the closures in this order, on another thread. If the system has none, on this one.
-pub(super) fn call_elsewhere(closures: Vec<Arc<Closure>>) {
-    if closures.is_empty() {
-        return;
-    }
-    let now = Deadline::after(Duration::ZERO);
-    let body = move || closures.iter().for_each(|closure| closure.call());
-    if let Err((_, body)) = threads::spawn_helper_until("on-cancel", now, body) {
-        body();
     }
 }

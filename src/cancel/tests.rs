@@ -266,6 +266,28 @@ fn a_cancel_does_not_wait_for_a_closure_that_hangs_nor_does_its_guard() {
 }
 
 #[test]
+fn closures_that_hang_hold_up_none_of_those_after_them() {
+    let token = CancelToken::new();
+    let (open, gate) = channel::bounded::<()>(0);
+    let (called, calls) = channel::unbounded();
+    let guards: Vec<_> = (0..10)
+        .map(|number| {
+            let (gate, called) = (gate.clone(), called.clone());
+            token.on_cancel(move || {
+                called.send(number).unwrap();
+                if number % 3 == 0 {
+                    let _ = gate.recv();
+                }
+            })
+        })
+        .collect();
+    token.cancel();
+    let begun: Vec<_> = calls.iter().take(10).collect();
+    assert_eq!(begun, (0..10).collect::<Vec<_>>());
+    drop((open, guards));
+}
+
+#[test]
 fn a_guard_keeps_its_token_alive() {
     let root = CancelToken::new();
     let (called, calls) = channel::unbounded();

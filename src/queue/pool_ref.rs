@@ -75,7 +75,12 @@ impl PoolRef {
     /// A task panicked. Runs code of the program, so the caller holds no lock.
     pub(crate) fn panicked(&self, info: &TaskInfo, message: &str) {
         self.core.hooks.panicked(info, message);
-        // No later task is given what the panic may have left half done.
+        self.clear_states();
+    }
+
+    /// Drops what the current thread keeps for tasks, if it is one of the pool's workers: no later
+    /// call is given what a panic may have left half done. The caller holds no lock.
+    pub(crate) fn clear_states(&self) {
         if let Some(worker) = current_worker_in(self.core.id) {
             worker.clear_states();
         }

@@ -158,6 +158,10 @@ impl TaskContext {
     /// [`PoolBuilder::worker_state`](crate::PoolBuilder::worker_state) declares. Makes it, if no
     /// task of this worker has asked before.
     ///
+    /// Tasks on top of each other share it. A task that joins, opens a scope, calls a loop, flushes
+    /// a batcher, or submits with `caller_runs_when_full` may run another task of its pool
+    /// meanwhile. So it must not keep a `RefCell` borrowed over such a call.
+    ///
     /// Returns `None` if the pool has no value of this type, and on any thread but a worker of the
     /// pool, as in [`UnstartedTask::run`](crate::task::UnstartedTask::run).
     ///

@@ -6,6 +6,7 @@ use groundcrew::batch::BatcherBuilder;
 use groundcrew::channel::unbounded;
 use groundcrew::retry::PermanentError;
 use groundcrew::{Batcher, Pool, Retry, TaskContext};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -591,4 +592,31 @@ fn what_has_been_collected_when_there_is_no_more_room_is_a_batch() {
     });
     items.flush();
     assert_eq!(all(&told).concat(), (0..9).collect::<Vec<usize>>());
+}
+
+#[test]
+fn what_a_handler_left_half_done_in_the_state_of_its_worker_is_gone_after_a_panic() {
+    within(LONG, "a batcher", || {
+        let pool = Pool::builder()
+            .threads(1)
+            .worker_state(|_| Cell::new(false));
+        let pool = pool.build().unwrap();
+        let handler = |numbers: &mut Vec<u32>, ctx: &TaskContext| {
+            let is_half_done = ctx.state::<Cell<bool>>().unwrap();
+            assert!(
+                !is_half_done.replace(true),
+                "the handler that panicked left it"
+            );
+            if numbers.contains(&3) {
+                expected_panic();
+            }
+            is_half_done.set(false);
+            Ok(())
+        };
+        let items = builder().max_items(5).build(pool.submitter(), handler);
+        let items = items.unwrap();
+        (0..5).for_each(|number| items.submit(number).unwrap());
+        items.flush();
+        assert_eq!([items.stats().handled(), items.stats().dead()], [4, 1]);
+    });
 }

@@ -1,8 +1,9 @@
 //! `map`, `for_each` and `map_reduce`.
 
 use crate::common::{Gate, LONG, expected_panic, is_expected, occupied_pool, occupy, within};
+use groundcrew::channel::{Sender, bounded};
 use groundcrew::parallel::TryMapError;
-use groundcrew::{CancelToken, Pool, StopPlan, TaskError, TaskHandle};
+use groundcrew::{CancelToken, Pool, StopPlan, Submitter, TaskError, TaskHandle};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -353,7 +354,7 @@ fn a_hit_and_an_error_are_returned_though_a_stop_cut_the_loop_short() {
         pool
     };
     // From a task: on a closed pool only a worker begins a loop.
-    let loops = |looped: fn(&groundcrew::Submitter, &groundcrew::StopHandle) -> bool| {
+    let loops = |looped: fn(&Submitter, &groundcrew::StopHandle) -> bool| {
         let pool = Pool::new(1).unwrap();
         let (stop, submitter) = (pool.stop_handle(), pool.submitter());
         assert!(
@@ -655,6 +656,31 @@ fn a_loop_that_is_done_leaves_its_token_alone_and_never_cancels_one_that_it_does
         whole.map(0..100, |n| n),
         Err(TaskError::Cancelled)
     ));
+}
+
+#[test]
+fn a_loop_in_a_drop_while_its_thread_unwinds_is_no_loop_that_panicked() {
+    struct Sums(Submitter, CancelToken, Sender<usize>);
+    impl Drop for Sums {
+        fn drop(&mut self) {
+            let whole = self.0.parallel("whole").own_token(&self.1);
+            let sums = whole.map(0..1000, |n| n).unwrap();
+            self.2.send(sums.len()).unwrap();
+        }
+    }
+    within(LONG, "a loop", || {
+        let pool = Pool::new(2).unwrap();
+        let token = CancelToken::new();
+        let (tell, told) = bounded(1);
+        let (own, submitter) = (token.clone(), pool.submitter());
+        let task = pool.submit(move || {
+            let _sums = Sums(submitter, own, tell);
+            expected_panic()
+        });
+        assert!(task.unwrap().join().is_err());
+        assert_eq!(told.recv(), Ok(1000));
+        assert!(!token.is_cancelled());
+    });
 }
 
 #[test]

@@ -71,17 +71,20 @@ fn a_task_that_is_run_after_the_stop_is_no_part_of_it() {
 }
 
 #[test]
-fn a_closure_that_a_stop_calls_may_hang_and_panic_and_the_stop_goes_on() {
+fn closures_that_a_stop_calls_may_hang_and_panic_and_those_after_them_are_called() {
     within(LONG, "a stop", || {
         let pool = Pool::new(1).unwrap();
         let gate = Gate::new();
         let entrance = gate.entrance();
         let (tell, told) = bounded(1);
+        let (end, ended) = bounded(1);
         let waits = pool.submit_with(move |ctx| {
             let _panics = ctx.stopping().on_cancel(|| crate::common::expected_panic());
             let _hangs = ctx.stopping().on_cancel(move || entrance.pass());
+            // Of another task, say.
+            let _ends = ctx.stopping().on_cancel(move || end.send(()).unwrap());
             tell.send(()).unwrap();
-            ctx.stopping().wait();
+            ended.recv().unwrap();
         });
         told.recv().unwrap();
         assert!(pool.stop(Duration::MAX).is_clean());

@@ -15,9 +15,9 @@ use crate::parallel::scope::{Latch, Scope, ScopedHandle, scope_with};
 use crate::queue::{PoolCore, PoolRef, worker_index_in};
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use crate::task::{TaskContext, TaskError, TaskFn};
-use crate::threads;
 use crate::trace::Parent;
 use std::any::type_name;
+use std::mem;
 use std::panic::Location;
 
 /// Runs a loop. `Ok(None)`: there were no items.
@@ -135,7 +135,8 @@ impl<'a, W: Work> Loop<'a, W> {
             size = next_size(size, count, now.duration_since(began));
             began = now;
         }
-        drop(close);
+        // Not by a look at whether the thread unwinds: a loop may be called in a drop.
+        mem::forget(close);
     }
 
     /// Neither has a stop taken the backlog out, nor is the token cancelled.
@@ -154,14 +155,13 @@ impl<'a, W: Work> Loop<'a, W> {
     }
 }
 
+/// Dropped only by a panic of the loop.
 struct CloseOnPanic<'a, 'b, W: Work>(&'a Loop<'b, W>);
 
 impl<W: Work> Drop for CloseOnPanic<'_, '_, W> {
     fn drop(&mut self) {
-        if threads::is_panicking() {
-            self.0.cursor.lock().close();
-            self.0.options.decided();
-        }
+        self.0.cursor.lock().close();
+        self.0.options.decided();
     }
 }
 
