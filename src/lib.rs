@@ -133,6 +133,7 @@
 //! - [What happens when daylight saving time begins or ends?](Schedule)
 //! - [What if a run takes longer than its period?](schedule::OverlapPolicy)
 //! - [What if runs were missed?](schedule::MisfirePolicy)
+//! - [What if the program did not run when they were due?](Scheduler::remember)
 //! - [What if one item of a batch is bad?](Batcher#the-handler)
 //! - How can timed work be tested without waiting? With the feature `testing`: see its module.
 //!
@@ -232,7 +233,7 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a panic in a task, in a drop, in a hook or in a closure of `on_cancel` (at most ten a second, the rest counted in a later record); a failure of a service; and, each also at most ten a second, a failed item of a queue, a failed run of a schedule, dead letters of a batch, a job that is dead, and the final failure of a retried task without a handle; an overrun task; a lost lease of a worker of jobs; the end of a job that cannot be stored; the unclean report of a dropped pool, host or batcher; a thread that could not be started; an internal bug |
-//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; a batch failed and is retried; an attempt of a job failed; the store of jobs cannot be used; jobs were taken over from a process that has ended; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
+//! | warn | the unclean report of a stop; a signal was received; a service is restarted, ignored or silent; a task reached its time limit; runs of a schedule were missed; the file of a [scheduler that remembers](Scheduler::remember) cannot be written; a batch failed and is retried; an attempt of a job failed; the store of jobs cannot be used; jobs were taken over from a process that has ended; a circuit breaker opened; a part of a watched folder cannot be read or watched; a pool in a program built with `panic = "abort"` |
 //! | info | a pool opened, closed or made a clean report; a service is up; a host is up, stops or made a clean report; a circuit breaker tries again or closed; workers of jobs got a lease, or their store is back; a job was cancelled or interrupted |
 //! | debug | a worker started or ends; a job was completed or snoozed; an abandoned task has ended; a run of a schedule begins, ends (with its outcome) or is skipped, and when the next one is due |
 //!

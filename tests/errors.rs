@@ -7,8 +7,8 @@ use common::expected_panic;
 use groundcrew::cancel::Cancelled;
 use groundcrew::host::{HostBuildError, WaitForError};
 use groundcrew::retry::{CallError, CircuitBreaker, PermanentError};
-use groundcrew::schedule::ScheduleError;
-use groundcrew::{Batcher, CancelToken, Host, Pool, Retry, StopPlan, TaskError};
+use groundcrew::schedule::{RememberError, ScheduleError};
+use groundcrew::{Batcher, CancelToken, Host, Pool, Retry, Scheduler, StopPlan, TaskError};
 use std::error::Error;
 use std::fmt::Debug;
 use std::io;
@@ -96,6 +96,7 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
             }
             .into(),
         ),
+        ("RememberError", "System", remembered_nowhere().into()),
         #[cfg(feature = "signals")]
         (
             "SignalError",
@@ -115,6 +116,12 @@ fn all() -> Vec<(&'static str, &'static str, Box<dyn Error>)> {
     #[cfg(feature = "jobs")]
     outcome.extend(of_jobs());
     outcome
+}
+
+fn remembered_nowhere() -> RememberError {
+    let pool = Pool::new(1).unwrap();
+    let scheduler = Scheduler::new(pool.submitter());
+    scheduler.remember(Path::new("none/there")).unwrap_err()
 }
 
 #[cfg(feature = "jobs")]

@@ -3,6 +3,7 @@
 use super::planned::Planned;
 use super::policy::OverlapPolicy;
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 pub(super) struct ActiveRuns {
     overlap: OverlapPolicy,
@@ -28,6 +29,11 @@ impl ActiveRuns {
     /// How many have not ended, those that wait included.
     pub(super) fn count(&self) -> usize {
         self.in_pool as usize + self.waiting.len()
+    }
+
+    /// When the first of the plan was due that waits.
+    pub(super) fn first_waiting(&self) -> Option<SystemTime> {
+        self.waiting.iter().find_map(|run| run.on_wall)
     }
 
     /// How many may be in the pool.
@@ -84,6 +90,7 @@ mod tests {
         let planned = |second: &u64| Planned {
             nominal: Due::Mono(start + Duration::from_secs(*second)),
             jitter: Duration::ZERO,
+            on_wall: None,
         };
         seconds.iter().map(planned).collect()
     }

@@ -13,13 +13,15 @@
 
 use super::alarm::EntryAlarm;
 use super::job::Job;
-use super::planned::{Planned, wall};
+use super::memory::Memory;
+use super::planned::{Left, Planned, wall};
 use super::policy::OverlapPolicy;
+use super::progress::Progress;
 use super::rule::Schedule;
 use super::shown::utc;
 use super::state::{Mode, State};
 use super::status::{EntryStatus, LastRun, RunOutcome};
-use super::timetable::Timetable;
+use super::timetable::{Tick, Timetable};
 use crate::clock::{self, Now};
 use crate::record::record;
 use crate::retry::random;
@@ -63,8 +65,9 @@ impl Entry {
         &self.job.name
     }
 
-    /// The scheduler has been started, and the timer before it: plans from now on.
-    pub(super) fn start(&self, after: &mut AfterUnlock<'_>) {
+    /// The scheduler has been started, and the timer before it: plans from now on, or from what
+    /// the memory of the scheduler has of this entry.
+    pub(super) fn start(&self, memory: Option<&Arc<Memory>>, after: &mut AfterUnlock<'_>) {
         let timer = self.job.pool.timer();
         let now = self.job.pool.clock().read();
         let mut state = self.state.lock();
@@ -75,10 +78,16 @@ impl Entry {
         // Invariant 4: from here on there is something to let go in `leave_live`.
         state.alarm.hold(timer);
         state.mode = Mode::Live;
+        if let (None, Some(memory)) = (&state.progress, memory) {
+            let (name, schedule) = (self.name().clone(), self.schedule.to_string().into());
+            state.progress = Some(Progress::new(memory, name, schedule));
+        }
+        let left = state.progress.as_ref().and_then(Progress::left);
         if state.is_paused {
+            state.recall_while_paused(left.as_ref(), now);
             return;
         }
-        self.plan(&mut state, now, after);
+        self.plan(&mut state, left.as_ref(), now, after);
         if self.run_at_start && state.mode == Mode::Live {
             self.run_now(&mut state, now, after);
         }
@@ -91,13 +100,17 @@ impl Entry {
 
     pub(super) fn remove(&self) {
         let mut after = AfterUnlock::new();
-        self.state.lock().leave_live(Mode::Removed, &mut after);
+        let mut state = self.state.lock();
+        state.leave_live(Mode::Removed, &mut after);
+        after.drop(state.progress.take());
     }
 
     pub(super) fn pause(&self) {
+        let now = self.job.pool.clock().read();
         let mut state = self.state.lock();
         state.is_paused = true;
         state.unplan();
+        state.note(now);
     }
 
     pub(super) fn resume(&self) {
@@ -105,7 +118,7 @@ impl Entry {
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         if mem::replace(&mut state.is_paused, false) && state.mode == Mode::Live {
-            self.plan(&mut state, now, &mut after);
+            self.plan(&mut state, None, now, &mut after);
         }
     }
 
@@ -123,50 +136,65 @@ impl Entry {
         self.run_now(&mut state, now, &mut after) && state.active.count() > before
     }
 
-    /// Plans from now on. What is due already is in the pool when this returns, and not
-    /// when the timer has come to it: a thread that waits for the pool to be idle waits for
-    /// that, too.
-    fn plan(&self, state: &mut State, now: Now, after: &mut AfterUnlock<'_>) {
-        state.timetable.start(now, random());
+    /// Plans from now on, or from what was left. What is due already is in the pool when this
+    /// returns, and not when the timer has come to it: a thread that waits for the pool to be
+    /// idle waits for that, too.
+    fn plan(&self, state: &mut State, left: Option<&Left>, now: Now, after: &mut AfterUnlock<'_>) {
+        let overdue = match left {
+            Some(left) => state.timetable.resume(left, now, random()),
+            None => {
+                state.timetable.start(now, random());
+                Tick::default()
+            }
+        };
         // A run from before the pause: a fixed delay counts from its end.
         if state.active.in_pool() > 0 {
             state.timetable.run_begins();
         }
+        self.run_tick(state, overdue, now, after);
         self.run_planned(state, now, after);
     }
 
     /// Runs what has become due, and sets the timer for what comes next.
     fn run_planned(&self, state: &mut State, now: Now, after: &mut AfterUnlock<'_>) {
         let tick = state.look(now);
+        state.set_alarm();
+        self.run_tick(state, tick, now, after);
+        state.note(now);
+    }
+
+    fn run_tick(&self, state: &mut State, tick: Tick, now: Now, after: &mut AfterUnlock<'_>) {
         if tick.missed > 0 {
             state.stats.missed += tick.missed;
             Self::log_missed(state, tick.missed);
         }
-        state.set_alarm();
+        let planned = |nominal| Planned {
+            nominal,
+            jitter: tick.jitter,
+            on_wall: Some(wall(nominal, now)),
+        };
         if !tick.runs.is_empty() {
-            self.run_due(state, tick.runs, tick.jitter, after);
+            self.run_due(state, tick.runs.into_iter().map(planned).collect(), after);
         }
     }
 
     fn run_now(&self, state: &mut State, now: Now, after: &mut AfterUnlock<'_>) -> bool {
-        self.run_due(state, vec![Due::Mono(now.mono)], Duration::ZERO, after)
+        let run = Planned {
+            nominal: Due::Mono(now.mono),
+            jitter: Duration::ZERO,
+            on_wall: None,
+        };
+        self.run_due(state, vec![run], after)
     }
 
     /// Runs that are due, as far as the policy for overlaps lets them. `false`: the pool is
     /// closed, and the entry halted.
-    fn run_due(
-        &self,
-        state: &mut State,
-        runs: Vec<Due>,
-        jitter: Duration,
-        after: &mut AfterUnlock<'_>,
-    ) -> bool {
+    fn run_due(&self, state: &mut State, runs: Vec<Planned>, after: &mut AfterUnlock<'_>) -> bool {
         if self.job.pool.is_closed() {
             state.leave_live(Mode::Halted, after);
             return false;
         }
-        let runs = runs.into_iter().map(|nominal| Planned { nominal, jitter });
-        let skipped = state.active.add(runs.collect());
+        let skipped = state.active.add(runs);
         if skipped > 0 {
             state.stats.overlapped += skipped;
             state.alarm.log(log::Level::Debug, || {
@@ -183,8 +211,12 @@ impl Entry {
             let Some(entry) = self.me.upgrade() else {
                 unreachable!("the caller holds the entry whose state is locked")
             };
+            if let (Some(progress), Some(due)) = (&mut state.progress, due.on_wall) {
+                progress.begin(due);
+            }
             let run = Run {
                 entry,
+                memory: state.progress.as_ref().and_then(Progress::memory),
                 due,
                 phase: Phase::Submitted,
             };
@@ -201,11 +233,19 @@ impl Entry {
     }
 
     /// A run is over; `None`: it never began.
-    fn ended(&self, last: Option<LastRun>) {
+    fn ended(&self, run: Planned, last: Option<LastRun>, memory: Option<&Memory>) {
         let now = self.job.pool.clock().read();
         let mut after = AfterUnlock::new();
         let mut state = self.state.lock();
         state.active.end();
+        let is_stopping = state.mode != Mode::Live || self.job.pool.is_closed();
+        // One that a stop has cut short, or has not let begin, is had after a restart.
+        let is_had = last
+            .as_ref()
+            .is_some_and(|last| !is_stopping || last.outcome != RunOutcome::Cancelled);
+        if is_had {
+            state.end(run, now);
+        }
         let error = last.and_then(|last| state.stats.end(last));
         if let Some(error) = error {
             self.job.pool.failed_runs.add(&self.job.name, &error);
@@ -214,6 +254,12 @@ impl Entry {
         self.submit_waiting(&mut state, &mut after);
         if state.mode == Mode::Live && !state.is_paused && state.active.in_pool() == 0 {
             state.replan(|table| table.run_ended(now, random()));
+        }
+        state.note(now);
+        drop(state);
+        drop(after);
+        if let Some(memory) = memory.filter(|_| is_stopping && is_had) {
+            memory.flush(); // the process may end at once
         }
     }
 
@@ -264,6 +310,8 @@ impl Alarm for Entry {
 /// A run that is in the pool (Invariant 3).
 struct Run {
     entry: Arc<Entry>,
+    /// Its end is remembered also where the scheduler is dropped before.
+    memory: Option<Arc<Memory>>,
     due: Planned,
     phase: Phase,
 }
@@ -314,13 +362,19 @@ impl Run {
             }
             Phase::Ended => return,
         };
-        self.entry.ended(last);
+        self.entry.ended(self.due, last, self.memory.as_deref());
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
+        let has_begun = !matches!(self.phase, Phase::Submitted);
         // It panicked, or never began.
         self.end(RunOutcome::Panicked);
+        if let Some(memory) = self.memory.take().filter(|_| !has_begun) {
+            // The timer's thread may be the one that drops it, and the last drop waits for the
+            // disk.
+            drop_elsewhere(memory);
+        }
     }
 }

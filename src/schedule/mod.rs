@@ -6,6 +6,7 @@
 // - `rule`: [`Schedule`]; `cron`: the rules of cron, with the feature `cron`. Pure.
 // - `policy`, `planned`, `timetable`: what is due when, whatever the clocks do. Pure.
 // - `active_runs`: the runs that have not ended, and the policy for overlaps. Pure.
+// - `memory`, `progress`: what is kept on a file of the runs, and how far an entry has come.
 // - `context`, `status`: what a run gets, and what is counted of the runs.
 // - `job`: the closure, as a task of the pool. `alarm`: the moment in the timer.
 // - `state`, `entry`: an entry, between the timer and the pool: composed of these.
@@ -21,8 +22,10 @@ mod entry;
 mod error;
 mod hosted;
 mod job;
+mod memory;
 mod planned;
 mod policy;
+mod progress;
 mod rule;
 mod scheduler;
 mod shown;
@@ -33,6 +36,7 @@ mod timetable;
 pub use builder::EntryBuilder;
 pub use context::RunContext;
 pub use error::ScheduleError;
+pub use memory::RememberError;
 pub use policy::{MisfirePolicy, OverlapPolicy};
 pub use rule::Schedule;
 pub use scheduler::{ScheduleEntry, Scheduler};

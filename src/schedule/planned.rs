@@ -10,6 +10,24 @@ pub(super) struct Planned {
     pub(super) nominal: Due,
     /// How much later it is due.
     pub(super) jitter: Duration,
+    /// The same on the wall clock, as that was when it became due; `None`: it has not, or was
+    /// triggered, and is of no plan.
+    pub(super) on_wall: Option<SystemTime>,
+}
+
+/// What an earlier start of an entry, mostly in another process, has left of its plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// The first moment whose run has not ended; `None`: there is none, or nothing is made up for.
+    pub(super) next: Option<SystemTime>,
+    /// What the clock showed when that was noted.
+    #[cfg_attr(
+        not(feature = "cron"),
+        allow(dead_code, reason = "a clock that was set back matters to cron alone")
+    )]
+    pub(super) noted: SystemTime,
+    /// The schedule is the one that it was then.
+    pub(super) is_same: bool,
 }
 
 impl Planned {
@@ -43,4 +61,13 @@ pub(super) fn wall(due: Due, now: Now) -> SystemTime {
         }
         .unwrap_or(now.wall),
     }
+}
+
+/// A moment of the wall clock, as the monotonic clock has it now.
+pub(super) fn mono(at: SystemTime, now: Now) -> Due {
+    let moment = match at.duration_since(now.wall) {
+        Ok(left) => now.mono.checked_add(left),
+        Err(passed) => now.mono.checked_sub(passed.duration()),
+    };
+    Due::Mono(moment.unwrap_or(now.mono))
 }

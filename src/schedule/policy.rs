@@ -15,7 +15,8 @@ pub enum OverlapPolicy {
 }
 
 /// The policy for missed runs. Runs are missed when the machine is suspended or overloaded, or when
-/// the clock is set forward.
+/// the clock is set forward; and, if the scheduler [remembers](crate::Scheduler::remember) its runs,
+/// while the program does not run.
 ///
 /// A run that is late by no more than the [threshold](crate::schedule::EntryBuilder::missed_after),
 /// 60 s by default, runs and does not count as missed. Except with `All`, runs that become due

@@ -3,6 +3,7 @@
 use super::builder::EntryBuilder;
 use super::entry::Entry;
 use super::error::ScheduleError;
+use super::memory::{Memory, RememberError};
 use super::rule::Schedule;
 use super::status::EntryStatus;
 use crate::clock::Deadline;
@@ -14,6 +15,7 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// Runs tasks on a pool by the clock. A clone refers to the same scheduler.
@@ -86,6 +88,7 @@ struct State {
     numbers: HashMap<Arc<str>, u64>,
     next: u64,
     is_live: bool,
+    memory: Option<Arc<Memory>>,
 }
 
 impl Scheduler {
@@ -128,7 +131,7 @@ impl Scheduler {
         state.next += 1;
         state.entries.insert(number, entry.clone());
         if state.is_live {
-            entry.start(&mut after);
+            entry.start(state.memory.as_ref(), &mut after);
         }
         Ok(ScheduleEntry {
             entry,
@@ -153,7 +156,130 @@ impl Scheduler {
         let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         state.is_live = true;
-        state.entries.values().for_each(|e| e.start(&mut after));
+        let memory = state.memory.clone();
+        let entries = state.entries.values();
+        entries.for_each(|entry| entry.start(memory.as_ref(), &mut after));
+        Ok(())
+    }
+
+    /// Remembers on a file which runs have ended, so that the next process makes up for what was
+    /// missed in between. Call it before [`start`](Self::start). Entries are known by their names.
+    ///
+    /// After a restart an entry goes on as after a suspension of the machine: what was due since
+    /// is missed, and its [policy](crate::schedule::MisfirePolicy) decides what is run.
+    /// [`RunContext::due`](crate::schedule::RunContext::due) returns the true time.
+    ///
+    /// | schedule | after a restart |
+    /// | --- | --- |
+    /// | `cron` | its missed runs are made up for |
+    /// | [`at`](Schedule::at) | it is not run a second time |
+    /// | [`every`](Schedule::every) | the period counts from the last run that was due (with `fixed_delay`, from the end of the last run), by the time of day |
+    /// | [`after`](Schedule::after) | nothing is remembered: the delay counts from the start |
+    ///
+    /// The other odd cases:
+    ///
+    /// - A *new entry* counts from its first start; nothing before that was missed.
+    /// - A run is remembered when it *ends*, also with an error or a panic. A run that a crash cuts
+    ///   short is therefore repeated, never lost, and so is one that a stop hands back, abandons, or
+    ///   ends by its token ([`Cancelled`](crate::cancel::Cancelled)). If a run ends the process
+    ///   each time, `MisfirePolicy::Skip` keeps it from being repeated at each start.
+    /// - Of runs that overlap, those that were due after the first one that has not ended are
+    ///   repeated with it.
+    /// - *Triggered* runs, and those of `run_at_start`, are not of the schedule, and not remembered.
+    /// - *A changed schedule*: a run that the old one had due before the restart is made up for, as
+    ///   one run. Then the new schedule counts from the start. (`cron` in the system's time zone
+    ///   has changed if that zone has.)
+    /// - *A removed entry* ([`ScheduleEntry::remove`](crate::schedule::ScheduleEntry::remove)) is
+    ///   forgotten. Names that no entry has are kept for 30 days, for a program that adds the entry
+    ///   again. A renamed entry is a new one.
+    /// - Of an entry that is *paused* when the process ends, nothing is made up for.
+    /// - *A clock that was set back* meanwhile by up to three hours repeats no fixed time. By more
+    ///   than that, entries are planned from the current time, as described
+    ///   [above](Self#what-is-due-when). An interval waits for one period at most.
+    /// - A [`stop`](Self::stop) and a `start` in the same process are like a restart.
+    ///
+    /// # When it is written
+    ///
+    /// A thread of its own writes the file: at once when a run has ended, but not more often than
+    /// once a second, for all entries together. So a crash (of the process, or of the machine)
+    /// forgets the ends of the last second, and repeats these runs. A [`stop`](Self::stop) of the
+    /// scheduler, and each run that ends after it or after the stop of the pool, writes the file
+    /// before it returns, so that a stop that is clean forgets nothing. They wait for a disk that
+    /// does not answer for 5 s at most. A program that exits without a stop should drop the
+    /// scheduler first.
+    ///
+    /// If the file cannot be written later on, on a full disk for instance, the schedules go on. A
+    /// warning is logged, and the file is tried again after 2 s, then less often, at least once a
+    /// minute.
+    ///
+    /// # The file
+    ///
+    /// A new text is written to `FILE.new`, flushed, and renamed, so that the file is always whole.
+    /// `FILE.lock` is locked until the scheduler is dropped and none of its runs is in the pool any
+    /// more: another scheduler with the same file gets an error. The system releases the lock when the process ends.
+    /// (A program built by a Rust before 1.89, which cannot lock files, does not notice that.)
+    ///
+    /// The file is a text in UTF-8. Times are seconds since 1970, columns are separated by tabs:
+    ///
+    /// ```text
+    /// groundcrew schedules 1
+    /// saved  1798761600.000000000
+    /// 1798767000.000000000  -  back up  cron "30 1 * * *" in UTC
+    /// end
+    /// ```
+    ///
+    /// The first line has the version of the format, the second one when the file was written.
+    /// Each further line is about an entry: the first moment whose run has not ended (`-` for
+    /// none), since when no entry has had the name (`-` for one in use), the name, and the schedule.
+    /// To make a program forget an entry, stop it and delete the line.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`RememberError`], and remembers nothing, if the file is in use, was not written
+    /// by a scheduler, is of a newer version, is damaged, or cannot be read and written. Such a file
+    /// is left as it is. Blocks while the file is read and written once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use groundcrew::{Pool, Schedule, Scheduler};
+    /// use std::path::Path;
+    /// use std::time::UNIX_EPOCH;
+    ///
+    /// /// Returns how often the entry has run in this life of the program.
+    /// fn live(file: &Path) -> Result<u64, groundcrew::BoxError> {
+    ///     let pool = Pool::new(1)?;
+    ///     let scheduler = Scheduler::new(pool.submitter());
+    ///     scheduler.remember(file)?;
+    ///     let entry = scheduler
+    ///         .entry("migrate", Schedule::at(UNIX_EPOCH)) // that was missed
+    ///         .run(|_| Ok(()))?;
+    ///     scheduler.start()?;
+    ///     pool.wait_idle();
+    ///     scheduler.stop();
+    ///     Ok(entry.status().runs())
+    /// }
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("schedules");
+    /// assert_eq!(live(&file)?, 1);
+    /// assert_eq!(live(&file)?, 0);
+    /// # Ok::<(), groundcrew::BoxError>(())
+    /// ```
+    pub fn remember(&self, path: impl AsRef<Path>) -> Result<(), RememberError> {
+        let check = |state: &State| match &state.memory {
+            Some(memory) => Err(RememberError::Twice {
+                file: memory.path(),
+            }),
+            None if state.is_live => Err(RememberError::Started),
+            None => Ok(()),
+        };
+        check(&self.core.state.lock())?;
+        // Not under the lock: it waits for the disk.
+        let memory = Memory::open(path.as_ref(), self.pool().clock().clone())?;
+        let mut state = self.core.state.lock();
+        check(&state)?;
+        state.memory = Some(Arc::new(memory));
         Ok(())
     }
 
@@ -161,11 +287,20 @@ impl Scheduler {
     /// that wait for the end of another one
     /// ([`OverlapPolicy::Queue`](crate::schedule::OverlapPolicy::Queue), `trigger`) are skipped,
     /// and so are runs that jitter has delayed. The scheduler can be started again.
+    ///
+    /// If the scheduler [remembers](Self::remember) its runs, they are not skipped but left to the
+    /// next start, and this blocks until the file is written.
     pub fn stop(&self) {
         let mut after = AfterUnlock::new();
         let mut state = self.core.state.lock();
         state.is_live = false;
         state.entries.values().for_each(|e| e.halt(&mut after));
+        let memory = state.memory.clone();
+        drop(state);
+        drop(after);
+        if let Some(memory) = memory {
+            memory.flush();
+        }
     }
 
     /// Returns the status of all entries, in the order in which they were added.
@@ -274,6 +409,9 @@ impl ScheduleEntry {
             let mut state = core.state.lock();
             if state.entries.remove(&self.number).is_some() {
                 state.numbers.remove(self.entry.name());
+                if let Some(memory) = &state.memory {
+                    memory.forget(self.entry.name());
+                }
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use super::active_runs::ActiveRuns;
 use super::alarm::EntryAlarm;
+use super::planned::{Left, Planned, wall};
 use super::policy::OverlapPolicy;
+use super::progress::Progress;
 use super::status::RunStats;
 use super::timetable::{Tick, Timetable};
 use crate::clock::Now;
@@ -16,6 +18,8 @@ pub(super) struct State {
     pub(super) alarm: EntryAlarm,
     pub(super) active: ActiveRuns,
     pub(super) stats: RunStats,
+    /// Since it was started, if its scheduler remembers the runs.
+    pub(super) progress: Option<Progress>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,7 @@ impl State {
             alarm,
             active: ActiveRuns::new(overlap),
             stats: RunStats::default(),
+            progress: None,
         }
     }
 
@@ -57,6 +62,44 @@ impl State {
         change(&mut self.timetable);
         if self.timetable.next() != before {
             self.set_alarm();
+        }
+    }
+
+    /// Notes how far it has come. Called after each change of the plan, and of its runs.
+    pub(super) fn note(&mut self, now: Now) {
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        // What waits, and what is planned, does not change by a stop: it is had later.
+        if self.mode == Mode::Live {
+            let planned = self.timetable.next_nominal().map(|due| wall(due, now));
+            let first = self.active.first_waiting().into_iter().chain(planned).min();
+            // A pause leaves nothing to be made up for, but for the one moment of an `at`.
+            if !self.is_paused || !self.timetable.is_at() {
+                progress.plan(first);
+            }
+        }
+        progress.note(now.wall);
+    }
+
+    /// It is started while it is paused: what was missed before is not made up for.
+    pub(super) fn recall_while_paused(&mut self, left: Option<&Left>, now: Now) {
+        if let Some(left) = left {
+            self.timetable.resume(left, now, random());
+            self.timetable.halt();
+        }
+    }
+
+    /// A run is over, and is not to be repeated after a restart.
+    pub(super) fn end(&mut self, run: Planned, now: Now) {
+        let (Some(progress), Some(due)) = (&mut self.progress, run.on_wall) else {
+            return;
+        };
+        progress.end(due);
+        if self.mode == Mode::Halted {
+            if let Some(next) = self.timetable.after_delay(now) {
+                progress.plan(Some(wall(next, now)));
+            }
         }
     }
 

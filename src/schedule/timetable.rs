@@ -14,7 +14,7 @@ mod passed;
 
 #[cfg(feature = "cron")]
 use super::cron::Cron;
-use super::planned::Planned;
+use super::planned::{Left, Planned};
 use super::policy::MisfirePolicy;
 use super::rule::{Kind, Schedule};
 use crate::clock::Now;
@@ -89,6 +89,11 @@ impl Timetable {
         self.next.map(Planned::due)
     }
 
+    /// The same, without jitter.
+    pub(super) fn next_nominal(&self) -> Option<Due> {
+        self.next.map(|next| next.nominal)
+    }
+
     /// As of when that was planned.
     pub(super) fn planned_at(&self) -> Option<Now> {
         self.planned_at
@@ -117,6 +122,74 @@ impl Timetable {
         self.plan(nominal, random);
     }
 
+    /// Plans from what an earlier start has left: from its first run that has not ended, as if there
+    /// had only been a suspension. If that was planned by another schedule, it is due all the same,
+    /// and comes back if it is to be run or was missed; the new schedule counts from now on.
+    pub(super) fn resume(&mut self, left: &Left, now: Now, random: f64) -> Tick {
+        self.start(now, random);
+        let Some(next) = left.next else {
+            self.is_spent |= left.is_same && self.is_at();
+            if self.is_spent {
+                self.next = None;
+            }
+            return Tick::default();
+        };
+        if !left.is_same {
+            return self.overdue(next, now);
+        }
+        let nominal = match self.schedule.kind() {
+            Kind::After(_) => return Tick::default(),
+            Kind::At(at) => {
+                // It became due, and waited, when it was stopped.
+                self.is_spent = false;
+                Some(Due::Wall(*at))
+            }
+            Kind::Every { period, .. } => match next.duration_since(now.wall) {
+                // By a clock that was set back it may be far away.
+                Ok(wait) => now.mono.checked_add(wait.min(*period)).map(Due::Mono),
+                Err(_) => Some(Due::Wall(next)),
+            },
+            #[cfg(feature = "cron")]
+            Kind::Cron(cron) => {
+                let back = left.noted.duration_since(now.wall).unwrap_or_default();
+                if back > CORRECTION {
+                    return Tick::default();
+                }
+                if next > now.wall {
+                    // What is before it was had.
+                    self.had_until = next.checked_sub(Duration::from_nanos(1));
+                    self.next_of_cron(cron, now).map(Due::Wall)
+                } else {
+                    Some(Due::Wall(next))
+                }
+            }
+        };
+        self.plan(nominal, random);
+        Tick::default()
+    }
+
+    /// A moment of a schedule that has been replaced.
+    fn overdue(&self, due: SystemTime, now: Now) -> Tick {
+        let Ok(late) = now.wall.duration_since(due) else {
+            return Tick::default();
+        };
+        match self.missed {
+            MisfirePolicy::Skip if late > self.threshold => Tick {
+                missed: 1,
+                ..Tick::default()
+            },
+            _ => Tick {
+                runs: vec![Due::Wall(due)],
+                ..Tick::default()
+            },
+        }
+    }
+
+    /// It is due once, at a time of day.
+    pub(super) fn is_at(&self) -> bool {
+        matches!(self.schedule.kind(), Kind::At(_))
+    }
+
     /// Plans no more.
     pub(super) fn halt(&mut self) {
         self.next = None;
@@ -127,7 +200,11 @@ impl Timetable {
             let most = self.jitter.min(self.gap_after(nominal)).min(MOST_JITTER);
             let jitter = most.as_secs_f64() * random.clamp(0.0, 1.0);
             let jitter = Duration::try_from_secs_f64(jitter).unwrap_or(most);
-            Planned { nominal, jitter }
+            Planned {
+                nominal,
+                jitter,
+                on_wall: None,
+            }
         });
     }
 
@@ -136,7 +213,7 @@ impl Timetable {
     fn gap_after(&self, nominal: Due) -> Duration {
         match (nominal, self.schedule.kind()) {
             (
-                Due::Mono(_),
+                _,
                 Kind::Every {
                     period,
                     fixed_delay: false,
@@ -170,13 +247,19 @@ impl Timetable {
 
     /// The runs have ended: from now on a fixed delay counts.
     pub(super) fn run_ended(&mut self, now: Now, random: f64) {
-        if let Kind::Every {
-            period,
-            fixed_delay: true,
-        } = self.schedule.kind()
-        {
-            let next = now.mono.checked_add(*period).map(Due::Mono);
-            self.plan(next, random);
+        if let Some(next) = self.after_delay(now) {
+            self.plan(Some(next), random);
+        }
+    }
+
+    /// When a fixed delay is over that counts from now.
+    pub(super) fn after_delay(&self, now: Now) -> Option<Due> {
+        match self.schedule.kind() {
+            Kind::Every {
+                period,
+                fixed_delay: true,
+            } => now.mono.checked_add(*period).map(Due::Mono),
+            _ => None,
         }
     }
 

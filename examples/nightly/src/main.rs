@@ -40,6 +40,20 @@
 //! The lines that begin with a date are runs. With `--table` it prints the table alone.
 //! `--help` lists the options and exit codes.
 //!
+//! # A night without the program
+//!
+//! `--remember FILE` keeps on a file which runs have ended. If the program does not run at
+//! 01:30, its next start makes up for the backup: one for all nights that were missed.
+//!
+//! ```text
+//! $ cargo run -p nightly -- --count 1 --zones Europe/London --remember nightly.runs
+//! ...
+//! host nightly: service "schedules" is up after 0.000 s
+//! 2026-11-25T01:30:00+00:00  back up
+//! 2026-11-25T02:00:00+00:00  clean up
+//! 2026-11-25T07:14:00+00:00  warm the cache
+//! ```
+//!
 //! # A year
 //!
 //! `--simulate` goes through a year, and prints what ran around the two changes of the
@@ -102,6 +116,7 @@ use jiff::tz::TimeZone;
 use jobs::JOBS;
 use log::info;
 use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 use std::time::SystemTime;
 use table::Table;
@@ -143,6 +158,10 @@ struct Options {
     /// Print the table, and run nothing
     #[arg(long)]
     table: bool,
+
+    /// Remember on this file which runs have ended, so that a restart makes up for what was missed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "simulate"])]
+    remember: Option<PathBuf>,
 
     /// Go through this year on a clock that is moved by hand, and print what ran around the
     /// changes of the zone's clocks
@@ -192,13 +211,16 @@ fn run(options: Options) -> program::Result<ExitCode> {
     drop(out);
     match options.table {
         true => Ok(ExitCode::SUCCESS),
-        false => Ok(run_jobs(&options.zone)?.report()),
+        false => Ok(run_jobs(&options.zone, options.remember.as_deref())?.report()),
     }
 }
 
-fn run_jobs(zone: &TimeZone) -> program::Result<HostReport> {
+fn run_jobs(zone: &TimeZone, remember: Option<&Path>) -> program::Result<HostReport> {
     let pool = Pool::builder().name("nightly").threads(2).build()?;
     let scheduler = Scheduler::new(pool.submitter());
+    if let Some(file) = remember {
+        scheduler.remember(file)?;
+    }
     for job in &JOBS {
         let zone = zone.clone();
         let mut entry = scheduler.entry(job.name, job.schedule(&zone));

@@ -6,9 +6,12 @@ mod common;
 
 use common::examples::{example, interrupt, masked, output, text};
 use common::{LONG, within};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Output};
 use std::sync::Mutex;
+use std::thread;
 
 fn nightly(options: &[&str]) -> Output {
     output(example("nightly", ".").args(options))
@@ -205,6 +208,63 @@ fn ctrl_c_ends_it_cleanly_and_with_its_report() {
     let expected = "  pool \"nightly\": stop: clean after _ s (deadline _ s)";
     assert_eq!(pool.map(|(pool, _)| pool), Some(expected), "{rest}{told}");
     assert_eq!((code, told.as_str()), (Some(0), ""));
+}
+
+/// One that remembers its runs on this file; and the lines that it prints up to this one.
+fn remembering(file: &Path, last: &str) -> (Running, Vec<String>) {
+    let mut command = example("nightly", ".");
+    let mut running = Running(command.arg("--remember").arg(file).spawn().unwrap());
+    let mut stdout = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    within(LONG, "the example", || {
+        while lines
+            .last()
+            .is_none_or(|line: &String| !line.ends_with(last))
+        {
+            lines.push(stdout.next().expect("it has ended").unwrap());
+        }
+    });
+    // It would stop where its output is not read.
+    thread::spawn(move || stdout.for_each(drop));
+    (running, lines)
+}
+
+#[test]
+fn a_backup_that_was_missed_is_made_up_for_once_and_a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs");
+    let schedule = "cron \"30 1 * * *\" in Europe/London";
+    let line = |next: &str| format!("{next}\t-\tback up\t{schedule}\n");
+    // As a process has left it in 2026, on the 1st of March.
+    let left = format!(
+        "groundcrew schedules 1\nsaved\t1772300000.000000000\n{}end\n",
+        line("1772328600.000000000")
+    );
+    fs::write(&file, left).unwrap();
+
+    let (mut running, lines) = remembering(&file, "  back up");
+    let runs = lines.iter().filter(|line| line.ends_with("  back up"));
+    let times: Vec<&str> = runs.map(|line| &line[10..19]).collect();
+    assert_eq!(times, ["T01:30:00"], "its true time: {lines:?}");
+
+    let second = nightly(&["--remember", file.to_str().unwrap()]);
+    let told = text(&second.stderr);
+    assert!(told.contains("another scheduler"), "{told}");
+    assert_eq!(second.status.code(), Some(1));
+
+    interrupt(&running.0);
+    let status = within(LONG, "the example", || running.0.wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains("back up") && !text.contains("1772328600"),
+        "{text}"
+    );
+
+    // There is nothing left to make up for.
+    let (_running, lines) = remembering(&file, "  warm the cache");
+    let repeated = lines.iter().any(|line| line.ends_with("  back up"));
+    assert!(!repeated, "{lines:?}");
 }
 
 #[test]

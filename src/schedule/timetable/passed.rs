@@ -1,7 +1,7 @@
 //! Which runs have become due since the clock was looked at last.
 
 use crate::clock::Now;
-use crate::schedule::planned::Planned;
+use crate::schedule::planned::{Planned, mono};
 use crate::schedule::rule::{Kind, Schedule};
 use crate::timer::Due;
 use std::collections::VecDeque;
@@ -31,7 +31,7 @@ impl Passed {
     pub(super) fn by(schedule: &Schedule, first: Planned, now: Now, most: usize) -> Passed {
         match (first.nominal, schedule.kind()) {
             (
-                Due::Mono(start),
+                start,
                 Kind::Every {
                     period,
                     fixed_delay: false,
@@ -41,17 +41,21 @@ impl Passed {
                 let since = first.lateness(now);
                 let more = u64::try_from(since.as_nanos() / period.as_nanos());
                 let more = more.unwrap_or(u64::MAX).min(u64::MAX - 1);
-                let nth = |n: u64| Due::Mono(start + times(period, n));
                 let oldest = (more + 1).saturating_sub(most as u64);
+                let nth = |n| later(start, times(period, n));
                 Passed {
-                    moments: (oldest..=more).map(nth).collect(),
+                    moments: (oldest..=more).filter_map(nth).collect(),
                     count: more + 1,
                     lateness: since.saturating_sub(times(period, more)),
                     latest: None,
-                    next: start.checked_add(times(period, more + 1)).map(Due::Mono),
+                    next: nth(more + 1).map(|next| match next {
+                        Due::Mono(_) => next,
+                        // Left by another process, whose monotonic clock is not known.
+                        Due::Wall(at) => mono(at, now),
+                    }),
                 }
             }
-            (Due::Mono(_), _) => Passed {
+            (Due::Mono(_), _) | (_, Kind::Every { .. }) => Passed {
                 moments: VecDeque::from([first.nominal]),
                 count: 1,
                 lateness: first.lateness(now),
@@ -132,6 +136,14 @@ fn last_until(
             return last;
         }
         back = back.saturating_mul(2);
+    }
+}
+
+/// `None`: as late as no clock goes.
+fn later(due: Due, by: Duration) -> Option<Due> {
+    match due {
+        Due::Mono(at) => at.checked_add(by).map(Due::Mono),
+        Due::Wall(at) => at.checked_add(by).map(Due::Wall),
     }
 }
 

@@ -399,3 +399,49 @@ fn the_shortest_period_and_the_longest_silence_overflow_nothing() {
     table.start(start, 1.0);
     assert_eq!(counts(&table.look(after(start, 1000 * DAY), 0.0)), (0, 0));
 }
+
+#[test]
+fn an_interval_that_another_process_has_left_goes_on_at_its_own_times() {
+    let start = start();
+    let left = |ago: Duration| Left {
+        next: Some(start.wall - ago),
+        noted: start.wall - 2 * ago,
+        is_same: true,
+    };
+    let due = |ago: Duration| Due::Wall(start.wall - ago);
+    let ago = 2 * HOUR + 10 * MINUTE;
+    for (rule, runs, missed) in [
+        (MisfirePolicy::Once, vec![due(10 * MINUTE)], 2),
+        (
+            MisfirePolicy::All(9),
+            vec![due(ago), due(ago - HOUR), due(10 * MINUTE)],
+            0,
+        ),
+        (MisfirePolicy::Skip, vec![], 3),
+    ] {
+        let mut table = Timetable::new(Schedule::every(HOUR), rule, MINUTE, Duration::ZERO);
+        let none = table.resume(&left(ago), start, 0.0);
+        assert_eq!(none, Tick::default());
+        let tick = table.look(start, 0.0);
+        assert_eq!((tick.runs, tick.missed), (runs, missed), "{rule:?}");
+        assert_eq!(table.next(), Some(mono(start, 50 * MINUTE)));
+    }
+    // Put off by jitter, which is no longer than the period.
+    let once = MisfirePolicy::Once;
+    let mut table = Timetable::new(Schedule::every(HOUR), once, MINUTE, DAY);
+    let _ = table.resume(&left(MINUTE), start, 0.5);
+    assert_eq!(table.next(), Some(Due::Wall(start.wall + 29 * MINUTE)));
+    let later = after(start, 29 * MINUTE);
+    let tick = table.look(later, 0.0);
+    assert_eq!(counts(&tick), (1, 0));
+    assert_eq!(table.next(), Some(mono(start, 59 * MINUTE)));
+    // The shortest period, and the longest time.
+    let period = Duration::from_nanos(1);
+    let mut table = Timetable::new(Schedule::every(period), once, MINUTE, SECOND);
+    let _ = table.resume(&left(19_000 * DAY), start, 1.0);
+    assert_eq!(counts(&table.look(start, 0.0)).0, 1);
+    let mut table = Timetable::new(Schedule::every(Duration::MAX), once, MINUTE, SECOND);
+    let _ = table.resume(&left(MINUTE), start, 1.0);
+    assert_eq!(counts(&table.look(start, 0.0)), (1, 0));
+    assert_eq!(table.next(), None);
+}

@@ -11,3 +11,4 @@ mod queue;
 mod retry;
 mod schedule;
 mod schedule_clock;
+mod schedule_remember;
