@@ -320,7 +320,8 @@ impl CancelToken {
     ///
     /// The closures run on a thread of this crate, one after the other in the order in which they
     /// were registered, so that the cancel does not wait for them. One that takes longer than 10 ms
-    /// is left alone, and another thread calls the next one. A panic in one of them is logged.
+    /// is left alone, and another thread calls the next one. A panic in one of them is logged, with the
+    /// place of this call.
     ///
     /// When `cancel`, or a stop, has returned, closures may not have run yet. The drop of the guard
     /// does not wait for a call that has begun either, so a closure has to own what it uses: a clone
@@ -331,7 +332,8 @@ impl CancelToken {
     ///
     /// # Examples
     ///
-    /// A read from a client that says nothing returns when the token is cancelled:
+    /// A read from a client that says nothing returns when the token is cancelled. On Linux, what
+    /// the client had sent before is still read; other systems discard it.
     ///
     /// ```
     /// use groundcrew::CancelToken;
@@ -349,6 +351,7 @@ impl CancelToken {
     /// assert_eq!(client.read(&mut [0])?, 0); // the end
     /// # Ok::<(), groundcrew::BoxError>(())
     /// ```
+    #[track_caller]
     pub fn on_cancel(&self, closure: impl FnOnce() + Send + 'static) -> CancelGuard {
         let guard = CancelGuard {
             node: self.node.clone(),

@@ -262,7 +262,7 @@ fn a_report_that_is_not_clean_is_printed_and_the_exit_code_says_so() {
     }
 }
 
-/// The exit code of a scenario whose stderr nobody reads.
+/// The exit code of a scenario whose stderr is not read.
 fn code_with_an_unread_stderr(scenario: &str) -> Option<i32> {
     let own = std::env::current_exe().unwrap();
     let mut child = Command::new(own)

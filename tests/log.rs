@@ -157,6 +157,10 @@ fn the_report_of_a_stop_that_is_not_clean_is_a_warning() {
     let report = batcher.stop(Duration::ZERO);
     assert_eq!(report.take_unstarted(), [7]);
     wait_for(Level::Warn, "batcher \"warned\": NOT CLEAN");
+    // A later one says nothing new.
+    assert!(!batcher.stop(Duration::ZERO).is_clean());
+    let warnings = records(Level::Warn, "batcher \"warned\": NOT CLEAN");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     gate.open();
 }
 

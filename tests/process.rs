@@ -476,7 +476,7 @@ mod full_stderr {
     use groundcrew::Batcher;
     use std::process::{ExitCode, Termination};
 
-    /// The exit code of a scenario whose stderr nobody reads.
+    /// The exit code of a scenario whose stderr is not read.
     fn code(scenario: &str) -> Option<i32> {
         let mut child = play(scenario)
             .stdout(Stdio::null())

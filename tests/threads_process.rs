@@ -34,6 +34,7 @@ fn scenario() {
         Ok("late joiner") => late_joiner(),
         Ok("kept deadline") => kept_deadline(),
         Ok("stopped retry") => stopped_retry(),
+        Ok("closures") => closures(),
         Ok(other) => panic!("no scenario {other}"),
         Err(_) => {}
     }
@@ -213,4 +214,30 @@ fn stopped_retry() {
         "{report}"
     );
     drop(handle);
+}
+
+#[test]
+fn a_stop_calls_no_closure_of_on_cancel_itself_where_no_thread_can_be_had() {
+    play("closures", "3+");
+}
+
+fn closures() {
+    // This thread has used up its two, and so has the worker when it registers the closure.
+    let pool = Pool::new(2).unwrap();
+    let gate = Gate::new();
+    let entrance = gate.entrance();
+    let (tell, told) = bounded(1);
+    let waits = pool.submit_with(move |ctx| {
+        for _ in 0..2 {
+            thread::spawn(|| ()).join().unwrap();
+        }
+        let _guard = ctx.stopping().on_cancel(move || entrance.pass());
+        tell.send(()).unwrap();
+        ctx.stopping().wait();
+    });
+    told.recv().unwrap();
+    let report = pool.stop(LONG);
+    assert!(report.abandoned().is_empty(), "{report}");
+    waits.unwrap().join().unwrap();
+    gate.open();
 }

@@ -21,7 +21,8 @@ pub(crate) fn clean(title: &'static str, quick: bool) -> Figure {
         let target = tempfile::tempdir().unwrap();
         let start = Instant::now();
         let mut build = cargo();
-        build.args(["build", "--lib", "--target-dir"]);
+        // Others of the workspace are built by default, too.
+        build.args(["build", "-p", "groundcrew", "--lib", "--target-dir"]);
         assert!(build.arg(target.path()).status().unwrap().success());
         start.elapsed().as_secs_f64()
     };
@@ -34,8 +35,11 @@ pub(crate) fn clean(title: &'static str, quick: bool) -> Figure {
 pub(crate) fn crates(title: &'static str, _quick: bool) -> Figure {
     let count = || {
         let mut tree = cargo();
-        tree.args(["tree", "--edges", "normal,build", "--prefix", "none"]);
-        let output = tree.args(["--format", "{p}"]).output().unwrap();
+        tree.args(["tree", "-p", "groundcrew", "--edges", "normal,build"]);
+        let output = tree
+            .args(["--prefix", "none", "--format", "{p}"])
+            .output()
+            .unwrap();
         let lines = String::from_utf8_lossy(&output.stdout);
         let crates = lines.lines().map(|line| line.trim_end_matches(" (*)"));
         crates.collect::<BTreeSet<_>>().len() as f64

@@ -100,7 +100,7 @@ pub(crate) fn print(text: impl Into<Vec<u8>>) -> io::Result<()> {
 pub(crate) fn print_or_stop(ctx: &ServiceContext, line: impl Display) -> ServiceResult {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-            ctx.request_stop("nobody reads the output");
+            ctx.request_stop("the output is not read");
             Ok(())
         }
         written => Ok(written?),
@@ -159,7 +159,7 @@ pub(crate) fn finish(
             Err(RecvTimeoutError::Disconnected) => return Err(ErrorKind::Other.into()),
             Err(RecvTimeoutError::Timeout) if is_stopping() => {
                 if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
-                    let error = "nobody reads it";
+                    let error = "it is not read";
                     return Err(io::Error::new(ErrorKind::TimedOut, error));
                 }
             }

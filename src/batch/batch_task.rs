@@ -6,6 +6,7 @@ use super::handler::{Handled, Rest};
 use super::inside::Inside;
 use super::state::{Phase, State};
 use super::store::Store;
+use crate::clock::Deadline;
 use crate::retry::DeadLetter;
 use crate::sync::{AfterUnlock, Arc, MutexGuard};
 use crate::task::{TaskContext, due_task_with_handle};
@@ -139,6 +140,11 @@ impl<T: Send + 'static> BatchTask<T> {
                 batch.push(chunk);
                 state.stats.retries += 1;
                 self.store.wait_to_retry(state, batch, until);
+                return Vec::new();
+            }
+            Rest::UntilStop(chunk) => {
+                batch.push(chunk);
+                self.store.wait_to_retry(state, batch, Deadline::NEVER);
                 return Vec::new();
             }
             Rest::Halves([first, second]) => {

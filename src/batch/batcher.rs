@@ -214,10 +214,10 @@ impl<T: Send + 'static> Batcher<T> {
     /// Makes a batch of the collected items, and blocks until every item that was submitted before
     /// is handled or given up. Then this returns `true`.
     ///
-    /// Returns `false` if some items are not handled and to wait for them does not help: the pool
-    /// has stopped, so that [`stop`](Self::stop) hands back the rest; a stop handed them back, or
-    /// made its report while a handler still had them; or this is called from the handler or from
-    /// the closure for dead letters. A worker of the pool that waits here handles batches itself.
+    /// Returns `false` as soon as waiting cannot get the rest of the items handled: the pool has
+    /// stopped, so that [`stop`](Self::stop) hands them back; a stop handed them back, or made its
+    /// report while a handler still had them; or this is called from the handler or from the closure
+    /// for dead letters. A worker of the pool that waits here handles batches itself.
     pub fn flush(&self) -> bool {
         self.store().flush(Deadline::NEVER)
     }
@@ -250,11 +250,12 @@ impl<T: Send + 'static> Batcher<T> {
     /// handed back, regardless of the policy. A second stop waits again for abandoned handlers, and
     /// returns no items, but the current counters.
     ///
-    /// A report that is not clean is logged as a warning. A stuck logger delays the return by
+    /// The first report is logged as a warning if it is not clean. A stuck logger delays the return by
     /// 100 ms.
     pub fn stop(&self, plan: impl Into<StopPlan>) -> BatchReport<T> {
-        let report = self.store().stop(plan.into());
-        if !report.is_clean() {
+        let (report, is_first) = self.store().stop(plan.into());
+        // Of a later one the numbers are the same, or better.
+        if is_first && !report.is_clean() {
             log_in_time(record::BATCH, log::Level::Warn, report.to_string());
         }
         report
@@ -262,18 +263,20 @@ impl<T: Send + 'static> Batcher<T> {
 }
 
 impl<T: Send + 'static> Store<T> {
-    pub(super) fn stop(&self, plan: StopPlan) -> BatchReport<T> {
+    /// Whether this is the first stop to end, too.
+    pub(super) fn stop(&self, plan: StopPlan) -> (BatchReport<T>, bool) {
         let began = clock::now();
-        self.finish(plan.moments(began));
+        let is_first = self.finish(plan.moments(began));
         let mut state = self.state.lock();
         let unstarted = state.take_unstarted();
-        BatchReport {
+        let report = BatchReport {
             name: self.name().clone(),
             elapsed: clock::now().saturating_duration_since(began),
             stats: state.stats(),
             abandoned: state.held,
             unstarted: Mutex::new(unstarted),
-        }
+        };
+        (report, is_first)
     }
 
     pub(super) fn stats(&self) -> BatchStats {
@@ -302,7 +305,7 @@ impl<T: Send + 'static> Drop for Owner<T> {
             return;
         }
         drop(state);
-        let report = self.store.stop(StopPlan::drain(DROP_PLAN));
+        let (report, _) = self.store.stop(StopPlan::drain(DROP_PLAN));
         if !report.is_clean() {
             log_or_stderr_in_time(record::BATCH, log::Level::Error, report.to_string());
         }

@@ -44,6 +44,8 @@ pub(super) enum Rest<T> {
     Halves([Chunk<T>; 2]),
     /// It is tried again then.
     Retry(Chunk<T>, Deadline),
+    /// The stop of the batcher hands it back.
+    UntilStop(Chunk<T>),
 }
 
 impl<T> Handled<T> {
@@ -72,7 +74,7 @@ impl<T> Rest<T> {
                 items.extend(second.items);
                 items
             }
-            Rest::Retry(chunk, _) => chunk.items,
+            Rest::Retry(chunk, _) | Rest::UntilStop(chunk) => chunk.items,
         }
     }
 }
@@ -154,7 +156,7 @@ impl<T> BatchHandler<T> {
             }
             if self.is_of_stop(&error) {
                 // Nothing helps before its own stop, which follows and hands it back.
-                return retry_after(chunk, Duration::MAX);
+                return Handled::new(done, 0, Rest::UntilStop(chunk));
             }
         }
         let reason = match chunk.attempts.fail(&self.retry, &error, now) {

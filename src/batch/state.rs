@@ -81,8 +81,11 @@ impl<T> State<T> {
         self.phase >= phase
     }
 
-    pub(super) fn advance(&mut self, phase: Phase) {
+    /// Whether it was in an earlier one.
+    pub(super) fn advance(&mut self, phase: Phase) -> bool {
+        let is_later = phase > self.phase;
         self.phase = self.phase.max(phase);
+        is_later
     }
 
     pub(super) fn is_idle(&self) -> bool {

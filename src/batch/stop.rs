@@ -84,8 +84,9 @@ impl<T: Send + 'static> Store<T> {
         is_done
     }
 
-    /// Closes, waits for what there is as long as the plan allows, and takes out the rest.
-    pub(super) fn finish(&self, moments: Moments) {
+    /// Closes, waits for what there is as long as the plan allows, and takes out the rest. Whether
+    /// this is the first stop to end.
+    pub(super) fn finish(&self, moments: Moments) -> bool {
         self.close();
         let _alarm = self.alarm_to_cancel(moments.cancel);
         let mut is_cancelled = false;
@@ -107,11 +108,12 @@ impl<T: Send + 'static> Store<T> {
             }
         }
         self.seal(&mut state, &mut after);
-        state.advance(Phase::Reported);
+        let is_first = state.advance(Phase::Reported);
         state.waiters -= 1;
         // A flush does not wait for a handler that the report has left behind.
         self.notify(&mut state);
         state.in_progress.leave_stop(&own);
+        is_first
     }
 
     fn progress(&self, state: &State<T>, is_cancelled: bool) -> Progress {

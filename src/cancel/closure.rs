@@ -4,17 +4,22 @@ use crate::clock;
 use crate::record::record;
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, RateLimit};
+use std::panic::Location;
 
 /// Called once at most.
 pub(super) struct Closure {
     /// Taken by the thread that calls it, or drops it.
     closure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Where it was registered.
+    registered_at: &'static Location<'static>,
 }
 
 impl Closure {
+    #[track_caller]
     pub(super) fn new(closure: impl FnOnce() + Send + 'static) -> Arc<Closure> {
         Arc::new(Closure {
             closure: Mutex::new(Some(Box::new(closure))),
+            registered_at: Location::caller(),
         })
     }
 
@@ -35,7 +40,8 @@ impl Closure {
             record!(
                 Error,
                 CANCEL,
-                "a closure of on_cancel panicked: {text}{and_more}"
+                "a closure of on_cancel, from {}, panicked: {text}{and_more}",
+                self.registered_at
             );
         }
         unwind::drop_payload(payload);
@@ -43,6 +49,7 @@ impl Closure {
 
     /// Drops it, unless its call has begun.
     pub(super) fn discard(&self) {
-        unwind::drop_guarded(self.take(), || "a closure of on_cancel".to_owned());
+        let what = || format!("a closure of on_cancel, from {}", self.registered_at);
+        unwind::drop_guarded(self.take(), what);
     }
 }

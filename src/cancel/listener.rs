@@ -24,7 +24,7 @@ impl Called {
 
 /// What is called when a token is cancelled, on the thread that cancels it and with no lock of
 /// a token held. It may be called more than once, and has to be quick: it takes no lock but
-/// leaves.
+/// leaves, the latch of a scope and the endings of a stream.
 pub(crate) trait Listener: Send + Sync {
     fn cancelled(&self);
 }

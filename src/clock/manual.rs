@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// A clock that stands still until a test moves it, so that a test of limits, pauses,
 /// schedules and retries waits for nothing. A clone is the same clock.
 ///
-/// It has two hands. [`advance`](Self::advance) moves both, as time does.
-/// [`set_wall`](Self::set_wall) moves the time of day alone, either way, as an
-/// administrator does, or a suspended machine that wakes up.
+/// It has a monotonic time and a time of day. [`advance`](Self::advance) moves both, as time does.
+/// [`set_wall`](Self::set_wall) moves the time of day alone, either way, as an administrator does,
+/// or a suspended machine that wakes up.
 ///
 /// A host is given one with `HostBuilder::clock`. Its start and stop timeouts, the
 /// delay of its stop, heartbeats, the pauses of restarts and

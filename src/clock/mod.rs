@@ -79,7 +79,7 @@ impl Clock {
         self.read().wall
     }
 
-    /// Both hands.
+    /// Both times, read together.
     pub(crate) fn read(&self) -> Now {
         #[cfg(feature = "testing")]
         if let Some(manual) = &self.manual {

@@ -35,7 +35,7 @@ pub(super) fn since_boot() -> Duration {
     of_system().unwrap_or_else(|| BEGINNING.get_or_init(now).elapsed())
 }
 
-/// Both hands of a clock, read together.
+/// Both times of a clock, read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Now {
     /// Never goes back. On Linux it stands while the machine is suspended.

@@ -272,7 +272,7 @@ fn an_unstarted_task_that_is_run_or_resubmitted_gives_its_handle_the_result() {
         let handle = old.submit(|| 7).unwrap();
         let joiner = thread::spawn(move || match handle.wait_timeout(FOREVER) {
             true => handle.join(),
-            false => unreachable!("it waits for ever"),
+            false => unreachable!("it has no time limit"),
         });
         let report = old.stop(StopPlan::drain(Duration::ZERO));
         let stop = new.stop_handle();

@@ -39,6 +39,8 @@ use std::time::Duration;
 #[cfg(shuttle)]
 mod batch;
 #[cfg(shuttle)]
+mod cancel;
+#[cfg(shuttle)]
 mod idle;
 #[cfg(shuttle)]
 mod join;

@@ -112,7 +112,7 @@ fn a_stop_that_was_requested_is_driven_to_its_report() {
 }
 
 #[test]
-fn a_stop_from_inside_a_task_reports_that_task_as_its_caller() {
+fn a_stop_from_inside_a_task_reports_that_task_as_stopping() {
     check(|| {
         let (pool, count) = (pool(chance::one_of(&[1, 2]), 2), Count::new());
         let stop = pool.stop_handle();

@@ -74,7 +74,9 @@ impl<'a> ParallelBuilder<'a> {
     /// With it, `try_map` returns the first error in time, not the first by index: errors that come
     /// later may be those of items that were ended early.
     ///
-    /// Use a [child](CancelToken::child) of another token if that is to end the loop, too.
+    /// The token is for one loop: after that, it is cancelled for the next one as well. Use a
+    /// [child](CancelToken::child) of another token if that is to end the loop, too: of
+    /// `cancel_token` and this, the later call counts.
     ///
     /// # Examples
     ///

@@ -44,9 +44,9 @@
 //!
 //! # Order of locks
 //!
-//! The waiters, closing or the sleepers; then slot; then the timed queue; then cell. The gate is a
-//! leaf, which is taken under a slot. A thief has two slots, but only tries the second. The
-//! lists lie in the slots.
+//! The waiters of `idle`, closing or the sleepers; then slot; then the timed queue; then the waiters
+//! of `calling_off`; then cell. The gate is a leaf, which is taken under a slot. A thief has two
+//! slots, but only tries the second. The lists lie in the slots.
 
 mod channel;
 mod close;

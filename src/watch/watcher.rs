@@ -75,7 +75,7 @@ impl<F: FnMut(&FileChanges, &ServiceContext) -> ServiceResult> Service for Watch
                 self.watched = None;
             }
             let is_another = self.watch_folder(ctx);
-            self.heed_trouble(&events, ctx);
+            self.obey_trouble(&events, ctx);
             let signs = Signs {
                 has_paths: !events.paths.is_empty(),
                 has_link: events.paths.iter().any(|path| path.is_symlink()),
@@ -201,7 +201,7 @@ impl<'a, F> Watcher<'a, F> {
     }
 
     /// The system does not report everything any more.
-    fn heed_trouble(&mut self, events: &PendingEvents, ctx: &ServiceContext) {
+    fn obey_trouble(&mut self, events: &PendingEvents, ctx: &ServiceContext) {
         if let Some(trouble) = &events.trouble {
             let what = format!("full rescans every 2 s from now on: {trouble}");
             warn(ctx.name(), &what);

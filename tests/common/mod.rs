@@ -49,7 +49,7 @@ pub(crate) fn within<T>(limit: Duration, name: &str, test: impl FnOnce() -> T) -
     result.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
-/// Fills the pipe that this process has as its stdout (1) or stderr (2), which nobody reads:
+/// Fills the pipe that this process has as its stdout (1) or stderr (2), which is not read:
 /// from now on a write there blocks for ever.
 #[cfg(target_os = "linux")]
 pub(crate) fn fill_pipe(descriptor: u32) {

@@ -111,7 +111,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
 
     if ctrl_c.received() {
         if outcome.is_none() {
-            say("nobody reads the output: some lines are lost");
+            say("the output is not read: some lines are lost");
         }
         program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));

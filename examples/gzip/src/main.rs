@@ -146,7 +146,7 @@ fn run(options: Options) -> program::Result<ExitCode> {
     let report = pool.stop(plan);
     if ctrl_c.received() {
         if !writer.close(PATIENCE) {
-            say("nobody takes the output: its last member is cut");
+            say("the output is not taken: its last member is cut");
         }
         program::complain(&report);
         return Ok(ExitCode::from(INTERRUPTED));

@@ -17,7 +17,7 @@ pub(crate) struct Table<'a> {
     pub(crate) zone: &'a TimeZone,
     /// Those of the columns.
     pub(crate) zones: &'a [TimeZone],
-    /// So many runs of each job.
+    /// The number of runs of each job.
     pub(crate) count: usize,
     pub(crate) from: Timestamp,
 }

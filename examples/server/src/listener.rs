@@ -46,7 +46,8 @@ pub(crate) fn serve(
 
 fn converse(stream: &Arc<TcpStream>, ctx: &TaskContext) {
     let idle = stream.clone();
-    // Ends the reading, not the writing: a request that has arrived is still read and answered.
+    // Ends the reading, not the writing: on Linux, a request that has arrived is still read and
+    // answered.
     let hang_up = move || drop(idle.shutdown(Shutdown::Read));
     let _guard = ctx.stopping().on_cancel(hang_up);
     if let Err(error) = answer_lines(stream, ctx) {

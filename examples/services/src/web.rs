@@ -67,7 +67,7 @@ impl Desk {
     fn greet(&self, stream: TcpStream, ctx: &TaskContext) -> ServiceResult {
         let stream = Arc::new(stream);
         let idle = stream.clone();
-        // When the workers stop, a request that has arrived is still read and answered.
+        // When the workers stop, a request that has arrived is still read and answered (on Linux).
         let hang_up = move || drop(idle.shutdown(Shutdown::Read));
         let _guard = ctx.stopping().on_cancel(hang_up);
         let mut lines = BufReader::new(&*stream).lines();

@@ -269,7 +269,7 @@ fn the_second_signal_reports_at_once_which_request_is_held_up() {
     let folder = TempDir::new().unwrap();
     let mut running = Running::start(&mut services(&folder));
     let address = running.wait_until_up();
-    // The worker is held up, since nobody reads what it prints.
+    // The worker is held up, since what it prints is not read.
     fill(&running.child, 1);
     let mut client = TcpStream::connect(&address).unwrap();
     write!(client, "GET /Ada HTTP/1.1\r\n\r\n").unwrap();

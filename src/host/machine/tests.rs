@@ -370,7 +370,7 @@ fn one_without_a_limit_is_waited_for_until_the_deadline_though_its_share_is_over
     sim.stop();
     assert_eq!(sim.wait(1000), 4.0);
     sim.ends(0, None);
-    // Nobody needs the time that is left.
+    // No service needs the time that is left.
     assert!(!sim.machine.is_done(sim.now));
     sim.wait(7);
     assert!(!sim.machine.is_done(sim.now));

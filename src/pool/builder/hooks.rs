@@ -50,7 +50,8 @@ impl PoolBuilder {
     /// done.
     ///
     /// There can be values of several types. A second closure for the same type replaces the first.
-    /// By default there are none.
+    /// By default there are none. `make` itself is kept as long as the pool, a
+    /// [`Submitter`](crate::Submitter) or a handle of one of its tasks exists.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Examples whose output nobody reads, since the pipe is full: the first signal ends them.
+//! Examples whose output is not read, since the pipe is full: the first signal ends them.
 #![cfg(target_os = "linux")]
 
 #[path = "../../common/mod.rs"]
@@ -143,10 +143,10 @@ fn a_blog_saves_and_ends_while_a_search_cannot_print() {
         lines.collect::<Vec<_>>().join("\n")
     });
     assert_eq!(code_with(child, stdin), Some(75));
-    // What nobody reads on stdout is on stderr.
+    // What is not read on stdout is on stderr.
     let told = told.join().unwrap();
     assert!(
-        told.contains("stdout: nobody reads it\nposts: 5 indexed"),
+        told.contains("stdout: it is not read\nposts: 5 indexed"),
         "{told}"
     );
 }
