@@ -47,15 +47,18 @@
 //! - One attempt of a job counts at a time. The store refuses the end of an attempt whose job was
 //!   taken over; the report counts it as *lease lost*.
 //! - An attempt counts when it is claimed, so that a job that crashes its process each time is dead
-//!   after its last attempt. After such an end it is claimed alone, and it runs alone in its service,
-//!   so that no other job loses an attempt with it: it begins when those that run there have ended,
-//!   and no other begins beside it. Each of the two lasts for 10 s at most.
+//!   after its last attempt. After such an end it is claimed alone. After two in a row it also runs
+//!   alone in its service, so that fewer jobs lose an attempt with it: it begins when those that run
+//!   there have ended, and no other begins beside it. Each of the two lasts for 10 s at most, and so
+//!   the service may do nothing else for 20 s. Beside a job that has run for 10 s already it begins at
+//!   once, and others begin beside it.
 //! - A process keeps its *lease* by renewing it every 6 s. One that has not renewed it for 30 s loses
 //!   its jobs to another one. One on the same machine that has ended loses them after about 0.1 s,
 //!   if the store can see that.
 //! - Of a queue, jobs are claimed by priority, then by when they are due, then by their id. They may
 //!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
-//!   last 100 runs of the kind; what has not begun after a second is given back.
+//!   last 100 runs of the kind; what has not begun after a second is given back (after 30 s where it
+//!   waits to be alone, or for an older attempt of the job that still runs in the process).
 //! - Completed and cancelled jobs are kept for a day, dead ones for 30 days.
 //!
 //! # What an error means

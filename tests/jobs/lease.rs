@@ -3,8 +3,8 @@
 use crate::common::{Entrance, Gate, LONG, within};
 use crate::faulty::FaultyStore;
 use crate::parts::{
-    Number, SECOND, account, claim_elsewhere, claims, ear, end_lease, let_time_pass, new_jobs,
-    number, open, start, start_by, start_threads_by, state, wait_for, wait_until,
+    Number, SECOND, account, claim_elsewhere, claims, completed, ear, end_lease, let_time_pass,
+    new_jobs, number, open, start, start_by, start_threads_by, state, wait_for, wait_until,
 };
 use crate::setup::TestStore;
 use groundcrew::Retry;
@@ -281,8 +281,18 @@ fn two_services_on_one_store_share_the_jobs_and_run_each_once() {
     });
 }
 
-/// A host with two threads, and a job that ended its process and is due an hour later by the clock
-/// of the store.
+/// A process that begins all that it claims, and then ends: what it had is due again after `backoff`.
+fn lose_jobs(store: &TestStore, most: usize, backoff: Duration) {
+    let (worker, claimed) = claim_elsewhere(&**store, most);
+    assert!(!claimed.is_empty());
+    for job in &claimed {
+        store.mark_begun(worker, job.attempt_id());
+    }
+    end_lease(&**store, worker, backoff);
+}
+
+/// A host with two threads, and a job that ended two processes in a row and is due an hour later by
+/// the clock of the store.
 struct Suspicion {
     clock: ManualClock,
     store_clock: ManualClock,
@@ -298,11 +308,10 @@ fn suspicion() -> Suspicion {
     let (clock, store_clock) = (ManualClock::new(), ManualClock::new());
     let store = TestStore::new().clock(&store_clock);
     let jobs = open(&store);
-    let suspect = jobs.enqueue(&number(1)).unwrap();
-    let (worker, claimed) = claim_elsewhere(&*store, 1);
-    store.mark_begun(worker, claimed[0].attempt_id());
-    end_lease(&*store, worker, 3600 * SECOND);
-    assert_eq!(jobs.get(suspect).unwrap().unwrap().info.lost, 1);
+    let suspect = jobs.job(&number(1)).attempts(9).enqueue().unwrap().id;
+    lose_jobs(&store, 1, Duration::ZERO);
+    lose_jobs(&store, 1, 3600 * SECOND);
+    assert_eq!(jobs.get(suspect).unwrap().unwrap().info.lost, 2);
     let (sender, begun) = ear();
     let gates: Vec<Gate> = (0..3).map(|_| Gate::new()).collect();
     let entrances: Vec<Entrance> = gates.iter().map(Gate::entrance).collect();
@@ -341,7 +350,7 @@ impl Suspicion {
 }
 
 #[test]
-fn a_job_that_ended_its_process_has_the_next_one_for_itself() {
+fn a_job_that_ended_two_processes_in_a_row_has_the_next_one_for_itself() {
     within(LONG, "a suspect", || {
         let mut it = suspicion();
         it.jobs.enqueue(&number(0)).unwrap();
@@ -364,28 +373,73 @@ fn a_job_that_ended_its_process_has_the_next_one_for_itself() {
 }
 
 #[test]
-fn a_job_that_ended_its_process_and_others_wait_for_each_other_for_ten_seconds_at_most() {
-    within(LONG, "a suspect beside long jobs", || {
+fn a_job_that_ended_two_processes_waits_for_others_for_ten_seconds_at_most() {
+    within(LONG, "a suspect beside a long job", || {
         let mut it = suspicion();
         it.jobs.enqueue(&number(0)).unwrap();
         assert_eq!(it.begun.recv().unwrap(), 0);
         it.let_it_be_due();
         it.clock.advance(9 * SECOND);
-        assert!(it.begun.recv_timeout(Duration::from_millis(1200)).is_err());
+        assert!(it.is_quiet());
         it.clock.advance(SECOND);
         assert_eq!(it.begun.recv().unwrap(), 1);
+        // The long job would be lost with it in any case: nothing else waits for it.
+        it.gates.remove(1).open();
         it.jobs.enqueue(&number(2)).unwrap();
-        it.gates.remove(0).open();
-        assert!(it.is_quiet());
-        it.clock.advance(10 * SECOND);
         assert_eq!(it.begun.recv().unwrap(), 2);
         it.gates.drain(..).for_each(Gate::open);
+        wait_for(&it.jobs, it.suspect, JobState::Completed);
         assert_eq!(account(&it.host.stop()).completed(), 3);
     });
 }
 
 #[test]
-fn an_attempt_whose_job_still_runs_here_is_claimed_once_and_waits() {
+fn others_wait_for_a_job_that_ended_two_processes_for_ten_seconds_at_most() {
+    within(LONG, "a long suspect", || {
+        let mut it = suspicion();
+        it.store_clock.advance(3600 * SECOND);
+        it.jobs.wake();
+        assert_eq!(it.begun.recv().unwrap(), 1);
+        it.jobs.enqueue(&number(2)).unwrap();
+        it.clock.advance(9 * SECOND);
+        assert!(it.is_quiet());
+        it.clock.advance(SECOND);
+        assert_eq!(it.begun.recv().unwrap(), 2);
+        it.gates.drain(..).for_each(Gate::open);
+        wait_for(&it.jobs, it.suspect, JobState::Completed);
+        assert_eq!(account(&it.host.stop()).completed(), 2);
+    });
+}
+
+#[test]
+fn the_jobs_of_a_process_that_was_killed_once_begin_beside_each_other_and_others_beside_them() {
+    within(LONG, "many that were lost once", || {
+        let clock = ManualClock::new(); // stands still: nothing waits for time to pass
+        let store = TestStore::new();
+        let jobs = open(&store);
+        let numbers: Vec<Number> = (0..8).map(number).collect();
+        jobs.enqueue_many(&numbers).unwrap();
+        lose_jobs(&store, 8, Duration::ZERO);
+        let (sender, begun) = ear();
+        let gate = Gate::new();
+        let entrance = gate.entrance();
+        let host = start_threads_by(&clock, &jobs, 9, move |job, _| {
+            sender.send(job.n).unwrap();
+            entrance.pass();
+            Ok(())
+        });
+        jobs.enqueue(&number(8)).unwrap();
+        let mut all: Vec<u32> = begun.iter().take(9).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..9).collect::<Vec<_>>());
+        gate.open();
+        wait_until(|| completed(&host) == 9);
+        assert_eq!(account(&host.stop()).completed(), 9);
+    });
+}
+
+#[test]
+fn an_attempt_whose_job_still_runs_here_is_claimed_once_and_keeps_nothing_else_waiting() {
     within(LONG, "an older attempt", || {
         let clock = ManualClock::new();
         let store = TestStore::new();
@@ -394,27 +448,29 @@ fn an_attempt_whose_job_still_runs_here_is_claimed_once_and_waits() {
         let gate = Gate::new();
         let entrance = gate.entrance();
         let id = jobs.enqueue(&number(1)).unwrap();
-        let host = start_threads_by(&clock, &jobs, 2, move |_, ctx| {
-            sender.send(ctx.attempt()).unwrap();
-            if ctx.attempt() == 1 {
+        let host = start_threads_by(&clock, &jobs, 2, move |job, ctx| {
+            sender.send((job.n, ctx.attempt())).unwrap();
+            if (job.n, ctx.attempt()) == (1, 1) {
                 entrance.pass();
             }
             Ok(())
         });
-        assert_eq!(begun.recv().unwrap(), 1);
+        assert_eq!(begun.recv().unwrap(), (1, 1));
         take_over(&store, Begun::Yes);
         clock.advance(6 * SECOND); // the next beat
         wait_for(&jobs, id, JobState::Running);
-        for _ in 0..16 {
+        for n in 2..18 {
+            let other = jobs.enqueue(&number(n)).unwrap();
+            assert_eq!(begun.recv().unwrap(), (n, 1));
+            wait_for(&jobs, other, JobState::Completed);
             clock.advance(SECOND);
-            std::thread::sleep(Duration::from_millis(150));
         }
-        assert_eq!(claims(&host), 2);
+        assert_eq!(claims(&host), 2 + 16);
         gate.open();
-        assert_eq!(begun.recv().unwrap(), 2);
+        assert_eq!(begun.recv().unwrap(), (1, 2));
         wait_for(&jobs, id, JobState::Completed);
         let account = account(&host.stop());
-        assert_eq!((account.lease_lost(), account.completed()), (1, 1));
+        assert_eq!((account.lease_lost(), account.completed()), (1, 17));
     });
 }
 
@@ -430,6 +486,7 @@ fn nothing_begins_on_a_lease_that_was_not_renewed_for_long() {
         let id = jobs.enqueue(&number(1)).unwrap();
         wait_until(|| store.arrivals("claim") > 0);
         // It is frozen inside of the claim, and its beat as well.
+        clock.wait_for_sleepers(1);
         store.break_down(&["renew"]);
         clock.advance(31 * SECOND);
         gate.open();

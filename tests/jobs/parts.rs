@@ -126,6 +126,12 @@ pub(crate) fn claims(host: &RunningHost) -> u64 {
     status.services()[0].jobs().unwrap().report().claimed()
 }
 
+/// The number of its jobs so far that the store has confirmed as completed.
+pub(crate) fn completed(host: &RunningHost) -> u64 {
+    let status = host.status();
+    status.services()[0].jobs().unwrap().report().completed()
+}
+
 /// A process of another program: it claims, and is gone.
 pub(crate) fn claim_elsewhere(store: &impl Store, most: usize) -> (WorkerId, Vec<ClaimedJob>) {
     let process = ProcessInfo {

@@ -8,9 +8,11 @@
 //! 3. What another process has taken over does not begin. What runs then goes on, and its end is
 //!    sent like any other: the store refuses it.
 //! 4. What has waited for too long is given back, so that another process can begin it.
-//! 5. A job whose last attempt was lost (a suspect: it may have been what ended its process) has this
-//!    process for itself. For [`ALONE`] it waits for what runs here, and for that long nothing begins
-//!    beside it. Nothing overtakes it meanwhile.
+//! 5. A job that was lost twice in a row (a suspect: it may be what ends its process) has this
+//!    process for itself: it waits for what runs here, nothing overtakes it, and for [`ALONE`] nothing
+//!    begins beside it. Not where anything has run for [`ALONE`] already: an attempt would be at risk
+//!    in any case, and others would wait for nothing. What is held by invariant 2 keeps nothing else
+//!    waiting.
 
 use super::super::attempt::Attempt;
 use super::room::Load;
@@ -53,9 +55,14 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30);
 /// for no longer than that.
 const ALONE: Duration = Duration::from_secs(10);
 
+/// The first time it may as well have been another job of that process.
+fn is_suspect(lost: u32) -> bool {
+    lost > 1
+}
+
 impl Waiting {
     fn is_suspect(&self) -> bool {
-        self.job.lost > 0
+        is_suspect(self.job.lost)
     }
 
     fn waited(&self, now: Instant) -> Duration {
@@ -85,7 +92,7 @@ impl Ledger {
     /// The store has handed the job over.
     pub(super) fn claimed(&mut self, job: ClaimedJob, expected: Duration, now: Instant) {
         self.account.claimed += 1;
-        let limit = match job.lost > 0 || self.is_held(&job) {
+        let limit = match is_suspect(job.lost) || self.is_held(&job) {
             true => LONGEST_HOLD,
             false => LONGEST_WAIT,
         };
@@ -121,8 +128,8 @@ impl Ledger {
         }
         let mut places = self.waiting.iter().enumerate();
         let (next, waiting) = places.find(|(_, it)| !self.is_held(&it.job))?;
-        let is_alone = !self.is_running() || waiting.waited(now) >= ALONE;
-        (!waiting.is_suspect() || is_alone).then_some(next)
+        let waits = waiting.is_suspect() && self.is_running() && !self.runs_long(now);
+        (!waits).then_some(next)
     }
 
     /// Whether an older attempt of the job runs here (invariant 2).
@@ -132,8 +139,14 @@ impl Ledger {
 
     /// Whether a suspect runs that has this process for itself (invariant 5).
     fn is_reserved(&self, now: Instant) -> bool {
-        let mut suspects = self.attempts().filter(|attempt| attempt.lost > 0);
-        suspects.any(|attempt| attempt.age(now) < ALONE)
+        let mut running = self.attempts();
+        let only = running.next().filter(|_| running.next().is_none());
+        only.is_some_and(|attempt| is_suspect(attempt.lost) && attempt.age(now) < ALONE)
+    }
+
+    /// Whether what runs is not about to end, as far as can be seen.
+    fn runs_long(&self, now: Instant) -> bool {
+        self.attempts().any(|attempt| attempt.age(now) >= ALONE)
     }
 
     /// What has waited for too long (invariant 4) is given back to the store.
@@ -148,21 +161,17 @@ impl Ledger {
 
     /// How long until time alone lets something begin, or be given back; `None`: it does not.
     pub(super) fn next_look(&self, now: Instant) -> Option<Duration> {
-        let suspects = self.waiting.iter().filter(|it| it.is_suspect());
-        let alone = suspects.map(|it| it.waited(now));
-        let reserved = self
-            .attempts()
-            .filter(|it| it.lost > 0)
-            .map(|it| it.age(now));
-        let ends = alone
-            .chain(reserved)
-            .filter(|age| *age < ALONE)
+        // When the oldest attempt has run for long, neither a suspect waits nor others for one.
+        let oldest = self.attempts().map(|it| it.age(now)).max();
+        let has_suspect = self.waiting.iter().any(Waiting::is_suspect) || self.is_reserved(now);
+        let is_over = oldest
+            .filter(|age| has_suspect && *age < ALONE)
             .map(|age| ALONE - age);
         let late = self
             .waiting
             .iter()
             .map(|it| it.limit.saturating_sub(it.waited(now)));
-        ends.chain(late).min()
+        late.chain(is_over).min()
     }
 
     /// All that has not begun is given back to the store.
@@ -264,10 +273,10 @@ impl Ledger {
     /// The number of jobs that wait for a thread, and how long they are expected to take. `None`:
     /// nothing more is to be claimed, since a suspect waits, or has this process for itself.
     pub(super) fn queue(&self, now: Instant) -> Option<(usize, Duration)> {
-        if self.is_reserved(now) || self.waiting.iter().any(Waiting::is_suspect) {
+        let queued = self.waiting.iter().filter(|it| !self.is_held(&it.job));
+        if self.is_reserved(now) || queued.clone().any(Waiting::is_suspect) {
             return None;
         }
-        let queued = self.waiting.iter().filter(|it| !self.is_held(&it.job));
         let add = |(count, time), it: &Waiting| (count + 1, time + it.expected);
         Some(queued.fold((0, Duration::ZERO), add))
     }
@@ -504,29 +513,76 @@ mod tests {
         assert_eq!(report(&ledger).unacknowledged(), 1);
     }
 
+    fn suspect(id: i64, fence: u64) -> ClaimedJob {
+        ClaimedJob {
+            lost: 2,
+            ..job(id, fence)
+        }
+    }
+
     #[test]
     fn a_suspect_and_others_wait_for_each_other_but_not_for_long() {
         let (mut ledger, now) = (Ledger::new(3), clock::now());
-        let mut suspect = job(2, 2);
-        suspect.lost = 1;
         ledger.claimed(job(1, 1), Duration::ZERO, now);
         assert!(ledger.begin(0, now).is_some());
-        ledger.claimed(suspect.clone(), Duration::ZERO, now);
+        ledger.claimed(suspect(2, 2), Duration::ZERO, now);
         assert_eq!(ledger.queue(now), None); // nothing more is claimed
         let soon = now + ALONE - Duration::from_millis(1);
         assert!(ledger.begin(1, soon).is_none());
         assert!(ledger.give_back_late(soon).is_empty());
         assert_eq!(ledger.next_look(soon), Some(Duration::from_millis(1)));
-        let begun = now + ALONE;
-        assert!(ledger.begin(1, begun).is_some());
+        ledger.ended(0);
+        assert!(ledger.begin(1, soon).is_some());
 
-        ledger.claimed(job(3, 3), Duration::ZERO, begun + ALONE / 2);
-        assert!(ledger.begin(2, begun + ALONE / 2).is_none());
+        let last = soon + ALONE - Duration::from_millis(1);
+        ledger.claimed(job(3, 3), Duration::ZERO, last);
+        assert!(ledger.begin(2, last).is_none());
+        assert_eq!(ledger.next_look(last), Some(Duration::from_millis(1)));
         ledger.give_back();
-        assert_eq!(ledger.queue(begun + ALONE / 2), None);
-        ledger.claimed(job(3, 4), Duration::ZERO, begun + ALONE);
-        assert!(ledger.queue(begun + ALONE).is_some());
-        assert!(ledger.begin(2, begun + ALONE).is_some());
+        assert_eq!(ledger.queue(last), None);
+        ledger.claimed(job(3, 4), Duration::ZERO, soon + ALONE);
+        assert!(ledger.queue(soon + ALONE).is_some());
+        assert!(ledger.begin(2, soon + ALONE).is_some());
+    }
+
+    #[test]
+    fn suspects_do_not_wait_where_a_long_attempt_would_be_at_risk_in_any_case() {
+        let (mut ledger, now) = (Ledger::new(4), clock::now());
+        ledger.claimed(job(1, 1), Duration::ZERO, now);
+        assert!(ledger.begin(0, now).is_some());
+        let later = now + ALONE;
+        for slot in 1..3 {
+            ledger.claimed(suspect(slot + 1, 2), Duration::ZERO, later);
+            assert!(ledger.begin(slot as usize, later).is_some());
+            assert!(ledger.queue(later).is_some());
+        }
+        ledger.claimed(job(5, 5), Duration::ZERO, later);
+        assert!(ledger.begin(3, later).is_some());
+    }
+
+    #[test]
+    fn a_job_that_was_lost_once_runs_beside_others() {
+        let (mut ledger, now) = (Ledger::new(3), clock::now());
+        for id in 1..=3 {
+            let lost = u32::from(id != 2);
+            let job = ClaimedJob { lost, ..job(id, 1) };
+            ledger.claimed(job, Duration::ZERO, now);
+            assert!(ledger.queue(now).is_some());
+            assert!(ledger.begin(id as usize - 1, now).is_some());
+        }
+    }
+
+    #[test]
+    fn a_suspect_that_waits_for_its_own_older_attempt_keeps_nothing_else_waiting() {
+        let (mut ledger, now) = (Ledger::new(2), clock::now());
+        ledger.claimed(job(1, 1), Duration::ZERO, now);
+        assert!(ledger.begin(0, now).is_some());
+        ledger.claimed(suspect(1, 2), Duration::ZERO, now);
+        assert_eq!(ledger.queue(now), Some((0, Duration::ZERO)));
+        ledger.claimed(job(2, 3), Duration::ZERO, now);
+        let (attempt, _) = ledger.begin(1, now).unwrap();
+        assert_eq!(attempt.id.job, JobId::new(2));
+        assert!(ledger.give_back_late(now + LONGEST_HOLD / 2).is_empty());
     }
 
     #[test]
