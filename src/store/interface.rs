@@ -143,7 +143,7 @@ pub trait Store: Send + Sync + 'static {
     /// It is not durable beyond the life of the machine, and costs no commit. A store that cannot
     /// keep the note does nothing, as by default; all attempts of the process are then
     /// [`Begun::Unknown`](super::Begun::Unknown) when it is lost. So they are if one of its notes
-    /// could not be written.
+    /// could not be written, or if the machine has started again since.
     fn mark_begun(&self, worker: WorkerId, attempt: AttemptId) {
         let _ = (worker, attempt);
     }

@@ -5,15 +5,16 @@
 //! 1. The row of a lease is written after its file is locked. The system releases the lock when the
 //!    process has ended, however it ends. So a lock that is free means that the process has ended,
 //!    or that the store was dropped.
-//! 2. A file that is there, and long enough, has the last beat of the process, and each attempt that
-//!    has begun and whose end is not recorded. It may have others, which have ended. A process that
-//!    cannot write its file empties or removes it.
+//! 2. A file that is there, and long enough, and of this start of the machine, has the last beat of the
+//!    process, and each attempt that has begun and whose end is not recorded. It may have others,
+//!    which have ended. A process that cannot write its file empties or removes it, and writes nothing
+//!    to it after that. What a power failure leaves of a file, which is never synced, may lack marks.
 //! 3. The file of a lease is removed after its row.
 //!
 //! A process that forks without exec keeps the lock until its child has ended too.
 
 use crate::store::{AttemptId, Fence, JobId, LeaseSign, WorkerId};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Relaxed};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 /// The folder of the files, beside the database, and those that this store has locked.
 pub(super) struct LockFolder {
     path: PathBuf,
+    /// The number of this start of the machine; 0 if it is not known.
+    boot: u64,
     own: Mutex<HashMap<WorkerId, Arc<LockFile>>>,
 }
 
@@ -34,8 +37,9 @@ pub(super) struct LockFile {
     /// Locked until it is closed.
     file: File,
     beat: AtomicU64,
+    /// Held for each write.
     places: Mutex<Places>,
-    /// A write has failed, and so has the attempt to empty the file.
+    /// A write has failed. Set with the lock of `places`.
     is_wrong: AtomicBool,
 }
 
@@ -64,7 +68,9 @@ impl Places {
     }
 }
 
-// The beat, then the places of attempts: job and fence. Each is a little-endian number of 8 bytes.
+// The beat, the start of the machine, then the places of attempts: job and fence. Each is a
+// little-endian number of 8 bytes.
+const BOOT: u64 = 8;
 const HEADER: u64 = 16;
 const PLACE: u64 = 16;
 
@@ -75,6 +81,7 @@ impl LockFolder {
     pub(super) fn new(path: PathBuf) -> LockFolder {
         LockFolder {
             path,
+            boot: this_boot(),
             own: Mutex::default(),
         }
     }
@@ -89,7 +96,7 @@ impl LockFolder {
             .create_new(true)
             .clone();
         let file = options.open(&path)?;
-        let locked = lock(&file);
+        let locked = lock(&file, self.boot);
         if !matches!(locked, Ok(true)) {
             let _ = fs::remove_file(&path);
         }
@@ -193,7 +200,11 @@ impl LockFolder {
     /// What a process has begun, without an end that is recorded; `None` if its file does not say.
     pub(super) fn begun(&self, token: &str) -> Option<HashSet<AttemptId>> {
         let content = fs::read(self.path.join(token)).ok()?;
-        let places = content.get(HEADER as usize..)?.chunks_exact(PLACE as usize);
+        let boot = content.get(BOOT as usize..HEADER as usize)?;
+        if number(boot) != self.boot {
+            return None;
+        }
+        let places = content[HEADER as usize..].chunks_exact(PLACE as usize);
         let begun = places.map(|place| AttemptId {
             job: JobId::new(number(&place[..8]) as i64),
             fence: Fence::new(number(&place[8..])),
@@ -202,9 +213,19 @@ impl LockFolder {
     }
 }
 
+/// Of its random name the first digits.
+fn this_boot() -> u64 {
+    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = name.chars().filter_map(|digit| digit.to_digit(16));
+    digits
+        .take(16)
+        .fold(0, |number, digit| number << 4 | u64::from(digit))
+}
+
 /// Fills and locks a new file; `false`: another process sweeps it away.
-fn lock(file: &File) -> io::Result<bool> {
+fn lock(file: &File, boot: u64) -> io::Result<bool> {
     file.write_all_at(&[0; SIZE], 0)?;
+    file.write_all_at(&boot.to_le_bytes(), BOOT)?;
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file.metadata()?.nlink() > 0),
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -226,27 +247,31 @@ impl LockFile {
     }
 
     pub(super) fn beat(&self) {
+        let places = self.places.lock();
         let beat = self.beat.fetch_add(1, Relaxed) + 1;
-        self.write(&beat.to_le_bytes(), 0);
+        self.write(&places, &beat.to_le_bytes(), 0);
     }
 
     pub(super) fn mark_begun(&self, attempt: AttemptId) {
-        let place = self.places.lock().take(attempt);
+        let mut places = self.places.lock();
+        let place = places.take(attempt);
         let mut bytes = [0; PLACE as usize];
         bytes[..8].copy_from_slice(&attempt.job.get().to_le_bytes());
         bytes[8..].copy_from_slice(&attempt.fence.get().to_le_bytes());
-        self.write(&bytes, HEADER + place * PLACE);
+        self.write(&places, &bytes, HEADER + place * PLACE);
     }
 
-    fn write(&self, bytes: &[u8], at: u64) {
+    /// One after the other: a mark behind the end of a file that was just emptied would make it long
+    /// enough again, without the marks before it.
+    fn write(&self, _locked: &MutexGuard<'_, Places>, bytes: &[u8], at: u64) {
         let is_wrong = self.is_wrong.load(Relaxed);
         if is_wrong || self.file.write_all_at(bytes, at).is_err() {
+            self.is_wrong.store(true, Relaxed);
             // Emptying needs no space. What is written later does not bring back the others.
             let emptied = self
                 .file
                 .set_len(0)
                 .or_else(|_| fs::remove_file(&self.path));
-            self.is_wrong.store(true, Relaxed);
             drop(emptied);
         }
     }

@@ -4,11 +4,12 @@ use super::{claim, job, register, store};
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::store::sqlite::rusqlite::Connection;
 use groundcrew::store::{
-    AttemptId, BeatWatch, Begun, Fence, JobId, LeaseSign, Outcome, Store, StoreError, WorkerId,
-    WorkerInfo,
+    AttemptId, BeatWatch, Begun, Fence, JobFilter, JobId, JobState, LeaseSign, Outcome, Store,
+    StoreError, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,6 +124,44 @@ fn without_its_file_nothing_is_known_of_a_process_but_its_row() {
         store.finish(&[ended]).unwrap();
         for one in store.workers().unwrap() {
             store.withdraw(one.id).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_noted_before_the_machine_started_again_is_not_relied_on() {
+    let (_folder, path, store) = store();
+    let watching = SqliteStore::open(&path).unwrap();
+    for is_of_before in [false, true] {
+        let worker = register(&store);
+        store.enqueue(vec![job(), job()]).unwrap();
+        let running = claim(&store, worker, 2).unwrap();
+        store.mark_begun(worker, running.jobs[0].attempt_id());
+        if is_of_before {
+            // The file has the start of the machine behind the beat. Marks may be missing from what a
+            // power failure has left.
+            let file = fs::File::options().write(true).open(&files(&path)[0]);
+            file.unwrap().write_all_at(b"earlier!", 8).unwrap();
+        }
+        let seen = info(&watching, worker).beat;
+        let lost = watching.take_over(worker, seen, &|lost| lost.outcome(Duration::ZERO, 9));
+        let begun: Vec<Begun> = lost
+            .unwrap()
+            .unwrap()
+            .iter()
+            .map(|job| job.lost.begun)
+            .collect();
+        let expected = match is_of_before {
+            false => [Begun::Yes, Begun::No],
+            true => [Begun::Unknown, Begun::Unknown],
+        };
+        assert_eq!(begun, expected);
+        for found in store
+            .list(&JobFilter::new(JobState::Available), None, 9)
+            .unwrap()
+            .jobs
+        {
+            store.cancel(found.id).unwrap();
         }
     }
 }
