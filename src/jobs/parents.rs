@@ -6,7 +6,7 @@ use crate::record;
 use crate::store::{Enqueued, JobId};
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::trace::Parent;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// What is known of the last [`MOST`] jobs. A parent is the subscriber's code: it is made and dropped
@@ -23,9 +23,22 @@ struct State {
     parents: HashMap<JobId, Arc<Parent>>,
     /// In the order in which they came; some may be forgotten.
     ids: VecDeque<JobId>,
-    /// The enqueues whose ids are not known yet, by their numbers.
-    under_way: BTreeSet<u64>,
+    /// The enqueues whose ids are not known yet, by their numbers; with the highest id that was known
+    /// when each began. Its own are higher: ids grow in the order of enqueuing.
+    under_way: BTreeMap<u64, Option<JobId>>,
     last: u64,
+    /// Of the jobs that were enqueued or run here.
+    highest: Option<JobId>,
+}
+
+impl State {
+    /// Whether one of the enqueues up to `last` may be that of the job.
+    fn is_awaited(&self, id: JobId, last: u64) -> bool {
+        // The one that began first knew the lowest.
+        let first = self.under_way.first_key_value();
+        !self.parents.contains_key(&id)
+            && first.is_some_and(|(first, highest)| *first <= last && *highest < Some(id))
+    }
 }
 
 /// A span stays open for as long as it is a parent, and the job may run elsewhere.
@@ -55,8 +68,8 @@ impl Parents {
     fn begin(&self) -> UnderWay<'_> {
         let mut state = self.state.lock();
         state.last += 1;
-        let number = state.last;
-        state.under_way.insert(number);
+        let (number, highest) = (state.last, state.highest);
+        state.under_way.insert(number, highest);
         UnderWay {
             parents: self,
             number,
@@ -68,6 +81,7 @@ impl Parents {
         let mut state = self.state.lock();
         let mut old = Vec::new();
         for id in new {
+            state.highest = state.highest.max(Some(id));
             if state.ids.len() == MOST {
                 let oldest = state.ids.pop_front();
                 old.extend(oldest.and_then(|id| state.parents.remove(&id)));
@@ -79,18 +93,16 @@ impl Parents {
     }
 
     /// The parent of a job's attempts. A worker may have claimed the job before its enqueue has
-    /// returned: then it waits for that.
+    /// returned: then it waits for that, and not for an enqueue that began when a later job was known.
     pub(super) fn of(&self, id: JobId) -> Option<Arc<Parent>> {
         if !record::is_traced() {
             return None;
         }
         let mut state = self.state.lock();
         let last = state.last;
-        let is_awaited = |state: &mut State| {
-            let first = state.under_way.first();
-            !state.parents.contains_key(&id) && first.is_some_and(|first| *first <= last)
-        };
+        let is_awaited = |state: &mut State| state.is_awaited(id, last);
         Deadline::after(PATIENCE).wait_while(&self.known, &mut state, is_awaited);
+        state.highest = state.highest.max(Some(id));
         state.parents.get(&id).cloned()
     }
 
@@ -114,5 +126,41 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.parents.state.lock().under_way.remove(&self.number);
         self.parents.known.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_awaited(parents: &Parents, id: i64) -> bool {
+        let state = parents.state.lock();
+        state.is_awaited(JobId::new(id), state.last)
+    }
+
+    #[test]
+    fn only_what_may_have_been_enqueued_by_an_enqueue_under_way_waits_for_it() {
+        let parents = Parents::default();
+        assert!(!is_awaited(&parents, 7));
+        let first = parents.begin();
+        assert!(is_awaited(&parents, 7)); // nothing is known yet
+        let parent = Arc::new(Parent::current());
+        parents.keep([JobId::new(7)].into_iter(), &parent);
+        drop(first);
+        let second = parents.begin();
+        let before = parents.state.lock().last;
+        // 6 is older than what was known before; 7 has its parent; 8 may be of this one.
+        assert_eq!(
+            [6, 7, 8].map(|id| is_awaited(&parents, id)),
+            [false, false, true]
+        );
+        parents.keep([JobId::new(8)].into_iter(), &parent);
+        let third = parents.begin();
+        assert_eq!([8, 9].map(|id| is_awaited(&parents, id)), [false, true]);
+        drop(second);
+        // A later enqueue than the attempt cannot be its own.
+        assert!(!parents.state.lock().is_awaited(JobId::new(9), before));
+        drop(third);
+        assert!(!is_awaited(&parents, 9));
     }
 }
