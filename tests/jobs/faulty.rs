@@ -29,10 +29,14 @@ struct Faults {
     held: HashMap<&'static str, Entrance>,
     /// The verbs that have come to a gate.
     arrivals: Vec<&'static str>,
-    /// The ends of these jobs cannot be stored.
+    /// The ends of these jobs cannot be stored, nor their processes be taken over.
     damaged: HashSet<JobId>,
-    /// How often each verb was called.
+    /// Each call, when it began.
     calls: Vec<&'static str>,
+    /// How long the thread that looks at processes was ready to wait for a change, each time.
+    pauses: Vec<Duration>,
+    /// Each call that was answered by the store below.
+    answers: Vec<&'static str>,
 }
 
 impl FaultyStore {
@@ -101,6 +105,17 @@ impl FaultyStore {
         faults.calls.iter().filter(|call| **call == verb).count()
     }
 
+    /// How long the thread that looks at processes was ready to wait for a change, each time.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        self.faults.lock().unwrap().pauses.clone()
+    }
+
+    /// How many calls have done what they were to.
+    pub(crate) fn answers(&self, verb: &'static str) -> usize {
+        let faults = self.faults.lock().unwrap();
+        faults.answers.iter().filter(|call| **call == verb).count()
+    }
+
     fn call<T>(
         &self,
         verb: &'static str,
@@ -123,10 +138,19 @@ impl FaultyStore {
             return Err(StoreError::Unavailable { detail });
         }
         let result = call(&self.inner);
+        if result.is_ok() {
+            self.faults.lock().unwrap().answers.push(verb);
+        }
         match is_unanswered {
             true => Err(StoreError::OutcomeUnknown { detail }),
             false => result,
         }
+    }
+}
+
+fn damaged_row() -> StoreError {
+    StoreError::Corrupt {
+        detail: "a damaged row in this test".to_owned(),
     }
 }
 
@@ -155,7 +179,17 @@ impl Store for FaultyStore {
         seen: Beat,
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
-        self.call("take_over", |store| store.take_over(worker, seen, judge))
+        self.call("take_over", |store| {
+            let damaged = self.faults.lock().unwrap().damaged.clone();
+            let held = match damaged.is_empty() {
+                true => Vec::new(),
+                false => store.held(worker)?,
+            };
+            match held.iter().any(|job| damaged.contains(&job.attempt.job)) {
+                true => Err(damaged_row()),
+                false => store.take_over(worker, seen, judge),
+            }
+        })
     }
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         self.call("claim", |store| store.claim(request))
@@ -167,9 +201,7 @@ impl Store for FaultyStore {
         self.call("finish", |store| {
             let damaged = &self.faults.lock().unwrap().damaged;
             match ends.iter().any(|end| damaged.contains(&end.attempt.job)) {
-                true => Err(StoreError::Corrupt {
-                    detail: "a damaged row in this test".to_owned(),
-                }),
+                true => Err(damaged_row()),
                 false => store.finish(ends),
             }
         })
@@ -216,6 +248,10 @@ impl Store for FaultyStore {
         self.inner.version()
     }
     fn wait_for_change(&self, seen: Version, timeout: Duration) -> Version {
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.ends_with("-keep")) {
+            self.faults.lock().unwrap().pauses.push(timeout);
+        }
         self.inner.wait_for_change(seen, timeout)
     }
     fn wake(&self) {

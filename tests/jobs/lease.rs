@@ -529,3 +529,27 @@ fn a_claim_without_an_answer_is_found_though_a_claim_is_always_under_way() {
         assert_eq!(account(&host.stop()).claimed(), 1);
     });
 }
+
+#[test]
+fn a_process_looks_at_others_each_tenth_of_a_second_and_rarely_when_it_is_alone() {
+    within(LONG, "looks at processes", || {
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let host = start(&jobs, |workers| workers.on(|_: Number, _: &JobContext| ()));
+        // It waits for that long unless something changes.
+        let rarely = Duration::from_millis(500);
+        wait_until(|| store.pauses().iter().any(|pause| *pause > rarely));
+        let (other, _) = claim_elsewhere(&*store.inner, 1);
+        let looks = store.calls("workers");
+        wait_until(|| store.calls("workers") > looks);
+        let before = store.pauses().len() + 1;
+        wait_until(|| store.pauses().len() > before + 20);
+        let pauses = store.pauses().split_off(before);
+        let longest = pauses.iter().max().unwrap();
+        assert!(*longest <= Duration::from_millis(100), "{longest:?}");
+        store.inner.withdraw(other).unwrap();
+        let before = store.pauses().len();
+        wait_until(|| store.pauses()[before..].iter().any(|pause| *pause > rarely));
+        assert!(host.stop().is_clean());
+    });
+}

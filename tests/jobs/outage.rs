@@ -281,3 +281,67 @@ fn a_damaged_store_is_asked_again_and_no_end_is_given_up() {
         assert!(account(&host.stop()).is_clean());
     });
 }
+
+#[test]
+fn a_part_of_the_work_that_fails_for_good_keeps_the_host_unready_and_nothing_else_from_being_done()
+{
+    for verb in ["promote_due", "held", "workers"] {
+        within(LONG, verb, || {
+            let store = FaultyStore::default();
+            let jobs = Jobs::open(store.clone()).unwrap();
+            store.break_down(&[verb]);
+            let host = start(&jobs, |workers| workers.on(|_: Number, _: &JobContext| ()));
+            wait_until(|| !host.handle().is_ready());
+            // Others succeed meanwhile, again and again.
+            let (failed, claimed) = (store.calls(verb), store.calls("claim"));
+            wait_until(|| {
+                jobs.wake();
+                assert!(!host.handle().is_ready());
+                store.calls(verb) > failed + 4 && store.calls("claim") > claimed + 4
+            });
+            let id = jobs.enqueue(&number(1)).unwrap();
+            wait_for(&jobs, id, JobState::Completed);
+            store.come_back();
+            wait_until(|| host.handle().is_ready());
+            assert!(host.stop().is_clean());
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_swept_keeps_neither_the_rest_from_being_swept_nor_the_host_from_being_ready() {
+    within(LONG, "a sweep that fails", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::by(&clock);
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let old = jobs.enqueue(&number(1)).unwrap();
+        jobs.cancel(old).unwrap();
+        clock.advance(25 * 3600 * SECOND);
+        store.break_down(&["cancel_expired"]);
+        let host = start(&jobs, |workers| workers.on(|_: Number, _: &JobContext| ()));
+        wait_until(|| jobs.get(old).unwrap().is_none());
+        assert!(store.calls("cancel_expired") > 0 && host.handle().is_ready());
+        assert!(host.stop().is_clean());
+    });
+}
+
+#[test]
+fn a_process_that_cannot_be_taken_over_keeps_no_other_from_being_taken_over() {
+    within(LONG, "a damaged row of a lost process", || {
+        let clock = ManualClock::new();
+        let store = FaultyStore::default();
+        let jobs = Jobs::open(store.clone()).unwrap();
+        let damaged = jobs.enqueue(&number(1)).unwrap();
+        let (first, _) = claim_elsewhere(&store, 1);
+        let other = jobs.enqueue(&number(2)).unwrap();
+        claim_elsewhere(&store, 1);
+        store.damage(damaged);
+        let host = start_by(&clock, &jobs, |_, _| Ok(()));
+        let_time_pass(&clock, &jobs, || state(&jobs, other) == JobState::Completed);
+        assert!(store.calls("take_over") > 0 && host.handle().is_ready());
+        assert_eq!(state(&jobs, damaged), JobState::Running);
+        assert_eq!(account(&host.stop()).completed(), 1);
+        let left: Vec<_> = store.workers().unwrap().iter().map(|it| it.id).collect();
+        assert_eq!(left, [first]);
+    });
+}

@@ -57,6 +57,13 @@ pub(super) fn renew(core: &Core, worker: WorkerId) -> Result<(), StoreError> {
     renewed
 }
 
+/// Renews the lease, and returns whether it could be: no other process has taken over the jobs of
+/// this one, and the store can be written to.
+pub(super) fn holds_lease(core: &Core) -> bool {
+    core.lease()
+        .is_some_and(|worker| renew(core, worker).is_ok())
+}
+
 /// Gets a lease.
 pub(super) fn register(core: &Core) -> Result<(), StoreError> {
     let sent = core.clock.now();

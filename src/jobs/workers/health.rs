@@ -10,13 +10,18 @@ pub(super) enum Part {
     Lease,
     Claim,
     Finish,
-    Maintenance,
+    /// To find processes that have ended, and to take over from them.
+    Processes,
+    /// To find what was cancelled, and what was claimed without an answer.
+    Held,
+    /// To make due jobs available.
+    Promote,
 }
 
 /// Which parts fail, since when, and how often in a row.
 #[derive(Default)]
 pub(super) struct Health {
-    parts: [Failures; 4],
+    parts: [Failures; 6],
     since: Option<Instant>,
 }
 
@@ -69,7 +74,6 @@ impl Health {
         self.parts.iter().find_map(|part| part.last.as_ref())
     }
 
-    /// Whether outcomes cannot be stored: then nothing more is claimed.
     pub(super) fn is_failing(&self, part: Part) -> bool {
         self.parts[part as usize].last.is_some()
     }

@@ -2,6 +2,7 @@
 //! do.
 
 use super::super::dead_job::DeadJob;
+use super::beat;
 use super::core::Core;
 use super::ending::default_policy;
 use super::health::Part;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A process whose beat is the same for this long is silent.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How often processes are looked at: one that has ended is found within this on the same machine.
+/// How often processes are looked at if there are others: one that has ended is found within this on
+/// the same machine. One that comes is found like any other change.
 const LOOK: Duration = Duration::from_millis(100);
 /// How often the rest is looked at, whatever the store says has changed.
 const POLL: Duration = Duration::from_secs(1);
@@ -42,22 +44,11 @@ pub(super) fn maintain(core: &Core) {
     let mut maintenance = Maintenance::new(core);
     while !core.closed.is_cancelled() {
         let seen = core.store().version();
-        match maintenance.pass() {
-            Ok(wait) => {
-                core.succeeded(Part::Maintenance);
-                let now = core.store().wait_for_change(seen, wait);
-                if now != seen {
-                    maintenance.has_changed = true;
-                    core.closed.wait_timeout(maintenance.pause());
-                }
-            }
-            Err(error) => {
-                let pause = core.failed(Part::Maintenance, error);
-                core.closed.wait_timeout(match maintenance.is_watching {
-                    true => pause.min(LOOK),
-                    false => pause,
-                });
-            }
+        let wait = maintenance.pass();
+        let now = core.store().wait_for_change(seen, wait);
+        if now != seen {
+            maintenance.has_changed = true;
+            core.closed.wait_timeout(maintenance.pause());
         }
     }
 }
@@ -65,19 +56,25 @@ pub(super) fn maintain(core: &Core) {
 struct Maintenance<'a> {
     core: &'a Core,
     watch: BeatWatch,
-    /// The last look at processes did not fail.
-    is_watching: bool,
-    /// The store has changed since the last look, or that failed.
+    /// Those that could not be taken over as a whole, which was logged; and when that is tried again.
+    left: HashMap<WorkerId, Instant>,
+    /// The store has changed since the last look.
     has_changed: bool,
     /// When a change is looked at next.
     after_change: Instant,
-    /// When processes are looked at again. All these are in real time.
+    /// When processes were looked at. All these are in real time.
+    looked: Instant,
+    /// When they are looked at again.
     look: Instant,
     /// When all else is looked at again.
     poll: Instant,
     /// When the next scheduled job is due.
     promote: Instant,
+    /// The last promotion failed: a change is no reason for the next one.
+    is_promoting_later: bool,
     sweep: Instant,
+    /// The last sweep failed, which was logged.
+    is_sweep_failing: bool,
 }
 
 impl<'a> Maintenance<'a> {
@@ -86,20 +83,23 @@ impl<'a> Maintenance<'a> {
         Maintenance {
             core,
             watch: BeatWatch::new(SILENCE),
-            is_watching: true,
+            left: HashMap::new(),
             has_changed: true,
             after_change: now,
+            looked: now,
             look: now,
             poll: now,
             promote: now,
+            is_promoting_later: false,
             sweep: now,
+            is_sweep_failing: false,
         }
     }
 
     /// Does what is to be done, one batch of each kind of work at most, so that none of it keeps the
     /// rest waiting; returns how long there is nothing to do. What fails keeps nothing else from
-    /// being done.
-    fn pass(&mut self) -> Result<Duration, StoreError> {
+    /// being done, and is tried again after a pause of its own.
+    fn pass(&mut self) -> Duration {
         let now = clock::now();
         if self.poll <= now {
             self.poll = now + POLL;
@@ -110,95 +110,154 @@ impl<'a> Maintenance<'a> {
             self.has_changed = false;
             self.after_change = now + BETWEEN;
         }
-        let results = [
-            self.look_at_processes(now),
-            self.look_at_held(has_changed),
-            self.promote(now, has_changed),
-            self.sweep(now),
-        ];
-        results.into_iter().collect::<Result<(), StoreError>>()?;
+        self.look_at_processes(now, has_changed);
+        self.look_at_held(has_changed);
+        self.promote(now, has_changed);
+        self.sweep(now);
         let next = self.look.min(self.promote).min(self.sweep);
         let next = match self.has_changed {
             true => next.min(self.after_change),
             false => next,
         };
-        Ok(next.saturating_duration_since(clock::now()))
+        next.saturating_duration_since(clock::now())
     }
 
     /// How long a change waits.
     fn pause(&self) -> Duration {
         let next = self.after_change.min(self.sweep);
-        next.saturating_duration_since(clock::now())
+        next.saturating_duration_since(clock::now()).min(BETWEEN)
+    }
+
+    /// Notes how a part of the work went. Returns when a part that has failed is tried again.
+    fn note(&self, part: Part, result: Result<(), StoreError>) -> Option<Instant> {
+        match result {
+            Ok(()) => {
+                self.core.succeeded(part);
+                None
+            }
+            Err(error) => Some(clock::now() + self.core.failed(part, error)),
+        }
     }
 
     /// Takes over from those that have ended.
-    fn look_at_processes(&mut self, now: Instant) -> Result<(), StoreError> {
-        if self.look > now {
-            return Ok(());
+    fn look_at_processes(&mut self, now: Instant, has_changed: bool) {
+        if has_changed {
+            self.look = self.look.min(self.looked + LOOK);
         }
-        self.look = now + LOOK;
-        let taken_over = self.take_over();
-        self.is_watching = taken_over.is_ok();
+        if self.look > now {
+            return;
+        }
+        self.looked = now;
+        let taken_over = self.take_over(now);
+        let has_others = !matches!(taken_over, Ok(false));
+        self.look = now + if has_others { LOOK } else { POLL };
         if taken_over.is_err() {
             self.watch.unreachable();
         }
-        taken_over
+        if let Some(again) = self.note(Part::Processes, taken_over.map(drop)) {
+            self.look = again;
+        }
     }
 
-    fn take_over(&mut self) -> Result<(), StoreError> {
+    /// Returns whether there are other processes.
+    ///
+    /// # Errors
+    ///
+    /// Of the store as a whole. An error of one takeover alone is logged.
+    fn take_over(&mut self, now: Instant) -> Result<bool, StoreError> {
         let workers = self.core.store().workers()?;
+        self.left
+            .retain(|id, _| workers.iter().any(|info| info.id == *id));
         let own = self.core.lease();
         let silent = self.watch.look(&workers, self.core.clock.since_boot());
-        let others = silent.into_iter().filter(|(id, _)| Some(*id) != own);
-        let results = others.map(|(id, beat)| take_over(self.core, &workers, id, beat));
-        // All of them, also if one of them fails.
-        results.collect::<Vec<_>>().into_iter().collect()
-    }
-
-    fn look_at_held(&mut self, has_changed: bool) -> Result<(), StoreError> {
-        let Some(worker) = self.core.lease().filter(|_| has_changed) else {
-            return Ok(());
-        };
-        match self.core.store().held(worker) {
-            Ok(held) => self.core.look_at_held(&held),
-            Err(StoreError::LeaseLost { .. }) => self.core.lease_lost(worker),
-            Err(error) => {
-                self.has_changed = true;
+        for (id, beat) in silent {
+            let is_later = self.left.get(&id).is_some_and(|again| *again > now);
+            if Some(id) == own || is_later {
+                continue;
+            }
+            let Err(error) = take_over(self.core, &workers, id, beat) else {
+                continue;
+            };
+            // If the store could not be written to, the others could not renew their leases either.
+            if error.is_temporary() && !beat::holds_lease(self.core) {
                 return Err(error);
             }
+            if self.left.insert(id, now + SWEEPING).is_none() {
+                let text = format!(
+                    "process {id} cannot be taken over as a whole, which is tried again every {} s: \
+                     {error}",
+                    SWEEPING.as_secs()
+                );
+                self.core.log(log::Level::Error, &text);
+            }
         }
-        Ok(())
+        Ok(workers.iter().any(|info| Some(info.id) != own))
+    }
+
+    fn look_at_held(&mut self, has_changed: bool) {
+        let Some(worker) = self.core.lease().filter(|_| has_changed) else {
+            return;
+        };
+        let held = match self.core.store().held(worker) {
+            Ok(held) => {
+                self.core.look_at_held(&held);
+                Ok(())
+            }
+            Err(StoreError::LeaseLost { .. }) => {
+                self.core.lease_lost(worker);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Some(again) = self.note(Part::Held, held) {
+            (self.has_changed, self.after_change) = (true, again);
+        }
     }
 
     /// Makes due jobs available.
-    fn promote(&mut self, now: Instant, has_changed: bool) -> Result<(), StoreError> {
-        if self.promote > now && !has_changed {
-            return Ok(());
+    fn promote(&mut self, now: Instant, has_changed: bool) {
+        if self.promote > now && (!has_changed || self.is_promoting_later) {
+            return;
         }
-        self.promote = now + POLL;
-        let promoted = self.core.store().promote_due(MOST_PROMOTED)?;
+        let promoted = self.core.store().promote_due(MOST_PROMOTED);
         // Zero if more are due.
-        self.promote = now + promoted.next.map_or(POLL, |next| next.min(POLL));
-        Ok(())
+        let next = promoted.as_ref().ok().and_then(|promoted| promoted.next);
+        self.promote = now + next.map_or(POLL, |next| next.min(POLL));
+        let again = self.note(Part::Promote, promoted.map(drop));
+        self.is_promoting_later = again.is_some();
+        self.promote = again.unwrap_or(self.promote);
     }
 
     /// Cancels what has expired, and removes what ended long ago. If there is more, that follows after
-    /// as long as this took, so that others can write to the store for half of the time.
-    fn sweep(&mut self, now: Instant) -> Result<(), StoreError> {
+    /// as long as this took, so that others can write to the store for half of the time. Jobs run
+    /// without it, so that an error is logged, and does not make the host unready.
+    fn sweep(&mut self, now: Instant) {
         if self.sweep > now {
-            return Ok(());
+            return;
         }
         self.sweep = now + SWEEPING;
         let (store, began) = (self.core.store(), clock::now());
-        let mut has_more = store.cancel_expired(MOST_SWEPT)?.has_more;
-        for (state, age) in KEPT {
-            has_more |= store.prune(state, age, MOST_SWEPT)?.has_more;
+        let expired = store.cancel_expired(MOST_SWEPT);
+        let pruned = KEPT.map(|(state, age)| store.prune(state, age, MOST_SWEPT));
+        let (mut has_more, mut failed) = (false, None);
+        for swept in std::iter::once(expired).chain(pruned) {
+            match swept {
+                Ok(swept) => has_more |= swept.has_more,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
+        if let Some(error) = failed.as_ref().filter(|_| !self.is_sweep_failing) {
+            let text = format!(
+                "jobs that have expired or ended long ago stay in the store, and this is tried \
+                 again: {error}"
+            );
+            self.core.log(log::Level::Warn, &text);
+        }
+        self.is_sweep_failing = failed.is_some();
         if has_more {
             let end = clock::now();
             self.sweep = end + end.saturating_duration_since(began);
         }
-        Ok(())
     }
 }
 
@@ -271,7 +330,7 @@ impl<'a> Judge<'a> {
 fn dead_job(lost: &LostJob, outcome: Outcome) -> DeadJob {
     let error = match outcome {
         Outcome::Dead { error } => error,
-        _ => String::new(),
+        _ => "its process ended, and the store cannot write that".to_owned(),
     };
     DeadJob {
         id: lost.attempt_id.job,
@@ -306,4 +365,15 @@ fn report(core: &Core, workers: &[WorkerInfo], worker: WorkerId, jobs: &[TakenOv
         false => log::Level::Warn,
     };
     core.log(level, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancellation_is_looked_for_soon_enough_to_be_seen_within_a_fifth_of_a_second() {
+        // The store says within 0.1 s that it has changed.
+        assert!(Duration::from_millis(100) + BETWEEN < Duration::from_millis(200));
+    }
 }

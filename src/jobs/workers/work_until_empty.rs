@@ -83,7 +83,7 @@ fn work(core: &Core, worker: &mut Worker<'_>) -> Result<(), WorkError> {
         if core.has_next() || claim(core, &mut queues)? {
             continue;
         }
-        let unknown = patiently(core, Part::Maintenance, || core.give_back_unknown())?;
+        let unknown = patiently(core, Part::Held, || core.give_back_unknown())?;
         if unknown == 0 {
             return Ok(());
         }
@@ -94,7 +94,7 @@ fn work(core: &Core, worker: &mut Worker<'_>) -> Result<(), WorkError> {
 fn claim(core: &Core, queues: &mut WeightedQueues) -> Result<bool, WorkError> {
     let patience = Deadline::after(PATIENCE);
     loop {
-        patiently(core, Part::Maintenance, || maintenance::promote_all(core))?;
+        patiently(core, Part::Promote, || maintenance::promote_all(core))?;
         let claimed = match core.find_room() {
             Some((worker, room)) => claimer::claim(core, worker, room, queues),
             // Another process has the lease, or ends cannot be stored.
