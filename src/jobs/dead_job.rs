@@ -36,7 +36,8 @@ impl DeadJob {
         &self.kind
     }
 
-    /// Returns the number of the last attempt, from 1.
+    /// Returns the number of the last attempt, from 1; 0 if the store could not read the job before the
+    /// first.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

@@ -103,6 +103,10 @@
 //! Enqueuing returns an error that says what to do. Workers try again, after pauses that grow from
 //! 0.05 s to 5 s; they log it once, and the host is not ready until the store is back. The ends of
 //! attempts are sent again until the store answers.
+//!
+//! A job that alone cannot be read or written, since its row is damaged, say, is dead, or stays as it
+//! is if not even that can be written; the others go on. An end that cannot be stored, though the lease
+//! can be renewed, is given up after some 20 s at most, and counts as unacknowledged.
 
 // `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
 // which spans.

@@ -41,6 +41,25 @@ pub struct Claim {
     /// Whether the claim ended early, since it had discarded as many jobs as one claim may: the next
     /// claim goes on from there.
     pub has_more: bool,
+    /// Those that it has found and could not read.
+    pub unreadable: Vec<UnreadableJob>,
+}
+
+/// A job that a claim could not read. It is dead from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableJob {
+    /// The job.
+    pub id: JobId,
+    /// The fence of the claim.
+    pub fence: Fence,
+    /// Its queue.
+    pub queue: String,
+    /// The name of its type.
+    pub kind: String,
+    /// The number of its last attempt; 0 if there was none.
+    pub attempt: u32,
+    /// Why it is dead, as in the store.
+    pub reason: String,
 }
 
 /// A job that a process has claimed, with all that its handler needs.

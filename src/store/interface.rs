@@ -108,13 +108,16 @@ pub trait Store: Send + Sync + 'static {
     /// worker. Whether to take over is the caller's decision ([`BeatWatch`](super::BeatWatch)): the
     /// store does not ask whether the process has ended.
     ///
+    /// A job whose end cannot be written, since its row is damaged, say, is dead. If not even that can
+    /// be written, it keeps the lease alone: the others end all the same, and are returned.
+    ///
     /// `judge` may be called more than once for a job. It may read from the store; it must not panic,
     /// or return [`Outcome::Abandoned`]. If the process claims or ends jobs again and again meanwhile,
     /// nothing happens: it lives.
     ///
     /// # Errors
     ///
-    /// What the store itself cannot do.
+    /// What the store itself cannot do; and, if no job is left that can be changed, why.
     fn take_over(
         &self,
         worker: WorkerId,
@@ -124,7 +127,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Claims available jobs for a process, as [`ClaimRequest`] and [`Picker`](super::Picker) say.
     /// They become running in its name, and the attempt counts. No other job is changed, except
-    /// that those found expired are cancelled, and those found that cannot be read are dead: up to
+    /// that those found expired are cancelled, and those found that cannot be read are dead
+    /// ([`Claim::unreadable`]): up to
     /// [`Picker::MOST_DISCARDED`](super::Picker::MOST_DISCARDED), then the claim
     /// [ends early](Claim::has_more).
     ///

@@ -61,7 +61,7 @@ mod state;
 mod transaction;
 
 pub use beats::BeatWatch;
-pub use claim::{Claim, ClaimRequest, ClaimedJob, KindRequest};
+pub use claim::{Claim, ClaimRequest, ClaimedJob, KindRequest, UnreadableJob};
 pub use counts::{LaneCounts, StateCounts};
 pub use due::Due;
 pub use error::StoreError;

@@ -5,6 +5,7 @@
 mod common;
 
 mod contracts;
+mod face;
 mod faulty;
 mod lease;
 mod observe;
@@ -16,3 +17,4 @@ mod random;
 #[path = "sqlite.rs"]
 mod setup;
 mod stop;
+mod unreadable;

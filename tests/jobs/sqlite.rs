@@ -3,7 +3,7 @@
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::testing::ManualClock;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -27,8 +27,12 @@ impl TestStore {
         }
     }
 
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("jobs.db")
+    }
+
     pub(crate) fn clock(self, clock: &ManualClock) -> TestStore {
-        let builder = SqliteStore::builder(self.folder.path().join("jobs.db"));
+        let builder = SqliteStore::builder(self.path());
         TestStore {
             store: builder.clock(clock).open().unwrap(),
             folder: self.folder,

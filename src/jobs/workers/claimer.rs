@@ -4,7 +4,7 @@ use super::core::Core;
 use super::health::Part;
 use super::room::Room;
 use super::weights::WeightedQueues;
-use crate::store::{Claim, ClaimRequest, KindRequest, StoreError, WorkerId};
+use crate::store::{ClaimRequest, KindRequest, StoreError, WorkerId};
 use std::time::Duration;
 
 /// What other machines enqueue is noticed within this.
@@ -51,15 +51,17 @@ pub(super) fn claim(
     let claim = loop {
         match core.store().claim(&request) {
             // What it has discarded was in the way of others.
-            Ok(Claim {
-                jobs,
-                has_more: true,
-            }) if jobs.is_empty() && !core.stopping.is_cancelled() => {}
+            Ok(claim)
+                if claim.has_more && claim.jobs.is_empty() && !core.stopping.is_cancelled() =>
+            {
+                core.unreadable(claim.unreadable);
+            }
             claim => break claim,
         }
     };
     match claim {
         Ok(claim) => {
+            core.unreadable(claim.unreadable);
             let count = claim.jobs.len();
             core.claimed(worker, claim.jobs);
             core.succeeded(Part::Claim);

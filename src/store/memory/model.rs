@@ -89,8 +89,10 @@ impl Model {
         }
         let has_more = picker.has_more();
         if picked.is_empty() {
-            let jobs = Vec::new();
-            return Ok(Claim { jobs, has_more });
+            return Ok(Claim {
+                has_more,
+                ..Claim::default()
+            });
         }
         let fence = self.next_fence();
         let mut jobs = Vec::with_capacity(picked.len());
@@ -103,7 +105,11 @@ impl Model {
                 jobs.push(claimed(row, fence));
             });
         }
-        Ok(Claim { jobs, has_more })
+        Ok(Claim {
+            jobs,
+            has_more,
+            unreadable: Vec::new(),
+        })
     }
 
     /// Of each lane of the queue the jobs for which the picker has room, the first in order. What

@@ -1,13 +1,15 @@
 //! Jobs are claimed.
 
-use super::columns::{code, content, duration, fence, json};
+use super::careful::{Advice, Care};
+use super::columns::{bury, code, content, duration, fence, fence_number, json};
 use super::errors::Failure;
 use super::tx::{Tx, moment};
 use super::values::{count, optional_count, priority};
 use crate::store::{
-    Candidate, Claim, ClaimRequest, ClaimedJob, JobId, JobState, KindRequest, Picker, StoreError,
-    WorkerId,
+    Candidate, Claim, ClaimRequest, ClaimedJob, Fence, JobId, JobState, KindRequest, Picker,
+    StoreError, UnreadableJob, WorkerId,
 };
+use crate::sync::Arc;
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,10 +21,11 @@ pub(super) struct OwnedRequest {
     kinds: Vec<(String, Duration, u32)>,
     budget: Duration,
     most: usize,
+    care: Arc<Care>,
 }
 
 impl OwnedRequest {
-    pub(super) fn of(request: &ClaimRequest<'_>) -> OwnedRequest {
+    pub(super) fn of(request: &ClaimRequest<'_>, care: Arc<Care>) -> OwnedRequest {
         let kinds = request.kinds.iter();
         OwnedRequest {
             worker: request.worker,
@@ -36,6 +39,7 @@ impl OwnedRequest {
                 .collect(),
             budget: request.budget,
             most: request.most,
+            care,
         }
     }
 
@@ -79,6 +83,14 @@ pub(super) fn look(conn: &Connection, request: &ClaimRequest<'_>) -> rusqlite::R
 }
 
 pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failure> {
+    let claim = try_to_claim(tx, request);
+    if let Err(Failure::Sqlite(error)) = &claim {
+        request.care.failed(error);
+    }
+    claim
+}
+
+fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failure> {
     check_lease(tx, request.worker)?;
     tx.lanes.refresh(tx.conn)?;
     tx.lanes.look_for_others(tx.conn)?;
@@ -103,16 +115,20 @@ pub(super) fn claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Fa
         let ids = picker.pick(candidates);
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
-    let number = picked.len();
-    let readable = read_contents(tx, picked)?;
-    let has_more = picker.has_more() || readable.len() < number;
-    if readable.is_empty() {
-        let jobs = Vec::new();
-        return Ok(Claim { jobs, has_more });
+    if picked.is_empty() {
+        let has_more = picker.has_more();
+        return Ok(Claim {
+            has_more,
+            ..Claim::default()
+        });
     }
-    let fence = tx.next_fence()?;
-    let jobs = begin(tx, readable, request.worker, fence)?;
-    Ok(Claim { jobs, has_more })
+    let fence = fence(tx.next_fence()?);
+    let mut claim = match request.care.is_careful() {
+        false => begin_all(tx, picked, request.worker, fence)?,
+        true => begin_each(tx, picked, request, fence)?,
+    };
+    claim.has_more = picker.has_more() || !claim.unreadable.is_empty();
+    Ok(claim)
 }
 
 pub(super) const LEASE: &str = "SELECT 1 FROM groundcrew_worker WHERE id = ?1";
@@ -125,6 +141,7 @@ pub(super) fn check_lease(tx: &Tx<'_>, worker: WorkerId) -> Result<(), Failure> 
 }
 
 /// A job that may be claimed, as it will be if it is.
+#[derive(Clone)]
 struct Found {
     lane: i64,
     /// The maximum number of attempts of its kind.
@@ -233,48 +250,102 @@ UPDATE groundcrew_job SET state = 2, attempt = min(attempt, 4294967294) + 1,
   turn = turn + 1
 WHERE id IN (SELECT value FROM json_each(?1))";
 
-pub(super) const BURY: &str =
-    "UPDATE groundcrew_job SET state = 6, reason = ?2, ended_at = ?3 WHERE id = ?1";
-
-/// Reads the payloads. A job that cannot be read is dead: it would be in the way of all behind it.
-fn read_contents(tx: &Tx<'_>, picked: Vec<Found>) -> rusqlite::Result<Vec<Found>> {
-    let mut readable = Vec::with_capacity(picked.len());
-    for mut found in picked {
-        let id = found.claimed.id;
-        match content(tx.conn, id)? {
-            Ok((payload, meta)) => {
-                (found.claimed.payload, found.claimed.meta) = (payload, meta);
-                readable.push(found);
-            }
-            Err(problem) => {
-                let reason = format!("the store cannot read it: {problem}");
-                tx.execute(BURY, params![id.get(), reason, tx.now_ms()])?;
-            }
-        }
-    }
-    Ok(readable)
-}
-
-fn begin(
+/// Claims what was found. A job that cannot be read is dead: it would be in the way of all behind it.
+fn begin_all(
     tx: &mut Tx<'_>,
     found: Vec<Found>,
     worker: WorkerId,
-    number: i64,
-) -> rusqlite::Result<Vec<ClaimedJob>> {
+    fence: Fence,
+) -> rusqlite::Result<Claim> {
+    let mut claim = Claim::default();
     let mut by_lane: BTreeMap<(i64, u32), Vec<JobId>> = BTreeMap::new();
-    for found in &found {
-        let lane = by_lane.entry((found.lane, found.of_kind)).or_default();
-        lane.push(found.claimed.id);
+    for found in found {
+        let id = found.claimed.id;
+        match content(tx.conn, id)? {
+            Ok((payload, meta)) => {
+                let lane = by_lane.entry((found.lane, found.of_kind)).or_default();
+                lane.push(id);
+                claim.jobs.push(ClaimedJob {
+                    fence,
+                    payload,
+                    meta,
+                    ..found.claimed
+                });
+            }
+            Err(problem) => claim.unreadable.push(give_up(tx, found, fence, &problem)?),
+        }
     }
     for ((lane, max_attempts), ids) in by_lane {
+        let number = fence_number(fence);
         let values = params![json(&ids), max_attempts, number, worker.get(), tx.now_ms()];
         let begun = tx.execute(BEGIN, values)? as i64;
         tx.counts.add(lane, code(JobState::Available), -begun);
         tx.counts.add(lane, code(JobState::Running), begun);
     }
-    let jobs = found.into_iter().map(|found| ClaimedJob {
-        fence: fence(number),
-        ..found.claimed
-    });
-    Ok(jobs.collect())
+    Ok(claim)
+}
+
+/// The same, one by one, after a claim that failed at one of them: that one is dead. If it cannot even
+/// be changed, it is left out.
+fn begin_each(
+    tx: &mut Tx<'_>,
+    found: Vec<Found>,
+    request: &OwnedRequest,
+    fence: Fence,
+) -> rusqlite::Result<Claim> {
+    let (care, mut claim, mut is_complete) = (&request.care, Claim::default(), true);
+    for found in found {
+        let id = found.claimed.id;
+        let begun = match care.advice(id) {
+            Advice::Claim => {
+                let one = vec![found.clone()];
+                let begun = tx.part(|tx| begin_all(tx, one, request.worker, fence));
+                let begun = begun.inspect_err(|error| care.failed_at(id, error))?;
+                begun.map_err(|error| error.to_string())
+            }
+            Advice::Bury => {
+                Err("its rows are damaged, or lie on a bad place of the disk".to_owned())
+            }
+            Advice::LeaveOut => {
+                is_complete = false;
+                continue;
+            }
+        };
+        let problem = match begun {
+            Ok(one) => {
+                claim.jobs.extend(one.jobs);
+                claim.unreadable.extend(one.unreadable);
+                continue;
+            }
+            Err(problem) => problem,
+        };
+        let dead = tx.part(|tx| give_up(tx, found, fence, &problem));
+        match dead.inspect_err(|error| care.failed_at(id, error))? {
+            Ok(dead) => claim.unreadable.push(dead),
+            Err(_) => is_complete = false,
+        }
+    }
+    if is_complete {
+        care.succeeded();
+    }
+    Ok(claim)
+}
+
+fn give_up(
+    tx: &Tx<'_>,
+    found: Found,
+    fence: Fence,
+    problem: &str,
+) -> rusqlite::Result<UnreadableJob> {
+    let job = found.claimed;
+    let reason = format!("the store cannot read it: {problem}");
+    bury(tx, job.id, fence, &reason)?;
+    Ok(UnreadableJob {
+        id: job.id,
+        fence,
+        queue: job.queue,
+        kind: job.kind,
+        attempt: job.attempt.saturating_sub(1),
+        reason,
+    })
 }

@@ -1,12 +1,12 @@
 //! Rows of the table of jobs, and back.
 
-use super::tx::{millis, moment};
+use super::tx::{Tx, millis, moment};
 use super::values::{count, optional_count, optional_text, priority, text};
 use crate::store::row::Row as Job;
 use crate::store::{
     AttemptInfo, AttemptOutcome, Fence, JobDetails, JobId, JobInfo, JobState, WorkerId,
 };
-use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Row, params};
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -53,14 +53,6 @@ pub(super) const JOB: &str = concat!(
     " FROM groundcrew_job j ",
     with_names!(),
     " WHERE j.id = ?1"
-);
-
-pub(super) const RUNNING: &str = concat!(
-    "SELECT ",
-    job_columns!(),
-    " FROM groundcrew_job j ",
-    with_names!(),
-    " WHERE j.state = 2 AND j.worker = ?1 ORDER BY j.id"
 );
 
 /// A job without its payload and its past attempts.
@@ -132,16 +124,6 @@ pub(super) fn load(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Job>
         .optional()
 }
 
-/// The jobs that run in the name of a process, by id.
-pub(super) fn running(conn: &Connection, worker: WorkerId) -> rusqlite::Result<Vec<Job>> {
-    all(conn.prepare_cached(RUNNING)?, worker)
-}
-
-fn all(mut statement: CachedStatement<'_>, worker: WorkerId) -> rusqlite::Result<Vec<Job>> {
-    let jobs = statement.query_map([worker.get()], job)?;
-    jobs.collect()
-}
-
 pub(super) const SAVE: &str = "
 UPDATE groundcrew_job SET state = ?2, due = ?3, first_due = ?4, attempt = ?5, lost = ?6,
   interrupted = ?7, fence = ?8, worker = ?9, abandoned = ?10, cancel_requested = ?11, expires = ?12,
@@ -172,6 +154,17 @@ pub(super) fn save(conn: &Connection, changed: &Job) -> rusqlite::Result<()> {
         remember(conn, info.id, attempt)?;
     }
     Ok(())
+}
+
+pub(super) const BURY: &str = "
+UPDATE groundcrew_job SET state = 6, fence = ?2, worker = NULL, abandoned = 0,
+  cancel_requested = NULL, reason = ?3, ended_at = ?4
+WHERE id = ?1";
+
+/// Makes a job dead that cannot be read, or whose end cannot be written as it should be.
+pub(super) fn bury(tx: &Tx<'_>, id: JobId, fence: Fence, reason: &str) -> rusqlite::Result<()> {
+    let values = params![id.get(), fence_number(fence), reason, tx.now_ms()];
+    tx.execute(BURY, values).map(drop)
 }
 
 const REMEMBER: &str = "

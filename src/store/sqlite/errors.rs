@@ -1,7 +1,7 @@
 //! What SQLite says, as errors of a store.
 
 use crate::store::StoreError;
-use rusqlite::{Error, ErrorCode, ffi};
+use rusqlite::{Connection, Error, ErrorCode, ffi};
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,6 +51,14 @@ pub(super) fn describe(error: &Error, path: &Path, waited: Duration) -> StoreErr
         (ErrorCode::DiskFull, _) => StoreError::Full { detail },
         (ErrorCode::ReadOnly, _) => StoreError::ReadOnly { detail },
         (ErrorCode::DatabaseCorrupt, _) => StoreError::Corrupt { detail },
+        // This crate writes nothing that its own tables refuse.
+        (ErrorCode::ConstraintViolation | ErrorCode::TooBig, _) => StoreError::Unsupported {
+            detail: format!(
+                "{}: the database refuses a row: {detail}; remove the trigger, the constraint or \
+                 the limit of the program that does not allow it",
+                path.display()
+            ),
+        },
         (ErrorCode::NotADatabase, _) => StoreError::NotADatabase {
             path: path.to_owned(),
         },
@@ -58,6 +66,26 @@ pub(super) fn describe(error: &Error, path: &Path, waited: Duration) -> StoreErr
             detail: format!("{}: {detail}", path.display()),
         },
     }
+}
+
+/// Whether it may be one row that cannot be read or written, while others can: it is damaged, lies on a
+/// bad sector, or is refused by a trigger of the program.
+pub(super) fn may_be_of_a_row(error: &Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseCorrupt
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+        )
+    )
+}
+
+/// Whether the transaction in which this error occurred is gone, or of no more use: once it has met
+/// damage SQLite writes nothing more in it.
+pub(super) fn ends_transaction(error: &Error, conn: &Connection) -> bool {
+    conn.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }
 
 /// Whether the transaction whose COMMIT returned this error is certainly undone. After an error of

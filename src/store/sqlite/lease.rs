@@ -1,16 +1,18 @@
 //! Processes and their leases.
 
 use super::claim::LEASE;
-use super::columns::{fence, running, save};
+use super::columns::{bury, fence, load, save, with_names};
+use super::errors::may_be_of_a_row;
 use super::lock_file::LockFolder;
 use super::tx::{Tx, millis, moment};
-use crate::store::row::Row as Job;
+use super::values::{count, optional_count, text};
 use crate::store::{
-    AttemptId, Beat, Begun, Fence, HeldJob, LostJob, Outcome, ProcessInfo, TakenOver, WorkerId,
-    WorkerInfo,
+    AttemptId, Beat, Begun, Fence, HeldJob, JobId, JobState, LostJob, Outcome, ProcessInfo,
+    TakenOver, WorkerId, WorkerInfo,
 };
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashSet;
+use crate::sync::Mutex;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 pub(super) fn new_token(conn: &Connection) -> rusqlite::Result<String> {
@@ -119,6 +121,14 @@ fn unchanged(
     Ok(row.optional()?.flatten())
 }
 
+// Of the columns of a job that may be long none is read: their pages may be damaged.
+pub(super) const LOST: &str = concat!(
+    "SELECT j.id, j.fence, q.name, k.name, j.attempt, j.max_attempts, j.interrupted, \
+     j.first_due, j.abandoned FROM groundcrew_job j ",
+    with_names!(),
+    " WHERE j.state = 2 AND j.worker = ?1 ORDER BY j.id"
+);
+
 /// The jobs of a process with this beat; `None` if it has another one, or no lease.
 pub(super) fn lost_jobs(
     conn: &Connection,
@@ -129,52 +139,61 @@ pub(super) fn lost_jobs(
     let Some(token) = unchanged(conn, folder, worker, seen)? else {
         return Ok(None);
     };
-    let jobs = running(conn, worker)?;
     let begun = folder.begun(&token);
-    let lost = jobs
-        .into_iter()
-        .map(|job| lost(job, worker, begun.as_ref()));
-    Ok(Some(lost.collect()))
+    let mut statement = conn.prepare_cached(LOST)?;
+    let lost = statement.query_map([worker.get()], |row| lost(row, worker, begun.as_ref()))?;
+    lost.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-fn lost(job: Job, worker: WorkerId, begun: Option<&HashSet<AttemptId>>) -> LostJob {
-    let attempt_id = attempt_id(&job);
+fn lost(
+    row: &Row<'_>,
+    worker: WorkerId,
+    begun: Option<&HashSet<AttemptId>>,
+) -> rusqlite::Result<LostJob> {
+    let attempt_id = attempt_id(row)?;
     let begun = match begun {
-        _ if job.is_abandoned => Begun::Abandoned,
+        _ if row.get(8)? => Begun::Abandoned,
         None => Begun::Unknown,
         Some(begun) if begun.contains(&attempt_id) => Begun::Yes,
         Some(_) => Begun::No,
     };
-    let info = job.job.info;
-    LostJob {
+    Ok(LostJob {
         attempt_id,
         worker,
-        queue: info.queue,
-        kind: info.kind,
-        attempt: info.attempt,
-        max_attempts: info.max_attempts.unwrap_or(1),
-        interrupted: info.interrupted,
-        first_due: info.first_due,
+        queue: text(row, 2)?,
+        kind: text(row, 3)?,
+        attempt: count(row, 4)?,
+        max_attempts: optional_count(row, 5)?.unwrap_or(1),
+        interrupted: count(row, 6)?,
+        first_due: moment(row.get(7)?),
         begun,
-    }
+    })
 }
 
-fn attempt_id(job: &Job) -> AttemptId {
-    AttemptId {
-        job: job.job.info.id,
-        fence: job.job.info.fence.unwrap_or(Fence::new(0)),
-    }
+/// The first two columns.
+fn attempt_id(row: &Row<'_>) -> rusqlite::Result<AttemptId> {
+    Ok(AttemptId {
+        job: JobId::new(row.get(0)?),
+        fence: row.get::<_, Option<i64>>(1)?.map_or(Fence::new(0), fence),
+    })
 }
 
 /// How a takeover went.
 pub(super) enum Takeover {
     /// The token of the lease that has ended, and what became of its jobs.
     Done(String, Vec<TakenOver>),
+    /// The same without some jobs that cannot be changed: the lease stays with them.
+    InPart(Vec<TakenOver>),
+    /// None of those that are left can be changed, and why.
+    Stuck(String),
     /// The beat is another one, or the lease has ended.
     Refused,
     /// The process has claimed or ended jobs since they were judged.
     Outdated,
 }
+
+/// The jobs that have ended the transaction of a takeover, and how. They are not touched again.
+pub(super) type AtFault = Mutex<HashMap<JobId, String>>;
 
 /// Ends the lease if its beat is still `seen`, and its jobs as they were judged.
 pub(super) fn take_over(
@@ -183,6 +202,7 @@ pub(super) fn take_over(
     worker: WorkerId,
     seen: Beat,
     judged: &[(LostJob, Outcome)],
+    at_fault: &AtFault,
 ) -> rusqlite::Result<Takeover> {
     let Some(token) = unchanged(tx.conn, folder, worker, seen)? else {
         return Ok(Takeover::Refused);
@@ -193,29 +213,87 @@ pub(super) fn take_over(
     }
     let fence = fence(tx.next_fence()?);
     let mut taken_over = Vec::with_capacity(judged.len());
-    for (mut job, (lost, outcome)) in running(tx.conn, worker)?.into_iter().zip(judged) {
-        job.take_over(outcome, lost.is_suspect(), fence, tx.now);
-        save(tx.conn, &job)?;
-        taken_over.push(TakenOver {
-            lost: lost.clone(),
-            state: job.job.info.state,
-        });
+    let mut left = None;
+    for (lost, outcome) in judged {
+        let id = lost.attempt_id.job;
+        let known = at_fault.lock().get(&id).cloned();
+        let ended = match known {
+            Some(problem) => Err(problem),
+            None => {
+                let note = |error: &rusqlite::Error| {
+                    if may_be_of_a_row(error) {
+                        at_fault.lock().insert(id, error.to_string());
+                    }
+                };
+                let ended = end_lost(tx, lost, outcome, fence).inspect_err(note)?;
+                ended.map_err(|error| error.to_string())
+            }
+        };
+        match ended {
+            Ok(state) => taken_over.push(TakenOver {
+                lost: lost.clone(),
+                state,
+            }),
+            Err(problem) => left = Some(format!("job {id} cannot be changed: {problem}")),
+        }
     }
-    tx.execute(END, [worker.get()])?;
     if !taken_over.is_empty() {
         tx.news();
     }
-    Ok(Takeover::Done(token, taken_over))
+    match left {
+        None => {
+            tx.execute(END, [worker.get()])?;
+            Ok(Takeover::Done(token, taken_over))
+        }
+        Some(problem) if taken_over.is_empty() => Ok(Takeover::Stuck(problem)),
+        Some(_) => Ok(Takeover::InPart(taken_over)),
+    }
 }
+
+/// Ends a job as it was judged or, where that cannot be written, as dead. After the inner error it is
+/// as it was before.
+fn end_lost(
+    tx: &mut Tx<'_>,
+    lost: &LostJob,
+    outcome: &Outcome,
+    fence: Fence,
+) -> rusqlite::Result<Result<JobState, rusqlite::Error>> {
+    let id = lost.attempt_id.job;
+    let ended = tx.part(|tx| {
+        let mut job = load(tx.conn, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        job.take_over(outcome, lost.is_suspect(), fence, tx.now);
+        save(tx.conn, &job)?;
+        Ok(job.job.info.state)
+    });
+    match ended? {
+        Ok(state) => Ok(Ok(state)),
+        Err(error) => {
+            let reason = format!("its process ended, and the store cannot write that: {error}");
+            let dead = tx.part(|tx| bury(tx, id, fence, &reason))?;
+            Ok(dead.map(|()| JobState::Dead))
+        }
+    }
+}
+
+pub(super) const HELD: &str = "
+SELECT id, fence, cancel_requested FROM groundcrew_job
+WHERE state = 2 AND worker = ?1 ORDER BY id";
 
 /// The jobs that run in the name of a process; `None` if it has no lease.
 pub(super) fn held(conn: &Connection, worker: WorkerId) -> rusqlite::Result<Option<Vec<HeldJob>>> {
     if !conn.prepare_cached(LEASE)?.exists([worker.get()])? {
         return Ok(None);
     }
-    let held = running(conn, worker)?.into_iter().map(|job| HeldJob {
-        attempt: attempt_id(&job),
-        cancel_requested: job.job.info.cancel_requested.is_some(),
-    });
-    Ok(Some(held.collect()))
+    running(conn, worker).map(Some)
+}
+
+fn running(conn: &Connection, worker: WorkerId) -> rusqlite::Result<Vec<HeldJob>> {
+    let mut statement = conn.prepare_cached(HELD)?;
+    let held = statement.query_map([worker.get()], |row| {
+        Ok(HeldJob {
+            attempt: attempt_id(row)?,
+            cancel_requested: row.get::<_, Option<i64>>(2)?.is_some(),
+        })
+    })?;
+    held.collect()
 }

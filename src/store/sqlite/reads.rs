@@ -1,6 +1,6 @@
 //! What is read without the writer.
 
-use super::columns::{JOB, attempts, code, content, job, job_columns, running, with_names};
+use super::columns::{JOB, attempts, code, content, job, job_columns, with_names};
 use super::counts::{DELETED, PRUNED};
 use super::lanes::LANES_AFTER;
 use super::maintain::limit;
@@ -9,7 +9,6 @@ use super::values::{optional_text, text};
 use crate::store::place::Place;
 use crate::store::{
     Cursor, JobDetails, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts,
-    WorkerId,
 };
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::BTreeMap;
@@ -123,6 +122,14 @@ pub(super) fn list(
     })
 }
 
+pub(super) const RUNNING: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM groundcrew_job j ",
+    with_names!(),
+    " WHERE j.state = 2 AND j.worker = ?1 ORDER BY j.id"
+);
+
 /// A running job belongs to a process that has a lease.
 fn all_running(conn: &Connection) -> rusqlite::Result<Vec<JobInfo>> {
     let mut workers = conn.prepare_cached("SELECT id FROM groundcrew_worker")?;
@@ -131,8 +138,11 @@ fn all_running(conn: &Connection) -> rusqlite::Result<Vec<JobInfo>> {
         .collect::<rusqlite::Result<_>>()?;
     let mut jobs = Vec::new();
     for worker in workers {
-        let of_worker = running(conn, WorkerId::new(worker))?;
-        jobs.extend(of_worker.into_iter().map(|job| job.job.info));
+        let mut statement = conn.prepare_cached(RUNNING)?;
+        let of_worker = statement.query_map([worker], job)?;
+        for job in of_worker {
+            jobs.push(job?.job.info);
+        }
     }
     Ok(jobs)
 }

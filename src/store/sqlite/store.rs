@@ -1,13 +1,15 @@
 //! The handle.
 
 use super::builder::SqliteStoreBuilder;
+use super::careful::Care;
 use super::checkpoint::Checkpointer;
 use super::claim::{Look, OwnedRequest, claim, look};
+use super::columns::{content, load};
 use super::database::Database;
 use super::durability::Durability;
 use super::enqueue::enqueue;
 use super::finish::finish;
-use super::lease::{self, Takeover};
+use super::lease::{self, AtFault, Takeover};
 use super::lock_file::{LockFile, LockFolder};
 use super::readers::Readers;
 use super::tx::{self, Tx};
@@ -54,6 +56,7 @@ struct Shared {
     folder: Arc<LockFolder>,
     /// The last claim found nothing. It decides only how the next one looks.
     is_idle: AtomicBool,
+    care: Arc<Care>,
 }
 
 impl SqliteStore {
@@ -92,6 +95,7 @@ impl SqliteStore {
             beats: Mutex::new(Some(database.connect()?)),
             folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
             is_idle: AtomicBool::new(false),
+            care: Arc::default(),
             database,
         };
         Ok(SqliteStore {
@@ -146,6 +150,9 @@ impl SqliteStore {
         }
     }
 }
+
+/// If more jobs than that cannot be changed, it is the database.
+const MOST_AT_FAULT: usize = 10;
 
 /// What was left behind has not ended.
 const RUNNING: Answer = Answer::Accepted(JobState::Running);
@@ -251,20 +258,35 @@ impl Store for SqliteStore {
         judge: &dyn Fn(&LostJob) -> Outcome,
     ) -> Result<Option<Vec<TakenOver>>, StoreError> {
         let folder = &self.shared.folder;
+        let at_fault = Arc::<AtFault>::default();
         for _ in 0..TRIES {
             let lost = self.read(|conn| lease::lost_jobs(conn, folder, worker, seen))?;
             let Some(lost) = lost else {
                 return Ok(None);
             };
             let judged = judged(lost, judge);
-            let of_writer = folder.clone();
-            let takeover =
-                self.write(move |tx| lease::take_over(tx, &of_writer, worker, seen, &judged))?;
+            let judged = Arc::new(judged);
+            let takeover = loop {
+                let before = at_fault.lock().len();
+                let (folder, judged, of_writer) =
+                    (folder.clone(), judged.clone(), at_fault.clone());
+                let body = move |tx: &mut Tx<'_>| {
+                    lease::take_over(tx, &folder, worker, seen, &judged, &of_writer)
+                };
+                match self.write(body) {
+                    // Again without the job that has ended the transaction.
+                    Err(_) if (before + 1..MOST_AT_FAULT).contains(&at_fault.lock().len()) => {}
+                    takeover => break takeover?,
+                }
+            };
             match takeover {
                 Takeover::Done(token, taken_over) => {
                     folder.remove(worker, &token);
                     return Ok(Some(taken_over));
                 }
+                Takeover::Stuck(detail) => return Err(StoreError::Unsupported { detail }),
+                // The lease stays, and its file with it.
+                Takeover::InPart(taken_over) => return Ok(Some(taken_over)),
                 Takeover::Refused => return Ok(None),
                 Takeover::Outdated => {}
             }
@@ -275,7 +297,10 @@ impl Store for SqliteStore {
     /// After a claim that found nothing, takes a write transaction only if there is something.
     fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         let Shared {
-            writer, is_idle, ..
+            writer,
+            is_idle,
+            care,
+            ..
         } = &*self.shared;
         let worker = request.worker;
         if is_idle.load(Relaxed) {
@@ -285,7 +310,11 @@ impl Store for SqliteStore {
                 Look::NoLease => return Err(self.lease_lost(worker)),
             }
         }
-        let request = OwnedRequest::of(request);
+        care.look_again(|id| {
+            let read = self.read(|conn| Ok((load(conn, id)?, content(conn, id)?)));
+            read.is_ok()
+        });
+        let request = OwnedRequest::of(request, care.clone());
         let body = move |tx: &mut Tx<'_>| claim(tx, &request);
         match writer.call(Durability::Normal, 0, body) {
             Ok(claim) => {

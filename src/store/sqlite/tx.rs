@@ -1,6 +1,7 @@
 //! What a command has while it runs: the open transaction.
 
 use super::counts::Counts;
+use super::errors::{ends_transaction, may_be_of_a_row};
 use super::lanes::Lanes;
 use crate::clock::Clock;
 use crate::store::Due;
@@ -41,6 +42,25 @@ impl<'a> Tx<'a> {
 
     pub(super) fn execute(&self, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
         self.prepare(sql)?.execute(values)
+    }
+
+    /// Runs a part of the command. An error that may be that of a row, and leaves the transaction as it
+    /// was before, is the inner one.
+    pub(super) fn part<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Result<T, rusqlite::Error>> {
+        self.execute("SAVEPOINT part", [])?;
+        let result = body(self);
+        match &result {
+            Err(error) if ends_transaction(error, self.conn) || !may_be_of_a_row(error) => {
+                return result.map(Ok);
+            }
+            Err(_) => drop(self.execute("ROLLBACK TO part", [])?),
+            Ok(_) => {}
+        }
+        self.execute("RELEASE part", [])?;
+        Ok(result)
     }
 
     pub(super) fn news(&mut self) {

@@ -142,3 +142,13 @@ fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
     let mut statement = conn.prepare_cached("PRAGMA data_version")?;
     statement.query_row([], |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_of_another_process_is_looked_for_more_often_than_each_tenth_of_a_second() {
+        assert!(PERIOD < Duration::from_millis(100));
+    }
+}

@@ -4,7 +4,7 @@ use super::checkpoint::Checkpointer;
 use super::command::{Command, Ran, command};
 use super::database::Database;
 use super::durability::Durability;
-use super::errors::{Failure, is_undone};
+use super::errors::{Failure, ends_transaction, is_undone};
 use super::lanes::Lanes;
 use super::queue::{Group, Order, Queue, Room};
 use super::tx::Tx;
@@ -212,7 +212,7 @@ impl GroupWriter {
                 }
                 Err(error) => {
                     self.lanes.forget();
-                    if conn.is_autocommit() || undo(conn).is_err() {
+                    if ends_transaction(&error, conn) || undo(conn).is_err() {
                         return End::Culprit(index, error);
                     }
                     let culprit = group.remove(index);

@@ -3,7 +3,7 @@
 use super::{Core, End, Next, State};
 use crate::jobs::attempt::Attempt;
 use crate::jobs::dead_job::DeadJob;
-use crate::store::{Answer, Finish, JobState, Outcome, StoreError, WorkerId};
+use crate::store::{Answer, Finish, JobState, Outcome, StoreError, UnreadableJob, WorkerId};
 use crate::sync::Arc;
 use crate::timer::{Due, Key};
 use std::time::Instant;
@@ -137,7 +137,7 @@ impl Core {
     }
 
     /// The store can never record these ends. Another process decides about their jobs when this one
-    /// has ended.
+    /// has ended: they are dead then, or stay with its lease if not even that can be recorded.
     pub(in crate::jobs::workers) fn unrecorded(&self, ends: Vec<End>, error: &StoreError) {
         let mut state = self.state.lock();
         for end in &ends {
@@ -153,7 +153,23 @@ impl Core {
         self.ended_some();
     }
 
-    /// A job that this process has taken over is dead.
+    /// Jobs that a claim could not read are dead.
+    pub(in crate::jobs::workers) fn unreadable(&self, jobs: Vec<UnreadableJob>) {
+        for job in jobs {
+            let text = format!("job {} ({}) is dead: {}", job.id, job.kind, job.reason);
+            self.log(log::Level::Error, &text);
+            self.found_dead(DeadJob {
+                id: job.id,
+                fence: job.fence,
+                queue: job.queue,
+                kind: job.kind,
+                attempt: job.attempt,
+                error: job.reason,
+            });
+        }
+    }
+
+    /// A job that this process has taken over, or could not read, is dead.
     pub(in crate::jobs::workers) fn found_dead(&self, dead: DeadJob) {
         if self.setup.dead_letter.is_some() && self.setup.place_of(&dead.kind).is_some() {
             self.state.lock().dead.push_back(dead);

@@ -6,6 +6,7 @@ mod conformance;
 mod errors;
 mod leases;
 mod processes;
+mod rows;
 mod transactions;
 
 use groundcrew::store::sqlite::SqliteStore;
