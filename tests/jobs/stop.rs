@@ -8,11 +8,17 @@ use crate::parts::{
 };
 use crate::setup::TestStore;
 use groundcrew::Host;
-use groundcrew::host::{ServiceOutcome, ServiceState};
+use groundcrew::host::{RunningHost, ServiceOutcome, ServiceState};
 use groundcrew::jobs::{JobContext, JobResult, Jobs};
-use groundcrew::store::{Begun, JobState, Store};
+use groundcrew::store::{Begun, JobState, LostJob, Store, TakenOver};
 use groundcrew::testing::ManualClock;
 use std::time::Duration;
+
+/// From now on the time of the stop counts: the clock may be moved.
+fn begin_stop(host: &RunningHost) {
+    host.handle().request_stop("the test is over");
+    wait_until(|| host.status().services()[0].state() == ServiceState::Stopping);
+}
 
 #[test]
 fn what_has_not_begun_is_given_back_with_its_attempt_and_what_runs_may_end() {
@@ -157,7 +163,7 @@ fn an_abandoned_job_is_named_keeps_its_lease_and_may_still_be_completed() {
             Ok(())
         });
         begun.recv().unwrap();
-        host.handle().request_stop("the test is over");
+        begin_stop(&host);
         clock.advance(SECOND);
         clock.advance(7 * SECOND);
         let report = host.wait();
@@ -183,6 +189,21 @@ fn an_abandoned_job_is_named_keeps_its_lease_and_may_still_be_completed() {
     });
 }
 
+/// What another process does that finds the only one silent.
+fn take_over_abandoned(store: &FaultyStore) -> Vec<TakenOver> {
+    let judge = |lost: &LostJob| {
+        assert_eq!(lost.begun, Begun::Abandoned);
+        lost.outcome(Duration::ZERO, 100)
+    };
+    loop {
+        let worker = store.workers().unwrap()[0].clone();
+        // Its beat may change in between.
+        if let Some(jobs) = store.take_over(worker.id, worker.beat, &judge).unwrap() {
+            return jobs;
+        }
+    }
+}
+
 #[test]
 fn an_abandoned_job_whose_process_then_ends_was_interrupted() {
     within(LONG, "abandoned, then taken over", || {
@@ -199,22 +220,11 @@ fn an_abandoned_job_whose_process_then_ends_was_interrupted() {
             Ok(())
         });
         begun.recv().unwrap();
-        host.handle().request_stop("the test is over");
+        begin_stop(&host);
         clock.advance(8 * SECOND);
         assert_eq!(account(&host.wait()).abandoned().len(), 1);
-        wait_until(|| store.calls("finish") > 0);
-        // What another process does that finds it silent.
-        let judge = |lost: &groundcrew::store::LostJob| {
-            assert_eq!(lost.begun, Begun::Abandoned);
-            lost.outcome(Duration::ZERO, 100)
-        };
-        // Its beat may change in between.
-        let taken_over = loop {
-            let worker = store.workers().unwrap()[0].clone();
-            if let Some(jobs) = store.take_over(worker.id, worker.beat, &judge).unwrap() {
-                break jobs;
-            }
-        };
+        wait_until(|| store.answers("finish") > 0);
+        let taken_over = take_over_abandoned(&store);
         assert_eq!(taken_over.len(), 1);
         let job = jobs.get(id).unwrap().unwrap();
         assert_eq!((job.info.state, job.info.attempt), (JobState::Available, 0));
@@ -240,8 +250,7 @@ fn ends_that_the_store_does_not_confirm_in_time_are_unacknowledged() {
         });
         begun.recv().unwrap();
         wait_until(|| store.calls("finish") > 0);
-        host.handle().request_stop("the test is over");
-        wait_until(|| host.status().services()[0].state() == ServiceState::Stopping);
+        begin_stop(&host);
         clock.advance(6 * SECOND);
         clock.advance(2 * SECOND - Duration::from_millis(100));
         let report = host.wait();
@@ -350,41 +359,29 @@ fn a_start_that_fails_during_a_claim_leaves_no_lease_and_no_running_job() {
 #[test]
 fn a_store_on_a_slow_disk_still_learns_which_jobs_were_abandoned() {
     within(LONG, "a slow store", || {
+        let clock = ManualClock::new();
         let store = FaultyStore::default();
         let jobs = Jobs::open(store.clone()).unwrap();
         let (sender, begun) = ear();
         let gate = Gate::new();
         let entrance = gate.entrance();
         jobs.enqueue(&number(1)).unwrap();
-        let mut host = Host::builder();
-        host.stop_timeout(5 * SECOND);
-        drop(
-            host.jobs("jobs", &jobs)
-                .on(move |_: Number, _: &JobContext| {
-                    sender.send(()).unwrap();
-                    entrance.pass();
-                }),
-        );
-        let host = host.build().unwrap().start().unwrap();
+        let host = start_by(&clock, &jobs, move |_, _| {
+            sender.send(()).unwrap();
+            entrance.pass();
+            Ok(())
+        });
         begun.recv().unwrap();
         let slow = store.hold("finish");
-        let disk = store.clone();
-        let write = std::thread::spawn(move || {
-            wait_until(|| disk.arrivals("finish") > 0);
-            std::thread::sleep(Duration::from_millis(250));
-            slow.open();
-        });
-        assert_eq!(account(&host.stop()).abandoned().len(), 1);
-        let worker = store.workers().unwrap()[0].clone();
-        let judge = |lost: &groundcrew::store::LostJob| {
-            assert_eq!(lost.begun, Begun::Abandoned);
-            lost.outcome(Duration::ZERO, 100)
-        };
-        store
-            .take_over(worker.id, worker.beat, &judge)
-            .unwrap()
-            .unwrap();
-        write.join().unwrap();
+        begin_stop(&host);
+        clock.advance(7 * SECOND + SECOND / 2);
+        // Half a second before the end the store is asked, and has that time to answer.
+        wait_until(|| store.arrivals("finish") > 0);
+        slow.open();
+        wait_until(|| store.answers("finish") > 0);
+        clock.advance(SECOND / 2);
+        assert_eq!(account(&host.wait()).abandoned().len(), 1);
+        assert_eq!(take_over_abandoned(&store).len(), 1);
         gate.open();
         store.outlive((jobs, host));
     });
