@@ -90,7 +90,7 @@ impl<'a> ParallelBuilder<'a> {
     ///
     /// let pool = Pool::new(2)?;
     /// let found = CancelToken::new();
-    /// let numbers = [1_000_000_007, 1_000_000_009, 7 * 11]; // two primes
+    /// let numbers = [7 * 11, 1_000_000_007, 1_000_000_009]; // and two primes
     /// let search = pool.parallel("search").own_token(&found);
     /// assert_eq!(search.find_map_any(numbers, |number| divisor(number, &found))?, Some(7));
     /// assert!(found.is_cancelled());
