@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Each file is a job. Its client id is made of the name, size and time of the file, so that to
-//! enqueue the folder again adds only what is new or has changed. The sums are in a table of the
-//! program's own, in the same database. A job may run twice, if its process is killed between the
+//! enqueue the folder again adds only what is new or has changed, for a day: completed jobs are kept
+//! that long. The sums are in a table of the program's own, in the same database. A job may run twice, if its process is killed between the
 //! sum and the end of the attempt: so the handler replaces the row, and counts in it how often it
 //! was written.
 //!
