@@ -1,11 +1,13 @@
 //! A player as the parent has it.
 
-use crate::player::pid_file;
-use crate::{DRAINS, FOLDER, NUMBER};
+use crate::common::LONG;
+use crate::player::Stage;
+use crate::{DRAINS, FOLDER, NUMBER, SEED};
 use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,55 +16,81 @@ use std::time::{Duration, Instant};
 pub(crate) enum Under {
     Nothing,
     /// `strace`, which makes some of its system calls fail.
-    Strace(&'static str),
-    /// `faketime`, with a clock that differs by this.
-    Faketime(&'static str),
+    Errors(&'static str),
+    /// `strace`, which kills it at this write of one of its threads.
+    Kill(u32),
+    /// The library of `faketime`, with a clock that differs by this.
+    Clock(&'static str),
+}
+
+/// The calls that write to the file, its log and its index.
+const WRITES: &str = "pwrite64,fsync,fdatasync,ftruncate,fallocate";
+
+impl Under {
+    fn command(self) -> Command {
+        let own = std::env::current_exe().unwrap();
+        let mut command = match self {
+            Under::Nothing => return Command::new(own),
+            Under::Errors(inject) => {
+                let mut command = strace();
+                command.args(["--seccomp-bpf", "-e", &format!("inject={inject}")]);
+                command
+            }
+            // Beside `--seccomp-bpf` no signal is sent.
+            Under::Kill(write) => {
+                let mut command = strace();
+                let inject = format!("inject={WRITES}:signal=KILL:when={write}");
+                command.args(["-e", &inject]);
+                command
+            }
+            Under::Clock(offset) => {
+                let mut command = Command::new(own);
+                command
+                    .env("LD_PRELOAD", faketime().unwrap())
+                    .env("FAKETIME", offset)
+                    .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                return command;
+            }
+        };
+        command.arg(own);
+        command
+    }
+}
+
+/// The tracer is a child of the player: so a player has the same process however it is run. The two
+/// are a group, by which a tracer is found that has not begun when its player is killed.
+fn strace() -> Command {
+    let mut command = Command::new("strace");
+    command.process_group(0);
+    let trace = format!("trace={WRITES}");
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace]);
+    command
 }
 
 pub(crate) struct Player {
     child: Child,
     number: usize,
     folder: PathBuf,
-    pid: Option<u32>,
     pub(crate) under: Under,
 }
 
 impl Player {
-    pub(crate) fn start(folder: &Path, number: usize, under: Under, drains: bool) -> Player {
-        let own = std::env::current_exe().unwrap();
-        let mut command = match under {
-            Under::Nothing => Command::new(own),
-            Under::Strace(inject) => {
-                let mut command = Command::new("strace");
-                command
-                    .args(["-f", "-qq", "-o", "/dev/null", "--seccomp-bpf"])
-                    .args(["-e", "trace=fsync,fdatasync,pwrite64,ftruncate,fallocate"])
-                    .args(["-e", inject])
-                    .arg(own);
-                command
-            }
-            Under::Faketime(offset) => {
-                let mut command = Command::new("faketime");
-                command
-                    .args(["-f", offset])
-                    .arg(own)
-                    .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-                command
-            }
-        };
-        let stderr = File::options()
-            .append(true)
-            .create(true)
-            .open(folder.join("stderr"))
-            .unwrap();
+    pub(crate) fn start(
+        folder: &Path,
+        (number, seed): (usize, u64),
+        under: Under,
+        drains: bool,
+    ) -> Player {
+        let mut command = under.command();
         command
             .args(["--exact", "scenario", "--nocapture", "--test-threads=1"])
             .env(FOLDER, folder)
             .env(NUMBER, number.to_string())
+            .env(SEED, seed.to_string())
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(stderr);
+            .stderr(File::create(stderr(folder, number)).unwrap());
         if drains {
             command.env(DRAINS, "1");
         }
@@ -70,87 +98,142 @@ impl Player {
             child: command.spawn().unwrap(),
             number,
             folder: folder.to_owned(),
-            pid: None,
             under,
         }
     }
 
-    /// Its process, once it is about to work.
-    pub(crate) fn pid(&mut self) -> Option<u32> {
-        if self.pid.is_none() {
-            let said = fs::read_to_string(pid_file(&self.folder, self.number)).ok()?;
-            self.pid = Some(said.parse().unwrap());
-        }
-        self.pid
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
-    /// Whether it was there to get it.
-    pub(crate) fn signal(&mut self, signal: &str) -> bool {
-        let Some(pid) = self.pid() else {
-            return false;
-        };
+    pub(crate) fn has_reached(&self, stage: Stage) -> bool {
+        stage.file(&self.folder, self.number).exists()
+    }
+
+    /// Blocks until it is there, or has ended.
+    pub(crate) fn wait_for(&mut self, stage: Stage) {
+        let deadline = Instant::now() + LONG;
+        while !self.has_reached(stage) && self.ended().is_none() {
+            assert!(
+                Instant::now() < deadline,
+                "{} is not {stage:?}",
+                self.name()
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
         let sent = Command::new("kill")
-            .args([signal, &pid.to_string()])
+            .args([signal, &pid])
             .stderr(Stdio::null())
             .status();
-        sent.unwrap().success()
+        sent.unwrap();
     }
 
-    /// Whether it has ended by itself: a job has killed it.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Returns whether it lived until then.
-    pub(crate) fn kill(mut self) -> bool {
-        let was_alive = !self.has_ended();
-        if !self.signal("-KILL") {
-            let _ = self.child.kill();
-        }
+    pub(crate) fn kill(&mut self) -> bool {
+        let was_alive = self.ended().is_none();
+        self.child.kill().unwrap();
         self.child.wait().unwrap();
         was_alive
     }
 
-    /// Waits until it has ended after a signal, and says how.
-    pub(crate) fn wait(mut self, limit: Duration) -> ExitStatus {
-        let deadline = Instant::now() + limit;
+    /// Blocks until it has ended after a signal, and says how.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + LONG;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "player {} (process {:?}, {:?}) has not stopped in {limit:?}",
-                self.number,
-                self.pid,
-                self.under
-            );
+            assert!(Instant::now() < deadline, "{} does not stop", self.name());
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let (number, pid, under) = (self.number, self.pid(), self.under);
+        format!("player {number} (process {pid}, {under:?})")
+    }
+
+    /// The end of what it has printed.
+    pub(crate) fn last_words(&self) -> String {
+        let text = fs::read(stderr(&self.folder, self.number)).unwrap_or_default();
+        String::from_utf8_lossy(&text[text.len().saturating_sub(2000)..]).into_owned()
     }
 }
 
 impl Drop for Player {
     fn drop(&mut self) {
-        if !self.has_ended() {
-            self.signal("-KILL");
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let pid = self.pid();
+        match self.under {
+            Under::Nothing => {}
+            Under::Errors(_) | Under::Kill(_) => {
+                let mut kill = Command::new("kill");
+                runs(kill.args(["-KILL", "--", &format!("-{pid}")]));
+            }
+            // What is killed does not remove them.
+            Under::Clock(_) => {
+                let _ = fs::remove_file(format!("/dev/shm/faketime_shm_{pid}"));
+                let _ = fs::remove_file(format!("/dev/shm/sem.faketime_sem_{pid}"));
+            }
         }
     }
 }
 
-/// Stopped, with the code of its report, or killed by a job.
-pub(crate) fn is_good_end(status: ExitStatus) -> bool {
-    matches!(status.code(), Some(0 | 75)) || status.signal() == Some(9)
+fn stderr(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("stderr-{number}"))
 }
 
-/// Whether a program is there.
-pub(crate) fn has(program: &str, arguments: &[&str]) -> bool {
-    let probe = Command::new(program).args(arguments).output();
-    let is_there = probe.is_ok_and(|output| output.status.success());
-    if !is_there {
-        eprintln!("SKIPPED: {program} cannot be used here");
-    }
-    is_there
+/// Whether it was killed.
+pub(crate) fn is_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(9)
+}
+
+/// Whether `strace` can make calls fail, and kill.
+pub(crate) fn has_strace() -> bool {
+    let mut fails = strace();
+    fails.args(["--seccomp-bpf", "true"]);
+    let mut kills = strace();
+    kills.args([
+        "-e",
+        "trace=write",
+        "-e",
+        "inject=write:signal=KILL",
+        "echo",
+    ]);
+    runs(&mut fails).is_some_and(|status| status.success())
+        && runs(&mut kills).is_some_and(is_killed)
+}
+
+pub(crate) fn has_faketime() -> bool {
+    faketime().is_some()
+}
+
+/// The library that `faketime` preloads. It is itself the parent of what it runs, which is another
+/// process then.
+fn faketime() -> Option<&'static str> {
+    static LIBRARY: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        let mut command = Command::new("faketime");
+        let output = command.args(["-f", "+1s", "env"]).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let mut lines = text.lines();
+        let library = lines.find_map(|line| line.strip_prefix("LD_PRELOAD="));
+        library.map(str::to_owned)
+    };
+    LIBRARY.get_or_init(find).as_deref()
+}
+
+fn runs(command: &mut Command) -> Option<ExitStatus> {
+    let output = command.stdin(Stdio::null()).output();
+    output.ok().map(|output| output.status)
 }

@@ -1,8 +1,10 @@
 //! A witness in the database: triggers that record each change of a job, in the transaction that
 //! makes it.
 
-use groundcrew::store::sqlite::rusqlite::{Connection, Row};
+use groundcrew::store::sqlite::rusqlite::{Connection, OpenFlags, Row};
+use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 const TRIGGERS: &str = "
 CREATE TABLE witness(
@@ -25,13 +27,17 @@ END;
 /// The states, as the schema numbers them.
 const AVAILABLE: i64 = 1;
 pub(crate) const RUNNING: i64 = 2;
-const COMPLETED: i64 = 5;
+pub(crate) const COMPLETED: i64 = 5;
+pub(crate) const DEAD: i64 = 6;
+pub(crate) const CANCELLED: i64 = 7;
 
 /// A change of a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
+    /// Grows from one to the next.
+    pub(crate) n: i64,
     pub(crate) job: i64,
-    /// The process that had or got it.
+    /// The lease that had or got it.
     pub(crate) worker: Option<i64>,
     /// Before the change; 0 before the first claim.
     pub(crate) fence: i64,
@@ -50,10 +56,31 @@ pub(crate) fn set_up(path: &Path) {
     conn.execute_batch(TRIGGERS).unwrap();
 }
 
+/// The number of the last change: those that come later have higher ones. 0 if it cannot be read.
+pub(crate) fn last(path: &Path) -> i64 {
+    let read = || {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        let query = "SELECT coalesce(max(n), 0) FROM witness";
+        conn.query_row(query, [], |row| row.get(0))
+    };
+    read().unwrap_or_default()
+}
+
+/// The processes of all leases.
+pub(crate) fn processes(conn: &Connection) -> HashMap<i64, u32> {
+    let query = "SELECT worker, pid FROM witness_worker";
+    let mut statement = conn.prepare(query).unwrap();
+    let processes = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    processes.unwrap().map(Result::unwrap).collect()
+}
+
 impl Change {
     pub(crate) fn all(conn: &Connection) -> Vec<Change> {
-        let query = "SELECT job, worker, coalesce(fence, 0), coalesce(new_fence, 0), state, new_state,
-            attempt, new_attempt, max_attempts, new_interrupted - interrupted FROM witness ORDER BY n";
+        let query =
+            "SELECT job, worker, coalesce(fence, 0), coalesce(new_fence, 0), state, new_state,
+            attempt, new_attempt, max_attempts, new_interrupted - interrupted, n
+            FROM witness ORDER BY n";
         let read = |row: &Row<'_>| {
             Ok(Change {
                 job: row.get(0)?,
@@ -66,6 +93,7 @@ impl Change {
                 new_attempt: row.get(7)?,
                 max_attempts: row.get(8)?,
                 interruptions: row.get(9)?,
+                n: row.get(10)?,
             })
         };
         let mut statement = conn.prepare(query).unwrap();
@@ -77,8 +105,31 @@ impl Change {
         self.new_state == RUNNING && self.state == AVAILABLE
     }
 
+    /// An attempt has ended.
+    pub(crate) fn ends_attempt(&self) -> bool {
+        self.state == RUNNING && self.new_state != RUNNING
+    }
+
+    /// Another process has ended the attempt.
+    pub(crate) fn is_takeover(&self) -> bool {
+        self.state == RUNNING && self.new_fence > self.fence
+    }
+
+    /// The attempt, or the one that begins: the job and its fence.
+    pub(crate) fn key(&self) -> (i64, i64) {
+        match self.is_claim() {
+            true => (self.job, self.new_fence),
+            false => (self.job, self.fence),
+        }
+    }
+
     pub(crate) fn completes(&self) -> bool {
         self.new_state == COMPLETED
+    }
+
+    /// The attempt has ended and counts.
+    pub(crate) fn counts(&self) -> bool {
+        self.ends_attempt() && self.new_attempt == self.attempt
     }
 
     /// The attempt does not count, and was not interrupted: it was snoozed or given back.

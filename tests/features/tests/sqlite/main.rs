@@ -4,7 +4,9 @@
 
 mod conformance;
 mod errors;
+mod kills;
 mod leases;
+mod mangled;
 mod processes;
 mod rows;
 mod transactions;

@@ -3,7 +3,7 @@
 //! The parent runs this same binary again with the name of a scenario and a path in its
 //! environment; `scenario` below then does that instead of testing.
 
-use super::{claim, completed, folder, job, register, store, with_client_id};
+use super::{claim, completed, folder, job, mangled, register, store, with_client_id};
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::store::sqlite::rusqlite::Connection;
 use groundcrew::store::{
@@ -32,22 +32,22 @@ fn scenario() {
         "work" => work(&path),
         "open" => open(&path),
         "sync" => sync(&path),
+        "make" => make(&path),
+        "acknowledge" => acknowledge(&path),
+        "mangled" => mangled::try_all(&path),
         other => panic!("no scenario {other}"),
     }
 }
 
 /// A child, which is killed when this is dropped.
-struct Player {
-    child: Child,
+pub(super) struct Player {
+    pub(super) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Player {
-    fn new(scenario: &str, path: &Path) -> Player {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "processes::scenario", "--nocapture"])
-            .env(SCENARIO, scenario)
-            .env(FILE, path)
+    pub(super) fn new(scenario: &str, path: &Path) -> Player {
+        let mut child = play(Command::new(env::current_exe().unwrap()), scenario, path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -57,7 +57,7 @@ impl Player {
     }
 
     /// The next line with this mark in front, without it.
-    fn next(&mut self, mark: &str) -> Option<String> {
+    pub(super) fn next(&mut self, mark: &str) -> Option<String> {
         let said = self.lines.by_ref().map(Result::unwrap);
         let mut marked = said.filter_map(|line| Some(line.strip_prefix(mark)?.to_owned()));
         marked.next()
@@ -73,7 +73,7 @@ impl Player {
         assert!(sent.success());
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -86,8 +86,17 @@ impl Drop for Player {
     }
 }
 
+/// A command that plays a scenario: that of this program, or of one that runs this program.
+pub(super) fn play(mut command: Command, scenario: &str, path: &Path) -> Command {
+    command
+        .args(["--exact", "processes::scenario", "--nocapture"])
+        .env(SCENARIO, scenario)
+        .env(FILE, path);
+    command
+}
+
 /// In one piece, whatever other threads say.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut out = stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
@@ -334,6 +343,24 @@ fn of_processes_that_open_a_new_file_together_one_makes_the_tables() {
         let store = SqliteStore::open(&path).unwrap();
         let counts = store.counts().unwrap();
         assert_eq!((counts.len(), counts[0].states.total()), (1, 4));
+    }
+}
+
+/// Opens the store, and closes it again.
+fn make(path: &Path) {
+    drop(SqliteStore::open(path).unwrap());
+}
+
+/// Enqueues and completes some jobs, one after the other.
+fn acknowledge(path: &Path) {
+    let store = SqliteStore::open(path).unwrap();
+    let worker = register(&store);
+    for _ in 0..10 {
+        store.enqueue(vec![job()]).unwrap();
+        say("ack");
+        let claimed = claim(&store, worker, 1).unwrap();
+        store.finish(&completed(&claimed)).unwrap();
+        say("ack");
     }
 }
 

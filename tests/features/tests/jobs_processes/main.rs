@@ -5,8 +5,10 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "fork")]
 
-#[path = "../../common/mod.rs"]
+#[path = "../../../common/mod.rs"]
 mod common;
+mod outage;
+mod silence;
 
 use common::scenario::{SCENARIO, play, play_by};
 use common::{LONG, within};
@@ -48,6 +50,7 @@ fn scenario() {
     say(""); // behind what the harness has printed
     match scenario.as_str() {
         "work" => work(&path),
+        "hold" => silence::hold(&path),
         "fork" => fork(&path),
         "spawn" => spawn(&path),
         "open" => open(&path),
