@@ -13,6 +13,7 @@ mod outcomes;
 mod parts;
 mod payloads;
 mod random;
+mod recurring;
 #[path = "memory.rs"]
 mod setup;
 mod stop;

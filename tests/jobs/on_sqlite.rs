@@ -14,6 +14,7 @@ mod outcomes;
 mod parts;
 mod payloads;
 mod random;
+mod recurring;
 #[path = "sqlite.rs"]
 mod setup;
 mod stop;
