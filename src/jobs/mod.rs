@@ -159,4 +159,6 @@ pub use meaning::{RetryAfter, Snooze};
 pub use new_job::NewJob;
 pub use recurring::{Recurrence, Recurring, RecurringStatus};
 pub use way_in::Jobs;
+#[cfg(feature = "testing")]
+pub(crate) use workers::OneByOne;
 pub use workers::{HandlerOutput, ThisThread, WorkError, WorkedQueue, Workers};

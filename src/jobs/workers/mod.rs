@@ -35,3 +35,5 @@ mod worker;
 pub use builder::{ThisThread, WorkedQueue, Workers};
 pub use handler::HandlerOutput;
 pub use work_error::WorkError;
+#[cfg(feature = "testing")]
+pub(crate) use work_until_empty::OneByOne;
