@@ -14,6 +14,7 @@ mod parts;
 mod payloads;
 mod random;
 mod recurring;
+mod rolling;
 #[path = "memory.rs"]
 mod setup;
 mod stop;

@@ -15,6 +15,7 @@ mod parts;
 mod payloads;
 mod random;
 mod recurring;
+mod rolling;
 #[path = "sqlite.rs"]
 mod setup;
 mod stop;
