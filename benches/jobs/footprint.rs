@@ -56,7 +56,7 @@ pub(crate) fn memory(title: &'static str, quick: bool) -> Figure {
 }
 
 /// The numbers that the child prints.
-fn output(database: &Database, what: &str, amount: u64) -> Vec<f64> {
+pub(crate) fn output(database: &Database, what: &str, amount: u64) -> Vec<f64> {
     let output = database::child(what, &database.file(), amount)
         .output()
         .unwrap();

@@ -21,6 +21,7 @@ mod enqueue;
 mod footprint;
 mod fsyncs;
 mod latency;
+mod recurring;
 
 use clap::Parser;
 use harness::options::{Measure, Options};
@@ -58,6 +59,14 @@ const FIGURES: &[Measure] = &[
         "30. Memory after jobs have been worked off",
         footprint::memory,
     ),
+    (
+        "32. CPU time of an idle process with recurring jobs",
+        recurring::idle,
+    ),
+    (
+        "33. 1,000 recurring jobs due at the same instant",
+        recurring::due_at_once,
+    ),
 ];
 
 fn main() {
@@ -69,6 +78,10 @@ fn main() {
         Some("enqueue-eight") => fsyncs::child(&file, 8, arguments.amount),
         Some("work") => latency::child(&file),
         Some("idle") => footprint::idle_child(&file, arguments.amount),
+        Some("idle-recurring-0") => recurring::idle_child(&file, 0, arguments.amount),
+        Some("idle-recurring-10000") => {
+            recurring::idle_child(&file, 10_000, arguments.amount);
+        }
         Some("drain") => footprint::drain_child(&file, arguments.amount),
         Some(other) => panic!("no child {other:?}"),
     }

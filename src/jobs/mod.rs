@@ -98,6 +98,26 @@
 //! if a lease was lost, or if ends are *unacknowledged* (the store has not confirmed them), or if
 //! jobs were abandoned: these may run again.
 //!
+//! # Recurring jobs
+//!
+//! Workers of a host declare jobs that are enqueued by a schedule
+//! ([`recurring`](Workers::recurring)). The store keeps the next instant of each, under the name of
+//! the workers and a key. Each instant is enqueued once, by whichever of the processes comes first:
+//! the job and the next instant are written together. [`JobContext::due`] is the instant, also if it
+//! was made up for later. Instants are by the wall clock of the store.
+//!
+//! | when | then |
+//! | --- | --- |
+//! | no process ran at an instant | the first that runs makes up for it, by the [policy](Recurrence::misfire) |
+//! | the clocks of a time zone change | as in [`Schedule::cron`](crate::Schedule) |
+//! | a clock is set back, or behind that of another process | no instant is enqueued again; if it was ahead by more than 3 h, its instants count from now on |
+//! | a release changes the schedule | the instant that was next is enqueued if it is due; otherwise only those of the new schedule after the change count |
+//! | two releases run at the same time and differ | that of the process that started last counts |
+//! | no process has declared it for 10 minutes | it is *undeclared*: it is shown; a release that declares it again makes up for what it missed; after 30 days it is removed |
+//! | the job has a [unique key](NewJob::unique) that is held | the instant is left out |
+//!
+//! [`Jobs::recurring`] pauses, resumes and triggers one, and shows when it is due.
+//!
 //! # When the store cannot be used
 //!
 //! Enqueuing returns an error that says what to do. Workers try again, after pauses that grow from
@@ -112,6 +132,7 @@
 // which spans.
 // `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
+// `recurring`: jobs by a schedule.
 // `workers`: the threads.
 
 mod attempt;
@@ -123,6 +144,7 @@ mod job_builder;
 mod meaning;
 mod new_job;
 mod parents;
+mod recurring;
 mod way_in;
 mod workers;
 
@@ -135,5 +157,8 @@ pub use job::{Job, JobResult};
 pub use job_builder::JobBuilder;
 pub use meaning::{RetryAfter, Snooze};
 pub use new_job::NewJob;
+pub use recurring::{Recurrence, Recurring, RecurringStatus};
 pub use way_in::Jobs;
+#[cfg(feature = "testing")]
+pub(crate) use workers::OneByOne;
 pub use workers::{HandlerOutput, ThisThread, WorkError, WorkedQueue, Workers};

@@ -121,6 +121,14 @@ pub enum ScheduleError {
         /// What went wrong.
         reason: String,
     },
+    /// The schedule of a recurring job is kept in a store, and this one means nothing outside of
+    /// its process.
+    NotKept {
+        /// The schedule.
+        schedule: String,
+        /// What to write in its place.
+        instead: &'static str,
+    },
 }
 
 impl fmt::Display for ScheduleError {
@@ -211,6 +219,10 @@ impl fmt::Display for ScheduleError {
                  install one (most call it `tzdata`), build with jiff's feature \
                  `tzdb-bundle-always`, or use \"UTC\""
             ),
+            ScheduleError::NotKept { schedule, instead } => write!(
+                f,
+                "a schedule that outlives the process cannot be `{schedule}`; write {instead}"
+            ),
             ScheduleError::NoSystemZone { reason } => write!(
                 f,
                 "the system's time zone cannot be found ({reason}); set the environment variable \
@@ -236,6 +248,7 @@ error_debug!(enum ScheduleError {
     DoubleName { entry },
     NoRuns { entry },
     NoSystemZone { reason },
+    NotKept { schedule, instead },
 });
 
 impl Error for ScheduleError {}

@@ -5,6 +5,7 @@
 // - `error`, `shown`: what is wrong with a rule or an entry; spans and times as text.
 // - `rule`: [`Schedule`]; `cron`: the rules of cron, with the feature `cron`. Pure.
 // - `policy`, `planned`, `timetable`: what is due when, whatever the clocks do. Pure.
+// - `instants`: the same for schedules whose next instant is kept in a store. Pure.
 // - `active_runs`: the runs that have not ended, and the policy for overlaps. Pure.
 // - `memory`, `progress`: what is kept on a file of the runs, and how far an entry has come.
 // - `context`, `status`: what a run gets, and what is counted of the runs.
@@ -21,6 +22,8 @@ mod cron;
 mod entry;
 mod error;
 mod hosted;
+#[cfg(feature = "jobs")]
+mod instants;
 mod job;
 mod memory;
 mod planned;
@@ -36,8 +39,12 @@ mod timetable;
 pub use builder::EntryBuilder;
 pub use context::RunContext;
 pub use error::ScheduleError;
+#[cfg(feature = "jobs")]
+pub(crate) use instants::Instants;
 pub use memory::RememberError;
 pub use policy::{MisfirePolicy, OverlapPolicy};
 pub use rule::Schedule;
 pub use scheduler::{ScheduleEntry, Scheduler};
+#[cfg(feature = "jobs")]
+pub(crate) use shown::utc;
 pub use status::{EntryStatus, LastRun, RunOutcome};

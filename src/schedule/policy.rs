@@ -1,5 +1,7 @@
 //! The policies for runs that overlap, and for runs that were missed.
 
+use std::time::Duration;
+
 /// The policy for a run that is due while the previous one is running, or waits for a worker.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,4 +35,25 @@ pub enum MisfirePolicy {
     All(u32),
     /// Missed runs are skipped.
     Skip,
+}
+
+/// The upper limit of [`MisfirePolicy::All`]: runs that are made up for are kept one by one.
+const MOST_MADE_UP: u32 = 10_000;
+
+impl MisfirePolicy {
+    /// How many of the runs that are due together can be run.
+    pub(super) fn most(self) -> usize {
+        match self {
+            MisfirePolicy::All(cap) => cap.min(MOST_MADE_UP) as usize,
+            MisfirePolicy::Once | MisfirePolicy::Skip => 1,
+        }
+    }
+
+    /// How many of them are run, of `due` that can be, if the last one is late by `lateness`.
+    pub(super) fn made_up(self, due: usize, lateness: Duration, threshold: Duration) -> usize {
+        match self {
+            MisfirePolicy::All(_) | MisfirePolicy::Once => self.most().min(due),
+            MisfirePolicy::Skip => usize::from(lateness <= threshold).min(due),
+        }
+    }
 }

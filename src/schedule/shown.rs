@@ -24,7 +24,7 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// As in `2026-12-24T17:00:00Z`; what is less than a second is left out.
-pub(super) fn utc(time: SystemTime) -> String {
+pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i128::from(since.as_secs()),
         Err(before) => {

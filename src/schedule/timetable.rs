@@ -10,7 +10,7 @@
 //!    a run is planned, or where the answer was yes: so small corrections add up until they
 //!    are noticed, and none is noticed twice. The timer asks the same of the same moment.
 
-mod passed;
+pub(super) mod passed;
 
 #[cfg(feature = "cron")]
 use super::cron::Cron;
@@ -51,8 +51,6 @@ pub(super) struct Tick {
     pub(super) missed: u64,
 }
 
-/// The upper limit of [`MisfirePolicy::All`]: runs that are made up for are kept one by one.
-const MOST_MADE_UP: u32 = 10_000;
 /// The upper limit of jitter: more means never, and may be too much for a clock.
 const MOST_JITTER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// A wall clock that was set back by more than this was wrong before, and is right now; up
@@ -67,10 +65,6 @@ impl Timetable {
         threshold: Duration,
         jitter: Duration,
     ) -> Timetable {
-        let missed = match missed {
-            MisfirePolicy::All(cap) => MisfirePolicy::All(cap.min(MOST_MADE_UP)),
-            other => other,
-        };
         Timetable {
             schedule,
             missed,
@@ -286,26 +280,23 @@ impl Timetable {
             return Tick::default();
         };
         self.planned_at = Some(now);
-        let most = match self.missed {
-            MisfirePolicy::All(cap) => cap as usize,
-            MisfirePolicy::Once | MisfirePolicy::Skip => 1,
-        };
-        let passed = Passed::by(&self.schedule, planned, now, most);
+        let passed = Passed::by(&self.schedule, planned, now, self.missed.most());
         if let Some(latest) = passed.latest {
             self.last = Some(latest);
             self.had_until = Some(latest);
         }
         self.plan(passed.next, random);
         self.is_spent = matches!(self.schedule.kind(), Kind::After(_) | Kind::At(_));
-        let many = match self.missed {
-            MisfirePolicy::All(cap) => (cap as usize).min(passed.moments.len()),
-            MisfirePolicy::Once => 1,
-            MisfirePolicy::Skip if passed.lateness <= self.threshold => 1,
-            MisfirePolicy::Skip => {
+        let late = match self.missed {
+            MisfirePolicy::Skip if passed.lateness > self.threshold => {
                 let forgiven = frozen(passed.lateness).min(self.threshold);
-                usize::from(passed.lateness <= self.threshold.saturating_add(forgiven))
+                passed.lateness.saturating_sub(forgiven)
             }
+            _ => passed.lateness,
         };
+        let many = self
+            .missed
+            .made_up(passed.moments.len(), late, self.threshold);
         if many == 0 {
             // There is no run from whose end a fixed delay could count.
             self.run_ended(now, random);

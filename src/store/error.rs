@@ -94,6 +94,13 @@ pub enum StoreError {
         /// The job.
         id: JobId,
     },
+    /// There is no such recurring job.
+    NoRecurringJob {
+        /// The name of the workers that would declare it.
+        owner: String,
+        /// Its key.
+        key: String,
+    },
     /// The job's state does not allow what was asked for.
     WrongState {
         /// The job.
@@ -202,6 +209,10 @@ impl fmt::Display for StoreError {
                     "there is no job {id}; it was pruned or deleted, or never was"
                 )
             }
+            StoreError::NoRecurringJob { owner, key } => write!(
+                f,
+                "there is no recurring job {key:?} of {owner:?}; start the workers that declare it"
+            ),
             StoreError::WrongState { id, state, verb } => write!(
                 f,
                 "job {id} is {state}, and so there is no {verb}; {}",
@@ -235,6 +246,7 @@ error_debug!(enum StoreError {
     InvalidJob { kind, problem },
     UniqueKeyHeld { key, holder },
     NotFound { id },
+    NoRecurringJob { owner, key },
     WrongState { id, state, verb },
     LeaseLost { worker },
     Unsupported { detail },

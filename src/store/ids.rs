@@ -35,7 +35,7 @@ number! {
 
 number! {
     /// A process in a store, from its [registration](super::Store::register) to the end of its
-    /// lease. None is used twice.
+    /// lease. They grow in the order of registering, and none is used twice.
     WorkerId(i64)
 }
 

@@ -9,6 +9,7 @@ use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
 use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
+use super::recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
 use super::spec::{Enqueued, JobSpec};
 use super::state::JobState;
 use super::transaction::Statement;
@@ -38,6 +39,8 @@ use std::time::{Duration, SystemTime};
 /// 4. `attempt` is the number of claims since the job was enqueued or retried by hand, without those
 ///    that were given back, snoozed or interrupted.
 /// 5. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
+/// 6. A recurring job changes only from the revision that was seen, and each change gives it one that
+///    the store has not used before.
 pub trait Store: Send + Sync + 'static {
     /// Enqueues jobs, all or none. When it returns `Ok` they are durable: a killed process or, with
     /// the durability that the store was opened with, a power failure does not lose them.
@@ -254,6 +257,59 @@ pub trait Store: Send + Sync + 'static {
     /// What the store itself cannot do.
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError>;
 
+    /// The recurring jobs, by owner and key; of one owner, or with one key, if that is given. A store
+    /// that keeps none returns [`StoreError::Unsupported`] here and from the next three methods, as by
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn recurring(
+        &self,
+        owner: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Vec<RecurringJob>, StoreError> {
+        let _ = (owner, key);
+        Err(no_recurring_jobs())
+    }
+
+    /// The recurring jobs of an owner that are due.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn due_recurring(&self, owner: &str) -> Result<DueRecurring, StoreError> {
+        let _ = owner;
+        Err(no_recurring_jobs())
+    }
+
+    /// Changes recurring jobs and enqueues what belongs to each change, in order. The answers are in
+    /// the order of `changes`: of two processes that have seen the same revision, one makes its
+    /// change. Durable as an [`enqueue`](Self::enqueue).
+    ///
+    /// # Errors
+    ///
+    /// What [`JobSpec::check`] refuses, of the recurring jobs and of those to enqueue, and what the
+    /// store itself cannot do.
+    fn change_recurring(
+        &self,
+        changes: &[RecurringChange],
+    ) -> Result<Vec<RecurringAnswer>, StoreError> {
+        let _ = changes;
+        Err(no_recurring_jobs())
+    }
+
+    /// Notes that a process still declares these recurring jobs of an owner. Those that are not there
+    /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn touch_recurring(&self, owner: &str, keys: &[&str]) -> Result<(), StoreError> {
+        let _ = (owner, keys);
+        Err(no_recurring_jobs())
+    }
+
     /// How far the store has come, as far as this process knows. It changes when there may be
     /// something that was not there before: a job to claim, a scheduled one, or something to find
     /// in [`held`](Self::held). It may change without any.
@@ -277,4 +333,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// What the store itself cannot do.
     fn now(&self) -> Result<SystemTime, StoreError>;
+}
+
+fn no_recurring_jobs() -> StoreError {
+    StoreError::Unsupported {
+        detail: "this store keeps no recurring jobs; leave out `.recurring(..)`".to_owned(),
+    }
 }

@@ -34,6 +34,7 @@
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
 // - `row`: one job, and what an outcome makes of it.
 // - `list`, `counts`: what an operator reads; `place`: its order.
+// - `recurring`: jobs that are enqueued by a schedule.
 // - `error`, `interface`, `transaction`; `changes`: the waits for a change.
 // - `memory`, `sqlite`: the stores.
 
@@ -53,6 +54,7 @@ mod memory;
 mod outcome;
 mod pick;
 mod place;
+mod recurring;
 mod row;
 mod spec;
 #[cfg(all(feature = "sqlite", unix))]
@@ -74,6 +76,8 @@ pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;
 pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 pub use pick::{Candidate, Picker};
+pub use recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
+pub(crate) use spec::check_name;
 pub use spec::{Enqueued, JobSpec};
 pub use state::JobState;
 pub use transaction::{SqlValue, Statement, Transaction};

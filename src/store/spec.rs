@@ -109,7 +109,8 @@ impl JobSpec {
     }
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), String> {
+/// What is wrong with a name, and what to do about it.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err(format!("its {what} is empty; give it a name"));
     }

@@ -6,6 +6,7 @@
 //! | a sleep until something is due | [`ManualClock`]: the test advances the time |
 //! | a sleep until something has begun, or has been done | [`Gate`]: blocks the code under test, and shows that it has arrived; [`Diary`]: records events, and waits for them |
 //! | a real service | [`Puppet`]: a service made of closures |
+//! | a store, workers and sleeps for what is enqueued | `TestJobs` (feature `jobs`): durable jobs in memory that can be asserted, and are handled one by one |
 //! | tests of one's own for a store of durable jobs | the suite in `store` (feature `jobs`) |
 //! | a test run that is killed after an hour | [`HangGuard`]: reports which test hangs, where, and what its threads are doing |
 //!
@@ -108,6 +109,8 @@
 mod diary;
 mod gate;
 mod hang_guard;
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+mod jobs;
 mod puppet;
 #[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
 pub mod store;
@@ -116,4 +119,6 @@ pub use crate::clock::ManualClock;
 pub use diary::Diary;
 pub use gate::{Entrance, Gate};
 pub use hang_guard::HangGuard;
+#[cfg(all(feature = "jobs", not(any(loom, shuttle))))]
+pub use jobs::{TestJobs, TestWorkers};
 pub use puppet::Puppet;

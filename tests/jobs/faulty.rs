@@ -4,9 +4,10 @@ use crate::common::{Entrance, Gate};
 use crate::parts::wait_until;
 use crate::setup::TestStore;
 use groundcrew::store::{
-    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
-    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
-    ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
+    Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
+    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Store,
+    StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::collections::{HashMap, HashSet};
@@ -243,6 +244,27 @@ impl Store for FaultyStore {
     }
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
         self.call("oldest_available", |store| store.oldest_available(queue))
+    }
+    fn recurring(
+        &self,
+        owner: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Vec<RecurringJob>, StoreError> {
+        self.call("recurring", |store| store.recurring(owner, key))
+    }
+    fn due_recurring(&self, owner: &str) -> Result<DueRecurring, StoreError> {
+        self.call("due_recurring", |store| store.due_recurring(owner))
+    }
+    fn change_recurring(
+        &self,
+        changes: &[RecurringChange],
+    ) -> Result<Vec<RecurringAnswer>, StoreError> {
+        self.call("change_recurring", |store| store.change_recurring(changes))
+    }
+    fn touch_recurring(&self, owner: &str, keys: &[&str]) -> Result<(), StoreError> {
+        self.call("touch_recurring", |store| {
+            store.touch_recurring(owner, keys)
+        })
     }
     fn version(&self) -> Version {
         self.inner.version()

@@ -13,6 +13,8 @@ mod outcomes;
 mod parts;
 mod payloads;
 mod random;
+mod recurring;
+mod rolling;
 #[path = "memory.rs"]
 mod setup;
 mod stop;

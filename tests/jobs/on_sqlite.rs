@@ -14,6 +14,8 @@ mod outcomes;
 mod parts;
 mod payloads;
 mod random;
+mod recurring;
+mod rolling;
 #[path = "sqlite.rs"]
 mod setup;
 mod stop;

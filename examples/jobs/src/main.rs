@@ -24,6 +24,10 @@
 //! sum and the end of the attempt: so the handler replaces the row, and counts in it how often it
 //! was written.
 //!
+//! With `work app.db FOLDER --every 3600000` the folder is enqueued again each hour, by a recurring job.
+//! The database keeps when it is due next: of several such processes one enqueues it, and what was
+//! missed while none ran is made up for once. `recurring` shows it, `trigger` enqueues it at once.
+//!
 //! `work` ends when each job has ended, also those that another process runs. Ctrl-C stops it: what
 //! has not begun is given back, what runs is interrupted, and both wait in the file for the next
 //! start.
@@ -33,6 +37,7 @@ mod operate;
 mod output;
 #[path = "../../common/program.rs"]
 mod program;
+mod rescan;
 mod show;
 mod sum;
 mod sums;
@@ -75,6 +80,9 @@ enum Command {
         database: PathBuf,
         /// The folder
         folder: Option<PathBuf>,
+        /// Enqueue the folder again so often, as a recurring job, and work until Ctrl-C
+        #[arg(long, value_name = "MILLISECONDS", requires = "folder", value_parser = milliseconds)]
+        every: Option<Duration>,
         /// How many jobs run at once [default: one for each CPU]
         #[arg(long, value_name = "COUNT")]
         threads: Option<NonZeroUsize>,
@@ -141,6 +149,19 @@ enum Command {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
+    /// List the recurring jobs, with their next and last instants
+    Recurring {
+        /// The database
+        database: PathBuf,
+    },
+    /// Enqueue a recurring job at once
+    Trigger {
+        /// The database
+        database: PathBuf,
+        /// Its key, as `recurring` lists it after the `/`
+        #[arg(default_value = rescan::KEY)]
+        key: String,
+    },
     /// Print how many jobs there are in each state
     Counts {
         /// The database
@@ -186,16 +207,20 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Work {
             database,
             folder,
+            every,
             threads,
             takes,
             stop_timeout,
         } => {
             let jobs = open(&database)?;
-            let has_all = match folder {
-                Some(folder) => enqueue::all(&jobs, &[folder], 0, Duration::ZERO)?,
+            let has_all = match &folder {
+                Some(folder) => {
+                    enqueue::all(&jobs, std::slice::from_ref(folder), 0, Duration::ZERO)?
+                }
                 None => true,
             };
             let how = work::How {
+                rescans: every.zip(folder),
                 threads,
                 takes,
                 stop_timeout,
@@ -237,6 +262,10 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Cancel { database, ids } => {
             return operate::cancel(&open_existing(&database)?, &ids);
+        }
+        Command::Recurring { database } => show::recurring(&open_existing(&database)?)?,
+        Command::Trigger { database, key } => {
+            operate::trigger(&open_existing(&database)?, &key)?;
         }
         Command::Counts { database } => show::counts(&open_existing(&database)?)?,
         Command::Sums { database } => {

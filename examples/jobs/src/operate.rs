@@ -2,6 +2,7 @@
 
 use crate::output::print;
 use crate::program::{self, Result, say};
+use crate::rescan::OWNER;
 use groundcrew::jobs::Jobs;
 use groundcrew::store::{CancelOutcome, JobId, StoreError};
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ pub(crate) fn cancel(jobs: &Jobs, ids: &[i64]) -> Result<ExitCode> {
             _ => "cancelled soon: it runs, and was asked to end",
         })
     })
+}
+
+pub(crate) fn trigger(jobs: &Jobs, key: &str) -> Result<()> {
+    let id = jobs.recurring(OWNER, key).trigger()?;
+    print(format!("job {id}: enqueued\n"))
 }
 
 /// One after the other: what is refused does not keep the rest from it.

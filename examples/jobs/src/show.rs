@@ -2,8 +2,9 @@
 
 use crate::output::print;
 use crate::program::Result;
+use crate::rescan::Rescan;
 use crate::sum::Sum;
-use groundcrew::jobs::Jobs;
+use groundcrew::jobs::{Job, Jobs};
 use groundcrew::store::{JobDetails, JobFilter, JobId, JobInfo, JobState};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -53,8 +54,13 @@ fn line(info: &JobInfo, file: &str) -> String {
 }
 
 fn file(job: &JobDetails) -> String {
-    match serde_json::from_slice::<Sum>(&job.payload) {
-        Ok(sum) => sum.path,
+    let path = match job.info.kind == Rescan::KIND {
+        true => serde_json::from_slice::<Rescan>(&job.payload)
+            .map(|rescan| rescan.folder.display().to_string()),
+        false => serde_json::from_slice::<Sum>(&job.payload).map(|sum| sum.path),
+    };
+    match path {
+        Ok(path) => path,
         Err(error) => format!("a payload that is not one of this program: {error}"),
     }
 }
@@ -104,6 +110,19 @@ fn when(at: SystemTime) -> String {
     }
 }
 
+/// A line for each recurring job.
+pub(crate) fn recurring(jobs: &Jobs) -> Result<()> {
+    let mut lines = String::new();
+    for status in jobs.all_recurring()? {
+        write!(lines, "{status}")?;
+        if let (Some(last), Some(job)) = (status.last(), status.last_job()) {
+            write!(lines, ", last {} (job {job})", when(last))?;
+        }
+        lines.push('\n');
+    }
+    print(lines)
+}
+
 /// A line for each state, and how far the workers lag behind.
 pub(crate) fn counts(jobs: &Jobs) -> Result<()> {
     let counts = of_sums(jobs)?;
@@ -119,7 +138,7 @@ pub(crate) fn counts(jobs: &Jobs) -> Result<()> {
 /// How many jobs of this program there are, in the order of [`JobState::ALL`].
 pub(crate) fn of_sums(jobs: &Jobs) -> Result<[u64; JobState::ALL.len()]> {
     let lanes = jobs.counts()?;
-    let is_own = |kind: &str| kind == <Sum as groundcrew::jobs::Job>::KIND;
+    let is_own = |kind: &str| kind == Sum::KIND;
     let own: Vec<_> = lanes.iter().filter(|lane| is_own(&lane.kind)).collect();
     Ok(JobState::ALL.map(|state| own.iter().map(|lane| lane.states[state]).sum()))
 }

@@ -1,21 +1,24 @@
 //! The workers, as a service of a host.
 
 use crate::program::{self, FAILED, Result, TRY_AGAIN};
+use crate::rescan::{KEY, OWNER, Rescan, is_left, rescan};
 use crate::show::of_sums;
 use crate::sum::{Sum, sum};
 use crate::sums::Sums;
 use groundcrew::host::ServiceResult;
-use groundcrew::jobs::{JobContext, Jobs};
+use groundcrew::jobs::{JobContext, Jobs, NewJob};
 use groundcrew::store::JobState;
-use groundcrew::{Host, Retry, ServiceContext};
+use groundcrew::{Host, Retry, Schedule, ServiceContext};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 pub(crate) struct How {
+    /// How often a folder is enqueued again.
+    pub(crate) rescans: Option<(Duration, PathBuf)>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) takes: Duration,
     pub(crate) stop_timeout: Duration,
@@ -31,16 +34,27 @@ pub(crate) fn work(jobs: &Jobs, database: &Path, how: &How) -> Result<u8> {
     let mut host = Host::builder();
     host.name("jobs").stop_timeout(how.stop_timeout);
     let (place, takes) = (database.to_owned(), how.takes);
-    host.jobs("sums", jobs)
+    let of_rescan = jobs.clone();
+    let workers = host
+        .jobs(OWNER, jobs)
         .threads(threads.unwrap_or(1))
         .on_each(move || {
             let mut sums = Sums::open(&place)?;
             Ok(move |job: Sum, ctx: &JobContext| sum(&job, ctx, &mut sums, takes))
         })
+        .on(move |job: Rescan, _: &JobContext| rescan(&job, &of_rescan))
         .retry::<Sum>(Retry::exponential(Duration::from_secs(1)).attempts(5))
         .dead_letter(|job| program::say(format!("job {} is dead: {}", job.id(), job.error())));
+    let is_endless = how.rescans.is_some();
+    if let Some((every, folder)) = how.rescans.clone() {
+        // Another process may have another working directory.
+        let folder = std::fs::canonicalize(&folder)?;
+        // As long as one has not ended, the next is left out.
+        let job = NewJob::of(&Rescan { folder }).unique(KEY);
+        workers.recurring(KEY, Schedule::every(every), job);
+    }
     let shown = jobs.clone();
-    host.background("progress", move |ctx| show(&shown, ctx));
+    host.background("progress", move |ctx| show(&shown, is_endless, ctx));
     let host = host.build()?;
 
     program::bounded_by(host.handle().stop_on_signal()?);
@@ -54,7 +68,7 @@ pub(crate) fn work(jobs: &Jobs, database: &Path, how: &How) -> Result<u8> {
     if left > 0 {
         account += &format!(", {left} left");
     }
-    if let Some(own) = report.jobs("sums") {
+    if let Some(own) = report.jobs(OWNER) {
         account += &format!("; this process: {own}");
     }
     program::tell(account + "\n", String::new());
@@ -70,8 +84,9 @@ pub(crate) fn work(jobs: &Jobs, database: &Path, how: &How) -> Result<u8> {
 
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// Shows on a terminal how much is done, and stops the host when nothing is left.
-fn show(jobs: &Jobs, ctx: &ServiceContext) -> ServiceResult {
+/// Shows on a terminal how much is done, and stops the host when nothing is left, unless it is
+/// endless.
+fn show(jobs: &Jobs, is_endless: bool, ctx: &ServiceContext) -> ServiceResult {
     let style = ProgressStyle::with_template("[{wide_bar}] {pos} of {len} jobs, {elapsed}");
     let bar = ProgressBar::new(0).with_style(style?);
     loop {
@@ -84,7 +99,7 @@ fn show(jobs: &Jobs, ctx: &ServiceContext) -> ServiceResult {
             bar.set_length(all);
             bar.set_position(ended);
             debug!("{ended} of {all} jobs have ended");
-            if ended == all {
+            if ended == all && !is_endless && !is_left(jobs).unwrap_or(true) {
                 ctx.request_stop("every job has ended");
             }
         }

@@ -255,3 +255,27 @@ fn its_help_its_refusals_and_its_end_without_a_reader_are_those_of_all_examples(
     }
     expect_write_error("jobs", &mut jobs(&folder, "list app.db"));
 }
+
+#[test]
+fn a_folder_is_enqueued_again_by_a_recurring_job_which_can_be_triggered() {
+    let folder = files(3);
+    let mut work = start(&folder, "work app.db files --every 86400000");
+    wait_until_completed(&folder, 3);
+    within(LONG, "the recurring job", || {
+        while !run(&folder, "recurring app.db", 0).starts_with("sums/rescan (every 1d): next at ") {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    fs::write(folder.path().join("files/new"), "new").unwrap();
+    let enqueued = run(&folder, "trigger app.db", 0);
+    assert!(enqueued.ends_with(": enqueued\n"), "{enqueued}");
+    wait_until_completed(&folder, 4);
+    interrupt(&work);
+    assert!(work.wait().unwrap().success());
+    // What another process finds in the file.
+    let refused = run(&folder, "trigger app.db nightly", 1);
+    assert!(
+        refused.contains("no recurring job \"nightly\" of \"sums\""),
+        "{refused}"
+    );
+}

@@ -3,6 +3,8 @@
 use super::super::context::JobContext;
 use super::super::dead_job::DeadJob;
 use super::super::job::{Job, JobResult};
+use super::super::new_job::NewJob;
+use super::super::recurring::{Declared, Recurrence};
 use super::super::way_in::Jobs;
 use super::handler::{self, HandlerOutput};
 use super::hosted::Hosted;
@@ -315,6 +317,48 @@ impl Workers<ServiceBuilder<'_>> {
     /// the lease, send the ends to the store, and keep the store in order.
     pub fn threads(self, count: usize) -> Self {
         self.set(|draft| draft.threads = count)
+    }
+
+    /// Declares a job that is enqueued by a schedule: `recurrence` is a [`Schedule`], or a
+    /// [`Recurrence`] with a policy for missed instants, `job` is a job or a [`NewJob`] with options.
+    /// See [recurring jobs](crate::jobs#recurring-jobs).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "cron")] {
+    /// use groundcrew::jobs::{Job, JobContext, Jobs, NewJob};
+    /// use groundcrew::store::MemoryStore;
+    /// use groundcrew::{Host, Schedule};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct SendNewsletter {}
+    /// impl Job for SendNewsletter { const KIND: &'static str = "send-newsletter"; }
+    ///
+    /// let jobs = Jobs::open(MemoryStore::new())?;
+    /// let mut host = Host::builder();
+    /// host.jobs("mailer", &jobs)
+    ///     .on(|_: SendNewsletter, ctx: &JobContext| println!("that of {:?}", ctx.due()))
+    ///     .recurring(
+    ///         "newsletter",
+    ///         Schedule::cron("0 17 * * *").in_tz("Europe/London"),
+    ///         // As long as one has not ended, the next is left out.
+    ///         NewJob::of(&SendNewsletter {}).unique("newsletter"),
+    ///     );
+    /// assert!(host.build()?.start()?.stop().is_clean());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
+    /// [`Schedule`]: crate::Schedule
+    pub fn recurring(
+        self,
+        key: impl Into<String>,
+        recurrence: impl Into<Recurrence>,
+        job: impl Into<NewJob>,
+    ) -> Self {
+        let declared = Declared::new(key.into(), recurrence.into(), job.into());
+        self.set(|draft| draft.recurring.push(declared))
     }
 
     /// Declares the services that this one needs: see [`ServiceBuilder::after`].

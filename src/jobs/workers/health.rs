@@ -16,12 +16,14 @@ pub(super) enum Part {
     Held,
     /// To make due jobs available.
     Promote,
+    /// To declare recurring jobs, and to enqueue those that are due.
+    Recurring,
 }
 
 /// Which parts fail, since when, and how often in a row.
 #[derive(Default)]
 pub(super) struct Health {
-    parts: [Failures; 6],
+    parts: [Failures; 7],
     since: Option<Instant>,
 }
 

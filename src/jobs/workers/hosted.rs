@@ -105,6 +105,10 @@ impl ItemStore for Hosted {
 
     fn check(&self) -> Result<(), String> {
         let setup = self.draft.lock().check()?;
+        for declared in &setup.recurring {
+            let checked = declared.job.check(self.jobs.store().max_payload());
+            checked.map_err(|error| format!("recurring job {:?}: {error}", declared.key))?;
+        }
         *self.setup.lock() = Some(Arc::new(setup));
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::beat;
 use super::core::Core;
 use super::ending::default_policy;
 use super::health::Part;
+use super::recurring::RecurringJobs;
 use crate::clock;
 use crate::retry;
 use crate::store::{
@@ -75,6 +76,7 @@ struct Maintenance<'a> {
     sweep: Instant,
     /// The last sweep failed, which was logged.
     is_sweep_failing: bool,
+    recurring: RecurringJobs<'a>,
 }
 
 impl<'a> Maintenance<'a> {
@@ -93,6 +95,7 @@ impl<'a> Maintenance<'a> {
             is_promoting_later: false,
             sweep: now,
             is_sweep_failing: false,
+            recurring: RecurringJobs::new(core),
         }
     }
 
@@ -114,7 +117,9 @@ impl<'a> Maintenance<'a> {
         self.look_at_held(has_changed);
         self.promote(now, has_changed);
         self.sweep(now);
+        self.look_at_recurring(now);
         let next = self.look.min(self.promote).min(self.sweep);
+        let next = next.min(self.recurring.next());
         let next = match self.has_changed {
             true => next.min(self.after_change),
             false => next,
@@ -226,6 +231,16 @@ impl<'a> Maintenance<'a> {
         let again = self.note(Part::Promote, promoted.map(drop));
         self.is_promoting_later = again.is_some();
         self.promote = again.unwrap_or(self.promote);
+    }
+
+    /// Enqueues recurring jobs that are due.
+    fn look_at_recurring(&mut self, now: Instant) {
+        let Some(looked) = self.recurring.pass(now) else {
+            return;
+        };
+        if let Some(again) = self.note(Part::Recurring, looked) {
+            self.recurring.put_off(again);
+        }
     }
 
     /// Cancels what has expired, and removes what ended long ago. If there is more, that follows after

@@ -4,7 +4,7 @@
 // `ledger` is the account of all claims, `health` and `rate` are what the status shows.
 //
 // `handler`, `setup`: what the program declares, without its types.
-// `core`: what the threads share; `beat`, `claimer`, `worker`, `acknowledger`, `maintenance`: what
+// `core`: what the threads share; `beat`, `claimer`, `worker`, `acknowledger`, `maintenance` with `recurring`: what
 // each of them does; `crew`: how they start.
 // `hosted`, `service`, `builder`: as a service of a host; `work_until_empty`, `work_error`: on the
 // calling thread.
@@ -23,6 +23,7 @@ mod hosted;
 mod ledger;
 mod maintenance;
 mod rate;
+mod recurring;
 mod room;
 mod service;
 mod setup;
@@ -34,3 +35,5 @@ mod worker;
 pub use builder::{ThisThread, WorkedQueue, Workers};
 pub use handler::HandlerOutput;
 pub use work_error::WorkError;
+#[cfg(feature = "testing")]
+pub(crate) use work_until_empty::OneByOne;

@@ -2,6 +2,7 @@
 
 use super::super::dead_job::DeadJob;
 use super::super::job::{Job, JobResult};
+use super::super::recurring::Declared;
 use super::ending::default_policy;
 use super::handler::{Around, Handler, MakeHandler};
 use crate::causes::BoxError;
@@ -9,7 +10,7 @@ use crate::retry::Retry;
 use crate::store::JobSpec;
 use crate::sync::Arc;
 use crate::unwind;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub(super) type DeadLetters = Arc<dyn Fn(&DeadJob) + Send + Sync>;
 
@@ -22,6 +23,8 @@ pub(super) struct Draft {
     pub(super) around: Vec<Around>,
     pub(super) dead_letter: Option<DeadLetters>,
     pub(super) max_interruptions: u32,
+    /// Each with what is wrong with it.
+    pub(super) recurring: Vec<Result<Declared, String>>,
 }
 
 #[derive(Clone)]
@@ -41,6 +44,7 @@ pub(super) struct Setup {
     pub(super) around: Vec<Around>,
     pub(super) dead_letter: Option<DeadLetters>,
     pub(super) max_interruptions: u32,
+    pub(super) recurring: Vec<Declared>,
 }
 
 impl Draft {
@@ -53,6 +57,7 @@ impl Draft {
             around: Vec::new(),
             dead_letter: None,
             max_interruptions: 100,
+            recurring: Vec::new(),
         }
     }
 
@@ -105,7 +110,23 @@ impl Draft {
             around: self.around.clone(),
             dead_letter: self.dead_letter.clone(),
             max_interruptions: self.max_interruptions.max(1),
+            recurring: self.check_recurring()?,
         })
+    }
+
+    fn check_recurring(&self) -> Result<Vec<Declared>, String> {
+        let mut keys = HashSet::new();
+        let checked = self.recurring.iter().map(|one| {
+            let one = one.clone()?;
+            match keys.insert(one.key.clone()) {
+                true => Ok(one),
+                false => Err(format!(
+                    "recurring job {:?} is declared twice; leave one out",
+                    one.key
+                )),
+            }
+        });
+        checked.collect()
     }
 
     fn check_queues(&self) -> Result<(), String> {

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::crew;
 use super::health::Part;
 use super::maintenance;
+use super::setup::Setup;
 use super::weights::WeightedQueues;
 use super::work_error::WorkError;
 use super::worker::{Worker, pass_all_dead};
@@ -16,6 +17,8 @@ use crate::host::items::JobsReport;
 use crate::store::StoreError;
 use crate::sync::Arc;
 use crate::threads::{self, Thread};
+#[cfg(feature = "testing")]
+use std::fmt;
 use std::time::Duration;
 
 /// How long a store that cannot be used is waited for.
@@ -53,19 +56,68 @@ impl Jobs {
         &self,
         workers: impl FnOnce(Workers) -> Workers,
     ) -> Result<JobsReport, WorkError> {
-        let draft = workers(Workers::on_this_thread()).into_draft();
-        let setup = draft.lock().check().map_err(WorkError::Workers)?;
+        let setup = checked(workers)?;
         let name = "until empty";
-        let core = Core::new(name, self.clone(), Arc::new(setup), Clock::default(), || ());
+        let core = Core::new(name, self.clone(), setup, Clock::default(), || ());
         let core = Arc::new(core);
-        let mut worker = Worker::new(&core, 0, None).map_err(WorkError::Handler)?;
-        core.start_timer().map_err(WorkError::Threads)?;
-        patiently(&core, Part::Lease, || beat::register(&core))?;
-        let helpers = crew::start_helpers(&core, threads::default_stack_size(), false);
-        let helpers = helpers.map_err(WorkError::Threads)?;
-        let result = work(&core, &mut worker);
-        end(&core, helpers);
-        result.map(|()| core.report())
+        on_this_thread(&core, work)?;
+        Ok(core.report())
+    }
+}
+
+fn checked(workers: impl FnOnce(Workers) -> Workers) -> Result<Arc<Setup>, WorkError> {
+    let draft = workers(Workers::on_this_thread()).into_draft();
+    let setup = draft.lock().check().map_err(WorkError::Workers)?;
+    Ok(Arc::new(setup))
+}
+
+/// Lets this thread do `work`, with a lease and with helpers.
+fn on_this_thread<T>(
+    core: &Arc<Core>,
+    work: impl FnOnce(&Core, &mut Worker<'_>) -> Result<T, WorkError>,
+) -> Result<T, WorkError> {
+    let mut worker = Worker::new(core, 0, None).map_err(WorkError::Handler)?;
+    core.start_timer().map_err(WorkError::Threads)?;
+    patiently(core, Part::Lease, || beat::register(core))?;
+    let helpers = crew::start_helpers(core, threads::default_stack_size(), false);
+    let helpers = helpers.map_err(WorkError::Threads)?;
+    let result = work(core, &mut worker);
+    end(core, helpers);
+    result
+}
+
+/// Workers that handle one job at a time on the calling thread (tests).
+#[cfg(feature = "testing")]
+pub(crate) struct OneByOne {
+    setup: Arc<Setup>,
+}
+
+#[cfg(feature = "testing")]
+impl OneByOne {
+    pub(crate) fn new(workers: impl FnOnce(Workers) -> Workers) -> Result<OneByOne, WorkError> {
+        let setup = checked(workers)?;
+        Ok(OneByOne { setup })
+    }
+
+    /// Handles one job; `false`: none is due.
+    pub(crate) fn run(&self, jobs: &Jobs, clock: Clock) -> Result<bool, WorkError> {
+        let core = Core::new("one by one", jobs.clone(), self.setup.clone(), clock, || ());
+        on_this_thread(&Arc::new(core), |core, worker| {
+            // Of a kind that has not run yet, one job is claimed for each thread.
+            if !claim(core, &mut WeightedQueues::new(&core.setup.queues))? {
+                return Ok(false);
+            }
+            worker.work_once().map_err(WorkError::Handler)
+        })
+    }
+}
+
+#[cfg(feature = "testing")]
+impl fmt::Debug for OneByOne {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneByOne")
+            .field("queues", &self.setup.queues)
+            .finish_non_exhaustive()
     }
 }
 

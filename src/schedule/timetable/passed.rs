@@ -8,17 +8,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 /// Runs that have become due together.
-pub(super) struct Passed {
+pub(in crate::schedule) struct Passed {
     /// The last of them, as many as can be run, the oldest first.
-    pub(super) moments: VecDeque<Due>,
+    pub(in crate::schedule) moments: VecDeque<Due>,
     /// How many there are.
-    pub(super) count: u64,
+    pub(in crate::schedule) count: u64,
     /// How late the last one is.
-    pub(super) lateness: Duration,
+    pub(in crate::schedule) lateness: Duration,
     /// The last one, on the wall clock and without jitter; `None` on the monotonic clock.
-    pub(super) latest: Option<SystemTime>,
+    pub(in crate::schedule) latest: Option<SystemTime>,
     /// The one after them.
-    pub(super) next: Option<Due>,
+    pub(in crate::schedule) next: Option<Due>,
 }
 
 /// The number of missed runs of a cron entry that are counted one by one; of more only this
@@ -37,22 +37,16 @@ impl Passed {
                     fixed_delay: false,
                 },
             ) => {
-                let period = *period;
                 let since = first.lateness(now);
-                let more = u64::try_from(since.as_nanos() / period.as_nanos());
-                let more = more.unwrap_or(u64::MAX).min(u64::MAX - 1);
-                let oldest = (more + 1).saturating_sub(most as u64);
-                let nth = |n| later(start, times(period, n));
+                let at = |passed| later(start, passed);
+                let passed = Passed::of_period(*period, since, most, at);
                 Passed {
-                    moments: (oldest..=more).filter_map(nth).collect(),
-                    count: more + 1,
-                    lateness: since.saturating_sub(times(period, more)),
-                    latest: None,
-                    next: nth(more + 1).map(|next| match next {
+                    next: passed.next.map(|next| match next {
                         Due::Mono(_) => next,
                         // Left by another process, whose monotonic clock is not known.
                         Due::Wall(at) => mono(at, now),
                     }),
+                    ..passed
                 }
             }
             (Due::Mono(_), _) | (_, Kind::Every { .. }) => Passed {
@@ -62,7 +56,51 @@ impl Passed {
                 latest: None,
                 next: None,
             },
-            (Due::Wall(moment), _) => Passed::on_wall(schedule, moment, first.jitter, now, most),
+            (Due::Wall(moment), _) => {
+                Passed::on_wall(schedule, moment, first.jitter, now.wall, most)
+            }
+        }
+    }
+
+    /// The same for a moment of the wall clock that was kept somewhere. A period counts from it.
+    #[cfg(feature = "jobs")]
+    pub(in crate::schedule) fn since_kept(
+        schedule: &Schedule,
+        first: SystemTime,
+        now: SystemTime,
+        most: usize,
+    ) -> Passed {
+        match schedule.kind() {
+            Kind::Every { period, .. } => {
+                let since = now.duration_since(first).unwrap_or_default();
+                let at = |passed| later(Due::Wall(first), passed);
+                let passed = Passed::of_period(*period, since, most, at);
+                let latest = passed.moments.back().copied();
+                let latest = latest.and_then(on_wall_clock);
+                Passed { latest, ..passed }
+            }
+            _ => Passed::on_wall(schedule, first, Duration::ZERO, now, most),
+        }
+    }
+
+    /// `since` the first one; `at` is the moment at which so much has passed since then.
+    fn of_period(
+        period: Duration,
+        since: Duration,
+        most: usize,
+        at: impl Fn(Duration) -> Option<Due>,
+    ) -> Passed {
+        let more = u64::try_from(since.as_nanos() / period.as_nanos());
+        let more = more.unwrap_or(u64::MAX).min(u64::MAX - 1);
+        let oldest = (more + 1).saturating_sub(most as u64);
+        Passed {
+            moments: (oldest..=more)
+                .filter_map(|n| at(times(period, n)))
+                .collect(),
+            count: more + 1,
+            lateness: since.saturating_sub(times(period, more)),
+            latest: None,
+            next: at(times(period, more + 1)),
         }
     }
 
@@ -70,11 +108,11 @@ impl Passed {
         schedule: &Schedule,
         first: SystemTime,
         jitter: Duration,
-        now: Now,
+        now: SystemTime,
         most: usize,
     ) -> Passed {
         // What is due by now, without jitter.
-        let until = now.wall.checked_sub(jitter).unwrap_or(now.wall).max(first);
+        let until = now.checked_sub(jitter).unwrap_or(now).max(first);
         let mut latest = first;
         let mut moments = VecDeque::from([Due::Wall(first)]);
         let mut count = 1;
@@ -101,7 +139,7 @@ impl Passed {
         Passed {
             moments,
             count: count as u64,
-            lateness: now.wall.duration_since(due).unwrap_or_default(),
+            lateness: now.duration_since(due).unwrap_or_default(),
             latest: Some(latest),
             next: next.map(Due::Wall),
         }
@@ -144,6 +182,15 @@ fn later(due: Due, by: Duration) -> Option<Due> {
     match due {
         Due::Mono(at) => at.checked_add(by).map(Due::Mono),
         Due::Wall(at) => at.checked_add(by).map(Due::Wall),
+    }
+}
+
+/// `None` for a moment of the monotonic clock.
+#[cfg(feature = "jobs")]
+pub(in crate::schedule) fn on_wall_clock(due: Due) -> Option<SystemTime> {
+    match due {
+        Due::Wall(moment) => Some(moment),
+        Due::Mono(_) => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The verbs of the store, on what it holds. Each happens at `now`.
 
+use super::recurring::RecurringJobs;
 use super::table::{Removal, Table};
 use super::workers::Workers;
 use crate::store::row::Row;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 pub(super) struct Model {
     pub(super) table: Table,
     pub(super) workers: Workers,
+    pub(super) recurring: RecurringJobs,
     last_fence: u64,
 }
 
@@ -153,7 +155,7 @@ impl Model {
         candidates
     }
 
-    fn next_fence(&mut self) -> Fence {
+    pub(super) fn next_fence(&mut self) -> Fence {
         self.last_fence += 1;
         Fence::new(self.last_fence)
     }

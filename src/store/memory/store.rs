@@ -7,10 +7,10 @@ use crate::clock::ManualClock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
 use crate::store::{
-    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
-    HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
+    Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
+    LaneCounts, LostJob, Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
+    RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -236,6 +236,37 @@ impl Store for MemoryStore {
 
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
         Ok(self.shared.model.lock().table.oldest_available(queue))
+    }
+
+    fn recurring(
+        &self,
+        owner: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Vec<RecurringJob>, StoreError> {
+        Ok(self.shared.model.lock().recurring(owner, key))
+    }
+
+    fn due_recurring(&self, owner: &str) -> Result<DueRecurring, StoreError> {
+        Ok(self.at_once(|model, now| model.due_recurring(owner, now)))
+    }
+
+    fn change_recurring(
+        &self,
+        changes: &[RecurringChange],
+    ) -> Result<Vec<RecurringAnswer>, StoreError> {
+        for change in changes {
+            change.check(self.max_payload)?;
+        }
+        let (answers, has_news) = self.at_once(|model, now| model.change_recurring(changes, now));
+        if has_news {
+            self.wake();
+        }
+        Ok(answers)
+    }
+
+    fn touch_recurring(&self, owner: &str, keys: &[&str]) -> Result<(), StoreError> {
+        self.at_once(|model, now| model.touch_recurring(owner, keys, now));
+        Ok(())
     }
 
     fn version(&self) -> Version {

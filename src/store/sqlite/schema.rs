@@ -143,11 +143,18 @@ CREATE TABLE groundcrew_step(
   job INT NOT NULL, name TEXT NOT NULL, place INT NOT NULL, fence INT NOT NULL,
   value BLOB, at INT NOT NULL, PRIMARY KEY(job, name)
 ) STRICT, WITHOUT ROWID;
+-- Instants up to `had_until` are not due any more. `declared_by` is a worker, which may be gone.
+-- `revision` is of the same sequence as fences.
 CREATE TABLE groundcrew_recurring(
   owner TEXT NOT NULL, key TEXT NOT NULL, schedule TEXT NOT NULL, missed TEXT NOT NULL,
-  next_at INT, last_at INT, last_job INT, paused_at INT, declared_at INT NOT NULL,
+  kind TEXT NOT NULL, queue TEXT NOT NULL, payload BLOB NOT NULL, meta TEXT,
+  priority INT NOT NULL, max_attempts INT, timeout INT, expires INT, unique_key TEXT,
+  next_at INT, had_until INT, last_at INT, last_job INT, paused_at INT,
+  declared_at INT NOT NULL, declared_by INT NOT NULL, revision INT NOT NULL,
   PRIMARY KEY(owner, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX groundcrew_recurring_due ON groundcrew_recurring(owner, next_at)
+  WHERE next_at IS NOT NULL AND paused_at IS NULL;
 -- Never deleted from: the fence lives here.
 CREATE TABLE groundcrew_lease(
   name TEXT PRIMARY KEY, owner BLOB, fence INT NOT NULL, beat INT NOT NULL, ttl INT NOT NULL,

@@ -15,15 +15,15 @@ use super::readers::Readers;
 use super::tx::{self, Tx};
 use super::watch::Watcher;
 use super::writer::Writer;
-use super::{maintain, operate, reads, transaction};
+use super::{maintain, operate, reads, recurring, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
 use crate::store::{
-    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Enqueued, Finish, HeldJob,
-    JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob, Outcome,
-    ProcessInfo, Promoted, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
+    Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
+    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Statement,
+    Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use rusqlite::Connection;
@@ -415,6 +415,40 @@ impl Store for SqliteStore {
 
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
         self.read(|conn| reads::oldest_available(conn, queue))
+    }
+
+    fn recurring(
+        &self,
+        owner: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Vec<RecurringJob>, StoreError> {
+        self.read(|conn| recurring::list(conn, owner, key))
+    }
+
+    fn due_recurring(&self, owner: &str) -> Result<DueRecurring, StoreError> {
+        let now = self.read_clock();
+        self.read(|conn| recurring::due(conn, owner, now))
+    }
+
+    fn change_recurring(
+        &self,
+        changes: &[RecurringChange],
+    ) -> Result<Vec<RecurringAnswer>, StoreError> {
+        let mut weight = 0;
+        for change in changes {
+            change.check(self.shared.max_payload)?;
+            weight += change.jobs.iter().map(JobSpec::size).sum::<usize>();
+        }
+        let owned = changes.to_vec();
+        let body = move |tx: &mut Tx<'_>| recurring::change(tx, &owned);
+        self.shared
+            .writer
+            .call(self.shared.durability, weight, body)
+    }
+
+    fn touch_recurring(&self, owner: &str, keys: &[&str]) -> Result<(), StoreError> {
+        let (owner, keys) = (owner.to_owned(), recurring::json(keys));
+        self.write(move |tx| recurring::touch(tx, &owner, &keys))
     }
 
     fn version(&self) -> Version {

@@ -182,6 +182,36 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         "the_earliest_due_are_promoted_first_and_no_more_than_asked_for",
         true,
     ),
+    (
+        Fault::RevisionIgnored,
+        "a_recurring_job_changes_only_from_the_revision_that_was_seen",
+        false,
+    ),
+    (
+        Fault::RevisionIgnored,
+        "of_many_processes_that_saw_the_same_revision_one_makes_its_change",
+        false,
+    ),
+    (
+        Fault::InstantForgotten,
+        "a_change_enqueues_its_jobs_with_their_own_due_times",
+        false,
+    ),
+    (
+        Fault::HeldKeyRefusesAll,
+        "a_change_leaves_out_a_job_whose_unique_key_is_held",
+        false,
+    ),
+    (
+        Fault::PausedIsDue,
+        "those_are_due_whose_instant_has_come_unless_they_are_paused",
+        false,
+    ),
+    (
+        Fault::TouchForgotten,
+        "a_touch_changes_when_a_recurring_job_was_declared_and_its_revision",
+        false,
+    ),
 ];
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();

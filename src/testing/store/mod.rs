@@ -34,6 +34,7 @@ mod plain;
 mod plain_job;
 mod probe;
 mod random;
+mod recurring;
 mod subject;
 
 pub use random::{RandomRun, check_random};
@@ -90,6 +91,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         listing::CHECKS,
         counting::CHECKS,
         changes::CHECKS,
+        recurring::CHECKS,
     ];
     files.into_iter().flatten()
 }

@@ -2,7 +2,7 @@
 
 use super::database;
 use crate::store::sqlite::{
-    claim, columns, counts, enqueue, lanes, lease, maintain, operate, reads, tx,
+    claim, columns, counts, enqueue, lanes, lease, maintain, operate, reads, recurring, tx,
 };
 use rusqlite::Connection;
 
@@ -30,6 +30,12 @@ fn fill(conn: &Connection, jobs: u32) {
          INSERT INTO groundcrew_client SELECT 'client-' || id, id FROM groundcrew_job WHERE id % 9 = 0;
          INSERT INTO groundcrew_attempt SELECT id, fence, 1, 1, 0, 0, 0, NULL FROM groundcrew_job
            WHERE state = 6;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+         INSERT INTO groundcrew_recurring(owner, key, schedule, missed, kind, queue, payload,
+             priority, next_at, paused_at, declared_at, declared_by, revision)
+           SELECT 'owner-' || i % 3, 'key-' || i, 's', 'm', 'k', 'q', x'7b7d', 0, i,
+             CASE WHEN i % 4 = 0 THEN i END, i, 1, i
+           FROM n;
          COMMIT;"
     ))
     .unwrap();
@@ -76,6 +82,13 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("list: available below", reads::AVAILABLE_BELOW),
         ("list: ended", reads::ENDED),
         ("client id", reads::CLIENT_ID),
+        ("recurring: due", recurring::DUE),
+        ("recurring: next", recurring::NEXT),
+        ("recurring: of an owner", recurring::OF_OWNER),
+        ("recurring: one", recurring::ONE),
+        ("recurring: revision", recurring::REVISION),
+        ("recurring: remove", recurring::REMOVE),
+        ("recurring: touch", recurring::TOUCH),
         ("oldest available", reads::OLDEST_BELOW),
         ("oldest available: rest", reads::OLDEST_OF_REST),
     ];
@@ -151,6 +164,14 @@ fn each_statement_uses_the_index_that_is_meant_for_it() {
         (lease::LOST, "groundcrew_running (worker=?)"),
         (lease::HELD, "groundcrew_running (worker=?)"),
         (enqueue::HOLDER, "groundcrew_unique (unique_key=?)"),
+        (
+            recurring::DUE,
+            "groundcrew_recurring_due (owner=? AND next_at<?)",
+        ),
+        (
+            recurring::NEXT,
+            "groundcrew_recurring_due (owner=? AND next_at>?)",
+        ),
         (reads::SCHEDULED, "groundcrew_scheduled (lane=? AND due>?)"),
         (
             reads::AVAILABLE,

@@ -1,10 +1,11 @@
 //! The store in memory, with a fault.
 
 use crate::store::{
-    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, Enqueued, Finish,
-    HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    MemoryStore, Outcome, ProcessInfo, Promoted, Store, StoreError, Swept, TakenOver, Version,
-    WorkerId, WorkerInfo,
+    Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
+    Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
+    LaneCounts, LostJob, MemoryStore, Outcome, ProcessInfo, Promoted, RecurringAnswer,
+    RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -47,6 +48,11 @@ pub(super) enum Fault {
     DeletedNotCounted,
     PromotionUnseen,
     NextDueUnknown,
+    RevisionIgnored,
+    InstantForgotten,
+    HeldKeyRefusesAll,
+    PausedIsDue,
+    TouchForgotten,
 }
 
 #[derive(Clone)]
@@ -315,6 +321,59 @@ impl Store for Faulty {
 
     fn oldest_available(&self, queue: &str) -> Result<Option<SystemTime>, StoreError> {
         self.inner.oldest_available(queue)
+    }
+
+    fn recurring(
+        &self,
+        owner: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Vec<RecurringJob>, StoreError> {
+        self.inner.recurring(owner, key)
+    }
+
+    fn due_recurring(&self, owner: &str) -> Result<DueRecurring, StoreError> {
+        let mut due = self.inner.due_recurring(owner)?;
+        if self.has(Fault::PausedIsDue) {
+            let all = self.inner.recurring(Some(owner), None)?;
+            let paused = all.into_iter().filter(|job| job.paused_at.is_some());
+            due.jobs.extend(paused);
+        }
+        Ok(due)
+    }
+
+    fn change_recurring(
+        &self,
+        changes: &[RecurringChange],
+    ) -> Result<Vec<RecurringAnswer>, StoreError> {
+        let mut changes = changes.to_vec();
+        for change in &mut changes {
+            match self.fault {
+                Fault::RevisionIgnored => {
+                    let key = (Some(&*change.owner), Some(&*change.key));
+                    let now = self.inner.recurring(key.0, key.1)?.pop();
+                    change.seen = now.map(|job| job.revision);
+                }
+                Fault::InstantForgotten => {
+                    for job in &mut change.jobs {
+                        job.due = Due::Now;
+                    }
+                }
+                Fault::HeldKeyRefusesAll => {
+                    for job in &change.jobs {
+                        self.inner.enqueue(vec![job.clone()])?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.inner.change_recurring(&changes)
+    }
+
+    fn touch_recurring(&self, owner: &str, keys: &[&str]) -> Result<(), StoreError> {
+        match self.fault {
+            Fault::TouchForgotten => Ok(()),
+            _ => self.inner.touch_recurring(owner, keys),
+        }
     }
 
     fn version(&self) -> Version {
