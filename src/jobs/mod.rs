@@ -118,6 +118,13 @@
 //!
 //! [`Jobs::recurring`] pauses, resumes and triggers one, and shows when it is due.
 //!
+//! # What an operator can do
+//!
+//! [`Jobs`] has the verbs, for this program or a tool beside it: any process on the store may call
+//! them. A single job can be [cancelled](Jobs::cancel), [retried](Jobs::retry) and
+//! [deleted](Jobs::delete). A queue can be [paused](Jobs::pause) and [resumed](Jobs::resume), and
+//! [`lag`](Jobs::lag) says how far its workers are behind.
+//!
 //! # When the store cannot be used
 //!
 //! Enqueuing returns an error that says what to do. Workers try again, after pauses that grow from
@@ -129,7 +136,7 @@
 //! can be renewed, is given up after some 20 s at most, and counts as unacknowledged.
 
 // `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
-// which spans.
+// which spans. `operate`: what an operator does to many at once.
 // `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
 // `recurring`: jobs by a schedule.
@@ -143,6 +150,7 @@ mod job;
 mod job_builder;
 mod meaning;
 mod new_job;
+mod operate;
 mod parents;
 mod recurring;
 mod way_in;

@@ -82,6 +82,13 @@ pub enum StoreError {
         /// What is wrong, and what to write instead.
         problem: String,
     },
+    /// No queue can have this name.
+    InvalidQueue {
+        /// The name.
+        queue: String,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
     /// Another job that has not ended has the unique key.
     UniqueKeyHeld {
         /// The key.
@@ -191,6 +198,9 @@ impl fmt::Display for StoreError {
             StoreError::InvalidJob { kind, problem } => {
                 write!(f, "a job {kind:?} cannot be enqueued: {problem}")
             }
+            StoreError::InvalidQueue { queue, problem } => {
+                write!(f, "there can be no queue {queue:?}: {problem}")
+            }
             StoreError::UniqueKeyHeld {
                 key,
                 holder: Some(holder),
@@ -244,6 +254,7 @@ error_debug!(enum StoreError {
     OutcomeUnknown { detail },
     PayloadTooLarge { kind, size, limit },
     InvalidJob { kind, problem },
+    InvalidQueue { queue, problem },
     UniqueKeyHeld { key, holder },
     NotFound { id },
     NoRecurringJob { owner, key },

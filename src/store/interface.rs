@@ -9,6 +9,7 @@ use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
 use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
+use super::paused::PausedQueue;
 use super::recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
 use super::spec::{Enqueued, JobSpec};
 use super::state::JobState;
@@ -228,6 +229,31 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError::NotFound`], and [`StoreError::WrongState`] if it runs.
     fn delete(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// Pauses a queue: nothing is claimed from it until it is [resumed](Self::resume). What is
+    /// claimed already runs, and jobs still come in and become due. It is as durable as an enqueue.
+    /// A queue may be paused before it has a job.
+    ///
+    /// Returns whether that is new: a queue that is paused already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidQueue`] if no queue can have this name.
+    fn pause(&self, queue: &str) -> Result<bool, StoreError>;
+
+    /// Ends the pause of a queue. Returns whether it was paused.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn resume(&self, queue: &str) -> Result<bool, StoreError>;
+
+    /// The queues that are paused, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError>;
 
     /// The jobs that fit `filter`, in its order, after the place of `after`, and `most` at once.
     ///

@@ -33,7 +33,7 @@
 //   candidates it gets.
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
 // - `row`: one job, and what an outcome makes of it.
-// - `list`, `counts`: what an operator reads; `place`: its order.
+// - `list`, `counts`, `paused`: what an operator reads; `place`: its order.
 // - `recurring`: jobs that are enqueued by a schedule.
 // - `error`, `interface`, `transaction`; `changes`: the waits for a change.
 // - `memory`, `sqlite`: the stores.
@@ -52,6 +52,7 @@ mod list;
 mod lost;
 mod memory;
 mod outcome;
+mod paused;
 mod pick;
 mod place;
 mod recurring;
@@ -75,6 +76,7 @@ pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;
 pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
+pub use paused::PausedQueue;
 pub use pick::{Candidate, Picker};
 pub use recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
 pub(crate) use spec::check_name;

@@ -109,6 +109,14 @@ impl JobSpec {
     }
 }
 
+/// Checks the name of a queue by itself.
+pub(super) fn check_queue(queue: &str) -> Result<(), StoreError> {
+    check_name("name", queue).map_err(|problem| StoreError::InvalidQueue {
+        queue: queue.to_owned(),
+        problem,
+    })
+}
+
 /// What is wrong with a name, and what to do about it.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {

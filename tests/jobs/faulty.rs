@@ -6,8 +6,8 @@ use crate::setup::TestStore;
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Store,
-    StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob,
+    Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::collections::{HashMap, HashSet};
@@ -230,6 +230,15 @@ impl Store for FaultyStore {
     }
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.call("delete", |store| store.delete(id))
+    }
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        self.call("pause", |store| store.pause(queue))
+    }
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        self.call("resume", |store| store.resume(queue))
+    }
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.call("paused", |store| store.paused())
     }
     fn list(
         &self,

@@ -8,6 +8,7 @@ mod face;
 mod faulty;
 mod lease;
 mod observe;
+mod operate;
 mod outage;
 mod outcomes;
 mod parts;

@@ -162,7 +162,23 @@ enum Command {
         #[arg(default_value = rescan::KEY)]
         key: String,
     },
-    /// Print how many jobs there are in each state
+    /// Begin nothing more of a queue, until it is resumed; what runs goes on
+    Pause {
+        /// The database; it is made if it is not there
+        database: PathBuf,
+        /// The queue
+        #[arg(default_value = "default")]
+        queue: String,
+    },
+    /// End the pause of a queue
+    Resume {
+        /// The database
+        database: PathBuf,
+        /// The queue
+        #[arg(default_value = "default")]
+        queue: String,
+    },
+    /// Print how many jobs there are in each state, and which queues are paused
     Counts {
         /// The database
         database: PathBuf,
@@ -266,6 +282,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Recurring { database } => show::recurring(&open_existing(&database)?)?,
         Command::Trigger { database, key } => {
             operate::trigger(&open_existing(&database)?, &key)?;
+        }
+        Command::Pause { database, queue } => operate::pause(&open(&database)?, &queue)?,
+        Command::Resume { database, queue } => {
+            operate::resume(&open_existing(&database)?, &queue)?;
         }
         Command::Counts { database } => show::counts(&open_existing(&database)?)?,
         Command::Sums { database } => {

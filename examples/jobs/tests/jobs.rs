@@ -222,6 +222,36 @@ fn an_operator_lists_shows_cancels_and_retries_jobs() {
 }
 
 #[test]
+fn a_paused_queue_waits_for_its_resume_also_across_processes() {
+    let folder = files(2);
+    let paused = "queue 'default' is paused";
+    assert_eq!(run(&folder, "pause app.db", 0), format!("{paused}\n"));
+    let again = run(&folder, "pause app.db default", 0);
+    assert_eq!(again, "queue 'default' was paused already\n");
+    let counts = run(&folder, "counts app.db", 0);
+    assert!(counts.contains(&format!("{paused}, since ")), "{counts}");
+
+    let child = start(&folder, "work app.db files");
+    within(LONG, "the jobs", || {
+        while !run(&folder, "counts app.db", 0).contains("available        2\n") {
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert_eq!(
+        run(&folder, "resume app.db", 0),
+        "queue 'default' goes on\n"
+    );
+    let output = finish(child);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(paused), "{said}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("\n2 completed, 0 dead, "), "{printed}");
+    let again = run(&folder, "resume app.db", 0);
+    assert_eq!(again, "queue 'default' was not paused\n");
+}
+
+#[test]
 fn what_is_not_there_is_named_and_no_database_is_made_of_it() {
     let folder = files(0);
     for command in ["list", "dead", "counts", "sums"] {

@@ -9,7 +9,7 @@ use crate::store::{
     Enqueued, Fence, Finish, HeldJob, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,
     Picker, Promoted, StoreError, Swept, TakenOver, WorkerId,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Model {
     pub(super) table: Table,
     pub(super) workers: Workers,
     pub(super) recurring: RecurringJobs,
+    /// Since when.
+    pub(super) paused: BTreeMap<String, SystemTime>,
     last_fence: u64,
 }
 
@@ -86,6 +88,9 @@ impl Model {
         let mut picker = Picker::new(request);
         let mut picked = Vec::new();
         for queue in request.queues {
+            if self.paused.contains_key(*queue) {
+                continue;
+            }
             let candidates = self.candidates(queue, request.kinds, &mut picker, now);
             picked.extend(picker.pick(candidates));
         }

@@ -6,11 +6,13 @@ use crate::clock::Clock;
 use crate::clock::ManualClock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
+use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
-    RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    LaneCounts, LostJob, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
+    RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -219,6 +221,23 @@ impl Store for MemoryStore {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.shared.model.lock().delete(id)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        check_queue(queue)?;
+        Ok(self.at_once(|model, now| model.pause(queue, now)))
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        let is_new = self.shared.model.lock().resume(queue);
+        if is_new {
+            self.wake();
+        }
+        Ok(is_new)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        Ok(self.shared.model.lock().paused())
     }
 
     fn list(

@@ -3,6 +3,7 @@
 use super::careful::{Advice, Care};
 use super::columns::{bury, code, content, duration, fence, fence_number, json};
 use super::errors::Failure;
+use super::pause;
 use super::tx::{Tx, moment};
 use super::values::{count, optional_count, priority};
 use crate::store::{
@@ -65,7 +66,7 @@ pub(super) const ANY: &str = "
 SELECT 1 FROM groundcrew_queue q CROSS JOIN groundcrew_kind k
 CROSS JOIN groundcrew_lane l ON l.queue = q.id AND l.kind = k.id
 CROSS JOIN groundcrew_job j ON j.lane = l.id
-WHERE q.name = ?1 AND k.name = ?2 AND j.state = 1 LIMIT 1";
+WHERE q.name = ?1 AND q.paused_at IS NULL AND k.name = ?2 AND j.state = 1 LIMIT 1";
 
 pub(super) fn look(conn: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Look> {
     if !conn.prepare_cached(LEASE)?.exists([request.worker.get()])? {
@@ -104,6 +105,9 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
     });
     let mut picked = Vec::new();
     for queue in &request.queues {
+        if pause::is_paused(tx.conn, queue)? {
+            continue;
+        }
         let mut found = HashMap::new();
         let mut candidates = Vec::new();
         for kind in &kinds {

@@ -55,8 +55,8 @@
 
 // From the bottom: `errors` and `file_system`; `database` opens connections, with the tables of
 // `schema`. `values`, `lanes`, `counts`, `tx` and `columns` are what the commands are written with. The
-// commands: `enqueue`, `claim` with the `careful` one, `finish`, `operate`, `maintain`, `recurring`,
-// `lease`, with the locked files of
+// commands: `enqueue`, `claim` with the `careful` one, `finish`, `operate`, `pause`, `maintain`,
+// `recurring`, `lease`, with the locked files of
 // `lock_file`. `command` is their form for the thread of `writer`, which takes groups of them from
 // its `queue`, and has the log checkpointed by the thread of `checkpoint`. `reads` needs none but
 // the connections of `readers`; `watch` waits. `store` is the handle, `builder` opens it.
@@ -79,6 +79,7 @@ mod lease;
 mod lock_file;
 mod maintain;
 mod operate;
+mod pause;
 mod queue;
 mod readers;
 mod reads;

@@ -15,15 +15,16 @@ use super::readers::Readers;
 use super::tx::{self, Tx};
 use super::watch::Watcher;
 use super::writer::Writer;
-use super::{maintain, operate, reads, recurring, transaction};
+use super::{maintain, operate, pause, reads, recurring, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
+use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Statement,
-    Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob,
+    Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use rusqlite::Connection;
@@ -398,6 +399,23 @@ impl Store for SqliteStore {
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         let body = move |tx: &mut Tx<'_>| operate::delete(tx, id);
         self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        check_queue(queue)?;
+        let queue = queue.to_owned();
+        let body = move |tx: &mut Tx<'_>| Ok(pause::pause(tx, &queue)?);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        let queue = queue.to_owned();
+        let body = move |tx: &mut Tx<'_>| Ok(pause::resume(tx, &queue)?);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.read(pause::paused)
     }
 
     fn list(

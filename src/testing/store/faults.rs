@@ -212,6 +212,11 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         "a_touch_changes_when_a_recurring_job_was_declared_and_its_revision",
         false,
     ),
+    (
+        Fault::PauseForgotten,
+        "nothing_is_claimed_from_a_paused_queue_until_it_is_resumed",
+        true,
+    ),
 ];
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();

@@ -30,6 +30,7 @@ mod faults;
 mod listing;
 mod losing;
 mod operating;
+mod pausing;
 mod plain;
 mod plain_job;
 mod probe;
@@ -88,6 +89,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         attempts::CHECKS,
         losing::CHECKS,
         operating::CHECKS,
+        pausing::CHECKS,
         listing::CHECKS,
         counting::CHECKS,
         changes::CHECKS,

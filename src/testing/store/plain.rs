@@ -10,7 +10,7 @@ use crate::store::{
     TakenOver, WorkerId,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Plain {
@@ -19,6 +19,7 @@ pub(super) struct Plain {
     /// By queue and kind: the jobs that were enqueued, deleted, pruned.
     lanes: BTreeMap<(String, String), (u64, u64, u64)>,
     begun: HashSet<AttemptId>,
+    paused: BTreeSet<String>,
     last_id: Option<JobId>,
     /// The highest fence there was, and that before the last claim.
     last_fence: Option<Fence>,
@@ -34,6 +35,7 @@ impl Plain {
             enqueued: 0,
             lanes: BTreeMap::new(),
             begun: HashSet::new(),
+            paused: BTreeSet::new(),
             last_id: None,
             last_fence: None,
             fence_before: None,
@@ -99,7 +101,8 @@ impl Plain {
     pub(super) fn next_claim(&mut self, request: &ClaimRequest<'_>, now: SystemTime) -> Vec<JobId> {
         self.fence_before = self.last_fence;
         let (mut ids, mut expected) = (Vec::new(), Duration::ZERO);
-        for queue in request.queues {
+        let queues = request.queues.iter();
+        for queue in queues.filter(|queue| !self.paused.contains(**queue)) {
             let mut candidates: Vec<&PlainJob> = self.jobs.values().collect();
             candidates.retain(|job| {
                 job.state == JobState::Available
@@ -347,6 +350,14 @@ impl Plain {
         Promoted { count, next }
     }
 
+    pub(super) fn pause(&mut self, queue: &str) -> bool {
+        self.paused.insert(queue.to_owned())
+    }
+
+    pub(super) fn resume(&mut self, queue: &str) -> bool {
+        self.paused.remove(queue)
+    }
+
     /// Compares all that a store shows.
     pub(super) fn compare(&mut self, probe: &Probe) {
         self.expire(probe);
@@ -370,6 +381,8 @@ impl Plain {
             assert_eq!(probe.listed(state), ids, "the {state} ones");
         }
         self.compare_counts(probe);
+        let paused = probe.paused().expect("paused failed");
+        assert!(paused.iter().map(|it| &it.queue).eq(&self.paused));
         for worker in probe.workers().expect("workers failed") {
             let held = probe.held(worker.id).expect("held failed");
             let held: Vec<JobId> = held.iter().map(|job| job.attempt.job).collect();

@@ -83,7 +83,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(25) {
+        match self.random.below(27) {
             0..=5 => self.enqueue(),
             6..=10 => self.claim(),
             11..=15 => self.finish(),
@@ -95,6 +95,8 @@ impl Walk<'_> {
             21 => self.prune(),
             22 => self.promote(),
             23 => self.cancel_expired(),
+            24 => self.pause(),
+            25 => self.resume(),
             _ => self.pass_time(),
         }
     }
@@ -360,6 +362,16 @@ impl Walk<'_> {
         }
     }
 
+    fn pause(&mut self) {
+        let queue = self.random.of(&QUEUES);
+        assert_eq!(self.probe.pause(queue), Ok(self.plain.pause(queue)));
+    }
+
+    fn resume(&mut self) {
+        let queue = self.random.of(&QUEUES);
+        assert_eq!(self.probe.resume(queue), Ok(self.plain.resume(queue)));
+    }
+
     fn pass_time(&mut self) {
         if self.probe.has_manual_clock() {
             let by = self.random.below(12) * MS;
@@ -367,9 +379,13 @@ impl Walk<'_> {
         }
     }
 
-    /// All processes are lost, and a last one runs what is left: nothing stays running, and each
+    /// Nothing is paused, all processes are lost, and a last one runs what is left: nothing stays running, and each
     /// job that is or becomes due ends.
     fn drain(&mut self) {
+        for queue in QUEUES {
+            self.probe.resume(queue).expect("resume failed");
+            self.plain.resume(queue);
+        }
         while self.some_worker().is_some() {
             self.take_over();
             self.plain.compare(self.probe);

@@ -2,7 +2,7 @@
 
 use super::database;
 use crate::store::sqlite::{
-    claim, columns, counts, enqueue, lanes, lease, maintain, operate, reads, recurring, tx,
+    claim, columns, counts, enqueue, lanes, lease, maintain, operate, pause, reads, recurring, tx,
 };
 use rusqlite::Connection;
 
@@ -77,6 +77,9 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("renew", lease::RENEW),
         ("token", lease::TOKEN),
         ("new lanes", lanes::LANES_AFTER),
+        ("is paused", pause::IS_PAUSED),
+        ("pause", pause::PAUSE),
+        ("resume", pause::RESUME),
         ("list: scheduled", reads::SCHEDULED),
         ("list: available", reads::AVAILABLE),
         ("list: available below", reads::AVAILABLE_BELOW),
@@ -98,12 +101,13 @@ fn regular() -> Vec<(&'static str, &'static str)> {
 
 /// What goes through a table that does not grow with the jobs: the lanes with their states, the
 /// processes, one row.
-fn through_small_tables() -> [(&'static str, &'static str); 4] {
+fn through_small_tables() -> [(&'static str, &'static str); 5] {
     [
         ("groundcrew_count", reads::COUNTS),
         ("groundcrew_count", counts::CHANGE),
         ("groundcrew_worker", lease::WORKERS),
         ("groundcrew_meta", tx::NEXT_FENCE),
+        ("groundcrew_queue", pause::PAUSED),
     ]
 }
 

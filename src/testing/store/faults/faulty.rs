@@ -3,7 +3,7 @@
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, MemoryStore, Outcome, ProcessInfo, Promoted, RecurringAnswer,
+    LaneCounts, LostJob, MemoryStore, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
     RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
     WorkerInfo,
 };
@@ -48,10 +48,11 @@ pub(super) enum Fault {
     DeletedNotCounted,
     PromotionUnseen,
     NextDueUnknown,
-    RevisionIgnored,
-    InstantForgotten,
     HeldKeyRefusesAll,
+    InstantForgotten,
+    PauseForgotten,
     PausedIsDue,
+    RevisionIgnored,
     TouchForgotten,
 }
 
@@ -287,6 +288,21 @@ impl Store for Faulty {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.inner.delete(id)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        match self.fault {
+            Fault::PauseForgotten => Ok(true),
+            _ => self.inner.pause(queue),
+        }
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        self.inner.resume(queue)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.inner.paused()
     }
 
     fn list(
