@@ -122,7 +122,9 @@
 //!
 //! [`Jobs`] has the verbs, for this program or a tool beside it: any process on the store may call
 //! them. A single job can be [cancelled](Jobs::cancel), [retried](Jobs::retry) and
-//! [deleted](Jobs::delete). A queue can be [paused](Jobs::pause) and [resumed](Jobs::resume), and
+//! [deleted](Jobs::delete), and so can all jobs of a [filter](crate::store::JobFilter)
+//! ([`cancel_all`](Jobs::cancel_all), [`retry_all`](Jobs::retry_all),
+//! [`delete_all`](Jobs::delete_all)). A queue can be [paused](Jobs::pause) and [resumed](Jobs::resume), and
 //! [`lag`](Jobs::lag) says how far its workers are behind.
 //!
 //! # When the store cannot be used
@@ -136,7 +138,8 @@
 //! can be renewed, is given up after some 20 s at most, and counts as unacknowledged.
 
 // `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
-// which spans. `operate`: what an operator does to many at once.
+// which spans. `operate`: what an operator does to many at once, and `operated`: what became of
+// them.
 // `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
 // `recurring`: jobs by a schedule.
@@ -151,6 +154,7 @@ mod job_builder;
 mod meaning;
 mod new_job;
 mod operate;
+mod operated;
 mod parents;
 mod recurring;
 mod way_in;
@@ -165,6 +169,7 @@ pub use job::{Job, JobResult};
 pub use job_builder::JobBuilder;
 pub use meaning::{RetryAfter, Snooze};
 pub use new_job::NewJob;
+pub use operated::{Operated, Refusal};
 pub use recurring::{Recurrence, Recurring, RecurringStatus};
 pub use way_in::Jobs;
 #[cfg(feature = "testing")]

@@ -8,6 +8,7 @@ use super::info::JobDetails;
 use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
+use super::operation::Operation;
 use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 use super::paused::PausedQueue;
 use super::recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
@@ -229,6 +230,19 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError::NotFound`], and [`StoreError::WrongState`] if it runs.
     fn delete(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// Does the same to several jobs, in order, each as [`cancel`](Self::cancel),
+    /// [`retry`](Self::retry) or [`delete`](Self::delete) does it. Returns the answer for each: one
+    /// that is refused keeps no other from it.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do; then it is done to none.
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError>;
 
     /// Pauses a queue: nothing is claimed from it until it is [resumed](Self::resume). What is
     /// claimed already runs, and jobs still come in and become due. It is as durable as an enqueue.

@@ -37,6 +37,20 @@ impl JobFilter {
             kind: None,
         }
     }
+
+    /// Only those of this queue.
+    #[must_use]
+    pub fn in_queue(mut self, queue: impl Into<String>) -> JobFilter {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// Only those of this kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<String>) -> JobFilter {
+        self.kind = Some(kind.into());
+        self
+    }
 }
 
 /// The place of a job in the list of its state: the next page begins after it, also if the job

@@ -33,7 +33,8 @@
 //   candidates it gets.
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
 // - `row`: one job, and what an outcome makes of it.
-// - `list`, `counts`, `paused`: what an operator reads; `place`: its order.
+// - `list`, `counts`, `paused`: what an operator reads; `place`: its order; `operation`: what one
+//   does.
 // - `recurring`: jobs that are enqueued by a schedule.
 // - `error`, `interface`, `transaction`; `changes`: the waits for a change.
 // - `memory`, `sqlite`: the stores.
@@ -51,6 +52,7 @@ mod lease;
 mod list;
 mod lost;
 mod memory;
+mod operation;
 mod outcome;
 mod paused;
 mod pick;
@@ -75,6 +77,7 @@ pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
 pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;
+pub use operation::Operation;
 pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
 pub use paused::PausedQueue;
 pub use pick::{Candidate, Picker};

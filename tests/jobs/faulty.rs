@@ -6,8 +6,8 @@ use crate::setup::TestStore;
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob,
-    Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
+    RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::collections::{HashMap, HashSet};
@@ -230,6 +230,13 @@ impl Store for FaultyStore {
     }
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.call("delete", |store| store.delete(id))
+    }
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.call("operate", |store| store.operate(operation, jobs))
     }
     fn pause(&self, queue: &str) -> Result<bool, StoreError> {
         self.call("pause", |store| store.pause(queue))

@@ -10,7 +10,7 @@ use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
+    LaneCounts, LostJob, Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
     RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
     WorkerInfo,
 };
@@ -221,6 +221,18 @@ impl Store for MemoryStore {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.shared.model.lock().delete(id)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let answers = self.at_once(|model, now| model.operate(operation, jobs, now));
+        if answers.iter().any(Result::is_ok) {
+            self.wake();
+        }
+        Ok(answers)
     }
 
     fn pause(&self, queue: &str) -> Result<bool, StoreError> {

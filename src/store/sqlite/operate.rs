@@ -5,7 +5,7 @@ use super::enqueue::HOLDER;
 use super::errors::Failure;
 use super::tx::Tx;
 use crate::store::row::Row as Job;
-use crate::store::{CancelOutcome, JobId, JobState, StoreError};
+use crate::store::{CancelOutcome, JobId, JobState, Operation, StoreError};
 use rusqlite::OptionalExtension;
 
 pub(super) fn cancel(tx: &mut Tx<'_>, id: JobId) -> Result<CancelOutcome, Failure> {
@@ -53,6 +53,28 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
         JobState::Running => Err(wrong_state(id, JobState::Running, "delete")),
         _ => Ok(remove(tx, &[id])?),
     }
+}
+
+/// The same to several, each by itself. What is refused has changed nothing.
+pub(super) fn operate(
+    tx: &mut Tx<'_>,
+    operation: Operation,
+    jobs: &[JobId],
+) -> rusqlite::Result<Vec<Result<(), StoreError>>> {
+    let mut answers = Vec::with_capacity(jobs.len());
+    for id in jobs {
+        let answer = match operation {
+            Operation::Cancel => cancel(tx, *id).map(drop),
+            Operation::Retry => retry(tx, *id),
+            Operation::Delete => delete(tx, *id),
+        };
+        answers.push(match answer {
+            Ok(()) => Ok(()),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Sqlite(error)) => return Err(error),
+        });
+    }
+    Ok(answers)
 }
 
 /// Removes jobs with all that belongs to them.

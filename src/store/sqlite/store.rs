@@ -23,8 +23,8 @@ use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob,
-    Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
+    RecurringJob, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
 use rusqlite::Connection;
@@ -398,6 +398,16 @@ impl Store for SqliteStore {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         let body = move |tx: &mut Tx<'_>| operate::delete(tx, id);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let jobs = jobs.to_vec();
+        let body = move |tx: &mut Tx<'_>| Ok(operate::operate(tx, operation, &jobs)?);
         self.shared.writer.call(self.shared.durability, 0, body)
     }
 

@@ -217,6 +217,11 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         "nothing_is_claimed_from_a_paused_queue_until_it_is_resumed",
         true,
     ),
+    (
+        Fault::RefusalEndsTheRest,
+        "what_is_refused_keeps_nothing_else_from_being_done_and_is_named",
+        true,
+    ),
 ];
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();

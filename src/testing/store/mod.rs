@@ -30,6 +30,7 @@ mod faults;
 mod listing;
 mod losing;
 mod operating;
+mod operating_at_once;
 mod pausing;
 mod plain;
 mod plain_job;
@@ -89,6 +90,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         attempts::CHECKS,
         losing::CHECKS,
         operating::CHECKS,
+        operating_at_once::CHECKS,
         pausing::CHECKS,
         listing::CHECKS,
         counting::CHECKS,

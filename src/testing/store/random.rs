@@ -5,8 +5,8 @@ use super::plain_job::PlainJob;
 use super::probe::{HOUR, MS, Probe, a};
 use super::subject::Subject;
 use crate::store::{
-    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,
-    StoreError, WorkerId,
+    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, LostJob,
+    Operation, Outcome, StoreError, WorkerId,
 };
 use crate::unwind;
 use std::time::{Duration, SystemTime};
@@ -83,7 +83,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(27) {
+        match self.random.below(28) {
             0..=5 => self.enqueue(),
             6..=10 => self.claim(),
             11..=15 => self.finish(),
@@ -97,6 +97,7 @@ impl Walk<'_> {
             23 => self.cancel_expired(),
             24 => self.pause(),
             25 => self.resume(),
+            26 => self.operate(),
             _ => self.pass_time(),
         }
     }
@@ -360,6 +361,22 @@ impl Walk<'_> {
         if self.probe.has_manual_clock() {
             assert_eq!(promoted.next, expected.next);
         }
+    }
+
+    fn operate(&mut self) {
+        use Operation::{Cancel, Delete, Retry};
+        let operation = self.random.of(&[Cancel, Retry, Delete]);
+        let number = self.random.below(4);
+        let jobs: Vec<JobId> = (0..number).map(|_| self.some_job()).collect();
+        let now = self.now();
+        let answers = self.probe.operate(operation, &jobs);
+        let expected = jobs.iter().map(|id| match operation {
+            Cancel => self.plain.cancel(*id, now).map(drop),
+            Retry => self.plain.retry(*id, now),
+            Delete => self.plain.delete(*id),
+        });
+        let expected = expected.collect();
+        assert_eq!(answers, Ok(expected), "{operation:?} {jobs:?}");
     }
 
     fn pause(&mut self) {

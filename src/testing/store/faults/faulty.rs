@@ -3,9 +3,9 @@
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, MemoryStore, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
-    RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    LaneCounts, LostJob, MemoryStore, Operation, Outcome, PausedQueue, ProcessInfo, Promoted,
+    RecurringAnswer, RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version,
+    WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -52,6 +52,7 @@ pub(super) enum Fault {
     InstantForgotten,
     PauseForgotten,
     PausedIsDue,
+    RefusalEndsTheRest,
     RevisionIgnored,
     TouchForgotten,
 }
@@ -288,6 +289,24 @@ impl Store for Faulty {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.inner.delete(id)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        if self.has(Fault::RefusalEndsTheRest) {
+            let each = jobs.iter().map(|id| self.inner.operate(operation, &[*id]));
+            let first = each.map(|answer| answer.unwrap().remove(0));
+            let mut refused = None;
+            let cut = first.map(|answer| {
+                refused = refused.take().or_else(|| answer.clone().err());
+                refused.clone().map_or(answer, Err)
+            });
+            return Ok(cut.collect());
+        }
+        self.inner.operate(operation, jobs)
     }
 
     fn pause(&self, queue: &str) -> Result<bool, StoreError> {
