@@ -59,6 +59,8 @@
 //!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
 //!   last 100 runs of the kind; what has not begun after a second is given back (after 30 s where it
 //!   waits to be alone, or for an older attempt of the job that still runs in the process).
+//! - Of the jobs with one [limit](JobBuilder::limit) no more than that number are available or run,
+//!   in all processes together. The others are blocked, and cost no claim anything.
 //! - Completed and cancelled jobs are kept for a day, dead ones for 30 days.
 //!
 //! # What an error means

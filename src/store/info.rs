@@ -43,6 +43,8 @@ pub struct JobInfo {
     pub timeout: Option<Duration>,
     /// The key that no other job has that has not ended.
     pub unique_key: Option<String>,
+    /// The key of its [limit](super::Limit).
+    pub limit_key: Option<String>,
     /// When it was enqueued.
     pub enqueued_at: SystemTime,
     /// When it was last claimed.

@@ -40,8 +40,11 @@ use std::time::{Duration, SystemTime};
 ///    client id.
 /// 4. `attempt` is the number of claims since the job was enqueued or retried by hand, without those
 ///    that were given back, snoozed or interrupted.
-/// 5. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
-/// 6. A recurring job changes only from the revision that was seen, and each change gives it one that
+/// 5. Of the jobs with one [limit](super::Limit) no more than that number are available or running,
+///    but for those that ran when it was lowered. Whatever leaves makes the best of the blocked
+///    ones available at the same moment.
+/// 6. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
+/// 7. A recurring job changes only from the revision that was seen, and each change gives it one that
 ///    the store has not used before.
 pub trait Store: Send + Sync + 'static {
     /// Enqueues jobs, all or none. When it returns `Ok` they are durable: a killed process or, with
@@ -184,6 +187,16 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// What the store itself cannot do.
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError>;
+
+    /// Gives blocked jobs the places that there are for them, and takes those of available jobs in
+    /// paused queues for others: after a queue was paused or resumed, and where anything else than
+    /// this store has written. It looks at a limited number of keys, and the next call at those
+    /// that follow. Returns whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn unblock(&self) -> Result<bool, StoreError>;
 
     /// Cancels jobs that have expired and wait, the first to expire first, and `most` at once. A
     /// claim does so with those that it finds; others may be in lanes from which no process claims.

@@ -16,7 +16,8 @@
 //!         failed, snoozed     given back, interrupted
 //! ```
 //!
-//! A job is *scheduled* until it is due, then *available*. [`claim`](Store::claim) makes it
+//! A job is *scheduled* until it is due, then *available*, or *blocked* as long as as many jobs
+//! with its [limit](Limit) are available or run as may. [`claim`](Store::claim) makes it
 //! *running* in the name of a worker: a process that has [registered](Store::register) and renews
 //! its lease. The claim gives each attempt a [`Fence`], and [`finish`](Store::finish) accepts an
 //! outcome only with the fence that the job still has. So an attempt that was taken over
@@ -49,6 +50,7 @@ mod ids;
 mod info;
 mod interface;
 mod lease;
+mod limit;
 mod list;
 mod lost;
 mod memory;
@@ -74,6 +76,7 @@ pub use ids::{AttemptId, Beat, Fence, JobId, Version, WorkerId};
 pub use info::{AttemptInfo, AttemptOutcome, JobDetails, JobInfo};
 pub use interface::Store;
 pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
+pub use limit::Limit;
 pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;

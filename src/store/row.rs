@@ -18,11 +18,11 @@ const BY_OPERATOR: &str = "cancelled by an operator";
 impl Row {
     pub(super) fn new(id: JobId, spec: JobSpec, now: SystemTime) -> Row {
         let due = spec.due.resolve(now);
-        let info = JobInfo {
+        let mut info = JobInfo {
             id,
             queue: spec.queue,
             kind: spec.kind,
-            state: waiting_until(due, now),
+            state: JobState::Scheduled,
             priority: spec.priority,
             due,
             first_due: due,
@@ -36,11 +36,13 @@ impl Row {
             expires: spec.expires.map(|after| Due::After(after).resolve(now)),
             timeout: spec.timeout,
             unique_key: spec.unique_key,
+            limit_key: spec.limit.map(|limit| limit.key),
             enqueued_at: now,
             claimed_at: None,
             ended_at: None,
             reason: None,
         };
+        wait_until(&mut info, due, now);
         let job = JobDetails {
             info,
             payload: spec.payload,
@@ -58,8 +60,18 @@ impl Row {
         self.job.info.expires.is_some_and(|expires| expires <= now)
     }
 
+    /// It is due.
     pub(super) fn promote(&mut self) {
+        self.job.info.state = when_due(&self.job.info);
+    }
+
+    /// There is a place for it.
+    pub(super) fn admit(&mut self) {
         self.job.info.state = JobState::Available;
+    }
+
+    pub(super) fn block(&mut self) {
+        self.job.info.state = JobState::Blocked;
     }
 
     pub(super) fn begin(
@@ -144,7 +156,8 @@ impl Row {
             return self.end(JobState::Cancelled, Some(BY_OPERATOR), now);
         }
         self.leave();
-        self.job.info.state = waiting_until(self.job.info.due, now);
+        let due = self.job.info.due;
+        wait_until(&mut self.job.info, due, now);
     }
 
     fn remember(&mut self, outcome: AttemptOutcome, error: Option<&String>, now: SystemTime) {
@@ -195,7 +208,7 @@ impl Row {
 
     pub(super) fn retry(&mut self, now: SystemTime) {
         let info = &mut self.job.info;
-        info.state = JobState::Available;
+        info.state = when_due(info);
         info.attempt = 0;
         info.interrupted = 0;
         info.due = now;
@@ -218,9 +231,17 @@ fn cut(text: &str) -> String {
     text[..end].to_owned() + &rest
 }
 
-fn waiting_until(due: SystemTime, now: SystemTime) -> JobState {
-    match due <= now {
-        true => JobState::Available,
+fn wait_until(info: &mut JobInfo, due: SystemTime, now: SystemTime) {
+    info.state = match due <= now {
+        true => when_due(info),
         false => JobState::Scheduled,
+    };
+}
+
+/// A job with a limit is blocked until the store has found a place for it.
+fn when_due(info: &JobInfo) -> JobState {
+    match info.limit_key {
+        Some(_) => JobState::Blocked,
+        None => JobState::Available,
     }
 }

@@ -213,6 +213,9 @@ impl Store for FaultyStore {
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError> {
         self.call("promote_due", |store| store.promote_due(most))
     }
+    fn unblock(&self) -> Result<bool, StoreError> {
+        self.call("unblock", |store| store.unblock())
+    }
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         self.call("cancel_expired", |store| store.cancel_expired(most))
     }

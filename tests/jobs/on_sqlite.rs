@@ -8,6 +8,7 @@ mod contracts;
 mod face;
 mod faulty;
 mod lease;
+mod limits;
 mod observe;
 mod operate;
 mod outage;

@@ -193,6 +193,7 @@ enum Command {
 #[derive(Clone, Copy, ValueEnum)]
 enum State {
     Scheduled,
+    Blocked,
     Available,
     Running,
     Completed,
@@ -204,6 +205,7 @@ impl State {
     fn of_job(self) -> JobState {
         match self {
             State::Scheduled => JobState::Scheduled,
+            State::Blocked => JobState::Blocked,
             State::Available => JobState::Available,
             State::Running => JobState::Running,
             State::Completed => JobState::Completed,

@@ -94,7 +94,8 @@ impl Model {
             let candidates = self.candidates(queue, request.kinds, &mut picker, now);
             picked.extend(picker.pick(candidates));
         }
-        let has_more = picker.has_more();
+        // What has expired may have left a place.
+        let has_more = self.settle() || picker.has_more();
         if picked.is_empty() {
             return Ok(Claim {
                 has_more,
@@ -189,7 +190,14 @@ impl Model {
             has_returned |= matches!(state, JobState::Available | JobState::Scheduled);
             Answer::Accepted(state)
         };
-        let answers = ends.iter().map(&mut finish).collect();
+        let mut answers: Vec<Answer> = ends.iter().map(&mut finish).collect();
+        has_returned |= self.settle();
+        // Some may have got a place, or lost it.
+        for (end, answer) in ends.iter().zip(&mut answers) {
+            if let Answer::Accepted(JobState::Available | JobState::Blocked) = answer {
+                *answer = Answer::Accepted(self.state(end.attempt.job));
+            }
+        }
         (answers, has_returned)
     }
 
@@ -241,7 +249,11 @@ impl Model {
             let (lost, state) = (lost.clone(), self.state(id));
             TakenOver { lost, state }
         });
-        let taken_over = taken_over.collect();
+        let mut taken_over: Vec<TakenOver> = taken_over.collect();
+        self.settle();
+        for one in &mut taken_over {
+            one.state = self.state(one.lost.attempt_id.job);
+        }
         self.end_lease(worker);
         Some(taken_over)
     }

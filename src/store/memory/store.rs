@@ -90,7 +90,13 @@ impl MemoryStore {
     /// The clock is read under the lock: what happens later is not earlier by the clock.
     fn at_once<R>(&self, verb: impl FnOnce(&mut Model, SystemTime) -> R) -> R {
         let mut model = self.shared.model.lock();
-        verb(&mut model, self.read_clock())
+        let result = verb(&mut model, self.read_clock());
+        let has_news = model.settle();
+        drop(model);
+        if has_news {
+            self.wake();
+        }
+        result
     }
 }
 
@@ -192,6 +198,11 @@ impl Store for MemoryStore {
         Ok(promoted)
     }
 
+    /// What was touched is always settled.
+    fn unblock(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         Ok(self.at_once(|model, now| model.cancel_expired(most, now)))
     }
@@ -220,7 +231,7 @@ impl Store for MemoryStore {
     }
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
-        self.shared.model.lock().delete(id)
+        self.at_once(|model, _| model.delete(id))
     }
 
     fn operate(
@@ -237,11 +248,18 @@ impl Store for MemoryStore {
 
     fn pause(&self, queue: &str) -> Result<bool, StoreError> {
         check_queue(queue)?;
-        Ok(self.at_once(|model, now| model.pause(queue, now)))
+        Ok(self.at_once(|model, now| {
+            let is_new = model.pause(queue, now);
+            model.table.touch_all();
+            is_new
+        }))
     }
 
     fn resume(&self, queue: &str) -> Result<bool, StoreError> {
-        let is_new = self.shared.model.lock().resume(queue);
+        let is_new = self.at_once(|model, _| {
+            model.table.touch_all();
+            model.resume(queue)
+        });
         if is_new {
             self.wake();
         }

@@ -1,5 +1,6 @@
 //! The jobs and their indexes.
 
+use super::limited::Limited;
 use crate::store::place::Place;
 use crate::store::row::Row;
 use crate::store::{Cursor, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts};
@@ -14,8 +15,9 @@ use std::time::SystemTime;
 ///    one in that of its worker, one that waits and expires in that of the expiring ones, one that
 ///    has not ended under its unique key, each under its client id. The counts of its lane are those
 ///    of its state.
-/// 2. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
-///    and they keep 1.
+/// 2. Of a key, those that are available or run, and those that are blocked, are in `limited`.
+/// 3. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
+///    and they keep 1 and 2.
 #[derive(Default)]
 pub(super) struct Table {
     rows: HashMap<JobId, Row>,
@@ -24,6 +26,10 @@ pub(super) struct Table {
     running: HashMap<WorkerId, BTreeSet<JobId>>,
     /// Those that wait, by the moment at which they expire.
     expiring: BTreeSet<(SystemTime, JobId)>,
+    /// By the keys of their limits.
+    limited: HashMap<String, Limited>,
+    /// The keys whose jobs have come or left.
+    touched: BTreeSet<String>,
     by_unique_key: HashMap<String, JobId>,
     by_client_id: HashMap<String, JobId>,
     /// By queue, then by kind.
@@ -40,7 +46,8 @@ struct Lane {
 
 /// The place of a job among those that expire.
 fn expiry(job: &JobInfo) -> Option<(SystemTime, JobId)> {
-    let waits = matches!(job.state, JobState::Scheduled | JobState::Available);
+    let waits = [JobState::Scheduled, JobState::Blocked, JobState::Available];
+    let waits = waits.contains(&job.state);
     Some((job.expires.filter(|_| waits)?, job.id))
 }
 
@@ -59,6 +66,9 @@ impl Table {
     pub(super) fn insert(&mut self, spec: JobSpec, now: SystemTime) -> Enqueued {
         self.last_id += 1;
         let id = JobId::new(self.last_id);
+        if let Some(limit) = &spec.limit {
+            self.limited.entry(limit.key.clone()).or_default().max = limit.max;
+        }
         let row = Row::new(id, spec, now);
         if let Some(client_id) = &row.job.client_id {
             self.by_client_id.insert(client_id.clone(), id);
@@ -102,6 +112,7 @@ impl Table {
             lane.available.insert(Place::of(job));
         }
         self.expiring.extend(expiry(job));
+        self.index_limited(job);
         if let Some(worker) = job.worker {
             self.running.entry(worker).or_default().insert(job.id);
         }
@@ -120,12 +131,63 @@ impl Table {
         if let Some(expiry) = expiry(job) {
             self.expiring.remove(&expiry);
         }
+        self.unindex_limited(job);
         if let Some(running) = job.worker.and_then(|worker| self.running.get_mut(&worker)) {
             running.remove(&job.id);
         }
         if let Some(key) = job.unique_key.as_ref().filter(|_| !job.state.is_ended()) {
             self.by_unique_key.remove(key);
         }
+    }
+
+    fn index_limited(&mut self, job: &JobInfo) {
+        let Some(key) = &job.limit_key else { return };
+        let limited = self.limited.entry(key.clone()).or_default();
+        match job.state {
+            JobState::Available | JobState::Running => {
+                limited.holders.insert(job.id);
+            }
+            JobState::Blocked => {
+                let blocked = limited.blocked.entry(job.queue.clone()).or_default();
+                blocked.insert(Place::of(job));
+            }
+            _ => {}
+        }
+        self.touched.insert(key.clone());
+    }
+
+    fn unindex_limited(&mut self, job: &JobInfo) {
+        let Some(key) = &job.limit_key else { return };
+        if let Some(limited) = self.limited.get_mut(key) {
+            limited.holders.remove(&job.id);
+            if let Some(blocked) = limited.blocked.get_mut(&job.queue) {
+                blocked.remove(&Place::of(job));
+            }
+        }
+        self.touched.insert(key.clone());
+    }
+
+    pub(super) fn limited(&self, key: &str) -> Option<&Limited> {
+        self.limited.get(key)
+    }
+
+    /// The keys whose jobs have come or left since the last call.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    pub(super) fn touch_all(&mut self) {
+        self.touched.extend(self.limited.keys().cloned());
+    }
+
+    /// Where it is or was among those that are available.
+    pub(super) fn place_if_available(job: &JobInfo) -> Place {
+        let cursor = Cursor {
+            priority: job.priority,
+            at: job.due,
+            id: job.id,
+        };
+        Place::at(JobState::Available, cursor)
     }
 
     /// The lane of a job; a new one if it is the first there.

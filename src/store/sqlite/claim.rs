@@ -120,7 +120,8 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
     if picked.is_empty() {
-        let has_more = picker.has_more();
+        // What has expired may have left a place.
+        let has_more = tx.settle()? || picker.has_more();
         return Ok(Claim {
             has_more,
             ..Claim::default()
@@ -131,7 +132,7 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
         false => begin_all(tx, picked, request.worker, fence)?,
         true => begin_each(tx, picked, request, fence)?,
     };
-    claim.has_more = picker.has_more() || !claim.unreadable.is_empty();
+    claim.has_more = tx.settle()? || picker.has_more() || !claim.unreadable.is_empty();
     Ok(claim)
 }
 
@@ -239,11 +240,16 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
 
 pub(super) const EXPIRE: &str = "
 UPDATE groundcrew_job SET state = 7, reason = 'expired', ended_at = ?2
-WHERE id IN (SELECT value FROM json_each(?1))";
+WHERE id IN (SELECT value FROM json_each(?1)) RETURNING limit_id";
 
-pub(super) fn expire(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
-    if !ids.is_empty() {
-        tx.execute(EXPIRE, params![json(ids), tx.now_ms()])?;
+pub(super) fn expire(tx: &mut Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut expire = tx.prepare(EXPIRE)?;
+    let mut rows = expire.query(params![json(ids), tx.now_ms()])?;
+    while let Some(row) = rows.next()? {
+        tx.touched.add(row.get(0)?);
     }
     Ok(())
 }
@@ -336,7 +342,7 @@ fn begin_each(
 }
 
 fn give_up(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     found: Found,
     fence: Fence,
     problem: &str,

@@ -3,6 +3,7 @@
 use super::columns::{json, load, save};
 use super::enqueue::HOLDER;
 use super::errors::Failure;
+use super::limits;
 use super::tx::Tx;
 use crate::store::row::Row as Job;
 use crate::store::{CancelOutcome, JobId, JobState, Operation, StoreError};
@@ -22,7 +23,7 @@ pub(super) fn cancel(tx: &mut Tx<'_>, id: JobId) -> Result<CancelOutcome, Failur
             CancelOutcome::Cancelled
         }
     };
-    save(tx.conn, &job)?;
+    save(tx, &job)?;
     Ok(outcome)
 }
 
@@ -43,16 +44,21 @@ pub(super) fn retry(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
         }
     }
     job.retry(tx.now);
-    save(tx.conn, &job)?;
+    save(tx, &job)?;
     tx.news();
     Ok(())
 }
 
 pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
-    match known(tx, id)?.job.info.state {
-        JobState::Running => Err(wrong_state(id, JobState::Running, "delete")),
-        _ => Ok(remove(tx, &[id])?),
+    let info = known(tx, id)?.job.info;
+    if info.state == JobState::Running {
+        return Err(wrong_state(id, info.state, "delete"));
     }
+    if let Some(key) = info.limit_key.filter(|_| !info.state.is_ended()) {
+        let limit = limits::find(tx.conn, &key)?;
+        tx.touched.add(limit);
+    }
+    Ok(remove(tx, &[id])?)
 }
 
 /// The same to several, each by itself. What is refused has changed nothing.

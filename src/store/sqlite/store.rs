@@ -15,7 +15,7 @@ use super::readers::Readers;
 use super::tx::{self, Tx};
 use super::watch::Watcher;
 use super::writer::Writer;
-use super::{maintain, operate, pause, reads, recurring, transaction};
+use super::{limits, maintain, operate, pause, reads, recurring, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
@@ -26,7 +26,7 @@ use crate::store::{
     Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
     RecurringJob, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
-use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
 use rusqlite::Connection;
 use std::fmt;
 use std::io::ErrorKind;
@@ -58,6 +58,8 @@ struct Shared {
     /// The last claim found nothing. It decides only how the next one looks.
     is_idle: AtomicBool,
     care: Arc<Care>,
+    /// The limit up to which [`unblock`](Store::unblock) has come.
+    looked_limit: AtomicU64,
 }
 
 impl SqliteStore {
@@ -97,6 +99,7 @@ impl SqliteStore {
             folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
             is_idle: AtomicBool::new(false),
             care: Arc::default(),
+            looked_limit: AtomicU64::new(0),
             database,
         };
         Ok(SqliteStore {
@@ -119,6 +122,13 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let writer = &self.shared.writer;
         writer.call(Durability::Normal, 0, move |tx| Ok(body(tx)?))
+    }
+
+    /// Where there are few limits, at once: what fails or is not reached here follows within a
+    /// second.
+    fn unblock_later(&self) {
+        self.shared.looked_limit.store(0, Relaxed);
+        let _ = self.unblock();
     }
 
     fn read_clock(&self) -> SystemTime {
@@ -188,6 +198,7 @@ impl Store for SqliteStore {
     /// The job's times are as of this call.
     fn statement(&self, job: &JobSpec) -> Result<Statement, StoreError> {
         job.check(self.shared.max_payload)?;
+        transaction::check_statement(job)?;
         Ok(transaction::statement(job, self.read_clock()))
     }
 
@@ -361,6 +372,27 @@ impl Store for SqliteStore {
         self.write(move |tx| maintain::promote_due(tx, most))
     }
 
+    /// Takes a write transaction only if there is something to do.
+    fn unblock(&self) -> Result<bool, StoreError> {
+        let Shared {
+            looked_limit,
+            durability,
+            writer,
+            ..
+        } = &*self.shared;
+        let last = looked_limit.load(Relaxed);
+        let (limits, next) = self.read(|conn| limits::unsettled(conn, last))?;
+        if !limits.is_empty() {
+            let body = move |tx: &mut Tx<'_>| {
+                limits.iter().for_each(|limit| tx.touched.add(Some(*limit)));
+                Ok(())
+            };
+            writer.call(*durability, 0, body)?;
+        }
+        looked_limit.store(next.unwrap_or_default(), Relaxed);
+        Ok(next.is_some())
+    }
+
     /// Takes a write transaction only if a job has expired.
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         let now = self.read_clock();
@@ -415,13 +447,17 @@ impl Store for SqliteStore {
         check_queue(queue)?;
         let queue = queue.to_owned();
         let body = move |tx: &mut Tx<'_>| Ok(pause::pause(tx, &queue)?);
-        self.shared.writer.call(self.shared.durability, 0, body)
+        let is_new = self.shared.writer.call(self.shared.durability, 0, body)?;
+        self.unblock_later();
+        Ok(is_new)
     }
 
     fn resume(&self, queue: &str) -> Result<bool, StoreError> {
         let queue = queue.to_owned();
         let body = move |tx: &mut Tx<'_>| Ok(pause::resume(tx, &queue)?);
-        self.shared.writer.call(self.shared.durability, 0, body)
+        let is_new = self.shared.writer.call(self.shared.durability, 0, body)?;
+        self.unblock_later();
+        Ok(is_new)
     }
 
     fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {

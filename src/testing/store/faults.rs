@@ -218,6 +218,16 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         true,
     ),
     (
+        Fault::LimitIgnored,
+        "no_more_jobs_of_a_key_than_its_limit_are_available_or_run",
+        true,
+    ),
+    (
+        Fault::LimitOfEachQueue,
+        "the_best_blocked_job_gets_the_place_over_all_queues_and_kinds",
+        true,
+    ),
+    (
         Fault::RefusalEndsTheRest,
         "what_is_refused_keeps_nothing_else_from_being_done_and_is_named",
         true,

@@ -27,6 +27,7 @@ mod due;
 mod enqueuing;
 #[cfg(test)]
 mod faults;
+mod limiting;
 mod listing;
 mod losing;
 mod operating;
@@ -92,6 +93,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         operating::CHECKS,
         operating_at_once::CHECKS,
         pausing::CHECKS,
+        limiting::CHECKS,
         listing::CHECKS,
         counting::CHECKS,
         changes::CHECKS,

@@ -20,6 +20,7 @@ pub(super) struct Plain {
     lanes: BTreeMap<(String, String), (u64, u64, u64)>,
     begun: HashSet<AttemptId>,
     paused: BTreeSet<String>,
+    limits: BTreeMap<String, u32>,
     last_id: Option<JobId>,
     /// The highest fence there was, and that before the last claim.
     last_fence: Option<Fence>,
@@ -36,6 +37,7 @@ impl Plain {
             lanes: BTreeMap::new(),
             begun: HashSet::new(),
             paused: BTreeSet::new(),
+            limits: BTreeMap::new(),
             last_id: None,
             last_fence: None,
             fence_before: None,
@@ -81,6 +83,9 @@ impl Plain {
             self.last_id = Some(job.id);
             self.lane_of(job.id).0 += 1;
             self.enqueued += 1;
+            if let Some(limit) = &self.jobs[&job.id].spec.limit {
+                self.limits.insert(limit.key.clone(), limit.max);
+            }
         }
         Ok(enqueued)
     }
@@ -182,7 +187,19 @@ impl Plain {
         running.map(|job| job.id).collect()
     }
 
-    pub(super) fn finish(&mut self, end: &Finish, now: SystemTime) -> Answer {
+    pub(super) fn finish(&mut self, ends: &[Finish], now: SystemTime) -> Vec<Answer> {
+        let answers: Vec<Answer> = ends.iter().map(|end| self.finish_one(end, now)).collect();
+        self.settle();
+        let settled = ends.iter().zip(answers).map(|(end, answer)| match answer {
+            Answer::Accepted(JobState::Available | JobState::Blocked) => {
+                Answer::Accepted(self.jobs[&end.attempt.job].state)
+            }
+            answer => answer,
+        });
+        settled.collect()
+    }
+
+    fn finish_one(&mut self, end: &Finish, now: SystemTime) -> Answer {
         let job = self.jobs.get_mut(&end.attempt.job);
         let Some(job) = job.filter(|job| job.fence == Some(end.attempt.fence)) else {
             return Answer::Lost;
@@ -207,7 +224,7 @@ impl Plain {
         let lost = taken_over.iter().map(|one| one.lost.attempt_id.job);
         assert_eq!(lost.collect::<Vec<_>>(), self.running(worker));
         let fence_before = self.last_fence;
-        for TakenOver { lost, state } in taken_over {
+        for TakenOver { lost, .. } in taken_over {
             let id = lost.attempt_id.job;
             let job = self.jobs.get_mut(&id).expect("the job runs");
             assert_eq!(Some(lost.attempt_id), job.attempt_id());
@@ -227,12 +244,53 @@ impl Plain {
             };
             job.lost += u32::from(failure == AttemptOutcome::Lost);
             job.apply(&judge(lost), failure, now);
-            assert_eq!(*state, job.state);
             let fence = fence_of(id);
             assert!(Some(fence) > fence_before, "a takeover has no new fence");
             job.fence = Some(fence);
             self.last_fence = self.last_fence.max(Some(fence));
         }
+        self.settle();
+        for TakenOver { lost, state } in taken_over {
+            assert_eq!(*state, self.jobs[&lost.attempt_id.job].state);
+        }
+    }
+
+    /// Gives the places of all limits, one after the other, until there is nothing to change.
+    fn settle(&mut self) {
+        for key in self.limits.keys().cloned().collect::<Vec<_>>() {
+            while self.change_place(&key) {}
+        }
+    }
+
+    /// Changes the state of one job with this key, or of two that change their places.
+    fn change_place(&mut self, key: &str) -> bool {
+        let max = self.limits[key] as usize;
+        let has_key = |job: &&PlainJob| job.spec.limit.as_ref().is_some_and(|it| it.key == key);
+        let is_paused = |job: &PlainJob| self.paused.contains(&job.spec.queue);
+        let order = |job: &PlainJob| (Reverse(job.spec.priority), job.due, job.id);
+        let in_state = |state| {
+            let jobs = self.jobs.values().filter(has_key);
+            jobs.filter(move |job| job.state == state)
+        };
+        let available = || in_state(JobState::Available);
+        let held = available().count() + in_state(JobState::Running).count();
+        let blocked = in_state(JobState::Blocked).filter(|job| !is_paused(job));
+        let best = blocked.min_by_key(|job| order(job)).map(|job| job.id);
+        let worst = available().max_by_key(|job| order(job)).map(|job| job.id);
+        let paused = available().filter(|job| is_paused(job));
+        let paused = paused.max_by_key(|job| order(job)).map(|job| job.id);
+        let (admit, block) = match (best, paused) {
+            _ if held > max => (None, paused.or(worst)),
+            (Some(_), _) if held < max => (best, None),
+            (Some(_), Some(_)) => (best, paused),
+            _ => (None, None),
+        };
+        for (id, state) in [(admit, JobState::Available), (block, JobState::Blocked)] {
+            if let Some(job) = id.and_then(|id| self.jobs.get_mut(&id)) {
+                job.state = state;
+            }
+        }
+        admit.is_some() || block.is_some()
     }
 
     fn known(&mut self, id: JobId) -> Result<&mut PlainJob, StoreError> {
@@ -288,7 +346,7 @@ impl Plain {
     }
 
     pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
-        let waits = [JobState::Scheduled, JobState::Available];
+        let waits = [JobState::Scheduled, JobState::Blocked, JobState::Available];
         let mut expired: Vec<&mut PlainJob> = self.jobs.values_mut().collect();
         expired.retain(|job| {
             waits.contains(&job.state) && job.expires.is_some_and(|expires| expires <= now)
@@ -343,7 +401,7 @@ impl Plain {
         let due = scheduled.iter().filter(|job| job.due <= now).count();
         let count = due.min(most);
         for job in &mut scheduled[..count] {
-            job.state = JobState::Available;
+            job.state = job.when_due();
         }
         let next = scheduled.get(count);
         let next = next.map(|job| job.due.duration_since(now).unwrap_or_default());
@@ -361,6 +419,7 @@ impl Plain {
     /// Compares all that a store shows.
     pub(super) fn compare(&mut self, probe: &Probe) {
         self.expire(probe);
+        self.settle();
         let knows_times = self.knows_times;
         for job in self.jobs.values_mut() {
             job.compare(probe, knows_times);
@@ -370,7 +429,9 @@ impl Plain {
             jobs.retain(|job| job.state == state);
             jobs.sort_by_key(|job| match state {
                 JobState::Scheduled => (Reverse(0), Some(job.due), job.id),
-                JobState::Available => (Reverse(job.spec.priority), Some(job.due), job.id),
+                JobState::Blocked | JobState::Available => {
+                    (Reverse(job.spec.priority), Some(job.due), job.id)
+                }
                 JobState::Running => (Reverse(0), job.claimed_at, job.id),
                 _ => (Reverse(0), job.ended_at, job.id),
             });

@@ -78,9 +78,17 @@ impl PlainJob {
             return self.end(JobState::Cancelled, now);
         }
         self.state = match due <= now {
-            true => JobState::Available,
+            true => self.when_due(),
             false => JobState::Scheduled,
         };
+    }
+
+    /// One with a limit waits for a place.
+    pub(super) fn when_due(&self) -> JobState {
+        match self.spec.limit {
+            Some(_) => JobState::Blocked,
+            None => JobState::Available,
+        }
     }
 
     fn remember(&mut self, outcome: AttemptOutcome) {
@@ -137,6 +145,8 @@ impl PlainJob {
             (&self.spec.queue, &self.spec.kind)
         );
         assert_eq!(info.unique_key, self.spec.unique_key);
+        let key = self.spec.limit.as_ref().map(|limit| &limit.key);
+        assert_eq!(info.limit_key.as_ref(), key);
         assert_eq!(info.ended_at.is_some(), self.state.is_ended());
         assert_eq!(stored.client_id, self.spec.client_id);
         assert_eq!(stored.payload, self.spec.payload);

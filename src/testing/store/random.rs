@@ -5,7 +5,7 @@ use super::plain_job::PlainJob;
 use super::probe::{HOUR, MS, Probe, a};
 use super::subject::Subject;
 use crate::store::{
-    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, LostJob,
+    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, Limit, LostJob,
     Operation, Outcome, StoreError, WorkerId,
 };
 use crate::unwind;
@@ -135,6 +135,12 @@ impl Walk<'_> {
         if rarely(&mut self.random) {
             job.client_id = Some(format!("client {}", self.random.below(20)));
         }
+        // By a real clock it is not known which is due first.
+        if rarely(&mut self.random) && self.probe.has_manual_clock() {
+            let key = format!("limit {}", self.random.below(2));
+            let max = 1 + self.random.below(3);
+            job.limit = Some(Limit { key, max });
+        }
         if rarely(&mut self.random) {
             job.max_attempts = Some(1 + self.random.below(3));
         }
@@ -234,7 +240,7 @@ impl Walk<'_> {
         }
         let now = self.now();
         let answers = self.probe.finish(&ends).expect("finish failed");
-        let expected: Vec<_> = ends.iter().map(|end| self.plain.finish(end, now)).collect();
+        let expected = self.plain.finish(&ends, now);
         assert_eq!(answers, expected, "finish {ends:?}");
     }
 
@@ -402,6 +408,7 @@ impl Walk<'_> {
         for queue in QUEUES {
             self.probe.resume(queue).expect("resume failed");
             self.plain.resume(queue);
+            self.plain.compare(self.probe);
         }
         while self.some_worker().is_some() {
             self.take_over();
@@ -413,12 +420,8 @@ impl Walk<'_> {
         }
         let worker = self.probe.worker();
         self.probe.promote_due(10_000).expect("promote failed");
-        loop {
-            let jobs = self.probe.claim_of(worker, &QUEUES, &KINDS, 100);
-            if jobs.is_empty() {
-                break;
-            }
-            for job in jobs {
+        while !self.probe.listed(JobState::Available).is_empty() {
+            for job in self.probe.claim_of(worker, &QUEUES, &KINDS, 100) {
                 self.probe.end(job.attempt_id(), Outcome::Completed);
             }
         }

@@ -53,6 +53,8 @@ pub(super) enum Fault {
     PauseForgotten,
     PausedIsDue,
     RefusalEndsTheRest,
+    LimitIgnored,
+    LimitOfEachQueue,
     RevisionIgnored,
     TouchForgotten,
 }
@@ -124,6 +126,12 @@ impl Faulty {
             Fault::ClientIdForgotten => job.client_id = None,
             Fault::UniqueKeyForgotten => job.unique_key = None,
             Fault::ExpiryIgnored => job.expires = None,
+            Fault::LimitIgnored => job.limit = None,
+            Fault::LimitOfEachQueue => {
+                if let Some(limit) = &mut job.limit {
+                    limit.key += &job.queue;
+                }
+            }
             Fault::DueEarly => {
                 if let Due::After(wait) = job.due {
                     job.due = Due::After(wait.saturating_sub(Duration::from_millis(1)));
@@ -249,6 +257,10 @@ impl Store for Faulty {
             promoted.next = None;
         }
         Ok(promoted)
+    }
+
+    fn unblock(&self) -> Result<bool, StoreError> {
+        self.inner.unblock()
     }
 
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
