@@ -61,6 +61,7 @@
 //!   waits to be alone, or for an older attempt of the job that still runs in the process).
 //! - Of the jobs with one [limit](JobBuilder::limit) no more than that number are available or run,
 //!   in all processes together. The others are blocked, and cost no claim anything.
+//! - A job that was enqueued [after](JobBuilder::after) others waits until these are completed.
 //! - Completed and cancelled jobs are kept for a day, dead ones for 30 days.
 //!
 //! # What an error means

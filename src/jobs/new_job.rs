@@ -118,6 +118,19 @@ macro_rules! options {
             $self
         }
 
+        /// Lets the job wait until these jobs are completed. What is completed already does not
+        /// count; one that is cancelled, or not in the store, is an error that names it.
+        ///
+        /// A dead job is still waited for, since it can be [retried](crate::jobs::Jobs::retry). If
+        /// one is cancelled, deleted or pruned, so is the job cancelled, with a reason that says so,
+        /// and what waits for that.
+        ///
+        /// Called again, it adds to those before.
+        pub fn after(mut $self, jobs: impl IntoIterator<Item = crate::store::JobId>) -> Self {
+            $new.spec_mut().after.extend(jobs);
+            $self
+        }
+
         /// Makes enqueuing repeatable, after an error that leaves open whether it happened: as
         /// long as a job with this id is in the store, enqueuing another one returns that job, and
         /// [`is_new`](crate::store::Enqueued::is_new) is `false`.

@@ -82,6 +82,13 @@ pub enum StoreError {
         /// What is wrong, and what to write instead.
         problem: String,
     },
+    /// A job cannot wait for this one.
+    CannotFollow {
+        /// The job that was to be waited for.
+        parent: JobId,
+        /// Its state; `None` if there is no such job.
+        state: Option<JobState>,
+    },
     /// No queue can have this name.
     InvalidQueue {
         /// The name.
@@ -198,6 +205,22 @@ impl fmt::Display for StoreError {
             StoreError::InvalidJob { kind, problem } => {
                 write!(f, "a job {kind:?} cannot be enqueued: {problem}")
             }
+            StoreError::CannotFollow {
+                parent,
+                state: None,
+            } => write!(
+                f,
+                "a job cannot wait for job {parent}: it was pruned or deleted, or never was; leave \
+                 it out"
+            ),
+            StoreError::CannotFollow {
+                parent,
+                state: Some(state),
+            } => write!(
+                f,
+                "a job cannot wait for job {parent}, which is {state}; retry that one first, or \
+                 leave it out"
+            ),
             StoreError::InvalidQueue { queue, problem } => {
                 write!(f, "there can be no queue {queue:?}: {problem}")
             }
@@ -254,6 +277,7 @@ error_debug!(enum StoreError {
     OutcomeUnknown { detail },
     PayloadTooLarge { kind, size, limit },
     InvalidJob { kind, problem },
+    CannotFollow { parent, state },
     InvalidQueue { queue, problem },
     UniqueKeyHeld { key, holder },
     NotFound { id },

@@ -43,8 +43,11 @@ use std::time::{Duration, SystemTime};
 /// 5. Of the jobs with one [limit](super::Limit) no more than that number are available or running,
 ///    but for those that ran when it was lowered. Whatever leaves makes the best of the blocked
 ///    ones available at the same moment.
-/// 6. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
-/// 7. A recurring job changes only from the revision that was seen, and each change gives it one that
+/// 6. A job that waits for others leaves them behind in the transaction in which they end: the last
+///    one that is completed lets it go on, and one that is cancelled, deleted or pruned cancels it.
+///    Where these are many, [`unblock`](Self::unblock) does it for the rest.
+/// 7. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
+/// 8. A recurring job changes only from the revision that was seen, and each change gives it one that
 ///    the store has not used before.
 pub trait Store: Send + Sync + 'static {
     /// Enqueues jobs, all or none. When it returns `Ok` they are durable: a killed process or, with
@@ -55,8 +58,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What [`JobSpec::check`] refuses; [`StoreError::UniqueKeyHeld`]; and what the store itself
-    /// cannot do.
+    /// What [`JobSpec::check`] refuses; [`StoreError::UniqueKeyHeld`]; [`StoreError::CannotFollow`];
+    /// and what the store itself cannot do.
     fn enqueue(&self, jobs: Vec<JobSpec>) -> Result<Vec<Enqueued>, StoreError>;
 
     /// The maximum size of the payload and the meta data of a job, in bytes.
@@ -190,7 +193,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives blocked jobs the places that there are for them, and takes those of available jobs in
     /// paused queues for others: after a queue was paused or resumed, and where anything else than
-    /// this store has written. It looks at a limited number of keys, and the next call at those
+    /// this store has written. And goes on with the jobs that wait for one that has ended, if these
+    /// are more than one transaction takes. It looks at a limited number, and the next call at those
     /// that follow. Returns whether there are more.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// | state | order |
 /// | --- | --- |
 /// | scheduled | the earliest due first |
-/// | blocked, available | higher priority first, then the earliest due |
+/// | waiting, blocked, available | higher priority first, then the earliest due |
 /// | running | the earliest claimed first |
 /// | completed, dead, cancelled | the latest ended first |
 ///
@@ -70,7 +70,7 @@ impl Cursor {
     pub fn of(job: &JobInfo) -> Cursor {
         let (priority, at) = match job.state {
             JobState::Scheduled => (0, job.due),
-            JobState::Blocked | JobState::Available => (job.priority, job.due),
+            JobState::Waiting | JobState::Blocked | JobState::Available => (job.priority, job.due),
             JobState::Running => (0, job.claimed_at.unwrap_or(job.due)),
             JobState::Completed | JobState::Dead | JobState::Cancelled => {
                 (0, job.ended_at.unwrap_or(job.due))

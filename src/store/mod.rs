@@ -17,7 +17,8 @@
 //! ```
 //!
 //! A job is *scheduled* until it is due, then *available*, or *blocked* as long as as many jobs
-//! with its [limit](Limit) are available or run as may. [`claim`](Store::claim) makes it
+//! with its [limit](Limit) are available or run as may. One that was enqueued
+//! [after](JobSpec::after) others is *waiting* until these are completed. [`claim`](Store::claim) makes it
 //! *running* in the name of a worker: a process that has [registered](Store::register) and renews
 //! its lease. The claim gives each attempt a [`Fence`], and [`finish`](Store::finish) accepts an
 //! outcome only with the fence that the job still has. So an attempt that was taken over

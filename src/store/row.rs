@@ -12,11 +12,32 @@ pub(super) struct Row {
     pub(super) is_abandoned: bool,
 }
 
+/// What became of a job that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ParentEnd {
+    Completed,
+    Cancelled,
+    Deleted,
+    Pruned,
+}
+
+impl ParentEnd {
+    /// What the state means for those that wait. A dead job may still be retried.
+    pub(super) fn of(state: JobState) -> Option<ParentEnd> {
+        match state {
+            JobState::Completed => Some(ParentEnd::Completed),
+            JobState::Cancelled => Some(ParentEnd::Cancelled),
+            _ => None,
+        }
+    }
+}
+
 /// The reason of a job that was cancelled by [`Store::cancel`](crate::store::Store::cancel).
 const BY_OPERATOR: &str = "cancelled by an operator";
 
 impl Row {
-    pub(super) fn new(id: JobId, spec: JobSpec, now: SystemTime) -> Row {
+    /// `waits` is the number of those of its parents that are not completed.
+    pub(super) fn new(id: JobId, spec: JobSpec, waits: u32, now: SystemTime) -> Row {
         let due = spec.due.resolve(now);
         let mut info = JobInfo {
             id,
@@ -37,17 +58,20 @@ impl Row {
             timeout: spec.timeout,
             unique_key: spec.unique_key,
             limit_key: spec.limit.map(|limit| limit.key),
+            waits,
             enqueued_at: now,
             claimed_at: None,
             ended_at: None,
             reason: None,
         };
-        wait_until(&mut info, due, now);
+        info.state = when_free(&info, due, now);
         let job = JobDetails {
             info,
             payload: spec.payload,
             meta: spec.meta,
             client_id: spec.client_id,
+            waits_for: Vec::new(),
+            followers: Vec::new(),
             attempts: Vec::new(),
         };
         Row {
@@ -157,7 +181,7 @@ impl Row {
         }
         self.leave();
         let due = self.job.info.due;
-        wait_until(&mut self.job.info, due, now);
+        self.job.info.state = when_free(&self.job.info, due, now);
     }
 
     fn remember(&mut self, outcome: AttemptOutcome, error: Option<&String>, now: SystemTime) {
@@ -180,6 +204,26 @@ impl Row {
             outcome,
             error: error.map(|error| cut(error)),
         });
+    }
+
+    /// One of the jobs that are to be completed first has ended, or is gone.
+    pub(super) fn parent_ended(&mut self, parent: JobId, how: ParentEnd, now: SystemTime) {
+        let info = &mut self.job.info;
+        info.waits = info.waits.saturating_sub(1);
+        if info.state != JobState::Waiting {
+            return; // it was cancelled meanwhile
+        }
+        let how = match how {
+            ParentEnd::Completed => {
+                info.state = when_free(info, info.due, now);
+                return;
+            }
+            ParentEnd::Cancelled => "cancelled",
+            ParentEnd::Deleted => "deleted",
+            ParentEnd::Pruned => "pruned",
+        };
+        let reason = format!("job {parent}, for which it waited, was {how}");
+        self.end(JobState::Cancelled, Some(&reason), now);
     }
 
     /// An operator cancels a job that does not run.
@@ -208,7 +252,7 @@ impl Row {
 
     pub(super) fn retry(&mut self, now: SystemTime) {
         let info = &mut self.job.info;
-        info.state = when_due(info);
+        info.state = when_free(info, now, now);
         info.attempt = 0;
         info.interrupted = 0;
         info.due = now;
@@ -231,11 +275,13 @@ fn cut(text: &str) -> String {
     text[..end].to_owned() + &rest
 }
 
-fn wait_until(info: &mut JobInfo, due: SystemTime, now: SystemTime) {
-    info.state = match due <= now {
-        true => when_due(info),
-        false => JobState::Scheduled,
-    };
+/// The state of a job that is due then, if it waits for no other.
+fn when_free(info: &JobInfo, due: SystemTime, now: SystemTime) -> JobState {
+    match info.waits {
+        0 if due <= now => when_due(info),
+        0 => JobState::Scheduled,
+        _ => JobState::Waiting,
+    }
 }
 
 /// A job with a limit is blocked until the store has found a place for it.

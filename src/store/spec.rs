@@ -34,6 +34,9 @@ pub struct JobSpec {
     pub unique_key: Option<String>,
     /// Keeps it back while as many jobs with the same key as may are available or run.
     pub limit: Option<Limit>,
+    /// The jobs that are to be completed first. If one of them is cancelled, deleted or pruned, the
+    /// job is cancelled.
+    pub after: Vec<JobId>,
     /// Makes enqueuing repeatable: as long as a job with this id is in the store, enqueuing
     /// another one returns that job.
     pub client_id: Option<String>,
@@ -61,6 +64,7 @@ impl JobSpec {
             expires: None,
             unique_key: None,
             limit: None,
+            after: Vec::new(),
             client_id: None,
         }
     }

@@ -6,6 +6,7 @@ mod common;
 mod contracts;
 mod face;
 mod faulty;
+mod followers;
 mod lease;
 mod limits;
 mod observe;

@@ -44,7 +44,7 @@ mod sums;
 mod work;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use groundcrew::jobs::Jobs;
+use groundcrew::jobs::{Jobs, NewJob};
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::store::{JobId, JobState};
 use os_display::Quotable;
@@ -106,6 +106,16 @@ enum Command {
         /// When they are due, from now
         #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
         delay: Duration,
+    },
+    /// Enqueue a job for each file at and below the paths, to be done after another job
+    After {
+        /// The database
+        database: PathBuf,
+        /// The number of the job that is to be completed first
+        id: i64,
+        /// Files and folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
     },
     /// List jobs, with their files
     List {
@@ -193,6 +203,7 @@ enum Command {
 #[derive(Clone, Copy, ValueEnum)]
 enum State {
     Scheduled,
+    Waiting,
     Blocked,
     Available,
     Running,
@@ -205,6 +216,7 @@ impl State {
     fn of_job(self) -> JobState {
         match self {
             State::Scheduled => JobState::Scheduled,
+            State::Waiting => JobState::Waiting,
             State::Blocked => JobState::Blocked,
             State::Available => JobState::Available,
             State::Running => JobState::Running,
@@ -232,9 +244,7 @@ fn run(command: Command) -> Result<ExitCode> {
         } => {
             let jobs = open(&database)?;
             let has_all = match &folder {
-                Some(folder) => {
-                    enqueue::all(&jobs, std::slice::from_ref(folder), 0, Duration::ZERO)?
-                }
+                Some(folder) => enqueue::all(&jobs, std::slice::from_ref(folder), |job| job)?,
                 None => true,
             };
             let how = work::How {
@@ -256,7 +266,18 @@ fn run(command: Command) -> Result<ExitCode> {
             priority,
             delay,
         } => {
-            if !enqueue::all(&open(&database)?, &paths, priority, delay)? {
+            let how = |job: NewJob| job.priority(priority).delay(delay);
+            if !enqueue::all(&open(&database)?, &paths, how)? {
+                return Ok(program::FAILED.into());
+            }
+        }
+        Command::After {
+            database,
+            id,
+            paths,
+        } => {
+            let how = |job: NewJob| job.after([JobId::new(id)]);
+            if !enqueue::all(&open_existing(&database)?, &paths, how)? {
                 return Ok(program::FAILED.into());
             }
         }

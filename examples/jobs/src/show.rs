@@ -92,6 +92,9 @@ pub(crate) fn show(jobs: &Jobs, id: JobId) -> Result<()> {
     if let Some(client_id) = &job.client_id {
         add("client id", client_id.clone())?;
     }
+    for parent in &job.waits_for {
+        add("waits for", format!("job {parent}"))?;
+    }
     for attempt in &job.attempts {
         let error = attempt.error.as_deref().unwrap_or("no error");
         let took = attempt.ended_at.duration_since(attempt.claimed_at);

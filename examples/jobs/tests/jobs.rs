@@ -252,6 +252,30 @@ fn a_paused_queue_waits_for_its_resume_also_across_processes() {
 }
 
 #[test]
+fn a_job_after_another_waits_for_it_and_is_cancelled_with_it() {
+    let folder = files(2);
+    fs::write(folder.path().join("last"), "x").unwrap();
+    run(&folder, "enqueue app.db files", 0);
+    assert_eq!(
+        run(&folder, "after app.db 2 last", 0),
+        "1 new jobs, 0 known\n"
+    );
+    let listed = run(&folder, "list app.db --state waiting", 0);
+    assert!(listed.contains("3  waiting    /"), "{listed}");
+    let shown = run(&folder, "show app.db 3", 0);
+    assert!(shown.contains("waits for    job 2"), "{shown}");
+    run(&folder, "cancel app.db 2", 0);
+    let shown = run(&folder, "show app.db 3", 0);
+    let reason = "(job 2, for which it waited, was cancelled)";
+    assert!(shown.contains(reason), "{shown}");
+    let said = run(&folder, "after app.db 2 last", 0);
+    assert_eq!(said, "0 new jobs, 1 known\n"); // its client id is that of the job
+    run(&folder, "retry app.db 2 3", 0);
+    let printed = run(&folder, "work app.db", 0);
+    assert!(printed.starts_with("3 completed, 0 dead, "), "{printed}");
+}
+
+#[test]
 fn what_is_not_there_is_named_and_no_database_is_made_of_it() {
     let folder = files(0);
     for command in ["list", "dead", "counts", "sums"] {

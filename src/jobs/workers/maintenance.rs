@@ -301,6 +301,12 @@ pub(super) fn promote_all(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Lets all jobs go on that nothing holds back any more.
+pub(super) fn unblock_all(core: &Core) -> Result<(), StoreError> {
+    while core.store().unblock()? {}
+    Ok(())
+}
+
 /// Takes over from a process, if its beat is still that.
 fn take_over(
     core: &Core,

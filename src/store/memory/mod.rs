@@ -4,6 +4,7 @@
 // made of `table`, the jobs with their indexes, of which `limited` is one, and `workers`, the leases;
 // `operate`, `queues` and `recurring` have more of its verbs. `settle` is what follows from each verb.
 
+mod followers;
 mod limited;
 mod model;
 mod operate;

@@ -74,6 +74,13 @@ impl Model {
                     return Err(StoreError::UniqueKeyHeld { key, holder });
                 }
             }
+            for parent in &job.after {
+                let state = self.table.get(*parent).map(|row| row.job.info.state);
+                if state.is_none_or(|state| state == JobState::Cancelled) {
+                    let parent = *parent;
+                    return Err(StoreError::CannotFollow { parent, state });
+                }
+            }
             entries.push(Entry::New);
         }
         Ok(entries)
@@ -95,7 +102,7 @@ impl Model {
             picked.extend(picker.pick(candidates));
         }
         // What has expired may have left a place.
-        let has_more = self.settle() || picker.has_more();
+        let has_more = self.settle(now) || picker.has_more();
         if picked.is_empty() {
             return Ok(Claim {
                 has_more,
@@ -191,7 +198,7 @@ impl Model {
             Answer::Accepted(state)
         };
         let mut answers: Vec<Answer> = ends.iter().map(&mut finish).collect();
-        has_returned |= self.settle();
+        has_returned |= self.settle(now);
         // Some may have got a place, or lost it.
         for (end, answer) in ends.iter().zip(&mut answers) {
             if let Answer::Accepted(JobState::Available | JobState::Blocked) = answer {
@@ -250,7 +257,7 @@ impl Model {
             TakenOver { lost, state }
         });
         let mut taken_over: Vec<TakenOver> = taken_over.collect();
-        self.settle();
+        self.settle(now);
         for one in &mut taken_over {
             one.state = self.state(one.lost.attempt_id.job);
         }

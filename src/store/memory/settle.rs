@@ -6,12 +6,13 @@ use crate::store::limit::{Holder, most_admitted, share};
 use crate::store::place::Place;
 use crate::store::row::Row;
 use crate::store::{JobId, JobState};
+use std::time::SystemTime;
 
 impl Model {
-    /// Gives the places of the keys whose jobs have come or left. Returns whether a job is
-    /// available that was not.
-    pub(super) fn settle(&mut self) -> bool {
-        let mut has_news = false;
+    /// What follows from what has come, ended or left: jobs that waited for those go on or are
+    /// cancelled, and places are given. Returns whether a job is available that was not.
+    pub(super) fn settle(&mut self, now: SystemTime) -> bool {
+        let mut has_news = self.settle_followers(now);
         for key in self.table.take_touched() {
             let (block, admit) = self.changes(&key);
             has_news |= !admit.is_empty();
@@ -23,6 +24,18 @@ impl Model {
             }
         }
         self.table.take_touched();
+        has_news
+    }
+
+    /// Lets the jobs go on whose parents have ended, or cancels them, to any depth. Returns whether
+    /// there were any.
+    pub(super) fn settle_followers(&mut self, now: SystemTime) -> bool {
+        let mut has_news = false;
+        while let Some((parent, how, child)) = self.table.followers.next() {
+            self.table
+                .change(child, |row| row.parent_ended(parent, how, now));
+            has_news = true;
+        }
         has_news
     }
 

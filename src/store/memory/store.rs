@@ -90,8 +90,9 @@ impl MemoryStore {
     /// The clock is read under the lock: what happens later is not earlier by the clock.
     fn at_once<R>(&self, verb: impl FnOnce(&mut Model, SystemTime) -> R) -> R {
         let mut model = self.shared.model.lock();
-        let result = verb(&mut model, self.read_clock());
-        let has_news = model.settle();
+        let now = self.read_clock();
+        let result = verb(&mut model, now);
+        let has_news = model.settle(now);
         drop(model);
         if has_news {
             self.wake();
@@ -99,6 +100,9 @@ impl MemoryStore {
         result
     }
 }
+
+/// Of a job, so many are shown.
+const MOST_FOLLOWERS: usize = 100;
 
 impl Default for MemoryStore {
     fn default() -> MemoryStore {
@@ -213,7 +217,13 @@ impl Store for MemoryStore {
 
     fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError> {
         let model = self.shared.model.lock();
-        Ok(model.table.get(id).map(|row| row.job.clone()))
+        Ok(model.table.get(id).map(|row| {
+            let followers = &model.table.followers;
+            let mut job = row.job.clone();
+            job.waits_for = followers.parents(id).collect();
+            job.followers = followers.children(id).take(MOST_FOLLOWERS).collect();
+            job
+        }))
     }
 
     fn cancel(&self, id: JobId) -> Result<CancelOutcome, StoreError> {

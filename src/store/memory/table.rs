@@ -1,8 +1,9 @@
 //! The jobs and their indexes.
 
+use super::followers::Followers;
 use super::limited::Limited;
 use crate::store::place::Place;
-use crate::store::row::Row;
+use crate::store::row::{ParentEnd, Row};
 use crate::store::{Cursor, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts};
 use crate::store::{Enqueued, JobSpec, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +27,7 @@ pub(super) struct Table {
     running: HashMap<WorkerId, BTreeSet<JobId>>,
     /// Those that wait, by the moment at which they expire.
     expiring: BTreeSet<(SystemTime, JobId)>,
+    pub(super) followers: Followers,
     /// By the keys of their limits.
     limited: HashMap<String, Limited>,
     /// The keys whose jobs have come or left.
@@ -46,8 +48,7 @@ struct Lane {
 
 /// The place of a job among those that expire.
 fn expiry(job: &JobInfo) -> Option<(SystemTime, JobId)> {
-    let waits = [JobState::Scheduled, JobState::Blocked, JobState::Available];
-    let waits = waits.contains(&job.state);
+    let waits = !job.state.is_ended() && job.state != JobState::Running;
     Some((job.expires.filter(|_| waits)?, job.id))
 }
 
@@ -69,7 +70,14 @@ impl Table {
         if let Some(limit) = &spec.limit {
             self.limited.entry(limit.key.clone()).or_default().max = limit.max;
         }
-        let row = Row::new(id, spec, now);
+        let incomplete = spec.after.iter().copied().filter(|parent| {
+            let parent = self.get(*parent).map(|row| row.job.info.state);
+            parent != Some(JobState::Completed)
+        });
+        let parents: BTreeSet<JobId> = incomplete.collect();
+        let waits = u32::try_from(parents.len()).unwrap_or(u32::MAX);
+        self.followers.add(parents, id);
+        let row = Row::new(id, spec, waits, now);
         if let Some(client_id) = &row.job.client_id {
             self.by_client_id.insert(client_id.clone(), id);
         }
@@ -83,6 +91,9 @@ impl Table {
             self.unindex(&row.job.info);
             change(&mut row);
             self.index(&row.job.info);
+            if let Some(how) = ParentEnd::of(row.job.info.state) {
+                self.followers.ended(id, how);
+            }
             self.rows.insert(id, row);
         }
     }
@@ -93,6 +104,14 @@ impl Table {
             if let Some(client_id) = &row.job.client_id {
                 self.by_client_id.remove(client_id);
             }
+            self.followers.leave(id);
+            self.followers.ended(
+                id,
+                match removal {
+                    Removal::Deleted => ParentEnd::Deleted,
+                    Removal::Pruned => ParentEnd::Pruned,
+                },
+            );
             let lane = self.lane(&row.job.info);
             match removal {
                 Removal::Deleted => lane.deleted += 1,

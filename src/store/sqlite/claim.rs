@@ -6,6 +6,7 @@ use super::errors::Failure;
 use super::pause;
 use super::tx::{Tx, moment};
 use super::values::{count, optional_count, priority};
+use crate::store::row::ParentEnd;
 use crate::store::{
     Candidate, Claim, ClaimRequest, ClaimedJob, Fence, JobId, JobState, KindRequest, Picker,
     StoreError, UnreadableJob, WorkerId,
@@ -250,6 +251,9 @@ pub(super) fn expire(tx: &mut Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
     let mut rows = expire.query(params![json(ids), tx.now_ms()])?;
     while let Some(row) = rows.next()? {
         tx.touched.add(row.get(0)?);
+    }
+    for id in ids {
+        tx.touched.ended(*id, ParentEnd::Cancelled);
     }
     Ok(())
 }

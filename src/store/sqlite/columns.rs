@@ -2,7 +2,7 @@
 
 use super::tx::{Tx, millis, moment};
 use super::values::{count, optional_count, optional_text, priority, text};
-use crate::store::row::Row as Job;
+use crate::store::row::{ParentEnd, Row as Job};
 use crate::store::{
     AttemptInfo, AttemptOutcome, Fence, JobDetails, JobId, JobInfo, JobState, WorkerId,
 };
@@ -15,6 +15,7 @@ pub(super) fn code(state: JobState) -> i64 {
         JobState::Scheduled => 0,
         JobState::Available => 1,
         JobState::Running => 2,
+        JobState::Waiting => 3,
         JobState::Blocked => 4,
         JobState::Completed => 5,
         JobState::Dead => 6,
@@ -33,7 +34,8 @@ macro_rules! job_columns {
     () => {
         "j.id, q.name, k.name, j.state, j.priority, j.due, j.first_due, j.attempt, j.max_attempts, \
          j.lost, j.interrupted, j.fence, j.worker, j.cancel_requested, j.expires, j.timeout, \
-         j.unique_key, j.enqueued_at, j.claimed_at, j.ended_at, j.reason, j.abandoned, m.name"
+         j.unique_key, j.enqueued_at, j.claimed_at, j.ended_at, j.reason, j.abandoned, m.name, \
+         j.waits"
     };
 }
 
@@ -78,6 +80,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         timeout: row.get::<_, Option<i64>>(15)?.map(duration),
         unique_key: optional_text(row, 16)?,
         limit_key: optional_text(row, 22)?,
+        waits: count(row, 23)?,
         enqueued_at: moment(row.get(17)?),
         claimed_at: row.get::<_, Option<i64>>(18)?.map(moment),
         ended_at: row.get::<_, Option<i64>>(19)?.map(moment),
@@ -88,6 +91,8 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         payload: Vec::new(),
         meta: BTreeMap::new(),
         client_id: None,
+        waits_for: Vec::new(),
+        followers: Vec::new(),
         attempts: Vec::new(),
     };
     Ok(Job {
@@ -130,7 +135,7 @@ pub(super) fn load(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Job>
 pub(super) const SAVE: &str = "
 UPDATE groundcrew_job SET state = ?2, due = ?3, first_due = ?4, attempt = ?5, lost = ?6,
   interrupted = ?7, fence = ?8, worker = ?9, abandoned = ?10, cancel_requested = ?11, expires = ?12,
-  ended_at = ?13, reason = ?14
+  ended_at = ?13, reason = ?14, waits = ?15
 WHERE id = ?1 RETURNING limit_id";
 
 /// Writes what a change has made of a job that was [loaded](load).
@@ -152,9 +157,13 @@ pub(super) fn save(tx: &mut Tx<'_>, changed: &Job) -> rusqlite::Result<()> {
         info.expires.map(millis),
         info.ended_at.map(millis),
         info.reason,
+        info.waits,
     ];
     let limit = save.query_row(values, |row| row.get(0)).optional()?;
     tx.touched.add(limit.flatten());
+    if let Some(how) = ParentEnd::of(info.state) {
+        tx.touched.ended(info.id, how);
+    }
     // They were not loaded: these are new.
     for attempt in &changed.job.attempts {
         remember(tx.conn, info.id, attempt)?;

@@ -2,6 +2,7 @@
 
 use super::columns::{code, fence_number, json, load, save};
 use super::tx::Tx;
+use crate::store::row::ParentEnd;
 use crate::store::{Answer, AttemptId, Fence, Finish, JobId, JobState, Outcome};
 use rusqlite::params;
 use std::collections::{BTreeMap, HashSet};
@@ -63,6 +64,7 @@ fn complete_all(tx: &mut Tx<'_>, ends: &[Finish]) -> rusqlite::Result<HashSet<At
             tx.counts.add(lane, code(JobState::Running), -1);
             tx.counts.add(lane, code(JobState::Completed), 1);
             tx.touched.add(row.get(2)?);
+            tx.touched.ended(job, ParentEnd::Completed);
         }
     }
     Ok(completed)

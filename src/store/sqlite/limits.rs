@@ -3,7 +3,7 @@
 use super::columns::{code, json};
 use super::counts::Counts;
 use super::touched::Touched;
-use super::tx::{Tx, moment};
+use super::tx::moment;
 use super::values::{self, priority};
 use crate::store::limit::{Holder, Share, most_admitted, share};
 use crate::store::place::Place;
@@ -20,25 +20,13 @@ pub(super) fn settle(
 ) -> rusqlite::Result<bool> {
     let (available, blocked) = (JobState::Available, JobState::Blocked);
     let mut has_news = false;
-    for limit in touched.take() {
+    for limit in touched.take_limits() {
         let change = plan(conn, limit)?;
         has_news |= !change.admit.is_empty();
         set(conn, counts, &change.block, available, blocked)?;
         set(conn, counts, &change.admit, blocked, available)?;
     }
     Ok(has_news)
-}
-
-impl Tx<'_> {
-    /// Gives the places of the limits that were touched so far. Returns whether a job is available
-    /// that was not.
-    pub(super) fn settle(&mut self) -> rusqlite::Result<bool> {
-        let has_news = settle(&mut self.touched, self.conn, &mut self.counts)?;
-        if has_news {
-            self.news();
-        }
-        Ok(has_news)
-    }
 }
 
 pub(super) const FIND: &str = "SELECT id, max FROM groundcrew_limit WHERE name = ?1";

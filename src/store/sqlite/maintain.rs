@@ -7,6 +7,7 @@ use super::lanes::LANES_AFTER;
 use super::operate::remove;
 use super::tx::{Tx, millis};
 use super::values::limit;
+use crate::store::row::ParentEnd;
 use crate::store::{JobId, JobState, Promoted, Swept};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::{Duration, SystemTime};
@@ -151,7 +152,7 @@ pub(super) fn prune(
     let mut old = old(tx.conn, state, before, most.min(ROWS))?;
     cut_to_size(tx, &mut old)?;
     let ids: Vec<JobId> = old.iter().map(|(_, id, _)| JobId::new(*id)).collect();
-    remove(tx, &ids)?;
+    remove(tx, &ids, ParentEnd::Pruned)?;
     for (_, _, lane) in &old {
         // The trigger has counted each as deleted.
         tx.counts.add(*lane, DELETED, -1);

@@ -55,9 +55,9 @@
 
 // From the bottom: `errors` and `file_system`; `database` opens connections, with the tables of
 // `schema`. `values`, `lanes`, `counts`, `touched`, `tx` and `columns` are what the commands are
-// written with; `limits` gives the places of what they have touched. The commands: `enqueue`, `claim`
-// with the `careful` one, `finish`, `operate`, `pause`, `maintain`, `recurring`, `lease`, with the locked
-// files of
+// written with; `followers` and `limits` do what follows from what they have touched. The commands:
+// `enqueue`, `claim` with the `careful` one, `finish`, `operate`, `pause`, `maintain`, `recurring`,
+// `lease`, with the locked files of
 // `lock_file`. `command` is their form for the thread of `writer`, which takes groups of them from
 // its `queue`, and has the log checkpointed by the thread of `checkpoint`. `reads` needs none but
 // the connections of `readers`; `watch` waits. `store` is the handle, `builder` opens it.
@@ -75,6 +75,7 @@ mod enqueue;
 mod errors;
 mod file_system;
 mod finish;
+mod followers;
 mod lanes;
 mod lease;
 mod limits;

@@ -5,7 +5,7 @@ use super::enqueue::HOLDER;
 use super::errors::Failure;
 use super::limits;
 use super::tx::Tx;
-use crate::store::row::Row as Job;
+use crate::store::row::{ParentEnd, Row as Job};
 use crate::store::{CancelOutcome, JobId, JobState, Operation, StoreError};
 use rusqlite::OptionalExtension;
 
@@ -43,6 +43,8 @@ pub(super) fn retry(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
             }));
         }
     }
+    // Of those that waited when it was cancelled.
+    tx.release_all_from(id)?;
     job.retry(tx.now);
     save(tx, &job)?;
     tx.news();
@@ -58,7 +60,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<(), Failure> {
         let limit = limits::find(tx.conn, &key)?;
         tx.touched.add(limit);
     }
-    Ok(remove(tx, &[id])?)
+    Ok(remove(tx, &[id], ParentEnd::Deleted)?)
 }
 
 /// The same to several, each by itself. What is refused has changed nothing.
@@ -84,19 +86,21 @@ pub(super) fn operate(
 }
 
 /// Removes jobs with all that belongs to them.
-pub(super) fn remove(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
-    let ids = json(ids);
+pub(super) fn remove(tx: &mut Tx<'_>, jobs: &[JobId], how: ParentEnd) -> rusqlite::Result<()> {
+    let ids = json(jobs);
+    jobs.iter().for_each(|job| tx.touched.ended(*job, how));
     for sql in REMOVE {
         tx.execute(sql, [&ids])?;
     }
     Ok(())
 }
 
-pub(super) const REMOVE: [&str; 4] = [
+pub(super) const REMOVE: [&str; 5] = [
     "DELETE FROM groundcrew_job WHERE id IN (SELECT value FROM json_each(?1))",
     "DELETE FROM groundcrew_payload WHERE job IN (SELECT value FROM json_each(?1))",
     "DELETE FROM groundcrew_client WHERE job IN (SELECT value FROM json_each(?1))",
     "DELETE FROM groundcrew_attempt WHERE job IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM groundcrew_after WHERE child IN (SELECT value FROM json_each(?1))",
 ];
 
 fn known(tx: &Tx<'_>, id: JobId) -> Result<Job, Failure> {

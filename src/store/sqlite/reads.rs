@@ -2,6 +2,7 @@
 
 use super::columns::{JOB, attempts, code, content, job, job_columns, with_names};
 use super::counts::{DELETED, PRUNED};
+use super::followers;
 use super::lanes::LANES_AFTER;
 use super::tx::{millis, moment};
 use super::values::{limit, optional_text, text};
@@ -12,6 +13,9 @@ use crate::store::{
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
+
+/// Of a job, so many are shown.
+const MOST_FOLLOWERS: usize = 100;
 
 pub(super) const CLIENT_ID: &str = "SELECT client_id FROM groundcrew_client WHERE job = ?1";
 
@@ -31,6 +35,8 @@ pub(super) fn get(conn: &Connection, id: JobId) -> rusqlite::Result<Option<JobDe
             .query_row(key, |row| optional_text(row, 0))
             .optional()?
             .flatten(),
+        waits_for: followers::waits_for(conn, id)?,
+        followers: followers::children(conn, id, MOST_FOLLOWERS)?,
         attempts: attempts(conn, id)?,
         info: found.job.info,
     }))
@@ -181,7 +187,7 @@ fn list_lane(
             jobs.extend(select(conn, AVAILABLE_BELOW, [lane, below, rest])?);
             Ok(jobs)
         }
-        JobState::Blocked => {
+        JobState::Waiting | JobState::Blocked => {
             let (priority, state) = (after.map(|it| i64::from(it.priority)), code(state));
             let mut jobs = match (priority, place) {
                 (Some(priority), Some((at, id))) => {

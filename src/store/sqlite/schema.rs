@@ -135,6 +135,9 @@ CREATE TABLE groundcrew_after(
   parent INT NOT NULL, child INT NOT NULL, PRIMARY KEY(parent, child)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX groundcrew_after_child ON groundcrew_after(child);
+-- The jobs that have ended, or are gone, while others still wait for them: 5 completed, 7 cancelled,
+-- 8 deleted, 9 pruned.
+CREATE TABLE groundcrew_parent_ended(parent INTEGER PRIMARY KEY, how INT NOT NULL) STRICT;
 -- Those that failed, were lost or were interrupted: 0, 1, 2.
 CREATE TABLE groundcrew_attempt(
   job INT NOT NULL, fence INT NOT NULL, attempt INT NOT NULL, worker INT NOT NULL,

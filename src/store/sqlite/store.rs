@@ -15,7 +15,7 @@ use super::readers::Readers;
 use super::tx::{self, Tx};
 use super::watch::Watcher;
 use super::writer::Writer;
-use super::{limits, maintain, operate, pause, reads, recurring, transaction};
+use super::{followers, limits, maintain, operate, pause, reads, recurring, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
@@ -380,6 +380,12 @@ impl Store for SqliteStore {
             writer,
             ..
         } = &*self.shared;
+        if self.read(followers::next_ended)?.is_some() {
+            let has_more = self.write(|tx| tx.release())?;
+            if has_more {
+                return Ok(true);
+            }
+        }
         let last = looked_limit.load(Relaxed);
         let (limits, next) = self.read(|conn| limits::unsettled(conn, last))?;
         if !limits.is_empty() {

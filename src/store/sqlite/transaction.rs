@@ -87,13 +87,12 @@ fn describe(conn: &Connection, error: &rusqlite::Error) -> StoreError {
 
 /// What the trigger of the view does not do.
 pub(super) fn check_statement(job: &JobSpec) -> Result<(), StoreError> {
-    match job.limit {
-        None => Ok(()),
-        Some(_) => Err(StoreError::Unsupported {
-            detail:
-                "a statement cannot enqueue a job with a limit; enqueue it through its `Jobs`, \
-                     or in a transaction of `rusqlite`"
-                    .to_owned(),
+    match job.limit.is_none() && job.after.is_empty() {
+        true => Ok(()),
+        false => Err(StoreError::Unsupported {
+            detail: "a statement cannot enqueue a job with a limit, or after others; enqueue it \
+                     through its `Jobs`, or in a transaction of `rusqlite`"
+                .to_owned(),
         }),
     }
 }

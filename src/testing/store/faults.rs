@@ -228,6 +228,11 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         true,
     ),
     (
+        Fault::ParentsIgnored,
+        "a_job_waits_until_all_that_it_was_enqueued_after_are_completed",
+        true,
+    ),
+    (
         Fault::RefusalEndsTheRest,
         "what_is_refused_keeps_nothing_else_from_being_done_and_is_named",
         true,

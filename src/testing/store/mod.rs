@@ -27,6 +27,7 @@ mod due;
 mod enqueuing;
 #[cfg(test)]
 mod faults;
+mod following;
 mod limiting;
 mod listing;
 mod losing;
@@ -94,6 +95,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         operating_at_once::CHECKS,
         pausing::CHECKS,
         limiting::CHECKS,
+        following::CHECKS,
         listing::CHECKS,
         counting::CHECKS,
         changes::CHECKS,

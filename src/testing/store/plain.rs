@@ -74,7 +74,20 @@ impl Plain {
             // A call that the store refused has no ids. It has to be refused here too, further on.
             let placeholder = JobId::new(i64::MAX - specs.len() as i64 + index as i64);
             let id = answer.get(index).map_or(placeholder, |job| job.id);
-            let job = PlainJob::new(id, spec, now);
+            let mut waits_for = BTreeSet::new();
+            for parent in &spec.after {
+                let state = self.jobs.get(parent).map(|job| job.state);
+                match state {
+                    None | Some(JobState::Cancelled) => {
+                        self.jobs = before.clone();
+                        let parent = *parent;
+                        return Err(StoreError::CannotFollow { parent, state });
+                    }
+                    Some(JobState::Completed) => {}
+                    Some(_) => drop(waits_for.insert(*parent)),
+                }
+            }
+            let job = PlainJob::new(id, spec, waits_for, now);
             self.jobs.insert(id, job);
             enqueued.push(Enqueued { id, is_new: true });
         }
@@ -189,7 +202,7 @@ impl Plain {
 
     pub(super) fn finish(&mut self, ends: &[Finish], now: SystemTime) -> Vec<Answer> {
         let answers: Vec<Answer> = ends.iter().map(|end| self.finish_one(end, now)).collect();
-        self.settle();
+        self.settle(now);
         let settled = ends.iter().zip(answers).map(|(end, answer)| match answer {
             Answer::Accepted(JobState::Available | JobState::Blocked) => {
                 Answer::Accepted(self.jobs[&end.attempt.job].state)
@@ -249,17 +262,41 @@ impl Plain {
             job.fence = Some(fence);
             self.last_fence = self.last_fence.max(Some(fence));
         }
-        self.settle();
+        self.settle(now);
         for TakenOver { lost, state } in taken_over {
             assert_eq!(*state, self.jobs[&lost.attempt_id.job].state);
         }
     }
 
-    /// Gives the places of all limits, one after the other, until there is nothing to change.
-    fn settle(&mut self) {
+    /// Does what follows from what has happened, until there is nothing to change: first to the jobs
+    /// that wait for others, then for each limit.
+    fn settle(&mut self, now: SystemTime) {
+        while self.follow(now) {}
         for key in self.limits.keys().cloned().collect::<Vec<_>>() {
             while self.change_place(&key) {}
         }
+    }
+
+    /// One job does not wait any more for another one that has ended, or is gone.
+    fn follow(&mut self, now: SystemTime) -> bool {
+        let ended = self.jobs.values().find_map(|job| {
+            let state = |parent: &JobId| self.jobs.get(parent).map(|parent| parent.state);
+            let ended = [None, Some(JobState::Completed), Some(JobState::Cancelled)];
+            let mut parents = job.waits_for.iter();
+            let parent = parents.find(|parent| ended.contains(&state(parent)))?;
+            Some((job.id, *parent, state(parent)))
+        });
+        let Some((id, parent, state)) = ended else {
+            return false;
+        };
+        let job = self.jobs.get_mut(&id).expect("it was found");
+        job.waits_for.remove(&parent);
+        match (job.state, state) {
+            (JobState::Waiting, Some(JobState::Completed)) => job.wait_until(job.due, now),
+            (JobState::Waiting, _) => job.end(JobState::Cancelled, now),
+            _ => {}
+        }
+        true
     }
 
     /// Changes the state of one job with this key, or of two that change their places.
@@ -346,11 +383,9 @@ impl Plain {
     }
 
     pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
-        let waits = [JobState::Scheduled, JobState::Blocked, JobState::Available];
+        let waits = |state: JobState| !state.is_ended() && state != JobState::Running;
         let mut expired: Vec<&mut PlainJob> = self.jobs.values_mut().collect();
-        expired.retain(|job| {
-            waits.contains(&job.state) && job.expires.is_some_and(|expires| expires <= now)
-        });
+        expired.retain(|job| waits(job.state) && job.expires.is_some_and(|expires| expires <= now));
         expired.sort_by_key(|job| (job.expires, job.id));
         let count = most.min(expired.len());
         for job in &mut expired[..count] {
@@ -419,7 +454,7 @@ impl Plain {
     /// Compares all that a store shows.
     pub(super) fn compare(&mut self, probe: &Probe) {
         self.expire(probe);
-        self.settle();
+        self.settle(probe.time());
         let knows_times = self.knows_times;
         for job in self.jobs.values_mut() {
             job.compare(probe, knows_times);
@@ -429,7 +464,7 @@ impl Plain {
             jobs.retain(|job| job.state == state);
             jobs.sort_by_key(|job| match state {
                 JobState::Scheduled => (Reverse(0), Some(job.due), job.id),
-                JobState::Blocked | JobState::Available => {
+                JobState::Waiting | JobState::Blocked | JobState::Available => {
                     (Reverse(job.spec.priority), Some(job.due), job.id)
                 }
                 JobState::Running => (Reverse(0), job.claimed_at, job.id),

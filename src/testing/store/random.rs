@@ -142,6 +142,10 @@ impl Walk<'_> {
             job.limit = Some(Limit { key, max });
         }
         if rarely(&mut self.random) {
+            let number = 1 + self.random.below(2);
+            job.after = (0..number).map(|_| self.some_job()).collect();
+        }
+        if rarely(&mut self.random) {
             job.max_attempts = Some(1 + self.random.below(3));
         }
         if rarely(&mut self.random) && self.probe.has_manual_clock() {
@@ -429,7 +433,9 @@ impl Walk<'_> {
         let ended = [JobState::Completed, JobState::Dead, JobState::Cancelled];
         let ended = ended.map(|state| self.probe.listed(state).len() as u64);
         let scheduled = self.probe.listed(JobState::Scheduled).len() as u64;
-        assert_eq!(left, ended.iter().sum::<u64>() + scheduled);
+        // For what is dead, directly or not, or scheduled.
+        let waiting = self.probe.listed(JobState::Waiting).len() as u64;
+        assert_eq!(left, ended.iter().sum::<u64>() + scheduled + waiting);
         assert!(scheduled == 0 || !self.probe.has_manual_clock());
         let counts = self.probe.counts().expect("counts failed");
         let enqueued: u64 = counts.iter().map(|lane| lane.enqueued()).sum();

@@ -2,8 +2,8 @@
 
 use super::database;
 use crate::store::sqlite::{
-    claim, columns, counts, enqueue, lanes, lease, limits, maintain, operate, pause, reads,
-    recurring, tx,
+    claim, columns, counts, enqueue, followers, lanes, lease, limits, maintain, operate, pause,
+    reads, recurring, tx,
 };
 use rusqlite::Connection;
 
@@ -29,6 +29,8 @@ fn fill(conn: &Connection, jobs: u32) {
              i % 7, i, i, i, i, 1 + i % 2, i, CASE WHEN i % 10 = 0 THEN 'key-' || i END,
              CASE WHEN i % 7 = 0 THEN 1 + i % 3 END
            FROM n;
+         INSERT INTO groundcrew_after SELECT id, id + 1 FROM groundcrew_job WHERE id % 10 = 0;
+         INSERT INTO groundcrew_parent_ended SELECT id, 5 FROM groundcrew_job WHERE id % 100 = 0;
          INSERT INTO groundcrew_payload(job, payload) SELECT id, x'7b7d' FROM groundcrew_job;
          INSERT INTO groundcrew_client SELECT 'client-' || id, id FROM groundcrew_job WHERE id % 9 = 0;
          INSERT INTO groundcrew_attempt SELECT id, fence, 1, 1, 0, 0, 0, NULL FROM groundcrew_job
@@ -91,6 +93,14 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("limits", limits::NEXT_LIMIT),
         ("list: kept back", reads::KEPT_BACK),
         ("list: kept back below", reads::KEPT_BACK_BELOW),
+        ("parent", followers::STATE),
+        ("parents", followers::PARENTS),
+        ("followers", followers::CHILDREN),
+        ("followers: cut", followers::CUT),
+        ("followers: of ended", followers::WAITED_FOR),
+        ("followers: next", followers::NEXT_ENDED),
+        ("followers: end of", followers::END_OF),
+        ("followers: forget", followers::FORGET),
         ("is paused", pause::IS_PAUSED),
         ("pause", pause::PAUSE),
         ("resume", pause::RESUME),

@@ -55,6 +55,7 @@ pub(super) enum Fault {
     RefusalEndsTheRest,
     LimitIgnored,
     LimitOfEachQueue,
+    ParentsIgnored,
     RevisionIgnored,
     TouchForgotten,
 }
@@ -127,6 +128,7 @@ impl Faulty {
             Fault::UniqueKeyForgotten => job.unique_key = None,
             Fault::ExpiryIgnored => job.expires = None,
             Fault::LimitIgnored => job.limit = None,
+            Fault::ParentsIgnored => job.after.clear(),
             Fault::LimitOfEachQueue => {
                 if let Some(limit) = &mut job.limit {
                     limit.key += &job.queue;
