@@ -21,6 +21,7 @@ mod enqueue;
 mod footprint;
 mod fsyncs;
 mod latency;
+mod limits;
 mod recurring;
 
 use clap::Parser;
@@ -48,6 +49,10 @@ const FIGURES: &[Measure] = &[
     (
         "27. No-op jobs from claim to completed, two workers",
         done::done,
+    ),
+    (
+        "27b. No-op jobs, two workers, beside jobs that a limit blocks",
+        limits::limits,
     ),
     ("28a. From enqueued to begun, one process", latency::within),
     (

@@ -59,6 +59,9 @@
 //!   end in another order. A claim takes what is expected to begin within 50 ms, by the mean of the
 //!   last 100 runs of the kind; what has not begun after a second is given back (after 30 s where it
 //!   waits to be alone, or for an older attempt of the job that still runs in the process).
+//! - Of the jobs with one [limit](JobBuilder::limit) no more than that number are available or run,
+//!   in all processes together. The others are blocked, and cost no claim anything.
+//! - A job that was enqueued [after](JobBuilder::after) others waits until these are completed.
 //! - Completed and cancelled jobs are kept for a day, dead ones for 30 days.
 //!
 //! # What an error means
@@ -118,6 +121,15 @@
 //!
 //! [`Jobs::recurring`] pauses, resumes and triggers one, and shows when it is due.
 //!
+//! # What an operator can do
+//!
+//! [`Jobs`] has the verbs, for this program or a tool beside it: any process on the store may call
+//! them. A single job can be [cancelled](Jobs::cancel), [retried](Jobs::retry) and
+//! [deleted](Jobs::delete), and so can all jobs of a [filter](crate::store::JobFilter)
+//! ([`cancel_all`](Jobs::cancel_all), [`retry_all`](Jobs::retry_all),
+//! [`delete_all`](Jobs::delete_all)). A queue can be [paused](Jobs::pause) and [resumed](Jobs::resume), and
+//! [`lag`](Jobs::lag) says how far its workers are behind.
+//!
 //! # When the store cannot be used
 //!
 //! Enqueuing returns an error that says what to do. Workers try again, after pauses that grow from
@@ -129,7 +141,8 @@
 //! can be renewed, is given up after some 20 s at most, and counts as unacknowledged.
 
 // `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
-// which spans.
+// which spans. `operate`: what an operator does to many at once, and `operated`: what became of
+// them.
 // `meaning`: errors that say more; `dead_job`: what `dead_letter` gets.
 // `attempt`, `context`: an attempt that runs, and what its handler sees of it.
 // `recurring`: jobs by a schedule.
@@ -143,6 +156,8 @@ mod job;
 mod job_builder;
 mod meaning;
 mod new_job;
+mod operate;
+mod operated;
 mod parents;
 mod recurring;
 mod way_in;
@@ -157,6 +172,7 @@ pub use job::{Job, JobResult};
 pub use job_builder::JobBuilder;
 pub use meaning::{RetryAfter, Snooze};
 pub use new_job::NewJob;
+pub use operated::{Operated, Refusal};
 pub use recurring::{Recurrence, Recurring, RecurringStatus};
 pub use way_in::Jobs;
 #[cfg(feature = "testing")]

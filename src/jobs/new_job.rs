@@ -104,6 +104,33 @@ macro_rules! options {
             $self
         }
 
+        /// Allows `most` jobs with this key to be available or to run at once, of all queues, kinds
+        /// and processes: the others are *blocked*, whichever workers are free. When one leaves, the
+        /// best of them is available: by priority, then by when it is due, then by its id.
+        ///
+        /// The number belongs to the key. The job that was enqueued last sets it for all; what runs
+        /// already goes on. An attempt that waits for a retry has no place.
+        pub fn limit(mut $self, key: impl Into<String>, most: u32) -> Self {
+            $new.spec_mut().limit = Some(crate::store::Limit {
+                key: key.into(),
+                max: most,
+            });
+            $self
+        }
+
+        /// Lets the job wait until these jobs are completed. What is completed already does not
+        /// count; one that is cancelled, or not in the store, is an error that names it.
+        ///
+        /// A dead job is still waited for, since it can be [retried](crate::jobs::Jobs::retry). If
+        /// one is cancelled, deleted or pruned, so is the job cancelled, with a reason that says so,
+        /// and what waits for that.
+        ///
+        /// Called again, it adds to those before.
+        pub fn after(mut $self, jobs: impl IntoIterator<Item = crate::store::JobId>) -> Self {
+            $new.spec_mut().after.extend(jobs);
+            $self
+        }
+
         /// Makes enqueuing repeatable, after an error that leaves open whether it happened: as
         /// long as a job with this id is in the store, enqueuing another one returns that job, and
         /// [`is_new`](crate::store::Enqueued::is_new) is `false`.

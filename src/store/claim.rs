@@ -38,8 +38,8 @@ pub struct KindRequest<'a> {
 pub struct Claim {
     /// In the order in which they were claimed, which is that of [`Picker`](super::Picker).
     pub jobs: Vec<ClaimedJob>,
-    /// Whether the claim ended early, since it had discarded as many jobs as one claim may: the next
-    /// claim goes on from there.
+    /// Whether the next claim may find more at once: this one ended early, since it had discarded as
+    /// many jobs as one claim may, or what it discarded has left its [place](super::Limit) to others.
     pub has_more: bool,
     /// Those that it has found and could not read.
     pub unreadable: Vec<UnreadableJob>,

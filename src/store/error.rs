@@ -82,6 +82,20 @@ pub enum StoreError {
         /// What is wrong, and what to write instead.
         problem: String,
     },
+    /// A job cannot wait for this one.
+    CannotFollow {
+        /// The job that was to be waited for.
+        parent: JobId,
+        /// Its state; `None` if there is no such job.
+        state: Option<JobState>,
+    },
+    /// No queue can have this name.
+    InvalidQueue {
+        /// The name.
+        queue: String,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
     /// Another job that has not ended has the unique key.
     UniqueKeyHeld {
         /// The key.
@@ -191,6 +205,25 @@ impl fmt::Display for StoreError {
             StoreError::InvalidJob { kind, problem } => {
                 write!(f, "a job {kind:?} cannot be enqueued: {problem}")
             }
+            StoreError::CannotFollow {
+                parent,
+                state: None,
+            } => write!(
+                f,
+                "a job cannot wait for job {parent}: it was pruned or deleted, or never was; leave \
+                 it out"
+            ),
+            StoreError::CannotFollow {
+                parent,
+                state: Some(state),
+            } => write!(
+                f,
+                "a job cannot wait for job {parent}, which is {state}; retry that one first, or \
+                 leave it out"
+            ),
+            StoreError::InvalidQueue { queue, problem } => {
+                write!(f, "there can be no queue {queue:?}: {problem}")
+            }
             StoreError::UniqueKeyHeld {
                 key,
                 holder: Some(holder),
@@ -244,6 +277,8 @@ error_debug!(enum StoreError {
     OutcomeUnknown { detail },
     PayloadTooLarge { kind, size, limit },
     InvalidJob { kind, problem },
+    CannotFollow { parent, state },
+    InvalidQueue { queue, problem },
     UniqueKeyHeld { key, holder },
     NotFound { id },
     NoRecurringJob { owner, key },

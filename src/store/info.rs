@@ -43,6 +43,10 @@ pub struct JobInfo {
     pub timeout: Option<Duration>,
     /// The key that no other job has that has not ended.
     pub unique_key: Option<String>,
+    /// The key of its [limit](super::Limit).
+    pub limit_key: Option<String>,
+    /// The number of jobs that are to be completed before it.
+    pub waits: u32,
     /// When it was enqueued.
     pub enqueued_at: SystemTime,
     /// When it was last claimed.
@@ -70,6 +74,11 @@ pub struct JobDetails {
     pub meta: BTreeMap<String, String>,
     /// The client id with which it was enqueued.
     pub client_id: Option<String>,
+    /// The jobs that are to be completed before it, in the order of their ids.
+    pub waits_for: Vec<JobId>,
+    /// The jobs that wait for it, or were cancelled while they did, in the order of their ids: the
+    /// first 100.
+    pub followers: Vec<JobId>,
     /// The attempts that failed, were lost or were interrupted, oldest first: the last
     /// [`KEPT`](AttemptInfo::KEPT).
     pub attempts: Vec<AttemptInfo>,

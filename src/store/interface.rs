@@ -8,7 +8,9 @@ use super::info::JobDetails;
 use super::lease::{HeldJob, ProcessInfo, WorkerInfo};
 use super::list::{Cursor, JobFilter, JobPage};
 use super::lost::{LostJob, TakenOver};
+use super::operation::Operation;
 use super::outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
+use super::paused::PausedQueue;
 use super::recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
 use super::spec::{Enqueued, JobSpec};
 use super::state::JobState;
@@ -38,8 +40,14 @@ use std::time::{Duration, SystemTime};
 ///    client id.
 /// 4. `attempt` is the number of claims since the job was enqueued or retried by hand, without those
 ///    that were given back, snoozed or interrupted.
-/// 5. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
-/// 6. A recurring job changes only from the revision that was seen, and each change gives it one that
+/// 5. Of the jobs with one [limit](super::Limit) no more than that number are available or running,
+///    but for those that ran when it was lowered. Whatever leaves makes the best of the blocked
+///    ones available at the same moment.
+/// 6. A job that waits for others leaves them behind in the transaction in which they end: the last
+///    one that is completed lets it go on, and one that is cancelled, deleted or pruned cancels it.
+///    Where these are many, [`unblock`](Self::unblock) does it for the rest.
+/// 7. [`counts`](Self::counts) says how many jobs there are, whichever way they came in.
+/// 8. A recurring job changes only from the revision that was seen, and each change gives it one that
 ///    the store has not used before.
 pub trait Store: Send + Sync + 'static {
     /// Enqueues jobs, all or none. When it returns `Ok` they are durable: a killed process or, with
@@ -50,8 +58,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What [`JobSpec::check`] refuses; [`StoreError::UniqueKeyHeld`]; and what the store itself
-    /// cannot do.
+    /// What [`JobSpec::check`] refuses; [`StoreError::UniqueKeyHeld`]; [`StoreError::CannotFollow`];
+    /// and what the store itself cannot do.
     fn enqueue(&self, jobs: Vec<JobSpec>) -> Result<Vec<Enqueued>, StoreError>;
 
     /// The maximum size of the payload and the meta data of a job, in bytes.
@@ -183,6 +191,17 @@ pub trait Store: Send + Sync + 'static {
     /// What the store itself cannot do.
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError>;
 
+    /// Gives blocked jobs the places that there are for them, and takes those of available jobs in
+    /// paused queues for others: after a queue was paused or resumed, and where anything else than
+    /// this store has written. And goes on with the jobs that wait for one that has ended, if these
+    /// are more than one transaction takes. It looks at a limited number, and the next call at those
+    /// that follow. Returns whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn unblock(&self) -> Result<bool, StoreError>;
+
     /// Cancels jobs that have expired and wait, the first to expire first, and `most` at once. A
     /// claim does so with those that it finds; others may be in lanes from which no process claims.
     ///
@@ -228,6 +247,44 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError::NotFound`], and [`StoreError::WrongState`] if it runs.
     fn delete(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// Does the same to several jobs, in order, each as [`cancel`](Self::cancel),
+    /// [`retry`](Self::retry) or [`delete`](Self::delete) does it. Returns the answer for each: one
+    /// that is refused keeps no other from it.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do; then it is done to none.
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError>;
+
+    /// Pauses a queue: nothing is claimed from it until it is [resumed](Self::resume). What is
+    /// claimed already runs, and jobs still come in and become due. It is as durable as an enqueue.
+    /// A queue may be paused before it has a job.
+    ///
+    /// Returns whether that is new: a queue that is paused already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidQueue`] if no queue can have this name.
+    fn pause(&self, queue: &str) -> Result<bool, StoreError>;
+
+    /// Ends the pause of a queue. Returns whether it was paused.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn resume(&self, queue: &str) -> Result<bool, StoreError>;
+
+    /// The queues that are paused, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// What the store itself cannot do.
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError>;
 
     /// The jobs that fit `filter`, in its order, after the place of `after`, and `most` at once.
     ///

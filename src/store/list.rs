@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// | state | order |
 /// | --- | --- |
 /// | scheduled | the earliest due first |
-/// | available | higher priority first, then the earliest due |
+/// | waiting, blocked, available | higher priority first, then the earliest due |
 /// | running | the earliest claimed first |
 /// | completed, dead, cancelled | the latest ended first |
 ///
@@ -37,6 +37,20 @@ impl JobFilter {
             kind: None,
         }
     }
+
+    /// Only those of this queue.
+    #[must_use]
+    pub fn in_queue(mut self, queue: impl Into<String>) -> JobFilter {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// Only those of this kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<String>) -> JobFilter {
+        self.kind = Some(kind.into());
+        self
+    }
 }
 
 /// The place of a job in the list of its state: the next page begins after it, also if the job
@@ -56,7 +70,7 @@ impl Cursor {
     pub fn of(job: &JobInfo) -> Cursor {
         let (priority, at) = match job.state {
             JobState::Scheduled => (0, job.due),
-            JobState::Available => (job.priority, job.due),
+            JobState::Waiting | JobState::Blocked | JobState::Available => (job.priority, job.due),
             JobState::Running => (0, job.claimed_at.unwrap_or(job.due)),
             JobState::Completed | JobState::Dead | JobState::Cancelled => {
                 (0, job.ended_at.unwrap_or(job.due))

@@ -16,7 +16,9 @@
 //!         failed, snoozed     given back, interrupted
 //! ```
 //!
-//! A job is *scheduled* until it is due, then *available*. [`claim`](Store::claim) makes it
+//! A job is *scheduled* until it is due, then *available*, or *blocked* as long as as many jobs
+//! with its [limit](Limit) are available or run as may. One that was enqueued
+//! [after](JobSpec::after) others is *waiting* until these are completed. [`claim`](Store::claim) makes it
 //! *running* in the name of a worker: a process that has [registered](Store::register) and renews
 //! its lease. The claim gives each attempt a [`Fence`], and [`finish`](Store::finish) accepts an
 //! outcome only with the fence that the job still has. So an attempt that was taken over
@@ -33,7 +35,8 @@
 //   candidates it gets.
 // - `lease`: processes; `beats`: which of them are silent; `lost`: what becomes of their jobs.
 // - `row`: one job, and what an outcome makes of it.
-// - `list`, `counts`: what an operator reads; `place`: its order.
+// - `list`, `counts`, `paused`: what an operator reads; `place`: its order; `operation`: what one
+//   does.
 // - `recurring`: jobs that are enqueued by a schedule.
 // - `error`, `interface`, `transaction`; `changes`: the waits for a change.
 // - `memory`, `sqlite`: the stores.
@@ -48,10 +51,13 @@ mod ids;
 mod info;
 mod interface;
 mod lease;
+mod limit;
 mod list;
 mod lost;
 mod memory;
+mod operation;
 mod outcome;
+mod paused;
 mod pick;
 mod place;
 mod recurring;
@@ -71,10 +77,13 @@ pub use ids::{AttemptId, Beat, Fence, JobId, Version, WorkerId};
 pub use info::{AttemptInfo, AttemptOutcome, JobDetails, JobInfo};
 pub use interface::Store;
 pub use lease::{HeldJob, LeaseSign, ProcessInfo, WorkerInfo};
+pub use limit::Limit;
 pub use list::{Cursor, JobFilter, JobPage};
 pub use lost::{Begun, LostJob, TakenOver};
 pub use memory::MemoryStore;
+pub use operation::Operation;
 pub use outcome::{Answer, CancelOutcome, Finish, Outcome, Promoted, Swept};
+pub use paused::PausedQueue;
 pub use pick::{Candidate, Picker};
 pub use recurring::{DueRecurring, RecurringAnswer, RecurringChange, RecurringJob};
 pub(crate) use spec::check_name;

@@ -12,17 +12,38 @@ pub(super) struct Row {
     pub(super) is_abandoned: bool,
 }
 
+/// What became of a job that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ParentEnd {
+    Completed,
+    Cancelled,
+    Deleted,
+    Pruned,
+}
+
+impl ParentEnd {
+    /// What the state means for those that wait. A dead job may still be retried.
+    pub(super) fn of(state: JobState) -> Option<ParentEnd> {
+        match state {
+            JobState::Completed => Some(ParentEnd::Completed),
+            JobState::Cancelled => Some(ParentEnd::Cancelled),
+            _ => None,
+        }
+    }
+}
+
 /// The reason of a job that was cancelled by [`Store::cancel`](crate::store::Store::cancel).
 const BY_OPERATOR: &str = "cancelled by an operator";
 
 impl Row {
-    pub(super) fn new(id: JobId, spec: JobSpec, now: SystemTime) -> Row {
+    /// `waits` is the number of those of its parents that are not completed.
+    pub(super) fn new(id: JobId, spec: JobSpec, waits: u32, now: SystemTime) -> Row {
         let due = spec.due.resolve(now);
-        let info = JobInfo {
+        let mut info = JobInfo {
             id,
             queue: spec.queue,
             kind: spec.kind,
-            state: waiting_until(due, now),
+            state: JobState::Scheduled,
             priority: spec.priority,
             due,
             first_due: due,
@@ -36,16 +57,21 @@ impl Row {
             expires: spec.expires.map(|after| Due::After(after).resolve(now)),
             timeout: spec.timeout,
             unique_key: spec.unique_key,
+            limit_key: spec.limit.map(|limit| limit.key),
+            waits,
             enqueued_at: now,
             claimed_at: None,
             ended_at: None,
             reason: None,
         };
+        info.state = when_free(&info, due, now);
         let job = JobDetails {
             info,
             payload: spec.payload,
             meta: spec.meta,
             client_id: spec.client_id,
+            waits_for: Vec::new(),
+            followers: Vec::new(),
             attempts: Vec::new(),
         };
         Row {
@@ -58,8 +84,18 @@ impl Row {
         self.job.info.expires.is_some_and(|expires| expires <= now)
     }
 
+    /// It is due.
     pub(super) fn promote(&mut self) {
+        self.job.info.state = when_due(&self.job.info);
+    }
+
+    /// There is a place for it.
+    pub(super) fn admit(&mut self) {
         self.job.info.state = JobState::Available;
+    }
+
+    pub(super) fn block(&mut self) {
+        self.job.info.state = JobState::Blocked;
     }
 
     pub(super) fn begin(
@@ -144,7 +180,8 @@ impl Row {
             return self.end(JobState::Cancelled, Some(BY_OPERATOR), now);
         }
         self.leave();
-        self.job.info.state = waiting_until(self.job.info.due, now);
+        let due = self.job.info.due;
+        self.job.info.state = when_free(&self.job.info, due, now);
     }
 
     fn remember(&mut self, outcome: AttemptOutcome, error: Option<&String>, now: SystemTime) {
@@ -167,6 +204,26 @@ impl Row {
             outcome,
             error: error.map(|error| cut(error)),
         });
+    }
+
+    /// One of the jobs that are to be completed first has ended, or is gone.
+    pub(super) fn parent_ended(&mut self, parent: JobId, how: ParentEnd, now: SystemTime) {
+        let info = &mut self.job.info;
+        info.waits = info.waits.saturating_sub(1);
+        if info.state != JobState::Waiting {
+            return; // it was cancelled meanwhile
+        }
+        let how = match how {
+            ParentEnd::Completed => {
+                info.state = when_free(info, info.due, now);
+                return;
+            }
+            ParentEnd::Cancelled => "cancelled",
+            ParentEnd::Deleted => "deleted",
+            ParentEnd::Pruned => "pruned",
+        };
+        let reason = format!("job {parent}, for which it waited, was {how}");
+        self.end(JobState::Cancelled, Some(&reason), now);
     }
 
     /// An operator cancels a job that does not run.
@@ -195,7 +252,7 @@ impl Row {
 
     pub(super) fn retry(&mut self, now: SystemTime) {
         let info = &mut self.job.info;
-        info.state = JobState::Available;
+        info.state = when_free(info, now, now);
         info.attempt = 0;
         info.interrupted = 0;
         info.due = now;
@@ -218,9 +275,19 @@ fn cut(text: &str) -> String {
     text[..end].to_owned() + &rest
 }
 
-fn waiting_until(due: SystemTime, now: SystemTime) -> JobState {
-    match due <= now {
-        true => JobState::Available,
-        false => JobState::Scheduled,
+/// The state of a job that is due then, if it waits for no other.
+fn when_free(info: &JobInfo, due: SystemTime, now: SystemTime) -> JobState {
+    match info.waits {
+        0 if due <= now => when_due(info),
+        0 => JobState::Scheduled,
+        _ => JobState::Waiting,
+    }
+}
+
+/// A job with a limit is blocked until the store has found a place for it.
+fn when_due(info: &JobInfo) -> JobState {
+    match info.limit_key {
+        Some(_) => JobState::Blocked,
+        None => JobState::Available,
     }
 }

@@ -3,6 +3,7 @@
 use super::due::Due;
 use super::error::StoreError;
 use super::ids::JobId;
+use super::limit::Limit;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,6 +32,11 @@ pub struct JobSpec {
     pub expires: Option<Duration>,
     /// Only one job that has not ended may have this key.
     pub unique_key: Option<String>,
+    /// Keeps it back while as many jobs with the same key as may are available or run.
+    pub limit: Option<Limit>,
+    /// The jobs that are to be completed first. If one of them is cancelled, deleted or pruned, the
+    /// job is cancelled.
+    pub after: Vec<JobId>,
     /// Makes enqueuing repeatable: as long as a job with this id is in the store, enqueuing
     /// another one returns that job.
     pub client_id: Option<String>,
@@ -40,8 +46,8 @@ impl JobSpec {
     /// The queue of a job that names none.
     pub const DEFAULT_QUEUE: &str = "default";
 
-    /// The longest name of a kind or of a queue, unique key, client id, or key of the meta data,
-    /// in bytes.
+    /// The longest name of a kind or of a queue, unique key, client id, key of a limit, or key of
+    /// the meta data, in bytes.
     pub const MAX_NAME: usize = 1024;
 
     /// A job with the default options, due at once.
@@ -57,6 +63,8 @@ impl JobSpec {
             timeout: None,
             expires: None,
             unique_key: None,
+            limit: None,
+            after: Vec::new(),
             client_id: None,
         }
     }
@@ -67,22 +75,24 @@ impl JobSpec {
     ///
     /// Returns [`StoreError::PayloadTooLarge`] if the payload and the meta data together are larger
     /// than the limit, and [`StoreError::InvalidJob`] if a name is empty, too long or has control
-    /// characters, or if no attempt is allowed.
+    /// characters, or if no attempt, or none at once, is allowed.
     pub fn check(&self, max_payload: usize) -> Result<(), StoreError> {
         let named = [("kind", &self.kind), ("queue", &self.queue)];
         let keys = [
-            ("unique key", &self.unique_key),
-            ("client id", &self.client_id),
+            ("unique key", self.unique_key.as_ref()),
+            ("client id", self.client_id.as_ref()),
+            ("limit's key", self.limit.as_ref().map(|limit| &limit.key)),
         ];
-        let keys = keys
-            .iter()
-            .filter_map(|(what, key)| Some((*what, key.as_ref()?)));
+        let keys = keys.iter().filter_map(|(what, key)| Some((*what, (*key)?)));
         let meta = self.meta.keys().map(|key| ("key of the meta data", key));
         for (what, name) in named.into_iter().chain(keys).chain(meta) {
             check_name(what, name).map_err(|problem| self.invalid(problem))?;
         }
         if self.max_attempts == Some(0) {
             return Err(self.invalid("it allows no attempt; allow at least 1".to_owned()));
+        }
+        if self.limit.as_ref().is_some_and(|limit| limit.max == 0) {
+            return Err(self.invalid("its limit is 0; allow at least 1".to_owned()));
         }
         let size = self.size();
         if size > max_payload {
@@ -107,6 +117,14 @@ impl JobSpec {
             problem,
         }
     }
+}
+
+/// Checks the name of a queue by itself.
+pub(super) fn check_queue(queue: &str) -> Result<(), StoreError> {
+    check_name("name", queue).map_err(|problem| StoreError::InvalidQueue {
+        queue: queue.to_owned(),
+        problem,
+    })
 }
 
 /// What is wrong with a name, and what to do about it.

@@ -8,6 +8,11 @@ use std::fmt;
 pub enum JobState {
     /// Not due yet: enqueued for later, or waiting for its next attempt.
     Scheduled,
+    /// For other jobs, which are to be completed first.
+    Waiting,
+    /// Due, and kept back by a [limit](super::Limit): as many jobs with its key as may are
+    /// available or running, or its queue is paused.
+    Blocked,
     /// Due, and to be claimed.
     Available,
     /// Claimed by a process whose lease has not ended.
@@ -22,8 +27,10 @@ pub enum JobState {
 
 impl JobState {
     /// All states, in the order of a job's way.
-    pub const ALL: [JobState; 6] = [
+    pub const ALL: [JobState; 8] = [
         JobState::Scheduled,
+        JobState::Waiting,
+        JobState::Blocked,
         JobState::Available,
         JobState::Running,
         JobState::Completed,
@@ -43,6 +50,8 @@ impl JobState {
     pub fn name(self) -> &'static str {
         match self {
             JobState::Scheduled => "scheduled",
+            JobState::Waiting => "waiting",
+            JobState::Blocked => "blocked",
             JobState::Available => "available",
             JobState::Running => "running",
             JobState::Completed => "completed",

@@ -6,8 +6,8 @@ use crate::setup::TestStore;
 use groundcrew::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Store,
-    StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
+    RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
 use groundcrew::testing::ManualClock;
 use std::collections::{HashMap, HashSet};
@@ -213,6 +213,9 @@ impl Store for FaultyStore {
     fn promote_due(&self, most: usize) -> Result<Promoted, StoreError> {
         self.call("promote_due", |store| store.promote_due(most))
     }
+    fn unblock(&self) -> Result<bool, StoreError> {
+        self.call("unblock", |store| store.unblock())
+    }
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         self.call("cancel_expired", |store| store.cancel_expired(most))
     }
@@ -230,6 +233,22 @@ impl Store for FaultyStore {
     }
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.call("delete", |store| store.delete(id))
+    }
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.call("operate", |store| store.operate(operation, jobs))
+    }
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        self.call("pause", |store| store.pause(queue))
+    }
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        self.call("resume", |store| store.resume(queue))
+    }
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.call("paused", |store| store.paused())
     }
     fn list(
         &self,

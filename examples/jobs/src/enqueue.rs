@@ -8,15 +8,15 @@ use os_display::Quotable;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 use walkdir::WalkDir;
 
 /// This many are enqueued in one transaction.
 const AT_ONCE: usize = 1000;
 
-/// Enqueues a job for each regular file at and below the paths, unless it is known. Returns whether
-/// all have one; what was left out was said.
-pub(crate) fn all(jobs: &Jobs, paths: &[PathBuf], priority: i32, delay: Duration) -> Result<bool> {
+/// Enqueues a job for each regular file at and below the paths, unless it is known, with the options
+/// of `how`. Returns whether all have one; what was left out was said.
+pub(crate) fn all(jobs: &Jobs, paths: &[PathBuf], how: impl Fn(NewJob) -> NewJob) -> Result<bool> {
     let (mut new, mut known, mut has_all) = (0, 0, true);
     let mut batch = Vec::new();
     let mut send = |batch: &mut Vec<NewJob>| -> Result<()> {
@@ -38,7 +38,7 @@ pub(crate) fn all(jobs: &Jobs, paths: &[PathBuf], priority: i32, delay: Duration
                 Err(error) => Err(error.clone()),
             };
             match job {
-                Ok(job) => batch.push(job.priority(priority).delay(delay)),
+                Ok(job) => batch.push(how(job)),
                 Err(error) => {
                     say(error);
                     has_all = false;

@@ -44,7 +44,7 @@ mod sums;
 mod work;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use groundcrew::jobs::Jobs;
+use groundcrew::jobs::{Jobs, NewJob};
 use groundcrew::store::sqlite::SqliteStore;
 use groundcrew::store::{JobId, JobState};
 use os_display::Quotable;
@@ -107,6 +107,16 @@ enum Command {
         #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
         delay: Duration,
     },
+    /// Enqueue a job for each file at and below the paths, to be done after another job
+    After {
+        /// The database
+        database: PathBuf,
+        /// The number of the job that is to be completed first
+        id: i64,
+        /// Files and folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
     /// List jobs, with their files
     List {
         /// The database
@@ -162,7 +172,23 @@ enum Command {
         #[arg(default_value = rescan::KEY)]
         key: String,
     },
-    /// Print how many jobs there are in each state
+    /// Begin nothing more of a queue, until it is resumed; what runs goes on
+    Pause {
+        /// The database; it is made if it is not there
+        database: PathBuf,
+        /// The queue
+        #[arg(default_value = "default")]
+        queue: String,
+    },
+    /// End the pause of a queue
+    Resume {
+        /// The database
+        database: PathBuf,
+        /// The queue
+        #[arg(default_value = "default")]
+        queue: String,
+    },
+    /// Print how many jobs there are in each state, and which queues are paused
     Counts {
         /// The database
         database: PathBuf,
@@ -177,6 +203,8 @@ enum Command {
 #[derive(Clone, Copy, ValueEnum)]
 enum State {
     Scheduled,
+    Waiting,
+    Blocked,
     Available,
     Running,
     Completed,
@@ -188,6 +216,8 @@ impl State {
     fn of_job(self) -> JobState {
         match self {
             State::Scheduled => JobState::Scheduled,
+            State::Waiting => JobState::Waiting,
+            State::Blocked => JobState::Blocked,
             State::Available => JobState::Available,
             State::Running => JobState::Running,
             State::Completed => JobState::Completed,
@@ -214,9 +244,7 @@ fn run(command: Command) -> Result<ExitCode> {
         } => {
             let jobs = open(&database)?;
             let has_all = match &folder {
-                Some(folder) => {
-                    enqueue::all(&jobs, std::slice::from_ref(folder), 0, Duration::ZERO)?
-                }
+                Some(folder) => enqueue::all(&jobs, std::slice::from_ref(folder), |job| job)?,
                 None => true,
             };
             let how = work::How {
@@ -238,7 +266,18 @@ fn run(command: Command) -> Result<ExitCode> {
             priority,
             delay,
         } => {
-            if !enqueue::all(&open(&database)?, &paths, priority, delay)? {
+            let how = |job: NewJob| job.priority(priority).delay(delay);
+            if !enqueue::all(&open(&database)?, &paths, how)? {
+                return Ok(program::FAILED.into());
+            }
+        }
+        Command::After {
+            database,
+            id,
+            paths,
+        } => {
+            let how = |job: NewJob| job.after([JobId::new(id)]);
+            if !enqueue::all(&open_existing(&database)?, &paths, how)? {
                 return Ok(program::FAILED.into());
             }
         }
@@ -266,6 +305,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Recurring { database } => show::recurring(&open_existing(&database)?)?,
         Command::Trigger { database, key } => {
             operate::trigger(&open_existing(&database)?, &key)?;
+        }
+        Command::Pause { database, queue } => operate::pause(&open(&database)?, &queue)?,
+        Command::Resume { database, queue } => {
+            operate::resume(&open_existing(&database)?, &queue)?;
         }
         Command::Counts { database } => show::counts(&open_existing(&database)?)?,
         Command::Sums { database } => {

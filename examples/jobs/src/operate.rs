@@ -1,10 +1,11 @@
-//! What an operator does to jobs.
+//! What an operator does to jobs and queues.
 
 use crate::output::print;
 use crate::program::{self, Result, say};
 use crate::rescan::OWNER;
 use groundcrew::jobs::Jobs;
 use groundcrew::store::{CancelOutcome, JobId, StoreError};
+use os_display::Quotable;
 use std::process::ExitCode;
 
 pub(crate) fn retry(jobs: &Jobs, ids: &[i64]) -> Result<ExitCode> {
@@ -26,6 +27,22 @@ pub(crate) fn cancel(jobs: &Jobs, ids: &[i64]) -> Result<ExitCode> {
 pub(crate) fn trigger(jobs: &Jobs, key: &str) -> Result<()> {
     let id = jobs.recurring(OWNER, key).trigger()?;
     print(format!("job {id}: enqueued\n"))
+}
+
+pub(crate) fn pause(jobs: &Jobs, queue: &str) -> Result<()> {
+    let how = match jobs.pause(queue)? {
+        true => "is paused",
+        false => "was paused already",
+    };
+    print(format!("queue {} {how}\n", queue.quote()))
+}
+
+pub(crate) fn resume(jobs: &Jobs, queue: &str) -> Result<()> {
+    let how = match jobs.resume(queue)? {
+        true => "goes on",
+        false => "was not paused",
+    };
+    print(format!("queue {} {how}\n", queue.quote()))
 }
 
 /// One after the other: what is refused does not keep the rest from it.

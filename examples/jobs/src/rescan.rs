@@ -6,7 +6,6 @@ use groundcrew::jobs::{Job, JobResult, Jobs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::slice;
-use std::time::Duration;
 
 /// Enqueues what is new in a folder, or has changed.
 #[derive(Serialize, Deserialize)]
@@ -23,7 +22,7 @@ pub(crate) const OWNER: &str = "sums";
 pub(crate) const KEY: &str = "rescan";
 
 pub(crate) fn rescan(job: &Rescan, jobs: &Jobs) -> JobResult {
-    match enqueue::all(jobs, slice::from_ref(&job.folder), 0, Duration::ZERO)? {
+    match enqueue::all(jobs, slice::from_ref(&job.folder), |job| job)? {
         true => Ok(()),
         false => Err("some of it cannot be read".into()),
     }

@@ -6,6 +6,7 @@ use crate::rescan::Rescan;
 use crate::sum::Sum;
 use groundcrew::jobs::{Job, Jobs};
 use groundcrew::store::{JobDetails, JobFilter, JobId, JobInfo, JobState};
+use os_display::Quotable;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -91,6 +92,9 @@ pub(crate) fn show(jobs: &Jobs, id: JobId) -> Result<()> {
     if let Some(client_id) = &job.client_id {
         add("client id", client_id.clone())?;
     }
+    for parent in &job.waits_for {
+        add("waits for", format!("job {parent}"))?;
+    }
     for attempt in &job.attempts {
         let error = attempt.error.as_deref().unwrap_or("no error");
         let took = attempt.ended_at.duration_since(attempt.claimed_at);
@@ -129,6 +133,10 @@ pub(crate) fn counts(jobs: &Jobs) -> Result<()> {
     let mut lines = String::new();
     for (state, count) in JobState::ALL.iter().zip(counts) {
         writeln!(lines, "{state:<9} {count:>8}")?;
+    }
+    for paused in jobs.paused()? {
+        let (queue, since) = (paused.queue.quote(), when(paused.since));
+        writeln!(lines, "queue {queue} is paused, since {since}")?;
     }
     let lag = jobs.lag("default")?.as_secs_f64();
     writeln!(lines, "the oldest available one has waited for {lag:.1} s")?;

@@ -11,6 +11,7 @@ use groundcrew::store::JobState;
 use groundcrew::{Host, Retry, Schedule, ServiceContext};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::debug;
+use os_display::Quotable;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -31,6 +32,10 @@ pub(crate) fn work(jobs: &Jobs, database: &Path, how: &How) -> Result<u8> {
     let threads = threads.or_else(|| Some(thread::available_parallelism().ok()?.get()));
     Sums::open(database)?; // so that an error is one of the start
 
+    for paused in jobs.paused()? {
+        let queue = paused.queue.quote().to_string();
+        program::say(format!("queue {queue} is paused; `jobs resume` ends that"));
+    }
     let mut host = Host::builder();
     host.name("jobs").stop_timeout(how.stop_timeout);
     let (place, takes) = (database.to_owned(), how.takes);

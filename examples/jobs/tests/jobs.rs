@@ -222,6 +222,60 @@ fn an_operator_lists_shows_cancels_and_retries_jobs() {
 }
 
 #[test]
+fn a_paused_queue_waits_for_its_resume_also_across_processes() {
+    let folder = files(2);
+    let paused = "queue 'default' is paused";
+    assert_eq!(run(&folder, "pause app.db", 0), format!("{paused}\n"));
+    let again = run(&folder, "pause app.db default", 0);
+    assert_eq!(again, "queue 'default' was paused already\n");
+    let counts = run(&folder, "counts app.db", 0);
+    assert!(counts.contains(&format!("{paused}, since ")), "{counts}");
+
+    let child = start(&folder, "work app.db files");
+    within(LONG, "the jobs", || {
+        while !run(&folder, "counts app.db", 0).contains("available        2\n") {
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert_eq!(
+        run(&folder, "resume app.db", 0),
+        "queue 'default' goes on\n"
+    );
+    let output = finish(child);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(paused), "{said}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("\n2 completed, 0 dead, "), "{printed}");
+    let again = run(&folder, "resume app.db", 0);
+    assert_eq!(again, "queue 'default' was not paused\n");
+}
+
+#[test]
+fn a_job_after_another_waits_for_it_and_is_cancelled_with_it() {
+    let folder = files(2);
+    fs::write(folder.path().join("last"), "x").unwrap();
+    run(&folder, "enqueue app.db files", 0);
+    assert_eq!(
+        run(&folder, "after app.db 2 last", 0),
+        "1 new jobs, 0 known\n"
+    );
+    let listed = run(&folder, "list app.db --state waiting", 0);
+    assert!(listed.contains("3  waiting    /"), "{listed}");
+    let shown = run(&folder, "show app.db 3", 0);
+    assert!(shown.contains("waits for    job 2"), "{shown}");
+    run(&folder, "cancel app.db 2", 0);
+    let shown = run(&folder, "show app.db 3", 0);
+    let reason = "(job 2, for which it waited, was cancelled)";
+    assert!(shown.contains(reason), "{shown}");
+    let said = run(&folder, "after app.db 2 last", 0);
+    assert_eq!(said, "0 new jobs, 1 known\n"); // its client id is that of the job
+    run(&folder, "retry app.db 2 3", 0);
+    let printed = run(&folder, "work app.db", 0);
+    assert!(printed.starts_with("3 completed, 0 dead, "), "{printed}");
+}
+
+#[test]
 fn what_is_not_there_is_named_and_no_database_is_made_of_it() {
     let folder = files(0);
     for command in ["list", "dead", "counts", "sums"] {

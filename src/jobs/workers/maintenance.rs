@@ -73,6 +73,8 @@ struct Maintenance<'a> {
     promote: Instant,
     /// The last promotion failed: a change is no reason for the next one.
     is_promoting_later: bool,
+    /// When is looked for blocked jobs that have a place.
+    unblock: Instant,
     sweep: Instant,
     /// The last sweep failed, which was logged.
     is_sweep_failing: bool,
@@ -93,6 +95,7 @@ impl<'a> Maintenance<'a> {
             poll: now,
             promote: now,
             is_promoting_later: false,
+            unblock: now,
             sweep: now,
             is_sweep_failing: false,
             recurring: RecurringJobs::new(core),
@@ -116,10 +119,11 @@ impl<'a> Maintenance<'a> {
         self.look_at_processes(now, has_changed);
         self.look_at_held(has_changed);
         self.promote(now, has_changed);
+        self.unblock(now);
         self.sweep(now);
         self.look_at_recurring(now);
         let next = self.look.min(self.promote).min(self.sweep);
-        let next = next.min(self.recurring.next());
+        let next = next.min(self.unblock).min(self.recurring.next());
         let next = match self.has_changed {
             true => next.min(self.after_change),
             false => next,
@@ -243,6 +247,21 @@ impl<'a> Maintenance<'a> {
         }
     }
 
+    /// Lets jobs go on that nothing holds back any more, where that was not done at once. If it
+    /// fails, it is tried again; what is wrong with the store, the others say.
+    fn unblock(&mut self, now: Instant) {
+        if self.unblock > now {
+            return;
+        }
+        self.unblock = now + POLL;
+        let began = clock::now();
+        if let Ok(true) = self.core.store().unblock() {
+            // As with a sweep, half of the time is for others.
+            let end = clock::now();
+            self.unblock = end + end.saturating_duration_since(began);
+        }
+    }
+
     /// Cancels what has expired, and removes what ended long ago. If there is more, that follows after
     /// as long as this took, so that others can write to the store for half of the time. Jobs run
     /// without it, so that an error is logged, and does not make the host unready.
@@ -279,6 +298,12 @@ impl<'a> Maintenance<'a> {
 /// Makes all due jobs available.
 pub(super) fn promote_all(core: &Core) -> Result<(), StoreError> {
     while core.store().promote_due(MOST_PROMOTED)?.next == Some(Duration::ZERO) {}
+    Ok(())
+}
+
+/// Lets all jobs go on that nothing holds back any more.
+pub(super) fn unblock_all(core: &Core) -> Result<(), StoreError> {
+    while core.store().unblock()? {}
     Ok(())
 }
 

@@ -132,6 +132,7 @@ fn work(core: &Core, worker: &mut Worker<'_>) -> Result<(), WorkError> {
         if !core.wait_for_answers(Deadline::after(PATIENCE)) {
             return Err(in_trouble(core));
         }
+        patiently(core, Part::Promote, || maintenance::unblock_all(core))?;
         if core.has_next() || claim(core, &mut queues)? {
             continue;
         }

@@ -9,7 +9,7 @@ use crate::store::{
     Enqueued, Fence, Finish, HeldJob, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,
     Picker, Promoted, StoreError, Swept, TakenOver, WorkerId,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Model {
     pub(super) table: Table,
     pub(super) workers: Workers,
     pub(super) recurring: RecurringJobs,
+    /// Since when.
+    pub(super) paused: BTreeMap<String, SystemTime>,
     last_fence: u64,
 }
 
@@ -72,6 +74,13 @@ impl Model {
                     return Err(StoreError::UniqueKeyHeld { key, holder });
                 }
             }
+            for parent in &job.after {
+                let state = self.table.get(*parent).map(|row| row.job.info.state);
+                if state.is_none_or(|state| state == JobState::Cancelled) {
+                    let parent = *parent;
+                    return Err(StoreError::CannotFollow { parent, state });
+                }
+            }
             entries.push(Entry::New);
         }
         Ok(entries)
@@ -86,10 +95,14 @@ impl Model {
         let mut picker = Picker::new(request);
         let mut picked = Vec::new();
         for queue in request.queues {
+            if self.paused.contains_key(*queue) {
+                continue;
+            }
             let candidates = self.candidates(queue, request.kinds, &mut picker, now);
             picked.extend(picker.pick(candidates));
         }
-        let has_more = picker.has_more();
+        // What has expired may have left a place.
+        let has_more = self.settle(now) || picker.has_more();
         if picked.is_empty() {
             return Ok(Claim {
                 has_more,
@@ -184,7 +197,14 @@ impl Model {
             has_returned |= matches!(state, JobState::Available | JobState::Scheduled);
             Answer::Accepted(state)
         };
-        let answers = ends.iter().map(&mut finish).collect();
+        let mut answers: Vec<Answer> = ends.iter().map(&mut finish).collect();
+        has_returned |= self.settle(now);
+        // Some may have got a place, or lost it.
+        for (end, answer) in ends.iter().zip(&mut answers) {
+            if let Answer::Accepted(JobState::Available | JobState::Blocked) = answer {
+                *answer = Answer::Accepted(self.state(end.attempt.job));
+            }
+        }
         (answers, has_returned)
     }
 
@@ -236,7 +256,11 @@ impl Model {
             let (lost, state) = (lost.clone(), self.state(id));
             TakenOver { lost, state }
         });
-        let taken_over = taken_over.collect();
+        let mut taken_over: Vec<TakenOver> = taken_over.collect();
+        self.settle(now);
+        for one in &mut taken_over {
+            one.state = self.state(one.lost.attempt_id.job);
+        }
         self.end_lease(worker);
         Some(taken_over)
     }

@@ -6,11 +6,13 @@ use crate::clock::Clock;
 use crate::clock::ManualClock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
+use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
-    RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    LaneCounts, LostJob, Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer,
+    RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
+    WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -88,9 +90,19 @@ impl MemoryStore {
     /// The clock is read under the lock: what happens later is not earlier by the clock.
     fn at_once<R>(&self, verb: impl FnOnce(&mut Model, SystemTime) -> R) -> R {
         let mut model = self.shared.model.lock();
-        verb(&mut model, self.read_clock())
+        let now = self.read_clock();
+        let result = verb(&mut model, now);
+        let has_news = model.settle(now);
+        drop(model);
+        if has_news {
+            self.wake();
+        }
+        result
     }
 }
+
+/// Of a job, so many are shown.
+const MOST_FOLLOWERS: usize = 100;
 
 impl Default for MemoryStore {
     fn default() -> MemoryStore {
@@ -190,6 +202,11 @@ impl Store for MemoryStore {
         Ok(promoted)
     }
 
+    /// What was touched is always settled.
+    fn unblock(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         Ok(self.at_once(|model, now| model.cancel_expired(most, now)))
     }
@@ -200,7 +217,13 @@ impl Store for MemoryStore {
 
     fn get(&self, id: JobId) -> Result<Option<JobDetails>, StoreError> {
         let model = self.shared.model.lock();
-        Ok(model.table.get(id).map(|row| row.job.clone()))
+        Ok(model.table.get(id).map(|row| {
+            let followers = &model.table.followers;
+            let mut job = row.job.clone();
+            job.waits_for = followers.parents(id).collect();
+            job.followers = followers.children(id).take(MOST_FOLLOWERS).collect();
+            job
+        }))
     }
 
     fn cancel(&self, id: JobId) -> Result<CancelOutcome, StoreError> {
@@ -218,7 +241,43 @@ impl Store for MemoryStore {
     }
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
-        self.shared.model.lock().delete(id)
+        self.at_once(|model, _| model.delete(id))
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let answers = self.at_once(|model, now| model.operate(operation, jobs, now));
+        if answers.iter().any(Result::is_ok) {
+            self.wake();
+        }
+        Ok(answers)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        check_queue(queue)?;
+        Ok(self.at_once(|model, now| {
+            let is_new = model.pause(queue, now);
+            model.table.touch_all();
+            is_new
+        }))
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        let is_new = self.at_once(|model, _| {
+            model.table.touch_all();
+            model.resume(queue)
+        });
+        if is_new {
+            self.wake();
+        }
+        Ok(is_new)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        Ok(self.shared.model.lock().paused())
     }
 
     fn list(

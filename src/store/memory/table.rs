@@ -1,7 +1,9 @@
 //! The jobs and their indexes.
 
+use super::followers::Followers;
+use super::limited::Limited;
 use crate::store::place::Place;
-use crate::store::row::Row;
+use crate::store::row::{ParentEnd, Row};
 use crate::store::{Cursor, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts};
 use crate::store::{Enqueued, JobSpec, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,8 +16,9 @@ use std::time::SystemTime;
 ///    one in that of its worker, one that waits and expires in that of the expiring ones, one that
 ///    has not ended under its unique key, each under its client id. The counts of its lane are those
 ///    of its state.
-/// 2. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
-///    and they keep 1.
+/// 2. Of a key, those that are available or run, and those that are blocked, are in `limited`.
+/// 3. Only [`change`](Self::change), [`insert`](Self::insert) and [`remove`](Self::remove) write,
+///    and they keep 1 and 2.
 #[derive(Default)]
 pub(super) struct Table {
     rows: HashMap<JobId, Row>,
@@ -24,6 +27,11 @@ pub(super) struct Table {
     running: HashMap<WorkerId, BTreeSet<JobId>>,
     /// Those that wait, by the moment at which they expire.
     expiring: BTreeSet<(SystemTime, JobId)>,
+    pub(super) followers: Followers,
+    /// By the keys of their limits.
+    limited: HashMap<String, Limited>,
+    /// The keys whose jobs have come or left.
+    touched: BTreeSet<String>,
     by_unique_key: HashMap<String, JobId>,
     by_client_id: HashMap<String, JobId>,
     /// By queue, then by kind.
@@ -40,7 +48,7 @@ struct Lane {
 
 /// The place of a job among those that expire.
 fn expiry(job: &JobInfo) -> Option<(SystemTime, JobId)> {
-    let waits = matches!(job.state, JobState::Scheduled | JobState::Available);
+    let waits = !job.state.is_ended() && job.state != JobState::Running;
     Some((job.expires.filter(|_| waits)?, job.id))
 }
 
@@ -59,7 +67,17 @@ impl Table {
     pub(super) fn insert(&mut self, spec: JobSpec, now: SystemTime) -> Enqueued {
         self.last_id += 1;
         let id = JobId::new(self.last_id);
-        let row = Row::new(id, spec, now);
+        if let Some(limit) = &spec.limit {
+            self.limited.entry(limit.key.clone()).or_default().max = limit.max;
+        }
+        let incomplete = spec.after.iter().copied().filter(|parent| {
+            let parent = self.get(*parent).map(|row| row.job.info.state);
+            parent != Some(JobState::Completed)
+        });
+        let parents: BTreeSet<JobId> = incomplete.collect();
+        let waits = u32::try_from(parents.len()).unwrap_or(u32::MAX);
+        self.followers.add(parents, id);
+        let row = Row::new(id, spec, waits, now);
         if let Some(client_id) = &row.job.client_id {
             self.by_client_id.insert(client_id.clone(), id);
         }
@@ -73,6 +91,9 @@ impl Table {
             self.unindex(&row.job.info);
             change(&mut row);
             self.index(&row.job.info);
+            if let Some(how) = ParentEnd::of(row.job.info.state) {
+                self.followers.ended(id, how);
+            }
             self.rows.insert(id, row);
         }
     }
@@ -83,6 +104,14 @@ impl Table {
             if let Some(client_id) = &row.job.client_id {
                 self.by_client_id.remove(client_id);
             }
+            self.followers.leave(id);
+            self.followers.ended(
+                id,
+                match removal {
+                    Removal::Deleted => ParentEnd::Deleted,
+                    Removal::Pruned => ParentEnd::Pruned,
+                },
+            );
             let lane = self.lane(&row.job.info);
             match removal {
                 Removal::Deleted => lane.deleted += 1,
@@ -102,6 +131,7 @@ impl Table {
             lane.available.insert(Place::of(job));
         }
         self.expiring.extend(expiry(job));
+        self.index_limited(job);
         if let Some(worker) = job.worker {
             self.running.entry(worker).or_default().insert(job.id);
         }
@@ -120,12 +150,63 @@ impl Table {
         if let Some(expiry) = expiry(job) {
             self.expiring.remove(&expiry);
         }
+        self.unindex_limited(job);
         if let Some(running) = job.worker.and_then(|worker| self.running.get_mut(&worker)) {
             running.remove(&job.id);
         }
         if let Some(key) = job.unique_key.as_ref().filter(|_| !job.state.is_ended()) {
             self.by_unique_key.remove(key);
         }
+    }
+
+    fn index_limited(&mut self, job: &JobInfo) {
+        let Some(key) = &job.limit_key else { return };
+        let limited = self.limited.entry(key.clone()).or_default();
+        match job.state {
+            JobState::Available | JobState::Running => {
+                limited.holders.insert(job.id);
+            }
+            JobState::Blocked => {
+                let blocked = limited.blocked.entry(job.queue.clone()).or_default();
+                blocked.insert(Place::of(job));
+            }
+            _ => {}
+        }
+        self.touched.insert(key.clone());
+    }
+
+    fn unindex_limited(&mut self, job: &JobInfo) {
+        let Some(key) = &job.limit_key else { return };
+        if let Some(limited) = self.limited.get_mut(key) {
+            limited.holders.remove(&job.id);
+            if let Some(blocked) = limited.blocked.get_mut(&job.queue) {
+                blocked.remove(&Place::of(job));
+            }
+        }
+        self.touched.insert(key.clone());
+    }
+
+    pub(super) fn limited(&self, key: &str) -> Option<&Limited> {
+        self.limited.get(key)
+    }
+
+    /// The keys whose jobs have come or left since the last call.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    pub(super) fn touch_all(&mut self) {
+        self.touched.extend(self.limited.keys().cloned());
+    }
+
+    /// Where it is or was among those that are available.
+    pub(super) fn place_if_available(job: &JobInfo) -> Place {
+        let cursor = Cursor {
+            priority: job.priority,
+            at: job.due,
+            id: job.id,
+        };
+        Place::at(JobState::Available, cursor)
     }
 
     /// The lane of a job; a new one if it is the first there.

@@ -3,8 +3,10 @@
 use super::careful::{Advice, Care};
 use super::columns::{bury, code, content, duration, fence, fence_number, json};
 use super::errors::Failure;
+use super::pause;
 use super::tx::{Tx, moment};
 use super::values::{count, optional_count, priority};
+use crate::store::row::ParentEnd;
 use crate::store::{
     Candidate, Claim, ClaimRequest, ClaimedJob, Fence, JobId, JobState, KindRequest, Picker,
     StoreError, UnreadableJob, WorkerId,
@@ -65,7 +67,7 @@ pub(super) const ANY: &str = "
 SELECT 1 FROM groundcrew_queue q CROSS JOIN groundcrew_kind k
 CROSS JOIN groundcrew_lane l ON l.queue = q.id AND l.kind = k.id
 CROSS JOIN groundcrew_job j ON j.lane = l.id
-WHERE q.name = ?1 AND k.name = ?2 AND j.state = 1 LIMIT 1";
+WHERE q.name = ?1 AND q.paused_at IS NULL AND k.name = ?2 AND j.state = 1 LIMIT 1";
 
 pub(super) fn look(conn: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Look> {
     if !conn.prepare_cached(LEASE)?.exists([request.worker.get()])? {
@@ -104,6 +106,9 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
     });
     let mut picked = Vec::new();
     for queue in &request.queues {
+        if pause::is_paused(tx.conn, queue)? {
+            continue;
+        }
         let mut found = HashMap::new();
         let mut candidates = Vec::new();
         for kind in &kinds {
@@ -116,7 +121,8 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
         picked.extend(ids.iter().filter_map(|id| found.remove(id)));
     }
     if picked.is_empty() {
-        let has_more = picker.has_more();
+        // What has expired may have left a place.
+        let has_more = tx.settle()? || picker.has_more();
         return Ok(Claim {
             has_more,
             ..Claim::default()
@@ -127,7 +133,7 @@ fn try_to_claim(tx: &mut Tx<'_>, request: &OwnedRequest) -> Result<Claim, Failur
         false => begin_all(tx, picked, request.worker, fence)?,
         true => begin_each(tx, picked, request, fence)?,
     };
-    claim.has_more = picker.has_more() || !claim.unreadable.is_empty();
+    claim.has_more = tx.settle()? || picker.has_more() || !claim.unreadable.is_empty();
     Ok(claim)
 }
 
@@ -235,11 +241,19 @@ fn read(row: &Row<'_>, lane: i64, queue: &str, kind: &KindRequest<'_>) -> rusqli
 
 pub(super) const EXPIRE: &str = "
 UPDATE groundcrew_job SET state = 7, reason = 'expired', ended_at = ?2
-WHERE id IN (SELECT value FROM json_each(?1))";
+WHERE id IN (SELECT value FROM json_each(?1)) RETURNING limit_id";
 
-pub(super) fn expire(tx: &Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
-    if !ids.is_empty() {
-        tx.execute(EXPIRE, params![json(ids), tx.now_ms()])?;
+pub(super) fn expire(tx: &mut Tx<'_>, ids: &[JobId]) -> rusqlite::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut expire = tx.prepare(EXPIRE)?;
+    let mut rows = expire.query(params![json(ids), tx.now_ms()])?;
+    while let Some(row) = rows.next()? {
+        tx.touched.add(row.get(0)?);
+    }
+    for id in ids {
+        tx.touched.ended(*id, ParentEnd::Cancelled);
     }
     Ok(())
 }
@@ -332,7 +346,7 @@ fn begin_each(
 }
 
 fn give_up(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     found: Found,
     fence: Fence,
     problem: &str,

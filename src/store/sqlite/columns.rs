@@ -2,7 +2,7 @@
 
 use super::tx::{Tx, millis, moment};
 use super::values::{count, optional_count, optional_text, priority, text};
-use crate::store::row::Row as Job;
+use crate::store::row::{ParentEnd, Row as Job};
 use crate::store::{
     AttemptInfo, AttemptOutcome, Fence, JobDetails, JobId, JobInfo, JobState, WorkerId,
 };
@@ -15,6 +15,8 @@ pub(super) fn code(state: JobState) -> i64 {
         JobState::Scheduled => 0,
         JobState::Available => 1,
         JobState::Running => 2,
+        JobState::Waiting => 3,
+        JobState::Blocked => 4,
         JobState::Completed => 5,
         JobState::Dead => 6,
         JobState::Cancelled => 7,
@@ -27,12 +29,13 @@ pub(super) fn state(code: i64) -> Option<JobState> {
         .find(|state| self::code(*state) == code)
 }
 
-/// All that [`job`] reads, of a job `j` with its queue `q` and its kind `k`.
+/// All that [`job`] reads, of a job `j` with its queue `q`, its kind `k` and its limit `m`.
 macro_rules! job_columns {
     () => {
         "j.id, q.name, k.name, j.state, j.priority, j.due, j.first_due, j.attempt, j.max_attempts, \
          j.lost, j.interrupted, j.fence, j.worker, j.cancel_requested, j.expires, j.timeout, \
-         j.unique_key, j.enqueued_at, j.claimed_at, j.ended_at, j.reason, j.abandoned"
+         j.unique_key, j.enqueued_at, j.claimed_at, j.ended_at, j.reason, j.abandoned, m.name, \
+         j.waits"
     };
 }
 
@@ -41,7 +44,8 @@ macro_rules! with_names {
     () => {
         "CROSS JOIN groundcrew_lane l ON l.id = j.lane \
          CROSS JOIN groundcrew_queue q ON q.id = l.queue \
-         CROSS JOIN groundcrew_kind k ON k.id = l.kind"
+         CROSS JOIN groundcrew_kind k ON k.id = l.kind \
+         LEFT JOIN groundcrew_limit m ON m.id = j.limit_id"
     };
 }
 
@@ -75,6 +79,8 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         expires: row.get::<_, Option<i64>>(14)?.map(moment),
         timeout: row.get::<_, Option<i64>>(15)?.map(duration),
         unique_key: optional_text(row, 16)?,
+        limit_key: optional_text(row, 22)?,
+        waits: count(row, 23)?,
         enqueued_at: moment(row.get(17)?),
         claimed_at: row.get::<_, Option<i64>>(18)?.map(moment),
         ended_at: row.get::<_, Option<i64>>(19)?.map(moment),
@@ -85,6 +91,8 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         payload: Vec::new(),
         meta: BTreeMap::new(),
         client_id: None,
+        waits_for: Vec::new(),
+        followers: Vec::new(),
         attempts: Vec::new(),
     };
     Ok(Job {
@@ -127,13 +135,14 @@ pub(super) fn load(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Job>
 pub(super) const SAVE: &str = "
 UPDATE groundcrew_job SET state = ?2, due = ?3, first_due = ?4, attempt = ?5, lost = ?6,
   interrupted = ?7, fence = ?8, worker = ?9, abandoned = ?10, cancel_requested = ?11, expires = ?12,
-  ended_at = ?13, reason = ?14
-WHERE id = ?1";
+  ended_at = ?13, reason = ?14, waits = ?15
+WHERE id = ?1 RETURNING limit_id";
 
 /// Writes what a change has made of a job that was [loaded](load).
-pub(super) fn save(conn: &Connection, changed: &Job) -> rusqlite::Result<()> {
+pub(super) fn save(tx: &mut Tx<'_>, changed: &Job) -> rusqlite::Result<()> {
     let info = &changed.job.info;
-    conn.prepare_cached(SAVE)?.execute(params![
+    let mut save = tx.prepare(SAVE)?;
+    let values = params![
         info.id.get(),
         code(info.state),
         millis(info.due),
@@ -148,10 +157,16 @@ pub(super) fn save(conn: &Connection, changed: &Job) -> rusqlite::Result<()> {
         info.expires.map(millis),
         info.ended_at.map(millis),
         info.reason,
-    ])?;
+        info.waits,
+    ];
+    let limit = save.query_row(values, |row| row.get(0)).optional()?;
+    tx.touched.add(limit.flatten());
+    if let Some(how) = ParentEnd::of(info.state) {
+        tx.touched.ended(info.id, how);
+    }
     // They were not loaded: these are new.
     for attempt in &changed.job.attempts {
-        remember(conn, info.id, attempt)?;
+        remember(tx.conn, info.id, attempt)?;
     }
     Ok(())
 }
@@ -159,12 +174,14 @@ pub(super) fn save(conn: &Connection, changed: &Job) -> rusqlite::Result<()> {
 pub(super) const BURY: &str = "
 UPDATE groundcrew_job SET state = 6, fence = ?2, worker = NULL, abandoned = 0,
   cancel_requested = NULL, reason = ?3, ended_at = ?4
-WHERE id = ?1";
+WHERE id = ?1 RETURNING limit_id";
 
 /// Makes a job dead that cannot be read, or whose end cannot be written as it should be.
-pub(super) fn bury(tx: &Tx<'_>, id: JobId, fence: Fence, reason: &str) -> rusqlite::Result<()> {
+pub(super) fn bury(tx: &mut Tx<'_>, id: JobId, fence: Fence, reason: &str) -> rusqlite::Result<()> {
     let values = params![id.get(), fence_number(fence), reason, tx.now_ms()];
-    tx.execute(BURY, values).map(drop)
+    let limit = tx.prepare(BURY)?.query_row(values, |row| row.get(0));
+    tx.touched.add(limit.optional()?.flatten());
+    Ok(())
 }
 
 const REMEMBER: &str = "

@@ -3,7 +3,10 @@
 use super::columns::{code, duration_millis, meta_text};
 use super::counts::Counts;
 use super::errors::Failure;
+use super::followers;
 use super::lanes::Lanes;
+use super::limits;
+use super::touched::Touched;
 use super::tx::{Tx, millis};
 use crate::store::{Due, Enqueued, JobId, JobSpec, JobState, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
@@ -19,10 +22,16 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[JobSpec]) -> Result<Vec<Enqueued>
             .take_while(|other| are_alike(job, other))
             .count();
         if alike > 1 {
-            let ids = enqueuer.enqueue_alike(tx.lanes, &mut tx.counts, &rest[..alike])?;
+            let ids = enqueuer.enqueue_alike(
+                tx.lanes,
+                &mut tx.counts,
+                &mut tx.touched,
+                &rest[..alike],
+            )?;
             enqueued.extend(ids.map(|id| Enqueued { id, is_new: true }));
         } else {
-            let one = enqueuer.enqueue(tx.lanes, &mut tx.counts, job, &enqueued)?;
+            let one =
+                enqueuer.enqueue(tx.lanes, &mut tx.counts, &mut tx.touched, job, &enqueued)?;
             enqueued.push(one);
         }
         rest = &rest[alike.max(1)..];
@@ -35,7 +44,9 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[JobSpec]) -> Result<Vec<Enqueued>
 
 /// Whether the rows of two jobs differ in nothing but their ids.
 fn are_alike(one: &JobSpec, other: &JobSpec) -> bool {
-    let has_key = |job: &JobSpec| job.client_id.is_some() || job.unique_key.is_some();
+    let has_key = |job: &JobSpec| {
+        job.client_id.is_some() || job.unique_key.is_some() || !job.after.is_empty()
+    };
     let options = |job: &JobSpec| {
         let JobSpec {
             priority,
@@ -50,21 +61,21 @@ fn are_alike(one: &JobSpec, other: &JobSpec) -> bool {
     !has_key(one)
         && !has_key(other)
         && options(one) == options(other)
-        && (&one.queue, &one.kind) == (&other.queue, &other.kind)
+        && (&one.queue, &one.kind, &one.limit) == (&other.queue, &other.kind, &other.limit)
 }
 
 pub(super) const KNOWN: &str = "SELECT job FROM groundcrew_client WHERE client_id = ?1";
 pub(super) const HOLDER: &str = "SELECT id FROM groundcrew_job WHERE unique_key = ?1 AND state < 5";
 const JOB: &str = "
 INSERT INTO groundcrew_job(lane, state, priority, due, first_due, max_attempts, timeout, expires,
-  unique_key, enqueued_at, turn)
-VALUES(?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, 1)";
-/// The same `?10` times.
+  unique_key, enqueued_at, limit_id, waits, turn)
+VALUES(?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1)";
+/// The same `?12` times.
 const JOBS: &str = "
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?10)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?12)
 INSERT INTO groundcrew_job(lane, state, priority, due, first_due, max_attempts, timeout, expires,
-  unique_key, enqueued_at, turn)
-SELECT ?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, 1 FROM n";
+  unique_key, enqueued_at, limit_id, waits, turn)
+SELECT ?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1 FROM n";
 const PAYLOAD: &str = "INSERT INTO groundcrew_payload(job, payload, meta) VALUES(?1, ?2, ?3)";
 const CLIENT: &str = "INSERT INTO groundcrew_client(client_id, job) VALUES(?1, ?2)";
 
@@ -89,6 +100,7 @@ impl<'c> Enqueuer<'c> {
         &mut self,
         lanes: &mut Lanes,
         counts: &mut Counts,
+        touched: &mut Touched,
         job: &JobSpec,
         before: &[Enqueued],
     ) -> Result<Enqueued, Failure> {
@@ -102,8 +114,12 @@ impl<'c> Enqueuer<'c> {
                 holder: Some(holder).filter(|_| !before.iter().any(is_other)),
             }));
         }
+        let parents = followers::parents(self.conn, job)?;
         let lane = lanes.get_or_add(self.conn, &job.queue, &job.kind)?;
-        let id = self.insert(lane, counts, job)?;
+        let limit = self.limit(job, touched)?;
+        let row = JobRow::of(lane, limit, parents.len(), job, self.now);
+        let id = self.insert(&row, counts)?;
+        followers::add(self.conn, &parents, id)?;
         if let Some(client_id) = &job.client_id {
             let mut client = self.conn.prepare_cached(CLIENT)?;
             client.execute(params![client_id, id.get()])?;
@@ -120,12 +136,19 @@ impl<'c> Enqueuer<'c> {
         Ok(found.map(JobId::new))
     }
 
-    fn insert(&mut self, lane: i64, counts: &mut Counts, job: &JobSpec) -> rusqlite::Result<JobId> {
-        let row = JobRow::of(lane, job, self.now);
+    fn limit(&self, job: &JobSpec, touched: &mut Touched) -> rusqlite::Result<Option<i64>> {
+        let limit = job.limit.as_ref();
+        let limit = limit.map(|limit| limits::get_or_set(self.conn, limit));
+        let limit = limit.transpose()?;
+        touched.add(limit);
+        Ok(limit)
+    }
+
+    fn insert(&mut self, row: &JobRow<'_>, counts: &mut Counts) -> rusqlite::Result<JobId> {
         let mut insert = self.conn.prepare_cached(JOB)?;
         let id = insert.insert(&row.values()[..])?;
-        counts.add(lane, row.state, 1);
-        self.insert_payload(id, job)?;
+        counts.add(row.lane, row.state, 1);
+        self.insert_payload(id, row.job)?;
         Ok(JobId::new(id))
     }
 
@@ -134,11 +157,13 @@ impl<'c> Enqueuer<'c> {
         &mut self,
         lanes: &mut Lanes,
         counts: &mut Counts,
+        touched: &mut Touched,
         jobs: &[JobSpec],
     ) -> Result<impl Iterator<Item = JobId> + use<>, Failure> {
         let lane = lanes.get_or_add(self.conn, &jobs[0].queue, &jobs[0].kind)?;
         let number = jobs.len() as i64;
-        let row = JobRow::of(lane, &jobs[0], self.now);
+        let limit = self.limit(&jobs[0], touched)?;
+        let row = JobRow::of(lane, limit, 0, &jobs[0], self.now);
         let mut insert = self.conn.prepare_cached(JOBS)?;
         let values = row.values().into_iter().chain([&number as &dyn ToSql]);
         insert.execute(params_from_iter(values))?;
@@ -162,20 +187,33 @@ impl<'c> Enqueuer<'c> {
 /// The row of a new job.
 struct JobRow<'a> {
     lane: i64,
+    limit: Option<i64>,
+    waits: i64,
     state: i64,
     times: Times,
     job: &'a JobSpec,
 }
 
 impl<'a> JobRow<'a> {
-    fn of(lane: i64, job: &'a JobSpec, now: SystemTime) -> JobRow<'a> {
+    /// With a limit, it is blocked until there is a place for it.
+    fn of(
+        lane: i64,
+        limit: Option<i64>,
+        waits: usize,
+        job: &'a JobSpec,
+        now: SystemTime,
+    ) -> JobRow<'a> {
         let times = Times::of(job, now);
-        let state = match times.due <= times.enqueued_at {
-            true => JobState::Available,
-            false => JobState::Scheduled,
+        let state = match (times.due <= times.enqueued_at, limit) {
+            _ if waits > 0 => JobState::Waiting,
+            (true, None) => JobState::Available,
+            (true, Some(_)) => JobState::Blocked,
+            (false, _) => JobState::Scheduled,
         };
         JobRow {
             lane,
+            limit,
+            waits: waits as i64,
             state: code(state),
             times,
             job,
@@ -183,9 +221,11 @@ impl<'a> JobRow<'a> {
     }
 
     /// In the order of [`JOB`].
-    fn values(&self) -> [&dyn ToSql; 9] {
+    fn values(&self) -> [&dyn ToSql; 11] {
         let JobRow {
             lane,
+            limit,
+            waits,
             state,
             times,
             job,
@@ -200,6 +240,8 @@ impl<'a> JobRow<'a> {
             &times.expires,
             &job.unique_key,
             &times.enqueued_at,
+            limit,
+            waits,
         ]
     }
 }

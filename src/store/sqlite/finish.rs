@@ -2,6 +2,7 @@
 
 use super::columns::{code, fence_number, json, load, save};
 use super::tx::Tx;
+use crate::store::row::ParentEnd;
 use crate::store::{Answer, AttemptId, Fence, Finish, JobId, JobState, Outcome};
 use rusqlite::params;
 use std::collections::{BTreeMap, HashSet};
@@ -22,6 +23,14 @@ pub(super) fn finish(tx: &mut Tx<'_>, ends: &[Finish]) -> rusqlite::Result<Vec<A
         }
         answers.push(answer);
     }
+    tx.settle()?;
+    // Some may have got a place, or lost it.
+    for (end, answer) in ends.iter().zip(&mut answers) {
+        if let Answer::Accepted(JobState::Available | JobState::Blocked) = answer {
+            let job = load(tx.conn, end.attempt.job)?;
+            *answer = job.map_or(*answer, |job| Answer::Accepted(job.job.info.state));
+        }
+    }
     Ok(answers)
 }
 
@@ -29,7 +38,7 @@ pub(super) fn finish(tx: &mut Tx<'_>, ends: &[Finish]) -> rusqlite::Result<Vec<A
 pub(super) const COMPLETE: &str = "
 UPDATE groundcrew_job SET state = 5, worker = NULL, abandoned = 0, cancel_requested = NULL,
   ended_at = ?3, reason = NULL, turn = turn + 1
-WHERE id IN (SELECT value FROM json_each(?1)) AND fence = ?2 AND +state = 2 RETURNING id, lane";
+WHERE id IN (SELECT value FROM json_each(?1)) AND fence = ?2 AND +state = 2 RETURNING id, lane, limit_id";
 
 /// The same as [`change`] for what has completed and is still its attempt's, in one statement for
 /// each claim. Returns these attempts.
@@ -54,12 +63,14 @@ fn complete_all(tx: &mut Tx<'_>, ends: &[Finish]) -> rusqlite::Result<HashSet<At
             let lane = row.get(1)?;
             tx.counts.add(lane, code(JobState::Running), -1);
             tx.counts.add(lane, code(JobState::Completed), 1);
+            tx.touched.add(row.get(2)?);
+            tx.touched.ended(job, ParentEnd::Completed);
         }
     }
     Ok(completed)
 }
 
-fn change(tx: &Tx<'_>, end: &Finish) -> rusqlite::Result<Answer> {
+fn change(tx: &mut Tx<'_>, end: &Finish) -> rusqlite::Result<Answer> {
     let Some(mut job) = load(tx.conn, end.attempt.job)? else {
         return Ok(Answer::Lost);
     };
@@ -70,7 +81,7 @@ fn change(tx: &Tx<'_>, end: &Finish) -> rusqlite::Result<Answer> {
     // would have raised the fence.
     if job.job.info.state == JobState::Running {
         job.finish(&end.outcome, tx.now);
-        save(tx.conn, &job)?;
+        save(tx, &job)?;
     }
     Ok(Answer::Accepted(job.job.info.state))
 }

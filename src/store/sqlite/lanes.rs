@@ -22,7 +22,8 @@ SELECT l.id, q.name, k.name FROM groundcrew_lane l
 CROSS JOIN groundcrew_queue q ON q.id = l.queue CROSS JOIN groundcrew_kind k ON k.id = l.kind
 WHERE l.id > ?1 ORDER BY l.id";
 
-const ADD_QUEUE: &str = "INSERT INTO groundcrew_queue(name) VALUES(?1) ON CONFLICT DO NOTHING";
+pub(super) const ADD_QUEUE: &str =
+    "INSERT INTO groundcrew_queue(name) VALUES(?1) ON CONFLICT DO NOTHING";
 const ADD_KIND: &str = "INSERT INTO groundcrew_kind(name) VALUES(?1) ON CONFLICT DO NOTHING";
 const ADD_LANE: &str = "
 INSERT INTO groundcrew_lane(queue, kind)

@@ -237,6 +237,14 @@ pub(super) fn take_over(
             Err(problem) => left = Some(format!("job {id} cannot be changed: {problem}")),
         }
     }
+    tx.settle()?;
+    // Some may have got a place, or lost it.
+    let is_due = |state| matches!(state, JobState::Available | JobState::Blocked);
+    for one in taken_over.iter_mut().filter(|one| is_due(one.state)) {
+        if let Some(job) = load(tx.conn, one.lost.attempt_id.job)? {
+            one.state = job.job.info.state;
+        }
+    }
     if !taken_over.is_empty() {
         tx.news();
     }
@@ -262,7 +270,7 @@ fn end_lost(
     let ended = tx.part(|tx| {
         let mut job = load(tx.conn, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         job.take_over(outcome, lost.is_suspect(), fence, tx.now);
-        save(tx.conn, &job)?;
+        save(tx, &job)?;
         Ok(job.job.info.state)
     });
     match ended? {

@@ -6,29 +6,41 @@ use super::counts::{DELETED, PRUNED};
 use super::lanes::LANES_AFTER;
 use super::operate::remove;
 use super::tx::{Tx, millis};
+use super::values::limit;
+use crate::store::row::ParentEnd;
 use crate::store::{JobId, JobState, Promoted, Swept};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::time::{Duration, SystemTime};
 
-pub(super) const DUE: &str =
-    "SELECT id FROM groundcrew_job WHERE state = 0 AND due <= ?1 ORDER BY due, id LIMIT ?2";
+pub(super) const DUE: &str = "SELECT id, limit_id FROM groundcrew_job WHERE state = 0 AND due <= ?1 ORDER BY due, id LIMIT ?2";
 pub(super) const PROMOTE: &str =
-    "UPDATE groundcrew_job SET state = 1 WHERE id IN (SELECT value FROM json_each(?1))";
+    "UPDATE groundcrew_job SET state = ?2 WHERE id IN (SELECT value FROM json_each(?1))";
 pub(super) const NEXT: &str = "SELECT due FROM groundcrew_job WHERE state = 0 ORDER BY due LIMIT 1";
 
 pub(super) fn promote_due(tx: &mut Tx<'_>, most: usize) -> rusqlite::Result<Promoted> {
-    let due: Vec<JobId> = {
-        let mut statement = tx.prepare(DUE)?;
-        let values = [tx.now_ms(), limit(most)];
-        let ids = statement.query_map(values, |row| Ok(JobId::new(row.get(0)?)))?;
-        ids.collect::<rusqlite::Result<_>>()?
-    };
-    if !due.is_empty() {
-        tx.execute(PROMOTE, [json(&due)])?;
-        tx.news();
+    let (mut free, mut limited) = (Vec::new(), Vec::new());
+    let mut statement = tx.prepare(DUE)?;
+    let mut rows = statement.query([tx.now_ms(), limit(most)])?;
+    while let Some(row) = rows.next()? {
+        let limit: Option<i64> = row.get(1)?;
+        tx.touched.add(limit);
+        let jobs = if limit.is_some() {
+            &mut limited
+        } else {
+            &mut free
+        };
+        jobs.push(JobId::new(row.get(0)?));
+    }
+    drop(rows);
+    // Those with a limit are blocked until there is a place for them.
+    for (jobs, state) in [(&free, JobState::Available), (&limited, JobState::Blocked)] {
+        if !jobs.is_empty() {
+            tx.execute(PROMOTE, params![json(jobs), code(state)])?;
+            tx.news();
+        }
     }
     Ok(Promoted {
-        count: due.len(),
+        count: free.len() + limited.len(),
         next: until_next(tx.conn, tx.now)?,
     })
 }
@@ -44,7 +56,7 @@ pub(super) fn until_next(conn: &Connection, now: SystemTime) -> rusqlite::Result
 }
 
 pub(super) const EXPIRED: &str = "
-SELECT id FROM groundcrew_job WHERE state < 2 AND expires <= ?1
+SELECT id FROM groundcrew_job WHERE state IN (0, 1, 3, 4) AND expires <= ?1
 ORDER BY expires, id LIMIT ?2";
 
 /// Whether there is something to cancel.
@@ -52,7 +64,7 @@ pub(super) fn has_expired(conn: &Connection, now: SystemTime) -> rusqlite::Resul
     conn.prepare_cached(EXPIRED)?.exists([millis(now), 1])
 }
 
-pub(super) fn cancel_expired(tx: &Tx<'_>, most: usize) -> rusqlite::Result<Swept> {
+pub(super) fn cancel_expired(tx: &mut Tx<'_>, most: usize) -> rusqlite::Result<Swept> {
     let expired: Vec<JobId> = {
         let mut statement = tx.prepare(EXPIRED)?;
         let values = [tx.now_ms(), limit(most.min(ROWS))];
@@ -140,7 +152,7 @@ pub(super) fn prune(
     let mut old = old(tx.conn, state, before, most.min(ROWS))?;
     cut_to_size(tx, &mut old)?;
     let ids: Vec<JobId> = old.iter().map(|(_, id, _)| JobId::new(*id)).collect();
-    remove(tx, &ids)?;
+    remove(tx, &ids, ParentEnd::Pruned)?;
     for (_, _, lane) in &old {
         // The trigger has counted each as deleted.
         tx.counts.add(*lane, DELETED, -1);
@@ -150,8 +162,4 @@ pub(super) fn prune(
         count: old.len(),
         has_more: has_old(tx.conn, state, before)?,
     })
-}
-
-pub(super) fn limit(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
 }

@@ -54,8 +54,9 @@
 //! [`Command`](std::process::Command) does not have it.
 
 // From the bottom: `errors` and `file_system`; `database` opens connections, with the tables of
-// `schema`. `values`, `lanes`, `counts`, `tx` and `columns` are what the commands are written with. The
-// commands: `enqueue`, `claim` with the `careful` one, `finish`, `operate`, `maintain`, `recurring`,
+// `schema`. `values`, `lanes`, `counts`, `touched`, `tx` and `columns` are what the commands are
+// written with; `followers` and `limits` do what follows from what they have touched. The commands:
+// `enqueue`, `claim` with the `careful` one, `finish`, `operate`, `pause`, `maintain`, `recurring`,
 // `lease`, with the locked files of
 // `lock_file`. `command` is their form for the thread of `writer`, which takes groups of them from
 // its `queue`, and has the log checkpointed by the thread of `checkpoint`. `reads` needs none but
@@ -74,11 +75,14 @@ mod enqueue;
 mod errors;
 mod file_system;
 mod finish;
+mod followers;
 mod lanes;
 mod lease;
+mod limits;
 mod lock_file;
 mod maintain;
 mod operate;
+mod pause;
 mod queue;
 mod readers;
 mod reads;
@@ -87,6 +91,7 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod transaction;
 mod tx;
 mod values;

@@ -2,10 +2,10 @@
 
 use super::columns::{JOB, attempts, code, content, job, job_columns, with_names};
 use super::counts::{DELETED, PRUNED};
+use super::followers;
 use super::lanes::LANES_AFTER;
-use super::maintain::limit;
 use super::tx::{millis, moment};
-use super::values::{optional_text, text};
+use super::values::{limit, optional_text, text};
 use crate::store::place::Place;
 use crate::store::{
     Cursor, JobDetails, JobFilter, JobId, JobInfo, JobPage, JobState, LaneCounts, StateCounts,
@@ -13,6 +13,9 @@ use crate::store::{
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
+
+/// Of a job, so many are shown.
+const MOST_FOLLOWERS: usize = 100;
 
 pub(super) const CLIENT_ID: &str = "SELECT client_id FROM groundcrew_client WHERE job = ?1";
 
@@ -32,6 +35,8 @@ pub(super) fn get(conn: &Connection, id: JobId) -> rusqlite::Result<Option<JobDe
             .query_row(key, |row| optional_text(row, 0))
             .optional()?
             .flatten(),
+        waits_for: followers::waits_for(conn, id)?,
+        followers: followers::children(conn, id, MOST_FOLLOWERS)?,
         attempts: attempts(conn, id)?,
         info: found.job.info,
     }))
@@ -74,6 +79,14 @@ pub(super) const SCHEDULED: &str =
 pub(super) const AVAILABLE: &str = list!(
     "j.state = 1 AND j.lane = ?1 AND j.priority = ?2 AND (j.due, j.id) > (?3, ?4) \
      ORDER BY j.due, j.id LIMIT ?5"
+);
+pub(super) const KEPT_BACK: &str = list!(
+    "j.state IN (3, 4) AND j.state = ?5 AND j.lane = ?1 AND j.priority = ?2 \
+     AND (j.due, j.id) > (?3, ?4) ORDER BY j.due, j.id LIMIT ?6"
+);
+pub(super) const KEPT_BACK_BELOW: &str = list!(
+    "j.state IN (3, 4) AND j.state = ?3 AND j.lane = ?1 AND j.priority < ?2 \
+     ORDER BY j.priority DESC, j.due, j.id LIMIT ?4"
 );
 /// Those of lower priorities.
 pub(super) const AVAILABLE_BELOW: &str = list!(
@@ -172,6 +185,20 @@ fn list_lane(
             let below = priority.unwrap_or(i64::MAX);
             let rest = limit(room - jobs.len());
             jobs.extend(select(conn, AVAILABLE_BELOW, [lane, below, rest])?);
+            Ok(jobs)
+        }
+        JobState::Waiting | JobState::Blocked => {
+            let (priority, state) = (after.map(|it| i64::from(it.priority)), code(state));
+            let mut jobs = match (priority, place) {
+                (Some(priority), Some((at, id))) => {
+                    let values = [lane, priority, at, id, state, limit(room)];
+                    select(conn, KEPT_BACK, values)?
+                }
+                _ => Vec::new(),
+            };
+            let below = priority.unwrap_or(i64::MAX);
+            let values = [lane, below, state, limit(room - jobs.len())];
+            jobs.extend(select(conn, KEPT_BACK_BELOW, values)?);
             Ok(jobs)
         }
         JobState::Completed | JobState::Dead | JobState::Cancelled => {

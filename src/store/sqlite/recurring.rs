@@ -138,7 +138,7 @@ fn change_one(tx: &mut Tx<'_>, change: &RecurringChange) -> Result<RecurringAnsw
     let mut enqueuer = Enqueuer::new(tx.conn, tx.now)?;
     let mut jobs = Vec::with_capacity(change.jobs.len());
     for job in &change.jobs {
-        let enqueued = match enqueuer.enqueue(tx.lanes, &mut tx.counts, job, &[]) {
+        let enqueued = match enqueuer.enqueue(tx.lanes, &mut tx.counts, &mut tx.touched, job, &[]) {
             Ok(enqueued) => Some(enqueued.id),
             Err(Failure::Refused(StoreError::UniqueKeyHeld { .. })) => None,
             Err(error) => return Err(error),

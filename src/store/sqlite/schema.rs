@@ -111,12 +111,14 @@ CREATE INDEX groundcrew_ready ON groundcrew_job(lane, priority DESC, due, id) WH
 CREATE INDEX groundcrew_due ON groundcrew_job(due) WHERE state = 0;
 CREATE INDEX groundcrew_scheduled ON groundcrew_job(lane, due) WHERE state = 0;
 CREATE INDEX groundcrew_expiring ON groundcrew_job(expires)
-  WHERE expires IS NOT NULL AND state < 2;
+  WHERE expires IS NOT NULL AND state IN (0, 1, 3, 4);
 CREATE INDEX groundcrew_running ON groundcrew_job(worker) WHERE state = 2;
 CREATE INDEX groundcrew_holding ON groundcrew_job(limit_id, state)
   WHERE limit_id IS NOT NULL AND state < 5;
-CREATE INDEX groundcrew_blocked ON groundcrew_job(limit_id, priority DESC, due, id)
+CREATE INDEX groundcrew_blocked ON groundcrew_job(limit_id, lane, priority DESC, due, id)
   WHERE state = 4;
+CREATE INDEX groundcrew_kept_back ON groundcrew_job(state, lane, priority DESC, due, id)
+  WHERE state IN (3, 4);
 CREATE UNIQUE INDEX groundcrew_unique ON groundcrew_job(unique_key)
   WHERE unique_key IS NOT NULL AND state < 5;
 CREATE INDEX groundcrew_ended ON groundcrew_job(state, lane, ended_at) WHERE state >= 5;
@@ -133,6 +135,9 @@ CREATE TABLE groundcrew_after(
   parent INT NOT NULL, child INT NOT NULL, PRIMARY KEY(parent, child)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX groundcrew_after_child ON groundcrew_after(child);
+-- The jobs that have ended, or are gone, while others still wait for them: 5 completed, 7 cancelled,
+-- 8 deleted, 9 pruned.
+CREATE TABLE groundcrew_parent_ended(parent INTEGER PRIMARY KEY, how INT NOT NULL) STRICT;
 -- Those that failed, were lost or were interrupted: 0, 1, 2.
 CREATE TABLE groundcrew_attempt(
   job INT NOT NULL, fence INT NOT NULL, attempt INT NOT NULL, worker INT NOT NULL,

@@ -15,17 +15,18 @@ use super::readers::Readers;
 use super::tx::{self, Tx};
 use super::watch::Watcher;
 use super::writer::Writer;
-use super::{maintain, operate, reads, recurring, transaction};
+use super::{followers, limits, maintain, operate, pause, reads, recurring, transaction};
 use crate::clock::Clock;
 use crate::store::changes::Changes;
 use crate::store::lost::{TRIES, judged};
+use crate::store::spec::check_queue;
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, DueRecurring, Enqueued,
     Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState, LaneCounts, LostJob,
-    Outcome, ProcessInfo, Promoted, RecurringAnswer, RecurringChange, RecurringJob, Statement,
-    Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
+    Operation, Outcome, PausedQueue, ProcessInfo, Promoted, RecurringAnswer, RecurringChange,
+    RecurringJob, Statement, Store, StoreError, Swept, TakenOver, Version, WorkerId, WorkerInfo,
 };
-use crate::sync::{Arc, AtomicBool, Mutex, Relaxed};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Relaxed};
 use rusqlite::Connection;
 use std::fmt;
 use std::io::ErrorKind;
@@ -57,6 +58,8 @@ struct Shared {
     /// The last claim found nothing. It decides only how the next one looks.
     is_idle: AtomicBool,
     care: Arc<Care>,
+    /// The limit up to which [`unblock`](Store::unblock) has come.
+    looked_limit: AtomicU64,
 }
 
 impl SqliteStore {
@@ -96,6 +99,7 @@ impl SqliteStore {
             folder: Arc::new(LockFolder::new(database.companion("-groundcrew"))),
             is_idle: AtomicBool::new(false),
             care: Arc::default(),
+            looked_limit: AtomicU64::new(0),
             database,
         };
         Ok(SqliteStore {
@@ -118,6 +122,13 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let writer = &self.shared.writer;
         writer.call(Durability::Normal, 0, move |tx| Ok(body(tx)?))
+    }
+
+    /// Where there are few limits, at once: what fails or is not reached here follows within a
+    /// second.
+    fn unblock_later(&self) {
+        self.shared.looked_limit.store(0, Relaxed);
+        let _ = self.unblock();
     }
 
     fn read_clock(&self) -> SystemTime {
@@ -187,6 +198,7 @@ impl Store for SqliteStore {
     /// The job's times are as of this call.
     fn statement(&self, job: &JobSpec) -> Result<Statement, StoreError> {
         job.check(self.shared.max_payload)?;
+        transaction::check_statement(job)?;
         Ok(transaction::statement(job, self.read_clock()))
     }
 
@@ -360,6 +372,33 @@ impl Store for SqliteStore {
         self.write(move |tx| maintain::promote_due(tx, most))
     }
 
+    /// Takes a write transaction only if there is something to do.
+    fn unblock(&self) -> Result<bool, StoreError> {
+        let Shared {
+            looked_limit,
+            durability,
+            writer,
+            ..
+        } = &*self.shared;
+        if self.read(followers::next_ended)?.is_some() {
+            let has_more = self.write(|tx| tx.release())?;
+            if has_more {
+                return Ok(true);
+            }
+        }
+        let last = looked_limit.load(Relaxed);
+        let (limits, next) = self.read(|conn| limits::unsettled(conn, last))?;
+        if !limits.is_empty() {
+            let body = move |tx: &mut Tx<'_>| {
+                limits.iter().for_each(|limit| tx.touched.add(Some(*limit)));
+                Ok(())
+            };
+            writer.call(*durability, 0, body)?;
+        }
+        looked_limit.store(next.unwrap_or_default(), Relaxed);
+        Ok(next.is_some())
+    }
+
     /// Takes a write transaction only if a job has expired.
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         let now = self.read_clock();
@@ -398,6 +437,37 @@ impl Store for SqliteStore {
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         let body = move |tx: &mut Tx<'_>| operate::delete(tx, id);
         self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let jobs = jobs.to_vec();
+        let body = move |tx: &mut Tx<'_>| Ok(operate::operate(tx, operation, &jobs)?);
+        self.shared.writer.call(self.shared.durability, 0, body)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        check_queue(queue)?;
+        let queue = queue.to_owned();
+        let body = move |tx: &mut Tx<'_>| Ok(pause::pause(tx, &queue)?);
+        let is_new = self.shared.writer.call(self.shared.durability, 0, body)?;
+        self.unblock_later();
+        Ok(is_new)
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        let queue = queue.to_owned();
+        let body = move |tx: &mut Tx<'_>| Ok(pause::resume(tx, &queue)?);
+        let is_new = self.shared.writer.call(self.shared.durability, 0, body)?;
+        self.unblock_later();
+        Ok(is_new)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.read(pause::paused)
     }
 
     fn list(

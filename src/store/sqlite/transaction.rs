@@ -5,6 +5,8 @@ use super::counts::Counts;
 use super::enqueue::{Enqueuer, Times};
 use super::errors::{self, Failure};
 use super::lanes::Lanes;
+use super::limits;
+use super::touched::Touched;
 use crate::clock::Clock;
 use crate::store::{Due, Enqueued, JobSpec, SqlValue, Statement, StoreError, Transaction};
 use rusqlite::Connection;
@@ -36,8 +38,10 @@ fn enqueue(conn: &Connection, job: &JobSpec) -> Result<Enqueued, StoreError> {
     as_a_whole(conn, || {
         let now = Due::reading(Clock::default().read().wall);
         let (mut lanes, mut counts) = (Lanes::default(), Counts::default());
+        let mut touched = Touched::default();
         let mut enqueuer = Enqueuer::new(conn, now)?;
-        let enqueued = enqueuer.enqueue(&mut lanes, &mut counts, job, &[])?;
+        let enqueued = enqueuer.enqueue(&mut lanes, &mut counts, &mut touched, job, &[])?;
+        limits::settle(&mut touched, conn, &mut counts)?;
         counts.write(conn)?;
         Ok(enqueued)
     })
@@ -79,6 +83,18 @@ fn describe(conn: &Connection, error: &rusqlite::Error) -> StoreError {
     let waited = conn.query_row("PRAGMA busy_timeout", [], |row| row.get(0));
     let waited = Duration::from_millis(u64::from(waited.unwrap_or(0_u32)));
     errors::describe(error, Path::new(conn.path().unwrap_or_default()), waited)
+}
+
+/// What the trigger of the view does not do.
+pub(super) fn check_statement(job: &JobSpec) -> Result<(), StoreError> {
+    match job.limit.is_none() && job.after.is_empty() {
+        true => Ok(()),
+        false => Err(StoreError::Unsupported {
+            detail: "a statement cannot enqueue a job with a limit, or after others; enqueue it \
+                     through its `Jobs`, or in a transaction of `rusqlite`"
+                .to_owned(),
+        }),
+    }
 }
 
 /// Inserts into a view, whose trigger does the rest.

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::errors::{ends_transaction, may_be_of_a_row};
 use super::lanes::Lanes;
+use super::touched::Touched;
 use crate::clock::Clock;
 use crate::store::Due;
 use rusqlite::{CachedStatement, Connection, Params};
@@ -13,6 +14,7 @@ pub(super) struct Tx<'a> {
     pub(super) conn: &'a Connection,
     pub(super) lanes: &'a mut Lanes,
     pub(super) counts: Counts,
+    pub(super) touched: Touched,
     /// The store's clock, read within the transaction.
     pub(super) now: SystemTime,
     /// Something may be claimed, or found in `held`, that could not before.
@@ -27,6 +29,7 @@ impl<'a> Tx<'a> {
             conn,
             lanes,
             counts: Counts::default(),
+            touched: Touched::default(),
             now: read(clock),
             has_news: false,
         }

@@ -32,3 +32,8 @@ pub(super) fn priority(row: &Row<'_>, index: usize) -> rusqlite::Result<i32> {
     let nearest = number.clamp(i32::MIN.into(), i32::MAX.into());
     Ok(i32::try_from(nearest).unwrap_or_default())
 }
+
+/// For the `LIMIT` of a query.
+pub(super) fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}

@@ -326,6 +326,7 @@ fn run(
     conn.prepare_cached("SAVEPOINT command")?.execute([])?;
     let mut tx = Tx::new(conn, lanes, clock);
     let ran = command.run(&mut tx)?;
+    tx.settle()?;
     let mut has_news = tx.has_news;
     tx.counts.write(conn)?;
     if let Ran::Refused = ran {

@@ -212,6 +212,31 @@ const FAULTS: &[(Fault, &str, bool)] = &[
         "a_touch_changes_when_a_recurring_job_was_declared_and_its_revision",
         false,
     ),
+    (
+        Fault::PauseForgotten,
+        "nothing_is_claimed_from_a_paused_queue_until_it_is_resumed",
+        true,
+    ),
+    (
+        Fault::LimitIgnored,
+        "no_more_jobs_of_a_key_than_its_limit_are_available_or_run",
+        true,
+    ),
+    (
+        Fault::LimitOfEachQueue,
+        "the_best_blocked_job_gets_the_place_over_all_queues_and_kinds",
+        true,
+    ),
+    (
+        Fault::ParentsIgnored,
+        "a_job_waits_until_all_that_it_was_enqueued_after_are_completed",
+        true,
+    ),
+    (
+        Fault::RefusalEndsTheRest,
+        "what_is_refused_keeps_nothing_else_from_being_done_and_is_named",
+        true,
+    ),
 ];
 fn subject(fault: Fault) -> Subject {
     let clock = ManualClock::new();

@@ -27,9 +27,13 @@ mod due;
 mod enqueuing;
 #[cfg(test)]
 mod faults;
+mod following;
+mod limiting;
 mod listing;
 mod losing;
 mod operating;
+mod operating_at_once;
+mod pausing;
 mod plain;
 mod plain_job;
 mod probe;
@@ -88,6 +92,10 @@ fn all() -> impl Iterator<Item = &'static Check> {
         attempts::CHECKS,
         losing::CHECKS,
         operating::CHECKS,
+        operating_at_once::CHECKS,
+        pausing::CHECKS,
+        limiting::CHECKS,
+        following::CHECKS,
         listing::CHECKS,
         counting::CHECKS,
         changes::CHECKS,

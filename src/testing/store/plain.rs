@@ -10,7 +10,7 @@ use crate::store::{
     TakenOver, WorkerId,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Plain {
@@ -19,6 +19,8 @@ pub(super) struct Plain {
     /// By queue and kind: the jobs that were enqueued, deleted, pruned.
     lanes: BTreeMap<(String, String), (u64, u64, u64)>,
     begun: HashSet<AttemptId>,
+    paused: BTreeSet<String>,
+    limits: BTreeMap<String, u32>,
     last_id: Option<JobId>,
     /// The highest fence there was, and that before the last claim.
     last_fence: Option<Fence>,
@@ -34,6 +36,8 @@ impl Plain {
             enqueued: 0,
             lanes: BTreeMap::new(),
             begun: HashSet::new(),
+            paused: BTreeSet::new(),
+            limits: BTreeMap::new(),
             last_id: None,
             last_fence: None,
             fence_before: None,
@@ -70,7 +74,20 @@ impl Plain {
             // A call that the store refused has no ids. It has to be refused here too, further on.
             let placeholder = JobId::new(i64::MAX - specs.len() as i64 + index as i64);
             let id = answer.get(index).map_or(placeholder, |job| job.id);
-            let job = PlainJob::new(id, spec, now);
+            let mut waits_for = BTreeSet::new();
+            for parent in &spec.after {
+                let state = self.jobs.get(parent).map(|job| job.state);
+                match state {
+                    None | Some(JobState::Cancelled) => {
+                        self.jobs = before.clone();
+                        let parent = *parent;
+                        return Err(StoreError::CannotFollow { parent, state });
+                    }
+                    Some(JobState::Completed) => {}
+                    Some(_) => drop(waits_for.insert(*parent)),
+                }
+            }
+            let job = PlainJob::new(id, spec, waits_for, now);
             self.jobs.insert(id, job);
             enqueued.push(Enqueued { id, is_new: true });
         }
@@ -79,6 +96,9 @@ impl Plain {
             self.last_id = Some(job.id);
             self.lane_of(job.id).0 += 1;
             self.enqueued += 1;
+            if let Some(limit) = &self.jobs[&job.id].spec.limit {
+                self.limits.insert(limit.key.clone(), limit.max);
+            }
         }
         Ok(enqueued)
     }
@@ -99,7 +119,8 @@ impl Plain {
     pub(super) fn next_claim(&mut self, request: &ClaimRequest<'_>, now: SystemTime) -> Vec<JobId> {
         self.fence_before = self.last_fence;
         let (mut ids, mut expected) = (Vec::new(), Duration::ZERO);
-        for queue in request.queues {
+        let queues = request.queues.iter();
+        for queue in queues.filter(|queue| !self.paused.contains(**queue)) {
             let mut candidates: Vec<&PlainJob> = self.jobs.values().collect();
             candidates.retain(|job| {
                 job.state == JobState::Available
@@ -179,7 +200,19 @@ impl Plain {
         running.map(|job| job.id).collect()
     }
 
-    pub(super) fn finish(&mut self, end: &Finish, now: SystemTime) -> Answer {
+    pub(super) fn finish(&mut self, ends: &[Finish], now: SystemTime) -> Vec<Answer> {
+        let answers: Vec<Answer> = ends.iter().map(|end| self.finish_one(end, now)).collect();
+        self.settle(now);
+        let settled = ends.iter().zip(answers).map(|(end, answer)| match answer {
+            Answer::Accepted(JobState::Available | JobState::Blocked) => {
+                Answer::Accepted(self.jobs[&end.attempt.job].state)
+            }
+            answer => answer,
+        });
+        settled.collect()
+    }
+
+    fn finish_one(&mut self, end: &Finish, now: SystemTime) -> Answer {
         let job = self.jobs.get_mut(&end.attempt.job);
         let Some(job) = job.filter(|job| job.fence == Some(end.attempt.fence)) else {
             return Answer::Lost;
@@ -204,7 +237,7 @@ impl Plain {
         let lost = taken_over.iter().map(|one| one.lost.attempt_id.job);
         assert_eq!(lost.collect::<Vec<_>>(), self.running(worker));
         let fence_before = self.last_fence;
-        for TakenOver { lost, state } in taken_over {
+        for TakenOver { lost, .. } in taken_over {
             let id = lost.attempt_id.job;
             let job = self.jobs.get_mut(&id).expect("the job runs");
             assert_eq!(Some(lost.attempt_id), job.attempt_id());
@@ -224,12 +257,77 @@ impl Plain {
             };
             job.lost += u32::from(failure == AttemptOutcome::Lost);
             job.apply(&judge(lost), failure, now);
-            assert_eq!(*state, job.state);
             let fence = fence_of(id);
             assert!(Some(fence) > fence_before, "a takeover has no new fence");
             job.fence = Some(fence);
             self.last_fence = self.last_fence.max(Some(fence));
         }
+        self.settle(now);
+        for TakenOver { lost, state } in taken_over {
+            assert_eq!(*state, self.jobs[&lost.attempt_id.job].state);
+        }
+    }
+
+    /// Does what follows from what has happened, until there is nothing to change: first to the jobs
+    /// that wait for others, then for each limit.
+    fn settle(&mut self, now: SystemTime) {
+        while self.follow(now) {}
+        for key in self.limits.keys().cloned().collect::<Vec<_>>() {
+            while self.change_place(&key) {}
+        }
+    }
+
+    /// One job does not wait any more for another one that has ended, or is gone.
+    fn follow(&mut self, now: SystemTime) -> bool {
+        let ended = self.jobs.values().find_map(|job| {
+            let state = |parent: &JobId| self.jobs.get(parent).map(|parent| parent.state);
+            let ended = [None, Some(JobState::Completed), Some(JobState::Cancelled)];
+            let mut parents = job.waits_for.iter();
+            let parent = parents.find(|parent| ended.contains(&state(parent)))?;
+            Some((job.id, *parent, state(parent)))
+        });
+        let Some((id, parent, state)) = ended else {
+            return false;
+        };
+        let job = self.jobs.get_mut(&id).expect("it was found");
+        job.waits_for.remove(&parent);
+        match (job.state, state) {
+            (JobState::Waiting, Some(JobState::Completed)) => job.wait_until(job.due, now),
+            (JobState::Waiting, _) => job.end(JobState::Cancelled, now),
+            _ => {}
+        }
+        true
+    }
+
+    /// Changes the state of one job with this key, or of two that change their places.
+    fn change_place(&mut self, key: &str) -> bool {
+        let max = self.limits[key] as usize;
+        let has_key = |job: &&PlainJob| job.spec.limit.as_ref().is_some_and(|it| it.key == key);
+        let is_paused = |job: &PlainJob| self.paused.contains(&job.spec.queue);
+        let order = |job: &PlainJob| (Reverse(job.spec.priority), job.due, job.id);
+        let in_state = |state| {
+            let jobs = self.jobs.values().filter(has_key);
+            jobs.filter(move |job| job.state == state)
+        };
+        let available = || in_state(JobState::Available);
+        let held = available().count() + in_state(JobState::Running).count();
+        let blocked = in_state(JobState::Blocked).filter(|job| !is_paused(job));
+        let best = blocked.min_by_key(|job| order(job)).map(|job| job.id);
+        let worst = available().max_by_key(|job| order(job)).map(|job| job.id);
+        let paused = available().filter(|job| is_paused(job));
+        let paused = paused.max_by_key(|job| order(job)).map(|job| job.id);
+        let (admit, block) = match (best, paused) {
+            _ if held > max => (None, paused.or(worst)),
+            (Some(_), _) if held < max => (best, None),
+            (Some(_), Some(_)) => (best, paused),
+            _ => (None, None),
+        };
+        for (id, state) in [(admit, JobState::Available), (block, JobState::Blocked)] {
+            if let Some(job) = id.and_then(|id| self.jobs.get_mut(&id)) {
+                job.state = state;
+            }
+        }
+        admit.is_some() || block.is_some()
     }
 
     fn known(&mut self, id: JobId) -> Result<&mut PlainJob, StoreError> {
@@ -285,11 +383,9 @@ impl Plain {
     }
 
     pub(super) fn cancel_expired(&mut self, most: usize, now: SystemTime) -> Swept {
-        let waits = [JobState::Scheduled, JobState::Available];
+        let waits = |state: JobState| !state.is_ended() && state != JobState::Running;
         let mut expired: Vec<&mut PlainJob> = self.jobs.values_mut().collect();
-        expired.retain(|job| {
-            waits.contains(&job.state) && job.expires.is_some_and(|expires| expires <= now)
-        });
+        expired.retain(|job| waits(job.state) && job.expires.is_some_and(|expires| expires <= now));
         expired.sort_by_key(|job| (job.expires, job.id));
         let count = most.min(expired.len());
         for job in &mut expired[..count] {
@@ -340,16 +436,25 @@ impl Plain {
         let due = scheduled.iter().filter(|job| job.due <= now).count();
         let count = due.min(most);
         for job in &mut scheduled[..count] {
-            job.state = JobState::Available;
+            job.state = job.when_due();
         }
         let next = scheduled.get(count);
         let next = next.map(|job| job.due.duration_since(now).unwrap_or_default());
         Promoted { count, next }
     }
 
+    pub(super) fn pause(&mut self, queue: &str) -> bool {
+        self.paused.insert(queue.to_owned())
+    }
+
+    pub(super) fn resume(&mut self, queue: &str) -> bool {
+        self.paused.remove(queue)
+    }
+
     /// Compares all that a store shows.
     pub(super) fn compare(&mut self, probe: &Probe) {
         self.expire(probe);
+        self.settle(probe.time());
         let knows_times = self.knows_times;
         for job in self.jobs.values_mut() {
             job.compare(probe, knows_times);
@@ -359,7 +464,9 @@ impl Plain {
             jobs.retain(|job| job.state == state);
             jobs.sort_by_key(|job| match state {
                 JobState::Scheduled => (Reverse(0), Some(job.due), job.id),
-                JobState::Available => (Reverse(job.spec.priority), Some(job.due), job.id),
+                JobState::Waiting | JobState::Blocked | JobState::Available => {
+                    (Reverse(job.spec.priority), Some(job.due), job.id)
+                }
                 JobState::Running => (Reverse(0), job.claimed_at, job.id),
                 _ => (Reverse(0), job.ended_at, job.id),
             });
@@ -370,6 +477,8 @@ impl Plain {
             assert_eq!(probe.listed(state), ids, "the {state} ones");
         }
         self.compare_counts(probe);
+        let paused = probe.paused().expect("paused failed");
+        assert!(paused.iter().map(|it| &it.queue).eq(&self.paused));
         for worker in probe.workers().expect("workers failed") {
             let held = probe.held(worker.id).expect("held failed");
             let held: Vec<JobId> = held.iter().map(|job| job.attempt.job).collect();

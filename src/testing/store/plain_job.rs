@@ -4,6 +4,7 @@ use super::probe::Probe;
 use crate::store::{
     AttemptId, AttemptOutcome, Due, Fence, JobId, JobSpec, JobState, Outcome, WorkerId,
 };
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 #[derive(Clone)]
@@ -24,11 +25,17 @@ pub(super) struct PlainJob {
     pub(super) is_abandoned: bool,
     pub(super) claimed_at: Option<SystemTime>,
     pub(super) ended_at: Option<SystemTime>,
+    pub(super) waits_for: BTreeSet<JobId>,
     pub(super) history: Vec<(u32, AttemptOutcome)>,
 }
 
 impl PlainJob {
-    pub(super) fn new(id: JobId, spec: &JobSpec, now: SystemTime) -> PlainJob {
+    pub(super) fn new(
+        id: JobId,
+        spec: &JobSpec,
+        waits_for: BTreeSet<JobId>,
+        now: SystemTime,
+    ) -> PlainJob {
         let due = spec.due.resolve(now);
         let mut job = PlainJob {
             id,
@@ -47,6 +54,7 @@ impl PlainJob {
             is_abandoned: false,
             claimed_at: None,
             ended_at: None,
+            waits_for,
             history: Vec::new(),
         };
         job.wait_until(due, now);
@@ -78,9 +86,18 @@ impl PlainJob {
             return self.end(JobState::Cancelled, now);
         }
         self.state = match due <= now {
-            true => JobState::Available,
+            _ if !self.waits_for.is_empty() => JobState::Waiting,
+            true => self.when_due(),
             false => JobState::Scheduled,
         };
+    }
+
+    /// One with a limit waits for a place.
+    pub(super) fn when_due(&self) -> JobState {
+        match self.spec.limit {
+            Some(_) => JobState::Blocked,
+            None => JobState::Available,
+        }
     }
 
     fn remember(&mut self, outcome: AttemptOutcome) {
@@ -137,6 +154,11 @@ impl PlainJob {
             (&self.spec.queue, &self.spec.kind)
         );
         assert_eq!(info.unique_key, self.spec.unique_key);
+        let waits_for: Vec<JobId> = self.waits_for.iter().copied().collect();
+        assert_eq!(stored.waits_for, waits_for, "job {}", self.id);
+        assert_eq!(info.waits as usize, waits_for.len());
+        let key = self.spec.limit.as_ref().map(|limit| &limit.key);
+        assert_eq!(info.limit_key.as_ref(), key);
         assert_eq!(info.ended_at.is_some(), self.state.is_ended());
         assert_eq!(stored.client_id, self.spec.client_id);
         assert_eq!(stored.payload, self.spec.payload);

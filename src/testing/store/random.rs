@@ -5,8 +5,8 @@ use super::plain_job::PlainJob;
 use super::probe::{HOUR, MS, Probe, a};
 use super::subject::Subject;
 use crate::store::{
-    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, LostJob, Outcome,
-    StoreError, WorkerId,
+    ClaimRequest, ClaimedJob, Due, Finish, JobId, JobSpec, JobState, KindRequest, Limit, LostJob,
+    Operation, Outcome, StoreError, WorkerId,
 };
 use crate::unwind;
 use std::time::{Duration, SystemTime};
@@ -83,7 +83,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(25) {
+        match self.random.below(28) {
             0..=5 => self.enqueue(),
             6..=10 => self.claim(),
             11..=15 => self.finish(),
@@ -95,6 +95,9 @@ impl Walk<'_> {
             21 => self.prune(),
             22 => self.promote(),
             23 => self.cancel_expired(),
+            24 => self.pause(),
+            25 => self.resume(),
+            26 => self.operate(),
             _ => self.pass_time(),
         }
     }
@@ -131,6 +134,16 @@ impl Walk<'_> {
         }
         if rarely(&mut self.random) {
             job.client_id = Some(format!("client {}", self.random.below(20)));
+        }
+        // By a real clock it is not known which is due first.
+        if rarely(&mut self.random) && self.probe.has_manual_clock() {
+            let key = format!("limit {}", self.random.below(2));
+            let max = 1 + self.random.below(3);
+            job.limit = Some(Limit { key, max });
+        }
+        if rarely(&mut self.random) {
+            let number = 1 + self.random.below(2);
+            job.after = (0..number).map(|_| self.some_job()).collect();
         }
         if rarely(&mut self.random) {
             job.max_attempts = Some(1 + self.random.below(3));
@@ -231,7 +244,7 @@ impl Walk<'_> {
         }
         let now = self.now();
         let answers = self.probe.finish(&ends).expect("finish failed");
-        let expected: Vec<_> = ends.iter().map(|end| self.plain.finish(end, now)).collect();
+        let expected = self.plain.finish(&ends, now);
         assert_eq!(answers, expected, "finish {ends:?}");
     }
 
@@ -360,6 +373,32 @@ impl Walk<'_> {
         }
     }
 
+    fn operate(&mut self) {
+        use Operation::{Cancel, Delete, Retry};
+        let operation = self.random.of(&[Cancel, Retry, Delete]);
+        let number = self.random.below(4);
+        let jobs: Vec<JobId> = (0..number).map(|_| self.some_job()).collect();
+        let now = self.now();
+        let answers = self.probe.operate(operation, &jobs);
+        let expected = jobs.iter().map(|id| match operation {
+            Cancel => self.plain.cancel(*id, now).map(drop),
+            Retry => self.plain.retry(*id, now),
+            Delete => self.plain.delete(*id),
+        });
+        let expected = expected.collect();
+        assert_eq!(answers, Ok(expected), "{operation:?} {jobs:?}");
+    }
+
+    fn pause(&mut self) {
+        let queue = self.random.of(&QUEUES);
+        assert_eq!(self.probe.pause(queue), Ok(self.plain.pause(queue)));
+    }
+
+    fn resume(&mut self) {
+        let queue = self.random.of(&QUEUES);
+        assert_eq!(self.probe.resume(queue), Ok(self.plain.resume(queue)));
+    }
+
     fn pass_time(&mut self) {
         if self.probe.has_manual_clock() {
             let by = self.random.below(12) * MS;
@@ -367,9 +406,14 @@ impl Walk<'_> {
         }
     }
 
-    /// All processes are lost, and a last one runs what is left: nothing stays running, and each
+    /// Nothing is paused, all processes are lost, and a last one runs what is left: nothing stays running, and each
     /// job that is or becomes due ends.
     fn drain(&mut self) {
+        for queue in QUEUES {
+            self.probe.resume(queue).expect("resume failed");
+            self.plain.resume(queue);
+            self.plain.compare(self.probe);
+        }
         while self.some_worker().is_some() {
             self.take_over();
             self.plain.compare(self.probe);
@@ -380,12 +424,8 @@ impl Walk<'_> {
         }
         let worker = self.probe.worker();
         self.probe.promote_due(10_000).expect("promote failed");
-        loop {
-            let jobs = self.probe.claim_of(worker, &QUEUES, &KINDS, 100);
-            if jobs.is_empty() {
-                break;
-            }
-            for job in jobs {
+        while !self.probe.listed(JobState::Available).is_empty() {
+            for job in self.probe.claim_of(worker, &QUEUES, &KINDS, 100) {
                 self.probe.end(job.attempt_id(), Outcome::Completed);
             }
         }
@@ -393,7 +433,9 @@ impl Walk<'_> {
         let ended = [JobState::Completed, JobState::Dead, JobState::Cancelled];
         let ended = ended.map(|state| self.probe.listed(state).len() as u64);
         let scheduled = self.probe.listed(JobState::Scheduled).len() as u64;
-        assert_eq!(left, ended.iter().sum::<u64>() + scheduled);
+        // For what is dead, directly or not, or scheduled.
+        let waiting = self.probe.listed(JobState::Waiting).len() as u64;
+        assert_eq!(left, ended.iter().sum::<u64>() + scheduled + waiting);
         assert!(scheduled == 0 || !self.probe.has_manual_clock());
         let counts = self.probe.counts().expect("counts failed");
         let enqueued: u64 = counts.iter().map(|lane| lane.enqueued()).sum();

@@ -2,7 +2,8 @@
 
 use super::database;
 use crate::store::sqlite::{
-    claim, columns, counts, enqueue, lanes, lease, maintain, operate, reads, recurring, tx,
+    claim, columns, counts, enqueue, followers, lanes, lease, limits, maintain, operate, pause,
+    reads, recurring, tx,
 };
 use rusqlite::Connection;
 
@@ -18,14 +19,18 @@ fn fill(conn: &Connection, jobs: u32) {
            SELECT q.id, k.id FROM groundcrew_queue q, groundcrew_kind k;
          INSERT INTO groundcrew_worker(token, host, pid, boot, beat, registered_at, renewed_at)
            VALUES('a', 'h', 1, 'b', 0, 0, 0), ('b', 'h', 1, 'b', 0, 0, 0);
+         INSERT INTO groundcrew_limit(name, max) VALUES('x', 1), ('y', 2), ('z', 3);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
          INSERT INTO groundcrew_job(lane, state, priority, due, first_due, enqueued_at, ended_at,
-             worker, fence, unique_key)
+             worker, fence, unique_key, limit_id)
            SELECT 1 + i % 100,
-             CASE WHEN i % 5 = 0 THEN 1 WHEN i % 53 = 0 THEN 0 WHEN i % 997 = 0 THEN 2
+             CASE WHEN i % 5 = 0 THEN 1 WHEN i % 7 = 0 THEN 4 WHEN i % 53 = 0 THEN 0 WHEN i % 997 = 0 THEN 2
                ELSE 5 + i % 3 END,
-             i % 7, i, i, i, i, 1 + i % 2, i, CASE WHEN i % 10 = 0 THEN 'key-' || i END
+             i % 7, i, i, i, i, 1 + i % 2, i, CASE WHEN i % 10 = 0 THEN 'key-' || i END,
+             CASE WHEN i % 7 = 0 THEN 1 + i % 3 END
            FROM n;
+         INSERT INTO groundcrew_after SELECT id, id + 1 FROM groundcrew_job WHERE id % 10 = 0;
+         INSERT INTO groundcrew_parent_ended SELECT id, 5 FROM groundcrew_job WHERE id % 100 = 0;
          INSERT INTO groundcrew_payload(job, payload) SELECT id, x'7b7d' FROM groundcrew_job;
          INSERT INTO groundcrew_client SELECT 'client-' || id, id FROM groundcrew_job WHERE id % 9 = 0;
          INSERT INTO groundcrew_attempt SELECT id, fence, 1, 1, 0, 0, 0, NULL FROM groundcrew_job
@@ -77,6 +82,28 @@ fn regular() -> Vec<(&'static str, &'static str)> {
         ("renew", lease::RENEW),
         ("token", lease::TOKEN),
         ("new lanes", lanes::LANES_AFTER),
+        ("limit", limits::FIND),
+        ("limit: change", limits::CHANGE),
+        ("limit: maximum", limits::MAX),
+        ("limit: count", limits::COUNT),
+        ("limit: holders", limits::HOLDERS),
+        ("limit: lanes", limits::NEXT_LANE),
+        ("limit: blocked", limits::BLOCKED),
+        ("limit: set", limits::SET),
+        ("limits", limits::NEXT_LIMIT),
+        ("list: kept back", reads::KEPT_BACK),
+        ("list: kept back below", reads::KEPT_BACK_BELOW),
+        ("parent", followers::STATE),
+        ("parents", followers::PARENTS),
+        ("followers", followers::CHILDREN),
+        ("followers: cut", followers::CUT),
+        ("followers: of ended", followers::WAITED_FOR),
+        ("followers: next", followers::NEXT_ENDED),
+        ("followers: end of", followers::END_OF),
+        ("followers: forget", followers::FORGET),
+        ("is paused", pause::IS_PAUSED),
+        ("pause", pause::PAUSE),
+        ("resume", pause::RESUME),
         ("list: scheduled", reads::SCHEDULED),
         ("list: available", reads::AVAILABLE),
         ("list: available below", reads::AVAILABLE_BELOW),
@@ -98,12 +125,13 @@ fn regular() -> Vec<(&'static str, &'static str)> {
 
 /// What goes through a table that does not grow with the jobs: the lanes with their states, the
 /// processes, one row.
-fn through_small_tables() -> [(&'static str, &'static str); 4] {
+fn through_small_tables() -> [(&'static str, &'static str); 5] {
     [
         ("groundcrew_count", reads::COUNTS),
         ("groundcrew_count", counts::CHANGE),
         ("groundcrew_worker", lease::WORKERS),
         ("groundcrew_meta", tx::NEXT_FENCE),
+        ("groundcrew_queue", pause::PAUSED),
     ]
 }
 
@@ -163,6 +191,28 @@ fn each_statement_uses_the_index_that_is_meant_for_it() {
         ),
         (lease::LOST, "groundcrew_running (worker=?)"),
         (lease::HELD, "groundcrew_running (worker=?)"),
+        (limits::COUNT, "groundcrew_holding (limit_id=? AND state=?)"),
+        (
+            limits::HOLDERS,
+            "groundcrew_holding (limit_id=? AND state=?)",
+        ),
+        (
+            limits::NEXT_LANE,
+            "groundcrew_blocked (limit_id=? AND lane>?)",
+        ),
+        (
+            limits::BLOCKED,
+            "groundcrew_blocked (limit_id=? AND lane=?)",
+        ),
+        (limits::NEXT_LIMIT, "groundcrew_blocked (limit_id>?)"),
+        (
+            reads::KEPT_BACK,
+            "groundcrew_kept_back (state=? AND lane=? AND priority=? AND due>?)",
+        ),
+        (
+            reads::KEPT_BACK_BELOW,
+            "groundcrew_kept_back (state=? AND lane=? AND priority<?)",
+        ),
         (enqueue::HOLDER, "groundcrew_unique (unique_key=?)"),
         (
             recurring::DUE,

@@ -3,9 +3,9 @@
 use crate::store::{
     Answer, AttemptId, Beat, CancelOutcome, Claim, ClaimRequest, Cursor, Due, DueRecurring,
     Enqueued, Finish, HeldJob, JobDetails, JobFilter, JobId, JobPage, JobSpec, JobState,
-    LaneCounts, LostJob, MemoryStore, Outcome, ProcessInfo, Promoted, RecurringAnswer,
-    RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version, WorkerId,
-    WorkerInfo,
+    LaneCounts, LostJob, MemoryStore, Operation, Outcome, PausedQueue, ProcessInfo, Promoted,
+    RecurringAnswer, RecurringChange, RecurringJob, Store, StoreError, Swept, TakenOver, Version,
+    WorkerId, WorkerInfo,
 };
 use crate::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -48,10 +48,15 @@ pub(super) enum Fault {
     DeletedNotCounted,
     PromotionUnseen,
     NextDueUnknown,
-    RevisionIgnored,
-    InstantForgotten,
     HeldKeyRefusesAll,
+    InstantForgotten,
+    PauseForgotten,
     PausedIsDue,
+    RefusalEndsTheRest,
+    LimitIgnored,
+    LimitOfEachQueue,
+    ParentsIgnored,
+    RevisionIgnored,
     TouchForgotten,
 }
 
@@ -122,6 +127,13 @@ impl Faulty {
             Fault::ClientIdForgotten => job.client_id = None,
             Fault::UniqueKeyForgotten => job.unique_key = None,
             Fault::ExpiryIgnored => job.expires = None,
+            Fault::LimitIgnored => job.limit = None,
+            Fault::ParentsIgnored => job.after.clear(),
+            Fault::LimitOfEachQueue => {
+                if let Some(limit) = &mut job.limit {
+                    limit.key += &job.queue;
+                }
+            }
             Fault::DueEarly => {
                 if let Due::After(wait) = job.due {
                     job.due = Due::After(wait.saturating_sub(Duration::from_millis(1)));
@@ -249,6 +261,10 @@ impl Store for Faulty {
         Ok(promoted)
     }
 
+    fn unblock(&self) -> Result<bool, StoreError> {
+        self.inner.unblock()
+    }
+
     fn cancel_expired(&self, most: usize) -> Result<Swept, StoreError> {
         match self.fault {
             Fault::ExpiredKept => Ok(Swept::default()),
@@ -287,6 +303,39 @@ impl Store for Faulty {
 
     fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.inner.delete(id)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        jobs: &[JobId],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        if self.has(Fault::RefusalEndsTheRest) {
+            let each = jobs.iter().map(|id| self.inner.operate(operation, &[*id]));
+            let first = each.map(|answer| answer.unwrap().remove(0));
+            let mut refused = None;
+            let cut = first.map(|answer| {
+                refused = refused.take().or_else(|| answer.clone().err());
+                refused.clone().map_or(answer, Err)
+            });
+            return Ok(cut.collect());
+        }
+        self.inner.operate(operation, jobs)
+    }
+
+    fn pause(&self, queue: &str) -> Result<bool, StoreError> {
+        match self.fault {
+            Fault::PauseForgotten => Ok(true),
+            _ => self.inner.pause(queue),
+        }
+    }
+
+    fn resume(&self, queue: &str) -> Result<bool, StoreError> {
+        self.inner.resume(queue)
+    }
+
+    fn paused(&self) -> Result<Vec<PausedQueue>, StoreError> {
+        self.inner.paused()
     }
 
     fn list(
