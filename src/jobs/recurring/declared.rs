@@ -39,6 +39,10 @@ impl Declared {
             let text = "a client id would be that of the first job alone; leave it out";
             return Err(named(text.to_owned()));
         }
+        if !job.after.is_empty() {
+            let text = "the jobs that it waits for are there once alone; leave out `.after(..)`";
+            return Err(named(text.to_owned()));
+        }
         job.timeout = job.timeout.map(whole_millis);
         job.expires = job.expires.map(whole_millis);
         Ok(Declared {

@@ -6,8 +6,8 @@ use super::errors::Failure;
 use super::tx::{Tx, millis, moment};
 use super::values::{optional_count, optional_text, priority, text};
 use crate::store::{
-    DueRecurring, JobId, JobSpec, RecurringAnswer, RecurringChange, RecurringJob, StoreError,
-    WorkerId,
+    DueRecurring, JobId, JobSpec, Limit, RecurringAnswer, RecurringChange, RecurringJob,
+    StoreError, WorkerId,
 };
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Params, Row, params};
@@ -20,7 +20,8 @@ macro_rules! columns {
         concat!(
             "SELECT owner, key, schedule, missed, kind, queue, payload, meta, priority, \
              max_attempts, timeout, expires, unique_key, next_at, had_until, last_at, last_job, \
-             paused_at, declared_at, declared_by, revision FROM groundcrew_recurring ",
+             paused_at, declared_at, declared_by, revision, limit_key, limit_max \
+             FROM groundcrew_recurring ",
             $rest
         )
     };
@@ -71,6 +72,8 @@ fn job(row: &Row<'_>) -> rusqlite::Result<RecurringJob> {
     spec.timeout = row.get::<_, Option<i64>>(10)?.map(duration);
     spec.expires = row.get::<_, Option<i64>>(11)?.map(duration);
     spec.unique_key = optional_text(row, 12)?;
+    let limit = optional_text(row, 21)?.zip(optional_count(row, 22)?);
+    spec.limit = limit.map(|(key, max)| Limit { key, max });
     let declared_by = WorkerId::new(row.get(19)?);
     let declared_at = moment(row.get(18)?);
     let mut job = RecurringJob::new(text(row, 0)?, text(row, 1)?, spec, declared_by, declared_at);
@@ -117,9 +120,9 @@ pub(super) const REMOVE: &str = "DELETE FROM groundcrew_recurring WHERE owner = 
 const SAVE: &str = "
 INSERT OR REPLACE INTO groundcrew_recurring(owner, key, schedule, missed, kind, queue, payload,
   meta, priority, max_attempts, timeout, expires, unique_key, next_at, had_until, last_at, last_job,
-  paused_at, declared_at, declared_by, revision)
+  paused_at, declared_at, declared_by, revision, limit_key, limit_max)
 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-  ?21)";
+  ?21, ?22, ?23)";
 
 pub(super) fn change(
     tx: &mut Tx<'_>,
@@ -187,6 +190,8 @@ fn save(
             millis(to.declared_at),
             to.declared_by.get(),
             tx.next_fence()?,
+            spec.limit.as_ref().map(|limit| &limit.key),
+            spec.limit.as_ref().map(|limit| limit.max),
         ],
     )?;
     Ok(())

@@ -156,6 +156,7 @@ CREATE TABLE groundcrew_recurring(
   priority INT NOT NULL, max_attempts INT, timeout INT, expires INT, unique_key TEXT,
   next_at INT, had_until INT, last_at INT, last_job INT, paused_at INT,
   declared_at INT NOT NULL, declared_by INT NOT NULL, revision INT NOT NULL,
+  limit_key TEXT, limit_max INT,
   PRIMARY KEY(owner, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX groundcrew_recurring_due ON groundcrew_recurring(owner, next_at)

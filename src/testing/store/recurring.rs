@@ -4,8 +4,8 @@ use super::checks;
 use super::probe::{HOUR, MS, Probe, a, at_once, with};
 use super::random::Random;
 use crate::store::{
-    Due, JobId, JobSpec, JobState, RecurringAnswer, RecurringChange, RecurringJob, StoreError,
-    WorkerId,
+    Due, JobId, JobSpec, JobState, Limit, RecurringAnswer, RecurringChange, RecurringJob,
+    StoreError, WorkerId,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -63,6 +63,10 @@ fn a_recurring_job_is_there_with_all_that_it_was_given(probe: &Probe) {
         job.timeout = Some(HOUR);
         job.expires = Some(5 * MS);
         job.unique_key = Some("seven".to_owned());
+        job.limit = Some(Limit {
+            key: "smtp".to_owned(),
+            max: 2,
+        });
     });
     let given = |key: &str| {
         let mut job = RecurringJob::new("mailer", key, spec.clone(), WorkerId::new(3), now);

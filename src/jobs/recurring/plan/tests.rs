@@ -2,6 +2,7 @@ use super::*;
 use crate::jobs::recurring::Recurrence;
 use crate::jobs::{Job, NewJob};
 use crate::schedule::{MisfirePolicy, Schedule};
+use crate::store::JobId;
 use std::time::UNIX_EPOCH;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -250,6 +251,10 @@ fn a_declaration_that_makes_no_sense_is_refused_with_what_to_write() {
         (
             refused("t", every(), job().client_id("c")),
             "a client id would be",
+        ),
+        (
+            refused("t", every(), job().after([JobId::new(7)])),
+            "leave out `.after(..)`",
         ),
     ];
     for (text, part) in texts {
