@@ -31,6 +31,10 @@ fn the_maximum_number_of_items_is_a_batch() {
     }
     assert_eq!(told.recv().unwrap(), [0, 1, 2]);
     assert_eq!(told.recv().unwrap(), [3, 4, 5]);
+    // Its handler has been called, and has yet to return.
+    while items.stats().handled() < 6 {
+        thread::yield_now();
+    }
     assert_eq!(items.stats().waiting(), 1);
     assert!(told.is_empty());
     items.flush();
