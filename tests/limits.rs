@@ -187,7 +187,7 @@ fn without_any_time_a_task_is_asked_to_end_at_once() {
 fn of_a_retried_task_each_attempt_has_the_limit() {
     within(LONG, "attempts with a limit", || {
         let pool = Pool::new(1).unwrap();
-        let task = pool.task("send").time_limit(5 * MILLI).retry(at_once());
+        let task = pool.task("send").time_limit(250 * MILLI).retry(at_once());
         let handle = task.submit_with(|ctx, attempt| {
             // Its token is a new one each time.
             assert!(!ctx.is_cancelled());
@@ -435,7 +435,9 @@ fn a_stop_waits_for_stuck_workers_and_reports_them() {
             assert_eq!(report.overrun(), 2, "{report}");
             assert_eq!(report.is_clean(), gives_way, "{report}");
             assert_eq!(report.abandoned().len(), if gives_way { 0 } else { 2 });
-            assert!(report.lingering().is_empty(), "{report}");
+            // The idle one may not have left in so short a time.
+            let lingering = report.lingering().len();
+            assert!(lingering <= usize::from(!gives_way), "{report}");
             drop(gate);
             assert_eq!(report.wait_for_abandoned(LONG), 0);
         }

@@ -315,6 +315,7 @@ fn an_unclean_drop_is_an_error() {
     let gate = common::Gate::new();
     drop(common::occupy(&pool, &gate));
     drop(pool);
+    wait_for(Level::Error, "pool unclean");
     let errors = records(Level::Error, "pool unclean");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(

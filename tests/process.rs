@@ -372,7 +372,10 @@ fn too_few_threads() {
         .build()
         .unwrap_err();
     println!("failed as it should: {error}, kind {:?}", error.kind());
-    assert_eq!(threads(), before, "those before it are gone");
+    // Those before it are gone. The system may still list a thread that was joined.
+    while threads() > before {
+        thread::yield_now();
+    }
     assert_eq!(told.try_iter().count(), 0, "no hook was called");
 }
 

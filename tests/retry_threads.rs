@@ -33,8 +33,8 @@ fn no_thread_of_the_timer_is_left_after_the_last_stop_and_none_is_there_before_i
         ] {
             let (one, other) = (Pool::new(1).unwrap(), Pool::new(1).unwrap());
             let waits = [waiting(&one), waiting(&one), waiting(&other)];
-            // One for all pools.
-            assert_eq!(threads("timer"), 1);
+            // One for all pools. It has its name once it runs.
+            wait_until("it is there", || threads("timer") == 1);
             assert_eq!(one.stop(plan).unstarted().len(), 2);
             assert_eq!(threads("timer"), 1);
             assert!(waits[2].cancel());

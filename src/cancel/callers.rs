@@ -53,8 +53,8 @@ struct Callers {
     standing_by: usize,
     /// How many calls have begun.
     calls: u64,
-    /// The number of the caller's call, and when it began.
-    current: Option<(u64, Instant)>,
+    /// The number of the caller's call, and when it began: not while the caller starts a thread.
+    current: Option<(u64, Option<Instant>)>,
 }
 
 /// A closure is registered. Blocks while the system has no thread, for [`SPAWN_TIMEOUT`] at most.
@@ -141,11 +141,16 @@ fn call_next(callers: &mut MutexGuard<'_, Callers>) {
     };
     callers.calls += 1;
     let number = callers.calls;
-    callers.current = Some((number, clock::now()));
     callers.in_closure += 1;
+    callers.current = Some((number, None));
     if !callers.waiting.is_empty() && callers.threads == callers.in_closure {
         // Invariant 2. Without a thread those that wait are called after this one.
         start_thread(callers, Deadline::after(Duration::ZERO));
+    }
+    callers.current = Some((number, Some(clock::now())));
+    if !callers.waiting.is_empty() {
+        // The thread that stands by learns until when it does.
+        CHANGED.notify_one();
     }
     MutexGuard::unlocked(callers, || closure.call());
     callers.in_closure -= 1;
@@ -161,7 +166,8 @@ impl Callers {
             return None;
         }
         Some(match self.current {
-            Some((_, since)) => Deadline::after_from(since, HELD_UP),
+            Some((_, Some(since))) => Deadline::after_from(since, HELD_UP),
+            Some((_, None)) => Deadline::NEVER,
             None => Deadline::at(clock::now()),
         })
     }

@@ -754,7 +754,10 @@ fn a_late_failure_goes_to_the_closure_unless_the_owner_has_taken_the_copy() {
 #[test]
 fn items_wait_for_their_next_attempt_while_their_service_is_restarted() {
     within(LONG, "restart", || {
-        let queue = WorkQueue::new(9).retry(Retry::fixed(SHORT).attempts(2));
+        let queue = WorkQueue::new(9).retry(Retry::fixed(10 * SHORT).attempts(2));
+        // Before the first is due again.
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
         let (starts, (tell, told)) = (AtomicUsize::new(0), unbounded());
         let backoff = Backoff::fixed(Duration::ZERO);
         let host = host(LONG, |host| {
@@ -779,8 +782,6 @@ fn items_wait_for_their_next_attempt_while_their_service_is_restarted() {
             .on_failure(Restart::new().backoff(backoff));
         });
         let host = host.start().unwrap();
-        queue.submit(1).unwrap();
-        queue.submit(2).unwrap();
         assert_eq!(
             told.iter().take(3).collect::<Vec<_>>(),
             [(1, 1), (1, 2), (3, 1)]

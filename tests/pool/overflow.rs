@@ -3,9 +3,10 @@
 use crate::common::{Gate, LONG, occupied_pool, within};
 use groundcrew::channel::{bounded, unbounded};
 use groundcrew::{Pool, StopPlan, Submitter};
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -319,10 +320,19 @@ fn every_worker_helps_to_drain_the_list_of_one_until_it_is_empty() {
         let entrance = gate.entrance();
         let (tell, told) = unbounded();
         let (spilled, all_spilled) = bounded(1);
+        let together = Arc::new(Barrier::new(WORKERS));
         pool.execute(move || {
             for _ in 0..TASKS {
-                let tell = tell.clone();
+                let (tell, together) = (tell.clone(), together.clone());
                 let nap = move || {
+                    thread_local! {
+                        static RAN: Cell<usize> = const { Cell::new(0) };
+                    }
+                    // None gets far ahead of one that is slow.
+                    let before = RAN.replace(RAN.get() + 1);
+                    if before <= 40 && before % 10 == 0 {
+                        together.wait();
+                    }
                     thread::sleep(Duration::from_micros(100));
                     tell.send(thread::current().id()).unwrap();
                 };

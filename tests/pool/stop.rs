@@ -492,7 +492,7 @@ fn a_thread_that_lingers_in_a_destructor_does_not_hold_up_the_stop() {
             .unwrap()
             .join()
             .unwrap();
-        let report = pool.stop(Duration::from_millis(300));
+        let report = pool.stop(Duration::from_secs(3));
         assert_eq!(report.lingering().len(), 1, "{report}");
         assert!(report.lingering()[0].worker().starts_with("tls-"));
         assert!(!report.is_clean() && report.abandoned().is_empty());

@@ -213,8 +213,13 @@ fn the_time_to_start_includes_the_wait_for_a_place() {
         let task = send(pool.task("second").start_within(20 * MILLI));
         let (tell, told) = bounded(1);
         let handle = thread::scope(|s| {
-            let waits = s.spawn(|| task.submit(move |_| tell.send(()).map_err(|_| "nobody hears")));
-            thread::sleep(40 * MILLI);
+            let (say, said) = bounded(1);
+            let waits = s.spawn(move || {
+                say.send(()).unwrap();
+                task.submit(move |_| tell.send(()).map_err(|_| "not heard"))
+            });
+            said.recv().unwrap();
+            thread::sleep(1000 * MILLI);
             assert!(first.cancel());
             waits.join().unwrap()
         });

@@ -266,7 +266,7 @@ fn stopped_in_the_middle_of_a_file(folder: &TempDir) -> (Child, fs::File) {
     let pipe = full_pipe(&path);
     let mut command = hurried(folder);
     command.args(["--events", "5", "--full-in", "0", "--bad-in", "0"]);
-    command.args(["--max-items", "5", "--stop-timeout", "100"]);
+    command.args(["--max-items", "5", "--stop-timeout", "1500"]);
     command.env("RUST_LOG", "analytics=debug,groundcrew=info");
     let mut child = command.spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -282,7 +282,6 @@ fn stopped_in_the_middle_of_a_file(folder: &TempDir) -> (Child, fs::File) {
 fn a_file_that_is_written_behind_the_deadline_is_not_in_the_spool_as_well() {
     let folder = TempDir::new().unwrap();
     let (child, mut pipe) = stopped_in_the_middle_of_a_file(&folder);
-    thread::sleep(Duration::from_millis(200)); // it is waited for a second
     let mut written = vec![0; 1 << 20];
     while pipe.read(&mut written).is_ok() {}
     let output = finish(child);

@@ -123,7 +123,8 @@ fn after_kills_in_the_middle_nothing_completed_is_done_again_and_nothing_is_forg
         before = completed(&folder);
         arguments = "work app.db --takes 20 --threads 2";
     }
-    // A second process helps.
+    // A second process helps. They take so long that it can.
+    let arguments = "work app.db --takes 200 --threads 2";
     let (one, other) = (start(&folder, arguments), start(&folder, arguments));
     let ends = [finish(one), finish(other)].map(|output| {
         let printed = text(&output.stdout);
@@ -155,7 +156,7 @@ fn after_kills_in_the_middle_nothing_completed_is_done_again_and_nothing_is_forg
 #[test]
 fn ctrl_c_leaves_jobs_for_the_next_start_and_says_so() {
     let folder = files(40);
-    let child = start(&folder, "work app.db files --takes 50 --threads 1");
+    let child = start(&folder, "work app.db files --takes 200 --threads 1");
     wait_until_completed(&folder, 2);
     interrupt(&child);
     let output = finish(child);

@@ -161,7 +161,7 @@ fn a_client_that_sends_one_line_after_the_other_does_not_hold_up_the_stop() {
 
 #[test]
 fn a_request_that_takes_too_long_is_cancelled_in_the_grace_period() {
-    let mut server = Server::start(&["--stop-timeout", "1000"]);
+    let mut server = Server::start(&["--stop-timeout", "5000"]);
     let mut client = server.connect();
     assert_eq!(client.ask("hello\nwait 3600000"), "HELLO");
     server.interrupt();
@@ -214,7 +214,8 @@ fn systemd_hears_that_it_is_ready_alive_and_stopping() {
         .env("WATCHDOG_USEC", "100000");
     let server = Server::start_with(command, &[]);
     assert_eq!(message(), "READY=1");
-    assert_eq!(server.health(), "HTTP/1.1 200 OK");
+    // Its readiness follows at once.
+    server.wait_for_health("HTTP/1.1 200 OK");
     assert_eq!(message(), "WATCHDOG=1");
     server.interrupt();
     while message() != "STOPPING=1" {}

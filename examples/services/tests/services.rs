@@ -205,7 +205,6 @@ fn silent_clients_delay_neither_the_others_nor_the_stop() {
     let folder = TempDir::new().unwrap();
     let mut running = Running::start(services(&folder).env("RUST_LOG", "debug"));
     let address = running.wait_until_up();
-    let began = Instant::now();
     let silent: Vec<TcpStream> = (0..3)
         .map(|_| TcpStream::connect(&address).unwrap())
         .collect();
@@ -213,6 +212,7 @@ fn silent_clients_delay_neither_the_others_nor_the_stop() {
         running.wait_for(&format!("{} is here", client.local_addr().unwrap()));
     }
     assert_eq!(get(&address, "/Ada"), "Welcome, Ada\n");
+    let began = Instant::now();
     interrupt(&running.child);
     let (code, printed, told) = running.end();
     assert!(began.elapsed() < SOON, "{printed:?}");

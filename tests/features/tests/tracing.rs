@@ -310,6 +310,18 @@ fn a_service_is_below_the_span_that_registered_it_and_each_incarnation_is_one() 
             .all(|it| it.1.fields["host"] == "traced")
     );
     assert_eq!(keeper.event("in flaky 2").1, Some(incarnations[1].0));
+    // The host logs by another thread.
+    let is_there = |text: &str| {
+        keeper
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|it| it.1.contains(text))
+    };
+    while !is_there("host traced: service \"flaky\"") {
+        std::thread::yield_now();
+    }
     assert_eq!(
         keeper.event("host traced: service \"flaky\"").0,
         "groundcrew::host"

@@ -8,6 +8,7 @@ mod common;
 use common::{LONG, within};
 use groundcrew::channel::select;
 use groundcrew::signals::{self, Signal, SignalError, stop_on_any_of, stop_on_signal};
+use groundcrew::stop::PoolPhase;
 use groundcrew::{Host, Pool};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio, exit};
@@ -240,7 +241,8 @@ fn wait_for_interrupt_or_terminate() {
     let signals = [Signal::Int, Signal::Term];
     let guard = stop_on_any_of(signals, &pool.stop_handle(), LONG).unwrap();
     println!("ready");
-    while !guard.received() {
+    // It is said before the stop is requested.
+    while pool.stop_handle().phase() == PoolPhase::Open {
         thread::yield_now();
     }
     assert_eq!(guard.signal(), Some(Signal::Term));

@@ -212,9 +212,10 @@ fn a_second_process_helps_the_first_and_each_job_runs_once() {
             let pid = player.next("ready ").unwrap();
             (player, pid)
         });
-        jobs.enqueue_many(&naps(100, 5)).unwrap();
-        wait_until(|| completed(&jobs) == 500);
-        expect_a_share_each(players.into(), 500);
+        // So many that each of them has the time.
+        jobs.enqueue_many(&naps(1000, 5)).unwrap();
+        wait_until(|| completed(&jobs) == 1400);
+        expect_a_share_each(players.into(), 1400);
     });
 }
 
