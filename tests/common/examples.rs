@@ -78,7 +78,7 @@ pub(crate) fn insist(child: &Child, signal: &str) {
 }
 
 /// After so long a signal is another request.
-pub(crate) const ANOTHER_REQUEST: Duration = Duration::from_millis(2_000);
+pub(crate) const ANOTHER_REQUEST: Duration = Duration::from_millis(600);
 
 /// Sends the signals one after the other: all of them are one request, or, on a machine that
 /// is very busy, several.
