@@ -139,6 +139,9 @@
 //! A job that alone cannot be read or written, since its row is damaged, say, is dead, or stays as it
 //! is if not even that can be written; the others go on. An end that cannot be stored, though the lease
 //! can be renewed, is given up after some 20 s at most, and counts as unacknowledged.
+//!
+//! This does not hold yet for a blocked job, or one that waits for others, whose row cannot be
+//! written: what would let it go on, the end of another job, say, then fails with it.
 
 // `job`, `new_job`, `enqueue_error`: what is enqueued; `way_in` and `job_builder`: how; `parents`: in
 // which spans. `operate`: what an operator does to many at once, and `operated`: what became of

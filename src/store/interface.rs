@@ -120,7 +120,8 @@ pub trait Store: Send + Sync + 'static {
     /// store does not ask whether the process has ended.
     ///
     /// A job whose end cannot be written, since its row is damaged, say, is dead. If not even that can
-    /// be written, it keeps the lease alone: the others end all the same, and are returned.
+    /// be written, it keeps the lease alone: the others end all the same, and are returned. A store may
+    /// fail as a whole where an end would let a blocked or waiting job go on that cannot be written.
     ///
     /// `judge` may be called more than once for a job. It may read from the store; it must not panic,
     /// or return [`Outcome::Abandoned`]. If the process claims or ends jobs again and again meanwhile,

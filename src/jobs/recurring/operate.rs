@@ -215,7 +215,7 @@ impl RecurringStatus {
     }
 
     /// Returns `true` if no process has declared it for ten minutes: a newer release of the program
-    /// does not have it, or none runs. It is removed when nobody has declared it for 30 days.
+    /// does not have it, or none runs. It is removed when no process has declared it for 30 days.
     pub fn is_undeclared(&self) -> bool {
         self.job.is_undeclared(self.now)
     }

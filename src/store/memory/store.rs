@@ -101,7 +101,7 @@ impl MemoryStore {
     }
 }
 
-/// Of a job, so many are shown.
+/// The number that is shown of a job.
 const MOST_FOLLOWERS: usize = 100;
 
 impl Default for MemoryStore {

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// Of a job, so many are shown.
+/// The number that is shown of a job.
 const MOST_FOLLOWERS: usize = 100;
 
 pub(super) const CLIENT_ID: &str = "SELECT client_id FROM groundcrew_client WHERE job = ?1";
